@@ -1,0 +1,1 @@
+"""Checks of data and scores: shortcuts, leaks, sanity."""

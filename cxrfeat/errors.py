@@ -1,0 +1,96 @@
+"""Every error that a user can meet, each with its exit code.
+
+A message says what happened, why, and what to do; the command line prints it as it stands and leaves with
+`exit_code`. Code that is not for a user's eye raises ordinary Python errors.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CxrFeatError(Exception):
+    """Root of the errors a user can meet; never raised itself."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(CxrFeatError):
+    """The command was asked for something that does not exist: an option, a backbone, a head."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class SpecError(UsageError):
+    """A description of what to compute contradicts itself or lies outside its range."""
+
+
+class MissingExtraError(UsageError):
+    """A feature needs an optional package that is not installed; the message names the extra."""
+
+
+class InputError(CxrFeatError):
+    """What was given cannot be used: a missing path, an empty folder, a file of another kind."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class StaleFeaturesError(InputError):
+    """Features and the thing applied to them were not made the same way."""
+
+
+class SplitError(InputError):
+    """The images cannot be parted as asked."""
+
+
+class WeightsError(InputError):
+    """A network's weights are missing, or are not those of that network."""
+
+
+class QuarantineError(CxrFeatError):
+    """More images than allowed could not be read; the results of the others were written all the same."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class IntegrityError(CxrFeatError):
+    """A stored file is damaged, or is not what it says."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class LockedError(CxrFeatError):
+    """Another process is writing the same file."""
+
+    exit_code: ClassVar[int] = 6
+
+
+class StorageError(CxrFeatError):
+    """The disk is full, read-only, or failing."""
+
+    exit_code: ClassVar[int] = 7
+
+
+class AuditError(CxrFeatError):
+    """An audit check failed and `--strict` was given."""
+
+    exit_code: ClassVar[int] = 8
+
+
+class BadImageError(Exception):
+    """One image cannot be used. The pipeline records it and goes on, so this never reaches the exit code.
+
+    Attributes:
+        stage: Where it failed: `open`, `header` or `decode`.
+        reason: One line for the quarantine list; holds no path.
+    """
+
+    def __init__(self, stage: str, reason: str) -> None:
+        """Keep the stage and the reason, and show both as the message."""
+        super().__init__(f"{stage}: {reason}")
+        self.stage = stage
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[BadImageError], tuple[str, str]]:
+        """Pickle by both arguments, so that the error survives a process boundary."""
+        return BadImageError, (self.stage, self.reason)

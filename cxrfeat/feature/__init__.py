@@ -1,0 +1,1 @@
+"""Extraction: plan, shards, the HDF5 format, runners."""

@@ -1,0 +1,107 @@
+"""What is known of one image before its pixels are used: values only, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cxrfeat.types import Groups, Labels, Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The container an image came in, read without decoding it; the audit asks whether it gives the class away."""
+
+    format: str
+    """The real format, by content: `PNG`, `JPEG`, `WEBP`, `BMP`, `TIFF`."""
+    suffix: str
+    """The file name's suffix, lower case, with its dot; `.jpg` may well be a `WEBP`."""
+    width: int
+    """Columns in pixels, after the EXIF orientation."""
+    height: int
+    """Rows in pixels, after the EXIF orientation."""
+    bits: int
+    """Bits per channel as stored: 1, 2, 4, 8, 12, 16 or 32."""
+    mode: str
+    """Colour model as stored: `L`, `LA`, `RGB`, `RGBA`, `P`, `CMYK`, `I;16`, ..."""
+    file_bytes: int
+    """Size of the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow:
+    """One image of the data set."""
+
+    path: str
+    """Relative to the data root, with `/` between the parts."""
+    label: str
+    """Class name."""
+    content_sha256: str
+    """SHA-256 of the file's bytes, 64 hexadecimal digits."""
+    header: Header
+    patient: str | None = None
+    source: str | None = None
+    split: Part | None = None
+    """The part of the user's own split, where the data have one."""
+    date: str | None = None
+    """ISO 8601, so that text order is time order."""
+    sex: str | None = None
+    age: float | None = None
+    view_position: str | None = None
+    mask: str | None = None
+    """Path of a lung mask, relative to the data root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """An image that could not be used: named, never silently dropped."""
+
+    path: str
+    """Relative to the data root."""
+    stage: str
+    """`open`, `header` or `decode`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A data set: its images in order of path, and those that could not be used."""
+
+    dataset: str
+    """Name in file names: the root folder's, plus what was chosen of it."""
+    root: Path
+    rows: tuple[ImageRow, ...]
+    quarantined: tuple[Quarantined, ...] = ()
+    classes: tuple[str, ...] = field(default=())
+    """Class names, sorted; a label's index is its place here."""
+
+    @property
+    def labels(self) -> Labels:
+        """`(images,)` class indices."""
+        place = {name: index for index, name in enumerate(self.classes)}
+        return np.array([place[row.label] for row in self.rows], dtype=np.int64)
+
+    @property
+    def groups(self) -> Groups:
+        """`(images,)` group indices: same patient or same bytes, joined transitively."""
+        from cxrfeat.image.group import group
+
+        return group(self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which images of a folder to take, and how to read patients from their names."""
+
+    classes: Sequence[str] = ()
+    """These class names only; empty is all."""
+    per_class: int | None = None
+    """Exactly this many of each class, drawn with `seed`; an error where a class has fewer."""
+    limit: int | None = None
+    """At most this many of each class, drawn with `seed`."""
+    seed: int = 0
+    patient_regex: str | None = None
+    """Takes the patient from the relative path: group `patient`, else the first group, else the whole match."""

@@ -1,0 +1,296 @@
+"""Frozen descriptions of what to compute, and their fingerprints.
+
+A spec is a value: it checks itself, two equal specs have equal fingerprints, and two different ones do not. Whatever
+changes a number is a field; paths, batch sizes, worker counts and engines change nothing beyond rounding and stay out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, get_args
+
+from cxrfeat.errors import SpecError
+
+DECODER_REVISION = 1
+"""Raise when `image/decode.py` comes to give other pixels for the same bytes."""
+
+Normalize = Literal["backbone", "featurewise", "none"]
+Preprocess = Literal["tf", "torch", "caffe", "none"]
+Precision = Literal["float32"]
+SplitBy = Literal["group", "date", "column", "paper"]
+HeadKind = Literal["softmax", "dense", "dropout", "logreg", "svm-linear", "svm-rbf"]
+HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
+
+
+class Spec(Protocol):
+    """Anything with a fingerprint: a frozen dataclass that carries its revision."""
+
+    REVISION: ClassVar[int]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+def canonical_json(value: object) -> str:
+    """The one JSON text of a value: keys sorted, no spaces, no NaN.
+
+    Example:
+        >>> canonical_json({"b": 1.0, "a": None})
+        '{"a":null,"b":1.0}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def to_dict(spec: Spec) -> dict[str, Any]:
+    """Kind, revision and fields of a spec, nested specs included, ready for JSON."""
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if dataclasses.is_dataclass(value):
+            value = to_dict(value)  # type: ignore[arg-type]  # every dataclass held by a spec is a spec
+        fields[field.name] = list(value) if isinstance(value, tuple) else value
+    return {"kind": type(spec).__name__, "revision": spec.REVISION, **fields}
+
+
+def fingerprint(spec: Spec) -> str:
+    """64 hexadecimal digits that name what a spec computes: SHA-256 of its canonical JSON."""
+    return hashlib.sha256(canonical_json(to_dict(spec)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSpec:
+    """How one image becomes `count` views; view 0 is always the plain resize.
+
+    Example:
+        >>> ViewSpec(size=224).zoom
+        (1.0, 1.2)
+    """
+
+    REVISION: ClassVar[int] = 1  # raise when the same fields come to mean other pixels
+
+    size: int
+    """Height and width of a view, in pixels."""
+
+    count: int = 8
+    """Views per image, the plain one included."""
+
+    flip: bool = True
+    """Whether a drawn view is mirrored left to right, with probability 0.5."""
+
+    zoom: tuple[float, float] = (1.0, 1.2)
+    """Smallest and largest magnification about the centre; 1.0 is none."""
+
+    brightness: tuple[float, float] = (0.8, 1.25)
+    """Smallest and largest factor on the grey values; 1.0 is none."""
+
+    border_crop: float = 0.0
+    """Fraction of height and width cut away at each side of every view, the plain one too; below 0.5."""
+
+    border_darken: float = 0.0
+    """Fraction of height and width blackened at each side of every view, the plain one too; below 0.5."""
+
+    seed: int = 0
+    """Seed of the drawn parameters."""
+
+    def __post_init__(self) -> None:
+        """Check every field, and write equal values one way (`1 == 1.0`, `-0.0 == 0.0`)."""
+        _whole("ViewSpec.size", self.size, "pixels", least=16, most=2048)
+        _whole("ViewSpec.count", self.count, "views per image, the plain one included", least=1, most=1024)
+        _whole("ViewSpec.seed", self.seed, "a seed", least=0, most=2**63 - 1)
+        object.__setattr__(self, "flip", bool(self.flip))
+        object.__setattr__(self, "zoom", _interval("ViewSpec.zoom", self.zoom, least=1.0, most=10.0))
+        object.__setattr__(self, "brightness", _interval("ViewSpec.brightness", self.brightness, least=0.05, most=20.0))
+        for name in ("border_crop", "border_darken"):
+            value = _number(f"ViewSpec.{name}", getattr(self, name))
+            if not 0.0 <= value < 0.5:
+                raise SpecError(
+                    f"ViewSpec.{name} is a fraction of each side, from 0 up to but not including 0.5; got {value:g}."
+                )
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSpec:
+    """Everything that the numbers in a feature file depend on; its fingerprint names the file."""
+
+    REVISION: ClassVar[int] = 1
+
+    backbone: str
+    """A name of the backbone table, or `file` for a user's own network."""
+
+    weights: str
+    """`sha256:<hex>` of the weights file, or `random:...` with the seed and what else decides the numbers."""
+
+    preprocess: Preprocess
+    """What the network's weights were trained with: a mode of Keras `imagenet_utils`."""
+
+    view: ViewSpec
+    """How images become views."""
+
+    normalize: Normalize = "backbone"
+    """`backbone` applies `preprocess`; `featurewise` the statistics below; `none` leaves 0-255."""
+
+    mean: float | None = None
+    """Mean grey value of the training pixels, in [0, 255]; only with `featurewise`."""
+
+    std: float | None = None
+    """Their standard deviation, above 0; only with `featurewise`."""
+
+    split: str | None = None
+    """Digest of the split whose training part gave `mean` and `std`; only with `featurewise`."""
+
+    precision: Precision = "float32"
+    """Arithmetic of the network."""
+
+    decoder: int = DECODER_REVISION
+    """Revision of the image decoder."""
+
+    def __post_init__(self) -> None:
+        """Check that statistics are there exactly where they are used."""
+        if self.normalize not in ("backbone", "featurewise", "none"):
+            raise SpecError(f"--normalize is backbone, featurewise or none; got {self.normalize!r}.")
+        if self.preprocess not in ("tf", "torch", "caffe", "none"):
+            raise SpecError(f"--preprocess is tf, torch, caffe or none; got {self.preprocess!r}.")
+        statistics = (self.mean, self.std, self.split)
+        if self.normalize == "featurewise":
+            if any(value is None for value in statistics):
+                raise SpecError(
+                    "FeatureSpec.normalize 'featurewise' needs the mean, the deviation and the split they are from."
+                )
+            object.__setattr__(self, "mean", _number("FeatureSpec.mean", self.mean))
+            object.__setattr__(self, "std", _number("FeatureSpec.std", self.std))
+            if not self.std or self.std <= 0:
+                raise SpecError("FeatureSpec.std must be above 0: the training images are all of one grey value.")
+        elif any(value is not None for value in statistics):
+            raise SpecError(f"FeatureSpec holds statistics, which normalize {self.normalize!r} does not use.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSpec:
+    """How images are parted into train, validation and test."""
+
+    REVISION: ClassVar[int] = 1
+
+    by: SplitBy = "group"
+    """`group`: patients and copies stay together; `date`: newest images are the test part, groups still together;
+    `column`: as the data's own `split` column says; `paper`: image by image, the study's way, leaky."""
+
+    test: float = 0.2
+    """Share of the images in the test part, about (groups are not cut); not used by `column`."""
+
+    validation: float = 0.1
+    """Share of the rest in the validation part."""
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the shares."""
+        if self.by not in ("group", "date", "column", "paper"):
+            raise SpecError(f"A split is by group, date, column or paper; got {self.by!r}.")
+        for name in ("test", "validation"):
+            value = _number(f"SplitSpec.{name}", getattr(self, name))
+            if not 0.0 < value <= 0.5:
+                raise SpecError(f"SplitSpec.{name} is a share above 0, at most 0.5; got {value:g}.")
+            object.__setattr__(self, name, value)
+        _whole("SplitSpec.seed", self.seed, "a seed", least=0, most=2**32 - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSpec:
+    """A classifier on features, and how it is trained. The defaults are the study's protocol.
+
+    The Keras heads use the fields from `epochs` to `standardize`; the scikit-learn ones
+    use `strength`, and standardise always.
+    """
+
+    REVISION: ClassVar[int] = 1
+
+    kind: HeadKind
+    epochs: int = 20
+    """Passes over the training rows; 0 leaves the head as it was drawn."""
+    batch: int = 32
+    """Rows per step."""
+    learning_rate: float = 0.01
+    decay: float = 1e-6
+    """Learning rate at step t is `learning_rate / (1 + decay * t)`."""
+    momentum: float = 0.9
+    """Nesterov momentum."""
+    dropout: float = 0.5
+    """Share of units dropped; only the `dropout` head."""
+    views_per_epoch: int | None = None
+    """Training views of each image seen in an epoch, drawn anew; `None` is all of them."""
+    standardize: bool = False
+    """Remove the training mean and divide by the deviation, per feature."""
+    strength: float | None = None
+    """Inverse regularisation C of logreg and the SVMs; `None` is 0.1 for logreg, 1 for svm-rbf, 0.01 for svm-linear."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        if self.kind not in HEAD_KINDS:
+            raise SpecError(f"There is no head {self.kind!r}; the heads are {', '.join(HEAD_KINDS)}.")
+        _whole("HeadSpec.epochs", self.epochs, "passes over the training rows", least=0, most=100_000)
+        _whole("HeadSpec.batch", self.batch, "rows per step", least=1, most=2**20)
+        _whole("HeadSpec.seed", self.seed, "a seed", least=0, most=2**32 - 1)
+        if self.views_per_epoch is not None:
+            _whole("HeadSpec.views_per_epoch", self.views_per_epoch, "views per image and epoch", least=1, most=1024)
+        bounds = {"learning_rate": (0.0, 1e3), "decay": (0.0, 1e3), "momentum": (0.0, 1.0), "dropout": (0.0, 0.99)}
+        for name, (low, high) in bounds.items():
+            value = _number(f"HeadSpec.{name}", getattr(self, name))
+            if not low <= value <= high:
+                raise SpecError(f"HeadSpec.{name} is from {low:g} to {high:g}; got {value:g}.")
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "standardize", bool(self.standardize))
+        if self.strength is not None:
+            strength = _number("HeadSpec.strength", self.strength)
+            if strength <= 0:
+                raise SpecError(f"HeadSpec.strength is above 0; got {strength:g}.")
+            object.__setattr__(self, "strength", strength)
+
+
+def feature_spec(stored: dict[str, Any]) -> FeatureSpec:
+    """The spec that `to_dict` wrote.
+
+    Raises:
+        SpecError: If it was written by another revision, or is not such a spec.
+    """
+    try:
+        fields = _fields(stored, FeatureSpec)
+        view = _fields(fields.pop("view"), ViewSpec)
+        return FeatureSpec(
+            view=ViewSpec(**{**view, "zoom": tuple(view["zoom"]), "brightness": tuple(view["brightness"])}), **fields
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SpecError(f"This is not the description of features that this version writes ({error}).") from error
+
+
+def _fields(stored: dict[str, Any], kind: type[FeatureSpec] | type[ViewSpec]) -> dict[str, Any]:
+    fields = dict(stored)
+    name, revision = fields.pop("kind"), fields.pop("revision")
+    if (name, revision) != (kind.__name__, kind.REVISION):
+        raise SpecError(
+            f"Written as {name} revision {revision}; this version reads {kind.__name__} revision {kind.REVISION}."
+        )
+    return fields
+
+
+def _whole(name: str, value: object, meaning: str, *, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise SpecError(f"{name} is {meaning}: a whole number from {least} to {most}; got {value!r}.")
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SpecError(f"{name} is a finite number; got {value!r}.")
+    return float(value) + 0.0
+
+
+def _interval(name: str, value: object, *, least: float, most: float) -> tuple[float, float]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise SpecError(f"{name} is a pair (smallest, largest); got {value!r}.")
+    low, high = _number(name, value[0]), _number(name, value[1])
+    if not least <= low <= high <= most:
+        raise SpecError(f"{name} is a pair with {least:g} <= smallest <= largest <= {most:g}; got ({low:g}, {high:g}).")
+    return low, high

@@ -1,0 +1,1 @@
+"""Recipes over the other folders: what commands return."""
