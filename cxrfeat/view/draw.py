@@ -1,0 +1,72 @@
+"""All chance in the views: which parameters a view gets. Drawing touches no pixel, applying touches no chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.spec import ViewSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewParams:
+    """What is done to an image to make one view of it."""
+
+    flip: bool = False
+    """Mirrored left to right."""
+    zoom: float = 1.0
+    """Magnification about the centre; above 1 the border falls outside."""
+    gain: float = 1.0
+    """Factor on the grey values, clipped to 255 afterwards."""
+
+
+PLAIN = ViewParams()
+"""Parameters of view 0."""
+
+
+def view_rng(seed: int, content_sha256: str, view: int) -> np.random.Generator:
+    """A generator for one view, keyed by what the view is: never by batch, worker or order.
+
+    Args:
+        seed: Of the view spec.
+        content_sha256: Of the image's bytes, 64 hexadecimal digits.
+        view: Place among the image's views, from 0.
+    """
+    words = np.frombuffer(bytes.fromhex(content_sha256), dtype="<u4")
+    return np.random.default_rng([seed, view, *words.tolist()])  # a list: seed + view would collide
+
+
+def draw(spec: ViewSpec, rng: np.random.Generator) -> ViewParams:
+    """Draw one view's parameters, each independent and uniform over its interval.
+
+    Always takes three numbers from `rng`, so that switching one kind of change off leaves the others as they were.
+    """
+    flip, zoom, gain = rng.random(3).tolist()
+    return ViewParams(
+        flip=spec.flip and flip < 0.5,
+        zoom=spec.zoom[0] + zoom * (spec.zoom[1] - spec.zoom[0]),
+        gain=spec.brightness[0] + gain * (spec.brightness[1] - spec.brightness[0]),
+    )
+
+
+def draw_views(spec: ViewSpec, content_sha256: str) -> tuple[ViewParams, ...]:
+    """The parameters of all `spec.count` views of an image; the first is `PLAIN`.
+
+    Example:
+        >>> draw_views(ViewSpec(size=32, count=1), "00" * 32)
+        (ViewParams(flip=False, zoom=1.0, gain=1.0),)
+    """
+    drawn = (draw(spec, view_rng(spec.seed, content_sha256, view)) for view in range(1, spec.count))
+    return (PLAIN, *drawn)
+
+
+def to_array(params: tuple[ViewParams, ...]) -> NDArray[np.float64]:
+    """`(views, 3)` float64: flip (0 or 1), zoom, gain; `from_array` gives the same parameters back."""
+    return np.array([(view.flip, view.zoom, view.gain) for view in params], dtype=np.float64)
+
+
+def from_array(stored: NDArray[np.float64]) -> tuple[ViewParams, ...]:
+    """The parameters that `to_array` stored, so that any view can be drawn again."""
+    return tuple(ViewParams(flip=bool(flip), zoom=zoom, gain=gain) for flip, zoom, gain in stored.tolist())
