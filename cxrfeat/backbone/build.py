@@ -1,0 +1,133 @@
+"""From a network to one Keras graph: grey uint8 views in, pooled features out.
+
+The copy of grey to three channels and the preprocessing are layers of the graph, so one uint8 channel is all that
+crosses to the device, and a converted or exported graph cannot be fed wrongly prepared pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cxrfeat.backbone.network import FILE, Network
+from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.backbone.table import find_row
+from cxrfeat.errors import InputError, WeightsError
+from cxrfeat.spec import FeatureSpec, Preprocess
+
+_TORCH_MEAN = (0.485, 0.456, 0.406)
+_TORCH_STD = (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green, red: the order the networks were trained with
+
+
+def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401
+    """Build the inference graph of a network.
+
+    Args:
+        network: Which network, with which weights.
+        spec: How its pixels are prepared.
+
+    Returns:
+        A Keras model: `(n, size, size, 1)` uint8 to `(n, dim)` float32.
+
+    Raises:
+        WeightsError: If the weights do not fit the network.
+        InputError: If a user's own model cannot be loaded, or gives no features.
+    """
+    keras = import_keras()
+    body = _own(keras, network) if network.backbone == FILE else _of_table(keras, network)
+    size = network.size
+    grey = keras.Input((size, size, 1), dtype="uint8", name="view")
+    maps = body(prepare(keras, grey, spec, channels=body.input_shape[-1]), training=False)
+    if len(maps.shape) == 4:
+        maps = keras.layers.GlobalAveragePooling2D(name="features")(maps)
+    if len(maps.shape) != 2 or maps.shape[1] is None:
+        raise InputError(
+            f"{network.name} gives {tuple(maps.shape)}: features are (images, features), or (images, h, w, features) "
+            "averaged over space. Cut the network at such a layer and save it again."
+        )
+    model = keras.Model(grey, maps)
+    model.trainable = False
+    return model
+
+
+def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any:  # noqa: ANN401
+    """Grey uint8 to what the network reads, operation by operation as Keras's own `preprocess_input` does it."""
+    values = keras.ops.cast(grey, "float32")
+    if spec.normalize == "featurewise":
+        values = (values - spec.mean) / spec.std
+    elif spec.normalize == "backbone":
+        return _preprocessed(keras, values, spec.preprocess, channels)
+    return keras.ops.concatenate([values] * channels, axis=-1) if channels > 1 else values
+
+
+def _preprocessed(keras: Any, values: Any, mode: Preprocess, channels: int) -> Any:  # noqa: ANN401
+    if mode == "tf":
+        planes = [values / 127.5 - 1.0] * channels
+    elif mode == "torch":
+        scaled = values / 255.0
+        planes = [(scaled - mean) / std for mean, std in zip(_TORCH_MEAN, _TORCH_STD, strict=True)][:channels]
+    elif mode == "caffe":
+        planes = [values - mean for mean in _CAFFE_MEAN][:channels]
+    else:
+        planes = [values] * channels
+    return keras.ops.concatenate(planes, axis=-1) if channels > 1 else planes[0]
+
+
+def _of_table(keras: Any, network: Network) -> Any:  # noqa: ANN401
+    constructor = getattr(keras.applications, find_row(network.backbone).constructor)
+    with _seeded(keras, network.seed):
+        body = constructor(
+            weights=None, include_top=False, input_shape=(network.size, network.size, 3), name=network.backbone
+        )
+    if network.path is not None:
+        try:
+            body.load_weights(str(network.path))
+        except Exception as error:  # Keras raises all kinds for a file that does not fit
+            raise WeightsError(
+                f"{network.path} does not fit {network.name} ({_first_line(error)}). "
+                "It must hold the weights of this network without its classification layers (`notop`)."
+            ) from error
+    return body
+
+
+def _own(keras: Any, network: Network) -> Any:  # noqa: ANN401
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            body = keras.saving.load_model(str(network.path), compile=False, safe_mode=True)
+    except Exception as error:  # a stranger's file may fail in any way
+        raise InputError(
+            f"{network.name} cannot be loaded as a Keras model ({_first_line(error)}). Save it with this Keras "
+            f"({keras.__version__}), without custom code."
+        ) from error
+    if not hasattr(body, "input_shape") or not isinstance(body.input_shape, tuple) or len(body.input_shape) != 4:
+        raise InputError(
+            f"{network.name} does not take one batch of images; its input must be (images, size, size, 3)."
+        )
+    return body
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def _seeded(keras: Any, seed: int | None) -> Iterator[None]:  # noqa: ANN401
+    """Seed Keras's initialisers, and leave Python's and NumPy's global generators as they were."""
+    if seed is None:
+        yield
+        return
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # restoring the user's own
+    keras.utils.set_random_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

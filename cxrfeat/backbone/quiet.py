@@ -1,0 +1,40 @@
+"""The only place that imports Keras: late, and without TensorFlow's start-up chatter."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+
+def import_keras() -> Any:  # noqa: ANN401  # Keras has no types
+    """Keras on its backend; the first call takes seconds."""
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _muted(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations between TensorFlow, NumPy and protobuf
+        import keras
+    return keras
+
+
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Close the process's stderr for a while: TensorFlow's libraries write to it before they read any setting."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)

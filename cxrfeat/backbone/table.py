@@ -1,0 +1,74 @@
+"""The table of frozen ImageNet networks: one row each, nothing else anywhere depends on which they are."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from cxrfeat.errors import UsageError
+from cxrfeat.spec import Preprocess
+
+_ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One network as Keras offers it, without its classification layers."""
+
+    name: str
+    constructor: str
+    """Name in `keras.applications`."""
+    size: int
+    """Height and width it was trained with, in pixels."""
+    dim: int
+    """Features after averaging over space."""
+    preprocess: Preprocess
+    """Mode of `keras.applications.imagenet_utils.preprocess_input`."""
+    weights_folder: str
+    weights_file: str
+    weights_md5: str
+    """The digest Keras itself pins; it pins no other kind."""
+
+    @property
+    def weights_url(self) -> str:
+        """Where Keras downloads the weights from."""
+        return f"{_ORIGIN}/{self.weights_folder}/{self.weights_file}"
+
+
+_TF = "weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+TABLE: dict[str, Row] = {
+    row.name: row
+    for row in (
+        Row(
+            "densenet121", "DenseNet121", 224, 1024, "torch",
+            "densenet", f"densenet121_{_TF}", "30ee3e1110167f948a6b9946edeeb738",
+        ),
+        Row(
+            "resnet50", "ResNet50", 224, 2048, "caffe",
+            "resnet", f"resnet50_{_TF}", "4d473c1dd8becc155b73f8504c6f6626",
+        ),
+        Row("vgg16", "VGG16", 224, 512, "caffe", "vgg16", f"vgg16_{_TF}", "6d6bbae143d832006294945121d1f1fc"),
+        Row(
+            "inceptionv3", "InceptionV3", 299, 2048, "tf",
+            "inception_v3", f"inception_v3_{_TF}", "bcbd6486424b2319ff4ef7d526e38f63",
+        ),
+        Row("xception", "Xception", 299, 2048, "tf", "xception", f"xception_{_TF}", "b0042744bf5b25fce3cb969f33bebb97"),
+    )
+}  # fmt: skip
+
+
+def find_row(name: str) -> Row:
+    """The row called `name`.
+
+    Raises:
+        UsageError: If there is none; names the nearest.
+    """
+    if name in TABLE:
+        return TABLE[name]
+    near = difflib.get_close_matches(name.lower(), TABLE, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise UsageError(
+        f"There is no backbone {name!r}. {hint}The backbones are {', '.join(TABLE)}, "
+        "or the path of a Keras model (.keras or .h5) with --preprocess."
+    )
