@@ -10,7 +10,8 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import platformdirs
@@ -109,6 +110,26 @@ def replace_atomic(path: Path, write: Callable[[Path], None], *, private: bool =
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def put_folder(path: Path, contents: Mapping[str, bytes]) -> None:
+    """Make a folder with these files, whole or not at all.
+
+    Raises:
+        StorageError: If the disk refuses, or something is at `path` already.
+    """
+    temporary = _temporary(path)
+    try:
+        with storing("write", path):
+            temporary.mkdir(parents=True)
+            for name, content in contents.items():
+                (temporary / name).write_bytes(content)
+                _flush(temporary / name)
+            _flush(temporary)
+            temporary.rename(path)
+            _flush(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove(path: Path) -> None:

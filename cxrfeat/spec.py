@@ -21,6 +21,7 @@ DECODER_REVISION = 1
 Normalize = Literal["backbone", "featurewise", "none"]
 Preprocess = Literal["tf", "torch", "caffe", "none"]
 Precision = Literal["float32"]
+Storage = Literal["float32", "float16"]
 SplitBy = Literal["group", "date", "column", "paper"]
 HeadKind = Literal["softmax", "dense", "dropout", "logreg", "svm-linear", "svm-rbf"]
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
@@ -144,6 +145,9 @@ class FeatureSpec:
     precision: Precision = "float32"
     """Arithmetic of the network."""
 
+    storage: Storage = "float32"
+    """Type of the stored features; `float16` halves the file and keeps three digits."""
+
     decoder: int = DECODER_REVISION
     """Revision of the image decoder."""
 
@@ -153,6 +157,8 @@ class FeatureSpec:
             raise SpecError(f"--normalize is backbone, featurewise or none; got {self.normalize!r}.")
         if self.preprocess not in ("tf", "torch", "caffe", "none"):
             raise SpecError(f"--preprocess is tf, torch, caffe or none; got {self.preprocess!r}.")
+        if self.storage not in ("float32", "float16"):
+            raise SpecError(f"Features are stored as float32 or float16; got {self.storage!r}.")
         statistics = (self.mean, self.std, self.split)
         if self.normalize == "featurewise":
             if any(value is None for value in statistics):

@@ -1,0 +1,83 @@
+"""Rows of features as they are computed and kept until the file is built: one shard's worth, whole or not at all.
+
+The only place that knows what a shard on disk looks like: an uncompressed NumPy archive without pickle, whose own
+checksums (zip CRC-32, and one per row of features) tell damage from absence.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.files import write_atomic
+
+FEATURES = "features"
+LOOKS = ("mean_grey", "black_border", "thumbnail", "perceptual_hash")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An image that turned out unusable while its views were made."""
+
+    content_sha256: str
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Computed rows, each with what was learnt from the pixels on the way."""
+
+    content_sha256: tuple[str, ...]
+    """`(n,)`, the rows' keys."""
+    arrays: dict[str, NDArray[Any]]
+    """`features (n, views, dim)`, `view_params (n, views, 3)`, `crc32 (n,)`, and `LOOKS`."""
+    failures: tuple[Failure, ...] = field(default=())
+
+
+def row_crc32(features: NDArray[Any]) -> NDArray[np.uint32]:
+    """CRC-32 of each row's bytes as stored: `(n, views, dim)` to `(n,)`."""
+    stored = np.ascontiguousarray(features)
+    return np.array([zlib.crc32(row.tobytes()) for row in stored], dtype=np.uint32)
+
+
+def write_block(path: Path, block: Block) -> None:
+    """Commit a block: after this returns, no kill loses it.
+
+    Raises:
+        StorageError: If the disk refuses; then there is no file.
+    """
+    failures = np.array([(f.content_sha256, f.stage, f.reason) for f in block.failures], dtype=np.str_)
+    content = io.BytesIO()
+    np.savez(
+        content,
+        allow_pickle=False,
+        content_sha256=np.array(block.content_sha256, dtype="S64"),
+        failures=failures.reshape(-1, 3),
+        **block.arrays,
+    )
+    write_atomic(path, content.getvalue())
+
+
+def read_block(path: Path) -> Block | None:
+    """The block at `path`, or `None` where there is none, or a damaged one."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        keys = tuple(key.decode() for key in arrays.pop("content_sha256").tolist())
+        failures = tuple(
+            Failure(content_sha256=sha, stage=stage, reason=reason)
+            for sha, stage, reason in arrays.pop("failures").tolist()
+        )
+        if not np.array_equal(row_crc32(arrays[FEATURES]), arrays["crc32"]) or len(keys) != len(arrays["crc32"]):
+            return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return Block(content_sha256=keys, arrays=arrays, failures=failures)

@@ -1,0 +1,183 @@
+"""From image files to blocks of features: decoding in threads ahead of the networks, each image once for all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from cxrfeat.backbone.engine import Engine, EngineFactory
+from cxrfeat.backbone.network import Network
+from cxrfeat.errors import BadImageError
+from cxrfeat.feature.block import FEATURES, Block, Failure, row_crc32
+from cxrfeat.feature.plan import Plan, Settings
+from cxrfeat.feature.work import Work
+from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.fingerprint import Look, look
+from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.types import Features, Views
+from cxrfeat.view.apply import apply_views
+from cxrfeat.view.draw import draw_views, to_array
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and how much there is."""
+
+
+def named(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
+    """A progress callback for code that counts but does not know what it is part of."""
+    return None if progress is None else lambda done, total: progress(name, done, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One decoded image: its views by their spec, and how it looks."""
+
+    views: dict[ViewSpec, Views]
+    look: Look
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One network's share of a call: what it has to compute, and how far it is."""
+
+    network: Network
+    spec: FeatureSpec
+    work: Work
+    plan: Plan
+    missing: list[int]
+    computed: set[str]
+    """Content hashes computed in this run."""
+    seconds: float = 0.0
+    """Computing and committing, loading apart."""
+    engine: Engine | None = None
+
+
+def threads() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec]) -> Prepared:
+    """Read, check and decode one file, and make its views.
+
+    Raises:
+        BadImageError: If it cannot be used, or is not the file that was indexed.
+    """
+    content = read_file(path)
+    if sha256(content).hexdigest() != content_sha256:
+        raise BadImageError("open", "the file changed while the run went on")
+    image = decode(content)
+    views = {spec: apply_views(spec, image, draw_views(spec, content_sha256)) for spec in specs}
+    return Prepared(views, look(image))
+
+
+def compute(
+    jobs: Sequence[Job], paths: Mapping[str, Path], make_engine: EngineFactory, progress: Progress | None = None
+) -> None:
+    """Compute and commit the missing shards of jobs that share one list of images.
+
+    Args:
+        jobs: With plans over the same contents in the same shards.
+        paths: A file for each content hash.
+        make_engine: Loads a network, when the first of its shards needs it.
+        progress: Told after every batch.
+    """
+    indices = sorted({index for job in jobs for index in job.missing})
+    shards = [jobs[0].plan.shard(index) for index in indices]
+    specs = list({job.spec.view for job in jobs})
+    totals = {id(job): sum(len(job.plan.shard(i)) for i in job.missing) * job.spec.view.count for job in jobs}
+    done = dict.fromkeys(totals, 0)
+    start = time.perf_counter()
+    for index, prepared in zip(indices, _ahead(shards, paths, specs), strict=True):
+        for job in jobs:
+            if index not in job.missing:
+                continue
+
+            def tell(views: int, job: Job = job) -> None:
+                done[id(job)] += views
+                if progress:
+                    progress(job.network.name, done[id(job)], totals[id(job)])
+
+            loading = 0.0
+            if job.engine is None and any(isinstance(one, Prepared) for one in prepared.values()):
+                began = time.perf_counter()
+                settings: Settings = job.plan.settings
+                job.engine = make_engine(job.network, job.spec, settings.batch, settings.threads)
+                loading = time.perf_counter() - began
+            block = _block(job, prepared, tell)
+            job.work.commit(job.plan, index, block)
+            job.computed.update(block.content_sha256)
+            now = time.perf_counter()
+            job.seconds += now - start - loading
+            start = now
+
+
+def _ahead(
+    shards: Sequence[tuple[str, ...]], paths: Mapping[str, Path], specs: Sequence[ViewSpec]
+) -> Iterator[dict[str, Prepared | BadImageError]]:
+    """Prepare each shard's images while the networks are busy with the one before it."""
+    pool = ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode")
+
+    def submit(shard: tuple[str, ...]) -> dict[str, Future[Prepared]]:
+        return {sha: pool.submit(prepare, paths[sha], sha, specs) for sha in shard}
+
+    try:
+        waiting = submit(shards[0]) if shards else {}
+        for following in (*shards[1:], ()):
+            futures, waiting = waiting, submit(following)
+            yield {sha: _outcome(future) for sha, future in futures.items()}
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _outcome(future: Future[Prepared]) -> Prepared | BadImageError:
+    try:
+        return future.result()
+    except BadImageError as error:
+        return error
+
+
+def _block(job: Job, prepared: Mapping[str, Prepared | BadImageError], tell: Callable[[int], None]) -> Block:
+    good = {sha: one for sha, one in prepared.items() if isinstance(one, Prepared)}
+    bad = {sha: one for sha, one in prepared.items() if isinstance(one, BadImageError)}
+    view = job.spec.view
+    if good:
+        assert job.engine is not None  # made by the caller for the first good image
+        pixels = np.concatenate([one.views[view] for one in good.values()])
+        features = _run(job.engine, pixels, tell).reshape(len(good), view.count, job.engine.dim)
+        features = features.astype(job.spec.storage, copy=False)
+    else:
+        features = np.empty((0, view.count, 0), dtype=job.spec.storage)
+    tell(len(bad) * view.count)
+    params = [to_array(draw_views(view, sha)) for sha in good]
+    looks = [one.look for one in good.values()]
+    return Block(
+        content_sha256=tuple(good),
+        arrays={
+            FEATURES: features,
+            "crc32": row_crc32(features),
+            "view_params": np.array(params, dtype=np.float64).reshape(len(good), view.count, 3),
+            "mean_grey": np.array([one.mean_grey for one in looks], dtype=np.float32),
+            "black_border": np.array([one.black_border for one in looks], dtype=np.float32),
+            "thumbnail": np.array([one.thumbnail for one in looks], dtype=np.uint8).reshape(len(good), 8, 8),
+            "perceptual_hash": np.array([one.perceptual_hash for one in looks], dtype=np.uint64),
+        },
+        failures=tuple(
+            Failure(content_sha256=sha, stage=error.stage, reason=error.reason) for sha, error in bad.items()
+        ),
+    )
+
+
+def _run(engine: Engine, pixels: Views, tell: Callable[[int], None]) -> Features:
+    parts = []
+    for start in range(0, len(pixels), engine.batch):
+        part = engine.run(pixels[start : start + engine.batch])
+        parts.append(part)
+        tell(len(part))
+    return np.concatenate(parts)

@@ -1,0 +1,367 @@
+"""Stage one: run each network exactly once over the views of every image, and build the feature files."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory, KerasEngine
+from cxrfeat.backbone.network import Network
+from cxrfeat.backbone.table import TABLE
+from cxrfeat.errors import InputError, IntegrityError, StorageError
+from cxrfeat.feature.block import FEATURES, LOOKS, Failure
+from cxrfeat.feature.compute import Job, Progress, compute, threads
+from cxrfeat.feature.plan import Settings
+from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
+from cxrfeat.feature.work import Work
+from cxrfeat.files import check_writable
+from cxrfeat.image.group import group_keys
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.manifest_file import write_manifest
+from cxrfeat.image.row import ImageRow, Manifest, Quarantined
+from cxrfeat.spec import FeatureSpec, fingerprint
+from cxrfeat.types import Part
+
+FROM_PIXELS = ("view_params", "crc32", *LOOKS)
+"""Columns that come with the features, not from the manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One feature file that is wanted."""
+
+    network: Network
+    spec: FeatureSpec
+    bound_split: NDArray[np.str_] | None = None
+    """`(images,)` in the manifest's order, where the spec is bound to a split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extracted:
+    """One feature file that stands, and what it took."""
+
+    backbone: str
+    path: Path
+    images: int
+    views: int
+    dim: int
+    rows_computed: int
+    rows_reused: int
+    quarantined: tuple[Quarantined, ...]
+    seconds: float
+    """Of the extraction itself: start-up apart."""
+    views_per_second: float
+    engine: str
+    random: bool
+    """Whether the weights are random, so that scores mean nothing."""
+
+
+def feature_path(features: Path, dataset: str, backbone: str, spec: FeatureSpec) -> Path:
+    """The place of a feature file, the only function that builds it."""
+    return features / f"{dataset}-{backbone}-{fingerprint(spec)[:8]}.h5"
+
+
+def extract_features(
+    manifest: Manifest,
+    requests: Sequence[Request],
+    *,
+    features: Path,
+    identity: Identity,
+    make_engine: EngineFactory = KerasEngine,
+    engine: str = "keras",
+    batch: int = CPU_BATCH,
+    progress: Progress | None = None,
+) -> list[Extracted]:
+    """Make the feature files of a data set, computing only what no committed file has.
+
+    Args:
+        manifest: The images.
+        requests: The files that are wanted; each image is decoded once for all of them.
+        features: Folder of the files.
+        identity: Salts the ids.
+        make_engine: Loads a network.
+        engine: What `make_engine` makes, by name.
+        batch: Views per batch.
+        progress: Told after every batch.
+
+    Returns:
+        One record for each request, in their order.
+
+    Raises:
+        InputError: If no image can be used.
+        LockedError: If another process is making one of the files.
+        StorageError: If the disk refuses; what was committed is kept, and the same call continues.
+        IntegrityError: If a committed file that would be replaced is damaged.
+    """
+    check_writable(features)
+    paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
+    settings = Settings(engine=engine, batch=batch, threads=threads())
+    with ExitStack() as stack:
+        tasks = []
+        for request in sorted(
+            requests, key=lambda one: fingerprint(one.spec)
+        ):  # one order, so no two runs wait for each other
+            path = feature_path(features, manifest.dataset, request.network.name, request.spec)
+            work = stack.enter_context(Work(path))
+            tasks.append(_Task(request, work, [stack.enter_context(file) for file in _committed(path, request.spec)]))
+        for task in tasks:
+            committed = {sha for file in task.files for sha in file.content_sha256}
+            plan = task.work.plan(set(paths) - committed, views=task.request.spec.view.count, settings=settings)
+            task.job = Job(
+                network=task.request.network,
+                spec=task.request.spec,
+                work=task.work,
+                plan=plan,
+                missing=task.work.missing(plan),
+                computed=set(),
+            )
+        _check_space(features, [task.job for task in tasks])
+        for together in _alike([task.job for task in tasks]):
+            compute(together, paths, make_engine, progress)
+        write_manifest(features, manifest, identity)
+        done = {id(task.request): _finish(task, manifest, identity, engine) for task in tasks}
+    return [done[id(request)] for request in requests]
+
+
+class _Task:
+    """A request on its way, between taking the lock and building the file."""
+
+    job: Job
+
+    def __init__(self, request: Request, work: Work, files: list[FeatureFile]) -> None:
+        self.request = request
+        self.work = work
+        self.files = files
+
+
+def _committed(path: Path, spec: FeatureSpec) -> list[FeatureFile]:
+    """Every readable file with features of this description, the wanted one first; any of their rows will do."""
+    name = fingerprint(spec)
+    files = [FeatureFile(path)] if path.exists() else []
+    for other in sorted(path.parent.glob(f"*-{name[:8]}.h5")):
+        if other != path:
+            try:
+                files.append(FeatureFile(other))
+            except (InputError, IntegrityError):
+                continue  # another data set's damaged file is no business of this run
+    alike = [file for file in files if file.fingerprint == name]
+    for file in files:
+        if file not in alike:
+            file.close()
+    return alike
+
+
+def _alike(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs over the same shards belong together, so that each image is decoded once for all of them."""
+    together: dict[tuple[object, ...], list[Job]] = {}
+    for job in jobs:
+        if job.missing:
+            together.setdefault((job.plan.todo, job.plan.shard_images), []).append(job)
+    return list(together.values())
+
+
+def _check_space(folder: Path, jobs: Sequence[Job]) -> None:
+    """Refuse before hours of work what cannot fit: the shards and the built file stand side by side for a while."""
+    needed = 0
+    for job in jobs:
+        row = TABLE.get(job.network.backbone)
+        if row is not None:
+            images = sum(len(job.plan.shard(index)) for index in job.missing)
+            width = 2 if job.spec.storage == "float16" else 4
+            needed += images * job.spec.view.count * row.dim * width * 2
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise StorageError(
+            f"{folder} has {free / 2**20:.0f} MB free, and this extraction needs {needed / 2**20:.0f} MB. "
+            "Free some space, choose another folder with --features, or take fewer --views or --float16."
+        )
+
+
+def _finish(task: _Task, manifest: Manifest, identity: Identity, engine: str) -> Extracted:
+    job, request, path = task.job, task.request, task.work.path
+    failures = {failure.content_sha256: failure for block in task.work.blocks() for failure in block.failures}
+    sources = _Sources(task.files, task.work)
+    rows = [index for index, row in enumerate(manifest.rows) if row.content_sha256 in sources.where]
+    quarantined = _quarantined(manifest, failures, sources)
+    if not rows:
+        first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:3])
+        raise InputError(f"None of the {len(manifest.rows)} images can be used ({first}). Check the files.")
+    content = _content(request, manifest, rows, identity, sources, quarantined, engine)
+    dim = sources.dim
+    for file in task.files:
+        if file.path == path and file.content.same(content):
+            content = file.content  # nothing to change: the file stays as it is
+            break
+    else:
+        write_features(path, content, dim, sources.rows([manifest.rows[index].content_sha256 for index in rows]))
+    task.work.clear()
+    computed = sum(manifest.rows[index].content_sha256 in job.computed for index in rows)
+    views = request.spec.view.count
+    return Extracted(
+        backbone=request.network.name,
+        path=path,
+        images=len(rows),
+        views=views,
+        dim=dim,
+        rows_computed=computed,
+        rows_reused=len(rows) - computed,
+        quarantined=quarantined,
+        seconds=round(job.seconds, 3),
+        views_per_second=round(len(job.computed) * views / job.seconds, 2) if job.computed and job.seconds else 0.0,
+        engine=content.engine,
+        random=request.network.random,
+    )
+
+
+class _Sources:
+    """Where the computed rows lie: in committed files, and in shards."""
+
+    def __init__(self, files: Sequence[FeatureFile], work: Work) -> None:
+        self._files, self._work = files, work
+        self.where: dict[str, tuple[int, int]] = {}
+        """Content hash to (place among the sources, row there); the first that has it."""
+        self.dim = next((file.dim for file in files), 0)
+        self._offset = len(files)
+        self.engines = [file.content.engine for file in files]
+        self.fresh = False
+        """Whether shards hold rows that no committed file has."""
+        for number, keys, arrays in self._each():
+            for row, sha in enumerate(keys):
+                self.where.setdefault(sha, (number, row))
+            if FEATURES in arrays and len(keys):
+                self.fresh = True
+                self.dim = arrays[FEATURES].shape[2]
+
+    def columns(self, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The columns that come from pixels, for the wanted contents in their order."""
+        places = _places(wanted)
+        columns: dict[str, NDArray[Any]] = {}
+        for number, keys, arrays in self._each():
+            for row, sha in enumerate(keys):
+                if sha in places and self.where[sha] == (number, row):
+                    for name in FROM_PIXELS:
+                        if name not in columns:
+                            columns[name] = np.zeros((len(wanted), *arrays[name].shape[1:]), COLUMNS[name][0])
+                        columns[name][places[sha]] = arrays[name][row]
+        return columns
+
+    def rows(self, wanted: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
+        """The features of the wanted contents, source by source."""
+        places = _places(wanted)
+        for number, file in enumerate(self._files):
+            keys = file.content_sha256
+            for part, stored in file.blocks():
+                yield from self._chosen(number, part.start, keys[part], stored, places)
+        for number, block in enumerate(self._work.blocks(), self._offset):
+            yield from self._chosen(number, 0, block.content_sha256, block.arrays[FEATURES], places)
+
+    def _chosen(
+        self, number: int, offset: int, keys: Sequence[str], stored: NDArray[Any], places: dict[str, list[int]]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
+        to, rows = [], []
+        for row, sha in enumerate(keys):
+            if sha in places and self.where[sha] == (number, offset + row):
+                to += places[sha]
+                rows += [row] * len(places[sha])
+        if to:
+            yield np.array(to, dtype=np.intp), stored[rows]
+
+    def _each(self) -> Iterator[tuple[int, Sequence[str], dict[str, NDArray[Any]]]]:
+        for number, file in enumerate(self._files):
+            yield number, file.content_sha256, file.content.columns
+        for number, block in enumerate(self._work.blocks(), self._offset):
+            yield number, block.content_sha256, block.arrays
+
+
+def _places(wanted: Sequence[str]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, sha in enumerate(wanted):
+        places.setdefault(sha, []).append(place)
+    return places
+
+
+def _quarantined(manifest: Manifest, failures: dict[str, Failure], sources: _Sources) -> tuple[Quarantined, ...]:
+    bad = list(manifest.quarantined)
+    for row in manifest.rows:
+        failure = failures.get(row.content_sha256)
+        if failure is not None and row.content_sha256 not in sources.where:
+            bad.append(Quarantined(path=row.path, stage=failure.stage, reason=failure.reason))
+    return tuple(sorted(bad, key=lambda one: one.path))
+
+
+def _content(
+    request: Request,
+    manifest: Manifest,
+    rows: Sequence[int],
+    identity: Identity,
+    sources: _Sources,
+    quarantined: Sequence[Quarantined],
+    engine: str,
+) -> Content:
+    kept: list[ImageRow] = [manifest.rows[index] for index in rows]
+    groups = manifest.groups
+    keys = group_keys(manifest.rows, groups)
+    texts: dict[str, Callable[[ImageRow], str | None]] = {
+        "source": lambda row: row.source,
+        "sex": lambda row: row.sex,
+        "view_position": lambda row: row.view_position,
+        "container/format": lambda row: row.header.format,
+        "container/suffix": lambda row: row.header.suffix,
+        "container/mode": lambda row: row.header.mode,
+    }
+    coded = {name: code([texts[name](row) for row in kept]) for name in CODED}
+    bound = [-1] * len(rows) if request.bound_split is None else [_part(request.bound_split[index]) for index in rows]
+    plain: dict[str, Sequence[Any]] = {
+        "image_id": [identity.image_id(row.path).encode() for row in kept],
+        "content_sha256": [row.content_sha256.encode() for row in kept],
+        "label": [manifest.classes.index(row.label) for row in kept],
+        "group": [identity.group_id(keys[groups[index]]).encode() for index in rows],
+        "known_patient": [row.patient is not None for row in kept],
+        "split": [-1 if row.split is None else _part(row.split) for row in kept],
+        "bound_split": bound,
+        "date": [(row.date or "").encode() for row in kept],
+        "age": [np.nan if row.age is None else row.age for row in kept],
+        "container/width": [row.header.width for row in kept],
+        "container/height": [row.header.height for row in kept],
+        "container/bits": [row.header.bits for row in kept],
+        "container/file_bytes": [row.header.file_bytes for row in kept],
+    }
+    columns = sources.columns([row.content_sha256 for row in kept])
+    columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in plain.items()}
+    columns |= {name: numbers for name, (numbers, _) in coded.items()}
+    return Content(
+        spec=request.spec,
+        backbone=request.network.name,
+        dataset=manifest.dataset,
+        classes=manifest.classes,
+        columns=columns,
+        values={name: values for name, (_, values) in coded.items()},
+        quarantine=[
+            {"image_id": identity.image_id(one.path), "stage": one.stage, "reason": one.reason} for one in quarantined
+        ],
+        engine=" and ".join(sorted({*sources.engines, *([engine] if sources.fresh else [])})),
+        versions=versions(),
+    )
+
+
+def _part(name: str) -> int:
+    return PARTS.index(Part(name))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers, where installed."""
+    found = {}
+    for name in ("cxrfeat", "keras", "tensorflow", "jax", "numpy", "pillow", "h5py"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,522 @@
+"""The feature file: the only place that knows HDF5. `features/README.md` is its specification.
+
+Reading trusts nothing: only hard links to plain datasets of known type and shape are touched, and sizes are checked
+before memory is taken. Writing happens once, under a temporary name; a committed file is never opened for writing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.errors import InputError, IntegrityError, SpecError, StorageError
+from cxrfeat.feature.block import FEATURES, row_crc32
+from cxrfeat.files import replace_atomic, storage_error
+from cxrfeat.spec import FeatureSpec, canonical_json, feature_spec, fingerprint, to_dict
+from cxrfeat.types import Features, Groups, Labels, Part
+
+FORMAT = "cxrfeat-features"
+VERSION = 1
+
+ID = "|S32"
+SHA = "|S64"
+
+COLUMNS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "image_id": (ID, ()),
+    "content_sha256": (SHA, ()),
+    "label": ("<i4", ()),
+    "group": (ID, ()),
+    "known_patient": ("|u1", ()),
+    "source": ("<i4", ()),
+    "split": ("|i1", ()),
+    "bound_split": ("|i1", ()),
+    "date": ("|S32", ()),
+    "sex": ("<i4", ()),
+    "age": ("<f4", ()),
+    "view_position": ("<i4", ()),
+    "view_params": ("<f8", ("views", 3)),
+    "crc32": ("<u4", ()),
+    "container/format": ("<i4", ()),
+    "container/suffix": ("<i4", ()),
+    "container/mode": ("<i4", ()),
+    "container/width": ("<i4", ()),
+    "container/height": ("<i4", ()),
+    "container/bits": ("<i4", ()),
+    "container/file_bytes": ("<i8", ()),
+    "mean_grey": ("<f4", ()),
+    "black_border": ("<f4", ()),
+    "thumbnail": ("|u1", (8, 8)),
+    "perceptual_hash": ("<u8", ()),
+}
+"""Every dataset with one row per image but `features`: its type, and the shape of a row."""
+
+CODED = ("source", "sex", "view_position", "container/format", "container/suffix", "container/mode")
+"""Columns of small numbers that stand for texts, listed under the column's name in `values`; -1 is unknown."""
+
+PARTS = (Part.TRAIN, Part.VALIDATION, Part.TEST)
+"""What the numbers in `split` and `bound_split` mean; -1 is none."""
+
+_TEXT_ATTRIBUTES = (
+    "format", "classes", "spec", "fingerprint", "data_sha256", "weights", "backbone", "dataset", "engine", "versions",
+    "split_sha256", "digest",
+)  # fmt: skip
+QUARANTINED = ("image_id", "stage", "reason")
+_JSON = ("values", "quarantine")
+_MAX_TEXT = 2**28
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Everything in a feature file but the features."""
+
+    spec: FeatureSpec
+    backbone: str
+    """The network's name, to show."""
+    dataset: str
+    classes: tuple[str, ...]
+    columns: dict[str, NDArray[Any]]
+    """As in `COLUMNS`."""
+    values: dict[str, list[str]]
+    """Texts of the `CODED` columns."""
+    quarantine: list[dict[str, str]]
+    """`image_id`, `stage` and `reason` of each image that could not be used."""
+    engine: str
+    versions: dict[str, str]
+
+    @property
+    def images(self) -> int:
+        """Number of rows."""
+        return len(self.columns["label"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the spec."""
+        return fingerprint(self.spec)
+
+    @property
+    def data_sha256(self) -> str:
+        """Names the data: all content hashes with their labels, whatever their order."""
+        labels = [self.classes[label] for label in self.columns["label"].tolist()]
+        pairs = sorted(zip((sha.decode() for sha in self.columns["content_sha256"].tolist()), labels, strict=True))
+        return hashlib.sha256(canonical_json(pairs).encode()).hexdigest()
+
+    @property
+    def split_sha256(self) -> str:
+        """Digest of the split that the features are bound to, or an empty text."""
+        return self.spec.split or ""
+
+    def same(self, other: Content) -> bool:
+        """Whether a file of the one would say the same as a file of the other."""
+        plain = ("spec", "backbone", "dataset", "classes", "values", "quarantine")
+        return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
+            np.array_equal(self.columns[name], other.columns[name], equal_nan=name == "age") for name in COLUMNS
+        )
+
+
+Rows = Iterable[tuple[NDArray[np.intp], NDArray[Any]]]
+"""Row numbers with their features: `(k,)` and `(k, views, dim)`, some rows at a time."""
+
+
+def write_features(path: Path, content: Content, dim: int, rows: Rows) -> None:
+    """Build a feature file, verify it, and move it into place.
+
+    Args:
+        path: Its final place.
+        content: Everything but the features.
+        dim: Features per view.
+        rows: Every row once, in any order.
+
+    Raises:
+        StorageError: If the disk refuses; nothing is at `path` then but what was there before.
+        IntegrityError: If what was written does not read back the same.
+    """
+
+    def write(temporary: Path) -> None:
+        try:
+            with h5py.File(temporary, "w", libver=("v110", "v110")) as file:
+                _write(file, content, dim, rows)
+        except (OSError, RuntimeError, ValueError) as error:  # HDF5 says "no space" with any of them
+            raise _disk_error(path, error) from error
+        if problems := verify_features(temporary):
+            raise IntegrityError(
+                f"{path} did not read back as it was written ({problems[0]}). Check the disk; try again."
+            )
+
+    replace_atomic(path, write)
+
+
+def _write(file: h5py.File, content: Content, dim: int, rows: Rows) -> None:
+    views = content.spec.view.count
+    features = file.create_dataset(
+        FEATURES, (content.images, views, dim), dtype="<f2" if content.spec.storage == "float16" else "<f4"
+    )
+    for places, values in rows:
+        for place, row in zip(places.tolist(), values, strict=True):
+            features[place] = row
+    for name, (dtype, _) in COLUMNS.items():
+        file.create_dataset(name, data=content.columns[name].astype(dtype, copy=False))
+    for name in _JSON:
+        text = canonical_json(getattr(content, name)).encode()
+        file.create_dataset(name, data=np.frombuffer(text, dtype=np.uint8))
+    texts = {
+        "format": FORMAT,
+        "classes": canonical_json(content.classes),
+        "spec": canonical_json(to_dict(content.spec)),
+        "fingerprint": content.fingerprint,
+        "data_sha256": content.data_sha256,
+        "weights": content.spec.weights,
+        "backbone": content.backbone,
+        "dataset": content.dataset,
+        "engine": content.engine,
+        "versions": canonical_json(content.versions),
+        "split_sha256": content.split_sha256,
+    }
+    for name, value in texts.items():
+        file.attrs[name] = np.bytes_(value.encode())
+    file.attrs["version"] = np.int64(VERSION)
+    file.attrs["digest"] = np.bytes_(_digest(texts, content).encode())
+
+
+def _digest(texts: Mapping[str, str], content: Content) -> str:
+    """SHA-256 over everything in the file but the features, whose rows are covered by `crc32`."""
+    digest = hashlib.sha256(canonical_json({**texts, "version": VERSION}).encode())
+    for name, (dtype, _) in sorted(COLUMNS.items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(content.columns[name].astype(dtype, copy=False)).tobytes())
+    for name in _JSON:
+        digest.update(canonical_json(getattr(content, name)).encode())
+    return digest.hexdigest()
+
+
+def _disk_error(path: Path, error: Exception) -> StorageError:
+    """What HDF5 meant: it hides the system's error number in its text."""
+    number = re.search(r"errno = (\d+)", str(error))
+    system = error.errno if isinstance(error, OSError) and error.errno else int(number[1]) if number else 0
+    return storage_error("write", path, OSError(system or None, str(error).splitlines()[0]))
+
+
+class FeatureFile:
+    """A committed feature file, open for reading: its columns in memory, its features read as they are sliced.
+
+    Use it as a context manager, or `close` it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open and check the file.
+
+        Raises:
+            InputError: If there is no file, or it is not a feature file.
+            IntegrityError: If it is damaged, or holds anything but plain data of the format.
+        """
+        self.path = path
+        self._file = _open(path)
+        try:
+            self._features, self.content, self.digest = _read(self._file, path)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """The file itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Release the file; the columns stay."""
+        self._file.close()
+
+    def __repr__(self) -> str:
+        """Name and shape."""
+        return f"FeatureFile({self.path.name!r}, images={self.images}, views={self.views}, dim={self.dim})"
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """How the features were made."""
+        return self.content.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what the features are."""
+        return self.content.fingerprint
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, sorted."""
+        return self.content.classes
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return self.content.images
+
+    @property
+    def views(self) -> int:
+        """Views per image; view 0 is the plain one."""
+        return self.spec.view.count
+
+    @property
+    def dim(self) -> int:
+        """Features per view."""
+        return int(self._features.shape[2])
+
+    @property
+    def labels(self) -> Labels:
+        """`(images,)` indices into `classes`."""
+        return self.content.columns["label"].astype(np.int64)
+
+    @property
+    def groups(self) -> Groups:
+        """`(images,)` indices; images of one patient, and copies, share one."""
+        return cast(Groups, np.unique(self.content.columns["group"], return_inverse=True)[1].astype(np.int64))
+
+    @property
+    def known_patients(self) -> NDArray[np.bool_]:
+        """`(images,)` whether the data named the patient."""
+        return self.content.columns["known_patient"].astype(bool)
+
+    @property
+    def sources(self) -> list[str | None]:
+        """`(images,)` where each image came from, where the data say so."""
+        return self.texts("source")
+
+    @property
+    def image_ids(self) -> list[str]:
+        """`(images,)` salted names; only the manifest beside the file maps them to paths."""
+        return [value.decode() for value in self.content.columns["image_id"].tolist()]
+
+    @property
+    def content_sha256(self) -> list[str]:
+        """`(images,)` SHA-256 of each image file's bytes."""
+        return [value.decode() for value in self.content.columns["content_sha256"].tolist()]
+
+    @property
+    def dates(self) -> list[str | None]:
+        """`(images,)` ISO dates, where the data have them."""
+        return [value.decode() or None for value in self.content.columns["date"].tolist()]
+
+    @property
+    def given_split(self) -> list[Part | None]:
+        """`(images,)` the part that the data's own split column names."""
+        return [None if code < 0 else PARTS[code] for code in self.content.columns["split"].tolist()]
+
+    @property
+    def bound_split(self) -> NDArray[np.str_] | None:
+        """`(images,)` the split that the features have seen and cannot be freed from, or `None`."""
+        if self.spec.split is None:
+            return None
+        return np.array([PARTS[code].value for code in self.content.columns["bound_split"].tolist()], dtype="<U10")
+
+    @property
+    def features(self) -> h5py.Dataset:
+        """`(images, views, dim)`, read as it is sliced: `file.features[:10, 0]` touches ten rows."""
+        return self._features
+
+    def texts(self, column: str) -> list[str | None]:
+        """A coded column as texts."""
+        values = self.content.values[column]
+        return [None if code < 0 else values[code] for code in self.content.columns[column].tolist()]
+
+    def read(self) -> NDArray[np.float32]:
+        """All features, `(images, views, dim)` float32, in memory.
+
+        Raises:
+            IntegrityError: If a row is not what was written.
+        """
+        stored = self._features[...]
+        bad = np.flatnonzero(row_crc32(stored) != self.content.columns["crc32"])
+        if len(bad):
+            raise damaged(self.path, f"the checksum of row {bad[0]} does not match")
+        return cast(NDArray[np.float32], stored.astype(np.float32, copy=False))
+
+    def arrays(self, view: int | None = 0) -> tuple[Features, Labels, Groups]:
+        """Features, labels and groups, ready for scikit-learn.
+
+        Args:
+            view: Which view of each image; `None` gives the mean over views.
+
+        Returns:
+            `X (images, dim)` float32, `y (images,)` and `groups (images,)` int64.
+        """
+        if view is not None and not 0 <= view < self.views:
+            raise InputError(f"{self.path.name} holds views 0 to {self.views - 1}; there is no view {view}.")
+        chosen = self._features[...].mean(axis=1, dtype=np.float32) if view is None else self._features[:, view]
+        return chosen.astype(np.float32, copy=False), self.labels, self.groups
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """The features as stored, some rows at a time, in bounded memory."""
+        for start in range(0, self.images, _ROWS_AT_ONCE):
+            part = slice(start, min(start + _ROWS_AT_ONCE, self.images))
+            yield part, self._features[part]
+
+
+def verify_features(path: Path) -> list[str]:
+    """Every problem that can be found in a feature file without the images; none is an empty list."""
+    try:
+        with FeatureFile(path) as file:
+            problems = []
+            if file.digest != _digest(_texts(file), file.content):
+                problems.append("the tables do not match their digest")
+            try:
+                for part, stored in file.blocks():
+                    crc32 = file.content.columns["crc32"][part]
+                    bad = np.flatnonzero(row_crc32(stored) != crc32)
+                    problems += [f"the checksum of row {part.start + row} does not match" for row in bad.tolist()]
+                    finite = np.isfinite(stored).all(axis=(1, 2))
+                    problems += [f"row {part.start + row} is not finite" for row in np.flatnonzero(~finite).tolist()]
+            except OSError as error:
+                problems.append(f"the features cannot be read ({str(error).splitlines()[0]})")
+            return problems
+    except IntegrityError as error:
+        return [str(error)]
+
+
+def _texts(file: FeatureFile) -> dict[str, str]:
+    attributes = file._file.attrs
+    return {name: _text(attributes, name, file.path) for name in _TEXT_ATTRIBUTES if name != "digest"}
+
+
+def damaged(path: Path, why: str) -> IntegrityError:
+    """The error for a file that is not what it was."""
+    return IntegrityError(f"{path} is damaged or not trustworthy: {why}. Delete it and run `cxrfeat extract` again.")
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.exists():
+        raise InputError(f"There is no feature file {path}. Make one with `cxrfeat extract`.")
+    try:
+        with path.open("rb") as raw:
+            magic = raw.read(8)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a feature file (.h5).") from error
+    if magic != b"\x89HDF\r\n\x1a\n":
+        raise InputError(f"{path} is not a feature file: it is not HDF5. Make one with `cxrfeat extract`.")
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise damaged(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})") from error
+
+
+def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content, str]:
+    if "format" not in file.attrs or _text(file.attrs, "format", path) != FORMAT:
+        raise InputError(f"{path} is HDF5 but not a feature file of cxrfeat. Make one with `cxrfeat extract`.")
+    version = file.attrs.get("version", None)
+    if not isinstance(version, np.integer) or int(version) != VERSION:
+        raise InputError(f"{path} has format version {version}; this one reads {VERSION}. Extract the features again.")
+    try:
+        texts = {name: _text(file.attrs, name, path) for name in _TEXT_ATTRIBUTES}
+        spec = feature_spec(json.loads(texts["spec"]))
+        if fingerprint(spec) != texts["fingerprint"]:
+            raise damaged(path, "its fingerprint is not that of its description")
+        features = _dataset(file, FEATURES, path)
+        if features.ndim != 3 or features.shape[1] != spec.view.count or features.dtype.str not in ("<f4", "<f2"):
+            raise damaged(path, f"features have shape {features.shape} and type {features.dtype}")
+        images = features.shape[0]
+        columns = {}
+        for name, (dtype, row) in COLUMNS.items():
+            shape = (images, *(spec.view.count if size == "views" else size for size in row))
+            column = _dataset(file, name, path)
+            if column.dtype.str != dtype or column.shape != shape:
+                raise damaged(path, f"{name} has shape {column.shape} and type {column.dtype}")
+            columns[name] = column[...]
+        classes = tuple(_strings(json.loads(texts["classes"]), path))
+        stored = {name: json.loads(_dataset(file, name, path, limit=_MAX_TEXT)[...].tobytes()) for name in _JSON}
+        values = {name: _strings(stored["values"][name], path) for name in CODED}
+        content = Content(
+            spec=spec,
+            backbone=texts["backbone"],
+            dataset=texts["dataset"],
+            classes=classes,
+            columns=columns,
+            values=values,
+            quarantine=[
+                {key: str(one[key]) for key in ("image_id", "stage", "reason")} for one in stored["quarantine"]
+            ],
+            engine=texts["engine"],
+            versions={str(key): str(value) for key, value in json.loads(texts["versions"]).items()},
+        )
+        _check_codes(content, path)
+    except SpecError as error:
+        raise InputError(f"{path}: {error} Extract the features again.") from error
+    except (KeyError, TypeError, AttributeError, ValueError, OSError, RuntimeError) as error:
+        raise damaged(path, f"it does not read as the format says ({str(error)[:200]})") from error
+    return features, content, texts["digest"]
+
+
+def _check_codes(content: Content, path: Path) -> None:
+    """Every number that stands for something must stand for something that is there."""
+    limits = {name: (-1, len(content.values[name])) for name in CODED}
+    limits |= {
+        "label": (0, len(content.classes)),
+        "split": (-1, 3),
+        "bound_split": (-1 if content.spec.split is None else 0, 3),
+    }
+    for name, (low, high) in limits.items():
+        column = content.columns[name]
+        if len(column) and not (low <= column.min() and column.max() < high):
+            raise damaged(path, f"{name} holds numbers without a meaning")
+
+
+def _strings(value: object, path: Path) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise damaged(path, "a list of texts is not one")
+    return value
+
+
+def _text(attributes: h5py.AttributeManager, name: str, path: Path) -> str:
+    kind = attributes.get_id(name)
+    if kind.dtype.kind != "S" or kind.shape != () or kind.dtype.itemsize > 2**16:
+        raise damaged(path, f"the attribute {name} is not a plain text")
+    return bytes(attributes[name]).decode()
+
+
+def _dataset(file: h5py.File, name: str, path: Path, *, limit: int | None = None) -> h5py.Dataset:
+    """A dataset that holds its own plain data in this file, and no more than the file can hold."""
+    node: Any = file
+    for part in name.split("/"):
+        if not isinstance(node, h5py.Group) or not isinstance(node.get(part, getlink=True), h5py.HardLink):
+            raise damaged(path, f"{name} is missing, or a link to somewhere else")
+        node = node[part]
+    if not isinstance(node, h5py.Dataset) or node.is_virtual or node.external:
+        raise damaged(path, f"{name} keeps its data somewhere else")
+    if node.dtype.hasobject or node.dtype.kind not in "iufS" or node.shape is None:
+        raise damaged(path, f"{name} has type {node.dtype}")
+    creation = node.id.get_create_plist()
+    filters = {creation.get_filter(index)[0] for index in range(creation.get_nfilters())}
+    if not filters <= _FILTERS:
+        raise damaged(path, f"{name} is stored through filters this format does not know")
+    size, stored = node.size * node.dtype.itemsize, node.id.get_storage_size()
+    compressed = h5py.h5z.FILTER_DEFLATE in filters
+    if stored > path.stat().st_size or size > (1032 * stored if compressed else stored):  # deflate's best is 1032 to 1
+        raise damaged(path, f"{name} claims {size} bytes and has {stored}")
+    if limit is not None and size > limit:
+        raise damaged(path, f"{name} is larger than {limit} bytes")
+    return node
+
+
+def code(texts: Sequence[str | None]) -> tuple[NDArray[np.int32], list[str]]:
+    """Texts as numbers into a sorted list of the different ones; `None` and empty become -1.
+
+    Example:
+        >>> code(["b", None, "a", "b"])
+        (array([ 1, -1,  0,  1], dtype=int32), ['a', 'b'])
+    """
+    values = sorted({text for text in texts if text})
+    place = {text: index for index, text in enumerate(values)}
+    return np.array([place[text] if text else -1 for text in texts], dtype=np.int32), values

@@ -1,0 +1,117 @@
+"""The unfinished side of one feature file: its lock, the settings a resume keeps, and its committed shards."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import filelock
+
+from cxrfeat.errors import LockedError
+from cxrfeat.feature.block import Block, read_block, write_block
+from cxrfeat.feature.plan import Plan, Settings, make_plan
+from cxrfeat.files import make_folder, storing, sweep_temporaries, write_atomic
+from cxrfeat.spec import canonical_json
+
+
+class Work:
+    """Exclusive hold on the making of one feature file; use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the places; nothing is touched yet.
+
+        Args:
+            path: The feature file to be made.
+        """
+        self.path = path
+        self.folder = path.with_name(f".{path.stem}.work")
+        self._lock = filelock.FileLock(path.with_name(f".{path.stem}.lock"), timeout=0)
+        self._owner = path.with_name(f".{path.stem}.owner")
+
+    def __enter__(self) -> Self:
+        """Take the lock; the system drops it when this process ends, however it ends.
+
+        Raises:
+            LockedError: If another process holds it.
+        """
+        make_folder(self.path.parent)
+        try:
+            with storing("lock", self.path):
+                self._lock.acquire()
+        except filelock.Timeout:
+            raise LockedError(
+                f"{self.path} is being written by {self._holder()}. Wait until that run ends, or stop it, "
+                "then run the same command again; what it finished is kept."
+            ) from None
+        owner = {"pid": os.getpid(), "host": platform.node()}
+        write_atomic(self._owner, canonical_json(owner).encode())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop the lock."""
+        self._owner.unlink(missing_ok=True)
+        self._lock.release()
+
+    def plan(self, todo: Iterable[str], *, views: int, settings: Settings) -> Plan:
+        """The plan for what is to do: the interrupted one where it was for the same, else a new one.
+
+        Args:
+            todo: Content hashes that no committed file has.
+            views: Views per image.
+            settings: For a new plan; an interrupted one keeps the settings it was begun with.
+        """
+        place = self.folder / "settings.json"
+        fresh = make_plan(todo, views=views, settings=settings)
+        try:
+            begun = json.loads(place.read_bytes())
+            kept = make_plan(todo, views=views, settings=Settings(**begun["settings"]))
+            if begun["plan"] == kept.id and kept.settings.engine == settings.engine:
+                return kept
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # nothing was begun, or it was begun by a version that wrote this differently
+        if fresh.todo:
+            make_folder(self.folder)
+            sweep_temporaries(self.folder)
+            write_atomic(place, canonical_json({"plan": fresh.id, "settings": asdict(fresh.settings)}).encode())
+        return fresh
+
+    def shard_path(self, plan: Plan, index: int) -> Path:
+        """Where a shard of a plan is committed."""
+        return self.folder / f"{plan.id}-{index:06d}.npz"
+
+    def missing(self, plan: Plan) -> list[int]:
+        """The shards of a plan that are not there, or not whole."""
+        return [index for index in range(plan.count) if read_block(self.shard_path(plan, index)) is None]
+
+    def commit(self, plan: Plan, index: int, block: Block) -> None:
+        """Keep a computed shard."""
+        write_block(self.shard_path(plan, index), block)
+
+    def blocks(self) -> Iterator[Block]:
+        """Every committed shard, those of earlier plans too: their rows are as good. One at a time in memory."""
+        for path in sorted(self.folder.glob("*-*.npz")):
+            block = read_block(path)
+            if block is not None:
+                yield block
+
+    def clear(self) -> None:
+        """Delete the shards, once the file stands."""
+        if self.folder.is_dir():
+            with storing("delete", self.folder):
+                shutil.rmtree(self.folder)
+
+    def _holder(self) -> str:
+        try:
+            owner = json.loads(self._owner.read_bytes())
+            return f"process {owner['pid']} on {owner['host']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"

@@ -1,0 +1,167 @@
+"""The only reader and writer of run folders: one fitted model, its scores, its predictions, and where it came from.
+
+A run is plain text and plain arrays: `run.json`, `head.npz` (and `domain.npz`), `history.csv`, `predictions.csv`,
+`split.csv`. No pickle, no path of the data, no patient: images are salted ids and content hashes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.files import make_folder, put_folder
+from cxrfeat.spec import canonical_json
+
+FORMAT = "cxrfeat-run"
+VERSION = 1
+_LARGEST = 2**30
+
+Table = Mapping[str, Sequence[object]]
+"""Columns of equal length by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder that has been read."""
+
+    path: Path
+    info: dict[str, Any]
+    """`run.json`."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which commands accept, or any unambiguous beginning of it."""
+        return self.path.name
+
+    def bytes_of(self, name: str) -> bytes:
+        """One file of the run.
+
+        Raises:
+            IntegrityError: If it is missing or out of all proportion.
+        """
+        path = self.path / name
+        try:
+            if path.stat().st_size > _LARGEST:
+                raise IntegrityError(f"{path} is larger than any run's; it is not cxrfeat's. Fit the head again.")
+            return path.read_bytes()
+        except OSError as error:
+            raise IntegrityError(f"{path} cannot be read ({error.strerror}). Fit the head again.") from error
+
+    def table(self, name: str) -> dict[str, list[str]]:
+        """One CSV file of the run, column by column, as texts.
+
+        Raises:
+            IntegrityError: If it is missing or not a table.
+        """
+        try:
+            rows = list(csv.reader(io.StringIO(self.bytes_of(name).decode(), newline="")))
+            return {column: [row[index] for row in rows[1:]] for index, column in enumerate(rows[0])}
+        except (IndexError, UnicodeDecodeError, csv.Error) as error:
+            raise IntegrityError(f"{self.path / name} is not a table any more. Fit the head again.") from error
+
+
+def run_name(*parts: str) -> str:
+    """A run's folder name from its parts, safe for any file system."""
+    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part).strip("._") or "x" for part in parts)
+
+
+def check_name(name: str) -> str:
+    """A name that the user chose.
+
+    Raises:
+        UsageError: If it could not be a folder's name everywhere.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,120}", name):
+        raise UsageError(
+            f"--name {name!r}: letters, digits and . _ + - only, at most 121, not beginning with a dot or a -."
+        )
+    return name
+
+
+def write_run(path: Path, info: Mapping[str, Any], *, arrays: Mapping[str, bytes], tables: Mapping[str, Table]) -> Run:
+    """Write a run folder, whole or not at all.
+
+    Args:
+        path: The folder, which must not exist.
+        info: What goes into `run.json`, in JSON's own types.
+        arrays: Array files by name.
+        tables: CSV files by name.
+
+    Raises:
+        StorageError: If the disk refuses.
+    """
+    full = {"format": FORMAT, "version": VERSION, **info}
+    contents = {"run.json": json.dumps(full, indent=1, allow_nan=False).encode(), **arrays}
+    contents |= {name: to_csv(table).encode() for name, table in tables.items()}
+    make_folder(path.parent)
+    put_folder(path, contents)
+    return Run(path, full)
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        InputError: If it is not one.
+        IntegrityError: If it was one and is damaged.
+    """
+    place = path / "run.json"
+    if not place.is_file():
+        raise InputError(f"{path} is not a run: it has no run.json. Make one with `cxrfeat fit-head`.")
+    try:
+        info = json.loads(Run(path, {}).bytes_of("run.json"))
+    except ValueError as error:
+        raise IntegrityError(f"{place} is damaged ({error}). Fit the head again.") from error
+    if not isinstance(info, dict) or info.get("format") != FORMAT:
+        raise InputError(f"{place} was not written by cxrfeat. Make a run with `cxrfeat fit-head`.")
+    if info.get("version") != VERSION:
+        raise InputError(f"{place} has version {info.get('version')}; this one reads {VERSION}. Fit the head again.")
+    return Run(path, info)
+
+
+def find_run(runs: Path, name: str) -> Run:
+    """The run that a path, a name, or an unambiguous beginning of a name means.
+
+    Raises:
+        InputError: If there is none, or more than one.
+    """
+    if (Path(name) / "run.json").is_file():
+        return read_run(Path(name))
+    there = all_runs(runs)
+    exact = [path for path in there if path.name == name]
+    fitting = exact or [path for path in there if path.name.startswith(name)]
+    if len(fitting) == 1:
+        return read_run(fitting[0])
+    names = [path.name for path in fitting or there]
+    listed = "".join(f"\n  {one}" for one in names[:20]) + ("\n  ..." if len(names) > 20 else "")
+    if fitting:
+        raise InputError(f"{name!r} begins the names of {len(fitting)} runs in {runs}; say more of it:{listed}")
+    hint = f" There are:{listed}" if there else " There is none yet: make one with `cxrfeat fit-head`."
+    raise InputError(f"There is no run {name!r} in {runs}.{hint}")
+
+
+def all_runs(runs: Path) -> list[Path]:
+    """Every run folder in `runs`, sorted by name."""
+    return sorted(place.parent for place in runs.glob("*/run.json") if not place.parent.name.startswith("."))
+
+
+def to_csv(table: Table) -> str:
+    """A table as CSV text; numbers in full precision."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    writer.writerows(zip(*table.values(), strict=True))
+    return text.getvalue()
+
+
+def digest8(value: object) -> str:
+    """Eight hexadecimal digits that name a value of JSON's own types."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:8]

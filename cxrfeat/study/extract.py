@@ -1,0 +1,135 @@
+"""The recipe of stage one: find the networks, index the images, and have the features made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.backbone.engine import EngineFactory, KerasEngine
+from cxrfeat.backbone.network import find_network
+from cxrfeat.errors import UsageError
+from cxrfeat.feature.compute import Progress, named
+from cxrfeat.feature.extract import Extracted, Request, extract_features
+from cxrfeat.feature.statistics import pixel_statistics
+from cxrfeat.files import check_writable
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.index import index_folder, require_classes
+from cxrfeat.image.row import Manifest, Quarantined, Selection
+from cxrfeat.image.split import digest, split
+from cxrfeat.spec import FeatureSpec, Normalize, SplitSpec, Storage, ViewSpec
+from cxrfeat.types import Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """What one call of `extract` made."""
+
+    files: tuple[Extracted, ...]
+    manifest: Manifest
+    quarantined: tuple[Quarantined, ...]
+
+
+def extract(
+    data: Path | str,
+    *,
+    backbone: str | Sequence[str] = "densenet121",
+    views: int = 8,
+    weights: str = "imagenet",
+    preprocess: str | None = None,
+    normalize: Normalize = "backbone",
+    size: int | None = None,
+    view: ViewSpec | None = None,
+    storage: Storage = "float32",
+    seed: int = 0,
+    split_spec: SplitSpec | None = None,
+    selection: Selection | None = None,
+    features: Path | str = "features",
+    make_engine: EngineFactory = KerasEngine,
+    progress: Progress | None = None,
+) -> Extraction:
+    """Turn every view of every image into cached features.
+
+    Args:
+        data: Folder of images (see `index`).
+        backbone: One name of the table, or the path of a Keras model; or several.
+        views: Views per image, the plain one included.
+        weights: `imagenet`, `random`, or a path.
+        preprocess: Of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
+        normalize: `backbone`, `featurewise` or `none`.
+        size: Height and width of the views in pixels; `None` is each network's own.
+        view: How views are drawn; its size, count and seed are taken from the other arguments.
+        storage: `float32` or `float16`.
+        seed: Of drawn views and random weights.
+        split_spec: The split whose training part gives the `featurewise` statistics.
+        selection: Which images to take.
+        features: Folder for the files.
+        make_engine: Loads a network; for tests and other engines.
+        progress: Told what is being done, how much of it, out of how much.
+
+    Returns:
+        One record per backbone, the manifest, and the images that could not be used.
+
+    Raises:
+        UsageError: If a backbone or an option does not exist.
+        InputError: If the data, or a network, cannot be used.
+        LockedError: If another process is making one of the files.
+        StorageError: If the disk refuses; what was finished is kept.
+    """
+    data, features = Path(data), Path(features)
+    names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone))
+    if not names:
+        raise UsageError("Name at least one backbone.")
+    view = replace(view or ViewSpec(size=size or 224), count=views, seed=seed)
+    networks = [find_network(one, weights=weights, preprocess=preprocess, size=size, seed=seed) for one in names]
+    check_writable(features)
+    manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
+    require_classes(manifest)
+    requests = []
+    for network in networks:
+        sized = replace(view, size=network.size)
+        plain = FeatureSpec(
+            backbone=network.backbone,
+            weights=network.weights,
+            preprocess=network.preprocess,
+            view=sized,
+            normalize="none" if normalize == "featurewise" else normalize,
+            storage=storage,
+        )
+        if normalize == "featurewise":
+            bound, name = _split(manifest, split_spec or SplitSpec(seed=seed))
+            training = [row for row, part in zip(manifest.rows, bound, strict=True) if part == Part.TRAIN]
+            mean, std = pixel_statistics(training, manifest.root, sized, progress)
+            spec = replace(plain, normalize="featurewise", mean=mean, std=std, split=name)
+            requests.append(Request(network=network, spec=spec, bound_split=bound))
+        else:
+            requests.append(Request(network=network, spec=plain))
+    files = extract_features(
+        manifest,
+        requests,
+        features=features,
+        identity=Identity.load(),
+        make_engine=make_engine,
+        progress=progress,
+    )
+    quarantined = {one.path: one for file in files for one in file.quarantined}
+    return Extraction(
+        files=tuple(files), manifest=manifest, quarantined=tuple(quarantined[p] for p in sorted(quarantined))
+    )
+
+
+def _split(manifest: Manifest, spec: SplitSpec) -> tuple[NDArray[np.str_], str]:
+    keys = [row.content_sha256 for row in manifest.rows]
+    parts = split(
+        spec,
+        manifest.labels,
+        manifest.groups,
+        manifest.classes,
+        dates=[row.date for row in manifest.rows],
+        column=[row.split for row in manifest.rows],
+        keys=keys,
+    )
+    return parts, digest(parts, keys)
