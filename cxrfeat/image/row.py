@@ -77,6 +77,8 @@ class Manifest:
     quarantined: tuple[Quarantined, ...] = ()
     classes: tuple[str, ...] = field(default=())
     """Class names, sorted; a label's index is its place here."""
+    notes: tuple[str, ...] = ()
+    """What was seen and left aside, one sentence each, for the user to read."""
 
     @property
     def labels(self) -> Labels:

@@ -1,0 +1,128 @@
+"""What the short audit knows of an image without its pixels: a mean, a border, a thumbnail, a hash.
+
+The numbers are exact sums of pixels over a grid, so they are the same on every machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.types import Grey
+
+_GRID = 32
+_NEAR_BLACK = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How one image looks, in 80 bytes."""
+
+    mean_grey: float
+    """Mean grey value, 0 to 255."""
+    black_border: float
+    """Fraction of the area in black rows and columns at the edges."""
+    thumbnail: NDArray[np.uint8]
+    """`(8, 8)`."""
+    perceptual_hash: int
+    """64 bits; images that look alike differ in few of them."""
+
+
+def look(grey: Grey) -> Look:
+    """All of this module for one image; 2 ms for a megapixel.
+
+    Args:
+        grey: `(h, w)`, as `decode` gives it.
+
+    Example:
+        >>> look(np.full((64, 64), 7, np.uint8)).black_border
+        1.0
+    """
+    cells = _cells(grey)
+    return Look(
+        mean_grey=mean_grey(grey),
+        black_border=black_border(grey),
+        thumbnail=_thumbnail(cells),
+        perceptual_hash=_hash(cells),
+    )
+
+
+def mean_grey(grey: Grey) -> float:
+    """Mean grey value, 0 to 255."""
+    if grey.dtype == np.uint8:
+        return int(grey.sum(dtype=np.uint64)) / grey.size
+    return float(grey.mean(dtype=np.float64))
+
+
+def black_border(grey: Grey) -> float:
+    """Fraction of the image's area in rows and columns at its edges where no pixel is over 8 of 255.
+
+    Example:
+        >>> image = np.full((10, 10), 200, np.uint8)
+        >>> image[:2] = 0
+        >>> black_border(image)
+        0.2
+    """
+    rows = np.flatnonzero(grey.max(axis=1) > _NEAR_BLACK)
+    if not rows.size:
+        return 1.0
+    columns = np.flatnonzero(grey.max(axis=0) > _NEAR_BLACK)
+    inside = int(rows[-1] - rows[0] + 1) * int(columns[-1] - columns[0] + 1)
+    return (grey.size - inside) / grey.size
+
+
+def thumbnail(grey: Grey) -> NDArray[np.uint8]:
+    """`(8, 8)` uint8: the mean of each cell of an 8 x 8 grid."""
+    return _thumbnail(_cells(grey))
+
+
+def perceptual_hash(grey: Grey) -> int:
+    """64 bits that copies of an image share, but for a few, after resizing, recompression or a change of brightness.
+
+    Bit `8 * v + u` (from the highest) tells whether the cosine of vertical frequency v and horizontal frequency u is
+    above the median of all but the constant one.
+
+    Source: the "pHash" of Zauner 2010, section 3.2.1, on 32 x 32 cells.
+    """
+    return _hash(_cells(grey))
+
+
+def _cells(grey: Grey) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum and number of the pixels in each cell of a 32 x 32 grid."""
+    height, width = grey.shape
+    if min(height, width) < _GRID:  # every cell needs a pixel of its own
+        grey = grey.repeat(-(-_GRID // height), axis=0).repeat(-(-_GRID // width), axis=1)
+        height, width = grey.shape
+    top = np.arange(_GRID) * height // _GRID
+    left = np.arange(_GRID) * width // _GRID
+    total = np.uint32 if grey.dtype == np.uint8 else np.float64
+    strips = np.stack([part.sum(axis=0, dtype=total) for part in np.split(grey, top[1:])])
+    sums = np.add.reduceat(strips, left, axis=1).astype(np.float64)
+    counts = np.outer(np.diff(top, append=height), np.diff(left, append=width)).astype(np.float64)
+    return sums, counts
+
+
+def _thumbnail(cells: tuple[NDArray[np.float64], NDArray[np.float64]]) -> NDArray[np.uint8]:
+    sums, counts = (part.reshape(8, 4, 8, 4).sum(axis=(1, 3)) for part in cells)
+    means: NDArray[np.float64] = np.rint(sums / counts)
+    return means.astype(np.uint8)
+
+
+def _hash(cells: tuple[NDArray[np.float64], NDArray[np.float64]]) -> int:
+    means = cells[0] / cells[1]
+    # Rounded, since the cosines of a symmetric image are zero but for noise, which differs between machines.
+    cosines = np.round(_COSINE @ means @ _COSINE.T, 6).ravel()
+    bits = cosines > np.median(cosines[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _cosine_matrix() -> NDArray[np.float64]:
+    frequency, place = np.mgrid[:8, :_GRID]
+    matrix: NDArray[np.float64] = np.cos(np.pi * frequency * (2 * place + 1) / (2 * _GRID))
+    return matrix
+
+
+_COSINE = _cosine_matrix()
+"""`(8, 32)`: the eight lowest rows of the DCT-II."""

@@ -1,0 +1,223 @@
+"""From a folder to a manifest: which images there are, what they are, and which could not be used.
+
+The only place that chooses images and that reads all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from cxrfeat.errors import BadImageError, InputError, SpecError
+from cxrfeat.image.decode import decode, probe, read_file
+from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
+from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
+from cxrfeat.spec import canonical_json
+
+_EVERYTHING = Selection()
+
+
+def index_folder(
+    root: Path,
+    selection: Selection = _EVERYTHING,
+    *,
+    decode_all: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Find the images of a folder, choose, read each once, and set aside what cannot be used.
+
+    Args:
+        root: The data folder, in one of the layouts of `layout`.
+        selection: Which images to take. The draw comes before the reading: a quarantined image is not replaced.
+        decode_all: Decode the pixels too, so that a damaged image is found now and not while features are computed.
+        workers: Threads; as many as there are processors unless given. Each holds one file at a time.
+        progress: Called with (files done, files in all), from the calling thread.
+
+    Returns:
+        The manifest; the same for any number of workers.
+
+    Raises:
+        InputError: If the folder, its layout, its table or the selection cannot be used, or not one image can.
+        SpecError: If a number in the selection is out of range.
+    """
+    layout = find_layout(root)
+    entries = _with_patients(_of_classes(layout.entries, selection.classes), selection.patient_regex)
+    bad = [Quarantined(path=each.path, stage="open", reason=each.problem) for each in entries if each.problem]
+    chosen = _draw([each for each in entries if not each.problem], selection)
+
+    def read(entry: Entry) -> ImageRow | Quarantined:
+        return _read(root, entry, decode_all=decode_all)
+
+    rows: list[ImageRow] = []
+    with ThreadPoolExecutor(max_workers=workers or _processors()) as pool:
+        try:
+            for done, result in enumerate(pool.map(read, chosen), start=1):
+                (rows if isinstance(result, ImageRow) else bad).append(result)  # type: ignore[arg-type]  # by its type
+                if progress is not None:
+                    progress(done, len(chosen))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C must not wait for the whole folder
+            raise
+    bad.sort(key=lambda each: each.path)
+    if not rows:
+        shown = "; ".join(f"{each.path!r}: {each.reason}" for each in bad[:3])
+        raise InputError(f"Not one of the {len(bad)} images in {str(root)!r} can be used. {shown}.")
+    return Manifest(
+        dataset=_dataset_name(root, selection),
+        root=root,
+        rows=tuple(sorted(rows, key=lambda row: row.path)),
+        quarantined=tuple(bad),
+        classes=tuple(sorted({row.label for row in rows})),
+        notes=layout.notes,
+    )
+
+
+def require_classes(manifest: Manifest, least: int = 2) -> None:
+    """Refuse a data set with nothing to tell apart; for whoever is about to spend time on it.
+
+    Raises:
+        InputError: If it has fewer than `least` classes.
+    """
+    if len(manifest.classes) >= least:
+        return
+    folders = {row.path.split("/")[1] for row in manifest.rows if row.path.count("/") > 1}
+    hint = (
+        f" If {', '.join(map(repr, sorted(folders)[:3]))} are the classes, "
+        f"give {manifest.classes[0]!r} inside it as the data folder."
+        if len(folders) > 1
+        else ""
+    )
+    raise InputError(
+        f"{str(manifest.root)!r} has one class only: {', '.join(map(repr, manifest.classes))}. "
+        f"At least {least} are needed to tell them apart: put the images of each class in a folder of their own.{hint}"
+    )
+
+
+def summary(manifest: Manifest) -> dict[str, Any]:
+    """What is there, as plain values ready for JSON: the document of `cxrfeat index --json`."""
+    rows = manifest.rows
+    patients = [row.patient for row in rows]
+    classes = Counter(row.label for row in rows)
+    sources = Counter(row.source or "unknown" for row in rows)
+    splits = Counter(str(row.split) if row.split else "none" for row in rows)
+    sizes = sorted(([row.header.width, row.header.height] for row in rows), key=lambda size: size[0] * size[1])
+    result: dict[str, Any] = {
+        "dataset": manifest.dataset,
+        "images": len(rows),
+        "classes": {name: classes[name] for name in manifest.classes},
+        "patients": len({patient for patient in patients if patient is not None}),
+        "unknown_patients": patients.count(None),
+        "sources": dict(sorted(sources.items())),
+        "quarantined": [{"path": bad.path, "stage": bad.stage, "reason": bad.reason} for bad in manifest.quarantined],
+        "groups": len(set(manifest.groups.tolist())),
+        "duplicates": len(rows) - len({row.content_sha256 for row in rows}),
+        "formats": dict(sorted(Counter(row.header.format for row in rows).items())),
+        "sizes": {"smallest": sizes[0], "median": _median(sizes), "largest": sizes[-1]} if sizes else {},
+        "masks": sum(row.mask is not None for row in rows),
+        "notes": list(manifest.notes),
+    }
+    if any(row.split for row in rows):
+        result["splits"] = dict(sorted(splits.items()))
+    return result
+
+
+def _median(sizes: Sequence[Sequence[int]]) -> list[int]:
+    return [int(np.median([size[axis] for size in sizes])) for axis in (0, 1)]
+
+
+def _read(root: Path, entry: Entry, *, decode_all: bool) -> ImageRow | Quarantined:
+    try:
+        content = read_file(root / entry.path)
+        header: Header = probe(content, PurePosixPath(entry.path).suffix)
+        if decode_all:
+            decode(content)
+    except BadImageError as error:
+        return Quarantined(path=entry.path, stage=error.stage, reason=error.reason)
+    return ImageRow(
+        path=entry.path,
+        label=entry.label,
+        content_sha256=hashlib.sha256(content).hexdigest(),
+        header=header,
+        patient=entry.patient,
+        source=entry.source,
+        split=entry.split,
+        date=entry.date,
+        sex=entry.sex,
+        age=entry.age,
+        view_position=entry.view_position,
+        mask=entry.mask,
+    )
+
+
+def _of_classes(entries: Sequence[Entry], classes: Sequence[str]) -> list[Entry]:
+    known = {entry.label for entry in entries}
+    for name in classes:
+        if name not in known:
+            usable = sorted({entry.label for entry in entries if not entry.problem})
+            raise InputError(
+                f"There is no class {name!r} in these data.{nearest(name, usable)} The classes are {', '.join(usable)}."
+            )
+    return [entry for entry in entries if not classes or entry.label in classes]
+
+
+def _with_patients(entries: list[Entry], pattern: str | None) -> list[Entry]:
+    if pattern is None:
+        return entries
+    found = find_patients(entries, pattern)
+    return [replace(entry, patient=found.get(entry.path, entry.patient)) for entry in entries]
+
+
+def _draw(entries: Sequence[Entry], selection: Selection) -> list[Entry]:
+    """Draw from each class by itself, so that what is taken of one class does not depend on the others."""
+    for option, number in (("--per-class", selection.per_class), ("--limit", selection.limit)):
+        if number is not None and number < 1:
+            raise SpecError(f"{option} is images per class, at least 1; got {number}.")
+    by_class: dict[str, list[Entry]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        by_class[entry.label].append(entry)
+    if selection.per_class is not None:
+        short = {name: len(found) for name, found in sorted(by_class.items()) if len(found) < selection.per_class}
+        if short:
+            counts = ", ".join(f"{name} has {count}" for name, count in short.items())
+            raise InputError(
+                f"--per-class {selection.per_class} asks for more images than there are: {counts}. "
+                f"The most that every class has is {min(short.values())}."
+            )
+    wanted = min((each for each in (selection.per_class, selection.limit) if each is not None), default=None)
+    if wanted is None:
+        return list(entries)
+    taken: list[Entry] = []
+    for name, found in by_class.items():
+        words = np.frombuffer(hashlib.sha256(name.encode()).digest(), dtype="<u4")
+        order = np.random.default_rng([selection.seed, *words.tolist()]).permutation(len(found))
+        taken.extend(found[place] for place in order[:wanted])
+    return taken
+
+
+def _dataset_name(root: Path, selection: Selection) -> str:
+    """The folder's name, fit for file names, with a mark of what was chosen: a part never replaces the whole."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name)[:80].lstrip(".-").rstrip(".") or "data"
+    drawn = selection.per_class is not None or selection.limit is not None
+    if not drawn and not selection.classes:
+        return name
+    choice = {
+        "classes": sorted(set(selection.classes)),
+        "per_class": selection.per_class,
+        "limit": selection.limit,
+        "seed": selection.seed if drawn else None,
+    }
+    return f"{name}.{hashlib.sha256(canonical_json(choice).encode()).hexdigest()[:6]}"
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,415 @@
+from __future__ import annotations
+
+import csv
+import io
+import os
+import socket
+import struct
+import subprocess
+import sys
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxrfeat.errors import BadImageError
+from cxrfeat.image import decode as decode_module
+from cxrfeat.image.decode import decode, probe, read_file
+from cxrfeat.types import Grey
+from tests.image.encode import HEIGHT, WIDTH, encode, noise, png, png_header, png_rows, ramp, tiff
+
+RAW = Path(__file__).parents[3] / "shared" / "data" / "cxr-raw"
+DEEP = np.linspace(0, 65535, HEIGHT * WIDTH).astype(np.uint16).reshape(HEIGHT, WIDTH)
+
+
+def palette(*, transparency: bytes | int | None = None) -> Image.Image:
+    image = Image.fromarray(ramp()).quantize(8)
+    if transparency is not None:
+        image.info["transparency"] = transparency
+    return image
+
+
+def by_pillow(image: Image.Image) -> NDArray[np.uint8]:
+    """The rule of the design, in Pillow's words: on black, then luminance."""
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image.convert("RGBA"))
+    return np.asarray((image.convert("RGB") if image.mode == "CMYK" else image).convert("L"))
+
+
+COLOUR = np.stack([noise(1), noise(2), noise(3), noise(4)], axis=-1)
+EIGHT_BIT: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+    "grey PNG": (Image.fromarray(ramp()), "PNG", {}),
+    "grey and alpha PNG": (Image.fromarray(COLOUR[..., :2], "LA"), "PNG", {}),
+    "colour PNG": (Image.fromarray(COLOUR[..., :3]), "PNG", {}),
+    "colour and alpha PNG": (Image.fromarray(COLOUR), "PNG", {}),
+    "palette PNG": (palette(), "PNG", {}),
+    "palette PNG with one transparent entry": (palette(transparency=3), "PNG", {"transparency": 3}),
+    "palette PNG with alpha per entry": (palette(transparency=bytes(range(0, 160, 20))), "PNG", {}),
+    "one-bit PNG": (Image.fromarray(ramp()).convert("1"), "PNG", {}),
+    "grey JPEG": (Image.fromarray(ramp()), "JPEG", {}),
+    "progressive colour JPEG": (Image.fromarray(COLOUR[..., :3]), "JPEG", {"progressive": True}),
+    "CMYK JPEG": (Image.fromarray(COLOUR[..., :3]).convert("CMYK"), "JPEG", {}),
+    "lossless WebP": (Image.fromarray(COLOUR[..., :3]), "WEBP", {"lossless": True}),
+    "lossy WebP with alpha": (Image.fromarray(COLOUR), "WEBP", {}),
+    "grey BMP": (Image.fromarray(ramp()), "BMP", {}),
+    "colour BMP": (Image.fromarray(COLOUR[..., :3]), "BMP", {}),
+    "one-bit BMP": (Image.fromarray(ramp()).convert("1"), "BMP", {}),
+    "grey TIFF": (Image.fromarray(ramp()), "TIFF", {}),
+    "LZW colour TIFF": (Image.fromarray(COLOUR[..., :3]), "TIFF", {"compression": "tiff_lzw"}),
+    "JPEG in TIFF": (Image.fromarray(COLOUR[..., :3]), "TIFF", {"compression": "jpeg"}),
+    "palette TIFF": (palette(), "TIFF", {}),
+    "CMYK TIFF": (Image.fromarray(COLOUR[..., :3]).convert("CMYK"), "TIFF", {}),
+    "group 4 one-bit TIFF": (Image.fromarray(ramp()).convert("1"), "TIFF", {"compression": "group4"}),
+}
+
+
+@pytest.mark.parametrize("name", EIGHT_BIT)
+def test_eight_bit_images_are_pillows_luminance_on_black(name: str) -> None:
+    image, kind, options = EIGHT_BIT[name]
+    content = encode(image, kind, **options)
+    grey = decode(content)
+    assert grey.dtype == np.uint8
+    assert grey.flags.c_contiguous
+    assert grey.flags.writeable
+    np.testing.assert_array_equal(grey, by_pillow(Image.open(io.BytesIO(content))))
+    header = probe(content, ".JPG")
+    assert (header.format, header.suffix, header.width, header.height) == (kind, ".jpg", WIDTH, HEIGHT)
+    assert header.file_bytes == len(content)
+
+
+def test_one_transparent_grey_becomes_black_at_any_depth() -> None:
+    rows = np.tile(np.array([0x1B], np.uint8), (64, 16))  # 2-bit pixels 0, 1, 2, 3
+    content = png(png_header(64, 64, depth=2), (b"tRNS", struct.pack(">H", 2)), png_rows(rows), (b"IEND", b""))
+    assert decode(content)[0, :4].tolist() == [0, 85, 0, 255]
+    assert probe(content, ".png").bits == 2
+
+
+DEEP_FILES: dict[str, tuple[bytes, NDArray[Any], int]] = {
+    # name: file, what each pixel should be, bits
+    "16-bit grey PNG": (encode(DEEP, "PNG"), DEEP / 65535 * 255, 16),
+    "16-bit TIFF": (tiff(DEEP), DEEP / 65535 * 255, 16),
+    "big-endian 16-bit TIFF": (encode(Image.fromarray(DEEP.astype(">u2")), "TIFF"), DEEP / 65535 * 255, 16),
+    "compressed 16-bit TIFF": (encode(DEEP, "TIFF", compression="tiff_deflate"), DEEP / 65535 * 255, 16),
+    "16-bit TIFF, low is white": (tiff(DEEP, photometric=0), 255 - DEEP / 65535 * 255, 16),
+    "12-bit TIFF": (tiff(DEEP >> 4, bits=12), (DEEP >> 4) / 4095 * 255, 12),
+    "12 bits in 16, declared": (tiff(DEEP >> 4, t281=4095), (DEEP >> 4) / 4095 * 255, 16),
+    "declared too low to be true": (tiff(DEEP, t281=4095), DEEP / 65535 * 255, 16),
+    "darkest pixel is not black": (tiff(np.maximum(DEEP, 999), t280=999), np.maximum(DEEP, 999) / 65535 * 255, 16),
+    "signed 16-bit, none negative": (tiff((DEEP // 2).astype(np.int16)), DEEP // 2 / 32767 * 255, 16),
+    "signed 16-bit": (tiff((DEEP.astype(int) - 32768).astype(np.int16)), DEEP / 65535 * 255, 16),
+    "unsigned 32-bit": (tiff(DEEP.astype(np.uint32) * 65537), DEEP / 65535 * 255, 32),
+    "floats to 1": (tiff((DEEP / 65535).astype(np.float32)), DEEP / 65535 * 255, 32),
+    "floats to 255": (tiff((DEEP / 257).astype(np.float32)), DEEP / 65535 * 255, 32),
+    "floats to 65535": (tiff(DEEP.astype(np.float32)), DEEP / 65535 * 255, 32),
+    "floats, low is white": (tiff((DEEP / 65535).astype(np.float32), photometric=0), 255 - DEEP / 65535 * 255, 32),
+    "one value throughout": (tiff(np.full((32, 32), 0.5, np.float32)), np.full((32, 32), 127.5), 32),
+}
+
+
+@pytest.mark.parametrize("name", DEEP_FILES)
+def test_more_than_eight_bits_are_scaled_by_the_declared_range_and_not_rounded(name: str) -> None:
+    content, expected, bits = DEEP_FILES[name]
+    grey = decode(content)
+    assert grey.dtype == np.float32
+    assert grey.min() >= 0
+    assert grey.max() <= 255
+    np.testing.assert_allclose(grey, expected, atol=2e-3)
+    assert probe(content, ".png").bits == bits
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_a_tiff_whose_low_values_are_white_is_turned_round(bits: int) -> None:
+    values = (ramp() > 100).astype(np.uint8) if bits == 1 else ramp()
+    data = np.packbits(values, axis=1) if bits == 1 else values
+    content = tiff(data, photometric=0)
+    if bits == 1:
+        content = tiff(data, photometric=0, t256=WIDTH, t258=1)
+    expected = np.where(values, 0, 255) if bits == 1 else 255 - values
+    np.testing.assert_array_equal(decode(content), expected)
+
+
+@pytest.mark.parametrize("colour", [2, 4, 6])
+def test_sixteen_bit_colour_png_keeps_its_high_byte(colour: int) -> None:
+    channels = {2: 3, 4: 2, 6: 4}[colour]
+    samples = np.repeat(DEEP[..., None], channels, axis=2)
+    if colour != 2:
+        samples[..., -1] = 65535
+    rows = samples.astype(">u2").reshape(HEIGHT, -1)
+    content = png(png_header(WIDTH, HEIGHT, 16, colour), png_rows(rows), (b"IEND", b""))
+    grey = decode(content)
+    assert grey.dtype == np.uint8
+    np.testing.assert_allclose(grey, DEEP >> 8, atol=1)
+    assert probe(content, ".png").bits == 16
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.full((32, 32), np.nan, np.float32), "not numbers"),
+        (np.full((32, 32), np.inf, np.float32), "not numbers"),
+        (np.linspace(-1024, 3071, 1024, dtype=np.float32).reshape(32, 32), "floats from -1024 to 3071 without"),
+    ],
+)
+def test_floats_without_a_meaning_are_refused(values: NDArray[np.float32], reason: str) -> None:
+    with pytest.raises(BadImageError, match=reason) as caught:
+        decode(tiff(values))
+    assert caught.value.stage == "decode"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    lying = Image.fromarray(ramp())
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
+    grey = decode(encode(lying, kind, exif=exif, **options)).astype(int)
+    ways = {
+        1: ramp(),
+        2: ramp()[:, ::-1],
+        3: ramp()[::-1, ::-1],
+        4: ramp()[::-1],
+        5: ramp().T,
+        6: np.rot90(ramp(), -1),
+        7: ramp()[::-1, ::-1].T,
+        8: np.rot90(ramp()),
+    }
+    assert grey.shape == ways[orientation].shape
+    np.testing.assert_allclose(grey, ways[orientation], atol=4)
+    header = probe(encode(lying, kind, exif=exif, **options), "")
+    assert (header.height, header.width) == grey.shape
+
+
+def test_exif_orientation_holds_for_sixteen_bits_and_behind_the_pixels() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    expected = np.rot90(DEEP / 257, -1)
+    np.testing.assert_allclose(decode(encode(DEEP, "TIFF", exif=exif)), expected, atol=1e-2)
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    content = png(png_header(WIDTH, HEIGHT), png_rows(ramp()), (b"eXIf", body), (b"IEND", b""))
+    np.testing.assert_array_equal(decode(content), np.rot90(ramp(), -1))
+    assert probe(content, "").width == HEIGHT
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the command line runs without warnings as errors
+def test_damaged_exif_beside_sound_pixels_is_ignored() -> None:
+    content = encode(ramp(), "PNG", exif=b"Exif\0\0II\x2a\0\x08\0\0\0\xff\xff rubbish")
+    np.testing.assert_array_equal(decode(content), ramp())
+
+
+def test_pillows_warnings_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(encode(ramp(), "JPEG", exif=b"Exif\0\0II\x2a\0\x08\0\0\0\xff\xff rubbish"))
+    code = f"from cxrfeat.image.decode import *; from pathlib import Path; decode(read_file(Path({str(path)!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_the_first_frame_is_taken() -> None:
+    frames = [Image.fromarray(noise(seed)) for seed in range(3)]
+    for kind in ("TIFF", "PNG"):
+        content = encode(frames[0], kind, save_all=True, append_images=frames[1:])
+        np.testing.assert_array_equal(decode(content), noise(0))
+    colours = [Image.fromarray(COLOUR[..., :3]), Image.fromarray(COLOUR[..., 1:])]
+    content = encode(colours[0], "WEBP", save_all=True, append_images=colours[1:], lossless=True)
+    np.testing.assert_array_equal(decode(content), by_pillow(colours[0]))
+
+
+def test_a_webp_named_jpg_is_read_and_told_apart() -> None:
+    header = probe(encode(COLOUR[..., :3], "WEBP"), ".jpg")
+    assert (header.format, header.suffix) == ("WEBP", ".jpg")
+
+
+REFUSED = {
+    # name: content, reason
+    "nothing": (b"", "the file is empty"),
+    "text": (b"hello, this is text", r"not an image .*PNG, JPEG, WebP, BMP, TIFF.* begins with 'hello, t'"),
+    "rubbish": (b"\x00\x01\x02" * 50, "begins with 00 01 02 00 01 02 00 01"),
+    "DICOM": (bytes(128) + b"DICM" + bytes(99), "this version cannot read"),
+    "GIF": (encode(ramp(), "GIF"), "not an image"),
+    "a side under 32": (encode(noise(height=31), "PNG"), "48 x 31 is too small.*at least 32"),
+    "a bomb": (png(png_header(14000, 14000), png_rows(noise()), (b"IEND", b"")), "196 megapixels.*up to 64"),
+    "a bigger bomb": (png(png_header(2**31 - 1, 2**31 - 1), (b"IEND", b"")), "megapixels"),
+    "a BMP bomb": (
+        encode(ramp(), "BMP")[:18] + struct.pack("<ii", 60000, 60000) + encode(ramp(), "BMP")[26:],
+        "megapixels",
+    ),
+    "a WebP bomb": (b"RIFF\0\0\1\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff\xff\x00" * 2 + bytes(99), "megapixels"),
+    "a WebP of no kind": (b"RIFF\0\0\0\0WEBPabcd" + bytes(30), "damaged"),
+    "text that unpacks to 100 MB": (
+        png(png_header(64, 64), (b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8))), (b"IEND", b"")),
+        "too large",
+    ),
+    "a start only": (b"\x89PNG\r\n\x1a\n", "."),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_usable_image_is_refused_by_its_header(name: str) -> None:
+    content, reason = REFUSED[name]
+    with pytest.raises(BadImageError, match=reason) as probed:
+        probe(content, ".png")
+    with pytest.raises(BadImageError) as decoded:
+        decode(content)
+    assert probed.value.stage == decoded.value.stage == "header"
+    assert probed.value.reason == decoded.value.reason
+    assert probed.value.reason.isprintable()
+    assert len(probed.value.reason) < 200
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "TIFF LZW", "TIFF deflate"])
+def test_a_cut_file_is_refused_or_has_lost_no_pixel(kind: str) -> None:
+    options = {"compression": f"tiff_{kind.split()[1].lower()}"} if " " in kind else {}
+    content = encode(COLOUR[..., :3], kind.split()[0], **options)
+    whole = decode(content)
+    lengths = {*range(0, len(content), 97), *range(len(content) - 40, len(content))}
+    for length in sorted(lengths):
+        grey = decoded_or_refused(content[:length])
+        if isinstance(grey, BadImageError):
+            continue
+        assert kind != "PNG", "a PNG without its last bytes is always refused"
+        np.testing.assert_array_equal(grey, whole)
+
+
+def test_a_png_with_fewer_rows_than_it_declares_is_refused() -> None:
+    content = png(png_header(WIDTH, HEIGHT), png_rows(ramp()[: HEIGHT // 2]), (b"IEND", b""))
+    with pytest.raises(BadImageError, match="fewer rows"):
+        decode(content)
+
+
+def test_a_changed_byte_in_a_png_is_noticed() -> None:
+    content = bytearray(encode(noise(), "PNG"))
+    content[len(content) // 2] ^= 1
+    with pytest.raises(BadImageError, match="damaged"):
+        decode(bytes(content))
+
+
+def test_an_interlaced_png_and_junk_after_the_end_are_fine() -> None:
+    one_pass_each = png(
+        (b"IHDR", struct.pack(">IIBBBBB", 33, 35, 8, 0, 0, 0, 1)),
+        (
+            b"IDAT",
+            zlib.compress(
+                bytes(decode_module._png_bytes(png((b"IHDR", struct.pack(">IIBBBBB", 33, 35, 8, 0, 0, 0, 1)))))
+            ),
+        ),
+        (b"IEND", b""),
+    )
+    assert decode(one_pass_each).shape == (35, 33)
+    for kind in ("PNG", "JPEG"):
+        content = encode(ramp(), kind)
+        np.testing.assert_array_equal(decode(content + b"junk" * 100), decode(content))
+
+
+def decoded_or_refused(content: bytes) -> Grey | BadImageError:
+    try:
+        return decode(content)
+    except BadImageError as error:
+        return error
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of the metadata; the command line ignores them
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "TIFF LZW"])
+def test_rubbish_gives_an_image_or_bad_image_error(kind: str) -> None:
+    options = {"compression": "tiff_lzw"} if " " in kind else {}
+    exif = (
+        {} if kind == "BMP" else {"exif": b"Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"}
+    )
+    content = encode(COLOUR[..., :3], kind.split()[0], **options, **exif)
+    rng = np.random.default_rng(7)
+    for _ in range(200):
+        broken = bytearray(content)
+        way = rng.integers(4)
+        reach = len(broken) if rng.random() < 0.5 else min(len(broken), 200)  # half of them in the headers
+        if way == 0:
+            for place in rng.integers(0, reach, rng.integers(1, 9)):
+                broken[place] ^= 1 << int(rng.integers(8))
+        elif way == 1:
+            broken = broken[: rng.integers(reach)]
+        elif way == 2:
+            start, size = rng.integers(0, reach, 2)
+            broken[start : start + size] = rng.bytes(int(rng.integers(64)))
+        else:
+            start, other = rng.integers(0, reach, 2)
+            broken[start:start] = broken[other : other + 64]
+        outcome = decoded_or_refused(bytes(broken))
+        if isinstance(outcome, BadImageError):
+            assert outcome.stage in ("header", "decode")
+            assert outcome.reason
+            assert outcome.reason.isprintable()
+        else:
+            assert outcome.ndim == 2
+            assert outcome.dtype in (np.uint8, np.float32)
+
+
+def test_decoding_in_threads_gives_what_one_thread_gives() -> None:
+    contents = [encode(noise(seed), kind) for seed in range(8) for kind in ("PNG", "JPEG", "TIFF")]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(map(decode, contents), pool.map(decode, contents), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(not RAW.is_dir(), reason="../shared/data/cxr-raw is not here")
+def test_published_images_are_read_as_pillow_reads_them() -> None:
+    with (RAW / "metadata.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 120
+    for row in rows:
+        content = read_file(RAW / row["image"])
+        header = probe(content, Path(row["image"]).suffix)
+        known = (row["format"], row["mode"], int(row["width"]), int(row["height"]))
+        assert (header.format, header.mode, header.width, header.height) == known
+        np.testing.assert_array_equal(decode(content), by_pillow(Image.open(io.BytesIO(content))), err_msg=row["image"])
+
+
+def test_a_regular_file_is_read_and_anything_else_refused(tmp_path: Path) -> None:
+    (tmp_path / "file.png").write_bytes(b"content")
+    assert read_file(tmp_path / "file.png") == b"content"
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "here.png").symlink_to("there.png")
+    (tmp_path / "there.png").symlink_to("here.png")
+    (tmp_path / "broken.png").symlink_to("nowhere")
+    plug = socket.socket(socket.AF_UNIX)
+    plug.bind(str(tmp_path / "socket.png"))
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(decode_module.MAX_BYTES + 1)
+    cases = {
+        "folder.png": "not a regular file but a folder",
+        "pipe.png": "not a regular file but a pipe",
+        "socket.png": "not a regular file but a socket",
+        "/dev/zero": "not a regular file but a device",
+        "here.png": "in a circle",
+        "broken.png": "not there",
+        "nothing.png": "not there",
+        "file.png/x.png": "not there",
+        "a" * 300: "too long",
+        "a\0b": "not a file name",
+        "huge.png": "256 MB; this program reads files up to 256 MB",
+    }
+    for name, reason in cases.items():
+        with pytest.raises(BadImageError, match=reason) as caught:
+            read_file(tmp_path / name)
+        assert caught.value.stage == "open"
+        assert str(tmp_path) not in caught.value.reason
+    plug.close()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"")
+    (tmp_path / "x.png").chmod(0)
+    with pytest.raises(BadImageError, match="no permission"):
+        read_file(tmp_path / "x.png")
+
+
+def test_a_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    path.write_bytes(b"content")
+    assert read_file(path) == b"content"

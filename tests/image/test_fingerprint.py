@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxrfeat.image.decode import decode
+from cxrfeat.image.fingerprint import black_border, look, mean_grey, perceptual_hash, thumbnail
+from cxrfeat.types import Grey
+
+
+def picture(seed: int, size: int = 256) -> NDArray[np.uint8]:
+    """Soft blobs: what differs between two X-rays is of low frequency."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 9), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
+
+
+def distance(one: Grey, other: Grey) -> int:
+    return (perceptual_hash(one) ^ perceptual_hash(other)).bit_count()
+
+
+def test_the_look_is_the_four_functions() -> None:
+    image = picture(0)
+    seen = look(image)
+    assert seen.mean_grey == mean_grey(image) == image.mean()
+    assert seen.black_border == black_border(image)
+    assert seen.perceptual_hash == perceptual_hash(image)
+    np.testing.assert_array_equal(seen.thumbnail, thumbnail(image))
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (np.s_[:0], 0.0),
+        (np.s_[:20], 0.2),
+        (np.s_[-5:], 0.05),
+        (np.s_[:, 90:], 0.1),
+        (np.s_[40:60], 0.0),  # a dark band inside is no border
+        (np.s_[:], 1.0),
+    ],
+)
+def test_black_border_is_the_area_of_black_rows_and_columns_at_the_edges(
+    where: tuple[slice, ...], expected: float
+) -> None:
+    image = np.full((100, 100), 200, np.uint8)
+    image[where] = 8
+    assert black_border(image) == pytest.approx(expected)
+    assert black_border(image.astype(np.float32)) == pytest.approx(expected)
+
+
+def test_the_thumbnail_is_the_mean_of_each_cell() -> None:
+    image = np.kron(np.arange(64).reshape(8, 8), np.ones((16, 16))).astype(np.uint8)
+    np.testing.assert_array_equal(thumbnail(image), np.arange(64).reshape(8, 8))
+    np.testing.assert_array_equal(thumbnail(image.astype(np.float32)), thumbnail(image))
+    assert thumbnail(picture(1, 33)).shape == (8, 8)
+    assert thumbnail(np.full((5, 7), 9, np.uint8)).tolist() == [[9] * 8] * 8
+
+
+def test_copies_of_an_image_have_nearly_the_same_hash_and_others_do_not() -> None:
+    for seed in range(10):
+        image = picture(seed)
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=60)
+        copies = [
+            np.asarray(Image.fromarray(image).resize((181, 181))),
+            decode(file.getvalue()),
+            (image * 0.8).astype(np.uint8),
+            image.astype(np.float32),
+        ]
+        assert all(distance(image, copy) <= 4 for copy in copies)
+        assert distance(image, picture(seed + 100)) > 12
+
+
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_an_image_of_one_value_has_a_steady_hash(value: int) -> None:
+    hashes = {perceptual_hash(np.full(size, value, np.uint8)) for size in ((32, 32), (61, 47), (300, 200))}
+    assert len(hashes) == 1
+
+
+def test_the_hash_does_not_depend_on_noise_in_the_last_digit() -> None:
+    image = picture(3).astype(np.float32)
+    symmetric = image + image[:, ::-1]
+    assert perceptual_hash(symmetric) == perceptual_hash(np.nextafter(symmetric, np.float32(np.inf)))

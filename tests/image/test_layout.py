@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cxrfeat.errors import InputError
+from cxrfeat.image.layout import Entry, Layout, find_layout, find_patients
+from cxrfeat.types import Part
+
+
+def make(root: Path, *names: str) -> Path:
+    """Empty files; the layout never opens an image."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return root
+
+
+def labels(layout: Layout) -> dict[str, str]:
+    return {entry.path: entry.label for entry in layout.entries if not entry.problem}
+
+
+def problems(layout: Layout) -> dict[str, str]:
+    return {entry.path: entry.problem for entry in layout.entries if entry.problem}
+
+
+def only(layout: Layout) -> Entry:
+    (entry,) = layout.entries
+    return entry
+
+
+def test_a_folder_is_a_class_and_so_is_what_lies_below(tmp_path: Path) -> None:
+    make(tmp_path, "B/2.PNG", "A/1.jpeg", "A/p7/deep/3.tif", "A/notes.txt", "A/.hidden.png", "A/._1.png", "A/Thumbs.db")
+    make(tmp_path, ".git/x.png", "__MACOSX/A/1.png", "README.md")
+    layout = find_layout(tmp_path)
+    assert labels(layout) == {"A/1.jpeg": "A", "A/p7/deep/3.tif": "A", "B/2.PNG": "B"}
+    assert layout.notes == ("2 files are not images by their suffix and were left aside.",)
+
+
+def test_the_kaggle_layout_gives_masks_and_never_takes_them_for_images(tmp_path: Path) -> None:
+    make(tmp_path, "COVID/images/1.png", "COVID/images/2.png", "COVID/masks/1.png", "COVID/masks/9.png")
+    make(tmp_path, "Normal/1.png", "Normal/Masks/1.png", "Viral Pneumonia/1.png", "COVID.metadata.xlsx")
+    layout = find_layout(tmp_path)
+    assert {entry.path: entry.mask for entry in layout.entries} == {
+        "COVID/images/1.png": "COVID/masks/1.png",
+        "COVID/images/2.png": None,
+        "Normal/1.png": None,  # a mask folder is `masks`; another spelling is never images either
+        "Viral Pneumonia/1.png": None,
+    }
+
+
+def test_parts_above_classes_set_the_split(tmp_path: Path) -> None:
+    make(tmp_path, "train/A/1.png", "Val/A/2.png", "valid/B/3.png", "test/B/images/4.png", "test/B/masks/4.png")
+    layout = find_layout(tmp_path)
+    assert [(entry.path, entry.label, entry.split) for entry in layout.entries] == [
+        ("Val/A/2.png", "A", Part.VALIDATION),
+        ("test/B/images/4.png", "B", Part.TEST),
+        ("train/A/1.png", "A", Part.TRAIN),
+        ("valid/B/3.png", "B", Part.VALIDATION),
+    ]
+    assert layout.entries[1].mask == "test/B/masks/4.png"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "holds no images but nothing.*Understood are: a folder per class"),
+        (("notes.txt",), "only other files, such as 'notes.txt'"),
+        (("1.png", "2.png"), "holds 2 images directly, such as '1.png'.*Understood are"),
+        (("train/1.png", "test/A/2.png"), "'train' holds images directly"),
+        (("train/A/1.png", "COVID/2.png"), "train beside COVID: the first are parts"),
+    ],
+)
+def test_a_folder_of_no_known_layout_is_refused_with_the_known_ones(
+    tmp_path: Path, names: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        find_layout(make(tmp_path, *names))
+
+
+def test_a_missing_folder_and_a_file_are_refused(tmp_path: Path) -> None:
+    make(tmp_path, "radiographs/A/1.png", "file.zip")
+    with pytest.raises(InputError, match=r"no folder .*radiograph'.* Did you mean 'radiographs'"):
+        find_layout(tmp_path / "radiograph")
+    with pytest.raises(InputError, match="is a file; the data are a folder"):
+        find_layout(tmp_path / "file.zip")
+
+
+def test_images_beside_class_folders_are_counted_aloud(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "A/1.png", "loose.png"))
+    assert labels(layout) == {"A/1.png": "A"}
+    assert layout.notes == ("1 images lie outside the class folders, such as 'loose.png', and were left aside.",)
+
+
+def test_links_stay_inside_the_folder(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "A/1.png", "B/2.png")
+    outside = make(tmp_path / "data-outside", "secret.png", "C/3.png")
+    (root / "A" / "in.png").symlink_to("../B/2.png")
+    (root / "A" / "out.png").symlink_to(outside / "secret.png")
+    (root / "A" / "broken.png").symlink_to("nowhere.png")
+    (root / "A" / "circle.png").symlink_to("circle.png")
+    (root / "A" / "more").symlink_to(outside / "C")
+    (root / "C").symlink_to(outside / "C")
+    (root / "A" / "loop").symlink_to("..")
+    (root / "A" / "self").symlink_to(".")
+    (root / "A" / "copy").symlink_to("../B")
+    (root / "A" / "notes").symlink_to("nowhere")
+    layout = find_layout(root)
+    assert labels(layout) == {"A/1.png": "A", "A/in.png": "A", "B/2.png": "B"}
+    assert problems(layout) == {
+        "A/broken.png": "a link that leads nowhere",
+        "A/circle.png": "symbolic links that lead in a circle",
+        "A/more": "a link that leads out of the data folder",
+        "A/out.png": "a link that leads out of the data folder",
+        "C": "a link that leads out of the data folder",
+    }
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    make(tmp_path / "real", "A/1.png", "shared/2.png")
+    (tmp_path / "real" / "B").symlink_to("shared")
+    (tmp_path / "link").symlink_to("real")
+    assert labels(find_layout(tmp_path / "link")) == {"A/1.png": "A", "shared/2.png": "shared"}
+
+
+def test_a_folder_named_as_an_image_is_neither_image_nor_class(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "A/1.png", "A/x.png/2.png", "y.png/3.png"))
+    assert labels(layout) == {"A/1.png": "A"}
+    assert problems(layout) == dict.fromkeys(("A/x.png", "y.png"), "not a regular file but a folder")
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    assert list(labels(find_layout(make(tmp_path, f"A/{name}")))) == [f"A/{name}"]
+    with pytest.raises(InputError, match="not UTF-8 text; rename it"):
+        find_layout(make(tmp_path, os.fsdecode(b"caf\xe9/1.png")))
+
+
+def table(root: Path, text: str | bytes, *names: str) -> Path:
+    make(root, *(names or ("1.png", "sub/2.png")))
+    (root / "metadata.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return root
+
+
+def test_the_table_is_the_whole_list(tmp_path: Path) -> None:
+    text = (
+        "\ufefffile_name, Label ,patient_id,source,split,date,sex,age,view_position,mask,other\r\n"
+        "sub\\2.png,B,,,,,,,,,\r\n\r\n"
+        './1.png,"A, or so",p1,hospital,VALID,2020/3/1,F,63Y,PA,m/1.png,ignored\r\n'
+        "gone.png,A,unknown,unknown,dev,20200331,,n/a,,m/gone.png\r\n"
+    )
+    layout = find_layout(table(tmp_path, text, "1.png", "sub/2.png", "extra.png", "A/more.png", "m/1.png"))
+    assert layout.entries == (
+        Entry(
+            path="1.png",
+            label="A, or so",
+            patient="p1",
+            source="hospital",
+            split=Part.VALIDATION,
+            date="2020-03-01",
+            sex="F",
+            age=63.0,
+            view_position="PA",
+            mask="m/1.png",
+        ),
+        Entry(
+            path="gone.png",
+            label="A",
+            split=Part.VALIDATION,
+            date="2020-03-31",
+            problem="listed in metadata.csv but not there",
+        ),
+        Entry(path="sub/2.png", label="B"),
+    )
+    assert layout.notes == (
+        "2 images are not listed in metadata.csv, such as 'A/more.png', and were left aside.",
+        "1 masks listed in metadata.csv are not there.",
+    )
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_other_separators_are_understood(tmp_path: Path, mark: str) -> None:
+    text = "image,label,source\n1.png,A,x\n".replace(",", mark)
+    assert only(find_layout(table(tmp_path, text))).source == "x"
+
+
+@pytest.mark.parametrize(
+    ("cell", "age"),
+    [("7", 7.0), ("63.5", 63.5), ("063Y", 63.0), ("018M", 1.5), ("0", 0.0), ("", None), ("NA", None)],
+)
+def test_ages_are_in_years(tmp_path: Path, cell: str, age: float | None) -> None:
+    assert only(find_layout(table(tmp_path, f"image,label,age\n1.png,A,{cell}\n"))).age == age
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 0: there is no column image"),
+        ("image,label\n", "header but no rows"),
+        (
+            "picture,label\n1.png,A\n",
+            r"line 1: there is no column image \(or file_name\); the columns are picture, label",
+        ),
+        ("image,class\n1.png,A\n", "line 1: there is no column label"),
+        ("image,label,label\n1.png,A,A\n", "column label is there twice"),
+        ("image,label\n1.png,\n", "line 2, column label: '1.png' has no label"),
+        ("image,label\n1.png\n", "line 2, column label: '1.png' has no label"),
+        ("image,label\n,A\n", "line 2, column image: the path is empty"),
+        ("image,label\n1.png,A,B\n", "line 2: 3 fields under 2 column names"),
+        ("image,label\n1.png,A\n./1.png,B\n", "line 3, column image: '1.png' was listed before, in line 2"),
+        ("image,label,split\n1.png,A,hold-out\n", "line 2, column split: 'hold-out' is no part of a split"),
+        ("image,label,date\n1.png,A,31.03.2020\n", "line 2, column date: '31.03.2020' is not a date"),
+        ("image,label,date\n1.png,A,2020-02-30\n", "is not a date"),
+        ("image,label,age\n1.png,A,old\n", "line 2, column age: 'old' is not an age"),
+        ("image,label,age\n1.png,A,414\n", "not an age in years"),
+        ("image,label\n../x.png,A\n", "'../x.png' must be a path inside"),
+        ("image,label\n/etc/passwd,A\n", "must be a path inside"),
+        ("image,label\nC:\\x.png,A\n", "must be a path inside"),
+        ("image,label,mask\n1.png,A,../m.png\n", "column mask: '../m.png' must be a path inside"),
+        ('image,label\n"1.png,A\n', "not a table of comma-separated values"),
+        (b"image,label\n1.png,caf\xe9\n", "line 2, column label: .* is not UTF-8 text"),
+    ],
+)
+def test_a_wrong_table_is_refused_by_line_and_column(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        find_layout(table(tmp_path, text))
+
+
+def test_a_listed_link_may_not_lead_outside(tmp_path: Path) -> None:
+    make(tmp_path, "secret.png")
+    root = table(tmp_path / "data", "image,label\nlink.png,A\n")
+    (root / "link.png").symlink_to("../secret.png")
+    with pytest.raises(InputError, match=r"line 2, column image: 'link\.png' is a link that leads out"):
+        find_layout(root)
+
+
+def test_a_table_that_is_no_file_inside_is_refused(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "A/1.png")
+    (root / "metadata.csv").symlink_to("../metadata.csv")
+    with pytest.raises(InputError, match="not a file inside the data folder"):
+        find_layout(root)
+    (root / "metadata.csv").unlink()
+    os.mkfifo(root / "metadata.csv")
+    with pytest.raises(InputError, match="not a regular file"):
+        find_layout(root)
+
+
+def test_listed_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    assert only(find_layout(table(tmp_path, b"image,label\ncaf\xe9.png,A\n", name))).problem is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "patient"),
+    [
+        (r"(?P<patient>p\d+)_(\d)", "p12"),
+        (r"_(\d)\.", "3"),
+        (r"p\d+", "p12"),
+    ],
+)
+def test_a_patient_is_the_named_group_or_the_first_or_the_match(pattern: str, patient: str) -> None:
+    entries = [Entry(path="A/p12_3.png", label="A"), Entry(path="A/other.png", label="A")]
+    assert find_patients(entries, pattern) == {"A/p12_3.png": patient}
+
+
+@pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("zzz", "finds no patient")])
+def test_a_useless_patient_regex_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        find_patients([Entry(path="A/1.png", label="A")], pattern)
