@@ -1,3 +1,46 @@
-"""Cached features of frozen networks for chest X-rays, and honest classifiers on them. Research use only."""
+"""Cached features of frozen networks for chest X-rays, and honest classifiers on them. Research use only.
+
+Everything the command line does, Python can do; importing this package is light, and TensorFlow loads when a network
+runs.
+
+Example:
+    >>> import cxrfeat
+    >>> cxrfeat.__version__
+    '0.1.0'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+__all__ = ["compare", "extract", "fit", "index", "open", "predict", "verify"]
+
+if TYPE_CHECKING:
+    from cxrfeat.feature.store import FeatureFile as open  # noqa: A004  # the name of DESIGN section 13
+    from cxrfeat.image.index import index_folder as index
+    from cxrfeat.study.compare import compare
+    from cxrfeat.study.extract import extract
+    from cxrfeat.study.fit import fit
+    from cxrfeat.study.predict import predict
+    from cxrfeat.study.verify import verify
+
+_PLACES = {
+    "compare": ("cxrfeat.study.compare", "compare"),
+    "extract": ("cxrfeat.study.extract", "extract"),
+    "fit": ("cxrfeat.study.fit", "fit"),
+    "index": ("cxrfeat.image.index", "index_folder"),
+    "open": ("cxrfeat.feature.store", "FeatureFile"),
+    "predict": ("cxrfeat.study.predict", "predict"),
+    "verify": ("cxrfeat.study.verify", "verify"),
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # one of several functions
+    if name not in _PLACES:
+        raise AttributeError(f"module 'cxrfeat' has no attribute {name!r}")
+    import importlib
+
+    module, attribute = _PLACES[name]
+    return getattr(importlib.import_module(module), attribute)

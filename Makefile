@@ -1,0 +1,40 @@
+# make demo       everything on a phantom set, nothing downloaded but Python packages
+# make test       lint, types, layers, doctests and tests
+# make test-slow  the long tests too
+# make bench      the timing scripts
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := dev,fast
+
+export TF_CPP_MIN_LOG_LEVEL = 3
+
+.PHONY: demo test test-slow lint bench clean
+
+$(VENV)/.ready: pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cxrfeat needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/cxrfeat demo --out demo
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -q
+
+test-slow: lint
+	$(BIN)/python -m pytest -q -m 'slow or not slow'
+
+bench: $(VENV)/.ready
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

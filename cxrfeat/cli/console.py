@@ -1,0 +1,149 @@
+"""The only place that draws: tables and results on stdout, progress and notes on stderr, plain text off a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from cxrfeat.report.table import Table, audit_table
+
+Progress = Callable[[str, int, int], None]
+_PLAIN_EVERY = 10.0
+"""Seconds between lines of progress where there is no terminal to draw a bar on."""
+
+
+def print_json(document: object) -> None:
+    """The one document of `--json`."""
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """A line of the result, on stdout."""
+    print(text)
+
+
+def note(text: str, *, quiet: bool = False) -> None:
+    """A line beside the result, on stderr."""
+    if not quiet:
+        print(text, file=sys.stderr)
+
+
+def show(table: Table | None) -> None:
+    """Draw a table on stdout: with rules on a terminal, in aligned plain text elsewhere."""
+    if table is None:
+        return
+    if sys.stdout.isatty():
+        _draw(table)
+    else:
+        _plain(table)
+
+
+def show_audit(findings: Sequence[Mapping[str, Any]]) -> None:
+    """The checks that did not pass, above the scores: what is wrong, and what to do."""
+    table = audit_table(findings)
+    if table is None:
+        return
+    print(table.title)
+    colours = {"fail": "\033[1;31m", "warn": "\033[33m"}
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for status, check, why, remedy in table.rows:
+        text = textwrap.fill(f"{check}: {why} {remedy}", width=100, initial_indent="  ", subsequent_indent="        ")
+        shown = f"{colours[status]}{status.upper()}\033[0m" if colour else status.upper()
+        print(f"  {shown}{text}")
+    print()
+
+
+def _draw(table: Table) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    styles = {"fail": "bold red", "warn": "yellow", "pass": "green"}
+    drawn = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=SIMPLE_HEAD)
+    for index, column in enumerate(table.columns):
+        drawn.add_column(Text(column), justify="right" if index in table.numeric else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(cell, style=styles.get(cell, "") if index == 0 else "") for index, cell in enumerate(row)))
+    Console(no_color=bool(os.environ.get("NO_COLOR"))).print(drawn)
+
+
+def _plain(table: Table) -> None:
+    lines = [table.columns, *table.rows]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(table.columns))]
+    print(table.title)
+    for line in lines:
+        cells = [
+            cell.rjust(width) if index in table.numeric else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+    print()
+
+
+@contextlib.contextmanager
+def progress(unit: str, *, quiet: bool = False) -> Iterator[Progress | None]:
+    """A callback that shows how far long work is, how fast it goes, and how long it will take.
+
+    Args:
+        unit: What is counted, for the rate.
+        quiet: Show nothing.
+    """
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        with _bar(unit) as callback:
+            yield callback
+    else:
+        yield _lines(unit)
+
+
+@contextlib.contextmanager
+def _bar(unit: str) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    columns: list[Any] = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    ]
+    with Bar(*columns, console=console, transient=True) as bar:
+        tasks: dict[str, tuple[TaskID, float]] = {}
+
+        def tell(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total, rate=""), time.monotonic()
+            task, began = tasks[name]
+            rate = done / max(time.monotonic() - began, 1e-6)
+            bar.update(task, completed=done, total=total, rate=f"{rate:.1f} {unit}/s" if done else "")
+
+        yield tell
+
+
+def _lines(unit: str) -> Progress:
+    began: dict[str, float] = {}
+    last = time.monotonic()
+
+    def tell(name: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        start = began.setdefault(name, now)
+        if now - last < _PLAIN_EVERY or not done or now == start:
+            return
+        last = now
+        rate = done / (now - start)
+        left = (total - done) / rate
+        print(f"{name}: {done} of {total}, {rate:.1f} {unit}/s, {left:.0f} s left", file=sys.stderr, flush=True)
+
+    return tell

@@ -1,0 +1,65 @@
+"""`cxrfeat demo`: every stage on a phantom set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import options
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("demo"),
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show every stage on a phantom set made by code: no data and no weights are downloaded. About two minutes."""
+    from typing import Any
+
+    from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+    from cxrfeat.report.table import (
+        RESEARCH_USE,
+        class_table,
+        difference_table,
+        extract_table,
+        index_tables,
+        prediction_table,
+        score_table,
+    )
+    from cxrfeat.study.demo import demo as run
+
+    def tell(stage: str, document: dict[str, Any]) -> None:
+        if json:
+            return
+        say(f"--- cxrfeat {stage}")
+        if stage == "index":
+            for table in index_tables(document):
+                show(table)
+        elif stage == "extract":
+            show(extract_table(document["files"]))
+        elif stage == "fit-head":
+            show_audit(document["audit"])
+            show(score_table(document["runs"]))
+        elif stage == "compare":
+            show(class_table(document["runs"][0]))
+            show(difference_table(document["comparisons"]))
+        elif stage == "predict":
+            show(prediction_table(document))
+        else:
+            say("Every checksum of the feature file matches.")
+
+    with progress("steps", quiet=quiet or json) as on_the_way:
+        made = run(out, seed=seed, tell=tell, progress=on_the_way)
+    if json:
+        print_json(made.document)
+        return
+    say("")
+    say(RESEARCH_USE)
+    say(f"images    {made.data}")
+    say(f"features  {made.features}")
+    say(f"runs      {made.runs}")
+    say(f"report    {made.report}")
+    note("Next: cxrfeat index YOUR_FOLDER", quiet=quiet)

@@ -1,0 +1,119 @@
+"""`cxrfeat extract`: stage one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import note, print_json, progress, show
+
+
+def extract(
+    data: options.Data = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backbone",
+            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, or the path of a Keras model; "
+            "give it again for more than one.",
+            show_default=False,
+        ),
+    ] = None,
+    views: Annotated[int, typer.Option("--views", help="Views per image: one plain, the others drawn.")] = 8,
+    weights: Annotated[
+        str, typer.Option("--weights", help="imagenet, the path of a weights file, or random (scores mean nothing).")
+    ] = "imagenet",
+    preprocess: Annotated[
+        str | None,
+        typer.Option("--preprocess", help="What a Keras model of your own expects: tf, torch, caffe or none."),
+    ] = None,
+    normalize: Annotated[
+        str,
+        typer.Option(
+            "--normalize", help="backbone (as its weights were trained), featurewise (training pixels) or none."
+        ),
+    ] = "backbone",
+    size: Annotated[
+        int | None, typer.Option("--size", help="Height and width of the views in pixels. Default: the network's own.")
+    ] = None,
+    border_crop: Annotated[float, typer.Option("--border-crop", help="Fraction cut away at each side.")] = 0.0,
+    border_darken: Annotated[float, typer.Option("--border-darken", help="Fraction blackened at each side.")] = 0.0,
+    zoom: Annotated[float, typer.Option("--zoom", help="Largest magnification of a drawn view.")] = 1.2,
+    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Whether drawn views may be mirrored.")] = True,
+    float16: Annotated[bool, typer.Option("--float16", help="Store half precision: half the file.")] = False,
+    split_by: Annotated[
+        str | None,
+        typer.Option("--split-by", "--split", help="With --normalize featurewise: group, date, column or paper."),
+    ] = None,
+    classes: options.Classes = "",
+    per_class: options.PerClass = None,
+    limit: options.Limit = None,
+    patient_regex: options.PatientRegex = None,
+    max_bad: Annotated[
+        str | None,
+        typer.Option("--max-bad", help="Unusable images allowed, N or P%. Default: up to 3, or 1%."),
+    ] = None,
+    features: options.Features = Path("features"),
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    redact: options.Redact = False,
+) -> None:
+    """Turn every view of every image into cached features, each network run exactly once.
+
+    Killed, interrupted or out of space: nothing finished is lost, and the same command continues.
+    """
+    from typing import cast
+
+    from cxrfeat.errors import QuarantineError
+    from cxrfeat.report.table import extract_table, quarantine_table
+    from cxrfeat.spec import Normalize, SplitBy, SplitSpec, ViewSpec
+    from cxrfeat.study.extract import extract as run
+
+    options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
+    folder = options.data_folder(data)
+    view = ViewSpec(
+        size=size or 224,
+        count=views,
+        zoom=(1.0, zoom),
+        flip=flip,
+        border_crop=border_crop,
+        border_darken=border_darken,
+        seed=seed,
+    )
+    split = SplitSpec(by=cast(SplitBy, split_by), seed=seed) if split_by else None
+    with progress("views", quiet=quiet or json) as tell:
+        made = run(
+            folder,
+            backbone=backbone or ["densenet121"],
+            views=views,
+            weights=weights,
+            preprocess=preprocess,
+            normalize=cast(Normalize, normalize),  # FeatureSpec checks it
+            size=size,
+            view=view,
+            storage="float16" if float16 else "float32",
+            seed=seed,
+            split_spec=split,
+            selection=options.selection(classes, per_class, limit, seed, patient_regex),
+            features=features,
+            progress=tell,
+        )
+    bad = [
+        {"path": options.shown(one.path, redact=redact), "stage": one.stage, "reason": one.reason}
+        for one in made.quarantined
+    ]
+    if json:
+        print_json({"files": [{**one.to_dict(), "quarantined": bad} for one in made.files]})
+    else:
+        show(extract_table([one.to_dict() for one in made.files]))
+        show(quarantine_table(bad))
+        note(f"Next: cxrfeat fit-head {made.files[0].path}", quiet=quiet)
+    if options.too_many_bad(max_bad, len(bad), len(bad) + made.files[0].images):
+        raise QuarantineError(
+            f"{len(bad)} of {len(bad) + made.files[0].images} images could not be used; the features of the others are "
+            "written. Replace or delete the bad files and run the same command again, or allow them with --max-bad."
+        )

@@ -1,0 +1,46 @@
+"""`cxrfeat index`: what is in a folder."""
+
+from __future__ import annotations
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import note, print_json, progress, say, show
+
+
+def index(
+    data: options.Data = None,
+    classes: options.Classes = "",
+    per_class: options.PerClass = None,
+    limit: options.Limit = None,
+    patient_regex: options.PatientRegex = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    redact: options.Redact = False,
+) -> None:
+    """Tell what is in a folder: classes, sizes, patients, sources, bad files.
+
+    Every image is decoded, so that a damaged one is found now.
+    """
+    from cxrfeat.feature.compute import named
+    from cxrfeat.image.index import index_folder, summary
+    from cxrfeat.report.table import index_tables
+
+    folder = options.data_folder(data)
+    with progress("files", quiet=quiet or json) as tell:
+        manifest = index_folder(
+            folder,
+            options.selection(classes, per_class, limit, seed, patient_regex),
+            decode_all=True,
+            progress=named(tell, "reading"),
+        )
+    found = summary(manifest)
+    for bad in found["quarantined"]:
+        bad["path"] = options.shown(bad["path"], redact=redact)
+    if json:
+        print_json(found)
+        return
+    for table in index_tables(found):
+        show(table)
+    for line in found["notes"]:
+        say(f"Note: {line}")
+    note(f"Next: cxrfeat extract {folder} --backbone densenet121", quiet=quiet)

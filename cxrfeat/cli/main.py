@@ -1,0 +1,108 @@
+"""The command line's front door: every command registered, and every error turned into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from cxrfeat import __version__
+from cxrfeat.cli import compare, demo, extract, fit_head, index, predict, verify, weights
+from cxrfeat.errors import CxrFeatError
+
+app = typer.Typer(
+    name="cxrfeat",
+    help="Cached features of frozen networks for chest X-rays, and honest classifiers on them.\n\n"
+    "Research use only, never diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception that no cleanup mistakes for an error."""
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"cxrfeat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+for command, name in (
+    (demo.demo, "demo"),
+    (index.index, "index"),
+    (extract.extract, "extract"),
+    (fit_head.fit_head, "fit-head"),
+    (compare.compare, "compare"),
+    (predict.predict, "predict"),
+    (verify.verify, "verify"),
+):
+    app.command(name)(command)
+app.add_typer(weights.app, name="weights")
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code; nothing a user does gives a traceback."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        code = app(arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except CxrFeatError as error:
+        return _say(str(error), error.exit_code)
+    except typer.Abort:
+        return _say("Stopped.", 130)
+    except KeyboardInterrupt:
+        return _say("Interrupted. What was finished is kept; run the same command again to continue.", 130)
+    except _Terminated:
+        return _say("Terminated. What was finished is kept; run the same command again to continue.", 143)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; Python would complain once more at exit
+        return 0
+    except Exception as error:  # the last line of defence: every expected error has a class of its own
+        if _is_usage_error(error):
+            error.show()  # type: ignore[attr-defined]  # click's, checked by name
+            return 2
+        if os.environ.get("CXRFEAT_DEBUG"):
+            raise
+        if isinstance(error, OSError) and error.errno:
+            return _say(f"The system refused: {error}. Check the disk and the folder, then try again.", 7)
+        return _say(
+            f"An unexpected error, most likely a fault of cxrfeat: {type(error).__name__}: {error}. "
+            "Run it again with CXRFEAT_DEBUG=1 in the environment and report what it prints.",
+            1,
+        )
+
+
+def _is_usage_error(error: Exception) -> bool:
+    """Whether it is the option parser's: Typer may bring a copy of click of its own, so the class goes by its name."""
+    return any(kind.__name__ == "ClickException" for kind in type(error).__mro__)
+
+
+def _say(message: str, code: int) -> int:
+    print(f"cxrfeat: {message}", file=sys.stderr)
+    return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def main() -> None:
+    """The console script."""
+    signal.signal(signal.SIGTERM, _terminate)
+    code = run()
+    sys.stdout.flush()
+    sys.exit(code)

@@ -1,0 +1,74 @@
+"""Options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrfeat.errors import UsageError
+
+if TYPE_CHECKING:
+    from cxrfeat.image.row import Selection
+
+Data = Annotated[
+    Path | None,
+    typer.Argument(help="Folder of images. Default: $CXRFEAT_DATA, else ./data.", show_default=False),
+]
+FeaturesFile = Annotated[
+    Path | None,
+    typer.Argument(help="A feature file. Default: the only one in the features folder.", show_default=False),
+]
+Features = Annotated[Path, typer.Option("--features", help="Folder of the feature files.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of the runs.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything drawn by chance.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no hints.")]
+Redact = Annotated[bool, typer.Option("--redact", help="Show salted ids in place of paths.")]
+Classes = Annotated[str, typer.Option("--classes", help="Take these classes only, separated by commas.")]
+PerClass = Annotated[int | None, typer.Option("--per-class", help="Take exactly this many of each class.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="Take at most this many of each class.")]
+PatientRegex = Annotated[
+    str | None, typer.Option("--patient-regex", help="Pattern that takes the patient from a file's path.")
+]
+
+
+def data_folder(data: Path | None) -> Path:
+    """The data folder that is meant."""
+    return data or Path(os.environ.get("CXRFEAT_DATA") or "data")
+
+
+def selection(
+    classes: str, per_class: int | None, limit: int | None, seed: int, patient_regex: str | None
+) -> Selection:
+    """Which images are meant."""
+    from cxrfeat.image.row import Selection
+
+    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    return Selection(classes=names, per_class=per_class, limit=limit, seed=seed, patient_regex=patient_regex)
+
+
+def too_many_bad(text: str | None, bad: int, total: int) -> bool:
+    """Whether more images failed than allowed: by default more than 1 % and more than 3.
+
+    Raises:
+        UsageError: If the limit is not `N` or `P%`.
+    """
+    if text is None:
+        return bad > 3 and bad > 0.01 * total
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)%|(\d+)", text.strip())
+    if match is None or (match[1] and float(match[1]) > 100):
+        raise UsageError(f"--max-bad is a number of images (5) or a share of them (2%); got {text!r}.")
+    return bad > (float(match[1]) / 100 * total if match[1] else int(match[2]))
+
+
+def shown(path: str, *, redact: bool) -> str:
+    """A path as it may be shown: itself, or its salted id."""
+    if not redact:
+        return path
+    from cxrfeat.image.identity import Identity
+
+    return Identity.load().image_id(path)

@@ -1,0 +1,51 @@
+"""`cxrfeat predict`: images through a fitted run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import print_json, progress, say, show
+
+
+def predict(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or an unambiguous beginning of it.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
+    network: Annotated[
+        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
+    ] = None,
+    max_bad: Annotated[
+        str | None,
+        typer.Option("--max-bad", help="Unusable images allowed, N or P%. Default: up to 3, or 1%."),
+    ] = None,
+    runs: options.Runs = Path("runs"),
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    redact: options.Redact = False,
+) -> None:
+    """Predict the class of images. Research use only, never diagnosis."""
+    from cxrfeat.errors import QuarantineError
+    from cxrfeat.report.table import RESEARCH_USE, prediction_table, quarantine_table
+    from cxrfeat.run import find_run
+    from cxrfeat.study.predict import predict as run
+
+    options.too_many_bad(max_bad, 0, 1)
+    with progress("images", quiet=quiet or json) as tell:
+        made = run(find_run(runs, name), images, network=network, progress=tell)
+    document = made.to_dict()
+    for one in document["predictions"]:
+        one["image"] = options.shown(one["image"], redact=redact)
+    for one in document["quarantined"]:
+        one["path"] = options.shown(one["path"], redact=redact)
+    if json:
+        print_json(document)
+    else:
+        show(prediction_table(document))
+        show(quarantine_table(document["quarantined"]))
+        say(RESEARCH_USE)
+    bad, total = len(made.quarantined), len(made.quarantined) + len(made.predictions)
+    if options.too_many_bad(max_bad, bad, total):
+        raise QuarantineError(f"{bad} of {total} images could not be used; those of the others are predicted above.")

@@ -1,0 +1,40 @@
+"""`cxrfeat verify`: is a feature file what it was?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import print_json, progress, say
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A feature file.")],
+    recompute: Annotated[
+        int, typer.Option("--recompute", help="Compute this many random rows again from the images.")
+    ] = 0,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of the images, for --recompute.")] = None,
+    network: Annotated[
+        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
+    ] = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Check every checksum of a feature file; with --recompute, its numbers too."""
+    from cxrfeat.errors import IntegrityError
+    from cxrfeat.study.verify import verify as run
+
+    with progress("rows", quiet=quiet or json) as tell:
+        problems = run(file, recompute=recompute, data=data, network=network, seed=seed, progress=tell)
+    if json:
+        print_json({"ok": not problems, "problems": problems})
+    elif not problems:
+        rows = f", and {recompute} rows computed again are the same" if recompute else ""
+        say(f"{file} is whole: every checksum matches{rows}.")
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise IntegrityError(f"{file}: {shown}. Delete the file and run `cxrfeat extract` again.")

@@ -1,0 +1,151 @@
+"""The recipe of prediction: images through the network and head of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory, KerasEngine
+from cxrfeat.backbone.network import find_again
+from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError
+from cxrfeat.feature.compute import Progress, threads, views_of
+from cxrfeat.head.domain import Domain
+from cxrfeat.head.fitted import FittedHead
+from cxrfeat.image.decode import read_file
+from cxrfeat.image.layout import SUFFIXES
+from cxrfeat.image.row import Quarantined
+from cxrfeat.run import Run
+from cxrfeat.spec import FeatureSpec, feature_spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a run says of one image."""
+
+    image: str
+    """The path as the user gave it."""
+    label: str
+    probabilities: dict[str, float]
+    out_of_distribution: bool
+    """Whether its features lie farther out than those of 99 % of the training images."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """All images of one call, those that could not be used apart."""
+
+    run: Run
+    predictions: tuple[Prediction, ...]
+    quarantined: tuple[Quarantined, ...]
+    random: bool
+    """Whether the network has random weights, so that predictions mean nothing."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `predict`."""
+        return {
+            "run": self.run.name,
+            "random_weights": self.random,
+            "predictions": [asdict(one) for one in self.predictions],
+            "quarantined": [asdict(one) for one in self.quarantined],
+        }
+
+
+def load_head(run: Run) -> tuple[FittedHead, Domain, FeatureSpec, str]:
+    """A run's head, its domain, how its features were made, and the network's name.
+
+    Raises:
+        IntegrityError: If the run is damaged.
+    """
+    try:
+        head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
+        spec = feature_spec(run.info["features"]["spec"])
+        name = str(run.info["backbone"])
+    except (KeyError, TypeError, SpecError) as error:
+        raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fit the head again.") from error
+    return head, Domain.from_npz(run.bytes_of("domain.npz"), head.dim), spec, name
+
+
+def predict(
+    run: Run,
+    images: Sequence[Path],
+    *,
+    network: Path | None = None,
+    make_engine: EngineFactory = KerasEngine,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Predict the class of images with a fitted head.
+
+    Args:
+        run: From `find_run`.
+        images: Files, or folders, which are searched for images.
+        network: Where the network's file is, if it is no longer where it was.
+        make_engine: Loads a network.
+        progress: Told after every batch.
+
+    Returns:
+        One prediction per readable image, in the order given.
+
+    Raises:
+        InputError: If a path does not exist, or no image can be used.
+        IntegrityError: If the run is damaged.
+        WeightsError: If the network is no longer there.
+    """
+    paths = _files(images)
+    head, domain, spec, name = load_head(run)
+    where = find_again(spec, name, path=network)
+    view = spec.view if run.info.get("tta") else replace(spec.view, count=1)
+    engine = None
+    made: list[Prediction] = []
+    bad: list[Quarantined] = []
+    for start in range(0, len(paths), CPU_BATCH):
+        good, views = [], []
+        for path in paths[start : start + CPU_BATCH]:
+            try:
+                content = read_file(path)
+                prepared = views_of(content, sha256(content).hexdigest(), [view])
+            except BadImageError as error:
+                bad.append(Quarantined(path=str(path), stage=error.stage, reason=error.reason))
+                continue
+            good.append(path)
+            views.append(prepared.views[view])
+        if good:
+            engine = engine or make_engine(where, spec, CPU_BATCH, threads())
+            features = engine.run(np.concatenate(views)).reshape(len(good), -1, engine.dim)
+            flat = head.predict_proba(features.reshape(-1, engine.dim))
+            probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
+            outside = domain.outside(features[:, 0])
+            made += [
+                Prediction(
+                    image=str(path),
+                    label=head.classes[int(row.argmax())],
+                    probabilities=dict(zip(head.classes, row.tolist(), strict=True)),
+                    out_of_distribution=bool(out),
+                )
+                for path, row, out in zip(good, probabilities, outside, strict=True)
+            ]
+        if progress:
+            progress("predict", min(start + CPU_BATCH, len(paths)), len(paths))
+    if not made:
+        shown = "; ".join(f"{one.path}: {one.reason}" for one in bad[:3])
+        raise InputError(f"None of the {len(paths)} images can be used ({shown}). Check the files.")
+    return Predictions(run=run, predictions=tuple(made), quarantined=tuple(bad), random=where.random)
+
+
+def _files(images: Sequence[Path]) -> list[Path]:
+    paths: list[Path] = []
+    for image in images:
+        if image.is_dir():
+            inside = sorted(path for path in image.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+            if not inside:
+                raise InputError(f"{image} holds no image ({', '.join(sorted(SUFFIXES))}).")
+            paths += inside
+        elif image.exists():
+            paths.append(image)
+        else:
+            raise InputError(f"There is no image {image}. Check the path.")
+    return paths

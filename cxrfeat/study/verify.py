@@ -1,0 +1,75 @@
+"""The recipe of verification: checksums, and rows computed again from the images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory, KerasEngine
+from cxrfeat.backbone.network import find_again
+from cxrfeat.errors import BadImageError, UsageError
+from cxrfeat.feature.compute import Progress, prepare, threads
+from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.image.index import index_folder
+
+NORM, PEAK = 1e-5, 1e-4
+"""How far two engines may differ: in norm, and in the largest element, both relative. float16 files: 1e-3."""
+
+
+def verify(
+    path: Path,
+    *,
+    recompute: int = 0,
+    data: Path | None = None,
+    network: Path | None = None,
+    seed: int = 0,
+    make_engine: EngineFactory = KerasEngine,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Every problem of a feature file; none is an empty list.
+
+    Args:
+        path: The file.
+        recompute: How many random rows to compute again.
+        data: Folder of the images, needed then.
+        network: Where the network's file is, if it has moved.
+        seed: Of the choice of rows.
+        make_engine: Loads a network.
+        progress: Told after every row.
+
+    Raises:
+        UsageError: If rows are to be recomputed and no data are given.
+        InputError: If the file is not a feature file, or the data cannot be used.
+    """
+    if recompute and data is None:
+        raise UsageError("--recompute needs the images: add --data FOLDER.")
+    problems = verify_features(path)
+    if problems or not recompute or data is None:
+        return problems
+    places = {row.content_sha256: row.path for row in index_folder(data).rows}
+    with FeatureFile(path) as file:
+        engine = make_engine(
+            find_again(file.spec, file.content.backbone, path=network), file.spec, CPU_BATCH, threads()
+        )
+        rows = np.random.default_rng(seed).permutation(file.images)[:recompute]
+        loose = 100.0 if file.spec.storage == "float16" else 1.0
+        for done, row in enumerate(rows.tolist(), start=1):
+            sha = file.content_sha256[row]
+            if sha not in places:
+                problems.append(f"the image of row {row} is not in {data}")
+                continue
+            try:
+                views = prepare(data / places[sha], sha, [file.spec.view]).views[file.spec.view]
+            except BadImageError as error:
+                problems.append(f"the image of row {row} cannot be read ({error.reason})")
+                continue
+            again, stored = engine.run(views), file.features[row].astype(np.float32)
+            difference = np.abs(again - stored)
+            if np.linalg.norm(difference) > NORM * loose * np.linalg.norm(again) or (
+                difference.max() > PEAK * loose * np.abs(again).max()
+            ):
+                problems.append(f"row {row} computed again is another (largest difference {difference.max():.3g})")
+            if progress:
+                progress("recompute", done, len(rows))
+    return problems
