@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = ["compare", "extract", "fit", "index", "open", "predict", "verify"]
 
 if TYPE_CHECKING:
-    from cxrfeat.feature.store import FeatureFile as open  # noqa: A004  # the name of DESIGN section 13
+    from cxrfeat.feature.store import FeatureFile as open  # noqa: A004, N813  # `cxrfeat.open(path)` reads like the built-in
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.study.compare import compare
     from cxrfeat.study.extract import extract

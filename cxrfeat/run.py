@@ -70,7 +70,7 @@ class Run:
 
 def run_name(*parts: str) -> str:
     """A run's folder name from its parts, safe for any file system."""
-    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part).strip("._") or "x" for part in parts)
+    return "-".join(re.sub(r"[^A-Za-z0-9._-]+", "_", part).strip("._-") or "x" for part in parts)
 
 
 def check_name(name: str) -> str:
@@ -118,7 +118,7 @@ def read_run(path: Path) -> Run:
         raise InputError(f"{path} is not a run: it has no run.json. Make one with `cxrfeat fit-head`.")
     try:
         info = json.loads(Run(path, {}).bytes_of("run.json"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{place} is damaged ({error}). Fit the head again.") from error
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         raise InputError(f"{place} was not written by cxrfeat. Make a run with `cxrfeat fit-head`.")

@@ -107,7 +107,7 @@ def progress(unit: str, *, quiet: bool = False) -> Iterator[Progress | None]:
 @contextlib.contextmanager
 def _bar(unit: str) -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
@@ -119,30 +119,45 @@ def _bar(unit: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
     ]
     with Bar(*columns, console=console, transient=True) as bar:
-        tasks: dict[str, tuple[TaskID, float]] = {}
+        task = bar.add_task("", total=None, rate="")
+        clock = _Clock()
 
         def tell(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=total, rate=""), time.monotonic()
-            task, began = tasks[name]
-            rate = done / max(time.monotonic() - began, 1e-6)
-            bar.update(task, completed=done, total=total, rate=f"{rate:.1f} {unit}/s" if done else "")
+            rate = clock.rate(name, done)
+            if clock.fresh:
+                bar.reset(task, total=total, description=name)
+            bar.update(task, completed=done, total=total, description=name, rate=f"{rate:.1f} {unit}/s")
 
         yield tell
 
 
+class _Clock:
+    """How fast the thing now being done goes: its time runs from the end of the one before."""
+
+    def __init__(self) -> None:
+        self.fresh = False
+        self._name = ""
+        self._began = self._last = time.monotonic()
+
+    def rate(self, name: str, done: int) -> float:
+        self.fresh = name != self._name
+        if self.fresh:
+            self._name, self._began = name, self._last
+        self._last = time.monotonic()
+        return done / max(self._last - self._began, 1e-3)
+
+
 def _lines(unit: str) -> Progress:
-    began: dict[str, float] = {}
-    last = time.monotonic()
+    clock = _Clock()
+    said = time.monotonic()
 
     def tell(name: str, done: int, total: int) -> None:
-        nonlocal last
+        nonlocal said
+        rate = clock.rate(name, done)
         now = time.monotonic()
-        start = began.setdefault(name, now)
-        if now - last < _PLAIN_EVERY or not done or now == start:
+        if now - said < _PLAIN_EVERY or not done:
             return
-        last = now
-        rate = done / (now - start)
+        said = now
         left = (total - done) / rate
         print(f"{name}: {done} of {total}, {rate:.1f} {unit}/s, {left:.0f} s left", file=sys.stderr, flush=True)
 

@@ -285,6 +285,18 @@ def write_phantoms(folder: Path, spec: PhantomSpec, progress: Progress | None = 
     return truth
 
 
+def phantoms_written(folder: Path, spec: PhantomSpec) -> bool:
+    """Whether `folder` holds this very set, complete: no file need be drawn again."""
+    try:
+        truth = json.loads((folder / "truth.json").read_text())
+        complete = canonical_json(truth["spec"]) == canonical_json(to_dict(spec))
+        return complete and all(
+            (folder / name).is_file() for name in ("metadata.csv", *truth["images"], *truth["broken"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _truth_json(spec: PhantomSpec, planted: dict[str, Any]) -> bytes:
     return (json.dumps({"spec": to_dict(spec), **planted}, indent=1, sort_keys=True) + "\n").encode()
 

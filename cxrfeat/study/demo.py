@@ -13,7 +13,7 @@ from cxrfeat.errors import IntegrityError
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import write_atomic
 from cxrfeat.image.index import index_folder, summary
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.image.phantom import PhantomSpec, phantoms_written, write_phantoms
 from cxrfeat.report.page import render
 from cxrfeat.spec import HEAD_KINDS, HeadSpec
 from cxrfeat.study.compare import compare
@@ -80,7 +80,8 @@ def demo(
             tell(stage, document)
 
     data, features, runs, report = out / "data", out / "features", out / "runs", out / "report.html"
-    write_phantoms(data, phantoms, named(progress, "phantoms"))
+    if not phantoms_written(data, phantoms):
+        write_phantoms(data, phantoms, named(progress, "phantoms"))
     done("index", summary(index_folder(data, decode_all=True)))
     ready = any(row["backbone"] == BACKBONE and row["state"] == "ready" for row in list_weights())
     made = extract(

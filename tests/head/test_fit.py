@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from cxrfeat.errors import InputError, SpecError, SplitError
+from cxrfeat.head.fit import fit_head, scaling
+from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
+from tests.head.blobs import NAMES, blobs, fitted
+
+SPEC = HeadSpec(kind="logreg")
+
+
+@pytest.mark.parametrize("kind", HEAD_KINDS)
+def test_every_head_learns_blobs_that_separate(kind: HeadKind) -> None:
+    data = blobs(distance=4.0)
+    found = fitted(kind, data, epochs=12)
+    assert (found.head.predict(data[2]) == data[3]).mean() > 0.95
+    np.testing.assert_allclose(found.head.predict_proba(data[2]).sum(1), 1.0)
+    assert found.head.predict_proba(data[2]).argmax(1).tolist() == found.head.predict(data[2]).tolist()
+    assert found.seconds > 0
+
+
+@pytest.mark.parametrize("kind", HEAD_KINDS)
+def test_one_seed_gives_one_head(kind: HeadKind) -> None:
+    first, again = (fitted(kind, epochs=2, seed=5) for _ in range(2))
+    assert first.history == again.history
+    assert first.head.meta() == again.head.meta()
+    assert first.head.to_npz() == again.head.to_npz()
+
+
+@pytest.mark.parametrize("kind", HEAD_KINDS)
+def test_a_constant_feature_does_no_harm(kind: HeadKind) -> None:
+    X, y, X_val, y_val = blobs(distance=4.0)
+    for array in (X, X_val):
+        array[..., 3] = 0.1
+    found = fit_head(HeadSpec(kind=kind, epochs=2, standardize=True), X, y, X_val, y_val, NAMES[:3])
+    assert found.head.arrays["scale"][3] == 1.0
+    assert np.isfinite(found.head.predict_proba(X_val)).all()
+
+
+@pytest.mark.parametrize("kind", HEAD_KINDS)
+def test_a_head_can_be_fitted_without_validation_images(kind: HeadKind) -> None:
+    X, y, X_val, y_val = blobs()
+    found = fit_head(HeadSpec(kind=kind, epochs=1), X, y, X_val[:0], y_val[:0], NAMES[:3])
+    assert found.head.temperature == 1.0
+    if found.history:
+        assert found.history[0]["val_loss"] is None
+    assert bool(found.notes) == kind.startswith("svm")
+
+
+@pytest.mark.parametrize("kind", ["logreg", "svm-linear", "svm-rbf"])
+def test_scikit_learn_heads_never_import_keras(kind: str) -> None:
+    program = (
+        "import sys, warnings; warnings.simplefilter('error')\n"
+        "from tests.head.blobs import fitted\n"
+        f"fitted({kind!r})\n"
+        "print(*{'tensorflow', 'keras', 'jax'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_importing_heads_and_metrics_is_light() -> None:
+    program = (
+        "import sys, cxrfeat.head.fit, cxrfeat.metric.compare, cxrfeat.metric.interval\n"
+        "print(*{'tensorflow', 'keras', 'sklearn', 'sklearnex', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+def test_scaling_is_scikit_learns() -> None:
+    X = blobs()[0]
+    X[..., 2] = 7.0
+    expected = StandardScaler().fit(X.reshape(-1, X.shape[-1]).astype(np.float64))
+    found = scaling(X)
+    np.testing.assert_allclose(found["mean"], expected.mean_, rtol=1e-12)
+    np.testing.assert_allclose(found["scale"], expected.scale_, rtol=1e-12)
+
+
+def test_nan_features_are_counted() -> None:
+    X, y, X_val, y_val = blobs()
+    X[4, 0, 3] = np.nan
+    X[7, 1, 2] = np.inf
+    with pytest.raises(InputError, match=r"2 of 60 rows of the training features .* first is row 4.*cxrfeat verify"):
+        fit_head(SPEC, X, y, X_val, y_val, NAMES[:3])
+    X_val[29] = np.nan
+    with pytest.raises(InputError, match="1 of 30 rows of the validation features"):
+        fit_head(SPEC, blobs()[0], y, X_val, y_val, NAMES[:3])
+
+
+def test_a_class_without_training_images_is_named() -> None:
+    X, y, X_val, y_val = blobs()
+    with pytest.raises(SplitError, match="No training image is of class NORMAL"):
+        fit_head(SPEC, X[y != 2], y[y != 2], X_val, y_val, NAMES[:3])
+
+
+def test_one_class_is_not_enough() -> None:
+    X, y, X_val, y_val = blobs()
+    with pytest.raises(SplitError, match="there is only COVID"):
+        fit_head(SPEC, X, y * 0, X_val, y_val * 0, NAMES[:1])
+
+
+def test_more_views_per_epoch_than_there_are_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"3 views per image and epoch.*hold 2.*--views-per-epoch 2"):
+        fitted("softmax", views_per_epoch=3)
+
+
+def test_arguments_that_do_not_fit_are_refused() -> None:
+    X, y, X_val, y_val = blobs()
+    with pytest.raises(ValueError, match="Training rows are"):
+        fit_head(SPEC, X[:, 0], y, X_val, y_val, NAMES[:3])
+    with pytest.raises(ValueError, match=r"Validation rows are \(n, 16\)"):
+        fit_head(SPEC, X, y, X_val[:, :5], y_val, NAMES[:3])
+    with pytest.raises(ValueError, match="indices from 0 to 1"):
+        fit_head(SPEC, X, y, X_val, y_val, NAMES[:2])

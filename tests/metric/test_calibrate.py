@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.special
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxrfeat.metric.calibrate import TEMPERATURES, fit_temperature, log_loss, softmax
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-3, 1.0, 1e3, 1e300]))
+def test_softmax_is_scipys_for_logits_of_any_size(seed: int, size: float) -> None:
+    z = np.random.default_rng(seed).normal(size=(5, 3)) * size
+    np.testing.assert_allclose(softmax(z), scipy.special.softmax(z, axis=1), atol=1e-15)
+    np.testing.assert_allclose(softmax(z).sum(1), 1.0)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 7.0])
+def test_the_temperature_that_made_the_labels_is_found(temperature: float) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20_000, 3)) * 2
+    y = (softmax(logits).cumsum(1) < rng.random((len(logits), 1))).sum(1)
+    assert fit_temperature(logits * temperature, y) == pytest.approx(temperature, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_temperature_on_a_grid_is_better(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z, y = rng.normal(size=(30, 3)) * 5, rng.integers(0, 3, 30)
+    z[np.arange(30), y] += 4
+    best = log_loss(z / fit_temperature(z, y), y)
+    assert best <= min(log_loss(z / t, y) for t in np.geomspace(*TEMPERATURES, 500)) + 1e-9
+
+
+def test_labels_that_are_all_right_stop_at_the_cold_end() -> None:
+    y = np.arange(12) % 3
+    assert fit_temperature(np.eye(3)[y], y) == pytest.approx(TEMPERATURES[0], rel=1e-3)
+
+
+def test_labels_that_are_all_wrong_stop_at_the_hot_end() -> None:
+    y = np.arange(12) % 3
+    assert fit_temperature(np.eye(3)[(y + 1) % 3], y) == pytest.approx(TEMPERATURES[1], rel=1e-2)
+
+
+def test_nothing_to_fit_on_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        fit_temperature(np.empty((0, 3)), np.empty(0, np.int64))
