@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -21,6 +22,9 @@ from cxrfeat.errors import StorageError
 TEMPORARY = ".cxrfeat-tmp-"
 """Prefix of unfinished files. Whatever carries it belongs to nobody once its writer is gone."""
 
+PROBE = "probe"
+"""Name of the file by which `check_writable` proves its point."""
+
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free some space, or choose another folder, and run the same command again.",
     errno.EDQUOT: "Your disk quota is used up: free some space and run the same command again.",
@@ -32,6 +36,7 @@ _ADVICE = {
     errno.EMFILE: "Too many files are open: close other programs, or raise the limit (ulimit -n).",
     errno.ENOTDIR: "A part of that path is a file, not a folder: choose another folder.",
     errno.EEXIST: "A file stands where the folder should be: choose another folder.",
+    errno.ENOTEMPTY: "Something stands there already: choose another name, or move it away.",
 }
 
 
@@ -68,10 +73,10 @@ def check_writable(folder: Path) -> None:
         StorageError: If they cannot.
     """
     make_folder(folder)
-    probe = _temporary(folder / "probe")
+    probe = _temporary(folder / PROBE)
     with storing("write in", folder):
         probe.write_bytes(b"")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may have swept it
 
 
 def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
@@ -142,9 +147,26 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def sweep_temporaries(folder: Path) -> None:
-    """Delete what killed writers left in `folder`. Call it only under the folder's lock."""
-    for path in folder.glob(f"{TEMPORARY}*"):
+def move(path: Path, to: Path) -> None:
+    """Move a finished file to another folder of the same file system, in one step.
+
+    Raises:
+        StorageError: If the disk refuses; whatever was at `to` before is still there.
+    """
+    with storing("write", to):
+        path.replace(to)
+        _flush(to.parent)
+
+
+def sweep_temporaries(folder: Path, *names: str) -> None:
+    """Delete what killed writers left in `folder`: of the files with these names, or of any if none is named.
+
+    Call it only under a lock that keeps other writers of these files out.
+    """
+    prefixes = tuple(_prefix(name) for name in names) or TEMPORARY
+    with storing("read the folder", folder):
+        left = [path for path in folder.iterdir() if path.name.startswith(prefixes)]
+    for path in left:
         remove(path)
 
 
@@ -159,7 +181,11 @@ def user_config() -> Path:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+    return path.with_name(f"{_prefix(path.name)}{secrets.token_hex(8)}")
+
+
+def _prefix(name: str) -> str:
+    return f"{TEMPORARY}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-"  # of one length, whatever the name's
 
 
 def _flush(path: Path) -> None:

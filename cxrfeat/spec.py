@@ -6,6 +6,7 @@ changes a number is a field; paths, batch sizes, worker counts and engines chang
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -152,7 +153,14 @@ class FeatureSpec:
     """Revision of the image decoder."""
 
     def __post_init__(self) -> None:
-        """Check that statistics are there exactly where they are used."""
+        """Check every field, and that statistics are there exactly where they are used."""
+        for name in ("backbone", "weights"):
+            _text(f"FeatureSpec.{name}", getattr(self, name))
+        if not isinstance(self.view, ViewSpec):
+            raise SpecError(f"FeatureSpec.view is a ViewSpec; got {self.view!r}.")
+        if self.precision != "float32":
+            raise SpecError(f"Networks compute in float32; got {self.precision!r}.")
+        _whole("FeatureSpec.decoder", self.decoder, "a revision", least=1, most=2**31 - 1)
         if self.normalize not in ("backbone", "featurewise", "none"):
             raise SpecError(f"--normalize is backbone, featurewise or none; got {self.normalize!r}.")
         if self.preprocess not in ("tf", "torch", "caffe", "none"):
@@ -167,6 +175,7 @@ class FeatureSpec:
                 )
             object.__setattr__(self, "mean", _number("FeatureSpec.mean", self.mean))
             object.__setattr__(self, "std", _number("FeatureSpec.std", self.std))
+            _text("FeatureSpec.split", self.split)
             if not self.std or self.std <= 0:
                 raise SpecError("FeatureSpec.std must be above 0: the training images are all of one grey value.")
         elif any(value is not None for value in statistics):
@@ -287,10 +296,16 @@ def _whole(name: str, value: object, meaning: str, *, least: int, most: int) -> 
         raise SpecError(f"{name} is {meaning}: a whole number from {least} to {most}; got {value!r}.")
 
 
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise SpecError(f"{name} is a text, and not an empty one; got {value!r}.")
+
+
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SpecError(f"{name} is a finite number; got {value!r}.")
-    return float(value) + 0.0
+    with contextlib.suppress(OverflowError):  # a whole number too large for a float is not finite either
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value) + 0.0
+    raise SpecError(f"{name} is a finite number; got {value!r}.")
 
 
 def _interval(name: str, value: object, *, least: float, most: float) -> tuple[float, float]:

@@ -17,7 +17,7 @@ import numpy as np
 from cxrfeat.backbone.network import FILE, Network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.backbone.table import find_row
-from cxrfeat.errors import InputError, WeightsError
+from cxrfeat.errors import InputError, UsageError, WeightsError
 from cxrfeat.spec import FeatureSpec, Preprocess
 
 _TORCH_MEAN = (0.485, 0.456, 0.406)
@@ -38,17 +38,20 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401
     Raises:
         WeightsError: If the weights do not fit the network.
         InputError: If a user's own model cannot be loaded, or gives no features.
+        UsageError: If the network of the table does not take images of this size.
     """
     keras = import_keras()
     body = _own(keras, network) if network.backbone == FILE else _of_table(keras, network)
     size = network.size
     grey = keras.Input((size, size, 1), dtype="uint8", name="view")
     maps = body(prepare(keras, grey, spec, channels=body.input_shape[-1]), training=False)
-    if len(maps.shape) == 4:
+    if len(getattr(maps, "shape", ())) == 4:
         maps = keras.layers.GlobalAveragePooling2D(name="features")(maps)
-    if len(maps.shape) != 2 or maps.shape[1] is None:
+    shape = getattr(maps, "shape", None)
+    if shape is None or len(shape) != 2 or shape[1] is None:
+        given = "several outputs" if shape is None else tuple(shape)
         raise InputError(
-            f"{network.name} gives {tuple(maps.shape)}: features are (images, features), or (images, h, w, features) "
+            f"{network.name} gives {given}: features are (images, features), or (images, h, w, features) "
             "averaged over space. Cut the network at such a layer and save it again."
         )
     model = keras.Model(grey, maps)
@@ -82,9 +85,12 @@ def _preprocessed(keras: Any, values: Any, mode: Preprocess, channels: int) -> A
 def _of_table(keras: Any, network: Network) -> Any:  # noqa: ANN401
     constructor = getattr(keras.applications, find_row(network.backbone).constructor)
     with _seeded(keras, network.seed):
-        body = constructor(
-            weights=None, include_top=False, input_shape=(network.size, network.size, 3), name=network.backbone
-        )
+        try:
+            body = constructor(
+                weights=None, include_top=False, input_shape=(network.size, network.size, 3), name=network.backbone
+            )
+        except ValueError as error:  # each network has a least size
+            raise UsageError(f"{network.name} does not take --size {network.size} ({_first_line(error)}).") from error
     if network.path is not None:
         try:
             body.load_weights(str(network.path))
@@ -109,6 +115,11 @@ def _own(keras: Any, network: Network) -> Any:  # noqa: ANN401
     if not hasattr(body, "input_shape") or not isinstance(body.input_shape, tuple) or len(body.input_shape) != 4:
         raise InputError(
             f"{network.name} does not take one batch of images; its input must be (images, size, size, 3)."
+        )
+    if any(side not in (None, network.size) for side in body.input_shape[1:3]) or body.input_shape[3] not in (1, 3):
+        raise InputError(
+            f"{network.name} takes images of shape {body.input_shape[1:]}, not square ones of {network.size} px in "
+            "grey or RGB. Build it for such images and save it again."
         )
     return body
 

@@ -16,10 +16,11 @@ import re
 import socket
 import sys
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from cxrfeat.backbone.table import TABLE, Row, find_row
 from cxrfeat.errors import InputError, UsageError, WeightsError
@@ -31,6 +32,9 @@ FILE = "file"
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 _MAX_CONFIG_BYTES = 64 * 2**20
+_CODE = {"Lambda", "TFOpLambda", "SlicingOpLambda", "__lambda__", "function"} | {
+    "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
+}  # fmt: skip  # the last four run a program stored elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +122,8 @@ def find_again(spec: FeatureSpec, name: str, *, path: Path | None = None) -> Net
         WeightsError: If it cannot be found, or what is at `path` is another network.
     """
     seed = None
-    if spec.weights.startswith("random:"):
-        seed = int(spec.weights.removeprefix("random:seed=").split(",")[0])
+    if drawn := re.match(r"random:seed=(\d{1,20}),", spec.weights):
+        seed = int(drawn[1])
         if spec.weights != _random_identity(seed):
             raise WeightsError(
                 f"The features come from random weights drawn by other software ({spec.weights}; here it would be "
@@ -127,6 +131,8 @@ def find_again(spec: FeatureSpec, name: str, *, path: Path | None = None) -> Net
             )
     else:
         wanted = spec.weights.removeprefix("sha256:")
+        if not re.fullmatch(r"[0-9a-f]{64}", wanted):
+            raise WeightsError(f"The features do not say which network made them ({spec.weights[:80]!r}).")
         if path is not None:
             _check_file(path, "network")
             if _sha256(path) != wanted:
@@ -254,6 +260,8 @@ def _download(row: Row) -> None:
 
 def _own_network(path: Path, preprocess: str, size: int | None) -> Network:
     _check_file(path, "network")
+    if preprocess not in get_args(Preprocess):
+        raise UsageError(f"--preprocess is {', '.join(get_args(Preprocess))}; got {preprocess!r}.")
     config = _model_config(path)
     refuse_code(config, path)
     native = _input_size(config, path)
@@ -264,7 +272,7 @@ def _own_network(path: Path, preprocess: str, size: int | None) -> Network:
         name=re.sub(r"[^A-Za-z0-9_]+", "_", path.stem)[:60] or "network",
         backbone=FILE,
         weights=identity,
-        preprocess=cast(Preprocess, preprocess),  # FeatureSpec checks it
+        preprocess=cast(Preprocess, preprocess),
         size=native or size or 224,
         path=kept,
     )
@@ -274,6 +282,8 @@ def _check_file(path: Path, what: str) -> None:
     if not path.is_file():
         why = "is not a file" if path.exists() else "does not exist"
         raise InputError(f"The {what} {path} {why}. Check the path.")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"The {what} {path} may not be read by you. Change its permissions.")
 
 
 def _model_config(path: Path) -> dict[str, Any]:
@@ -283,7 +293,8 @@ def _model_config(path: Path) -> dict[str, Any]:
         "weights included."
     )
     try:
-        if zipfile.is_zipfile(path):
+        # By suffix, as Keras chooses: a file can be HDF5 at its head and a zip archive at its tail.
+        if path.suffix.lower() == ".keras":
             with zipfile.ZipFile(path) as archive:
                 if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
                     raise unreadable
@@ -312,7 +323,7 @@ def refuse_code(config: object, path: Path) -> None:
         registered = node.get("registered_name")
         foreign = isinstance(module, str) and not re.fullmatch(r"(keras|builtins)(\..*)?", module)
         custom = isinstance(registered, str) and ">" in registered and not registered.startswith("keras>")
-        if kind in ("Lambda", "TFOpLambda", "__lambda__", "function") or foreign or custom:
+        if kind in _CODE or foreign or custom:
             raise InputError(
                 f"{path} holds code of its own ({registered or kind}), which cxrfeat does not run. "
                 "Rebuild the network from Keras's own layers and save it again."
@@ -320,9 +331,9 @@ def refuse_code(config: object, path: Path) -> None:
 
 
 def _nodes(value: object) -> Iterator[dict[str, Any]]:
-    pending = [value]
+    pending = deque([value])  # nearest the root first
     while pending:
-        node = pending.pop()
+        node = pending.popleft()
         if isinstance(node, dict):
             yield node
             pending.extend(node.values())
@@ -345,8 +356,10 @@ def _input_size(config: dict[str, Any], path: Path) -> int | None:
 def _remember(path: Path) -> tuple[Path, str]:
     """Copy a user's file to the cache under its digest, so that later commands find it wherever it moves."""
     digest = _sha256(path)
-    place = user_cache() / "networks" / f"{digest}{path.suffix.lower()}"
-    if not place.is_file():
+    # Keras takes `.weights.h5` for its own weights format, and any other `.h5` for the old one.
+    suffix = ".weights.h5" if path.name.lower().endswith(".weights.h5") else path.suffix.lower()
+    place = user_cache() / "networks" / f"{digest}{suffix}"
+    if not place.is_file() or _sha256(place) != digest:
         replace_atomic(place, _copier(path))
     return place, f"sha256:{digest}"
 

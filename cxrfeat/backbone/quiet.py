@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import warnings
@@ -18,6 +19,7 @@ def import_keras() -> Any:  # noqa: ANN401  # Keras has no types
     with _muted(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations between TensorFlow, NumPy and protobuf
         import keras
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of "retracing" where several networks run
     return keras
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cxrfeat.report.table import Table, audit_table
@@ -23,21 +25,28 @@ def print_json(document: object) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
+def printable(text: str) -> str:
+    """The text without control characters, which a file name may hold and a terminal would obey; each as its code."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text)
+
+
 def say(text: str) -> None:
     """A line of the result, on stdout."""
-    print(text)
+    print(printable(text))
 
 
 def note(text: str, *, quiet: bool = False) -> None:
     """A line beside the result, on stderr."""
     if not quiet:
-        print(text, file=sys.stderr)
+        print(printable(text), file=sys.stderr)
 
 
 def show(table: Table | None) -> None:
     """Draw a table on stdout: with rules on a terminal, in aligned plain text elsewhere."""
     if table is None:
         return
+    rows = tuple(tuple(printable(cell).replace("\n", "\\n") for cell in row) for row in table.rows)
+    table = replace(table, rows=rows)
     if sys.stdout.isatty():
         _draw(table)
     else:
@@ -126,7 +135,9 @@ def _bar(unit: str) -> Iterator[Progress]:
             rate = clock.rate(name, done)
             if clock.fresh:
                 bar.reset(task, total=total, description=name)
-            bar.update(task, completed=done, total=total, description=name, rate=f"{rate:.1f} {unit}/s")
+            bar.update(
+                task, completed=done, total=total, description=name, rate=f"{rate:.1f} {unit}/s" if total > 1 else ""
+            )
 
         yield tell
 
@@ -158,6 +169,9 @@ def _lines(unit: str) -> Progress:
         if now - said < _PLAIN_EVERY or not done:
             return
         said = now
+        if total == 1:  # one step, such as loading a network, has no rate
+            print(name, file=sys.stderr, flush=True)
+            return
         left = (total - done) / rate
         print(f"{name}: {done} of {total}, {rate:.1f} {unit}/s, {left:.0f} s left", file=sys.stderr, flush=True)
 

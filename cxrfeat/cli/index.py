@@ -36,6 +36,7 @@ def index(
     found = summary(manifest)
     for bad in found["quarantined"]:
         bad["path"] = options.shown(bad["path"], redact=redact)
+    found["notes"] = [options.shown_note(line, redact=redact) for line in found["notes"]]
     if json:
         print_json(found)
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 
 import typer
@@ -57,19 +59,23 @@ app.add_typer(weights.app, name="weights")
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code; nothing a user does gives a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # file names need not be text, nor terminals know every letter
     try:
         code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()  # here, where a full disk or a closed pipe still becomes a sentence
+        if code == 130:  # what Typer makes of a KeyboardInterrupt
+            return _say("Interrupted. What was finished is kept; run the same command again to continue.", 130)
         return code if isinstance(code, int) else 0
     except CxrFeatError as error:
         return _say(str(error), error.exit_code)
-    except typer.Abort:
-        return _say("Stopped.", 130)
-    except KeyboardInterrupt:
-        return _say("Interrupted. What was finished is kept; run the same command again to continue.", 130)
     except _Terminated:
         return _say("Terminated. What was finished is kept; run the same command again to continue.", 143)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; Python would complain once more at exit
+    except (BrokenPipeError, SystemExit):  # the second is what Typer makes of the first
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # the reader left; Python would complain again at exit
         return 0
     except Exception as error:  # the last line of defence: every expected error has a class of its own
         if _is_usage_error(error):
@@ -92,7 +98,9 @@ def _is_usage_error(error: Exception) -> bool:
 
 
 def _say(message: str, code: int) -> int:
-    print(f"cxrfeat: {message}", file=sys.stderr)
+    from cxrfeat.cli.console import printable
+
+    print(f"cxrfeat: {printable(message)}", file=sys.stderr)
     return code
 
 
@@ -103,6 +111,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, _terminate)
-    code = run()
-    sys.stdout.flush()
-    sys.exit(code)
+    for name in ("stdout", "stderr"):  # Python leaves them out when the caller closed them
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))
+    sys.exit(run())

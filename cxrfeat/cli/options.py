@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrfeat.errors import UsageError
+from cxrfeat.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from cxrfeat.image.row import Selection
@@ -24,7 +24,7 @@ FeaturesFile = Annotated[
 ]
 Features = Annotated[Path, typer.Option("--features", help="Folder of the feature files.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of the runs.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything drawn by chance.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything drawn by chance.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no hints.")]
 Redact = Annotated[bool, typer.Option("--redact", help="Show salted ids in place of paths.")]
@@ -37,8 +37,22 @@ PatientRegex = Annotated[
 
 
 def data_folder(data: Path | None) -> Path:
-    """The data folder that is meant."""
-    return data or Path(os.environ.get("CXRFEAT_DATA") or "data")
+    """The data folder that is meant.
+
+    Raises:
+        InputError: If none was named, and the one looked for is not there.
+    """
+    if data is not None:
+        return data
+    named = os.environ.get("CXRFEAT_DATA")
+    folder = Path(named or "data")
+    if not folder.exists():
+        raise InputError(
+            f"$CXRFEAT_DATA names {named!r}, and there is no such folder. Set it to the folder of images, or unset it."
+            if named
+            else "There is no folder data here. Name the folder of images on the command line, or in $CXRFEAT_DATA."
+        )
+    return folder
 
 
 def selection(
@@ -72,3 +86,8 @@ def shown(path: str, *, redact: bool) -> str:
     from cxrfeat.image.identity import Identity
 
     return Identity.load().image_id(path)
+
+
+def shown_note(note: str, *, redact: bool) -> str:
+    """A note as it may be shown: with its example of a path, or without."""
+    return re.sub(r",? such as (['\"]).*?\1,?", "", note) if redact else note

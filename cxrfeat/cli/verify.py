@@ -33,7 +33,7 @@ def verify(
     if json:
         print_json({"ok": not problems, "problems": problems})
     elif not problems:
-        rows = f", and {recompute} rows computed again are the same" if recompute else ""
+        rows = ", and the rows computed again are the same" if recompute else ""
         say(f"{file} is whole: every checksum matches{rows}.")
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")

@@ -9,12 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxrfeat.backbone.engine import Engine, EngineFactory
 from cxrfeat.backbone.network import Network
-from cxrfeat.errors import BadImageError
+from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.feature.block import FEATURES, Block, Failure, row_crc32
 from cxrfeat.feature.plan import Plan, Settings
 from cxrfeat.feature.work import Work
@@ -72,6 +74,15 @@ def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec]) -> Prepa
     content = read_file(path)
     if sha256(content).hexdigest() != content_sha256:
         raise BadImageError("open", "the file changed while the run went on")
+    return views_of(content, content_sha256, specs)
+
+
+def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec]) -> Prepared:
+    """Decode a file's bytes once, and make the views of every spec.
+
+    Raises:
+        BadImageError: If it cannot be used.
+    """
     image = decode(content)
     views = {spec: apply_views(spec, image, draw_views(spec, content_sha256)) for spec in specs}
     return Prepared(views, look(image))
@@ -107,9 +118,13 @@ def compute(
             loading = 0.0
             if job.engine is None and any(isinstance(one, Prepared) for one in prepared.values()):
                 began = time.perf_counter()
+                if progress:
+                    progress(f"loading {job.network.name}", 0, 1)
                 settings: Settings = job.plan.settings
                 job.engine = make_engine(job.network, job.spec, settings.batch, settings.threads)
                 loading = time.perf_counter() - began
+                if progress:
+                    progress(f"loading {job.network.name}", 1, 1)
             block = _block(job, prepared, tell)
             job.work.commit(job.plan, index, block)
             job.computed.update(block.content_sha256)
@@ -150,8 +165,8 @@ def _block(job: Job, prepared: Mapping[str, Prepared | BadImageError], tell: Cal
     if good:
         assert job.engine is not None  # made by the caller for the first good image
         pixels = np.concatenate([one.views[view] for one in good.values()])
-        features = _run(job.engine, pixels, tell).reshape(len(good), view.count, job.engine.dim)
-        features = features.astype(job.spec.storage, copy=False)
+        computed = _run(job.engine, pixels, tell).reshape(len(good), view.count, job.engine.dim)
+        features = _stored(computed, job)
     else:
         features = np.empty((0, view.count, 0), dtype=job.spec.storage)
     tell(len(bad) * view.count)
@@ -172,6 +187,27 @@ def _block(job: Job, prepared: Mapping[str, Prepared | BadImageError], tell: Cal
             Failure(content_sha256=sha, stage=error.stage, reason=error.reason) for sha, error in bad.items()
         ),
     )
+
+
+def _stored(computed: NDArray[np.float32], job: Job) -> NDArray[Any]:
+    """Features in the type they are stored in.
+
+    Raises:
+        InputError: If they are not finite, which no head could use.
+    """
+    with np.errstate(over="ignore"):
+        features = computed.astype(job.spec.storage, copy=False)
+    if not np.isfinite(computed).all():
+        raise InputError(
+            f"{job.network.name} gives NaN or infinity for some images, so its features are of no use. "
+            "Check its weights, and that --preprocess and --normalize are those it was trained with."
+        )
+    if not np.isfinite(features).all():
+        raise InputError(
+            f"{job.network.name} gives features up to {np.abs(computed).max():.3g}, and float16 ends at 65504. "
+            "Extract them as float32."
+        )
+    return features
 
 
 def _run(engine: Engine, pixels: Views, tell: Callable[[int], None]) -> Features:

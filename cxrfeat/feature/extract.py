@@ -6,7 +6,7 @@ import importlib.metadata
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from cxrfeat.feature.compute import Job, Progress, compute, threads
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
 from cxrfeat.feature.work import Work
-from cxrfeat.files import check_writable
+from cxrfeat.files import check_writable, move
 from cxrfeat.image.group import group_keys
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.manifest_file import write_manifest
+from cxrfeat.image.manifest_file import manifest_path, write_manifest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
 from cxrfeat.spec import FeatureSpec, fingerprint
 from cxrfeat.types import Part
@@ -62,6 +62,10 @@ class Extracted:
     engine: str
     random: bool
     """Whether the weights are random, so that scores mean nothing."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `--json` tells of the file."""
+        return {**asdict(self), "path": str(self.path)}
 
 
 def feature_path(features: Path, dataset: str, backbone: str, spec: FeatureSpec) -> Path:
@@ -104,12 +108,11 @@ def extract_features(
     check_writable(features)
     paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
     settings = Settings(engine=engine, batch=batch, threads=threads())
+    places = [feature_path(features, manifest.dataset, one.network.name, one.spec) for one in requests]
     with ExitStack() as stack:
         tasks = []
-        for request in sorted(
-            requests, key=lambda one: fingerprint(one.spec)
-        ):  # one order, so no two runs wait for each other
-            path = feature_path(features, manifest.dataset, request.network.name, request.spec)
+        for path in sorted(set(places)):  # one order, so no two runs wait for each other; a network named twice, once
+            request = requests[places.index(path)]
             work = stack.enter_context(Work(path))
             tasks.append(_Task(request, work, [stack.enter_context(file) for file in _committed(path, request.spec)]))
         for task in tasks:
@@ -126,9 +129,12 @@ def extract_features(
         _check_space(features, [task.job for task in tasks])
         for together in _alike([task.job for task in tasks]):
             compute(together, paths, make_engine, progress)
-        write_manifest(features, manifest, identity)
-        done = {id(task.request): _finish(task, manifest, identity, engine) for task in tasks}
-    return [done[id(request)] for request in requests]
+        if tasks:
+            # By way of a folder that is locked and cleared, so that a kill leaves no private file behind.
+            written = write_manifest(tasks[0].work.folder, manifest, identity)
+            move(written, manifest_path(features, manifest.dataset))
+        done = {task.work.path: _finish(task, manifest, identity, engine) for task in tasks}
+    return [done[path] for path in places]
 
 
 class _Task:
@@ -192,6 +198,7 @@ def _finish(task: _Task, manifest: Manifest, identity: Identity, engine: str) ->
     rows = [index for index, row in enumerate(manifest.rows) if row.content_sha256 in sources.where]
     quarantined = _quarantined(manifest, failures, sources)
     if not rows:
+        task.work.clear()  # what failed now is tried again next time
         first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:3])
         raise InputError(f"None of the {len(manifest.rows)} images can be used ({first}). Check the files.")
     content = _content(request, manifest, rows, identity, sources, quarantined, engine)
@@ -258,7 +265,7 @@ class _Sources:
         places = _places(wanted)
         for number, file in enumerate(self._files):
             keys = file.content_sha256
-            for part, stored in file.blocks():
+            for part, stored in file.checked_blocks():
                 yield from self._chosen(number, part.start, keys[part], stored, places)
         for number, block in enumerate(self._work.blocks(), self._offset):
             yield from self._chosen(number, 0, block.content_sha256, block.arrays[FEATURES], places)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -75,6 +76,7 @@ _JSON = ("values", "quarantine")
 _MAX_TEXT = 2**28
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _ROWS_AT_ONCE = 256
+_HEXADECIMAL = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def write_features(path: Path, content: Content, dim: int, rows: Rows) -> None:
 
     def write(temporary: Path) -> None:
         try:
-            with h5py.File(temporary, "w", libver=("v110", "v110")) as file:
+            with h5py.File(temporary, "w") as file:  # the oldest layout: read everywhere, and without time stamps
                 _write(file, content, dim, rows)
         except (OSError, RuntimeError, ValueError) as error:  # HDF5 says "no space" with any of them
             raise _disk_error(path, error) from error
@@ -191,7 +193,8 @@ def _write(file: h5py.File, content: Content, dim: int, rows: Rows) -> None:
 
 def _digest(texts: Mapping[str, str], content: Content) -> str:
     """SHA-256 over everything in the file but the features, whose rows are covered by `crc32`."""
-    digest = hashlib.sha256(canonical_json({**texts, "version": VERSION}).encode())
+    said = {name: texts[name] for name in _TEXT_ATTRIBUTES if name != "digest"}
+    digest = hashlib.sha256(canonical_json({**said, "version": VERSION}).encode())
     for name, (dtype, _) in sorted(COLUMNS.items()):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(content.columns[name].astype(dtype, copy=False)).tobytes())
@@ -204,7 +207,7 @@ def _disk_error(path: Path, error: Exception) -> StorageError:
     """What HDF5 meant: it hides the system's error number in its text."""
     number = re.search(r"errno = (\d+)", str(error))
     system = error.errno if isinstance(error, OSError) and error.errno else int(number[1]) if number else 0
-    return storage_error("write", path, OSError(system or None, str(error).splitlines()[0]))
+    return storage_error("write", path, OSError(system, _first_line(error)) if system else OSError(_first_line(error)))
 
 
 class FeatureFile:
@@ -223,7 +226,7 @@ class FeatureFile:
         self.path = path
         self._file = _open(path)
         try:
-            self._features, self.content, self.digest = _read(self._file, path)
+            self._features, self.content = _read(self._file, path)
         except BaseException:
             self._file.close()
             raise
@@ -283,8 +286,12 @@ class FeatureFile:
 
     @property
     def groups(self) -> Groups:
-        """`(images,)` indices; images of one patient, and copies, share one."""
-        return cast(Groups, np.unique(self.content.columns["group"], return_inverse=True)[1].astype(np.int64))
+        """`(images,)` indices; images of one patient, and copies, share one.
+
+        Numbered by each group's smallest content hash, so that what is drawn by group (folds, intervals) depends on
+        the images, and not on the salt that made the stored ids.
+        """
+        return number_groups(self.content.columns["group"].tolist(), self.content.columns["content_sha256"].tolist())
 
     @property
     def known_patients(self) -> NDArray[np.bool_]:
@@ -339,11 +346,10 @@ class FeatureFile:
         Raises:
             IntegrityError: If a row is not what was written.
         """
-        stored = self._features[...]
-        bad = np.flatnonzero(row_crc32(stored) != self.content.columns["crc32"])
-        if len(bad):
-            raise damaged(self.path, f"the checksum of row {bad[0]} does not match")
-        return cast(NDArray[np.float32], stored.astype(np.float32, copy=False))
+        features = np.empty(self._features.shape, dtype=np.float32)
+        for part, stored in self.checked_blocks():
+            features[part] = stored
+        return features
 
     def arrays(self, view: int | None = 0) -> tuple[Features, Labels, Groups]:
         """Features, labels and groups, ready for scikit-learn.
@@ -353,11 +359,31 @@ class FeatureFile:
 
         Returns:
             `X (images, dim)` float32, `y (images,)` and `groups (images,)` int64.
+
+        Raises:
+            IntegrityError: If a row is not what was written.
         """
         if view is not None and not 0 <= view < self.views:
             raise InputError(f"{self.path.name} holds views 0 to {self.views - 1}; there is no view {view}.")
-        chosen = self._features[...].mean(axis=1, dtype=np.float32) if view is None else self._features[:, view]
-        return chosen.astype(np.float32, copy=False), self.labels, self.groups
+        chosen = np.empty((self.images, self.dim), dtype=np.float32)
+        for part, stored in self.checked_blocks():
+            chosen[part] = stored.mean(axis=1, dtype=np.float32) if view is None else stored[:, view]
+        return chosen, self.labels, self.groups
+
+    def checked_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """As `blocks`, each row checked.
+
+        Raises:
+            IntegrityError: If a row is not what was written.
+        """
+        try:
+            for part, stored in self.blocks():
+                bad = np.flatnonzero(row_crc32(stored) != self.content.columns["crc32"][part])
+                if len(bad):
+                    raise damaged(self.path, f"the checksum of row {part.start + bad[0]} does not match")
+                yield part, stored
+        except (OSError, RuntimeError) as error:
+            raise damaged(self.path, f"the features cannot be read ({_first_line(error)})") from error
 
     def blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
         """The features as stored, some rows at a time, in bounded memory."""
@@ -371,8 +397,6 @@ def verify_features(path: Path) -> list[str]:
     try:
         with FeatureFile(path) as file:
             problems = []
-            if file.digest != _digest(_texts(file), file.content):
-                problems.append("the tables do not match their digest")
             try:
                 for part, stored in file.blocks():
                     crc32 = file.content.columns["crc32"][part]
@@ -380,16 +404,11 @@ def verify_features(path: Path) -> list[str]:
                     problems += [f"the checksum of row {part.start + row} does not match" for row in bad.tolist()]
                     finite = np.isfinite(stored).all(axis=(1, 2))
                     problems += [f"row {part.start + row} is not finite" for row in np.flatnonzero(~finite).tolist()]
-            except OSError as error:
-                problems.append(f"the features cannot be read ({str(error).splitlines()[0]})")
+            except (OSError, RuntimeError) as error:
+                problems.append(f"the features cannot be read ({_first_line(error)})")
             return problems
     except IntegrityError as error:
         return [str(error)]
-
-
-def _texts(file: FeatureFile) -> dict[str, str]:
-    attributes = file._file.attrs
-    return {name: _text(attributes, name, file.path) for name in _TEXT_ATTRIBUTES if name != "digest"}
 
 
 def damaged(path: Path, why: str) -> IntegrityError:
@@ -400,6 +419,8 @@ def damaged(path: Path, why: str) -> IntegrityError:
 def _open(path: Path) -> h5py.File:
     if not path.exists():
         raise InputError(f"There is no feature file {path}. Make one with `cxrfeat extract`.")
+    if not path.is_file():  # a pipe would never answer
+        raise InputError(f"{path} is not a file. Give the path of a feature file (.h5).")
     try:
         with path.open("rb") as raw:
             magic = raw.read(8)
@@ -410,22 +431,34 @@ def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
-        raise damaged(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})") from error
+        raise damaged(path, f"HDF5 cannot open it ({_first_line(error)})") from error
 
 
-def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content, str]:
-    if "format" not in file.attrs or _text(file.attrs, "format", path) != FORMAT:
-        raise InputError(f"{path} is HDF5 but not a feature file of cxrfeat. Make one with `cxrfeat extract`.")
-    version = file.attrs.get("version", None)
-    if not isinstance(version, np.integer) or int(version) != VERSION:
-        raise InputError(f"{path} has format version {version}; this one reads {VERSION}. Extract the features again.")
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
     try:
+        if "format" not in file.attrs or _text(file.attrs, "format", path) != FORMAT:
+            raise InputError(f"{path} is HDF5 but not a feature file of cxrfeat. Make one with `cxrfeat extract`.")
+        version = _version(file.attrs, path)
+        if version != VERSION:
+            raise InputError(
+                f"{path} has format version {version}; this one reads {VERSION}. Extract the features again."
+            )
         texts = {name: _text(file.attrs, name, path) for name in _TEXT_ATTRIBUTES}
         spec = feature_spec(json.loads(texts["spec"]))
         if fingerprint(spec) != texts["fingerprint"]:
             raise damaged(path, "its fingerprint is not that of its description")
         features = _dataset(file, FEATURES, path)
-        if features.ndim != 3 or features.shape[1] != spec.view.count or features.dtype.str not in ("<f4", "<f2"):
+        stored_as = "<f2" if spec.storage == "float16" else "<f4"
+        if (
+            features.ndim != 3
+            or 0 in features.shape
+            or features.shape[1] != spec.view.count
+            or features.dtype.str != stored_as
+        ):
             raise damaged(path, f"features have shape {features.shape} and type {features.dtype}")
         images = features.shape[0]
         columns = {}
@@ -452,11 +485,18 @@ def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content, str]:
             versions={str(key): str(value) for key, value in json.loads(texts["versions"]).items()},
         )
         _check_codes(content, path)
+        if _digest(texts, content) != texts["digest"]:
+            raise damaged(path, "the tables do not match their digest")
+        for name in ("data_sha256", "split_sha256"):
+            if texts[name] != getattr(content, name):
+                raise damaged(path, f"the attribute {name} is not that of its tables")
+        if texts["weights"] != spec.weights:
+            raise damaged(path, "the attribute weights is not that of its description")
     except SpecError as error:
         raise InputError(f"{path}: {error} Extract the features again.") from error
     except (KeyError, TypeError, AttributeError, ValueError, OSError, RuntimeError) as error:
-        raise damaged(path, f"it does not read as the format says ({str(error)[:200]})") from error
-    return features, content, texts["digest"]
+        raise damaged(path, f"it does not read as the format says ({_first_line(error)})") from error
+    return features, content
 
 
 def _check_codes(content: Content, path: Path) -> None:
@@ -471,12 +511,24 @@ def _check_codes(content: Content, path: Path) -> None:
         column = content.columns[name]
         if len(column) and not (low <= column.min() and column.max() < high):
             raise damaged(path, f"{name} holds numbers without a meaning")
+    for name in ("image_id", "content_sha256", "group"):
+        if not np.isin(content.columns[name].view(np.uint8), _HEXADECIMAL).all():
+            raise damaged(path, f"{name} holds something else than hexadecimal digits")
+    if (content.columns["date"].view(np.uint8) > 127).any():
+        raise damaged(path, "date holds something else than ASCII")
 
 
 def _strings(value: object, path: Path) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise damaged(path, "a list of texts is not one")
     return value
+
+
+def _version(attributes: h5py.AttributeManager, path: Path) -> int:
+    kind = attributes.get_id("version")
+    if kind.dtype.kind not in "iu" or kind.shape != ():
+        raise damaged(path, "the attribute version is not a whole number")
+    return int(attributes["version"])
 
 
 def _text(attributes: h5py.AttributeManager, name: str, path: Path) -> str:
@@ -501,13 +553,32 @@ def _dataset(file: h5py.File, name: str, path: Path, *, limit: int | None = None
     filters = {creation.get_filter(index)[0] for index in range(creation.get_nfilters())}
     if not filters <= _FILTERS:
         raise damaged(path, f"{name} is stored through filters this format does not know")
-    size, stored = node.size * node.dtype.itemsize, node.id.get_storage_size()
-    compressed = h5py.h5z.FILTER_DEFLATE in filters
-    if stored > path.stat().st_size or size > (1032 * stored if compressed else stored):  # deflate's best is 1032 to 1
+    size, most = node.size * node.dtype.itemsize, path.stat().st_size
+    ratio = 1032 if h5py.h5z.FILTER_DEFLATE in filters else 1  # the best that deflate can do
+    chunks = math.prod(
+        -(-side // step) for side, step in zip(node.shape, node.chunks or node.shape, strict=True) if step
+    )
+    if size > ratio * most or chunks > most:  # first, for HDF5 asks one chunk after the other how large it is
+        raise damaged(path, f"{name} claims {size} bytes in a file of {most}")
+    stored = node.id.get_storage_size()
+    if stored > most or size > ratio * stored:
         raise damaged(path, f"{name} claims {size} bytes and has {stored}")
     if limit is not None and size > limit:
         raise damaged(path, f"{name} is larger than {limit} bytes")
     return node
+
+
+def number_groups(names: Sequence[Hashable], keys: Sequence[Any]) -> Groups:
+    """Groups as numbers in the order of each one's smallest key.
+
+    Example:
+        >>> number_groups(["x", "y", "x"], ["c", "b", "a"])
+        array([0, 1, 0])
+    """
+    numbers: dict[Hashable, int] = {}
+    for _, name in sorted(zip(keys, names, strict=True), key=lambda pair: pair[0]):
+        numbers.setdefault(name, len(numbers))
+    return np.array([numbers[name] for name in names], dtype=np.int64)
 
 
 def code(texts: Sequence[str | None]) -> tuple[NDArray[np.int32], list[str]]:

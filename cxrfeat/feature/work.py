@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -17,7 +18,7 @@ import filelock
 from cxrfeat.errors import LockedError
 from cxrfeat.feature.block import Block, read_block, write_block
 from cxrfeat.feature.plan import Plan, Settings, make_plan
-from cxrfeat.files import make_folder, storing, sweep_temporaries, write_atomic
+from cxrfeat.files import PROBE, make_folder, storing, sweep_temporaries, write_atomic
 from cxrfeat.spec import canonical_json
 
 
@@ -42,27 +43,35 @@ class Work:
             LockedError: If another process holds it.
         """
         make_folder(self.path.parent)
-        try:
-            with storing("lock", self.path):
+        with storing("lock", self.path):
+            try:
                 self._lock.acquire()
-        except filelock.Timeout:
-            raise LockedError(
-                f"{self.path} is being written by {self._holder()}. Wait until that run ends, or stop it, "
-                "then run the same command again; what it finished is kept."
-            ) from None
-        owner = {"pid": os.getpid(), "host": platform.node()}
-        write_atomic(self._owner, canonical_json(owner).encode())
+            except filelock.Timeout:  # an OSError too, so `storing` must not see it
+                raise LockedError(
+                    f"{self.path} is being written by {self._holder()}. Wait until that run ends, or stop it, "
+                    "then run the same command again; what it finished is kept."
+                ) from None
+        try:
+            sweep_temporaries(self.path.parent, self.path.name, self._owner.name, PROBE)
+            owner = {"pid": os.getpid(), "host": platform.node()}
+            write_atomic(self._owner, canonical_json(owner).encode())
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drop the lock."""
-        self._owner.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it only serves the message to a second writer
+            self._owner.unlink(missing_ok=True)
         self._lock.release()
 
     def plan(self, todo: Iterable[str], *, views: int, settings: Settings) -> Plan:
-        """The plan for what is to do: the interrupted one where it was for the same, else a new one.
+        """The plan for what is to do: the interrupted one where it was for the same, else a new one for the rest.
+
+        Where images came or went since the interruption, the rows in its shards are kept and not planned again.
 
         Args:
             todo: Content hashes that no committed file has.
@@ -70,14 +79,16 @@ class Work:
             settings: For a new plan; an interrupted one keeps the settings it was begun with.
         """
         place = self.folder / "settings.json"
-        fresh = make_plan(todo, views=views, settings=settings)
+        wanted = set(todo)
         try:
             begun = json.loads(place.read_bytes())
-            kept = make_plan(todo, views=views, settings=Settings(**begun["settings"]))
+            earlier = self._keys(apart_from=str(begun["plan"]))
+            kept = make_plan(wanted - earlier, views=views, settings=Settings(**begun["settings"]))
             if begun["plan"] == kept.id and kept.settings.engine == settings.engine:
                 return kept
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
             pass  # nothing was begun, or it was begun by a version that wrote this differently
+        fresh = make_plan(wanted - self._keys(), views=views, settings=settings)
         if fresh.todo:
             make_folder(self.folder)
             sweep_temporaries(self.folder)
@@ -86,7 +97,7 @@ class Work:
 
     def shard_path(self, plan: Plan, index: int) -> Path:
         """Where a shard of a plan is committed."""
-        return self.folder / f"{plan.id}-{index:06d}.npz"
+        return self.folder / f"{plan.id}-{index:06d}.shard"
 
     def missing(self, plan: Plan) -> list[int]:
         """The shards of a plan that are not there, or not whole."""
@@ -98,7 +109,7 @@ class Work:
 
     def blocks(self) -> Iterator[Block]:
         """Every committed shard, those of earlier plans too: their rows are as good. One at a time in memory."""
-        for path in sorted(self.folder.glob("*-*.npz")):
+        for path in sorted(self.folder.glob("*-*.shard")):
             block = read_block(path)
             if block is not None:
                 yield block
@@ -108,6 +119,12 @@ class Work:
         if self.folder.is_dir():
             with storing("delete", self.folder):
                 shutil.rmtree(self.folder)
+
+    def _keys(self, *, apart_from: str | None = None) -> set[str]:
+        """Contents with a row in a shard, the shards of one plan apart."""
+        paths = [path for path in self.folder.glob("*-*.shard") if path.name.split("-")[0] != apart_from]
+        blocks = (read_block(path) for path in paths)
+        return {sha for block in blocks if block is not None for sha in block.content_sha256}
 
     def _holder(self) -> str:
         try:

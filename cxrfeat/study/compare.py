@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.feature.store import number_groups
 from cxrfeat.metric.compare import holm, paired_difference
 from cxrfeat.run import Run
 from cxrfeat.study.fit import run_summary
@@ -49,8 +50,12 @@ def compare(runs: Sequence[Run], seed: int = 0) -> Comparison:
     """
     distinct = list({run.path.resolve(): run for run in runs}.values())
     if len(distinct) < 2:
-        raise UsageError("Comparing takes at least two different runs.")
-    ordered = sorted(distinct, key=_accuracy, reverse=True)
+        given = f"only {distinct[0].name} is" if distinct else "none is"
+        raise UsageError(
+            f"Comparing takes at least two different runs, and {given} here. Fit another head: "
+            "`cxrfeat fit-head --head logreg`."
+        )
+    ordered = sorted(distinct, key=lambda run: (-_accuracy(run), run.name))
     tests = [_tested(run) for run in ordered]
     first = tests[0]
     found: list[dict[str, Any]] = []
@@ -95,12 +100,12 @@ def _tested(run: Run) -> _Test:
         rows = sorted((key, index) for index, key in enumerate(keys) if part[index] != "validation")
         order = [index for _, index in rows]
         probabilities = np.array([[float(table[f"probability {name}"][i]) for name in classes] for i in order])
-        groups = np.unique([table["group"][index] for index in order], return_inverse=True)[1]
+        groups = number_groups([table["group"][i] for i in order], [table["content_sha256"][i] for i in order])
         return _Test(
             rows=tuple(key for key, _ in rows),
             classes=classes,
             y=np.array([classes.index(table["label"][index]) for index in order], dtype=np.int64),
-            groups=groups.astype(np.int64),
+            groups=groups,
             probabilities=probabilities,
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -201,7 +201,7 @@ def _prepare(
             f"{file.path} holds one class only ({file.classes[present[0]]}); telling classes apart takes two."
         )
     bound = file.bound_split
-    if bound is not None and (fold_count or by not in (None, "group")):
+    if bound is not None and (fold_count is not None or by not in (None, "group")):
         raise SplitError(
             f"{file.path.name} was made with the training part of one split (--normalize featurewise), so no other "
             "split of it is honest. Leave --folds and --split-by away, or extract with --normalize backbone."
@@ -209,7 +209,12 @@ def _prepare(
     given = file.given_split
     spec = SplitSpec(by=by or ("column" if all(part is not None for part in given) else "group"), seed=seed)
     data = _Data(file=file, X=file.read(), tta=tta, validation=spec)
-    if fold_count:
+    if fold_count is not None:
+        if by not in (None, "group") or regroup_given:
+            raise UsageError(
+                "--folds parts the images itself, patients whole, so it goes neither with --split-by nor with --regroup. "
+                "Leave one or the other out."
+            )
         cut = folds(labels, groups, file.classes, fold_count, seed, keys=keys)
         number = np.empty(len(labels), dtype=np.int64)
         for index, (_, test) in enumerate(cut):
@@ -232,7 +237,7 @@ def _identity(data: _Data, spec: HeadSpec) -> dict[str, Any]:
     return {
         "features": content.fingerprint,
         "data_sha256": content.data_sha256,
-        "groups": digest8([value.decode() for value in content.columns["group"].tolist()]),
+        "groups": digest8(data.file.groups.tolist()),
         "head": to_dict(spec),
         "split": data.split,
         "tta": data.tta,

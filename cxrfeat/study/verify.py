@@ -39,9 +39,11 @@ def verify(
         progress: Told after every row.
 
     Raises:
-        UsageError: If rows are to be recomputed and no data are given.
+        UsageError: If rows are to be recomputed and no data are given, or fewer than none.
         InputError: If the file is not a feature file, or the data cannot be used.
     """
+    if recompute < 0:
+        raise UsageError(f"--recompute is a number of rows, at least 0; got {recompute}.")
     if recompute and data is None:
         raise UsageError("--recompute needs the images: add --data FOLDER.")
     problems = verify_features(path)

@@ -1,0 +1,87 @@
+"""What all tests share: none touches the user's own folders, and small things are made once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from tests.stub import StubFactory
+
+# Before anything imports TensorFlow, which reads it once. Two is enough for what the tests compute.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+_NUMBER = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty home for Keras, and for whatever session fixtures keep; Keras reads it when it is first imported."""
+    home = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(home / "keras"))
+        patch.setenv("CXRFEAT_CACHE", str(home / "cache"))
+        patch.setenv("CXRFEAT_CONFIG", str(home / "config"))
+        for name in ("CXRFEAT_DATA", "KERAS_BACKEND"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _user_folders(_keras_home: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache and a configuration folder of its own for each test; made when something is put there."""
+    base = tmp_path_factory.getbasetemp() / "users" / str(next(_NUMBER))
+    monkeypatch.setenv("CXRFEAT_CACHE", str(base / "cache"))
+    monkeypatch.setenv("CXRFEAT_CONFIG", str(base / "config"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real images and weights that lies beside the checkout; tests of it are skipped elsewhere."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not here: it holds real images and weights, which the repository does not")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved Keras model: 32 x 32 RGB to `(4, 4, 8)` maps, random weights, three layers with weights."""
+    from cxrfeat.backbone.quiet import import_keras
+
+    keras = import_keras()
+    layers, draw = keras.layers, np.random.default_rng(7)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Conv2D(6, 3, strides=2, padding="same", activation="relu"),
+            layers.Conv2D(8, 3, strides=2, padding="same", activation="relu"),
+            layers.Conv2D(8, 3, strides=2, padding="same"),
+        ]
+    )
+    path = tmp_path_factory.mktemp("network") / "tiny.keras"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # Keras 3.15.1 on saving
+        model.set_weights([draw.normal(0, 0.3, weight.shape).astype(np.float32) for weight in model.weights])
+        model.save(path)
+    return path
+
+
+@pytest.fixture
+def stub() -> StubFactory:
+    """Makes engines that need no Keras, and counts what they compute."""
+    return StubFactory()
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small phantom set of two classes and two sources, one copy in it; copy it before changing anything."""
+    folder = tmp_path_factory.mktemp("phantoms") / "phantoms"
+    write_phantoms(folder, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=5, size=64, duplicates=1))
+    return folder

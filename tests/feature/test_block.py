@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from cxrfeat.feature.block import FEATURES, LOOKS, Block, Failure, read_block, row_crc32, write_block
+
+
+def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype: str = "float32") -> Block:
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(images, views, dim)).astype(dtype)
+    arrays: dict[str, NDArray[Any]] = {
+        FEATURES: features,
+        "crc32": row_crc32(features),
+        "view_params": rng.random((images, views, 3)),
+        "mean_grey": rng.random(images).astype(np.float32),
+        "black_border": rng.random(images).astype(np.float32),
+        "thumbnail": rng.integers(0, 256, (images, 8, 8), dtype=np.uint8),
+        "perceptual_hash": rng.integers(0, 2**64, images, dtype=np.uint64),
+    }
+    assert set(LOOKS) <= set(arrays)
+    keys = tuple(f"{seed:032x}{number:032x}" for number in range(images))
+    failures = (Failure(content_sha256="f" * 64, stage="decode", reason="cut short: « 3 »"),)
+    return Block(content_sha256=keys, arrays=arrays, failures=failures)
+
+
+def equal(a: Block, b: Block) -> bool:
+    return (
+        a.content_sha256 == b.content_sha256
+        and a.failures == b.failures
+        and a.arrays.keys() == b.arrays.keys()
+        and all(
+            a.arrays[name].dtype == b.arrays[name].dtype
+            and a.arrays[name].shape == b.arrays[name].shape
+            and a.arrays[name].tobytes() == b.arrays[name].tobytes()
+            for name in a.arrays
+        )
+    )
+
+
+def archive(path: Path, **arrays: NDArray[Any]) -> Path:
+    """A file that keeps its digest, and holds whatever is asked."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes `allow_pickle` for one of them
+    path.write_bytes(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+    return path
+
+
+@given(st.integers(0, 3), st.integers(1, 3), st.integers(1, 3), st.sampled_from(["float32", "float16"]))
+def test_a_block_comes_back_bit_for_bit(
+    tmp_path_factory: pytest.TempPathFactory, images: int, views: int, dim: int, dtype: str
+) -> None:
+    path = tmp_path_factory.mktemp("block") / "block.npz"
+    block = make(images, views, dim, dtype=dtype)
+    write_block(path, block)
+    again = read_block(path)
+    assert again is not None
+    assert equal(again, block)
+
+
+def test_a_block_of_failures_only_comes_back(tmp_path: Path) -> None:
+    write_block(tmp_path / "b", make(images=0))
+    again = read_block(tmp_path / "b")
+    assert again is not None
+    assert again.content_sha256 == ()
+    assert again.failures == make().failures
+
+
+def test_equal_blocks_are_equal_files(tmp_path: Path) -> None:
+    write_block(tmp_path / "a", make())
+    write_block(tmp_path / "b", make())
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_is_not_there_is_no_block(tmp_path: Path) -> None:
+    assert read_block(tmp_path / "nothing") is None
+    assert read_block(tmp_path) is None
+    for content in (b"", b"PK", b"\x93NUMPY", b"text" * 100, bytes(1000)):
+        (tmp_path / "odd").write_bytes(content)
+        assert read_block(tmp_path / "odd") is None
+    assert read_block(archive(tmp_path / "other", a=np.zeros(3))) is None
+
+
+def test_a_block_with_objects_in_it_is_not_unpickled(tmp_path: Path) -> None:
+    block = make()
+    arrays = {**block.arrays, "mean_grey": np.array([print, None, 1], dtype=object)}
+    keys = np.array(block.content_sha256, dtype="S64")
+    assert read_block(archive(tmp_path / "b", content_sha256=keys, **arrays)) is None
+
+
+def test_every_truncation_is_no_block(tmp_path: Path) -> None:
+    path = tmp_path / "b"
+    write_block(path, make())
+    whole = path.read_bytes()
+    for length in [*range(0, len(whole), 37), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        assert read_block(path) is None, length
+
+
+def damage(tmp_path: Path, count: int) -> None:
+    """Flip single bits at `count` places: each must be found."""
+    path = tmp_path / "b"
+    write_block(path, make())
+    whole = path.read_bytes()
+    places = np.random.default_rng(5).permutation(len(whole) * 8)[:count]
+    for place in places.tolist():
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        assert read_block(path) is None, f"bit {place % 8} of byte {place // 8}"
+
+
+def test_a_flipped_bit_never_gives_wrong_rows(tmp_path: Path) -> None:
+    damage(tmp_path, 1500)
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_at_all_gives_wrong_rows(tmp_path: Path) -> None:
+    damage(tmp_path, 10**9)
+
+
+def test_the_checksum_is_of_the_bytes_as_stored() -> None:
+    features = make().arrays[FEATURES]
+    assert row_crc32(features).tolist() == [zlib.crc32(row.tobytes()) for row in features]
+    assert row_crc32(features[:, ::-1]).tolist() == [zlib.crc32(row[::-1].tobytes()) for row in features]
+    assert row_crc32(features[:0]).shape == (0,)

@@ -1,0 +1,574 @@
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxrfeat.errors import InputError, IntegrityError, LockedError, StorageError
+from cxrfeat.feature import compute
+from cxrfeat.feature.compute import prepare
+from cxrfeat.feature.extract import Extracted, feature_path
+from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.feature.work import Work
+from cxrfeat.files import TEMPORARY
+from cxrfeat.image.decode import decode
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.manifest_file import read_manifest
+from cxrfeat.image.row import Selection
+from tests.feature.images import SALT, break_image, extract, make_data, write_image
+from tests.stub import StubEngine, StubFactory, stub_features, stub_request
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_data(tmp_path / "data")
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four images each, so that a dozen images make three shards."""
+    monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 8)
+
+
+def only(results: list[Extracted]) -> Extracted:
+    assert len(results) == 1
+    return results[0]
+
+
+def kinds(folder: Path) -> list[str]:
+    """What lies in a features folder, the hidden included, without the salted parts of names."""
+    return sorted(path.suffix for path in folder.iterdir() if path.suffix != ".lock")
+
+
+def stored_rows(path: Path) -> dict[str, bytes]:
+    with FeatureFile(path) as file:
+        return dict(zip(file.content_sha256, [row.tobytes() for row in file.features[...]], strict=True))
+
+
+def test_every_row_is_the_network_of_the_views_of_its_image(tmp_path: Path, phantoms: Path) -> None:
+    request = stub_request(views=3)
+    result = only(extract(phantoms, tmp_path / "features", request))
+    manifest = index_folder(phantoms)
+    with FeatureFile(result.path) as file:
+        assert file.images == len(manifest.rows)
+        assert file.content_sha256 == [row.content_sha256 for row in manifest.rows], "in order of path"
+        view = request.spec.view
+        for number, row in enumerate(manifest.rows):
+            prepared = prepare(manifest.root / row.path, row.content_sha256, [view])
+            np.testing.assert_array_equal(file.features[number], stub_features(prepared.views[view]))
+            columns = file.content.columns
+            assert columns["mean_grey"][number] == np.float32(prepared.look.mean_grey)
+            assert columns["perceptual_hash"][number] == prepared.look.perceptual_hash
+            assert (columns["thumbnail"][number] == prepared.look.thumbnail).all()
+            assert columns["container/file_bytes"][number] == row.header.file_bytes
+            assert file.image_ids[number] == SALT.image_id(row.path)
+        assert file.classes == manifest.classes
+        assert file.labels.tolist() == manifest.labels.tolist()
+        pairs = set(zip(file.groups.tolist(), manifest.groups.tolist(), strict=True))
+        assert len(pairs) == len(set(manifest.groups.tolist())), "groups are the manifest's, under other numbers"
+        assert file.sources == [row.source for row in manifest.rows]
+        assert file.texts("container/suffix") == [row.header.suffix for row in manifest.rows]
+        assert file.known_patients.tolist() == [row.patient is not None for row in manifest.rows]
+        assert file.content.engine == "stub"
+    assert verify_features(result.path) == []
+    assert (result.images, result.views, result.dim) == (len(manifest.rows), 3, 8)
+    assert (result.rows_computed, result.rows_reused, result.quarantined) == (len(manifest.rows), 0, ())
+    assert result.path == feature_path(tmp_path / "features", "phantoms", "stub", request.spec)
+    assert result.views_per_second > 0
+
+
+def test_views_are_stored_so_that_any_can_be_drawn_again(tmp_path: Path, data: Path) -> None:
+    from cxrfeat.view.draw import draw_views, from_array
+
+    request = stub_request(views=3)
+    with FeatureFile(only(extract(data, tmp_path / "f", request)).path) as file:
+        for sha, params in zip(file.content_sha256, file.content.columns["view_params"], strict=True):
+            assert from_array(params) == draw_views(request.spec.view, sha)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_batches_and_shards_change_no_row(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = only(extract(data, tmp_path / "a", batch=2)).path.read_bytes()
+    monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 1000)
+    assert only(extract(data, tmp_path / "b", batch=5)).path.read_bytes() == whole
+    monkeypatch.setattr(compute, "threads", lambda: 7)
+    assert only(extract(data, tmp_path / "c")).path.read_bytes() == whole
+
+
+def test_several_networks_decode_each_image_once(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, stub: StubFactory
+) -> None:
+    decoded = []
+
+    def counting(content: bytes) -> Any:
+        decoded.append(1)
+        return decode(content)
+
+    monkeypatch.setattr(compute, "decode", counting)
+    requests = [stub_request("one"), stub_request("two", size=48, weights="1" * 64), stub_request("three", size=64)]
+    results = extract(data, tmp_path / "f", *requests, stub=stub)
+    assert len(decoded) == 12
+    assert [result.backbone for result in results] == ["one", "two", "three"], "in the order asked for"
+    assert [engine.rows for engine in stub.made] == [24, 24, 24]
+    for request, result in zip(requests, results, strict=True):
+        alone = only(extract(data, tmp_path / "alone", request))
+        assert alone.path.read_bytes() == result.path.read_bytes()
+
+
+def test_a_network_named_twice_is_computed_once(tmp_path: Path, data: Path, stub: StubFactory) -> None:
+    first, second = extract(data, tmp_path / "f", stub_request(), stub_request(), stub=stub)
+    assert first == second
+    assert len(stub.made) == 1
+
+
+def test_a_second_run_computes_nothing_and_leaves_the_file_alone(tmp_path: Path, data: Path, stub: StubFactory) -> None:
+    first = only(extract(data, tmp_path / "f"))
+    before = first.path.stat()
+    second = only(extract(data, tmp_path / "f", stub=stub))
+    after = first.path.stat()
+    assert (second.rows_computed, second.rows_reused, second.views_per_second) == (0, 12, 0.0)
+    assert stub.made == [], "no network is loaded"
+    assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert kinds(tmp_path / "f") == [".csv", ".h5"]
+
+
+def test_only_new_and_changed_images_are_computed(tmp_path: Path, data: Path, stub: StubFactory) -> None:
+    first = stored_rows(only(extract(data, tmp_path / "f")).path)
+    write_image(data / "A" / "new.png", seed=50)
+    write_image(data / "B" / "image2.png", seed=51)
+    (data / "B" / "image3.png").unlink()
+    result = only(extract(data, tmp_path / "f", stub=stub))
+    assert (result.images, result.rows_computed, result.rows_reused) == (12, 2, 10)
+    assert stub.rows == 4
+    again = stored_rows(result.path)
+    assert len(again.keys() & first.keys()) == 10
+    assert all(again[sha] == first[sha] for sha in again.keys() & first.keys())
+    assert verify_features(result.path) == []
+    assert result.path.read_bytes() == only(extract(data, tmp_path / "fresh")).path.read_bytes()
+
+
+def test_a_moved_label_computes_nothing_and_is_stored(tmp_path: Path, data: Path, stub: StubFactory) -> None:
+    before = only(extract(data, tmp_path / "f")).path.read_bytes()
+    (data / "A" / "image0.png").rename(data / "B" / "moved.png")
+    result = only(extract(data, tmp_path / "f", stub=stub))
+    assert (result.rows_computed, result.rows_reused, stub.made) == (0, 12, [])
+    with FeatureFile(result.path) as file:
+        assert np.bincount(file.labels).tolist() == [5, 7]
+    assert result.path.read_bytes() != before
+
+
+def test_identical_files_are_computed_once_and_stored_twice(tmp_path: Path, data: Path, stub: StubFactory) -> None:
+    shutil.copy(data / "A" / "image0.png", data / "A" / "copy.png")
+    result = only(extract(data, tmp_path / "f", stub=stub))
+    assert stub.rows == 24
+    assert result.images == 13
+    with FeatureFile(result.path) as file:
+        shas = file.content_sha256
+        twice = [number for number, sha in enumerate(shas) if shas.count(sha) == 2]
+        assert len(twice) == 2
+        assert (file.features[twice[0]] == file.features[twice[1]]).all()
+        assert file.groups[twice[0]] == file.groups[twice[1]]
+        assert file.image_ids[twice[0]] != file.image_ids[twice[1]]
+
+
+def test_a_bad_image_is_set_aside_and_no_row_shifts(tmp_path: Path, data: Path, stub: StubFactory) -> None:
+    whole = stored_rows(only(extract(data, tmp_path / "whole")).path)
+    with FeatureFile(next((tmp_path / "whole").glob("*.h5"))) as file:
+        labels = dict(zip(file.content_sha256, file.labels.tolist(), strict=True))
+    break_image(data / "A" / "image3.png")
+    result = only(extract(data, tmp_path / "f", stub=stub))
+    assert [(one.path, one.stage) for one in result.quarantined] == [("A/image3.png", "decode")]
+    assert (result.images, result.rows_computed) == (11, 11)
+    rows = stored_rows(result.path)
+    assert rows == {sha: whole[sha] for sha in rows}
+    with FeatureFile(result.path) as file:
+        found = dict(zip(file.content_sha256, file.labels.tolist(), strict=True))
+        assert found == {sha: labels[sha] for sha in rows}
+        assert [one["image_id"] for one in file.content.quarantine] == [SALT.image_id("A/image3.png")]
+        assert file.content.quarantine[0]["reason"] == result.quarantined[0].reason
+    again = only(extract(data, tmp_path / "f", stub=(fresh := StubFactory())))
+    assert (again.rows_computed, again.quarantined, fresh.made) == (0, result.quarantined, [])
+    shutil.copy(tmp_path / "data" / "A" / "image4.png", data / "A" / "image3.png")
+    assert only(extract(data, tmp_path / "f")).quarantined == ()
+
+
+def test_an_image_that_changes_while_the_run_goes_on_is_set_aside(tmp_path: Path, data: Path) -> None:
+    manifest = index_folder(data)
+    from cxrfeat.feature.extract import extract_features
+
+    write_image(data / "A" / "image0.png", seed=77)
+    (data / "A" / "image1.png").unlink()
+    result = only(
+        extract_features(
+            manifest, [stub_request()], features=tmp_path / "f", identity=SALT, make_engine=StubFactory(), engine="stub"
+        )
+    )
+    assert [one.path for one in result.quarantined] == ["A/image0.png", "A/image1.png"]
+    assert "changed while the run went on" in result.quarantined[0].reason
+    assert result.images == 10
+
+
+def test_nothing_but_bad_images_is_an_error_and_leaves_nothing(tmp_path: Path, data: Path) -> None:
+    for path in data.glob("*/*.png"):
+        break_image(path)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"None of the 12 images can be used \(A/image0.png: .*Check the files"):
+            extract(data, tmp_path / "f")
+        assert kinds(tmp_path / "f") == [".csv"]
+
+
+def test_a_selection_does_not_replace_the_whole_but_uses_its_rows(
+    tmp_path: Path, data: Path, stub: StubFactory
+) -> None:
+    whole = only(extract(data, tmp_path / "f"))
+    before = whole.path.read_bytes()
+    part = only(extract(data, tmp_path / "f", stub=stub, selection=Selection(limit=2)))
+    assert part.path != whole.path
+    assert whole.path.read_bytes() == before
+    assert (part.images, part.rows_computed, part.rows_reused, stub.made) == (4, 0, 4, [])
+    other = only(extract(data, tmp_path / "other", selection=Selection(limit=2)))
+    assert other.path.read_bytes() == part.path.read_bytes()
+    rest = only(extract(data, tmp_path / "other"))
+    assert (rest.rows_computed, rest.rows_reused) == (8, 4)
+    assert rest.path.read_bytes() == before
+
+
+def test_another_description_makes_another_file(tmp_path: Path, data: Path) -> None:
+    paths = {
+        only(extract(data, tmp_path / "f", request)).path
+        for request in (
+            stub_request(),
+            stub_request(views=3),
+            stub_request(size=48),
+            stub_request(storage="float16"),
+            stub_request(normalize="none"),
+            stub_request(weights="2" * 64),
+        )
+    }
+    assert len(paths) == 6
+
+
+def test_half_precision_is_the_rounded_whole(tmp_path: Path, data: Path) -> None:
+    full = only(extract(data, tmp_path / "f"))
+    half = only(extract(data, tmp_path / "f", stub_request(storage="float16")))
+    with FeatureFile(full.path) as a, FeatureFile(half.path) as b:
+        assert b.features.dtype == np.float16
+        np.testing.assert_array_equal(b.features[...], a.features[...].astype(np.float16))
+        assert b.read().dtype == np.float32
+    assert half.path.stat().st_size < full.path.stat().st_size
+
+
+class Odd(StubEngine):
+    """A network with numbers that no head could use."""
+
+    value = np.nan
+
+    def run(self, views: Any) -> Any:
+        return np.full((len(views), self.dim), self.value, dtype=np.float32)
+
+
+class Huge(Odd):
+    value = 1e5
+
+
+def test_features_that_are_not_numbers_stop_the_run_at_the_first_shard(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(InputError, match=r"stub gives NaN or infinity .* Check its weights"):
+        extract(data, tmp_path / "f", stub=Odd)  # type: ignore[arg-type]  # a class is a factory too
+    with pytest.raises(InputError, match=r"features up to 1e\+05, and float16 ends at 65504. Extract them as float32"):
+        extract(data, tmp_path / "f", stub_request(storage="float16"), stub=Huge)  # type: ignore[arg-type]
+    assert only(extract(data, tmp_path / "f", stub=Huge)).images == 12  # type: ignore[arg-type]
+
+
+# Locks
+
+
+def test_a_second_writer_is_turned_away_at_once(tmp_path: Path, data: Path) -> None:
+    request = stub_request()
+    path = feature_path(tmp_path / "f", "data", "stub", request.spec)
+    with Work(path):
+        start = time.perf_counter()
+        with pytest.raises(
+            LockedError, match=rf"being written by process {os.getpid()} on .*run the same command"
+        ) as e:
+            extract(data, tmp_path / "f", request)
+        assert time.perf_counter() - start < 2
+        assert e.value.exit_code == 6
+        assert only(extract(data, tmp_path / "f", stub_request(size=48))).images == 12, "other files are free"
+    assert only(extract(data, tmp_path / "f", request)).images == 12
+
+
+def test_what_a_dead_owner_left_does_not_block(tmp_path: Path, data: Path) -> None:
+    request = stub_request()
+    path = feature_path(tmp_path / "f", "data", "stub", request.spec)
+    path.parent.mkdir()
+    path.with_name(f".{path.stem}.owner").write_text('{"pid":1,"host":"elsewhere"}')
+    path.with_name(f".{path.stem}.lock").touch()
+    assert only(extract(data, tmp_path / "f", request)).images == 12
+    assert kinds(tmp_path / "f") == [".csv", ".h5"]
+
+
+def test_a_lock_that_cannot_name_its_owner_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cxrfeat.feature.work.write_atomic", full)
+        work = Work(tmp_path / "a.h5")
+        with pytest.raises(StorageError):
+            work.__enter__()
+    with Work(tmp_path / "a.h5"):
+        pass
+
+
+# Resuming
+
+
+class Interrupting(StubFactory):
+    """Stops after some rows, as Ctrl-C would."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.left = rows
+
+    def __call__(self, *arguments: Any) -> StubEngine:
+        engine = super().__call__(*arguments)
+        run = engine.run
+
+        def interrupted(views: Any) -> Any:
+            self.left -= len(views)
+            if self.left < 0:
+                raise KeyboardInterrupt
+            return run(views)
+
+        engine.run = interrupted  # type: ignore[method-assign]
+        return engine
+
+
+def interrupt(data: Path, features: Path, rows: int) -> Path:
+    """Leave behind what an extraction had committed when it was stopped; gives the work folder."""
+    with pytest.raises(KeyboardInterrupt):
+        extract(data, features, stub=Interrupting(rows), batch=4)
+    return next(features.glob(".*.work"))
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("rows", [0, 8, 12, 20])
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, data: Path, rows: int, stub: StubFactory) -> None:
+    whole = only(extract(data, tmp_path / "whole", batch=4))
+    shards = len(list(interrupt(data, tmp_path / "f", rows).glob("*.shard")))
+    assert shards == rows // 8
+    result = only(extract(data, tmp_path / "f", stub=stub, batch=4))
+    assert result.rows_computed == 12 - 4 * shards
+    assert stub.rows == 2 * result.rows_computed
+    assert result.path.read_bytes() == whole.path.read_bytes()
+    assert kinds(tmp_path / "f") == [".csv", ".h5"]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_resumed_run_keeps_its_batch_and_its_threads(tmp_path: Path, data: Path, stub: StubFactory) -> None:
+    interrupt(data, tmp_path / "f", 8)
+    result = only(extract(data, tmp_path / "f", stub=stub, batch=16))
+    assert result.rows_computed == 8
+    assert [engine.batch for engine in stub.made] == [4]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_damaged_shard_is_computed_again(tmp_path: Path, data: Path) -> None:
+    whole = only(extract(data, tmp_path / "whole", batch=4))
+    shards = sorted(interrupt(data, tmp_path / "f", 20).glob("*.shard"))
+    content = bytearray(shards[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    shards[0].write_bytes(content)
+    shards[1].write_bytes(shards[1].read_bytes()[:-5])
+    result = only(extract(data, tmp_path / "f", batch=4))
+    assert result.rows_computed == 12
+    assert result.path.read_bytes() == whole.path.read_bytes()
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"plan":"x","settings":{"engine":"stub","batch":0,"threads":1}}']
+)
+def test_settings_in_ruins_do_not_stop_a_resume(tmp_path: Path, data: Path, content: bytes) -> None:
+    whole = only(extract(data, tmp_path / "whole", batch=4))
+    (interrupt(data, tmp_path / "f", 12) / "settings.json").write_bytes(content)
+    result = only(extract(data, tmp_path / "f", batch=4))
+    assert result.rows_computed == 8
+    assert result.path.read_bytes() == whole.path.read_bytes()
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_images_that_come_and_go_between_runs_cost_only_their_own_rows(tmp_path: Path, data: Path) -> None:
+    interrupt(data, tmp_path / "f", 8)
+    write_image(data / "A" / "new.png", seed=50)
+    (data / "B" / "image5.png").unlink()
+    with pytest.raises(KeyboardInterrupt):  # and once more in the new plan
+        extract(data, tmp_path / "f", stub=Interrupting(8), batch=4)
+    result = only(extract(data, tmp_path / "f", batch=4))
+    assert result.images == 12
+    assert result.rows_computed <= 5, "the two shards of before are not computed again"
+    assert result.path.read_bytes() == only(extract(data, tmp_path / "fresh", batch=4)).path.read_bytes()
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_full_disk_loses_nothing_that_was_committed(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, left = os.fsync, [7]  # owner, settings, and the first shard take two each
+
+    def full(handle: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match=r"The disk is full: free some space, .* run the same command again"):
+            extract(data, tmp_path / "f", batch=1)
+    assert not [path for path in (tmp_path / "f").rglob("*") if path.name.startswith(TEMPORARY)]
+    result = only(extract(data, tmp_path / "f", batch=1))
+    assert 0 < result.rows_reused < 12
+    assert result.path.read_bytes() == only(extract(data, tmp_path / "whole", batch=1)).path.read_bytes()
+
+
+def test_too_little_space_is_said_before_the_work(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, stub: StubFactory
+) -> None:
+    request = stub_request()
+    big = dataclasses.replace(request, network=dataclasses.replace(request.network, backbone="resnet50"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 1000))
+    with pytest.raises(StorageError, match=r"has 0 MB free, and this extraction needs .* --views"):
+        extract(data, tmp_path / "f", big, stub=stub)
+    assert stub.made == []
+
+
+def test_a_damaged_committed_file_is_not_built_upon(tmp_path: Path, data: Path) -> None:
+    path = only(extract(data, tmp_path / "f")).path
+    whole = path.read_bytes()
+    with FeatureFile(path) as file:
+        place = file.features.id.get_offset() + 5
+    for damaged in (whole[:-1], whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]):
+        path.write_bytes(damaged)
+        write_image(data / "A" / "new.png", seed=50)
+        with pytest.raises(IntegrityError, match=rf"{path} is damaged .*Delete it and run `cxrfeat extract` again"):
+            extract(data, tmp_path / "f")
+        assert path.read_bytes() == damaged
+    path.unlink()
+    assert only(extract(data, tmp_path / "f")).images == 13
+
+
+# Killing
+
+
+def run_killed(data: Path, features: Path, delay: float | None) -> bool:
+    """Run the extraction in a process of its own and kill it after `delay` seconds; whether it ended by itself."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.feature.killed", str(data), str(features), "0.02"],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "begin\n"
+        try:
+            code = process.wait(timeout=delay)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return False
+    assert code == 0
+    return True
+
+
+def kill_often(tmp_path: Path, kills: int) -> None:
+    data = make_data(tmp_path / "data")
+    start = time.perf_counter()
+    assert run_killed(data, tmp_path / "whole", None)
+    longest = time.perf_counter() - start
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").glob("*.h5")}
+    assert len(whole) == 2
+    dice = random.Random(11)
+    killed = rounds = 0
+    while killed < kills:
+        features = tmp_path / f"f{rounds}"
+        while not run_killed(data, features, dice.uniform(0, 0.5 * longest) if killed < kills else None):
+            killed += 1
+            for path in features.glob("*.h5"):
+                assert path.read_bytes() == whole[path.name], "a file in place is a whole one"
+        assert {path.name: path.read_bytes() for path in features.glob("*.h5")} == whole
+        assert not [path for path in features.rglob("*") if TEMPORARY in path.name or path.suffix == ".work"]
+        rounds += 1
+    assert killed >= kills
+
+
+def test_a_killed_run_loses_nothing_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    kill_often(tmp_path, 12)
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
+    kill_often(tmp_path, 100)
+
+
+# Privacy
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_nothing_in_the_files_names_a_patient_or_a_path(tmp_path: Path) -> None:
+    data = tmp_path / "secretfolder" / "data"
+    for number in range(6):
+        for name in ("A", "B"):
+            write_image(data / name / f"secretpatient{number}_secretname.png", seed=number + 10 * (name == "B"))
+    break_image(data / "A" / "secretpatient0_secretname.png")
+    (data / "A" / "secretpatient0_text.png").write_text("no image")
+    features = tmp_path / "features"
+    manifest = index_folder(data, Selection(patient_regex=r"(secretpatient\d)"))
+    assert manifest.rows[0].patient == "secretpatient0"
+    from cxrfeat.feature.extract import extract_features
+
+    def run(stub: StubFactory) -> None:
+        extract_features(manifest, [stub_request()], features=features, identity=SALT, make_engine=stub, batch=4)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Interrupting(12))
+    looked = look_for_secrets(features)
+    assert any(name.endswith(".shard") for name in looked)
+    run(StubFactory())
+    assert any(name.endswith(".h5") for name in look_for_secrets(features))
+    table = features / "data.manifest.csv"
+    assert "secretpatient1_secretname.png" in table.read_text(), "the one file that tells"
+    assert table.stat().st_mode & 0o777 == 0o600
+    assert set(read_manifest(table).values()) >= {row.path for row in manifest.rows}
+
+
+def look_for_secrets(features: Path) -> list[str]:
+    names = []
+    for path in features.rglob("*"):
+        assert "secret" not in str(path.relative_to(features))
+        if path.is_file() and not path.name.endswith(".manifest.csv"):
+            assert b"secret" not in path.read_bytes(), path.name
+            names.append(path.name)
+    return names
+
+
+def test_progress_counts_every_view_of_every_network(tmp_path: Path, data: Path) -> None:
+    break_image(data / "A" / "image3.png")
+    told: list[tuple[str, int, int]] = []
+    extract(data, tmp_path / "f", stub_request("one"), stub_request("two", size=48),
+            progress=lambda *one: told.append(one), batch=4)  # fmt: skip
+    for name in ("one", "two"):
+        done = [(views, total) for each, views, total in told if each == name]
+        assert done[-1] == (24, 24)
+        assert done == sorted(done)

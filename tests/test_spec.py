@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxrfeat.errors import SpecError
+from cxrfeat.spec import (
+    HEAD_KINDS,
+    FeatureSpec,
+    HeadSpec,
+    Spec,
+    SplitSpec,
+    ViewSpec,
+    canonical_json,
+    feature_spec,
+    fingerprint,
+    to_dict,
+)
+
+# Small domains, in which equal specs are drawn often, and values that are equal but written differently.
+VIEWS = st.builds(
+    ViewSpec,
+    size=st.sampled_from([16, 32]),
+    count=st.sampled_from([1, 2]),
+    flip=st.sampled_from([True, False, 1, 0]),
+    zoom=st.sampled_from([(1, 1), (1.0, 1.0), (1.0, 1.2)]),
+    brightness=st.sampled_from([(1, 2), (1.0, 2.0), (0.5, 2.0)]),
+    border_crop=st.sampled_from([0, 0.0, -0.0, 0.1]),
+    border_darken=st.sampled_from([0, 0.0, 0.25]),
+    seed=st.sampled_from([0, 1]),
+)
+
+
+@st.composite
+def feature_specs(draw: st.DrawFn) -> FeatureSpec:
+    fields: dict[str, Any] = {
+        "backbone": draw(st.sampled_from(["resnet50", "file"])),
+        "weights": draw(st.sampled_from(["sha256:0", "sha256:1"])),
+        "preprocess": draw(st.sampled_from(["tf", "none"])),
+        "view": draw(VIEWS),
+        "normalize": draw(st.sampled_from(["backbone", "none", "featurewise"])),
+        "storage": draw(st.sampled_from(["float32", "float16"])),
+        "decoder": draw(st.sampled_from([1, 2])),
+    }
+    if fields["normalize"] == "featurewise":
+        fields["mean"] = draw(st.sampled_from([0, 0.0, -0.0, 100, 100.0]))
+        fields["std"] = draw(st.sampled_from([1, 1.0, 2]))
+        fields["split"] = draw(st.sampled_from(["aa", "bb"]))
+    return FeatureSpec(**fields)
+
+
+SPLITS = st.builds(
+    SplitSpec,
+    by=st.sampled_from(["group", "paper"]),
+    test=st.sampled_from([0.2, 0.5]),
+    validation=st.sampled_from([0.1, 0.5]),
+    seed=st.sampled_from([0, 1]),
+)
+HEADS = st.builds(
+    HeadSpec,
+    kind=st.sampled_from(["softmax", "logreg"]),
+    epochs=st.sampled_from([0, 1]),
+    momentum=st.sampled_from([0, 0.0, -0.0, 1, 1.0]),
+    views_per_epoch=st.sampled_from([None, 1]),
+    standardize=st.sampled_from([True, False, 1, 0]),
+    strength=st.sampled_from([None, 1, 1.0]),
+)
+SPECS: st.SearchStrategy[Spec] = st.one_of(VIEWS, feature_specs(), SPLITS, HEADS)
+
+
+@given(SPECS, SPECS)
+def test_fingerprints_are_equal_exactly_when_specs_are(a: Spec, b: Spec) -> None:
+    assert (fingerprint(a) == fingerprint(b)) == (a == b)
+
+
+@given(VIEWS, st.data())
+def test_a_change_of_any_one_field_of_the_views_changes_the_fingerprint(view: ViewSpec, data: st.DataObject) -> None:
+    field = data.draw(st.sampled_from([field.name for field in dataclasses.fields(ViewSpec)]))
+    changed = dataclasses.replace(view, **{field: getattr(data.draw(VIEWS), field)})
+    assert (fingerprint(view) == fingerprint(changed)) == (getattr(view, field) == getattr(changed, field))
+
+
+@given(feature_specs())
+def test_a_feature_spec_comes_back_from_json(spec: FeatureSpec) -> None:
+    again = feature_spec(json.loads(canonical_json(to_dict(spec))))
+    assert again == spec
+    assert fingerprint(again) == fingerprint(spec)
+
+
+def test_the_fingerprint_is_the_same_in_every_version() -> None:
+    spec = FeatureSpec(backbone="resnet50", weights="sha256:00", preprocess="caffe", view=ViewSpec(size=224))
+    assert fingerprint(spec).startswith("961947dcce17a838"), "every user's features would have to be extracted again"
+
+
+def view(**changes: Any) -> ViewSpec:
+    return ViewSpec(**{"size": 32, **changes})
+
+
+def features(**changes: Any) -> FeatureSpec:
+    plain: dict[str, Any] = {"backbone": "file", "weights": "sha256:0", "preprocess": "tf", "view": view()}
+    return FeatureSpec(**{**plain, **changes})
+
+
+def featurewise(**changes: Any) -> FeatureSpec:
+    return features(**{"normalize": "featurewise", "mean": 1.0, "std": 1.0, "split": "aa", **changes})
+
+
+def head(**changes: Any) -> HeadSpec:
+    return HeadSpec(**{"kind": "softmax", **changes})
+
+
+REFUSED: list[tuple[Any, dict[str, Any], str]] = [
+    (view, {"size": 15}, r"ViewSpec.size is pixels: a whole number from 16 to 2048; got 15"),
+    (view, {"size": 2049}, r"from 16 to 2048; got 2049"),
+    (view, {"size": 32.0}, r"whole number .* got 32.0"),
+    (view, {"size": True}, r"whole number .* got True"),
+    (view, {"count": 0}, r"ViewSpec.count is views per image, the plain one included: .* from 1 to 1024; got 0"),
+    (view, {"seed": -1}, r"ViewSpec.seed .* from 0 to 9223372036854775807; got -1"),
+    (view, {"zoom": (0.9, 1.0)}, r"ViewSpec.zoom is a pair with 1 <= smallest <= largest <= 10; got \(0.9, 1\)"),
+    (view, {"zoom": (1.2, 1.1)}, r"smallest <= largest"),
+    (view, {"zoom": 1.2}, r"ViewSpec.zoom is a pair \(smallest, largest\); got 1.2"),
+    (view, {"zoom": (1.0, float("nan"))}, r"ViewSpec.zoom is a finite number; got nan"),
+    (view, {"zoom": (1.0, 10**400)}, r"ViewSpec.zoom is a finite number; got 1000"),
+    (view, {"brightness": (0.0, 1.0)}, r"ViewSpec.brightness is a pair with 0.05 <="),
+    (view, {"border_crop": 0.5}, r"ViewSpec.border_crop is a fraction of each side, .* 0.5; got 0.5"),
+    (view, {"border_darken": -0.1}, r"ViewSpec.border_darken is a fraction of each side, .* got -0.1"),
+    (view, {"border_crop": "a"}, r"ViewSpec.border_crop is a finite number; got 'a'"),
+    (features, {"backbone": 5}, r"FeatureSpec.backbone is a text, and not an empty one; got 5"),
+    (features, {"weights": ""}, r"FeatureSpec.weights is a text, and not an empty one; got ''"),
+    (features, {"view": 224}, r"FeatureSpec.view is a ViewSpec; got 224"),
+    (features, {"precision": "float64"}, r"Networks compute in float32; got 'float64'"),
+    (features, {"decoder": True}, r"FeatureSpec.decoder is a revision: .* got True"),
+    (features, {"normalize": "rows"}, r"--normalize is backbone, featurewise or none; got 'rows'"),
+    (features, {"preprocess": "keras"}, r"--preprocess is tf, torch, caffe or none; got 'keras'"),
+    (features, {"storage": "float64"}, r"stored as float32 or float16; got 'float64'"),
+    (features, {"mean": 1.0}, r"holds statistics, which normalize 'backbone' does not use"),
+    (features, {"normalize": "none", "split": "aa"}, r"statistics, which normalize 'none' does not use"),
+    (featurewise, {"mean": None}, r"'featurewise' needs the mean, the deviation and the split"),
+    (featurewise, {"split": None}, r"'featurewise' needs the mean, the deviation and the split"),
+    (featurewise, {"split": 3}, r"FeatureSpec.split is a text"),
+    (featurewise, {"mean": float("inf")}, r"FeatureSpec.mean is a finite number; got inf"),
+    (featurewise, {"std": 0}, r"FeatureSpec.std must be above 0: the training images are all of one grey value"),
+    (SplitSpec, {"by": "hash"}, r"A split is by group, date, column or paper; got 'hash'"),
+    (SplitSpec, {"test": 0}, r"SplitSpec.test is a share above 0, at most 0.5; got 0"),
+    (SplitSpec, {"validation": 0.6}, r"SplitSpec.validation is a share above 0, at most 0.5; got 0.6"),
+    (SplitSpec, {"seed": 2**32}, r"SplitSpec.seed"),
+    (head, {"kind": "forest"}, rf"There is no head 'forest'; the heads are {', '.join(HEAD_KINDS)}"),
+    (head, {"epochs": -1}, r"HeadSpec.epochs is passes over the training rows: .* got -1"),
+    (head, {"batch": 0}, r"HeadSpec.batch is rows per step: .* got 0"),
+    (head, {"seed": 1.5}, r"HeadSpec.seed"),
+    (head, {"views_per_epoch": 0}, r"HeadSpec.views_per_epoch is views per image and epoch"),
+    (head, {"learning_rate": -1}, r"HeadSpec.learning_rate is from 0 to 1000; got -1"),
+    (head, {"decay": "x"}, r"HeadSpec.decay is a finite number; got 'x'"),
+    (head, {"momentum": 1.1}, r"HeadSpec.momentum is from 0 to 1; got 1.1"),
+    (head, {"dropout": 1}, r"HeadSpec.dropout is from 0 to 0.99; got 1"),
+    (head, {"strength": 0}, r"HeadSpec.strength is above 0; got 0"),
+]
+
+
+@pytest.mark.parametrize(("make", "fields", "message"), REFUSED)
+def test_a_bad_field_is_refused_by_name_and_value(make: Any, fields: dict[str, Any], message: str) -> None:
+    make()  # without the bad field it stands
+    with pytest.raises(SpecError, match=message):
+        make(**fields)
+
+
+def _stored(**changes: Any) -> dict[str, Any]:
+    stored = to_dict(features())
+    for name, value in changes.items():
+        if value is None:
+            del stored[name]
+        else:
+            stored[name] = value
+    return stored
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (_stored(revision=2), r"Written as FeatureSpec revision 2; this version reads FeatureSpec revision 1"),
+        (_stored(kind="ViewSpec"), r"Written as ViewSpec revision 1"),
+        (_stored(kind=None), r"not the description of features .*kind"),
+        (_stored(weights=None), r"not the description of features .*weights"),
+        (_stored(colour="red"), r"not the description of features .*colour"),
+        (_stored(view=3), r"not the description of features"),
+        (_stored(view={**to_dict(view()), "zoom": 3}), r"not the description of features"),
+        (_stored(view={**to_dict(view()), "size": "32"}), r"ViewSpec.size .* got '32'"),
+        ([1, 2], r"not the description of features"),
+        (None, r"not the description of features"),
+    ],
+)
+def test_a_stored_description_of_another_kind_is_refused(stored: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        feature_spec(stored)
+
+
+def test_canonical_json_refuses_what_json_does_not_have() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json({"a": float("nan")})
