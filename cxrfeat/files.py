@@ -170,6 +170,30 @@ def sweep_temporaries(folder: Path, *names: str) -> None:
         remove(path)
 
 
+def touch(path: Path) -> None:
+    """Set a file's time to now, by the clock of the disk it is on.
+
+    Raises:
+        OSError: If it is gone, or the disk refuses.
+    """
+    os.utime(path)
+
+
+def clock_of(folder: Path) -> float:
+    """What time it is for the disk that holds `folder`: the time of a file written there now.
+
+    Raises:
+        StorageError: If nothing can be written there.
+    """
+    probe = _temporary(folder / PROBE)
+    with storing("write in", folder):
+        try:
+            probe.write_bytes(b"")
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+
 def user_cache() -> Path:
     """Where networks and converted models are kept: `$CXRFEAT_CACHE`, else the system's cache folder."""
     return Path(os.environ.get("CXRFEAT_CACHE") or platformdirs.user_cache_dir("cxrfeat", appauthor=False))

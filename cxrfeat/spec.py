@@ -21,7 +21,7 @@ DECODER_REVISION = 1
 
 Normalize = Literal["backbone", "featurewise", "none"]
 Preprocess = Literal["tf", "torch", "caffe", "none"]
-Precision = Literal["float32"]
+Precision = Literal["float32", "float16", "bfloat16"]
 Storage = Literal["float32", "float16"]
 SplitBy = Literal["group", "date", "column", "paper"]
 HeadKind = Literal["softmax", "dense", "dropout", "logreg", "svm-linear", "svm-rbf"]
@@ -144,7 +144,7 @@ class FeatureSpec:
     """Digest of the split whose training part gave `mean` and `std`; only with `featurewise`."""
 
     precision: Precision = "float32"
-    """Arithmetic of the network."""
+    """Arithmetic of the network; the halves keep weights and averages in float32, as Keras's mixed policies do."""
 
     storage: Storage = "float32"
     """Type of the stored features; `float16` halves the file and keeps three digits."""
@@ -165,6 +165,8 @@ class FeatureSpec:
             raise SpecError(f"--normalize is backbone, featurewise or none; got {self.normalize!r}.")
         if self.preprocess not in ("tf", "torch", "caffe", "none"):
             raise SpecError(f"--preprocess is tf, torch, caffe or none; got {self.preprocess!r}.")
+        if self.precision not in get_args(Precision):
+            raise SpecError(f"--precision is float32, float16 or bfloat16; got {self.precision!r}.")
         if self.storage not in ("float32", "float16"):
             raise SpecError(f"Features are stored as float32 or float16; got {self.storage!r}.")
         statistics = (self.mean, self.std, self.split)

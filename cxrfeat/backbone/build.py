@@ -41,12 +41,12 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401
         UsageError: If the network of the table does not take images of this size.
     """
     keras = import_keras()
-    body = _own(keras, network) if network.backbone == FILE else _of_table(keras, network)
+    body = _own(keras, network) if network.backbone == FILE else _of_table(keras, network, spec)
     size = network.size
     grey = keras.Input((size, size, 1), dtype="uint8", name="view")
     maps = body(prepare(keras, grey, spec, channels=body.input_shape[-1]), training=False)
     if len(getattr(maps, "shape", ())) == 4:
-        maps = keras.layers.GlobalAveragePooling2D(name="features")(maps)
+        maps = keras.layers.GlobalAveragePooling2D(name="features", dtype="float32")(maps)
     shape = getattr(maps, "shape", None)
     if shape is None or len(shape) != 2 or shape[1] is None:
         given = "several outputs" if shape is None else tuple(shape)
@@ -82,9 +82,9 @@ def _preprocessed(keras: Any, values: Any, mode: Preprocess, channels: int) -> A
     return keras.ops.concatenate(planes, axis=-1) if channels > 1 else planes[0]
 
 
-def _of_table(keras: Any, network: Network) -> Any:  # noqa: ANN401
+def _of_table(keras: Any, network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401
     constructor = getattr(keras.applications, find_row(network.backbone).constructor)
-    with _seeded(keras, network.seed):
+    with _seeded(keras, network.seed), _policy(keras, spec):
         try:
             body = constructor(
                 weights=None, include_top=False, input_shape=(network.size, network.size, 3), name=network.backbone
@@ -127,6 +127,17 @@ def _own(keras: Any, network: Network) -> Any:  # noqa: ANN401
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def _policy(keras: Any, spec: FeatureSpec) -> Iterator[None]:  # noqa: ANN401
+    """Build layers in the wanted arithmetic, and leave Keras's own setting as it was."""
+    kept = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if spec.precision == "float32" else f"mixed_{spec.precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(kept)
 
 
 @contextlib.contextmanager

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.errors import UsageError
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.types import Features, Views
 
 CPU_BATCH = 16
 """Views per batch on a CPU, where larger ones are no faster."""
+
+
+GPU_BATCH = 256
+"""Views per batch on a GPU to begin with; halved until it fits."""
 
 
 class Engine(Protocol):
@@ -63,11 +68,36 @@ class KerasEngine:
         self.dim = int(self._model.output_shape[-1])
 
     def run(self, views: Views) -> Features:
-        """Features of `(n, size, size)` uint8 views, `(n, dim)` float32, in their order."""
-        features = np.empty((len(views), self.dim), dtype=np.float32)
-        for start in range(0, len(views), self.batch):
-            some = views[start : start + self.batch]
-            padding = [(0, self.batch - len(some)), (0, 0), (0, 0), (0, 0)]
-            batch = np.pad(some[..., np.newaxis], padding)
-            features[start : start + len(some)] = np.asarray(self._model.predict_on_batch(batch))[: len(some)]
-        return features
+        """Features of `(n, size, size)` uint8 views, `(n, dim)` float32, in their order.
+
+        Raises:
+            UsageError: If the device has too little memory for a single view.
+        """
+        while True:
+            try:
+                return in_batches(views, self.batch, self.dim, self._model.predict_on_batch)
+            except Exception as error:
+                if not _out_of_memory(error):
+                    raise
+                if self.batch == 1:
+                    raise UsageError(
+                        "The device has too little memory for one view of this network. Close other programs on it, "
+                        "pass a smaller --size, or compute on the CPU with --engine onnx."
+                    ) from error
+                self.batch //= 2
+
+
+def in_batches(views: Views, size: int, dim: int, step: Callable[[Views], Any]) -> Features:
+    """Features of `(n, side, side)` views by a function of `(size, side, side, 1)`; the last batch is padded."""
+    features = np.empty((len(views), dim), dtype=np.float32)
+    for start in range(0, len(views), size):
+        some = views[start : start + size]
+        batch = np.pad(some[..., np.newaxis], [(0, size - len(some)), (0, 0), (0, 0), (0, 0)])
+        features[start : start + len(some)] = np.asarray(step(batch))[: len(some)]
+    return features
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether a backend means that its device's memory is full: each says so with an exception of its own."""
+    text = f"{type(error).__name__} {error}".lower()
+    return any(sign in text for sign in ("resource_exhausted", "resourceexhausted", "out of memory", "outofmemory"))

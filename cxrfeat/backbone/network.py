@@ -104,7 +104,7 @@ def find_network(
         backbone=row.name,
         weights=identity,
         preprocess=row.preprocess,
-        size=size or row.size,
+        size=row.size if size is None else size,
         path=path,
         seed=seed if weights == "random" else None,
     )

@@ -62,7 +62,8 @@ def show_audit(findings: Sequence[Mapping[str, Any]]) -> None:
     colours = {"fail": "\033[1;31m", "warn": "\033[33m"}
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for status, check, why, remedy in table.rows:
-        text = textwrap.fill(f"{check}: {why} {remedy}", width=100, initial_indent="  ", subsequent_indent="        ")
+        said = printable(f"{check}: {why} {remedy}")
+        text = textwrap.fill(said, width=100, initial_indent="  ", subsequent_indent="        ")
         shown = f"{colours[status]}{status.upper()}\033[0m" if colour else status.upper()
         print(f"  {shown}{text}")
     print()
@@ -135,9 +136,8 @@ def _bar(unit: str) -> Iterator[Progress]:
             rate = clock.rate(name, done)
             if clock.fresh:
                 bar.reset(task, total=total, description=name)
-            bar.update(
-                task, completed=done, total=total, description=name, rate=f"{rate:.1f} {unit}/s" if total > 1 else ""
-            )
+            speed = f"{rate:.1f} {unit}/s" if total > 1 else ""
+            bar.update(task, completed=done, total=total, description=name, rate=speed)
 
         yield tell
 

@@ -44,6 +44,15 @@ def extract(
     zoom: Annotated[float, typer.Option("--zoom", help="Largest magnification of a drawn view.")] = 1.2,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Whether drawn views may be mirrored.")] = True,
     float16: Annotated[bool, typer.Option("--float16", help="Store half precision: half the file.")] = False,
+    engine: Annotated[
+        str, typer.Option("--engine", help="auto, keras, or onnx (faster on a CPU; converted once).")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32; float16 or bfloat16 for a GPU. Other features, not the same.")
+    ] = "float32",
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, help="Views per batch. Default: the engine's own.")
+    ] = None,
     split_by: Annotated[
         str | None,
         typer.Option("--split-by", "--split", help="With --normalize featurewise: group, date, column or paper."),
@@ -70,13 +79,13 @@ def extract(
 
     from cxrfeat.errors import QuarantineError
     from cxrfeat.report.table import extract_table, quarantine_table
-    from cxrfeat.spec import Normalize, SplitBy, SplitSpec, ViewSpec
+    from cxrfeat.spec import Normalize, Precision, SplitBy, SplitSpec, ViewSpec
     from cxrfeat.study.extract import extract as run
 
     options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
     folder = options.data_folder(data)
     view = ViewSpec(
-        size=size or 224,
+        size=224 if size is None else size,
         count=views,
         zoom=(1.0, zoom),
         flip=flip,
@@ -96,6 +105,9 @@ def extract(
             size=size,
             view=view,
             storage="float16" if float16 else "float32",
+            precision=cast(Precision, precision),
+            engine=engine,
+            batch=batch,
             seed=seed,
             split_spec=split,
             selection=options.selection(classes, per_class, limit, seed, patient_regex),

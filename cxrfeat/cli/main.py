@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 from io import TextIOWrapper
-from pathlib import Path
 from types import FrameType
 
 import typer
 
 from cxrfeat import __version__
 from cxrfeat.cli import compare, demo, extract, fit_head, index, predict, verify, weights
+from cxrfeat.cli.console import printable
 from cxrfeat.errors import CxrFeatError
 
 app = typer.Typer(
@@ -61,9 +61,7 @@ def run(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # file names need not be text, nor terminals know every letter
+            stream.reconfigure(errors="backslashreplace")  # a file name need not be text that can be written
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()  # here, where a full disk or a closed pipe still becomes a sentence
@@ -75,7 +73,7 @@ def run(arguments: list[str] | None = None) -> int:
     except _Terminated:
         return _say("Terminated. What was finished is kept; run the same command again to continue.", 143)
     except (BrokenPipeError, SystemExit):  # the second is what Typer makes of the first
-        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # the reader left; Python would complain again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; Python would complain once more at exit
         return 0
     except Exception as error:  # the last line of defence: every expected error has a class of its own
         if _is_usage_error(error):
@@ -98,8 +96,6 @@ def _is_usage_error(error: Exception) -> bool:
 
 
 def _say(message: str, code: int) -> int:
-    from cxrfeat.cli.console import printable
-
     print(f"cxrfeat: {printable(message)}", file=sys.stderr)
     return code
 
@@ -113,5 +109,5 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     for name in ("stdout", "stderr"):  # Python leaves them out when the caller closed them
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     sys.exit(run())

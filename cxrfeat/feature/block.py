@@ -40,6 +40,8 @@ class Block:
     """`(n,)`, the rows' keys."""
     arrays: dict[str, NDArray[Any]]
     """`features (n, views, dim)`, `view_params (n, views, 3)`, `crc32 (n,)`, and `LOOKS`."""
+    engine: str
+    """What computed them."""
     failures: tuple[Failure, ...] = field(default=())
 
 
@@ -62,6 +64,7 @@ def write_block(path: Path, block: Block) -> None:
         allow_pickle=False,
         content_sha256=np.array(block.content_sha256, dtype="S64"),
         failures=failures.reshape(-1, 3),
+        engine=np.array(block.engine),
         **block.arrays,
     )
     archive = content.getvalue()
@@ -82,6 +85,7 @@ def read_block(path: Path) -> Block | None:
             Failure(content_sha256=sha, stage=stage, reason=reason)
             for sha, stage, reason in arrays.pop("failures").tolist()
         )
+        engine = str(arrays.pop("engine"))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or of another version
         return None
-    return Block(content_sha256=keys, arrays=arrays, failures=failures)
+    return Block(content_sha256=keys, arrays=arrays, engine=engine, failures=failures)

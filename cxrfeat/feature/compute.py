@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from cxrfeat.backbone.engine import Engine, EngineFactory
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.feature.block import FEATURES, Block, Failure, row_crc32
-from cxrfeat.feature.plan import Plan, Settings
+from cxrfeat.feature.plan import Plan
 from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.fingerprint import Look, look
@@ -44,12 +45,18 @@ class Prepared:
     look: Look
 
 
+Outcomes = Mapping[str, Prepared | BadImageError]
+"""What became of a shard's images, by content hash."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Job:
     """One network's share of a call: what it has to compute, and how far it is."""
 
     network: Network
     spec: FeatureSpec
+    make_engine: EngineFactory
+    """Loads the network, when the first of its shards needs it."""
     work: Work
     plan: Plan
     missing: list[int]
@@ -88,54 +95,94 @@ def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec]) -> 
     return Prepared(views, look(image))
 
 
-def compute(
-    jobs: Sequence[Job], paths: Mapping[str, Path], make_engine: EngineFactory, progress: Progress | None = None
-) -> None:
+def compute(jobs: Sequence[Job], paths: Mapping[str, Path], progress: Progress | None = None) -> None:
     """Compute and commit the missing shards of jobs that share one list of images.
 
     Args:
         jobs: With plans over the same contents in the same shards.
         paths: A file for each content hash.
-        make_engine: Loads a network, when the first of its shards needs it.
         progress: Told after every batch.
     """
     indices = sorted({index for job in jobs for index in job.missing})
     shards = [jobs[0].plan.shard(index) for index in indices]
     specs = list({job.spec.view for job in jobs})
-    totals = {id(job): sum(len(job.plan.shard(i)) for i in job.missing) * job.spec.view.count for job in jobs}
-    done = dict.fromkeys(totals, 0)
+    wanted = [set(job.missing) for job in jobs]
+    tells = [_teller(job, progress) for job in jobs]
     start = time.perf_counter()
-    for index, prepared in zip(indices, _ahead(shards, paths, specs), strict=True):
-        for job in jobs:
-            if index not in job.missing:
-                continue
+    with _Committer() as committer:
+        for index, prepared in zip(indices, _ahead(shards, paths, specs), strict=True):
+            for job, missing, tell in zip(jobs, wanted, tells, strict=True):
+                if index not in missing:
+                    continue
+                loading = 0.0
+                if job.engine is None and any(isinstance(one, Prepared) for one in prepared.values()):
+                    loading = _load(job, progress)
+                features = _features(job, prepared, tell)
+                committer.put(job, index, prepared, features)
+                now = time.perf_counter()
+                job.seconds += now - start - loading
+                start = now
+    for job in jobs:  # the last commits
+        job.seconds += (time.perf_counter() - start) / len(jobs)
 
-            def tell(views: int, job: Job = job) -> None:
-                done[id(job)] += views
-                if progress:
-                    progress(job.network.name, done[id(job)], totals[id(job)])
 
-            loading = 0.0
-            if job.engine is None and any(isinstance(one, Prepared) for one in prepared.values()):
-                began = time.perf_counter()
-                if progress:
-                    progress(f"loading {job.network.name}", 0, 1)
-                settings: Settings = job.plan.settings
-                job.engine = make_engine(job.network, job.spec, settings.batch, settings.threads)
-                loading = time.perf_counter() - began
-                if progress:
-                    progress(f"loading {job.network.name}", 1, 1)
-            block = _block(job, prepared, tell)
-            job.work.commit(job.plan, index, block)
-            job.computed.update(block.content_sha256)
-            now = time.perf_counter()
-            job.seconds += now - start - loading
-            start = now
+def _load(job: Job, progress: Progress | None) -> float:
+    """Load a job's network; the seconds it took."""
+    began = time.perf_counter()
+    if progress:
+        progress(f"loading {job.network.name}", 0, 1)
+    job.engine = job.make_engine(job.network, job.spec, job.plan.settings.batch, job.plan.settings.threads)
+    if progress:
+        progress(f"loading {job.network.name}", 1, 1)
+    return time.perf_counter() - began
+
+
+def _teller(job: Job, progress: Progress | None) -> Callable[[int], None]:
+    total = sum(len(job.plan.shard(index)) for index in job.missing) * job.spec.view.count
+    done = 0
+
+    def tell(views: int) -> None:
+        nonlocal done
+        done += views
+        if progress:
+            progress(job.network.name, done, total)
+
+    return tell
+
+
+class _Committer:
+    """Writes shards behind the networks' back, one at a time and at most one ahead, so that memory stays bounded."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True)
+        if error is None and self._last is not None:
+            self._last.result()
+
+    def put(self, job: Job, index: int, prepared: Outcomes, features: NDArray[Any]) -> None:
+        """Commit a shard soon; raises what the one before it met."""
+        if self._last is not None:
+            self._last.result()
+        self._last = self._pool.submit(self._commit, job, index, prepared, features)
+
+    @staticmethod
+    def _commit(job: Job, index: int, prepared: Outcomes, features: NDArray[Any]) -> None:
+        block = _block(job, prepared, features)
+        job.work.commit(job.plan, index, block)
+        job.computed.update(block.content_sha256)
 
 
 def _ahead(
     shards: Sequence[tuple[str, ...]], paths: Mapping[str, Path], specs: Sequence[ViewSpec]
-) -> Iterator[dict[str, Prepared | BadImageError]]:
+) -> Iterator[Outcomes]:
     """Prepare each shard's images while the networks are busy with the one before it."""
     pool = ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode")
 
@@ -158,18 +205,24 @@ def _outcome(future: Future[Prepared]) -> Prepared | BadImageError:
         return error
 
 
-def _block(job: Job, prepared: Mapping[str, Prepared | BadImageError], tell: Callable[[int], None]) -> Block:
-    good = {sha: one for sha, one in prepared.items() if isinstance(one, Prepared)}
-    bad = {sha: one for sha, one in prepared.items() if isinstance(one, BadImageError)}
+def _features(job: Job, prepared: Outcomes, tell: Callable[[int], None]) -> NDArray[Any]:
+    """Features of a shard's usable images, `(n, views, dim)` as they are stored."""
     view = job.spec.view
+    good = [one.views[view] for one in prepared.values() if isinstance(one, Prepared)]
     if good:
         assert job.engine is not None  # made by the caller for the first good image
-        pixels = np.concatenate([one.views[view] for one in good.values()])
-        computed = _run(job.engine, pixels, tell).reshape(len(good), view.count, job.engine.dim)
+        computed = _run(job.engine, np.concatenate(good), tell).reshape(len(good), view.count, job.engine.dim)
         features = _stored(computed, job)
     else:
         features = np.empty((0, view.count, 0), dtype=job.spec.storage)
-    tell(len(bad) * view.count)
+    tell((len(prepared) - len(good)) * view.count)
+    return features
+
+
+def _block(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Block:
+    view = job.spec.view
+    good = {sha: one for sha, one in prepared.items() if isinstance(one, Prepared)}
+    bad = {sha: one for sha, one in prepared.items() if isinstance(one, BadImageError)}
     params = [to_array(draw_views(view, sha)) for sha in good]
     looks = [one.look for one in good.values()]
     return Block(
@@ -183,6 +236,7 @@ def _block(job: Job, prepared: Mapping[str, Prepared | BadImageError], tell: Cal
             "thumbnail": np.array([one.thumbnail for one in looks], dtype=np.uint8).reshape(len(good), 8, 8),
             "perceptual_hash": np.array([one.perceptual_hash for one in looks], dtype=np.uint64),
         },
+        engine=job.plan.settings.engine,
         failures=tuple(
             Failure(content_sha256=sha, stage=error.stage, reason=error.reason) for sha, error in bad.items()
         ),

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory, KerasEngine
+from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
+from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import InputError, IntegrityError, StorageError
@@ -32,6 +33,9 @@ from cxrfeat.types import Part
 
 FROM_PIXELS = ("view_params", "crc32", *LOOKS)
 """Columns that come with the features, not from the manifest."""
+
+
+_AND = " and "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +83,9 @@ def extract_features(
     *,
     features: Path,
     identity: Identity,
-    make_engine: EngineFactory = KerasEngine,
-    engine: str = "keras",
-    batch: int = CPU_BATCH,
+    engine: str = "auto",
+    make_engine: EngineFactory | None = None,
+    batch: int | None = None,
     progress: Progress | None = None,
 ) -> list[Extracted]:
     """Make the feature files of a data set, computing only what no committed file has.
@@ -91,9 +95,9 @@ def extract_features(
         requests: The files that are wanted; each image is decoded once for all of them.
         features: Folder of the files.
         identity: Salts the ids.
-        make_engine: Loads a network.
-        engine: What `make_engine` makes, by name.
-        batch: Views per batch.
+        engine: `auto`, `keras` or `onnx`.
+        make_engine: Makes the engine in place of the one of that name; for tests.
+        batch: Views per batch; `None` is 16 on a CPU, and 256 on a GPU, halved until it fits.
         progress: Told after every batch.
 
     Returns:
@@ -107,7 +111,6 @@ def extract_features(
     """
     check_writable(features)
     paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
-    settings = Settings(engine=engine, batch=batch, threads=threads())
     places = [feature_path(features, manifest.dataset, one.network.name, one.spec) for one in requests]
     with ExitStack() as stack:
         tasks = []
@@ -117,10 +120,15 @@ def extract_features(
             tasks.append(_Task(request, work, [stack.enter_context(file) for file in _committed(path, request.spec)]))
         for task in tasks:
             committed = {sha for file in task.files for sha in file.content_sha256}
-            plan = task.work.plan(set(paths) - committed, views=task.request.spec.view.count, settings=settings)
+            todo, network, spec = set(paths) - committed, task.request.network, task.request.spec
+            views = len(todo) * spec.view.count
+            chosen = engine if make_engine else choose_engine(engine, network, spec, views)
+            settings = Settings(engine=chosen, batch=batch or usual_batch(chosen), threads=threads())
+            plan = task.work.plan(todo, views=spec.view.count, settings=settings, any_engine=engine == "auto")
             task.job = Job(
-                network=task.request.network,
-                spec=task.request.spec,
+                network=network,
+                spec=spec,
+                make_engine=make_engine or find_engine(plan.settings.engine),
                 work=task.work,
                 plan=plan,
                 missing=task.work.missing(plan),
@@ -128,12 +136,12 @@ def extract_features(
             )
         _check_space(features, [task.job for task in tasks])
         for together in _alike([task.job for task in tasks]):
-            compute(together, paths, make_engine, progress)
+            compute(together, paths, progress)
         if tasks:
             # By way of a folder that is locked and cleared, so that a kill leaves no private file behind.
             written = write_manifest(tasks[0].work.folder, manifest, identity)
             move(written, manifest_path(features, manifest.dataset))
-        done = {task.work.path: _finish(task, manifest, identity, engine) for task in tasks}
+        done = {task.work.path: _finish(task, manifest, identity) for task in tasks}
     return [done[path] for path in places]
 
 
@@ -191,7 +199,7 @@ def _check_space(folder: Path, jobs: Sequence[Job]) -> None:
         )
 
 
-def _finish(task: _Task, manifest: Manifest, identity: Identity, engine: str) -> Extracted:
+def _finish(task: _Task, manifest: Manifest, identity: Identity) -> Extracted:
     job, request, path = task.job, task.request, task.work.path
     failures = {failure.content_sha256: failure for block in task.work.blocks() for failure in block.failures}
     sources = _Sources(task.files, task.work)
@@ -201,7 +209,7 @@ def _finish(task: _Task, manifest: Manifest, identity: Identity, engine: str) ->
         task.work.clear()  # what failed now is tried again next time
         first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:3])
         raise InputError(f"None of the {len(manifest.rows)} images can be used ({first}). Check the files.")
-    content = _content(request, manifest, rows, identity, sources, quarantined, engine)
+    content = _content(request, manifest, rows, identity, sources, quarantined)
     dim = sources.dim
     for file in task.files:
         if file.path == path and file.content.same(content):
@@ -237,15 +245,15 @@ class _Sources:
         """Content hash to (place among the sources, row there); the first that has it."""
         self.dim = next((file.dim for file in files), 0)
         self._offset = len(files)
-        self.engines = [file.content.engine for file in files]
-        self.fresh = False
-        """Whether shards hold rows that no committed file has."""
+        engines = {name for file in files for name in file.content.engine.split(_AND)}
         for number, keys, arrays in self._each():
             for row, sha in enumerate(keys):
                 self.where.setdefault(sha, (number, row))
             if FEATURES in arrays and len(keys):
-                self.fresh = True
                 self.dim = arrays[FEATURES].shape[2]
+        engines |= {block.engine for block in work.blocks() if block.content_sha256}
+        self.engine = _AND.join(sorted(engines))
+        """What computed the rows; more than one where engines changed between runs."""
 
     def columns(self, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The columns that come from pixels, for the wanted contents in their order."""
@@ -311,7 +319,6 @@ def _content(
     identity: Identity,
     sources: _Sources,
     quarantined: Sequence[Quarantined],
-    engine: str,
 ) -> Content:
     kept: list[ImageRow] = [manifest.rows[index] for index in rows]
     groups = manifest.groups
@@ -354,7 +361,7 @@ def _content(
         quarantine=[
             {"image_id": identity.image_id(one.path), "stage": one.stage, "reason": one.reason} for one in quarantined
         ],
-        engine=" and ".join(sorted({*sources.engines, *([engine] if sources.fresh else [])})),
+        engine=sources.engine,
         versions=versions(),
     )
 

@@ -92,7 +92,7 @@ def probe(content: bytes, suffix: str) -> Header:
         Traceback (most recent call last):
         ...
         cxrfeat.errors.BadImageError: header: not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): \
-the content begins with 'hello, w'
+the content is text
     """
     kind = _kind(content)
     try:
@@ -212,13 +212,10 @@ def _kind(content: bytes) -> str:
         raise BadImageError("header", "DICOM, which this version cannot read yet: export it as PNG or TIFF")
     if content.startswith(b"BM"):
         return "BMP"
-    start = content[:8]
-    text = all(32 <= byte < 127 for byte in start)
-    shown = repr(start.decode("ascii")) if text else start.hex(" ")
-    raise BadImageError(
-        "header",
-        f"not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): the content begins with {shown}",
-    )
+    # What the file begins with is not quoted: the reason is stored, and a file can begin with a name.
+    kind = "text" if content[:512].isascii() and b"\0" not in content[:512] else "something else"
+    reason = f"not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): the content is {kind}"
+    raise BadImageError("header", reason)
 
 
 def _open(kind: str, content: bytes) -> ImageFile.ImageFile:

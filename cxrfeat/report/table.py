@@ -145,11 +145,12 @@ def extract_table(files: Sequence[Mapping[str, Any]]) -> Table:
     for one in files:
         rate = f"{one['views_per_second']:.1f}" if one["rows_computed"] else "-"
         shape = f"{one['images']} x {one['views']} x {one['dim']}"
-        rows.append((one["backbone"], shape, str(one["rows_computed"]), str(one["rows_reused"]), rate, one["path"]))
+        computed, reused = str(one["rows_computed"]), str(one["rows_reused"])
+        rows.append((one["backbone"], shape, computed, reused, rate, one["engine"], one["path"]))
     title = "Feature files"
     if any(one["random"] for one in files):
         title += f"\n{RANDOM_WEIGHTS}"
-    columns = ("backbone", "images x views x features", "rows computed", "reused", "views/s", "file")
+    columns = ("backbone", "images x views x features", "rows computed", "reused", "views/s", "engine", "file")
     return Table(title=title, columns=columns, rows=tuple(rows), numeric=frozenset({2, 3, 4}))
 
 

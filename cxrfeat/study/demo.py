@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxrfeat.backbone.engine import EngineFactory, KerasEngine
+from cxrfeat.backbone.choose import auto_engine
+from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import list_weights
 from cxrfeat.errors import IntegrityError
 from cxrfeat.feature.compute import Progress, named
@@ -52,7 +53,7 @@ def demo(
     views: int = VIEWS,
     size: int | None = None,
     phantoms: PhantomSpec = PHANTOMS,
-    make_engine: EngineFactory = KerasEngine,
+    make_engine: EngineFactory | None = None,
     tell: Stage | None = None,
     progress: Progress | None = None,
 ) -> Demo:
@@ -108,7 +109,7 @@ def demo(
     tested = {sha for sha, part in zip(told["content_sha256"], told["part"], strict=True) if part == Part.TEST}
     unseen = [data / row.path for row in made.manifest.rows if row.content_sha256 in tested]
     some = unseen[:: max(1, len(unseen) // SHOWN)][:SHOWN]
-    done("predict", predict(compared.runs[0], some, make_engine=make_engine).to_dict())
+    done("predict", predict(compared.runs[0], some, make_engine=make_engine or auto_engine).to_dict())
     if problems := verify(file.path):
         raise IntegrityError(f"{file.path}: {problems[0]}. Delete it and run the demo again.")
     done("verify", {"ok": True, "problems": []})

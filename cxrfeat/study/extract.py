@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.engine import EngineFactory, KerasEngine
-from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.engine import EngineFactory
+from cxrfeat.backbone.network import FILE, find_network
 from cxrfeat.errors import UsageError
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.extract import Extracted, Request, extract_features
@@ -20,7 +20,7 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import digest, split
-from cxrfeat.spec import FeatureSpec, Normalize, SplitSpec, Storage, ViewSpec
+from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.types import Part
 
 
@@ -44,11 +44,14 @@ def extract(
     size: int | None = None,
     view: ViewSpec | None = None,
     storage: Storage = "float32",
+    precision: Precision = "float32",
+    engine: str = "auto",
+    batch: int | None = None,
     seed: int = 0,
     split_spec: SplitSpec | None = None,
     selection: Selection | None = None,
     features: Path | str = "features",
-    make_engine: EngineFactory = KerasEngine,
+    make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
     """Turn every view of every image into cached features.
@@ -63,6 +66,9 @@ def extract(
         size: Height and width of the views in pixels; `None` is each network's own.
         view: How views are drawn; its size, count and seed are taken from the other arguments.
         storage: `float32` or `float16`.
+        precision: Arithmetic of the network: `float32`, `float16` or `bfloat16`, for GPUs.
+        engine: `auto`, `keras` or `onnx`.
+        batch: Views per batch; `None` is the engine's own.
         seed: Of drawn views and random weights.
         split_spec: The split whose training part gives the `featurewise` statistics.
         selection: Which images to take.
@@ -83,36 +89,45 @@ def extract(
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone))
     if not names:
         raise UsageError("Name at least one backbone.")
-    view = replace(view or ViewSpec(size=size or 224), count=views, seed=seed)
+    view = replace(view or ViewSpec(size=224), count=views, seed=seed)
     networks = [find_network(one, weights=weights, preprocess=preprocess, size=size, seed=seed) for one in names]
-    check_writable(features)
-    manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
-    require_classes(manifest)
-    requests = []
-    for network in networks:
-        sized = replace(view, size=network.size)
-        plain = FeatureSpec(
+    if precision != "float32" and any(network.backbone == FILE for network in networks):
+        raise UsageError("--precision is for the networks of the table; one of your own computes as it was saved.")
+    specs = [
+        FeatureSpec(
             backbone=network.backbone,
             weights=network.weights,
             preprocess=network.preprocess,
-            view=sized,
+            view=replace(view, size=network.size),
             normalize="none" if normalize == "featurewise" else normalize,
             storage=storage,
+            precision=precision,
         )
-        if normalize == "featurewise":
-            bound, name = _split(manifest, split_spec or SplitSpec(seed=seed))
-            training = [row for row, part in zip(manifest.rows, bound, strict=True) if part == Part.TRAIN]
-            mean, std = pixel_statistics(training, manifest.root, sized, progress)
-            spec = replace(plain, normalize="featurewise", mean=mean, std=std, split=name)
-            requests.append(Request(network=network, spec=spec, bound_split=bound))
-        else:
-            requests.append(Request(network=network, spec=plain))
+        for network in networks
+    ]
+    check_writable(features)
+    manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
+    require_classes(manifest)
+    requests = [Request(network=network, spec=spec) for network, spec in zip(networks, specs, strict=True)]
+    if normalize == "featurewise":
+        bound, name = _split(manifest, split_spec or SplitSpec(seed=seed))
+        training = [row for row, part in zip(manifest.rows, bound, strict=True) if part == Part.TRAIN]
+        found = {
+            view: pixel_statistics(training, manifest.root, view, progress) for view in {spec.view for spec in specs}
+        }
+        requests = []
+        for network, spec in zip(networks, specs, strict=True):
+            mean, std = found[spec.view]
+            bound_spec = replace(spec, normalize="featurewise", mean=mean, std=std, split=name)
+            requests.append(Request(network=network, spec=bound_spec, bound_split=bound))
     files = extract_features(
         manifest,
         requests,
         features=features,
         identity=Identity.load(),
+        engine=engine,
         make_engine=make_engine,
+        batch=batch,
         progress=progress,
     )
     quarantined = {one.path: one for file in files for one in file.quarantined}

@@ -212,7 +212,7 @@ def _prepare(
     if fold_count is not None:
         if by not in (None, "group") or regroup_given:
             raise UsageError(
-                "--folds parts the images itself, patients whole, so it goes neither with --split-by nor with --regroup. "
+                "--folds parts the images itself, patients whole, so neither --split-by nor --regroup goes with it. "
                 "Leave one or the other out."
             )
         cut = folds(labels, groups, file.classes, fold_count, seed, keys=keys)

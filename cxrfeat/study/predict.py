@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory, KerasEngine
+from cxrfeat.backbone.choose import auto_engine
+from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError
 from cxrfeat.feature.compute import Progress, threads, views_of
@@ -75,7 +76,7 @@ def predict(
     images: Sequence[Path],
     *,
     network: Path | None = None,
-    make_engine: EngineFactory = KerasEngine,
+    make_engine: EngineFactory = auto_engine,
     progress: Progress | None = None,
 ) -> Predictions:
     """Predict the class of images with a fitted head.

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory, KerasEngine
+from cxrfeat.backbone.choose import auto_engine
+from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, UsageError
 from cxrfeat.feature.compute import Progress, prepare, threads
@@ -24,7 +25,7 @@ def verify(
     data: Path | None = None,
     network: Path | None = None,
     seed: int = 0,
-    make_engine: EngineFactory = KerasEngine,
+    make_engine: EngineFactory = auto_engine,
     progress: Progress | None = None,
 ) -> list[str]:
     """Every problem of a feature file; none is an empty list.

@@ -30,7 +30,7 @@ def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype:
     assert set(LOOKS) <= set(arrays)
     keys = tuple(f"{seed:032x}{number:032x}" for number in range(images))
     failures = (Failure(content_sha256="f" * 64, stage="decode", reason="cut short: « 3 »"),)
-    return Block(content_sha256=keys, arrays=arrays, failures=failures)
+    return Block(content_sha256=keys, arrays=arrays, engine="stub", failures=failures)
 
 
 def equal(a: Block, b: Block) -> bool:

@@ -313,7 +313,9 @@ def test_what_a_dead_owner_left_does_not_block(tmp_path: Path, data: Path) -> No
     request = stub_request()
     path = feature_path(tmp_path / "f", "data", "stub", request.spec)
     path.parent.mkdir()
-    path.with_name(f".{path.stem}.owner").write_text('{"pid":1,"host":"elsewhere"}')
+    owner = path.with_name(f".{path.stem}.owner")
+    owner.write_text('{"pid":1,"host":"elsewhere"}')
+    os.utime(owner, (0, 0))
     path.with_name(f".{path.stem}.lock").touch()
     assert only(extract(data, tmp_path / "f", request)).images == 12
     assert kinds(tmp_path / "f") == [".csv", ".h5"]

@@ -229,8 +229,8 @@ def test_a_webp_named_jpg_is_read_and_told_apart() -> None:
 REFUSED = {
     # name: content, reason
     "nothing": (b"", "the file is empty"),
-    "text": (b"hello, this is text", r"not an image .*PNG, JPEG, WebP, BMP, TIFF.* begins with 'hello, t'"),
-    "rubbish": (b"\x00\x01\x02" * 50, "begins with 00 01 02 00 01 02 00 01"),
+    "text": (b"hello, this is text", r"not an image .*PNG, JPEG, WebP, BMP, TIFF.* the content is text"),
+    "rubbish": (b"\x00\x01\x02" * 50, "the content is something else"),
     "DICOM": (bytes(128) + b"DICM" + bytes(99), "this version cannot read"),
     "GIF": (encode(ramp(), "GIF"), "not an image"),
     "a side under 32": (encode(noise(height=31), "PNG"), "48 x 31 is too small.*at least 32"),

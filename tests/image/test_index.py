@@ -164,7 +164,7 @@ def test_the_summary_is_the_index_document(tmp_path: Path) -> None:
                 "path": "B/bad.png",
                 "stage": "header",
                 "reason": "not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): "
-                "the content begins with 'hello'",
+                "the content is text",
             },
             {"path": "B/gone.png", "stage": "open", "reason": "listed in metadata.csv but not there"},
         ],
