@@ -158,8 +158,6 @@ class FeatureSpec:
             _text(f"FeatureSpec.{name}", getattr(self, name))
         if not isinstance(self.view, ViewSpec):
             raise SpecError(f"FeatureSpec.view is a ViewSpec; got {self.view!r}.")
-        if self.precision != "float32":
-            raise SpecError(f"Networks compute in float32; got {self.precision!r}.")
         _whole("FeatureSpec.decoder", self.decoder, "a revision", least=1, most=2**31 - 1)
         if self.normalize not in ("backbone", "featurewise", "none"):
             raise SpecError(f"--normalize is backbone, featurewise or none; got {self.normalize!r}.")

@@ -1,0 +1,126 @@
+"""Which engine `auto` takes, for every kind of machine and job; devices are made up, for there may be none here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxrfeat.backbone import choose
+from cxrfeat.backbone.build import build
+from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, find_engine, has_gpu, usual_batch
+from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, KerasEngine
+from cxrfeat.backbone.network import Network, find_network
+from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.errors import UsageError
+from cxrfeat.spec import FeatureSpec, Precision, ViewSpec, fingerprint
+from cxrfeat.types import Views
+
+
+def network_and_spec(size: int = 32, precision: Precision = "float32") -> tuple[Network, FeatureSpec]:
+    network = find_network("resnet50", weights="random", size=size)
+    view = ViewSpec(size=size, count=1)
+    spec = FeatureSpec(backbone="resnet50", weights=network.weights, preprocess="caffe", view=view, precision=precision)
+    return network, spec
+
+
+CASES = [
+    # GPU, extra installed, converted already, views, precision -> engine
+    (False, True, False, WORTH_CONVERTING, "float32", "onnx"),
+    (False, True, False, WORTH_CONVERTING - 1, "float32", "keras"),  # too small to win the conversion back
+    (False, True, True, 1, "float32", "onnx"),
+    (False, False, False, 10**6, "float32", "keras"),
+    (True, True, True, 10**6, "float32", "keras"),
+    (False, True, True, 10**6, "float16", "keras"),  # the graph is of float32
+]
+
+
+@pytest.mark.parametrize(("gpu", "extra", "converted", "views", "precision", "engine"), CASES)
+def test_auto_takes_the_faster_engine_for_the_machine_and_the_job(
+    gpu: bool,
+    extra: bool,
+    converted: bool,
+    views: int,
+    precision: Precision,
+    engine: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    graph = tmp_path / "graph.onnx"
+    if converted:
+        graph.touch()
+    monkeypatch.setattr(choose, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(choose, "installed", lambda: extra)
+    monkeypatch.setattr(choose, "converted_path", lambda network, spec: graph)
+    assert choose_engine("auto", *network_and_spec(precision=precision), views) == engine
+    assert choose_engine("keras", *network_and_spec(precision=precision), views) == "keras"
+
+
+def test_an_unknown_engine_is_refused_with_the_list() -> None:
+    with pytest.raises(UsageError, match=r"no engine 'openvino'.*auto, keras, onnx"):
+        choose_engine("openvino", *network_and_spec(), 1)
+    with pytest.raises(UsageError, match="no engine"):
+        find_engine("auto")
+
+
+def test_a_gpu_is_looked_for_in_keras_only_where_a_driver_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Devices:
+        asked = 0
+
+        class distribution:  # noqa: N801  # as Keras spells it
+            @staticmethod
+            def list_devices(kind: str) -> list[str]:
+                Devices.asked += 1
+                return [f"{kind}:0"]
+
+    monkeypatch.setattr(choose, "import_keras", lambda: Devices)
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    assert not has_gpu()
+    assert Devices.asked == 0
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/dev/nvidia0")
+    assert has_gpu()
+    assert (usual_batch("keras"), usual_batch("onnx")) == (GPU_BATCH, CPU_BATCH)
+
+
+class _Small:
+    """A device whose memory holds batches of `most` views."""
+
+    def __init__(self, model: Any, most: int) -> None:
+        self.model, self.most, self.tried = model, most, [0]
+
+    def predict_on_batch(self, batch: Views) -> Any:
+        self.tried.append(len(batch))
+        if len(batch) > self.most:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12345678 bytes")
+        return self.model.predict_on_batch(batch)
+
+
+def test_a_batch_too_large_for_the_device_is_halved_until_it_fits() -> None:
+    network, spec = network_and_spec()
+    engine = KerasEngine(network, spec, 16)
+    views = np.random.default_rng(0).integers(0, 256, (20, 32, 32), dtype=np.uint8)
+    whole = engine.run(views)
+    engine._model = small = _Small(engine._model, 4)
+    assert np.allclose(engine.run(views), whole, rtol=1e-5, atol=1e-6)
+    assert engine.batch == 4
+    assert set(small.tried) == {0, 16, 8, 4}
+    engine._model = _Small(small.model, 0)
+    with pytest.raises(UsageError, match="too little memory for one view"):
+        engine.run(views)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_is_close_named_by_the_fingerprint_and_leaves_keras_as_it_was(precision: Precision) -> None:
+    keras = import_keras()
+    before = keras.config.dtype_policy().name
+    network, full = network_and_spec(64)
+    _, half = network_and_spec(64, precision)
+    assert fingerprint(full) != fingerprint(half)
+    views = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)[..., None]
+    model = build(network, half)
+    assert keras.config.dtype_policy().name == before
+    a, b = build(network, full).predict_on_batch(views), model.predict_on_batch(views)
+    assert np.asarray(b).dtype == np.float32
+    assert 0 < np.linalg.norm(a - b) <= 0.05 * np.linalg.norm(a)
