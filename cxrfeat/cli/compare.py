@@ -24,7 +24,10 @@ def compare(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Compare runs on the same test images: paired, corrected for the number of comparisons; a tie is called one."""
+    """Compare runs, paired over the same test images.
+
+    Corrected for the number of comparisons; a tie is called one.
+    """
     from cxrfeat.report.table import RESEARCH_USE, difference_table, score_table
     from cxrfeat.run import all_runs, find_run
     from cxrfeat.study.compare import compare as run

@@ -16,7 +16,11 @@ def demo(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show every stage on a phantom set made by code: no data and no weights are downloaded. About two minutes."""
+    """Show every stage on a phantom set, nothing downloaded.
+
+    The images are made by code; the network has its ImageNet weights if they are on this machine, else random ones.
+    About two minutes.
+    """
     from typing import Any
 
     from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit

@@ -71,7 +71,7 @@ def extract(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Turn every view of every image into cached features, each network run exactly once.
+    """Turn images into cached features, each network run once.
 
     Killed, interrupted or out of space: nothing finished is lost, and the same command continues.
     """

@@ -55,7 +55,10 @@ def fit_head(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train and test heads on cached features, in seconds; failed checks stand above the scores."""
+    """Train and test heads on cached features, in seconds.
+
+    Every score has an interval over patients; failed checks stand above the scores.
+    """
     from typing import cast
 
     from cxrfeat.errors import AuditError

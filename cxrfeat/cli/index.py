@@ -17,9 +17,9 @@ def index(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Tell what is in a folder: classes, sizes, patients, sources, bad files.
+    """Tell what is in a folder of images.
 
-    Every image is decoded, so that a damaged one is found now.
+    Classes, sizes, patients, sources, copies, bad files. Every image is decoded, so that a damaged one is found now.
     """
     from cxrfeat.feature.compute import named
     from cxrfeat.image.index import index_folder, summary

@@ -24,7 +24,10 @@ def verify(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Check every checksum of a feature file; with --recompute, its numbers too."""
+    """Check a feature file: is it what it was?
+
+    Every checksum; with --recompute, its numbers too.
+    """
     from cxrfeat.errors import IntegrityError
     from cxrfeat.study.verify import verify as run
 

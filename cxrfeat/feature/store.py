@@ -14,16 +14,17 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.errors import InputError, IntegrityError, SpecError, StorageError
+from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError
 from cxrfeat.feature.block import FEATURES, row_crc32
 from cxrfeat.files import replace_atomic, storage_error
-from cxrfeat.spec import FeatureSpec, canonical_json, feature_spec, fingerprint, to_dict
+from cxrfeat.image.split import split
+from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec, canonical_json, feature_spec, fingerprint, to_dict
 from cxrfeat.types import Features, Groups, Labels, Part
 
 FORMAT = "cxrfeat-features"
@@ -329,6 +330,48 @@ class FeatureFile:
         if self.spec.split is None:
             return None
         return np.array([PARTS[code].value for code in self.content.columns["bound_split"].tolist()], dtype="<U10")
+
+    def split(self, seed: int = 0, *, by: SplitBy | None = None) -> NDArray[np.str_]:
+        """Part the images into train, validation and test, as `fit-head` does.
+
+        Args:
+            seed: Of the split.
+            by: `group`, `date`, `column` or `paper`; `None` is the split the features are bound to, else the data's
+                own column where every image has a part, else by group.
+
+        Returns:
+            `(images,)`: `train`, `validation` or `test`.
+
+        Raises:
+            SplitError: If the images cannot be parted so, or the features are bound to another split.
+        """
+        bound, kind = self.bound_split, self.split_by(by)
+        if kind == "bound":
+            assert bound is not None  # that is what it says
+            return bound
+        spec, keys = SplitSpec(by=kind, seed=seed), self.content_sha256
+        column = self.given_split
+        return split(spec, self.labels, self.groups, self.classes, dates=self.dates, column=column, keys=keys)
+
+    def split_by(self, by: SplitBy | None) -> SplitBy | Literal["bound"]:
+        """What kind of split `split` makes.
+
+        Raises:
+            SplitError: If the features are bound to another.
+        """
+        if self.spec.split is None:
+            return by or ("column" if all(part is not None for part in self.given_split) else "group")
+        if by not in (None, "group"):
+            self.refuse_other_split("--split-by")
+        return "bound"
+
+    def refuse_other_split(self, option: str) -> None:
+        """Raise a `SplitError` if the network has seen one training part, so that no other split is honest."""
+        if self.spec.split is not None:
+            raise SplitError(
+                f"{self.path.name} was made with the training part of one split (--normalize featurewise), so no other "
+                f"split of it is honest. Leave {option} away, or extract with --normalize backbone."
+            )
 
     @property
     def features(self) -> h5py.Dataset:

@@ -150,7 +150,7 @@ def _is_mask(path: str) -> bool:
 def _list(root: Path) -> _Listing:
     if not root.exists():
         hint = nearest(root.name, (each.name for each in root.parent.iterdir())) if root.parent.is_dir() else ""
-        raise InputError(f"There is no folder {str(root)!r}.{hint}")
+        raise InputError(f"There is no folder {str(root)!r}.{hint} Check the path. {LAYOUTS}")
     if not root.is_dir():
         raise InputError(f"{str(root)!r} is a file; the data are a folder of images. {LAYOUTS}")
     listing = _Listing()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.audit.short import short_audit
-from cxrfeat.errors import InputError, SplitError, UsageError
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.extract import versions
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.image.split import check_parts, digest, folds, regroup, split, validation_rows
+from cxrfeat.image.split import check_parts, digest, folds, regroup, validation_rows
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.score import scores
@@ -200,16 +199,9 @@ def _prepare(
         raise InputError(
             f"{file.path} holds one class only ({file.classes[present[0]]}); telling classes apart takes two."
         )
-    bound = file.bound_split
-    if bound is not None and (fold_count is not None or by not in (None, "group")):
-        raise SplitError(
-            f"{file.path.name} was made with the training part of one split (--normalize featurewise), so no other "
-            "split of it is honest. Leave --folds and --split-by away, or extract with --normalize backbone."
-        )
-    given = file.given_split
-    spec = SplitSpec(by=by or ("column" if all(part is not None for part in given) else "group"), seed=seed)
-    data = _Data(file=file, X=file.read(), tta=tta, validation=spec)
+    data = _Data(file=file, X=file.read(), tta=tta, validation=SplitSpec(seed=seed))
     if fold_count is not None:
+        file.refuse_other_split("--folds")
         if by not in (None, "group") or regroup_given:
             raise UsageError(
                 "--folds parts the images itself, patients whole, so neither --split-by nor --regroup goes with it. "
@@ -222,13 +214,11 @@ def _prepare(
         name = digest(np.array([f"fold {index}" for index in number.tolist()]), keys)
         stored = {"by": "folds", "folds": fold_count, "seed": seed, "sha256": name}
         return replace(data, folds=cut, split=stored)
-    if bound is not None:
-        return replace(data, parts=bound, split={"by": "bound", "sha256": digest(bound, keys)})
-    parts = split(spec, labels, groups, file.classes, dates=file.dates, column=given, keys=keys)
-    if regroup_given:
+    kind, parts = file.split_by(by), file.split(seed, by=by)
+    if regroup_given and kind != "bound":
         parts = regroup(parts, groups, labels)
     check_parts(parts, labels, groups, file.classes)
-    return replace(data, parts=parts, split={"by": spec.by, "seed": seed, "sha256": digest(parts, keys)})
+    return replace(data, parts=parts, split={"by": kind, "seed": seed, "sha256": digest(parts, keys)})
 
 
 def _identity(data: _Data, spec: HeadSpec) -> dict[str, Any]:
@@ -262,7 +252,6 @@ def _fit_one(
     seed: int,
     tell: Callable[[int], None],
 ) -> Run:
-    start = time.perf_counter()
     outcome = _in_folds(data, spec, seed, tell) if data.folds else _in_parts(data, spec, seed)
     file, fitted = data.file, outcome.fit
     info = {
@@ -272,7 +261,7 @@ def _fit_one(
         "backbone": file.content.backbone,
         "classes": list(file.classes),
         "random_weights": file.spec.weights.startswith("random:"),
-        "seconds": round(time.perf_counter() - start, 3),
+        "seconds": round(outcome.seconds, 3),
         "identity": identity,
         "features": {"spec": to_dict(file.spec), "file": file.path.name},
         "fitted": fitted.head.meta(),
@@ -302,6 +291,8 @@ HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
     fit: Fit
+    seconds: float
+    """Of all fits; loading the libraries apart."""
     domain: Domain
     validation: dict[str, Any] | None
     test: dict[str, Any]
@@ -321,6 +312,7 @@ def _in_parts(data: _Data, spec: HeadSpec, seed: int) -> _Outcome:
     probabilities = data.probabilities(fitted.head, told)
     return _Outcome(
         fit=fitted,
+        seconds=fitted.seconds,
         domain=Domain.fit(data.plain[train]),
         validation=_scored(data, validation, probabilities[: len(validation)], seed),
         test=_scored(data, test, probabilities[len(validation) :], seed),
@@ -337,6 +329,7 @@ def _in_folds(data: _Data, spec: HeadSpec, seed: int, tell: Callable[[int], None
     probabilities = np.zeros((file.images, len(file.classes)))
     decisions = np.zeros_like(probabilities)
     fold_of = np.zeros(file.images, dtype=np.int64)
+    seconds = 0.0
     each, notes = [], []
     for number, (rest, test) in enumerate(data.folds):
         validation = validation_rows(data.validation, file.labels, file.groups, rest, file.classes)
@@ -348,6 +341,7 @@ def _in_folds(data: _Data, spec: HeadSpec, seed: int, tell: Callable[[int], None
             {"fold": number, "images": len(test), **scores(file.labels[test], probabilities[test], file.classes)}
         )
         notes += fitted.notes
+        seconds += fitted.seconds
         tell(number + 1)
     everything = np.arange(file.images)
     final = _train(data, spec, everything, everything[:0])
@@ -356,6 +350,7 @@ def _in_folds(data: _Data, spec: HeadSpec, seed: int, tell: Callable[[int], None
         final = replace(final, head=head, notes=[])
     return _Outcome(
         fit=final,
+        seconds=seconds + final.seconds,
         domain=Domain.fit(data.plain),
         validation=None,
         test=_scored(data, everything, probabilities, seed),

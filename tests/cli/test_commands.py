@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxrfeat.feature.store import FeatureFile
+from cxrfeat.study import demo as demo_recipe
+from cxrfeat.types import Part
+from tests.cli.conftest import RANDOM, Cli
+from tests.study.helpers import PARTS, make_features
+from tests.study.test_demo import STAGES, TINY
+
+NUMBER = (int, float)
+SCORES: dict[str, Any] = {
+    "accuracy": NUMBER, "accuracy_ci": [NUMBER, NUMBER], "balanced_accuracy": NUMBER, "macro_f1": NUMBER,
+    "auroc": NUMBER, "sensitivity": {"COVID": NUMBER, "NORMAL": NUMBER},
+    "specificity": {"COVID": NUMBER, "NORMAL": NUMBER}, "confusion": [[int, int], [int, int]], "classes": [str, str],
+    "images": int, "groups": int,
+}  # fmt: skip
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "index": {
+        "images": int, "classes": {"COVID": int, "NORMAL": int}, "patients": int, "unknown_patients": int,
+        "sources": {"Hospital A": int, "Hospital B": int}, "quarantined": [{"path": str, "reason": str}],
+    },
+    "extract": {
+        "files": [
+            {
+                "backbone": str, "path": str, "images": int, "views": int, "dim": int, "rows_computed": int,
+                "rows_reused": int, "quarantined": [{"path": str, "stage": str, "reason": str}], "seconds": NUMBER,
+                "views_per_second": NUMBER, "engine": str,
+            }
+        ]
+    },
+    "fit-head": {
+        "runs": [{"head": str, "run": str, "seconds": NUMBER, "validation": SCORES, "test": SCORES}],
+        "audit": [{"check": str, "status": str, "why": str}] * 6,
+    },
+    "compare": {
+        "runs": [{"head": str, "run": str, "seconds": NUMBER, "validation": SCORES, "test": SCORES}] * 2,
+        "audit": [{"check": str, "status": str, "why": str}] * 6,
+    },
+    "predict": {
+        "predictions": [
+            {
+                "image": str, "label": str, "probabilities": {"COVID": NUMBER, "NORMAL": NUMBER},
+                "out_of_distribution": bool,
+            }
+        ]
+    },
+    "verify": {"ok": bool, "problems": []},
+}  # fmt: skip
+
+
+def conform(value: Any, schema: Any, place: str = "") -> None:
+    """Every key of the schema is there and of its type; further keys are welcome, further items are not."""
+    if isinstance(schema, dict):
+        assert isinstance(value, dict), place
+        for key, inner in schema.items():
+            assert key in value, f"{place} lacks {key}"
+            conform(value[key], inner, f"{place}/{key}")
+    elif isinstance(schema, list):
+        assert isinstance(value, list), place
+        assert len(value) == len(schema), place
+        for index, (item, inner) in enumerate(zip(value, schema, strict=True)):
+            conform(item, inner, f"{place}/{index}")
+    else:
+        assert isinstance(value, schema), f"{place} is {value!r}"
+
+
+@pytest.fixture
+def told(cli: Cli, data: Path) -> dict[str, Any]:
+    """What each command prints with `--json`, one after the other, with a broken file among the images."""
+    (data / "COVID" / "broken.png").write_text("not an image")
+    with (data / "metadata.csv").open("a") as table:
+        table.write("COVID/broken.png,COVID" + "," * 7 + "\n")
+    documents: dict[str, Any] = {}
+
+    def run(*command: object) -> None:
+        said = cli(*command, "--json")
+        assert said.code == 0, said.err
+        assert said.err == "", "nothing but the document is said"
+        documents[str(command[0])] = said.json
+        assert said.out.count("\n{") == 0, "one document"
+
+    run("index")
+    run("extract", *RANDOM)
+    run("fit-head", "--head", "svm-linear")
+    run("fit-head", "--head", "logreg")
+    run("compare")
+    run("predict", documents["fit-head"]["runs"][0]["run"], sorted(data.glob("COVID/images/*"))[0])
+    run("verify", documents["extract"]["files"][0]["path"], "--recompute", "2", "--data", "data")
+    return documents
+
+
+def test_json_is_one_document_with_the_promised_keys(told: dict[str, Any]) -> None:
+    assert set(told) == set(SCHEMAS)
+    for command, document in told.items():
+        conform(document, SCHEMAS[command], command)
+    assert told["verify"] == {"ok": True, "problems": []}
+    assert {one["status"] for one in told["fit-head"]["audit"]} <= {"pass", "warn", "fail"}
+
+
+def test_the_demo_prints_the_envelope_of_its_runs(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo_recipe, "HEAD_KINDS", ("logreg", "svm-linear"))
+    for name, value in (("phantoms", TINY), ("size", 32), ("views", 1)):
+        monkeypatch.setitem(demo_recipe.demo.__kwdefaults__ or {}, name, value)
+    said = cli("demo", "--out", "shown", "--quiet")
+    assert said.code == 0, said.err
+    assert said.err == ""
+    assert [line[12:] for line in said.out.splitlines() if line.startswith("--- cxrfeat")] == STAGES
+    assert "RANDOM WEIGHTS" in said.out
+    assert said.out.rstrip().endswith("shown/report.html")
+    assert Path("shown/report.html").is_file()
+    document = cli("demo", "--out", "shown", "--json").json
+    conform(document["runs"][0], SCHEMAS["fit-head"]["runs"][0] | {"validation": dict, "test": dict})
+    assert [run["head"] for run in document["runs"]] == ["logreg", "svm-linear"]
+    assert all(run["reused"] for run in document["runs"]), "the second demo finds what the first made"
+    assert document["report"] == "shown/report.html"
+
+
+def test_a_problem_is_in_the_document_and_in_the_exit_code(cli: Cli, features: Path) -> None:
+    with FeatureFile(features) as file:
+        place = file.features.id.get_offset() + 3
+    content = bytearray(features.read_bytes())
+    content[place] ^= 1
+    features.write_bytes(bytes(content))
+    said = cli("verify", features, "--json")
+    assert said.code == 5
+    assert said.json == {"ok": False, "problems": ["the checksum of row 0 does not match"]}
+    assert said.err.startswith("cxrfeat: ")
+
+
+def test_data_go_to_stdout_and_the_rest_to_stderr(cli: Cli, features: Path) -> None:
+    said = cli("fit-head", "--head", "logreg")
+    assert said.code == 0
+    assert "Test scores" in said.out
+    assert "Before you believe the scores" in said.out
+    assert said.out.index("Before you believe") < said.out.index("Test scores"), "above the scores"
+    assert "RANDOM WEIGHTS" in said.out
+    assert "Next: cxrfeat predict" in said.err
+    assert "Next:" not in said.out
+    assert cli("fit-head", "--head", "logreg", "--quiet").err == ""
+    assert cli("index", "--quiet").err == ""
+    assert cli("extract", *RANDOM, "--quiet").err == ""
+
+
+def test_redact_hides_every_path(cli: Cli, data: Path, phantoms: Path) -> None:
+    names = [path.name for path in data.rglob("*") if path.is_file()] + ["lost.png", "text.png", "loose.png"]
+    (data / "metadata.csv").unlink()
+    (data / "truth.json").unlink()
+    (data / "COVID" / "text.png").write_text("not an image")
+    shutil.copy(sorted(data.glob("COVID/images/*"))[0], data / "loose.png")
+    said = [cli("extract", *RANDOM, "--redact", "--json"), cli("extract", *RANDOM, "--redact")]
+    said += [cli("index", "--redact"), cli("index", "--redact", "--json")]
+    run = cli("fit-head", "--head", "logreg", "--json").json["runs"][0]["run"]
+    said += [cli("predict", run, "data/COVID", "--redact"), cli("predict", run, "data/COVID", "--redact", "--json")]
+    for one in said:
+        assert one.code == 0, one.err
+        for name in names:
+            assert name not in one.out + one.err, name
+    document = said[-1].json
+    ids = [each["image"] for each in document["predictions"]] + [each["path"] for each in document["quarantined"]]
+    assert len(set(ids)) == len(ids)
+    assert all(len(each) == 32 for each in ids)
+    assert "text.png" in cli("index").out, "without --redact they are shown"
+
+
+def test_two_commands_take_a_folder_to_tested_heads(cli: Cli, data: Path, tmp_path: Path) -> None:
+    said = cli("extract", "--backbone", "resnet50", "--weights", "random", "--size", "32", "--views", "1")
+    assert said.code == 0, said.err
+    said = cli("fit-head")
+    assert said.code == 0, said.err
+    assert "dropout" in said.out
+    run = next((tmp_path / "runs").iterdir())
+    assert run.name.startswith("data-resnet50-dropout-")
+    assert json.loads((run / "run.json").read_text())["head"] == "dropout"
+
+
+def test_the_card_s_own_words_work_without_further_arguments(cli: Cli, data: Path) -> None:
+    assert cli("extract", "--backbone", "resnet50", "--weights", "random").code == 0
+    with FeatureFile(next(Path("features").glob("*.h5"))) as file:
+        assert (file.views, file.spec.view.size) == (8, 224)
+    assert cli("fit-head", "--head", "logreg").code == 0
+
+
+def test_with_several_feature_files_the_choices_are_listed_as_commands(cli: Cli, data: Path) -> None:
+    said = cli("fit-head")
+    assert said.code == 3
+    assert "There is no feature file in features. Make one with `cxrfeat extract" in said.err
+    said = cli("extract", *RANDOM, "--backbone", "vgg16", "--json")
+    assert [one["backbone"] for one in said.json["files"]] == ["resnet50", "vgg16"]
+    said = cli("fit-head")
+    assert said.code == 3
+    commands = [line.strip() for line in said.err.splitlines() if line.startswith("  cxrfeat fit-head ")]
+    assert len(commands) == 2
+    for command in commands:
+        assert cli(*command.split()[1:], "--head", "logreg").code == 0, "each can be typed as it stands"
+
+
+def test_a_second_extraction_computes_nothing_and_a_new_image_only_itself(cli: Cli, data: Path) -> None:
+    (data / "metadata.csv").unlink()
+    first = cli("extract", *RANDOM, "--json").json["files"][0]
+    again = cli("extract", *RANDOM, "--json").json["files"][0]
+    assert (again["rows_computed"], again["rows_reused"]) == (0, first["images"])
+    shutil.copy(sorted(data.glob("COVID/masks/*"))[0], data / "COVID" / "images" / "new.png")
+    third = cli("extract", *RANDOM, "--json").json["files"][0]
+    assert (third["rows_computed"], third["rows_reused"]) == (1, first["images"])
+
+
+def test_strict_turns_a_failed_check_into_8_after_writing_the_runs(cli: Cli, tmp_path: Path) -> None:
+    split: list[Part | None] = [PARTS[index % 3] for index in range(80)]
+    path = make_features(tmp_path / "torn.h5", split=split, sources=["A", "A", "B", "B"] * 20)
+    assert cli("fit-head", path, "--head", "logreg").code == 0
+    said = cli("fit-head", path, "--head", "logreg", "--strict")
+    assert said.code == 8
+    assert "The audit failed (split)" in said.err
+    assert said.out.index("FAIL") < said.out.index("Test scores")
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    said = cli("fit-head", path, "--head", "logreg", "--strict", "--regroup")
+    assert said.code == 0, said.err
+    assert "FAIL" not in said.out
+
+
+def test_featurewise_features_keep_their_split(cli: Cli, data: Path) -> None:
+    said = cli("extract", *RANDOM, "--normalize", "featurewise", "--json")
+    assert said.code == 0, said.err
+    assert cli("fit-head", "--head", "logreg").code == 0
+    for options in (["--folds", "2"], ["--split-by", "paper"], ["--split", "date"]):
+        said = cli("fit-head", "--head", "logreg", *options)
+        assert said.code == 3
+        assert "no other split of it is honest" in said.err
+
+
+def test_an_identical_rerun_prints_the_run_that_stands(cli: Cli, features: Path) -> None:
+    first = cli("fit-head", "--head", "logreg")
+    again = cli("fit-head", "--head", "logreg")
+    assert "(stood already)" not in first.out
+    assert "(stood already)" in again.out
+    assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
+    said = cli("fit-head", "--head", "logreg", "--name", "mine", "--seed", "1")
+    assert said.code == 3
+    assert "Choose another --name" in said.err
+
+
+def test_runs_are_compared_by_any_beginning_of_their_names(cli: Cli, features: Path) -> None:
+    said = cli("compare")
+    assert said.code == 2
+    assert "at least two different runs, and none is here. Fit another head" in said.err
+    for head in ("logreg", "svm-linear"):
+        assert cli("fit-head", "--head", head).code == 0
+    assert "Accuracy of" in cli("compare").out
+    assert cli("compare", "data-resnet50-l", "data-resnet50-s").code == 0
+    said = cli("compare", "data", "data-resnet50-l")
+    assert said.code == 3
+    assert "'data' begins the names of 2 runs in runs; say more of it" in said.err
+    assert cli("compare", "data-resnet50-l", "data-resnet50-l").code == 2
+
+
+def test_predictions_come_with_what_they_are_not(cli: Cli, features: Path, data: Path) -> None:
+    assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
+    image = sorted(data.glob("COVID/images/*"))[0]
+    said = cli("predict", "mine", image)
+    assert said.code == 0, said.err
+    assert "Research use only, never diagnosis" in said.out
+    assert "RANDOM WEIGHTS" in said.out
+    assert str(image) in said.out
+    bad = []
+    for number in range(4):
+        bad.append(data / f"bad-{number}.png")
+        bad[-1].write_text("no image")
+    said = cli("predict", "mine", image, *bad)
+    assert said.code == 4
+    assert "4 of 5 images could not be used" in said.err
+    assert str(image) in said.out
+    assert cli("predict", "mine", image, *bad, "--max-bad", "4").code == 0
+    said = cli("predict", "nowhere", image)
+    assert said.code == 3
+    assert "There is no run 'nowhere' in runs. There are:\n  mine" in said.err
+
+
+def test_a_damaged_run_is_an_integrity_error(cli: Cli, features: Path, data: Path) -> None:
+    assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
+    for name in ("head.npz", "domain.npz", "run.json"):
+        kept = Path("runs/mine", name).read_bytes()
+        Path("runs/mine", name).write_bytes(b"{")
+        said = cli("predict", "mine", "data/COVID/images")
+        assert said.code == 5, name
+        assert "damaged" in said.err
+        Path("runs/mine", name).write_bytes(kept)
+    assert cli("predict", "mine", "data/COVID/images").code == 0
+
+
+def test_weights_are_listed_and_a_strange_file_is_not_imported(cli: Cli, tmp_path: Path) -> None:
+    rows = cli("weights", "list", "--json").json["weights"]
+    assert {"densenet121", "resnet50", "vgg16", "inceptionv3", "xception"} <= {row["backbone"] for row in rows}
+    assert {row["state"] for row in rows} == {"missing"}
+    assert "densenet121" in cli("weights", "list").out
+    (tmp_path / "strange.h5").write_text("not weights")
+    said = cli("weights", "import", "strange.h5")
+    assert said.code == 3
+    assert "is not the ImageNet weights of a backbone" in said.err
+    assert cli("weights", "import", "nowhere.h5").code == 3
+
+
+def test_recomputing_finds_nothing_wrong_in_what_was_just_made(cli: Cli, features: Path) -> None:
+    said = cli("verify", features, "--recompute", "3", "--data", "data")
+    assert said.code == 0
+    assert "every checksum matches, and the rows computed again are the same" in said.out
+    assert cli("verify", features, "--recompute", "3").code == 2
+    assert cli("verify", features, "--recompute", "-3", "--data", "data").code == 2

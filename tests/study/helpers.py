@@ -1,0 +1,124 @@
+"""Feature files made from numbers alone, without images or a network, with whatever a test wants to be true of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.backbone.network import FILE
+from cxrfeat.feature.block import row_crc32
+from cxrfeat.feature.store import COLUMNS, Content, FeatureFile, code, write_features
+from cxrfeat.run import Run
+from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.types import Part
+
+DIM = 6
+CLASSES = ("COVID", "NORMAL")
+PARTS = [Part.TRAIN, Part.VALIDATION, Part.TEST]
+
+
+def digest(*values: object) -> str:
+    return sha256(repr(values).encode()).hexdigest()
+
+
+def images_of(classes: Sequence[str], groups: int, per_group: int) -> int:
+    return len(classes) * groups * per_group
+
+
+def make_features(
+    path: Path,
+    *,
+    classes: Sequence[str] = CLASSES,
+    groups: int = 20,
+    per_group: int = 2,
+    views: int = 2,
+    dim: int = DIM,
+    distance: float = 2.0,
+    seed: int = 0,
+    weights: str = f"sha256:{'0' * 64}",
+    split: Sequence[Part | None] | None = None,
+    bound: Sequence[Part] | None = None,
+    dates: Sequence[str] | None = None,
+    sources: Sequence[str | None] | None = None,
+    unknown_patients: int = 0,
+    contents: Sequence[str] | None = None,
+    bad: int = 0,
+    features: NDArray[np.float32] | None = None,
+) -> Path:
+    """Write `groups` patients per class with `per_group` images each, class by class, one blob of features per class.
+
+    Sequences have one value per image; `bound` makes the features `featurewise`.
+    """
+    images = images_of(classes, groups, per_group)
+    labels = np.repeat(np.arange(len(classes)), groups * per_group)
+    rng = np.random.default_rng([seed, images, dim])
+    if features is None:
+        centres = rng.normal(size=(len(classes), dim)) * distance / 2
+        drawn = centres[labels][:, None] + rng.normal(size=(images, views, dim))
+        features = (drawn + 3).astype(np.float32)
+    keys = list(contents or (digest(seed, "image", index) for index in range(images)))
+    texts: dict[str, Sequence[str | None]] = {
+        "source": sources or ["A", "B"] * (images // 2) + ["A"] * (images % 2),
+        "sex": [None] * images,
+        "view_position": [None] * images,
+        "container/format": ["PNG"] * images,
+        "container/suffix": [".png"] * images,
+        "container/mode": ["L"] * images,
+    }
+    coded = {name: code(values) for name, values in texts.items()}
+    columns: dict[str, NDArray[Any]] = {}
+    for name, (dtype, row) in COLUMNS.items():
+        shape = (images, *(views if size == "views" else size for size in row))
+        columns[name] = np.zeros(shape, dtype)  # type: ignore[arg-type]  # no text is left in the shape
+    given: dict[str, Sequence[Any]] = {
+        "image_id": [digest("id", index)[:32].encode() for index in range(images)],
+        "content_sha256": [key.encode() for key in keys],
+        "label": labels.tolist(),
+        "group": [digest("group", index // per_group)[:32].encode() for index in range(images)],
+        "known_patient": [int(index >= unknown_patients) for index in range(images)],
+        "split": [-1 if part is None else PARTS.index(part) for part in split or [None] * images],
+        "bound_split": [PARTS.index(part) for part in bound] if bound else [-1] * images,
+        "date": [text.encode() for text in dates or [""] * images],
+        "crc32": row_crc32(features).tolist(),
+    }
+    columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in given.items()}
+    columns |= {name: numbers for name, (numbers, _) in coded.items()}
+    statistics: dict[str, Any] = {}
+    if bound:
+        statistics = {"normalize": "featurewise", "mean": 100.0, "std": 50.0, "split": digest("split", *bound)}
+    content = Content(
+        spec=FeatureSpec(
+            backbone=FILE, weights=weights, preprocess="none", view=ViewSpec(size=32, count=views), **statistics
+        ),
+        backbone="stub",
+        dataset="blobs",
+        classes=tuple(classes),
+        columns=columns,
+        values={name: values for name, (_, values) in coded.items()},
+        quarantine=[
+            {"image_id": digest("bad", index)[:32], "stage": "decode", "reason": "cut short"} for index in range(bad)
+        ],
+        engine="stub",
+        versions={"cxrfeat": "0"},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_features(path, content, dim, [(np.arange(images), features)])
+    return path
+
+
+def probabilities(run: Run) -> dict[str, NDArray[np.float64]]:
+    """The rows of `predictions.csv`, by content."""
+    table = run.table("predictions.csv")
+    columns = [table[f"probability {name}"] for name in run.info["classes"]]
+    rows = np.array(columns, dtype=np.float64).T
+    return dict(zip(table["content_sha256"], rows, strict=True))
+
+
+def read(path: Path) -> NDArray[np.float32]:
+    with FeatureFile(path) as file:
+        return file.read()
