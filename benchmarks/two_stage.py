@@ -1,139 +1,209 @@
 """How much faster is extracting once and training heads than running the network in every epoch?
 
-The study trained its frozen rows by running the backbone over one augmented view of every image in each of 20 epochs.
-Here the same head is trained both ways on the same phantoms: a few real epochs of the study's way, the rest computed
-from them (an epoch costs what an epoch costs), against one extraction and one head. The candidates alternate.
+The study trained its frozen rows by running the network over one view of every training image in each of 20 epochs,
+validated after each, and tested once. Here the same head is trained both ways on the same images and the same split:
+- `study`: plain Keras `fit` on the frozen network and the head. A few real epochs; 20 are computed from their median,
+  for an epoch costs what an epoch costs. Its images lie decoded in memory, which is in its favour.
+- `extract`: one call of `cxrfeat.extract` over the views of all images, indexing and loading included; the network was
+  converted before, once for all (`extract.py` says what that takes);
+- `head`: one call of `cxrfeat.fit` on those features: 20 epochs over one view of each image, audit and intervals
+  included.
 
-    python benchmarks/two_stage.py --backbone densenet121 --images 96 --views 8
+The candidates take turns. `first` is study over extract and head; `next` is study over head: every further head, or the
+same one tuned, costs the study all its epochs again.
+
+    python -m benchmarks.two_stage --json two_stage.json
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import tempfile
 import time
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 
+from benchmarks.common import Spread, alternate, options, publish, say, scratch, seconds_of
+from benchmarks.images import some_images, stage
+from benchmarks.network import auto, call_arguments, find, load, plain_spec
 from cxrfeat.backbone.build import build
-from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import import_keras
-from cxrfeat.feature.compute import threads
+from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.image.row import Manifest
-from cxrfeat.spec import FeatureSpec, HeadSpec, ViewSpec
+from cxrfeat.image.split import split
+from cxrfeat.spec import HeadSpec, SplitSpec
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
+from cxrfeat.types import Part
+from cxrfeat.view.apply import apply_views
+from cxrfeat.view.draw import draw_views
 
 EPOCHS = 20
 """Of the study."""
 
 
-def study_epochs(manifest: Manifest, backbone: str, size: int | None, epochs: int) -> list[float]:
-    """Seconds of each epoch of plain Keras `fit` on frozen backbone and dropout head, images prepared beforehand."""
-    keras = import_keras()
-    network = find_network(backbone, weights="random", size=size)
-    spec = FeatureSpec(
-        backbone=network.backbone,
-        weights=network.weights,
-        preprocess=network.preprocess,
-        view=ViewSpec(size=network.size, count=1),
-    )
-    frozen = build(network, spec)
-    layers = [keras.layers.Dense(500, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(200, "relu")]
-    model = keras.Sequential([frozen, *layers, keras.layers.Dense(len(manifest.classes), "softmax")])
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True), "sparse_categorical_crossentropy")
-    from cxrfeat.feature.compute import prepare
+class Study:
+    """The study's way, on images that lie decoded in memory."""
 
-    view = spec.view
-    pixels = [prepare(manifest.root / row.path, row.content_sha256, [view]).views[view] for row in manifest.rows]
-    X, y = np.concatenate(pixels)[..., np.newaxis], manifest.labels
-    model.fit(X[:32], y[:32], batch_size=32, epochs=1, verbose=0)  # compile
-    seconds = []
-    for _ in range(epochs):
-        start = time.perf_counter()
-        model.fit(X, y, batch_size=32, epochs=1, verbose=0)
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    def __init__(self, manifest: Manifest, network: Network, epochs: int) -> None:
+        """Prepare the images, and run everything once, for what the first run compiles.
 
-
-def measure(backbone: str, images: int, views: int, epochs: int, size: int | None) -> dict[str, Any]:
-    """One run of both candidates."""
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch)
-        phantoms = PhantomSpec(patients_per_class=max(6, images // 3), images_per_patient=1, seed=1)
-        write_phantoms(root / "data", phantoms)
-        manifest = index_folder(root / "data")
-        epoch = study_epochs(manifest, backbone, size, epochs)
-        made = extract(
-            root / "data",
-            backbone=backbone,
-            weights="random",
-            views=views,
-            size=size,
-            features=root / "features",
+        Args:
+            manifest: The images.
+            network: Which network.
+            epochs: How many real ones are run for the 20.
+        """
+        keras = import_keras()
+        view = plain_spec(network).view
+        views = [
+            apply_views(view, decode(read_file(manifest.root / row.path)), draw_views(view, row.content_sha256))
+            for row in manifest.rows
+        ]
+        keys = [row.content_sha256 for row in manifest.rows]
+        parts = split(SplitSpec(), manifest.labels, manifest.groups, manifest.classes, keys=keys)
+        X, y = np.concatenate(views)[..., np.newaxis], manifest.labels
+        self._parts = {part: (X[parts == part], y[parts == part]) for part in Part}
+        layers = keras.layers
+        self._model = keras.Sequential(
+            [
+                build(network, plain_spec(network)),
+                layers.Dense(500, "relu"),
+                layers.Dropout(0.5),
+                layers.Dense(200, "relu"),
+                layers.Dense(len(manifest.classes), "softmax"),
+            ]
         )
+        self._model.compile(keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True), "sparse_categorical_crossentropy")
+        self._count = epochs
+        self._epoch()
+        self._test()
+        self.epochs: list[float] = []
+        """Seconds of every real epoch."""
+
+    def __call__(self) -> float:
+        """Seconds of 20 epochs and the test, computed from some real epochs."""
+        epochs = [seconds_of(self._epoch) for _ in range(self._count)]
+        self.epochs += epochs
+        return EPOCHS * statistics.median(epochs) + seconds_of(self._test)
+
+    def _epoch(self) -> None:
+        self._model.fit(
+            *self._parts[Part.TRAIN], validation_data=self._parts[Part.VALIDATION], batch_size=32, epochs=1, verbose=0
+        )
+
+    def _test(self) -> None:
+        self._model.predict(self._parts[Part.TEST][0], verbose=0)
+
+
+class Stages:
+    """cxrfeat's way for one number of views; features and runs are made anew each time."""
+
+    def __init__(self, data: Path, folder: Path, views: int, arguments: dict[str, Any]) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            data: The images.
+            folder: For features and runs.
+            views: Of each image.
+            arguments: Of `cxrfeat.extract`.
+        """
+        self.views = views
+        self._data, self._folder, self._arguments = data, folder, arguments
+        self._features = Path()
+
+    def extract(self) -> float:
+        """Seconds of stage one."""
+        start = time.perf_counter()
+        made = extract(self._data, views=self.views, features=mkdtemp(dir=self._folder), **self._arguments)
+        self._features = made.files[0].path
+        return time.perf_counter() - start
+
+    def head(self) -> float:
+        """Seconds of stage two, on what was extracted last."""
         head = HeadSpec(kind="dropout", epochs=EPOCHS, views_per_epoch=1)
-        start = time.perf_counter()
-        fit(made.files[0].path, [head], runs=root / "runs")
-        one = time.perf_counter() - start
-        start = time.perf_counter()
-        fit(made.files[0].path, [replace(head, seed=1)], runs=root / "runs")
-        another = time.perf_counter() - start
-    study = statistics.median(epoch) * EPOCHS
+        return seconds_of(lambda: fit(self._features, [head], runs=mkdtemp(dir=self._folder)))
+
+
+def measure(chosen: argparse.Namespace, backbone: str, data: Path, folder: Path) -> list[dict[str, Any]]:
+    """One row for each number of views."""
+    network = find(backbone, preprocess=chosen.preprocess, size=chosen.size)
+    manifest = index_folder(data)
+    say(f"{network.name}: building, converting, compiling")
+    load(auto(network), network)
+    arguments = call_arguments(backbone, preprocess=chosen.preprocess, size=chosen.size)
+    study = Study(manifest, network, chosen.epochs)
+    stages = [Stages(data, folder, views, arguments) for views in dict.fromkeys(chosen.views or [1, 8])]
+    stages[0].extract()
+    stages[0].head()  # the first run of each imports
+    candidates: dict[str, Callable[[], float]] = {"study": study}
+    for one in stages:
+        candidates |= {f"extract {one.views}": one.extract, f"head {one.views}": one.head}
+    spreads = alternate(candidates, repeats=chosen.repeats, what=network.name)
+    return [_row(network, len(manifest.rows), one.views, spreads, study.epochs) for one in stages]
+
+
+def _row(
+    network: Network, images: int, views: int, spreads: Mapping[str, Spread], epochs: Sequence[float]
+) -> dict[str, Any]:
+    study, extraction, head = spreads["study"], spreads[f"extract {views}"], spreads[f"head {views}"]
+    both = Spread(tuple(one + other for one, other in zip(extraction.values, head.values, strict=True)))
     return {
-        "backbone": backbone,
-        "images": len(manifest.rows),
+        "network": network.name,
+        "size": network.size,
+        "images": images,
         "views": views,
-        "study_epoch_seconds": epoch,
-        "study_20_epochs_seconds_computed": study,
-        "extract_seconds": made.files[0].seconds,
-        "first_head_seconds": one,
-        "next_head_seconds": another,
-        "ratio_first_head": study / (made.files[0].seconds + one),
-        "ratio_next_head": study / another,
+        "study_epoch_seconds": Spread(tuple(epochs)).to_dict(),
+        "study_seconds_computed": study.to_dict(),
+        "extract_seconds": extraction.to_dict(),
+        "head_seconds": head.to_dict(),
+        "first": study.over(both).median,
+        "next": study.over(head).median,
     }
 
 
-def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
-    """Measure, print a table, write JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--backbone", action="append", help="default: densenet121")
-    parser.add_argument("--images", type=int, default=96)
-    parser.add_argument("--views", type=int, action="append", help="default: 1 and 8")
-    parser.add_argument("--epochs", type=int, default=3, help="real epochs of the study's way")
-    parser.add_argument("--size", type=int, default=None)
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--json", type=Path, default=None)
-    options = parser.parse_args(arguments)
-    rows = [
-        measure(backbone, options.images, views, options.epochs, options.size)
-        for _ in range(options.repeats)
-        for backbone in options.backbone or ["densenet121"]
-        for views in options.views or [1, 8]
+def line(row: Mapping[str, Any]) -> list[str]:
+    """A row of the table."""
+    return [
+        f"{row['network']} ({row['size']})",
+        str(row["images"]),
+        str(row["views"]),
+        *[row[name]["shown"] for name in ("study_seconds_computed", "extract_seconds", "head_seconds")],
+        f"{row['first']:.1f}",
+        f"{row['next']:.0f}",
     ]
-    machine = f"{platform.processor() or platform.machine()}, {threads()} cores"
-    print(f"{machine}, {datetime.now(UTC):%Y-%m-%d}; load {os.getloadavg()[0]:.1f}")
-    names = ("backbone", "images", "views", "study s", "extract s", "head s", "ratio", "next")
-    print("{:12} {:>6} {:>5} {:>8} {:>9} {:>7} {:>6} {:>6}".format(*names))
-    for row in rows:
-        print(
-            f"{row['backbone']:12} {row['images']:6} {row['views']:5} {row['study_20_epochs_seconds_computed']:8.0f} "
-            f"{row['extract_seconds']:9.1f} {row['first_head_seconds']:7.1f} {row['ratio_first_head']:6.1f} "
-            f"{row['ratio_next_head']:6.1f}"
-        )
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
-    return rows
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Measure, print a table, write JSON."""
+    parser = options(__doc__)
+    parser.add_argument("--data", type=Path, help="folder of images; default: phantoms of 299 px")
+    parser.add_argument("--images", type=int, default=96, help="at most (default: 96)")
+    parser.add_argument("--backbone", action="append", help="of the table, or a .keras file; default: densenet121")
+    parser.add_argument("--preprocess", help="of a .keras file")
+    parser.add_argument("--size", type=int, help="in pixels; default: the network's own")
+    parser.add_argument("--views", type=int, action="append", help="of each image; default: 1 and 8")
+    parser.add_argument("--epochs", type=int, default=2, help="real ones of the study's way in a round (default: 2)")
+    chosen = parser.parse_args(arguments)
+    with scratch() as folder:
+        root, images = some_images(chosen.data, chosen.images, folder)
+        data = stage(images, root, folder / "images")
+        rows = [
+            row for backbone in chosen.backbone or ["densenet121"] for row in measure(chosen, backbone, data, folder)
+        ]
+    notes = [
+        f"Seconds, median (min-max). study: {EPOCHS} epochs computed from {chosen.epochs * chosen.repeats} real ones. "
+        "first: study over extract and head. next: study over each further head. Medians of the rounds' own quotients."
+    ]
+    header = ["network", "images", "views", "study s", "extract s", "head s", "first", "next"]
+    return publish(
+        "two_stage", arguments, header, [line(row) for row in rows], rows=rows, notes=notes, place=chosen.json
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def verify(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Check a feature file: is it what it was?
+    """Check that a feature file is what it was.
 
     Every checksum; with --recompute, its numbers too.
     """

@@ -1,0 +1,228 @@
+"""Every script runs, tiny, and says all that it promises; how fast anything is, is not asked here."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import engines, extract, scale, two_stage
+from benchmarks.common import Spread, alternate, command, table
+from benchmarks.network import gflop, keras_model
+from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.onnx_engine import installed
+from cxrfeat.backbone.quiet import import_keras
+
+Main = Callable[[list[str]], dict[str, Any]]
+
+
+def numbers(value: object) -> Iterator[float]:
+    """Every number of a document, however deep."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from numbers(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from numbers(inner)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def ran(main: Main, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Run a script; its rows, once what every script promises has been checked."""
+    place = tmp_path / "figures.json"
+    document = main([*arguments, "--json", str(place)])
+    printed = capsys.readouterr()
+    assert json.loads(place.read_text()) == document
+    assert all(math.isfinite(number) for number in numbers(document["rows"]))
+    assert {"cpu", "cores", "date", "versions"} <= set(document["machine"])
+    assert document["command"].startswith(f"python -m benchmarks.{document['script']} ")
+    assert str(tmp_path.parent) not in place.read_text(), "a folder of this machine is in the document"
+    lines = printed.out.splitlines()
+    assert document["machine"]["cpu"] in lines[0]
+    assert len(lines) >= 2 + len(document["rows"])
+    assert re.search(r"round 1: ", printed.err)
+    rows: list[dict[str, Any]] = document["rows"]
+    return rows
+
+
+def test_engines_measures_every_candidate_in_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "--network vgg16 --size 32 --images 16 --matrix 128 --repeats 1 --seconds 0"
+    (row,) = ran(engines.main, [*arguments.split(), "--backend", "tensorflow"], tmp_path, capsys)
+    candidates = row["candidates"]
+    expected = {"predict", "tensorflow", "keras", "keras-tensorflow"} | ({"onnx"} if installed() else set())
+    assert expected <= set(candidates)
+    assert candidates["predict"]["to_predict"] == 1.0
+    assert all(found["share"] > 0 and len(found["values"]) == 1 for found in candidates.values())
+    assert row["auto"] in candidates
+    assert row["auto_to_predict"] == candidates[row["auto"]]["to_predict"]
+    assert row["best_other"] != row["auto"]
+    assert row["sgemm_gflops"]["median"] > 0
+    assert max(row["difference_to_predict"].values()) < engines.TOLERANCE
+    assert (row["conversion_seconds"] is not None) == installed()
+
+
+def test_engines_says_when_a_conversion_iswon_back() -> None:
+    rates = {"keras": Spread((10.0,)), "onnx": Spread((20.0,))}
+    assert engines.won_back(6.0, rates) == 120  # 12 s by keras; 6 s, and 6 s of converting, by onnx
+    assert engines.won_back(None, rates) is None
+    assert engines.won_back(6.0, {"keras": Spread((20.0,)), "onnx": Spread((10.0,))}) is None
+
+
+def test_engines_refuses_a_candidate_that_computes_something_else() -> None:
+    ones = np.ones((2, 3), dtype=np.float32)
+    views = np.zeros((2, 32, 32), dtype=np.uint8)
+    engines.check("vgg16", {"predict": lambda _: ones, "keras": lambda _: ones * np.float32(1.00001)}, views)
+    with pytest.raises(RuntimeError, match="keras gives other features than predict for vgg16"):
+        engines.check("vgg16", {"predict": lambda _: ones, "keras": lambda _: ones * 2}, views)
+
+
+def test_extract_holds_the_whole_call_against_engine_and_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path
+) -> None:
+    arguments = ["--backbone", str(tiny_network), "--preprocess", "tf", "--total", "16", "--repeats", "2"]
+    rows = ran(extract.main, arguments, tmp_path, capsys)
+    assert [(row["views"], row["images"]) for row in rows] == [(1, 16), (8, 6)]
+    for row in rows:
+        for name in ("raw", "whole", "by_hand", "floor", "own_rate"):
+            assert row[name]["median"] > 0, name
+        assert row["whole_to_raw"] > 0
+        assert row["whole_to_by_hand"] > 0
+        assert row["whole_to_raw_start_up_included"] <= row["whole_to_raw"]
+        assert row["interpreter_seconds"] > 0
+
+
+def test_extract_measures_the_rest_where_the_loop_by_hand_stops(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path, phantoms: Path
+) -> None:
+    data = tmp_path / "data"
+    for number, image in enumerate(sorted(phantoms.glob("*/images/*.png"))):
+        place = data / image.parents[1].name / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(image.read_bytes())
+    from PIL import Image
+
+    Image.open(place).rotate(90).save(
+        place.with_name("tiff.png"), "TIFF"
+    )  # which cxrfeat reads, and TensorFlow does not
+    arguments = ["--data", str(data), "--backbone", str(tiny_network), "--preprocess", "tf", "--views", "2"]
+    (row,) = ran(extract.main, [*arguments, "--total", "64", "--repeats", "1"], tmp_path, capsys)
+    assert row["by_hand"] is None
+    assert row["by_hand_refused"]
+    assert row["whole"]["median"] > 0
+
+
+def test_two_stage_holds_epochs_against_features_and_heads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path
+) -> None:
+    arguments = ["--backbone", str(tiny_network), "--preprocess", "tf", "--images", "36", "--epochs", "1"]
+    rows = ran(two_stage.main, [*arguments, "--views", "1", "--views", "2", "--repeats", "1"], tmp_path, capsys)
+    assert [(row["views"], row["images"]) for row in rows] == [(1, 36), (2, 36)]
+    for row in rows:
+        assert len(row["study_epoch_seconds"]["values"]) == 1
+        assert row["study_seconds_computed"]["median"] >= 20 * row["study_epoch_seconds"]["median"]
+        assert row["first"] < row["next"]
+
+
+def test_scale_measures_each_axis_in_processes_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "--images 12 --images 24 --views 1 --views 2 --fixed-images 12 --fixed-views 1 --repeats 1"
+    rows = ran(scale.main, arguments.split(), tmp_path, capsys)
+    axes = [(row["axis"], row["images"], row["views"], row["backbones"]) for row in rows]
+    assert axes == [
+        ("start-up", 6, 1, 1),
+        ("images", 12, 1, 1),
+        ("images", 24, 1, 1),
+        ("views", 12, 1, 1),
+        ("views", 12, 2, 1),
+        ("backbones", 12, 1, 1),
+        ("backbones", 12, 1, 2),
+    ]
+    assert all(row["seconds"]["median"] > 0 for row in rows)
+    assert all(20 < row["peak_mb"]["median"] < 1000 for row in rows)
+
+
+def test_a_line_through_zero_is_told_from_one_with_an_offset() -> None:
+    assert scale.through_zero([1, 2, 4], [3.0, 6.0, 12.0]) == pytest.approx([0, 0, 0])
+    assert max(scale.through_zero([1, 2, 4], [2.0, 3.0, 5.0])) > 0.1
+    assert scale.straight([1, 2, 4], [2.0, 3.0, 5.0]) == pytest.approx([0, 0, 0])
+    assert max(scale.straight([1, 2, 4], [1.0, 4.0, 16.0])) > 0.1
+
+
+def test_multiply_adds_are_counted_by_hand() -> None:
+    layers = import_keras().layers
+    model = import_keras().Sequential(
+        [
+            import_keras().Input((8, 8, 3)),
+            layers.Conv2D(4, 3, padding="same"),  # 8 * 8 places, 3 * 3 * 3 * 4 weights
+            layers.DepthwiseConv2D(3, padding="same", strides=2),  # 4 * 4 places, 3 * 3 * 4
+            layers.SeparableConv2D(6, 3, padding="same"),  # 4 * 4 places, 3 * 3 * 4 + 4 * 6
+            layers.BatchNormalization(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(5),  # 6 * 5
+        ]
+    )
+    by_hand = 64 * 108 + 16 * 36 + 16 * (36 + 24) + 30
+    assert gflop(model) == pytest.approx(2e-9 * by_hand)
+    outer = import_keras().Sequential([import_keras().Input((8, 8, 3)), model])
+    assert gflop(outer) == pytest.approx(2e-9 * by_hand)
+
+
+def test_vgg16_has_the_arithmetic_of_its_paper() -> None:
+    model = keras_model(find_network("vgg16", weights="random", size=224))
+    assert gflop(model) == pytest.approx(30.7, abs=0.1)  # 15.3 thousand million multiply-adds in its convolutions
+
+
+def test_candidates_take_turns_and_another_begins_each_round() -> None:
+    order: list[str] = []
+
+    def candidate(name: str) -> Callable[[], float]:
+        def measured() -> float:
+            order.append(name)
+            return float(len(order))
+
+        return measured
+
+    figures = alternate({name: candidate(name) for name in "abc"}, repeats=2)
+    assert "".join(order) == "abcbca"
+    assert figures["a"].values == (1.0, 6.0)
+
+
+def test_rounds_go_on_while_they_fit() -> None:
+    assert len(alternate({"a": lambda: 1.0}, repeats=1, seconds=0.05)["a"].values) > 1
+
+
+def test_quotients_are_of_the_same_round() -> None:
+    fast, slow = Spread((4.0, 2.0, 40.0)), Spread((2.0, 1.0, 20.0))
+    assert fast.over(slow).values == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((21.5, 20.0, 22.75), "21.5 (20.0-22.8)"),
+        ((0.0123, 0.0123), "0.012 (0.012-0.012)"),
+        ((153.0,), "153 (153-153)"),
+        ((0.0,), "0.0 (0.0-0.0)"),
+    ],
+)
+def test_a_spread_shows_three_digits(values: tuple[float, ...], shown: str) -> None:
+    assert str(Spread(values)) == shown
+
+
+def test_a_command_names_no_folder_of_this_machine() -> None:
+    shown = command("extract", ["--data", "/home/someone/cxr299", "--views", "8"])
+    assert shown == "python -m benchmarks.extract --data cxr299 --views 8"
+
+
+def test_a_table_is_aligned() -> None:
+    assert table(["name", "x"], [["a", "1.5"], ["longer", "10.25"]]).splitlines() == [
+        "name        x",
+        "a         1.5",
+        "longer  10.25",
+    ]
