@@ -2,6 +2,8 @@
 
 A file appears complete under its final name or not at all: it is written beside its place under a temporary name,
 flushed to the disk, renamed, and the folder's entry is flushed too (measured: 400 kills, no bad file).
+
+Every change is one call of a function of `os`, so that a test can make each of them fail.
 """
 
 from __future__ import annotations
@@ -9,15 +11,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from cxrfeat.errors import StorageError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 TEMPORARY = ".cxrfeat-tmp-"
 """Prefix of unfinished files. Whatever carries it belongs to nobody once its writer is gone."""
@@ -44,6 +50,9 @@ def storage_error(action: str, path: Path, cause: OSError) -> StorageError:
     """A `StorageError` that names the action, the path, the cause and the remedy."""
     why = os.strerror(cause.errno) if cause.errno else str(cause)
     advice = _ADVICE.get(cause.errno or 0, "Check the disk and the folder, then run the same command again.")
+    for variable, place in (("CXRFEAT_CACHE", user_cache()), ("CXRFEAT_CONFIG", user_config())):
+        if path.is_relative_to(place):
+            advice += f" The environment variable {variable} names another folder in place of {place}."
     return StorageError(f"Cannot {action} {path}: {why}. {advice} What was finished before is kept.")
 
 
@@ -63,7 +72,7 @@ def make_folder(folder: Path) -> None:
         StorageError: If it cannot be made.
     """
     with storing("make the folder", folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
 
 
 def check_writable(folder: Path) -> None:
@@ -73,10 +82,7 @@ def check_writable(folder: Path) -> None:
         StorageError: If they cannot.
     """
     make_folder(folder)
-    probe = _temporary(folder / PROBE)
-    with storing("write in", folder):
-        probe.write_bytes(b"")
-        probe.unlink(missing_ok=True)  # another process may have swept it
+    clock_of(folder)
 
 
 def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
@@ -85,11 +91,8 @@ def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
     Raises:
         StorageError: If it cannot be written; whatever was at `path` before is still there.
     """
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    replace_atomic(path, write, private=private)
+    with _in_place_of(path) as temporary:
+        _put(temporary, content, private=private)
 
 
 def replace_atomic(path: Path, write: Callable[[Path], None], *, private: bool = False) -> None:
@@ -103,18 +106,89 @@ def replace_atomic(path: Path, write: Callable[[Path], None], *, private: bool =
     Raises:
         StorageError: If the disk refuses; whatever was at `path` before is still there.
     """
+    with _in_place_of(path) as temporary:
+        os.close(_create(temporary, private=private))
+        write(temporary)
+        _flush(temporary)
+
+
+class SteadyFile(io.RawIOBase):
+    """A file to be written by a library that cannot bear a failing disk.
+
+    Once the disk is full, HDF5 complains at every object that it lets go of, past all handlers, to the end of the
+    process. So the first error is kept here and what is written after it is dropped: that file is lost anyway.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a file that is there, to be written anew."""
+        self._handle = os.open(path, os.O_RDWR | os.O_TRUNC | getattr(os, "O_BINARY", 0))
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise what went wrong.
+
+        Raises:
+            OSError: What the disk said first.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def give_up(self) -> None:
+        """Drop whatever is written from now on."""
+        self._error = self._error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all of `data`, or remember why not."""
+        content = memoryview(data).cast("B")
+        if self._error is None:
+            try:
+                _write(self._handle, content)
+            except OSError as error:
+                self._error = error
+        return len(content)
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read what was written."""
+        view = memoryview(buffer).cast("B")
+        content = os.read(self._handle, len(view))
+        view[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place in the file."""
+        return os.lseek(self._handle, offset, whence)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Give the file a size, or remember why not."""
+        size = self.tell() if size is None else size
+        if self._error is None:
+            try:
+                os.ftruncate(self._handle, size)
+            except OSError as error:
+                self._error = error
+        return size
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            super().close()
+            os.close(self._handle)
+
+
+@contextlib.contextmanager
+def _in_place_of(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; the file that the block makes there takes the place of `path`."""
     temporary = _temporary(path)
     try:
         with storing("write", path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666))
-            write(temporary)
-            _flush(temporary)
-            temporary.replace(path)
+            os.makedirs(path.parent, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
             _flush(path.parent)
-    finally:
+    except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            _unlink(temporary)
+        raise
 
 
 def put_folder(path: Path, contents: Mapping[str, bytes]) -> None:
@@ -126,15 +200,16 @@ def put_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     temporary = _temporary(path)
     try:
         with storing("write", path):
-            temporary.mkdir(parents=True)
+            os.makedirs(temporary)
             for name, content in contents.items():
-                (temporary / name).write_bytes(content)
-                _flush(temporary / name)
+                _put(temporary / name, content)
             _flush(temporary)
-            temporary.rename(path)
+            os.rename(temporary, path)
             _flush(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except BaseException:
+        with contextlib.suppress(StorageError):
+            remove_folder(temporary)
+        raise
 
 
 def remove(path: Path) -> None:
@@ -144,7 +219,20 @@ def remove(path: Path) -> None:
         StorageError: If it cannot be deleted.
     """
     with storing("delete", path):
-        path.unlink(missing_ok=True)
+        _unlink(path)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder of files that may already be gone.
+
+    Raises:
+        StorageError: If it, or one of its files, cannot be deleted.
+    """
+    with storing("delete", path):
+        if path.is_dir():
+            for name in os.listdir(path):
+                _unlink(path / name)
+            os.rmdir(path)
 
 
 def move(path: Path, to: Path) -> None:
@@ -154,7 +242,7 @@ def move(path: Path, to: Path) -> None:
         StorageError: If the disk refuses; whatever was at `to` before is still there.
     """
     with storing("write", to):
-        path.replace(to)
+        os.replace(path, to)
         _flush(to.parent)
 
 
@@ -165,9 +253,9 @@ def sweep_temporaries(folder: Path, *names: str) -> None:
     """
     prefixes = tuple(_prefix(name) for name in names) or TEMPORARY
     with storing("read the folder", folder):
-        left = [path for path in folder.iterdir() if path.name.startswith(prefixes)]
-    for path in left:
-        remove(path)
+        left = [name for name in os.listdir(folder) if name.startswith(prefixes)]
+    for name in left:
+        remove(folder / name)
 
 
 def touch(path: Path) -> None:
@@ -188,10 +276,10 @@ def clock_of(folder: Path) -> float:
     probe = _temporary(folder / PROBE)
     with storing("write in", folder):
         try:
-            probe.write_bytes(b"")
+            _put(probe, b"\0")  # a full disk takes an empty file
             return probe.stat().st_mtime
         finally:
-            probe.unlink(missing_ok=True)
+            _unlink(probe)
 
 
 def user_cache() -> Path:
@@ -210,6 +298,30 @@ def _temporary(path: Path) -> Path:
 
 def _prefix(name: str) -> str:
     return f"{TEMPORARY}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-"  # of one length, whatever the name's
+
+
+def _create(path: Path, *, private: bool = False) -> int:
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666)
+
+
+def _put(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Make a file, and flush it to the disk."""
+    handle = _create(path, private=private)
+    try:
+        _write(handle, memoryview(content))
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(handle: int, content: memoryview) -> None:
+    while content:
+        content = content[os.write(handle, content) :]
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # another process may have swept it
+        os.unlink(path)
 
 
 def _flush(path: Path) -> None:

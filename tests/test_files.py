@@ -13,11 +13,13 @@ from cxrfeat import errors
 from cxrfeat.errors import BadImageError, CxrFeatError, StorageError
 from cxrfeat.files import (
     TEMPORARY,
+    SteadyFile,
     check_writable,
     make_folder,
     move,
     put_folder,
     remove,
+    remove_folder,
     replace_atomic,
     storage_error,
     sweep_temporaries,
@@ -53,8 +55,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     with monkeypatch.context() as patch:
         places = {
             "fsync": (os, "fsync"),
-            "replace": (Path, "replace"),
-            "write": (Path, "write_bytes"),
+            "replace": (os, "replace"),
+            "write": (os, "write"),
             "open": (os, "open"),
         }
         patch.setattr(*places[broken], refusing(number))
@@ -137,7 +139,7 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_writable(tmp_path / "new")
     assert names(tmp_path / "new") == []
-    monkeypatch.setattr(Path, "write_bytes", refusing(errno.EROFS))
+    monkeypatch.setattr(os, "open", refusing(errno.EROFS))
     with pytest.raises(StorageError, match=r"Cannot write in .*Read-only file system"):
         check_writable(tmp_path / "new")
 
@@ -185,7 +187,7 @@ def test_moving_replaces_in_one_step_or_not_at_all(tmp_path: Path, monkeypatch: 
     (tmp_path / "a").write_bytes(b"new")
     (tmp_path / "b").write_bytes(b"old")
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", refusing(errno.EXDEV))
+        patch.setattr(os, "replace", refusing(errno.EXDEV))
         with pytest.raises(StorageError, match=rf"Cannot write {tmp_path / 'b'}"):
             move(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == b"old"
@@ -197,6 +199,47 @@ def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:
     remove(tmp_path / "nothing")
     with pytest.raises(StorageError, match=rf"Cannot delete {tmp_path}"):
         remove(tmp_path)
+
+
+def test_a_folder_of_files_is_removed_and_none_is_no_error(tmp_path: Path) -> None:
+    put_folder(tmp_path / "run", {"a": b"1", "b": b"2"})
+    remove_folder(tmp_path / "run")
+    remove_folder(tmp_path / "run")
+    assert names(tmp_path) == []
+
+
+def test_a_steady_file_reads_and_writes_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with SteadyFile(path) as file:
+        file.seek(4)
+        assert file.write(b"wide") == 4
+        file.seek(0)
+        file.write(memoryview(b"hi"))
+        file.seek(2)
+        buffer = bytearray(9)
+        assert file.readinto(buffer) == 6
+        assert buffer == b"\0\0wide\0\0\0"
+        assert file.truncate(6) == 6
+        file.check()
+    assert path.read_bytes() == b"hi\0\0wi"
+
+
+@pytest.mark.parametrize("broken", ["write", "ftruncate"])
+def test_a_steady_file_keeps_the_first_error_and_goes_on_without_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with SteadyFile(path) as file:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, broken, refusing(errno.ENOSPC))
+            assert file.write(b"some") == 4
+            assert file.truncate(2) == 2
+        assert file.write(b"more") == 4
+        with pytest.raises(OSError, match="No space left"):
+            file.check()
+    assert b"more" not in path.read_bytes()
 
 
 def test_an_unknown_cause_still_says_what_to_do() -> None:

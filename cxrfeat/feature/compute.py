@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -109,8 +110,9 @@ def compute(jobs: Sequence[Job], paths: Mapping[str, Path], progress: Progress |
     wanted = [set(job.missing) for job in jobs]
     tells = [_teller(job, progress) for job in jobs]
     start = time.perf_counter()
-    with _Committer() as committer:
-        for index, prepared in zip(indices, _ahead(shards, paths, specs), strict=True):
+    # Closed at once when something fails: what is left to decode is dropped, not waited for.
+    with _Committer() as committer, closing(_ahead(shards, paths, specs)) as ahead:
+        for index, prepared in zip(indices, ahead, strict=True):
             for job, missing, tell in zip(jobs, wanted, tells, strict=True):
                 if index not in missing:
                     continue
@@ -182,7 +184,7 @@ class _Committer:
 
 def _ahead(
     shards: Sequence[tuple[str, ...]], paths: Mapping[str, Path], specs: Sequence[ViewSpec]
-) -> Iterator[Outcomes]:
+) -> Generator[Outcomes]:
     """Prepare each shard's images while the networks are busy with the one before it."""
     pool = ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode")
 

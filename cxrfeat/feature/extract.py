@@ -23,7 +23,7 @@ from cxrfeat.feature.compute import Job, Progress, compute, threads
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
 from cxrfeat.feature.work import Work
-from cxrfeat.files import check_writable, move
+from cxrfeat.files import check_writable, move, storing
 from cxrfeat.image.group import group_keys
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.manifest_file import manifest_path, write_manifest
@@ -134,7 +134,7 @@ def extract_features(
                 missing=task.work.missing(plan),
                 computed=set(),
             )
-        _check_space(features, [task.job for task in tasks])
+        _check_space(features, tasks, len(manifest.rows))
         for together in _alike([task.job for task in tasks]):
             compute(together, paths, progress)
         if tasks:
@@ -182,19 +182,26 @@ def _alike(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(together.values())
 
 
-def _check_space(folder: Path, jobs: Sequence[Job]) -> None:
-    """Refuse before hours of work what cannot fit: the shards and the built file stand side by side for a while."""
-    needed = 0
-    for job in jobs:
+def _check_space(folder: Path, tasks: Sequence[_Task], images: int) -> None:
+    """Refuse before hours of work what cannot fit.
+
+    The files are built one after the other, each from its shards, which are deleted once it stands. How long the rows
+    of a network of the user's own are is known only once there is a file of it.
+    """
+    shards, files = [], []
+    for task in tasks:
+        job = task.job
         row = TABLE.get(job.network.backbone)
-        if row is not None:
-            images = sum(len(job.plan.shard(index)) for index in job.missing)
-            width = 2 if job.spec.storage == "float16" else 4
-            needed += images * job.spec.view.count * row.dim * width * 2
-    free = shutil.disk_usage(folder).free
+        dim = row.dim if row is not None else next((file.dim for file in task.files), 0)
+        image_bytes = job.spec.view.count * dim * (2 if job.spec.storage == "float16" else 4)
+        shards.append(image_bytes * sum(len(job.plan.shard(index)) for index in job.missing))
+        files.append(image_bytes * images if job.plan.todo else 0)
+    needed = max((sum(files[: k + 1]) + sum(shards[k:]) for k in range(len(tasks))), default=0)
+    with storing("measure the free space of", folder):
+        free = shutil.disk_usage(folder).free
     if needed > free:
         raise StorageError(
-            f"{folder} has {free / 2**20:.0f} MB free, and this extraction needs {needed / 2**20:.0f} MB. "
+            f"{folder} has {free // 2**20} MB free, and this extraction needs {-(-needed // 2**20)} MB. "
             "Free some space, choose another folder with --features, or take fewer --views or --float16."
         )
 
@@ -205,6 +212,13 @@ def _finish(task: _Task, manifest: Manifest, identity: Identity) -> Extracted:
     sources = _Sources(task.files, task.work)
     rows = [index for index, row in enumerate(manifest.rows) if row.content_sha256 in sources.where]
     quarantined = _quarantined(manifest, failures, sources)
+    known = sources.where.keys() | failures.keys()
+    lost = [row for row in manifest.rows if row.content_sha256 not in known]
+    if lost:  # never a file without rows that nobody was told of
+        raise StorageError(
+            f"{len(lost)} of the {len(manifest.rows)} computed rows cannot be read back from {task.work.folder}, so "
+            f"{path} was not built. Check the disk, then run the same command again: what is missing is computed again."
+        )
     if not rows:
         task.work.clear()  # what failed now is tried again next time
         first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:3])

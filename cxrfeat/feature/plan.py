@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SHARD_VIEWS = 256
 """Views per shard, about: what a kill can cost, 10 to 60 seconds on 2 cores."""
@@ -32,12 +32,13 @@ class Plan:
     todo: tuple[str, ...]
     """Content hashes, sorted, each once."""
     shard_images: int
+    id: str = field(init=False)
+    """Eight hexadecimal digits: equal for equal plans. Kept, for every shard's name asks for it."""
 
-    @property
-    def id(self) -> str:
-        """Eight hexadecimal digits: equal for equal plans."""
+    def __post_init__(self) -> None:
+        """Name the plan."""
         text = f"{self.settings} {self.shard_images} {' '.join(self.todo)}"
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        object.__setattr__(self, "id", hashlib.sha256(text.encode()).hexdigest()[:8])
 
     @property
     def count(self) -> int:

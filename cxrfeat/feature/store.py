@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError
 from cxrfeat.feature.block import FEATURES, row_crc32
-from cxrfeat.files import replace_atomic, storage_error
+from cxrfeat.files import SteadyFile, replace_atomic, storage_error
 from cxrfeat.image.split import split
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec, canonical_json, feature_spec, fingerprint, to_dict
 from cxrfeat.types import Features, Groups, Labels, Part
@@ -148,8 +150,14 @@ def write_features(path: Path, content: Content, dim: int, rows: Rows) -> None:
 
     def write(temporary: Path) -> None:
         try:
-            with h5py.File(temporary, "w") as file:  # the oldest layout: read everywhere, and without time stamps
-                _write(file, content, dim, rows)
+            # In a thread of its own, where Ctrl-C cannot fall into HDF5's calls of `disk`: one that fails crashes later.
+            with SteadyFile(temporary) as disk, ThreadPoolExecutor(max_workers=1, thread_name_prefix="build") as pool:
+                try:
+                    pool.submit(_build, disk, content, dim, rows).result()
+                except BaseException:
+                    disk.give_up()
+                    raise
+                disk.check()
         except (OSError, RuntimeError, ValueError) as error:  # HDF5 says "no space" with any of them
             raise _disk_error(path, error) from error
         if problems := verify_features(temporary):
@@ -158,6 +166,17 @@ def write_features(path: Path, content: Content, dim: int, rows: Rows) -> None:
             )
 
     replace_atomic(path, write)
+
+
+def _build(disk: SteadyFile, content: Content, dim: int, rows: Rows) -> None:
+    with h5py.File(disk, "w") as file:  # the oldest layout: read everywhere, and without time stamps
+        _write(file, content, dim, _while_sound(disk, rows))
+
+
+def _while_sound(disk: SteadyFile, rows: Rows) -> Rows:
+    for part in rows:
+        disk.check()
+        yield part
 
 
 def _write(file: h5py.File, content: Content, dim: int, rows: Rows) -> None:
@@ -468,13 +487,20 @@ def _open(path: Path) -> h5py.File:
         with path.open("rb") as raw:
             magic = raw.read(8)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a feature file (.h5).") from error
+        raise _unreadable(path, error) from error
     if magic != b"\x89HDF\r\n\x1a\n":
         raise InputError(f"{path} is not a feature file: it is not HDF5. Make one with `cxrfeat extract`.")
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
+        if error.errno:  # the system refused, which says nothing against the file
+            raise _unreadable(path, error) from error
         raise damaged(path, f"HDF5 cannot open it ({_first_line(error)})") from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    why = os.strerror(error.errno or 0)
+    return InputError(f"{path} cannot be read ({why}). Give the path of a feature file (.h5) that you may read.")
 
 
 def _first_line(error: Exception) -> str:

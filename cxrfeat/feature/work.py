@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import platform
-import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -16,10 +15,20 @@ from typing import Self
 
 import filelock
 
-from cxrfeat.errors import LockedError
+from cxrfeat.errors import LockedError, StorageError
 from cxrfeat.feature.block import Block, read_block, write_block
 from cxrfeat.feature.plan import Plan, Settings, make_plan
-from cxrfeat.files import PROBE, clock_of, make_folder, storing, sweep_temporaries, touch, write_atomic
+from cxrfeat.files import (
+    PROBE,
+    clock_of,
+    make_folder,
+    remove,
+    remove_folder,
+    storing,
+    sweep_temporaries,
+    touch,
+    write_atomic,
+)
 from cxrfeat.spec import canonical_json
 
 BEAT = 1.0
@@ -71,10 +80,12 @@ class Work:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drop the lock."""
-        self._heart.stop()
-        with contextlib.suppress(OSError):  # it only serves the message to a second writer
-            self._owner.unlink(missing_ok=True)
-        self._lock.release()
+        try:
+            self._heart.stop()
+            with contextlib.suppress(StorageError):  # it only serves the message to a second writer
+                remove(self._owner)
+        finally:  # Ctrl-C may come here too
+            self._lock.release()
 
     def plan(self, todo: Iterable[str], *, views: int, settings: Settings, any_engine: bool = False) -> Plan:
         """The plan for what is to do: the interrupted one where it was for the same, else a new one for the rest.
@@ -125,9 +136,7 @@ class Work:
 
     def clear(self) -> None:
         """Delete the shards, once the file stands."""
-        if self.folder.is_dir():
-            with storing("delete", self.folder):
-                shutil.rmtree(self.folder)
+        remove_folder(self.folder)
 
     def _keys(self, *, apart_from: str | None = None) -> set[str]:
         """Contents with a row in a shard, the shards of one plan apart."""

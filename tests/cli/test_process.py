@@ -62,7 +62,7 @@ def test_an_interrupted_extraction_says_how_to_continue_and_does(
     process = interrupted(tmp_path, extract, number)
     sent = time.monotonic()
     out, err = process.communicate(timeout=20)
-    assert time.monotonic() - sent < 10
+    assert time.monotonic() - sent < 2
     assert process.returncode == code
     assert out == ""
     assert "What was finished is kept; run the same command again to continue." in err
@@ -77,9 +77,12 @@ def test_an_interrupted_extraction_says_how_to_continue_and_does(
     with FeatureFile(next(tmp_path.glob("features/*.h5"))) as file:
         assert file.views == 128
     assert shards(tmp_path) == []
+    quick = [one.replace("pause=0.02", "pause=0") for one in extract]
+    start(tmp_path, [*quick, "--quiet", "--features", "whole"]).communicate(timeout=60)
+    (continued,), (whole,) = tmp_path.glob("features/*.h5"), tmp_path.glob("whole/*.h5")
+    assert continued.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.xfail(reason="HDF5 crashes the process after a failed write; the store must reserve the space first")
 def test_a_file_that_grows_too_large_is_a_storage_error_and_nothing_is_lost(data: Path, tmp_path: Path) -> None:
     extract = [sys.executable, "-c", STUBBED, "extract", *RANDOM[:-1], "64"]
     script = "ulimit -f 40; exec " + shlex.join(extract)  # in units of 1024 bytes: shards fit, the file does not

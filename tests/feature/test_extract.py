@@ -3,11 +3,9 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-import random
 import shutil
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import pytest
 from cxrfeat.errors import InputError, IntegrityError, LockedError, StorageError
 from cxrfeat.feature import compute
 from cxrfeat.feature.compute import prepare
-from cxrfeat.feature.extract import Extracted, feature_path
+from cxrfeat.feature.extract import Extracted, Request, feature_path
 from cxrfeat.feature.store import FeatureFile, verify_features
 from cxrfeat.feature.work import Work
 from cxrfeat.files import TEMPORARY
@@ -27,8 +25,6 @@ from cxrfeat.image.manifest_file import read_manifest
 from cxrfeat.image.row import Selection
 from tests.feature.images import SALT, break_image, extract, make_data, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -157,6 +153,46 @@ def test_only_new_and_changed_images_are_computed(tmp_path: Path, data: Path, st
     assert all(again[sha] == first[sha] for sha in again.keys() & first.keys())
     assert verify_features(result.path) == []
     assert result.path.read_bytes() == only(extract(data, tmp_path / "fresh")).path.read_bytes()
+
+
+def swap_labels(data: Path) -> None:
+    (data / "A" / "image0.png").rename(data / "A" / "kept")
+    (data / "B" / "image0.png").rename(data / "A" / "image0.png")
+    (data / "A" / "kept").rename(data / "B" / "image0.png")
+
+
+CHANGES: list[tuple[str, Callable[[Path], object], int, int]] = [
+    # What changes in twelve images; rows then, and rows computed.
+    ("nothing", lambda data: None, 12, 0),
+    ("added", lambda data: write_image(data / "A" / "new.png", seed=50), 13, 1),
+    ("added to a new class", lambda data: write_image(data / "C" / "new.png", seed=50), 13, 1),
+    ("changed", lambda data: write_image(data / "A" / "image1.png", seed=50), 12, 1),
+    ("removed", lambda data: (data / "A" / "image1.png").unlink(), 11, 0),
+    ("a class removed", lambda data: shutil.rmtree(data / "B"), 6, 0),
+    ("relabelled", lambda data: (data / "A" / "image1.png").rename(data / "B" / "image9.png"), 12, 0),
+    ("labels swapped", swap_labels, 12, 0),
+    ("renamed", lambda data: (data / "A" / "image1.png").rename(data / "A" / "z.png"), 12, 0),
+    ("copied", lambda data: shutil.copy(data / "A" / "image1.png", data / "A" / "z.png"), 13, 0),
+    ("a class renamed", lambda data: (data / "A").rename(data / "Z"), 12, 0),
+    ("replaced by a copy", lambda data: shutil.copy(data / "A" / "image1.png", data / "A" / "image2.png"), 12, 0),
+    ("broken", lambda data: break_image(data / "A" / "image1.png"), 11, 0),
+    ("touched", lambda data: (data / "A" / "image1.png").touch(), 12, 0),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "images", "computed"), CHANGES, ids=[case[0] for case in CHANGES])
+def test_a_change_costs_only_its_own_rows(
+    tmp_path: Path, data: Path, what: str, change: Callable[[Path], object], images: int, computed: int
+) -> None:
+    requests = stub_request("one"), stub_request("two", size=48, weights="1" * 64)
+    extract(data, tmp_path / "f", *requests)
+    change(data)
+    stub = StubFactory()
+    fresh = extract(data, tmp_path / "fresh", *requests)
+    for result, expected in zip(extract(data, tmp_path / "f", *requests, stub=stub), fresh, strict=True):
+        assert (result.images, result.rows_computed, result.rows_reused) == (images, computed, images - computed)
+        assert result.path.read_bytes() == expected.path.read_bytes()
+    assert [engine.rows for engine in stub.made] == [2 * computed] * 2 * bool(computed)
 
 
 def test_a_moved_label_computes_nothing_and_is_stored(tmp_path: Path, data: Path, stub: StubFactory) -> None:
@@ -452,9 +488,36 @@ def test_too_little_space_is_said_before_the_work(
     request = stub_request()
     big = dataclasses.replace(request, network=dataclasses.replace(request.network, backbone="resnet50"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 1000))
-    with pytest.raises(StorageError, match=r"has 0 MB free, and this extraction needs .* --views"):
+    with pytest.raises(StorageError, match=r"has 0 MB free, and this extraction needs 1 MB.* --views") as caught:
         extract(data, tmp_path / "f", big, stub=stub)
+    assert caught.value.exit_code == 7
     assert stub.made == []
+
+
+def test_the_space_that_is_asked_for_is_that_of_the_shards_and_the_files(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, stub: StubFactory
+) -> None:
+    def big(name: str) -> Request:
+        request = stub_request(name)
+        return dataclasses.replace(request, network=dataclasses.replace(request.network, backbone="resnet50"))
+
+    def goes_with(free: int, *requests: Request) -> bool:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(free, 0, free))
+        try:
+            extract(data, tmp_path / "f", *requests, stub=stub)
+        except StorageError:
+            return False
+        return True
+
+    whole = 12 * 2 * 2048 * 4  # images, views, numbers, bytes
+    assert not goes_with(2 * whole - 1, big("one"))
+    assert not goes_with(3 * whole - 1, big("one"), big("two"))  # the shards of the first are gone by then
+    assert stub.made == []
+    assert goes_with(3 * whole, big("one"), big("two"))
+    assert goes_with(0, big("one")), "nothing is left to do"
+    write_image(data / "A" / "new.png", seed=50)
+    assert not goes_with(14 * whole // 12 - 1, big("one")), "a row more, and a copy of the others beside them"
+    assert goes_with(14 * whole // 12, big("one"))
 
 
 def test_a_damaged_committed_file_is_not_built_upon(tmp_path: Path, data: Path) -> None:
@@ -470,58 +533,6 @@ def test_a_damaged_committed_file_is_not_built_upon(tmp_path: Path, data: Path) 
         assert path.read_bytes() == damaged
     path.unlink()
     assert only(extract(data, tmp_path / "f")).images == 13
-
-
-# Killing
-
-
-def run_killed(data: Path, features: Path, delay: float | None) -> bool:
-    """Run the extraction in a process of its own and kill it after `delay` seconds; whether it ended by itself."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.feature.killed", str(data), str(features), "0.02"],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    with process.stdout:
-        assert process.stdout.readline() == "begin\n"
-        try:
-            code = process.wait(timeout=delay)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return False
-    assert code == 0
-    return True
-
-
-def kill_often(tmp_path: Path, kills: int) -> None:
-    data = make_data(tmp_path / "data")
-    start = time.perf_counter()
-    assert run_killed(data, tmp_path / "whole", None)
-    longest = time.perf_counter() - start
-    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").glob("*.h5")}
-    assert len(whole) == 2
-    dice = random.Random(11)
-    killed = rounds = 0
-    while killed < kills:
-        features = tmp_path / f"f{rounds}"
-        while not run_killed(data, features, dice.uniform(0, 0.5 * longest) if killed < kills else None):
-            killed += 1
-            for path in features.glob("*.h5"):
-                assert path.read_bytes() == whole[path.name], "a file in place is a whole one"
-        assert {path.name: path.read_bytes() for path in features.glob("*.h5")} == whole
-        assert not [path for path in features.rglob("*") if TEMPORARY in path.name or path.suffix == ".work"]
-        rounds += 1
-    assert killed >= kills
-
-
-def test_a_killed_run_loses_nothing_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    kill_often(tmp_path, 12)
-
-
-@pytest.mark.slow
-def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
-    kill_often(tmp_path, 100)
 
 
 # Privacy

@@ -188,6 +188,14 @@ def test_every_truncation_is_found(tmp_path: Path) -> None:
             FeatureFile(path)
 
 
+@pytest.mark.slow
+def test_every_single_truncation_is_found(tmp_path: Path) -> None:
+    path = make_file(tmp_path / "f.h5")
+    for length in range(path.stat().st_size - 1, 7, -1):
+        os.truncate(path, length)
+        assert verify_features(path), length
+
+
 def test_what_is_not_a_number_is_found(tmp_path: Path) -> None:
     content, features = make_content()
     features[2, 1, 3] = np.nan
@@ -476,6 +484,18 @@ def test_a_head_of_hdf5_alone_is_damage(tmp_path: Path) -> None:
     (tmp_path / "f.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
     with pytest.raises(IntegrityError, match=r"HDF5 cannot open it"):
         FeatureFile(tmp_path / "f.h5")
+
+
+def test_a_system_that_refuses_says_nothing_against_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_file(tmp_path / "f.h5")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Unable to synchronously open file (errno = 24)")
+
+    monkeypatch.setattr(h5py, "File", full)
+    with pytest.raises(InputError, match=r"cannot be read .Too many open files") as caught:
+        FeatureFile(path)
+    assert "Delete" not in str(caught.value)
 
 
 def test_a_folder_a_pipe_and_nothing_are_refused(tmp_path: Path) -> None:

@@ -163,8 +163,7 @@ def test_the_summary_is_the_index_document(tmp_path: Path) -> None:
             {
                 "path": "B/bad.png",
                 "stage": "header",
-                "reason": "not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): "
-                "the content is text",
+                "reason": "not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): the content is text",
             },
             {"path": "B/gone.png", "stage": "open", "reason": "listed in metadata.csv but not there"},
         ],
