@@ -150,7 +150,7 @@ def write_features(path: Path, content: Content, dim: int, rows: Rows) -> None:
 
     def write(temporary: Path) -> None:
         try:
-            # In a thread of its own, where Ctrl-C cannot fall into HDF5's calls of `disk`: one that fails crashes later.
+            # In a thread of its own, so that Ctrl-C cannot fall into a call of `disk`: HDF5 does not survive that.
             with SteadyFile(temporary) as disk, ThreadPoolExecutor(max_workers=1, thread_name_prefix="build") as pool:
                 try:
                     pool.submit(_build, disk, content, dim, rows).result()
