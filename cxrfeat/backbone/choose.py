@@ -14,7 +14,8 @@ from cxrfeat.spec import FeatureSpec
 ENGINES: dict[str, EngineFactory] = {"keras": KerasEngine, "onnx": OnnxEngine}
 
 WORTH_CONVERTING = 300
-"""Views from which a conversion (3 to 11 s) is won back, for each of the five networks (`benchmarks/engines.py`)."""
+"""Views from which a network is converted. One job alone wins the conversion back after 250 to 1,600 views, by network
+(`benchmarks/README.md`); but it is done once, and every later command then starts without TensorFlow."""
 
 
 def find_engine(name: str) -> EngineFactory:
