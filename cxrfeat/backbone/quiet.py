@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import random
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ def import_keras() -> Any:  # noqa: ANN401  # Keras has no types
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    drawn = random.getstate()
     with _muted(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations between TensorFlow, NumPy and protobuf
         import keras
+    random.setstate(drawn)  # loading TensorFlow draws from Python's own generator, which is the user's
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of "retracing" where several networks run
     return keras
 
