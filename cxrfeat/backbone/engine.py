@@ -76,7 +76,7 @@ class KerasEngine:
         while True:
             try:
                 return in_batches(views, self.batch, self.dim, self._model.predict_on_batch)
-            except Exception as error:
+            except Exception as error:  # each backend says "out of memory" with an exception of its own; others go on
                 if not _out_of_memory(error):
                     raise
                 if self.batch == 1:

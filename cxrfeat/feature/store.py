@@ -547,9 +547,7 @@ def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
             classes=classes,
             columns=columns,
             values=values,
-            quarantine=[
-                {key: str(one[key]) for key in ("image_id", "stage", "reason")} for one in stored["quarantine"]
-            ],
+            quarantine=[{key: str(one[key]) for key in QUARANTINED} for one in stored["quarantine"]],
             engine=texts["engine"],
             versions={str(key): str(value) for key, value in json.loads(texts["versions"]).items()},
         )
