@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := dev,fast,onnx
+EXTRAS := dev,fast,onnx,openvino
 
 export TF_CPP_MIN_LOG_LEVEL = 3
 

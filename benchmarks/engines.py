@@ -3,13 +3,12 @@
 For each network, with random weights, images per second of
 - `predict`: Keras's `model.predict(x)` as the study called it: prepared RGB float pixels in memory, batches of 32;
 - `tensorflow`: the same model and batches in a plain `tf.function`, without the loop that Keras puts round it;
-- `keras` and `onnx`: cxrfeat's engines, grey uint8 views in, preprocessing included;
-- `openvino`: OpenVINO on the graph that `keras` runs, where it is installed;
+- `keras`, `openvino` and `onnx`: cxrfeat's engines, grey uint8 views in, preprocessing included;
 - `keras-jax`, `keras-torch`: the `keras` engine on other backends, each in a process of its own, where installed.
 
 The candidates take turns with a large single-precision matrix product. The share is what a candidate computes in a
-second (images times the multiply-adds of one) over what the product computes. Converting to ONNX is timed apart, with
-TensorFlow and tf2onnx already imported. Every candidate's features are compared with those of `predict` first.
+second (images times the multiply-adds of one) over what the product computes. Converting a network is timed apart, with
+TensorFlow already imported. Every candidate's features are compared with those of `predict` first.
 
     python -m benchmarks.engines --json engines.json
 """
@@ -20,7 +19,6 @@ import argparse
 import importlib
 import importlib.util
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -38,11 +36,10 @@ from benchmarks.common import (
     scratch,
     seconds_of,
 )
-from benchmarks.network import auto, find, gflop, keras_model, keras_pixels, load, plain_spec
-from cxrfeat.backbone.build import build
+from benchmarks.network import auto, find, gflop, keras_model, keras_pixels, load
+from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network
-from cxrfeat.backbone.onnx_engine import convert, converted_path, installed
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.types import Features, Views
@@ -65,16 +62,12 @@ def measure(chosen: argparse.Namespace, name: str, backends: Sequence[str]) -> d
     count = chosen.images or (2 * STUDY_BATCH if work < 10 else STUDY_BATCH)
     views = np.random.default_rng(0).integers(0, 256, (count, network.size, network.size), dtype=np.uint8)
     pixels = keras_pixels(network, views, model.input_shape[-1])
-    conversion = _conversion(network) if installed() else None
+    conversion = {one.name: _conversion(one.name, network) for one in CONVERTERS if one.installed()}
     runs: dict[str, Run] = {
         PREDICT: lambda _: model.predict(pixels, verbose=0),
         "tensorflow": _plain(model, pixels),
-        "keras": load("keras", network).run,
+        **{engine: load(engine, network).run for engine in ("keras", *conversion)},
     }
-    if installed():
-        runs["onnx"] = load("onnx", network).run
-    if importlib.util.find_spec("openvino"):
-        runs["openvino"] = _openvino(network)
     say(f"{name}: comparing features")
     differences = check(name, runs, views)
     with ExitStack() as stack:
@@ -98,7 +91,7 @@ def measure(chosen: argparse.Namespace, name: str, backends: Sequence[str]) -> d
         "images": count,
         "sgemm_gflops": product.to_dict(),
         "conversion_seconds": conversion,
-        "views_to_win_back": won_back(conversion, spreads),
+        "views_to_win_back": won_back(picked, conversion, spreads),
         "candidates": figures,
         "difference_to_predict": differences,
         "auto": picked,
@@ -109,17 +102,18 @@ def measure(chosen: argparse.Namespace, name: str, backends: Sequence[str]) -> d
     }
 
 
-def _conversion(network: Network) -> float:
-    importlib.import_module("tf2onnx")
-    spec = plain_spec(network)
-    return seconds_of(lambda: convert(network, spec, converted_path(network, spec)))
+def _conversion(engine: str, network: Network) -> float:
+    """Seconds of the first loading, which converts."""
+    if engine == "onnx":
+        importlib.import_module("tf2onnx")  # six seconds, whatever the network
+    return seconds_of(lambda: load(engine, network))
 
 
-def won_back(conversion: float | None, rates: Mapping[str, Spread]) -> int | None:
-    """Views after which `onnx`, converted first, has overtaken `keras`; at most, for both build the network too."""
-    if conversion is None or rates["onnx"].median <= rates["keras"].median:
+def won_back(engine: str, conversion: Mapping[str, float], rates: Mapping[str, Spread]) -> int | None:
+    """Views after which `engine`, converted for first, has overtaken `keras`; at most, for both build the network."""
+    if engine not in conversion or rates[engine].median <= rates["keras"].median:
         return None
-    return math.ceil(conversion / (1 / rates["keras"].median - 1 / rates["onnx"].median))
+    return math.ceil(conversion[engine] / (1 / rates["keras"].median - 1 / rates[engine].median))
 
 
 def _rate(run: Run, views: Views) -> Callable[[], float]:
@@ -142,28 +136,6 @@ def _plain(model: Any, pixels: Any) -> Run:  # noqa: ANN401
     def run(views: Views) -> Features:
         batches = (pixels[start : start + STUDY_BATCH] for start in range(0, len(views), STUDY_BATCH))
         return np.concatenate([np.asarray(function(tensorflow.constant(batch))) for batch in batches])
-
-    return run
-
-
-def _openvino(network: Network) -> Run:
-    """OpenVINO the way it is fastest: its own conversion, and as many single images at a time as it likes."""
-    openvino = importlib.import_module("openvino")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Keras, about the structure of the input
-        converted = openvino.convert_model(build(network, plain_spec(network)))
-    # In float32 like the others: by itself it takes bfloat16 where the CPU has it.
-    asked = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.compile_model(converted, "CPU", asked)
-    queue = openvino.AsyncInferQueue(compiled)
-
-    def run(views: Views) -> Features:
-        features: dict[int, Any] = {}
-        queue.set_callback(lambda done, index: features.update({index: done.get_output_tensor(0).data[0].copy()}))
-        for index, view in enumerate(views):
-            queue.start_async({0: view[np.newaxis, ..., np.newaxis]}, index)
-        queue.wait_all()
-        return np.stack([features[index] for index in range(len(views))])
 
     return run
 
@@ -229,8 +201,8 @@ def summary(row: Mapping[str, Any]) -> str:
         f"{row['auto_to_best_other']:.2f} times the best other ({row['best_other']})",
         f"at {row['auto_share']:.2f} of the matrix product",
     ]
-    if row["conversion_seconds"] is not None:
-        parts.append(f"converted once in {row['conversion_seconds']:.1f} s")
+    if row["auto"] in row["conversion_seconds"]:
+        parts.append(f"converted once in {row['conversion_seconds'][row['auto']]:.1f} s")
     if row["views_to_win_back"] is not None:
         parts.append(f"won back after {row['views_to_win_back']} views")
     return ", ".join(parts) + "."
@@ -254,7 +226,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         for name in chosen.network or TABLE:
             rows.append(measure(chosen, name, backends))
             import_keras().utils.clear_session()
-    missing = [name for name in ("openvino", "jax", "torch") if not importlib.util.find_spec(name)]
+    missing = [one.name for one in CONVERTERS if not one.installed()]
+    missing += [name for name in ("jax", "torch") if name not in backends]
     notes = [
         *[summary(row) for row in rows],
         "images/s: median (min-max). x predict, share: medians of the rounds' own quotients; share is the network's "

@@ -180,9 +180,7 @@ def _by_hand(data: Path, place: Path, network: Network) -> Callable[[], float]:
 
 def _interpreter() -> None:
     """What a command does before it sees the first image."""
-    program = (
-        "import cxrfeat.study.extract, importlib.util as u; u.find_spec('onnxruntime') and __import__('onnxruntime')"
-    )
+    program = "import cxrfeat.study.extract, importlib.util as u; u.find_spec('openvino') and __import__('openvino')"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

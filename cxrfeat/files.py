@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,12 +198,27 @@ def put_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         StorageError: If the disk refuses, or something is at `path` already.
     """
+
+    def write(folder: Path) -> None:
+        for name, content in contents.items():
+            _put(folder / name, content)
+
+    build_folder(path, write)
+
+
+def build_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a folder under a temporary name with files, then move it to `path` in one step.
+
+    Raises:
+        StorageError: If the disk refuses, or something is at `path` already.
+    """
     temporary = _temporary(path)
     try:
         with storing("write", path):
             os.makedirs(temporary)
-            for name, content in contents.items():
-                _put(temporary / name, content)
+            write(temporary)
+            for name in os.listdir(temporary):
+                _flush(temporary / name)
             _flush(temporary)
             os.rename(temporary, path)
             _flush(path.parent)
@@ -210,6 +226,16 @@ def put_folder(path: Path, contents: Mapping[str, bytes]) -> None:
         with contextlib.suppress(StorageError):
             remove_folder(temporary)
         raise
+
+
+def check_space(folder: Path, size: int) -> None:
+    """Check that the disk of `folder` has room, for a library that does not say so when it has not.
+
+    Raises:
+        OSError: If fewer than `size` bytes are free.
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def remove(path: Path) -> None:
@@ -247,15 +273,15 @@ def move(path: Path, to: Path) -> None:
 
 
 def sweep_temporaries(folder: Path, *names: str) -> None:
-    """Delete what killed writers left in `folder`: of the files with these names, or of any if none is named.
+    """Delete what killed writers left in `folder`: of what has these names, or of anything if none is named.
 
     Call it only under a lock that keeps other writers of these files out.
     """
     prefixes = tuple(_prefix(name) for name in names) or TEMPORARY
     with storing("read the folder", folder):
         left = [name for name in os.listdir(folder) if name.startswith(prefixes)]
-    for name in left:
-        remove(folder / name)
+    for path in (folder / name for name in left):
+        remove_folder(path) if path.is_dir() else remove(path)
 
 
 def touch(path: Path) -> None:

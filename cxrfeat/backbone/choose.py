@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, Engine, EngineFactory, KerasEngine
+from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, Engine, EngineFactory, KerasEngine
 from cxrfeat.backbone.network import Network, backend
-from cxrfeat.backbone.onnx_engine import OnnxEngine, converted_path, installed
+from cxrfeat.backbone.onnx_engine import ONNX
+from cxrfeat.backbone.openvino_engine import OPENVINO
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import FeatureSpec
 
-ENGINES: dict[str, EngineFactory] = {"keras": KerasEngine, "onnx": OnnxEngine}
+CONVERTERS = (OPENVINO, ONNX)
+"""Engines that a network is converted for, the fastest first (`benchmarks/README.md`)."""
+
+ENGINES: dict[str, EngineFactory] = {"keras": KerasEngine, **{one.name: one for one in CONVERTERS}}
 
 WORTH_CONVERTING = 300
 """Views from which a network is converted. One job alone wins the conversion back after 250 to 1,600 views, by network
@@ -39,8 +43,9 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
         views: How many views are to be computed.
 
     Returns:
-        What was asked; for `auto`, `keras` on a GPU, else `onnx` where it is installed and converted already, or the
-        job is large enough to win the conversion back.
+        What was asked; for `auto`, `keras` on a GPU or in half precision. Else the fastest engine that is installed, if
+        the job is large enough to win a conversion back; or the fastest that the network has been converted for; or
+        `keras`.
 
     Raises:
         UsageError: If there is no such engine.
@@ -48,16 +53,19 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
     if asked != "auto":
         find_engine(asked)
         return asked
-    if spec.precision != "float32" or not installed() or has_gpu():
+    installed = [one for one in CONVERTERS if one.installed()]
+    if spec.precision != "float32" or not installed or has_gpu():
         return "keras"
-    if converted_path(network, spec).is_file():
-        return "onnx"
-    return "onnx" if views >= WORTH_CONVERTING and backend() == "tensorflow" else "keras"
+    if views >= WORTH_CONVERTING and backend() == "tensorflow":
+        return installed[0].name
+    return next((one.name for one in installed if one.converted(network, spec)), "keras")
 
 
 def usual_batch(engine: str) -> int:
     """Views per batch of an engine, where the user does not say."""
-    return GPU_BATCH if engine == "keras" and has_gpu() else CPU_BATCH
+    if engine == "keras" and has_gpu():
+        return GPU_BATCH
+    return STREAMED_BATCH if engine == "openvino" else CPU_BATCH
 
 
 def auto_engine(network: Network, spec: FeatureSpec, batch: int, threads: int) -> Engine:

@@ -22,6 +22,8 @@ from cxrfeat.types import Features, Views
 CPU_BATCH = 16
 """Views per batch on a CPU, where larger ones are no faster."""
 
+STREAMED_BATCH = 64
+"""Views handed to an engine that computes each by itself, several at a time: at the end of a batch some wait."""
 
 GPU_BATCH = 256
 """Views per batch on a GPU to begin with; halved until it fits."""
@@ -82,7 +84,7 @@ class KerasEngine:
                 if self.batch == 1:
                     raise UsageError(
                         "The device has too little memory for one view of this network. Close other programs on it, "
-                        "pass a smaller --size, or compute on the CPU with --engine onnx."
+                        "pass a smaller --size, or compute on the CPU with --engine openvino or onnx."
                     ) from error
                 self.batch //= 2
 

@@ -11,7 +11,8 @@ import pytest
 from cxrfeat.backbone import choose
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, find_engine, has_gpu, usual_batch
-from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, KerasEngine
+from cxrfeat.backbone.converted import Converter
+from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, KerasEngine
 from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.errors import UsageError
@@ -26,41 +27,43 @@ def network_and_spec(size: int = 32, precision: Precision = "float32") -> tuple[
     return network, spec
 
 
+MANY, FEW = WORTH_CONVERTING, WORTH_CONVERTING - 1
+
 CASES = [
-    # GPU, extra installed, converted already, views, precision -> engine
-    (False, True, False, WORTH_CONVERTING, "float32", "onnx"),
-    (False, True, False, WORTH_CONVERTING - 1, "float32", "keras"),  # too small to win the conversion back
-    (False, True, True, 1, "float32", "onnx"),
-    (False, False, False, 10**6, "float32", "keras"),
-    (True, True, True, 10**6, "float32", "keras"),
-    (False, True, True, 10**6, "float16", "keras"),  # the graph is of float32
+    # GPU, extras installed, converted already, views, precision -> engine
+    (False, "openvino onnx", "", MANY, "float32", "openvino"),
+    (False, "onnx", "", MANY, "float32", "onnx"),
+    (False, "openvino onnx", "", FEW, "float32", "keras"),  # too small to win the conversion back
+    (False, "openvino onnx", "openvino onnx", 1, "float32", "openvino"),
+    (False, "openvino onnx", "onnx", FEW, "float32", "onnx"),
+    (False, "openvino onnx", "onnx", MANY, "float32", "openvino"),
+    (False, "onnx", "openvino", 1, "float32", "keras"),
+    (False, "", "", 10**6, "float32", "keras"),
+    (True, "openvino onnx", "openvino onnx", 10**6, "float32", "keras"),
+    (False, "openvino onnx", "openvino onnx", 10**6, "float16", "keras"),  # the graphs are of float32
 ]
 
 
-@pytest.mark.parametrize(("gpu", "extra", "converted", "views", "precision", "engine"), CASES)
+@pytest.mark.parametrize(("gpu", "extras", "converted", "views", "precision", "engine"), CASES)
 def test_auto_takes_the_faster_engine_for_the_machine_and_the_job(
     gpu: bool,
-    extra: bool,
-    converted: bool,
+    extras: str,
+    converted: str,
     views: int,
     precision: Precision,
     engine: str,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
-    graph = tmp_path / "graph.onnx"
-    if converted:
-        graph.touch()
     monkeypatch.setattr(choose, "has_gpu", lambda: gpu)
-    monkeypatch.setattr(choose, "installed", lambda: extra)
-    monkeypatch.setattr(choose, "converted_path", lambda network, spec: graph)
+    monkeypatch.setattr(Converter, "installed", lambda one: one.name in extras.split())
+    monkeypatch.setattr(Converter, "converted", lambda one, network, spec: one.name in converted.split())
     assert choose_engine("auto", *network_and_spec(precision=precision), views) == engine
     assert choose_engine("keras", *network_and_spec(precision=precision), views) == "keras"
 
 
 def test_an_unknown_engine_is_refused_with_the_list() -> None:
-    with pytest.raises(UsageError, match=r"no engine 'openvino'.*auto, keras, onnx"):
-        choose_engine("openvino", *network_and_spec(), 1)
+    with pytest.raises(UsageError, match=r"no engine 'tflite'.*auto, keras, openvino, onnx"):
+        choose_engine("tflite", *network_and_spec(), 1)
     with pytest.raises(UsageError, match="no engine"):
         find_engine("auto")
 
@@ -82,6 +85,7 @@ def test_a_gpu_is_looked_for_in_keras_only_where_a_driver_is(monkeypatch: pytest
     monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/dev/nvidia0")
     assert has_gpu()
     assert (usual_batch("keras"), usual_batch("onnx")) == (GPU_BATCH, CPU_BATCH)
+    assert usual_batch("openvino") == STREAMED_BATCH
 
 
 class _Small:

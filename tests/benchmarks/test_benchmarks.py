@@ -15,8 +15,8 @@ import pytest
 from benchmarks import engines, extract, scale, two_stage
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
+from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.network import find_network
-from cxrfeat.backbone.onnx_engine import installed
 from cxrfeat.backbone.quiet import import_keras
 
 Main = Callable[[list[str]], dict[str, Any]]
@@ -56,8 +56,8 @@ def test_engines_measures_every_candidate_in_turn(tmp_path: Path, capsys: pytest
     arguments = "--network vgg16 --size 32 --images 16 --matrix 128 --repeats 1 --seconds 0"
     (row,) = ran(engines.main, [*arguments.split(), "--backend", "tensorflow"], tmp_path, capsys)
     candidates = row["candidates"]
-    expected = {"predict", "tensorflow", "keras", "keras-tensorflow"} | ({"onnx"} if installed() else set())
-    assert expected <= set(candidates)
+    converted = {one.name for one in CONVERTERS if one.installed()}
+    assert set(candidates) == {"predict", "tensorflow", "keras", "keras-tensorflow"} | converted
     assert candidates["predict"]["to_predict"] == 1.0
     assert all(found["share"] > 0 and len(found["values"]) == 1 for found in candidates.values())
     assert row["auto"] in candidates
@@ -65,14 +65,16 @@ def test_engines_measures_every_candidate_in_turn(tmp_path: Path, capsys: pytest
     assert row["best_other"] != row["auto"]
     assert row["sgemm_gflops"]["median"] > 0
     assert max(row["difference_to_predict"].values()) < engines.TOLERANCE
-    assert (row["conversion_seconds"] is not None) == installed()
+    assert set(row["conversion_seconds"]) == converted
+    assert all(seconds > 0 for seconds in row["conversion_seconds"].values())
 
 
-def test_engines_says_when_a_conversion_iswon_back() -> None:
-    rates = {"keras": Spread((10.0,)), "onnx": Spread((20.0,))}
-    assert engines.won_back(6.0, rates) == 120  # 12 s by keras; 6 s, and 6 s of converting, by onnx
-    assert engines.won_back(None, rates) is None
-    assert engines.won_back(6.0, {"keras": Spread((20.0,)), "onnx": Spread((10.0,))}) is None
+def test_engines_says_when_a_conversion_is_won_back() -> None:
+    rates = {"keras": Spread((10.0,)), "onnx": Spread((20.0,)), "openvino": Spread((5.0,))}
+    conversion = {"onnx": 6.0, "openvino": 6.0}
+    assert engines.won_back("onnx", conversion, rates) == 120  # 12 s by keras; 6 s, and 6 s of converting, by onnx
+    assert engines.won_back("openvino", conversion, rates) is None
+    assert engines.won_back("keras", conversion, rates) is None
 
 
 def test_engines_refuses_a_candidate_that_computes_something_else() -> None:
