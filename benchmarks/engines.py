@@ -59,7 +59,8 @@ def measure(chosen: argparse.Namespace, name: str, backends: Sequence[str]) -> d
     say(f"{name}: building and converting")
     model = keras_model(network)
     work = gflop(model)
-    count = chosen.images or (2 * STUDY_BATCH if work < 10 else STUDY_BATCH)
+    # Long enough to average over TensorFlow's `predict`, which runs some batches on one core of two.
+    count = chosen.images or (4 * STUDY_BATCH if work < 10 else 2 * STUDY_BATCH)
     views = np.random.default_rng(0).integers(0, 256, (count, network.size, network.size), dtype=np.uint8)
     pixels = keras_pixels(network, views, model.input_shape[-1])
     conversion = {one.name: _conversion(one.name, network) for one in CONVERTERS if one.installed()}
@@ -215,7 +216,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument(
         "--seconds", type=float, default=45, help="rounds of one network, and those of --repeats at least (default: 45)"
     )
-    parser.add_argument("--images", type=int, help="per measurement; default: 64, or 32 for the slow networks")
+    parser.add_argument("--images", type=int, help="per measurement; default: 128, or 64 for the slow networks")
     parser.add_argument("--size", type=int, help="in pixels; default: each network's own")
     parser.add_argument("--matrix", type=int, default=4096, help="side of the matrix product (default: 4096)")
     parser.add_argument("--backend", action="append", help="of Keras, besides; default: jax and torch where installed")

@@ -45,7 +45,7 @@ def extract(
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Whether drawn views may be mirrored.")] = True,
     float16: Annotated[bool, typer.Option("--float16", help="Store half precision: half the file.")] = False,
     engine: Annotated[
-        str, typer.Option("--engine", help="auto, keras, or onnx (faster on a CPU; converted once).")
+        str, typer.Option("--engine", help="auto, keras, openvino or onnx (faster on a CPU; converted once).")
     ] = "auto",
     precision: Annotated[
         str, typer.Option("--precision", help="float32; float16 or bfloat16 for a GPU. Other features, not the same.")

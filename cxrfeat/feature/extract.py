@@ -95,7 +95,7 @@ def extract_features(
         requests: The files that are wanted; each image is decoded once for all of them.
         features: Folder of the files.
         identity: Salts the ids.
-        engine: `auto`, `keras` or `onnx`.
+        engine: `auto`, `keras`, `openvino` or `onnx`.
         make_engine: Makes the engine in place of the one of that name; for tests.
         batch: Views per batch; `None` is 16 on a CPU, and 256 on a GPU, halved until it fits.
         progress: Told after every batch.

@@ -67,7 +67,7 @@ def extract(
         view: How views are drawn; its size, count and seed are taken from the other arguments.
         storage: `float32` or `float16`.
         precision: Arithmetic of the network: `float32`, `float16` or `bfloat16`, for GPUs.
-        engine: `auto`, `keras` or `onnx`.
+        engine: `auto`, `keras`, `openvino` or `onnx`.
         batch: Views per batch; `None` is the engine's own.
         seed: Of drawn views and random weights.
         split_spec: The split whose training part gives the `featurewise` statistics.
