@@ -45,7 +45,7 @@ from cxrfeat.study.extract import extract
 from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import draw_views
 
-RAW_VIEWS = 256
+RAW_VIEWS = 512
 HAND_IMAGES = 128
 
 

@@ -24,8 +24,15 @@ Preprocess = Literal["tf", "torch", "caffe", "none"]
 Precision = Literal["float32", "float16", "bfloat16"]
 Storage = Literal["float32", "float16"]
 SplitBy = Literal["group", "date", "column", "paper"]
-HeadKind = Literal["softmax", "dense", "dropout", "logreg", "svm-linear", "svm-rbf"]
+HeadKind = Literal["softmax", "dense", "dropout", "logreg", "svm-linear", "svm-rbf", "knn", "ridge"]
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
+CONTROL_KINDS: tuple[HeadKind, ...] = ("knn", "ridge")
+"""Cheap heads that a better one should beat."""
+MAIN_KINDS: tuple[HeadKind, ...] = tuple(kind for kind in HEAD_KINDS if kind not in CONTROL_KINDS)
+"""What `--head all` means."""
+Optimizer = Literal["sgd", "adam"]
+Schedule = Literal["inverse-time", "cosine", "constant"]
+ClassWeights = Literal["none", "balanced"]
 
 
 class Spec(Protocol):
@@ -216,53 +223,96 @@ class SplitSpec:
 class HeadSpec:
     """A classifier on features, and how it is trained. The defaults are the study's protocol.
 
-    The Keras heads use the fields from `epochs` to `standardize`; the scikit-learn ones
-    use `strength`, and standardise always.
+    The Keras heads (softmax, dense, dropout) use the fields from `epochs` to `standardize`; the scikit-learn ones
+    use `strength` or `neighbours`, and standardise always. The others are for all.
     """
 
     REVISION: ClassVar[int] = 1
 
     kind: HeadKind
+    views: int | None = None
+    """Cached views trained on, the plain one first; `None` is all of them."""
     epochs: int = 20
     """Passes over the training rows; 0 leaves the head as it was drawn."""
     batch: int = 32
     """Rows per step."""
+    optimizer: Optimizer = "sgd"
+    """`sgd` has Nesterov momentum; `adam` the usual constants (0.9, 0.999, 1e-7)."""
     learning_rate: float = 0.01
+    schedule: Schedule = "inverse-time"
+    """Learning rate at step t of T: `learning_rate / (1 + decay * t)`, or half a cosine down to zero, or constant."""
     decay: float = 1e-6
-    """Learning rate at step t is `learning_rate / (1 + decay * t)`."""
+    """Only of the schedule `inverse-time`."""
     momentum: float = 0.9
-    """Nesterov momentum."""
+    """Only of `sgd`."""
+    hidden: tuple[int, ...] | None = None
+    """Units of the hidden layers of dense and dropout, at least one; `None` is 500 and 200, as in the study."""
     dropout: float = 0.5
-    """Share of units dropped; only the `dropout` head."""
+    """Share of the first hidden layer's units dropped; only the `dropout` head."""
+    l2: float = 0.0
+    """Penalty on the squared weights, biases apart: `l2 * sum(w ** 2)` is added to the loss."""
+    label_smoothing: float = 0.0
+    """Share of the target spread evenly over all classes."""
+    patience: int | None = None
+    """Stop after so many epochs without a lower validation loss; the best epoch is kept. `None` keeps the last."""
     views_per_epoch: int | None = None
     """Training views of each image seen in an epoch, drawn anew; `None` is all of them."""
     standardize: bool = False
     """Remove the training mean and divide by the deviation, per feature."""
     strength: float | None = None
-    """Inverse regularisation C of logreg and the SVMs; `None` is 0.1 for logreg, 1 for svm-rbf, 0.01 for svm-linear."""
+    """Inverse regularisation C of logreg, the SVMs and ridge (whose penalty is 1 / C); `None` is each head's own."""
+    neighbours: int = 15
+    """Training rows that vote; only of knn."""
+    class_weights: ClassWeights = "none"
+    """`balanced` weighs each row by `rows / (classes * rows of its class)`; not of knn."""
+    calibrate: bool = False
+    """Fit a temperature on the validation images; the SVMs and ridge, which have no probabilities, always do."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check every field."""
         if self.kind not in HEAD_KINDS:
             raise SpecError(f"There is no head {self.kind!r}; the heads are {', '.join(HEAD_KINDS)}.")
-        _whole("HeadSpec.epochs", self.epochs, "passes over the training rows", least=0, most=100_000)
-        _whole("HeadSpec.batch", self.batch, "rows per step", least=1, most=2**20)
-        _whole("HeadSpec.seed", self.seed, "a seed", least=0, most=2**32 - 1)
+        for name, kinds in (("optimizer", Optimizer), ("schedule", Schedule), ("class_weights", ClassWeights)):
+            if getattr(self, name) not in get_args(kinds):
+                raise SpecError(f"--{_option(name)} is {' or '.join(get_args(kinds))}; got {getattr(self, name)!r}.")
+        _whole("--epochs", self.epochs, "passes over the training rows", least=0, most=100_000)
+        _whole("--batch", self.batch, "rows per step", least=1, most=2**20)
+        _whole("--neighbours", self.neighbours, "training rows that vote", least=1, most=2**20)
+        _whole("--seed", self.seed, "a seed", least=0, most=2**32 - 1)
+        if self.views is not None:
+            _whole("--views", self.views, "cached views of each image", least=1, most=1024)
         if self.views_per_epoch is not None:
-            _whole("HeadSpec.views_per_epoch", self.views_per_epoch, "views per image and epoch", least=1, most=1024)
-        bounds = {"learning_rate": (0.0, 1e3), "decay": (0.0, 1e3), "momentum": (0.0, 1.0), "dropout": (0.0, 0.99)}
+            _whole("--views-per-epoch", self.views_per_epoch, "views per image and epoch", least=1, most=1024)
+        if self.patience is not None:
+            _whole("--patience", self.patience, "epochs without a lower validation loss", least=1, most=100_000)
+        if self.hidden is not None:
+            object.__setattr__(self, "hidden", tuple(self.hidden))
+            if not 1 <= len(self.hidden) <= 8:
+                raise SpecError(f"--hidden is the units of one to eight layers; got {len(self.hidden)}.")
+            for units in self.hidden:
+                _whole("--hidden", units, "units of a layer", least=1, most=2**16)
+        bounds = {
+            "learning_rate": (0.0, 1e3), "decay": (0.0, 1e3), "momentum": (0.0, 1.0), "dropout": (0.0, 0.99),
+            "l2": (0.0, 1e3), "label_smoothing": (0.0, 0.99),
+        }  # fmt: skip
         for name, (low, high) in bounds.items():
-            value = _number(f"HeadSpec.{name}", getattr(self, name))
+            value = _number(f"--{_option(name)}", getattr(self, name))
             if not low <= value <= high:
-                raise SpecError(f"HeadSpec.{name} is from {low:g} to {high:g}; got {value:g}.")
+                raise SpecError(f"--{_option(name)} is from {low:g} to {high:g}; got {value:g}.")
             object.__setattr__(self, name, value)
         object.__setattr__(self, "standardize", bool(self.standardize))
+        object.__setattr__(self, "calibrate", bool(self.calibrate))
         if self.strength is not None:
-            strength = _number("HeadSpec.strength", self.strength)
+            strength = _number("--strength", self.strength)
             if strength <= 0:
-                raise SpecError(f"HeadSpec.strength is above 0; got {strength:g}.")
+                raise SpecError(f"--strength is above 0; got {strength:g}.")
             object.__setattr__(self, "strength", strength)
+
+
+def _option(field: str) -> str:
+    """A field as it is typed."""
+    return field.replace("_", "-")
 
 
 def feature_spec(stored: dict[str, Any]) -> FeatureSpec:

@@ -150,15 +150,15 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (SplitSpec, {"validation": 0.6}, r"SplitSpec.validation is a share above 0, at most 0.5; got 0.6"),
     (SplitSpec, {"seed": 2**32}, r"SplitSpec.seed"),
     (head, {"kind": "forest"}, rf"There is no head 'forest'; the heads are {', '.join(HEAD_KINDS)}"),
-    (head, {"epochs": -1}, r"HeadSpec.epochs is passes over the training rows: .* got -1"),
-    (head, {"batch": 0}, r"HeadSpec.batch is rows per step: .* got 0"),
-    (head, {"seed": 1.5}, r"HeadSpec.seed"),
-    (head, {"views_per_epoch": 0}, r"HeadSpec.views_per_epoch is views per image and epoch"),
-    (head, {"learning_rate": -1}, r"HeadSpec.learning_rate is from 0 to 1000; got -1"),
+    (head, {"epochs": -1}, r"--epochs is passes over the training rows: .* got -1"),
+    (head, {"batch": 0}, r"--batch is rows per step: .* got 0"),
+    (head, {"seed": 1.5}, r"--seed"),
+    (head, {"views_per_epoch": 0}, r"--views-per-epoch is views per image and epoch"),
+    (head, {"learning_rate": -1}, r"--learning-rate is from 0 to 1000; got -1"),
     (head, {"decay": "x"}, r"HeadSpec.decay is a finite number; got 'x'"),
     (head, {"momentum": 1.1}, r"HeadSpec.momentum is from 0 to 1; got 1.1"),
-    (head, {"dropout": 1}, r"HeadSpec.dropout is from 0 to 0.99; got 1"),
-    (head, {"strength": 0}, r"HeadSpec.strength is above 0; got 0"),
+    (head, {"dropout": 1}, r"--dropout is from 0 to 0.99; got 1"),
+    (head, {"strength": 0}, r"--strength is above 0; got 0"),
 ]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+
+KERAS, SKLEARN, TEST, CURVES = "Keras heads", "scikit-learn heads", "Splits and tests", "Curves"
+"""Panels of the help."""
 
 
 def fit_head(
@@ -17,37 +20,119 @@ def fit_head(
         list[str] | None,
         typer.Option(
             "--head",
-            help="softmax, dense, dropout (the default), logreg, svm-linear, svm-rbf, or all; may be given again.",
+            help="softmax, dense, dropout (the default), logreg, svm-linear, svm-rbf, knn, ridge, all (the first six), "
+            "or all+controls; may be given again.",
             show_default=False,
         ),
     ] = None,
-    folds: Annotated[
-        int | None, typer.Option("--folds", help="Cross-validate in this many folds in place of one test part.")
+    class_weights: Annotated[str, typer.Option("--class-weights", help="none or balanced.")] = "none",
+    views: Annotated[
+        int | None, typer.Option("--views", help="Cached views to train on, the plain one first. Default: all.")
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="Epochs of the Keras heads; 0 leaves them untrained.")] = 20,
-    batch: Annotated[int, typer.Option("--batch", help="Rows per step of the Keras heads.")] = 32,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Of the Keras heads.")] = 0.01,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Fit a temperature on the validation images (SVMs and ridge always do).")
+    ] = False,
+    epochs: Annotated[int, typer.Option("--epochs", help="0 leaves them untrained.", rich_help_panel=KERAS)] = 20,
+    batch: Annotated[int, typer.Option("--batch", help="Rows per step.", rich_help_panel=KERAS)] = 32,
+    optimizer: Annotated[
+        str, typer.Option("--optimizer", help="sgd (Nesterov) or adam.", rich_help_panel=KERAS)
+    ] = "sgd",
+    learning_rate: Annotated[float, typer.Option("--learning-rate", rich_help_panel=KERAS)] = 0.01,
+    schedule: Annotated[
+        str, typer.Option("--schedule", help="inverse-time, cosine or constant.", rich_help_panel=KERAS)
+    ] = "inverse-time",
+    decay: Annotated[float, typer.Option("--decay", help="Of inverse-time, per step.", rich_help_panel=KERAS)] = 1e-6,
+    momentum: Annotated[float, typer.Option("--momentum", help="Of sgd.", rich_help_panel=KERAS)] = 0.9,
+    hidden: Annotated[
+        str | None,
+        typer.Option("--hidden", help="Units of the hidden layers. Default: 500,200.", rich_help_panel=KERAS),
+    ] = None,
+    dropout: Annotated[
+        float, typer.Option("--dropout", help="Share of units dropped, of the head dropout.", rich_help_panel=KERAS)
+    ] = 0.5,
+    l2: Annotated[float, typer.Option("--l2", help="Penalty on squared weights.", rich_help_panel=KERAS)] = 0.0,
+    label_smoothing: Annotated[float, typer.Option("--label-smoothing", rich_help_panel=KERAS)] = 0.0,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            "--patience",
+            help="Stop after so many epochs without a lower validation loss, and keep the best.",
+            rich_help_panel=KERAS,
+        ),
+    ] = None,
     views_per_epoch: Annotated[
         int | None,
-        typer.Option("--views-per-epoch", help="Views per image and epoch, drawn anew. Default: all of them."),
+        typer.Option(
+            "--views-per-epoch",
+            help="Views per image and epoch, drawn anew. Default: all of them.",
+            rich_help_panel=KERAS,
+        ),
     ] = None,
     standardize: Annotated[
-        bool, typer.Option("--standardize", help="Standardise features for the Keras heads (scikit-learn's always do).")
+        bool,
+        typer.Option(
+            "--standardize", help="Standardise features (scikit-learn heads always do).", rich_help_panel=KERAS
+        ),
     ] = False,
     strength: Annotated[
-        float | None, typer.Option("--strength", help="C of logreg and the SVMs. Default: each head's own.")
+        float | None,
+        typer.Option(
+            "--strength", help="C of logreg, the SVMs and ridge. Default: each head's own.", rich_help_panel=SKLEARN
+        ),
     ] = None,
-    tta: Annotated[bool, typer.Option("--tta", help="Validate and test on the mean over views.")] = False,
+    neighbours: Annotated[int, typer.Option("--neighbours", help="Of knn.", rich_help_panel=SKLEARN)] = 15,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", help="Fits at a time. Default: as many as pay.", rich_help_panel=SKLEARN),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds", help="Cross-validate in this many folds in place of one test part.", rich_help_panel=TEST
+        ),
+    ] = None,
+    repeats: Annotated[
+        int, typer.Option("--repeats", help="Cross-validate so often, dealt anew.", rich_help_panel=TEST)
+    ] = 1,
+    source_out: Annotated[
+        bool,
+        typer.Option("--source-out", help="Leave out one source at a time, and test on it.", rich_help_panel=TEST),
+    ] = False,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Validate and test on the mean over views.", rich_help_panel=TEST)
+    ] = False,
     split_by: Annotated[
         str | None,
         typer.Option(
-            "--split-by", "--split", help="group, date, column or paper. Default: the data's own column, else group."
+            "--split-by",
+            "--split",
+            help="group, date, column or paper. Default: the data's own column, else group.",
+            rich_help_panel=TEST,
         ),
     ] = None,
     regroup: Annotated[
-        bool, typer.Option("--regroup", help="Move patients that the data's own split tears to one side.")
+        bool,
+        typer.Option(
+            "--regroup", help="Move patients that the data's own split tears to one side.", rich_help_panel=TEST
+        ),
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.", rich_help_panel=TEST)
+    ] = False,
+    show_views: Annotated[
+        bool,
+        typer.Option(
+            "--views-curve", help="Accuracy and cost against the number of cached views.", rich_help_panel=CURVES
+        ),
+    ] = False,
+    train_sizes: Annotated[
+        str | None,
+        typer.Option(
+            "--train-sizes",
+            help="Accuracy against shares of the training images, as in 0.1,0.5,1.",
+            rich_help_panel=CURVES,
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run; with one head.")] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -61,20 +146,39 @@ def fit_head(
     """
     from typing import cast
 
-    from cxrfeat.errors import AuditError
+    from cxrfeat.errors import AuditError, UsageError
+    from cxrfeat.report.curve import curve_table, source_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
-    from cxrfeat.spec import HeadKind, HeadSpec, SplitBy
+    from cxrfeat.spec import ClassWeights, HeadKind, HeadSpec, Optimizer, Schedule, SplitBy
+    from cxrfeat.study.curve import Curve, learning_curve, views_curve
     from cxrfeat.study.fit import find_features, fit, head_kinds
 
+    by = cast(SplitBy, split_by) if split_by else None
+    sizes = _numbers("--train-sizes", train_sizes, float) if train_sizes is not None else None
+    if (show_views or sizes) and (source_out or repeats > 1 or regroup or tta):
+        raise UsageError("--views-curve and --train-sizes go with --folds or one test part, and nothing else.")
     specs = [
         HeadSpec(
             kind=cast(HeadKind, kind),
+            views=views,
             epochs=epochs,
             batch=batch,
+            optimizer=cast(Optimizer, optimizer),
             learning_rate=learning_rate,
+            schedule=cast(Schedule, schedule),
+            decay=decay,
+            momentum=momentum,
+            hidden=tuple(_numbers("--hidden", hidden, int)) if hidden is not None else None,
+            dropout=dropout,
+            l2=l2,
+            label_smoothing=label_smoothing,
+            patience=patience,
             views_per_epoch=views_per_epoch,
             standardize=standardize,
             strength=strength,
+            neighbours=neighbours,
+            class_weights=cast(ClassWeights, class_weights),
+            calibrate=calibrate,
             seed=seed,
         )
         for kind in head_kinds(head or ["dropout"])
@@ -84,16 +188,24 @@ def fit_head(
         result = fit(
             path,
             specs,
-            split_by=cast(SplitBy, split_by) if split_by else None,
+            split_by=by,
             regroup_given=regroup,
             fold_count=folds,
+            repeats=repeats,
+            source_out=source_out,
             tta=tta,
             seed=seed,
             runs=runs,
             name=name,
+            jobs=jobs,
             progress=tell,
         )
-    document = result.to_dict()
+        curves: list[Curve] = []
+        if show_views:
+            curves += views_curve(path, specs, split_by=by, fold_count=folds, seed=seed, progress=tell)
+        if sizes:
+            curves += learning_curve(path, specs, sizes=sizes, split_by=by, fold_count=folds, seed=seed, progress=tell)
+    document = result.to_dict() | {"curves": [curve.to_dict() for curve in curves]}
     if json:
         print_json(document)
     else:
@@ -101,6 +213,10 @@ def fit_head(
         show(score_table(document["runs"]))
         for run in document["runs"]:
             show(class_table(run))
+        show(source_table(document["runs"]))
+        for curve in document["curves"]:
+            show(curve_table(curve))
+            say(f"  {curve['head']}: {curve['sentence']}")
         for run in document["runs"]:
             say(f"{run['path']}{' (stood already)' if run['reused'] else ''}")
             for line in run["notes"]:
@@ -113,3 +229,13 @@ def fit_head(
     if strict and result.failed:
         failed = ", ".join(finding.check for finding in result.failed)
         raise AuditError(f"The audit failed ({failed}). The runs are written; mend the data, or leave --strict out.")
+
+
+def _numbers(option: str, text: str, kind: type[Any]) -> list[Any]:
+    """Numbers from a list with commas."""
+    from cxrfeat.errors import UsageError
+
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} is numbers with commas between them; got {text!r}.") from None

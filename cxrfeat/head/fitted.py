@@ -24,7 +24,8 @@ from cxrfeat.spec import HEAD_KINDS, HeadKind
 from cxrfeat.types import Labels, Probabilities
 
 Decision = NDArray[np.float64]
-"""`(n, classes)`: logits of a network or a logistic regression, votes and margins of an SVM; the largest wins."""
+"""`(n, classes)`: logits of a network or a logistic regression, votes and margins of an SVM, log shares of votes among
+neighbours, scores of a ridge; the largest wins."""
 
 Decide = Callable[[NDArray[np.float64]], Decision]
 """Decision values of standardised features."""
@@ -45,11 +46,14 @@ class FittedHead:
     - every kind: `mean` and `scale`, `(dim,)` float64, features less `mean` over `scale`; both or, for the Keras kinds,
       neither.
     - `softmax`, `dense`, `dropout`: `weights_0` `(dim, units)` and `bias_0` `(units,)`, then `_1`, ..., float32, with a
-      ReLU between layers.
+      ReLU between layers: one layer in `softmax`, two to nine in the others.
     - `logreg`: `coef` `(classes, dim)`, or `(1, dim)` for two classes, and `intercept`, float64.
     - `svm-linear`: `coef` `(pairs, dim)` and `intercept` `(pairs,)`, float64.
     - `svm-rbf`: `support_vectors` `(n, dim)` float32, as they were before `mean` and `scale`, sorted by class;
       `n_support` `(classes,)` int64; `dual_coef` `(classes - 1, n)`, `intercept` `(pairs,)` and `gamma` `()`, float64.
+    - `knn`: `rows` `(n, dim)` float32, as they were before `mean` and `scale`, with their class indices `labels` `(n,)`
+      int64, each class at least once; `neighbours` `()` int64, from 1 to n.
+    - `ridge`: `coef` `(classes, dim)` and `intercept` `(classes,)`, float64.
 
     Example:
         >>> arrays = {"weights_0": np.eye(2, dtype=np.float32), "bias_0": np.zeros(2, np.float32)}
@@ -89,8 +93,11 @@ class FittedHead:
     def decision(self, X: NDArray[np.floating]) -> Decision:
         """Decision values `(n, classes)` of features `(n, dim)`, computed in float64, in blocks of bounded size.
 
-        For two classes the columns are opposite. The SVMs give scikit-learn's `decision_function_shape="ovr"`: votes of
-        the pairs, ties between them broken by the margins.
+        For two classes the columns of all kinds but the networks and `knn` are opposite. The SVMs give scikit-learn's
+        `decision_function_shape="ovr"`: votes of the pairs, ties between them broken by the margins. `knn` gives the
+        logarithm of `(votes + 1) / (neighbours + classes)`, so that its softmax is that share; distances are Euclidean
+        between standardised features, and of rows equally far the first in `rows` vote. `ridge` gives scores about -1
+        and 1, one class against the rest.
 
         Raises:
             StaleFeaturesError: If the features are of another width.
@@ -202,12 +209,46 @@ def _network(arrays: Arrays) -> Decide:
     return decide
 
 
-def _logistic(arrays: Arrays) -> Decide:
+def _linear(arrays: Arrays) -> Decide:
     def decide(X: NDArray[np.float64]) -> Decision:
         z: Decision = X @ arrays["coef"].T + arrays["intercept"]
         return np.hstack([-z / 2, z / 2]) if z.shape[1] == 1 else z  # half each: their softmax is the sigmoid of z
 
     return decide
+
+
+def _neighbours(arrays: Arrays) -> Decide:
+    rows, labels, k = _standardized(arrays["rows"], arrays), arrays["labels"], int(arrays["neighbours"])
+    classes = int(labels.max()) + 1
+    lengths = np.square(rows).sum(1)
+    rounding = 4 * (rows.shape[1] + 8) * np.finfo(np.float64).eps
+
+    def decide(X: NDArray[np.float64]) -> Decision:
+        # One matrix product finds who may be near. It rounds differently in other blocks and on other processors, so
+        # all that rounding could have brought among the nearest are measured again, row by row, and ties stay ties.
+        squares = np.square(X).sum(1)
+        distance = _squared_distances(X, squares, rows, lengths)
+        limit = np.partition(distance, k - 1, axis=1)[:, k - 1] + rounding * (squares + lengths.max())
+        votes = np.zeros((len(X), classes), np.int64)
+        for index, x in enumerate(X):
+            near = np.flatnonzero(distance[index] <= limit[index])
+            nearest = near[np.argsort(np.square(rows[near] - x).sum(1), kind="stable")[:k]]
+            votes[index] = np.bincount(labels[nearest], minlength=classes)
+        return np.log((votes + 1) / (k + classes))
+
+    return decide
+
+
+def _squared_distances(
+    X: NDArray[np.float64], squares: NDArray[np.float64], rows: NDArray[np.float64], lengths: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`(len(X), len(rows))` from one matrix product: |x - s|^2 = |x|^2 + |s|^2 - 2 x.s, never below zero."""
+    distance: NDArray[np.float64] = X @ rows.T
+    distance *= -2
+    distance += squares[:, None]
+    distance += lengths
+    np.maximum(distance, 0, out=distance)
+    return distance
 
 
 def _svm_linear(arrays: Arrays) -> Decide:
@@ -220,12 +261,7 @@ def _svm_rbf(arrays: Arrays) -> Decide:
     weights = _pair_weights(arrays["dual_coef"], arrays["n_support"])
 
     def decide(X: NDArray[np.float64]) -> Decision:
-        # |x - s|^2 = |x|^2 + |s|^2 - 2 x.s, one matrix product; rounding may leave it just below zero.
-        kernel = X @ support.T
-        kernel *= -2
-        kernel += np.square(X).sum(1)[:, None]
-        kernel += lengths
-        np.maximum(kernel, 0, out=kernel)
+        kernel = _squared_distances(X, np.square(X).sum(1), support, lengths)
         kernel *= -arrays["gamma"]
         np.exp(kernel, out=kernel)
         return _votes(kernel @ weights + arrays["intercept"])
@@ -273,12 +309,15 @@ _DECISIONS: dict[HeadKind, Callable[[Arrays], Decide]] = {
     "softmax": _network,
     "dense": _network,
     "dropout": _network,
-    "logreg": _logistic,
+    "logreg": _linear,
     "svm-linear": _svm_linear,
     "svm-rbf": _svm_rbf,
+    "knn": _neighbours,
+    "ridge": _linear,
 }
 
-_LAYERS: dict[HeadKind, int] = {"softmax": 1, "dense": 3, "dropout": 3}
+_LAYERS: dict[HeadKind, tuple[int, int]] = {"softmax": (1, 1), "dense": (2, 9), "dropout": (2, 9)}
+"""Fewest and most layers of a network, the last one included."""
 
 Layout = dict[str, tuple[type[np.generic], tuple[int, ...]]]
 """For each array its dtype and shape."""
@@ -294,13 +333,17 @@ def _expected(kind: HeadKind, classes: int, arrays: Arrays) -> Layout:
     """Names, dtypes and shapes that the arrays must have; sizes left free are read off the arrays themselves.
 
     Raises:
+        IntegrityError: If it is a network of more or fewer layers than its kind has.
         KeyError: If an array that sets a size is missing.
         IndexError: If it has too few axes.
     """
     dim, pairs = _dim(kind, arrays), len(_pairs(classes))
     scaler: Layout = {"mean": (np.float64, (dim,)), "scale": (np.float64, (dim,))}
     if kind in _LAYERS:
-        sizes = [dim, *(arrays[f"bias_{index}"].shape[0] for index in range(_LAYERS[kind] - 1)), classes]
+        layers, (fewest, most) = sum(name.startswith("weights_") for name in arrays), _LAYERS[kind]
+        if not fewest <= layers <= most:
+            raise _damaged(f"it has {layers} layers, and a {kind} head has {fewest} to {most}")
+        sizes = [dim, *(arrays[f"bias_{index}"].shape[0] for index in range(layers - 1)), classes]
         layout: Layout = {} if "mean" not in arrays and "scale" not in arrays else scaler
         for index, (wide, narrow) in enumerate(itertools.pairwise(sizes)):
             layout |= {f"weights_{index}": (np.float32, (wide, narrow)), f"bias_{index}": (np.float32, (narrow,))}
@@ -314,7 +357,14 @@ def _expected(kind: HeadKind, classes: int, arrays: Arrays) -> Layout:
             "intercept": (np.float64, (pairs,)),
             "gamma": (np.float64, ()),
         }
-    rows = pairs if kind == "svm-linear" or classes == 2 else classes
+    if kind == "knn":
+        count = arrays["rows"].shape[0]
+        return scaler | {
+            "rows": (np.float32, (count, dim)),
+            "labels": (np.int64, (count,)),
+            "neighbours": (np.int64, ()),
+        }
+    rows = pairs if kind == "svm-linear" or (kind == "logreg" and classes == 2) else classes
     return scaler | {"coef": (np.float64, (rows, dim)), "intercept": (np.float64, (rows,))}
 
 
@@ -340,6 +390,12 @@ def _check(kind: HeadKind, classes: int, arrays: Arrays) -> None:
         n_support = arrays["n_support"]
         if (n_support < 0).any() or n_support.sum() != len(arrays["support_vectors"]):
             raise _damaged("n_support does not count the support vectors")
+    if kind == "knn":
+        labels, neighbours = arrays["labels"], int(arrays["neighbours"])
+        if not 1 <= neighbours <= len(labels):
+            raise _damaged(f"{neighbours} neighbours of {len(labels)} rows vote")
+        if labels.min() < 0 or labels.max() >= classes or not np.bincount(labels, minlength=classes).all():
+            raise _damaged(f"labels does not hold the indices of {classes} classes")
 
 
 def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:

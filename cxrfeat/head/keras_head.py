@@ -1,17 +1,13 @@
-"""The only place in `head/` that uses Keras: trains the one-layer and three-layer networks.
+"""Training of the one-layer and three-layer networks: what an epoch sees, when to stop, which epoch is kept.
 
 Everything random is ours: NumPy draws the first weights and the order of the rows, so both are the same on TensorFlow
-and JAX, and the state of the dropout layer is set before each fit. No global seed is touched. One compiled model per
-shape is kept and reset, because compiling costs more than training on small sets.
+and JAX, and no global seed is touched.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +15,10 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.errors import InputError
+from cxrfeat.head.epoch import Constants, Epochs, Shape, Weights
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.order import epoch_rows
+from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Features, Labels
@@ -31,12 +29,6 @@ Progress = Callable[[int, int], None]
 HIDDEN: dict[HeadKind, tuple[int, ...]] = {"softmax": (), "dense": (500, 200), "dropout": (500, 200)}
 """Units of the hidden layers, as in the study."""
 
-STEPS = 64
-"""Steps per call into the backend; they change no number. Against 1: 0.12 for 0.34 s per epoch of 960 rows of width
-1024, 0.5 for 1.3 s of 7680 (dropout head, batch 32, TensorFlow 2.21, 2 cores)."""
-
-_lock = threading.Lock()  # the kept models hold the weights in training, so one fit at a time
-
 
 def load() -> None:
     """Import Keras now, so that it is not taken for training time."""
@@ -44,59 +36,119 @@ def load() -> None:
 
 
 def train(
-    spec: HeadSpec,
-    X_train: Features,
-    y_train: Labels,
-    X_val: Features,
-    y_val: Labels,
-    classes: tuple[str, ...],
-    scaler: dict[str, NDArray[np.float64]],
-    progress: Progress | None = None,
-) -> tuple[FittedHead, list[dict[str, Any]]]:
+    spec: HeadSpec, training: Training, progress: Progress | None = None
+) -> tuple[FittedHead, list[dict[str, Any]], list[str]]:
     """Train a network on cached features.
 
     Args:
         spec: A Keras kind, and the protocol.
-        X_train: `(images, views, dim)` float32.
-        y_train: `(images,)` class indices.
-        X_val: `(n, dim)` float32, plain views; may be empty.
-        y_val: `(n,)` class indices.
-        classes: Class names.
-        scaler: `mean` and `scale` of the training rows, or nothing.
+        training: The rows.
         progress: Called after each epoch.
 
     Returns:
-        The head, and one row per epoch: `epoch` from 1, `loss` and `accuracy` as Keras prints them (running means over
-        the epoch's batches, dropout on), `val_loss` and `val_accuracy` after it (dropout off; `None` without
-        validation images).
+        The head of the kept epoch; one row per epoch: `epoch` from 1, `loss` and `accuracy` (means over the epoch's
+        rows as their batches came, dropout on, penalty and weights included, as Keras prints them), `val_loss` and
+        `val_accuracy` after it (dropout off; `None` without validation images), `kept`, whether it is the one; and
+        notes for the user.
 
     Raises:
         InputError: If training diverges.
 
     Source: Glorot & Bengio 2010 for the first weights (Keras's default); PAPER.md, protocol, for the rest.
     """
-    images, views, dim = X_train.shape
-    if scaler:
-        X_train = ((X_train - scaler["mean"]) / scaler["scale"]).astype(np.float32)
+    images, views, dim = training.X.shape
+    classes = len(training.classes)
+    scaler = training.scaler if spec.standardize else {}
+    weights = first_weights(spec, dim, classes)
+    head = _head(spec, training.classes, scaler, weights)
     history: list[dict[str, Any]] = []
-    with _lock:
-        model = _kept(spec.kind, dim, len(classes), spec.dropout, spec.learning_rate, spec.decay, spec.momentum)
-        model.reset(_first_weights(spec, dim, len(classes)), spec.seed)
-        head = _head(spec, classes, scaler, model.weights())
-        for epoch in range(spec.epochs):
-            image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, epoch)
-            loss, accuracy = model.epoch(X_train[image, view], y_train[image], spec.batch)
-            weights = model.weights()
-            if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in weights):
-                raise InputError(
-                    f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
-                    f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it, or --standardize."
-                )
-            head = _head(spec, classes, scaler, weights)
-            history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **_validate(head, X_val, y_val)})
-            if progress is not None:
-                progress(epoch + 1, spec.epochs)
-    return head, history
+    best, kept = np.inf, 0
+    if not spec.epochs:
+        return head, history, []
+    rows = (training.rows if scaler else training.X.reshape(-1, dim)).astype(np.float32, copy=False)
+    smooth = np.float32(spec.label_smoothing)
+    targets = np.eye(classes, dtype=np.float32)[training.row_labels] * (1 - smooth) + smooth / classes
+    epochs = Epochs(
+        _shape(spec),
+        Constants(momentum=spec.momentum, dropout=spec.dropout, l2=spec.l2, seed=spec.seed),
+        weights,
+        rows,
+        targets,
+        importance(spec, training.row_labels, classes).astype(np.float32),
+    )
+    steps = -(-images * (spec.views_per_epoch or views) // spec.batch)
+    rates = learning_rates(spec, steps * spec.epochs)
+    for epoch in range(spec.epochs):
+        image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, epoch)
+        loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
+        weights = epochs.weights()
+        if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in weights):
+            raise InputError(
+                f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
+                f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it, or --standardize."
+            )
+        now = _head(spec, training.classes, scaler, weights)
+        told = _validate(now, training.X_val, training.y_val)
+        history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
+        value = told["val_loss"]
+        if spec.patience is None or value is None or value < best:
+            head, kept, best = now, epoch, np.inf if value is None else value
+        if progress is not None:
+            progress(epoch + 1, spec.epochs)
+        if spec.patience is not None and epoch - kept >= spec.patience:
+            break
+    for row in history:
+        row["kept"] = row["epoch"] == kept + 1
+    notes = []
+    if spec.patience is not None:
+        if training.y_val.size:
+            notes.append(f"Trained for {len(history)} epochs of at most {spec.epochs}; epoch {kept + 1} is kept.")
+        else:
+            notes.append("There are no validation images, so training did not stop early.")
+    return head, history, notes
+
+
+def learning_rates(spec: HeadSpec, steps: int) -> NDArray[np.float64]:
+    """The learning rate of each of so many steps, `(steps,)`."""
+    t = np.arange(steps, dtype=np.float64)
+    if spec.schedule == "inverse-time":
+        return np.asarray(spec.learning_rate / (1 + spec.decay * t))
+    if spec.schedule == "cosine":
+        return np.asarray(spec.learning_rate * (1 + np.cos(np.pi * t / max(steps, 1))) / 2)
+    return np.full(steps, spec.learning_rate)
+
+
+def importance(spec: HeadSpec, y: Labels, classes: int) -> NDArray[np.float64]:
+    """Factor of each row's loss, `(rows,)`, as scikit-learn balances: `rows / (classes * rows of the class)`."""
+    if spec.class_weights == "none":
+        return np.ones(len(y))
+    return np.asarray((len(y) / (classes * np.bincount(y, minlength=classes)))[y])
+
+
+def first_weights(spec: HeadSpec, dim: int, classes: int) -> Weights:
+    """Kernels uniform within `sqrt(6 / (inputs + units))`, biases zero; kernel, bias, kernel, ..."""
+    rng = np.random.default_rng([spec.seed, 2**32])  # apart from every epoch's stream
+    sizes = (dim, *hidden(spec), classes)
+    drawn: Weights = []
+    for inputs, units in itertools.pairwise(sizes):
+        limit = (6 / (inputs + units)) ** 0.5
+        drawn += [rng.uniform(-limit, limit, (inputs, units)).astype(np.float32), np.zeros(units, np.float32)]
+    return drawn
+
+
+def hidden(spec: HeadSpec) -> tuple[int, ...]:
+    """Units of the hidden layers of a head."""
+    return HIDDEN[spec.kind] if spec.hidden is None or spec.kind == "softmax" else spec.hidden
+
+
+def _shape(spec: HeadSpec) -> Shape:
+    return Shape(
+        layers=len(hidden(spec)) + 1,
+        batch=spec.batch,
+        adam=spec.optimizer == "adam",
+        dropped=spec.kind == "dropout" and spec.dropout > 0,
+        penalised=spec.l2 > 0,
+    )
 
 
 def _validate(head: FittedHead, X: Features, y: Labels) -> dict[str, float | None]:
@@ -107,71 +159,7 @@ def _validate(head: FittedHead, X: Features, y: Labels) -> dict[str, float | Non
 
 
 def _head(
-    spec: HeadSpec, classes: tuple[str, ...], scaler: dict[str, NDArray[np.float64]], weights: list[NDArray[np.float32]]
+    spec: HeadSpec, classes: tuple[str, ...], scaler: dict[str, NDArray[np.float64]], weights: Weights
 ) -> FittedHead:
     named = {f"{'bias' if index % 2 else 'weights'}_{index // 2}": array for index, array in enumerate(weights)}
     return FittedHead(kind=spec.kind, classes=classes, arrays={**scaler, **named})
-
-
-def _first_weights(spec: HeadSpec, dim: int, classes: int) -> list[NDArray[np.float32]]:
-    """Kernels uniform within `sqrt(6 / (inputs + units))`, biases zero; kernel, bias, kernel, ..."""
-    rng = np.random.default_rng([spec.seed, 2**32])  # apart from every epoch's stream
-    sizes = (dim, *HIDDEN[spec.kind], classes)
-    drawn: list[NDArray[np.float32]] = []
-    for inputs, units in itertools.pairwise(sizes):
-        limit = (6 / (inputs + units)) ** 0.5
-        drawn += [rng.uniform(-limit, limit, (inputs, units)).astype(np.float32), np.zeros(units, np.float32)]
-    return drawn
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A compiled Keras model, reused for every fit of its shape and protocol."""
-
-    model: Any
-
-    def reset(self, weights: list[NDArray[np.float32]], seed: int) -> None:
-        for variable, value in zip(self.model.trainable_variables, weights, strict=True):
-            variable.assign(value)
-        for variable in self.model.optimizer.variables:  # the step count and the momenta
-            variable.assign(np.zeros(variable.shape, variable.dtype))
-        for layer in self.model.layers:
-            if hasattr(layer, "seed_generator"):
-                state = layer.seed_generator.state
-                state.assign(np.array([seed, 0], state.dtype))
-
-    def weights(self) -> list[NDArray[np.float32]]:
-        return [np.array(value) for value in self.model.get_weights()]
-
-    def epoch(self, X: Features, y: Labels, batch: int) -> tuple[float, float]:
-        logs = self.model.fit(X, y, batch_size=batch, epochs=1, shuffle=False, verbose=0).history
-        return float(logs["loss"][0]), float(logs["accuracy"][0])
-
-
-@functools.lru_cache(maxsize=8)
-def _kept(
-    kind: HeadKind, dim: int, classes: int, dropout: float, learning_rate: float, decay: float, momentum: float
-) -> _Compiled:
-    keras = import_keras()
-    layers: list[Any] = [keras.Input((dim,))]
-    for units in HIDDEN[kind]:
-        layers.append(_dense(units, "relu"))
-        if kind == "dropout" and units == 500:
-            layers.append(keras.layers.Dropout(dropout, seed=0, dtype="float32"))
-    model = keras.Sequential([*layers, _dense(classes, None)])
-    schedule = keras.optimizers.schedules.InverseTimeDecay(learning_rate, decay_steps=1, decay_rate=decay)
-    model.compile(
-        optimizer=keras.optimizers.SGD(schedule, momentum=momentum, nesterov=True),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        steps_per_execution=STEPS,
-    )
-    model.optimizer.build(model.trainable_variables)
-    return _Compiled(model)
-
-
-def _dense(units: int, activation: str | None) -> Any:  # noqa: ANN401  # a Keras layer; Keras has no types
-    keras = import_keras()
-    # Zeros, because Keras's own draw would take a seed from Python's global generator; ours are set before a fit.
-    # float32 whatever the global policy: fine-tuning sets mixed precision on a GPU.
-    return keras.layers.Dense(units, activation=activation, kernel_initializer="zeros", dtype="float32")

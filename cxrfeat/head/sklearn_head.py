@@ -1,6 +1,6 @@
-"""The only place that imports scikit-learn's classifiers: logistic regression and the two SVMs.
+"""The only place that trains heads with scikit-learn: logistic regression, the two SVMs, neighbours and ridge.
 
-What comes out are arrays: scikit-learn trains, `FittedHead` predicts.
+What comes out are arrays: scikit-learn trains, `FittedHead` predicts. Neighbours need no training, only keeping.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.errors import SpecError
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.metric.calibrate import fit_temperature
+from cxrfeat.head.training import Training
 from cxrfeat.spec import HeadKind, HeadSpec
-from cxrfeat.types import Features, Labels
 
-STRENGTH: dict[HeadKind, float] = {"logreg": 0.1, "svm-linear": 0.01, "svm-rbf": 1.0}
-"""Inverse regularisation C where the spec leaves it open (PAPER.md, what is known of the real images)."""
+STRENGTH: dict[HeadKind, float] = {"logreg": 0.1, "svm-linear": 0.01, "svm-rbf": 1.0, "ridge": 0.001}
+"""Inverse regularisation C where the spec leaves it open (PAPER.md, what is known of the real images). That of ridge is
+a penalty of 1000, what one standardised feature weighs in 1000 rows: with about as many rows as features, where an
+unpenalised regression fits every label, it must be of that size; with ten times the rows it hardly matters."""
 
 MAX_ITERATIONS = 5000
 """Of the logistic regression; standardised features need some tens."""
+
+Arrays = dict[str, NDArray[Any]]
 
 
 def load() -> None:
@@ -30,55 +34,54 @@ def load() -> None:
     _svc()
 
 
-def train(
-    spec: HeadSpec,
-    X_train: Features,
-    y_train: Labels,
-    X_val: Features,
-    y_val: Labels,
-    classes: tuple[str, ...],
-    scaler: dict[str, NDArray[np.float64]],
-) -> tuple[FittedHead, list[str]]:
+def train(spec: HeadSpec, training: Training) -> tuple[FittedHead, list[str]]:
     """Fit a scikit-learn classifier on cached features; all views of the images are its rows.
 
     Args:
-        spec: A scikit-learn kind, and its strength.
-        X_train: `(images, views, dim)` float32.
-        y_train: `(images,)` class indices.
-        X_val: `(n, dim)` float32, plain views; an SVM's temperature is fitted on them. May be empty.
-        y_val: `(n,)` class indices.
-        classes: Class names.
-        scaler: `mean` and `scale` of the training rows.
+        spec: A scikit-learn kind, with its strength or neighbours, and class weights.
+        training: The rows; the standardised ones are made once for all heads fitted on it.
 
     Returns:
-        The head, and notes for the user.
+        The head, of temperature 1, and notes for the user.
+
+    Raises:
+        SpecError: If more neighbours are to vote than there are training rows.
     """
-    images, views, dim = X_train.shape
-    rows = X_train.reshape(images * views, dim)
-    X = (rows - scaler["mean"]) / scaler["scale"]
-    y = np.repeat(y_train, views)
-    strength = STRENGTH[spec.kind] if spec.strength is None else spec.strength
-    if spec.kind == "logreg":
-        arrays, notes = _fit_logistic(X, y, strength)
+    strength = spec.strength or STRENGTH.get(spec.kind, 1.0)
+    notes: list[str] = []
+    if spec.kind == "knn":
+        arrays, notes = _keep_rows(spec, training)
+    elif spec.kind == "logreg":
+        arrays, notes = _fit_logistic(spec, training, strength)
+    elif spec.kind == "ridge":
+        arrays = _fit_ridge(spec, training, strength)
     else:
-        arrays, notes = _fit_svm(X, y, strength, rows if spec.kind == "svm-rbf" else None), []
-    head = FittedHead(kind=spec.kind, classes=classes, arrays={**scaler, **arrays})
-    if spec.kind == "logreg":
-        return head, notes
-    if not len(y_val):
-        return head, [*notes, "There are no validation images: the SVM's probabilities are not calibrated."]
-    temperature = fit_temperature(head.decision(X_val), y_val)
-    return FittedHead(kind=spec.kind, classes=classes, arrays=head.arrays, temperature=temperature), notes
+        arrays = _fit_svm(spec, training, strength)
+    return FittedHead(kind=spec.kind, classes=training.classes, arrays={**training.scaler, **arrays}), notes
 
 
-def _fit_logistic(X: NDArray[np.float64], y: Labels, strength: float) -> tuple[dict[str, NDArray[Any]], list[str]]:
+def _keep_rows(spec: HeadSpec, training: Training) -> tuple[Arrays, list[str]]:
+    rows = training.X.reshape(-1, training.X.shape[2])
+    if spec.neighbours > len(rows):
+        raise SpecError(
+            f"{spec.neighbours} neighbours were to vote, and there are {len(rows)} training rows. Pass --neighbours "
+            f"{len(rows)} or fewer; about the square root of the rows, {round(len(rows) ** 0.5)}, is usual."
+        )
+    notes = []
+    if spec.class_weights != "none":
+        notes.append(f"Class weights {spec.class_weights} have no meaning for neighbours: knn was fitted without.")
+    return {"rows": rows, "labels": training.row_labels, "neighbours": np.asarray(spec.neighbours, np.int64)}, notes
+
+
+def _fit_logistic(spec: HeadSpec, training: Training, strength: float) -> tuple[Arrays, list[str]]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ConvergenceWarning)
-        model = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(X, y)
+        model = LogisticRegression(C=strength, class_weight=_class_weight(spec), max_iter=MAX_ITERATIONS)
+        model.fit(training.rows, training.row_labels)
     notes = []
     if caught:
         notes.append(
@@ -88,19 +91,37 @@ def _fit_logistic(X: NDArray[np.float64], y: Labels, strength: float) -> tuple[d
     return {"coef": model.coef_, "intercept": model.intercept_}, notes
 
 
-def _fit_svm(X: NDArray[np.float64], y: Labels, strength: float, rows: Features | None) -> dict[str, NDArray[Any]]:
-    """Arrays of a linear SVM, or of an RBF one whose support vectors are taken from `rows`."""
-    if rows is None:
-        model = _svc()(C=strength, kernel="linear").fit(X, y)
-        return {"coef": np.asarray(model.coef_, np.float64), "intercept": np.asarray(model.intercept_, np.float64)}
-    model = _svc()(C=strength, kernel="rbf", gamma="scale").fit(X, y)
+def _fit_ridge(spec: HeadSpec, training: Training, strength: float) -> Arrays:
+    """Least squares on targets of 1 for the class and -1 for the rest, one class at a time."""
+    from sklearn.linear_model import RidgeClassifier
+
+    model = RidgeClassifier(alpha=1 / strength, class_weight=_class_weight(spec), solver="cholesky")
+    model.fit(training.rows, training.row_labels)
+    coef, intercept = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64).reshape(-1)
+    if len(coef) == 1:  # of two classes scikit-learn fits the second; the first is its opposite
+        coef, intercept = np.vstack([-coef, coef]), np.hstack([-intercept, intercept])
+    return {"coef": coef, "intercept": intercept}
+
+
+def _fit_svm(spec: HeadSpec, training: Training, strength: float) -> Arrays:
+    kernel = spec.kind.removeprefix("svm-")
+    model = _svc()(C=strength, kernel=kernel, gamma="scale", class_weight=_class_weight(spec))
+    model.fit(training.rows, training.row_labels)
+    intercept = np.asarray(model.intercept_, np.float64)
+    if kernel == "linear":
+        return {"coef": np.asarray(model.coef_, np.float64), "intercept": intercept}
     return {
-        "support_vectors": rows[model.support_],
+        "support_vectors": training.X.reshape(-1, training.X.shape[2])[model.support_],
         "n_support": np.asarray(model.n_support_, np.int64),
         "dual_coef": np.asarray(model.dual_coef_, np.float64),
-        "intercept": np.asarray(model.intercept_, np.float64),
+        "intercept": intercept,
         "gamma": np.asarray(model._gamma, np.float64),  # "scale" as a number; scikit-learn has no public name for it
     }
+
+
+def _class_weight(spec: HeadSpec) -> str | None:
+    """Scikit-learn's name for it: `rows / (classes * rows of the class)`, as `HeadSpec.class_weights` says."""
+    return None if spec.class_weights == "none" else spec.class_weights
 
 
 def _svc() -> Any:  # noqa: ANN401  # a class; neither library has types

@@ -1,6 +1,8 @@
-"""The only place that turns decision values into probabilities."""
+"""The only place that knows calibration: decision values into probabilities, and how far those can be believed."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,9 @@ from cxrfeat.types import Labels, Probabilities
 TEMPERATURES = (0.1, 1000.0)
 """Coldest and hottest temperature tried. The cold end is there because validation images that are all right would
 otherwise ask for certainty: the log loss falls for ever as the temperature does."""
+
+ECE_BINS = 15
+"""Bins of the expected calibration error, as in Guo et al. 2017."""
 
 
 def softmax(z: NDArray[np.floating]) -> Probabilities:
@@ -61,3 +66,78 @@ def fit_temperature(decision: NDArray[np.floating], y: Labels) -> float:
         lambda log_t: log_loss(decision / np.exp(log_t), y), bounds=tuple(np.log(TEMPERATURES)), method="bounded"
     )
     return float(np.clip(np.exp(found.x), *TEMPERATURES))
+
+
+def reliability(y: Labels, probabilities: Probabilities, bins: int = ECE_BINS) -> dict[str, Any]:
+    """How often the predicted class is right, against how sure it was: the reliability diagram as numbers.
+
+    Args:
+        y: `(n,)` true class indices.
+        probabilities: `(n, classes)`, rows summing to 1.
+        bins: Of equal width over the largest probability, each closed on the right.
+
+    Returns:
+        `edges`, `bins + 1` of them, from 0 to 1; and for each bin `counts`, images in it; `confidence`, the mean of
+        their largest probability; `accuracy`, the share of them whose predicted class is the true one; the last two in
+        [0, 1], `None` in a bin without images.
+
+    Raises:
+        ValueError: If there is no image or no bin, or the arguments do not fit together.
+
+    Source: Guo et al. 2017, section 2.
+
+    Example:
+        >>> found = reliability(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), bins=2)
+        >>> found["counts"], found["confidence"], found["accuracy"]
+        ([0, 2], [None, 0.75], [None, 0.5])
+    """
+    y, probabilities = np.asarray(y, np.int64), np.asarray(probabilities, np.float64)
+    if probabilities.ndim != 2 or len(probabilities) != len(y) or not len(y) or bins < 1:
+        raise ValueError(
+            f"Probabilities of {len(y)} images, at least one, in at least one bin; "
+            f"got shape {probabilities.shape} and {bins} bins."
+        )
+    confidence = probabilities.max(1)
+    place = confidence_bins(confidence, bins)
+    counts = np.bincount(place, minlength=bins)
+    right = np.bincount(place, weights=probabilities.argmax(1) == y, minlength=bins)
+    sure = np.bincount(place, weights=confidence, minlength=bins)
+
+    def mean(sums: NDArray[np.float64]) -> list[float | None]:
+        pairs = zip(sums.tolist(), counts.tolist(), strict=True)
+        return [total / count if count else None for total, count in pairs]
+
+    return {
+        "edges": np.linspace(0, 1, bins + 1).tolist(),
+        "counts": counts.tolist(),
+        "confidence": mean(sure),
+        "accuracy": mean(right),
+    }
+
+
+def confidence_bins(confidence: NDArray[np.float64], bins: int = ECE_BINS) -> NDArray[np.int64]:
+    """The bin, from 0, of each largest probability: equal widths over [0, 1], each closed on the right.
+
+    Example:
+        >>> confidence_bins(np.array([0.5, 0.51, 1.0]), bins=2).tolist()
+        [0, 1, 1]
+    """
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def calibration_error(y: Labels, probabilities: Probabilities, bins: int = ECE_BINS) -> float:
+    """Expected calibration error: the mean over images of their bin's |accuracy - confidence|, in [0, 1].
+
+    Source: Guo et al. 2017, section 2, equation 3.
+
+    Example:
+        >>> round(calibration_error(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), bins=2), 12)
+        0.25
+    """
+    curve = reliability(y, probabilities, bins)
+    filled = [
+        (count, accuracy, confidence)
+        for count, accuracy, confidence in zip(curve["counts"], curve["accuracy"], curve["confidence"], strict=True)
+        if count
+    ]
+    return float(sum(count * abs(accuracy - confidence) for count, accuracy, confidence in filled) / len(y))

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxrfeat.metric import confusion
+from cxrfeat.metric.calibrate import calibration_error
 from cxrfeat.types import Labels, Probabilities
 
-ECE_BINS = 15
-"""Bins of the expected calibration error, as in Guo et al. 2017."""
+_LEAST = float(np.finfo(np.float64).eps)
+"""The least probability that the log loss takes a true class to have, so that it stays finite; as in scikit-learn."""
 
 
 def scores(y: Labels, probabilities: Probabilities, classes: Sequence[str]) -> dict[str, Any]:
@@ -48,8 +50,6 @@ def scores(y: Labels, probabilities: Probabilities, classes: Sequence[str]) -> d
     predicted = probabilities.argmax(1)
     matrix = confusion.counts(y, predicted, len(classes))
     auroc, auprc = _ranking(y, probabilities, len(classes))
-    true_probability = np.maximum(probabilities[np.arange(len(y)), y], np.finfo(np.float64).eps)
-    error = probabilities - np.eye(len(classes))[y]
     return {
         "accuracy": _plain(confusion.accuracy(matrix)),
         "balanced_accuracy": _plain(confusion.balanced_accuracy(matrix)),
@@ -62,9 +62,9 @@ def scores(y: Labels, probabilities: Probabilities, classes: Sequence[str]) -> d
         "specificity": _per_class(classes, confusion.specificity(matrix)),
         "precision": _per_class(classes, confusion.precision(matrix)),
         "confusion": matrix.astype(int).tolist(),
-        "brier": _plain(np.square(error).sum(1).mean()),
-        "log_loss": _plain(-np.log(true_probability).mean()),
-        "ece": _calibration_error(y == predicted, probabilities.max(1)),
+        "brier": _plain(brier_of_images(y, probabilities).mean()),
+        "log_loss": _plain(log_loss_of_images(y, probabilities).mean()),
+        "ece": calibration_error(y, probabilities),
     }
 
 
@@ -86,6 +86,19 @@ def checked(y: Labels, probabilities: Probabilities, classes: int) -> tuple[Labe
     return y, probabilities
 
 
+def brier_of_images(y: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
+    """`(n,)` squared errors summed over classes, in [0, 2]; their mean is the Brier score.
+
+    Source: Brier 1950, equation 2.
+    """
+    return np.asarray(np.square(probabilities - np.eye(probabilities.shape[1])[y]).sum(1))
+
+
+def log_loss_of_images(y: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
+    """`(n,)` minus the logarithm of the true class's probability, in nats; their mean is the log loss."""
+    return np.asarray(-np.log(np.maximum(probabilities[np.arange(len(y)), y], _LEAST)))
+
+
 def _ranking(y: Labels, probabilities: Probabilities, classes: int) -> tuple[list[float], list[float]]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -97,13 +110,6 @@ def _ranking(y: Labels, probabilities: Probabilities, classes: int) -> tuple[lis
         if of_class.any():
             auprc[index] = float(average_precision_score(of_class, probabilities[:, index]))
     return auroc, auprc
-
-
-def _calibration_error(correct: np.ndarray[Any, np.dtype[np.bool_]], confidence: Probabilities) -> float:
-    bins = np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
-    # In each bin, n |accuracy - confidence| is the absolute value of a sum of differences.
-    gaps = np.bincount(bins, weights=correct - confidence, minlength=ECE_BINS)
-    return float(np.abs(gaps).sum() / len(correct))
 
 
 def _per_class(classes: Sequence[str], values: Iterable[float]) -> dict[str, float | None]:

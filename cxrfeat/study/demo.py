@@ -16,7 +16,7 @@ from cxrfeat.files import write_atomic
 from cxrfeat.image.index import index_folder, summary
 from cxrfeat.image.phantom import PhantomSpec, phantoms_written, write_phantoms
 from cxrfeat.report.page import render
-from cxrfeat.spec import HEAD_KINDS, HeadSpec
+from cxrfeat.spec import MAIN_KINDS, HeadSpec
 from cxrfeat.study.compare import compare
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
@@ -98,7 +98,7 @@ def demo(
     )
     file = made.files[0]
     done("extract", {"files": [file.to_dict()]})
-    heads = [HeadSpec(kind=kind, seed=seed) for kind in HEAD_KINDS]
+    heads = [HeadSpec(kind=kind, seed=seed) for kind in MAIN_KINDS]
     fitted = fit(file.path, heads, runs=runs, seed=seed, progress=progress)
     document = fitted.to_dict()
     done("fit-head", document)

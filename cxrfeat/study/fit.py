@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,24 @@ from numpy.typing import NDArray
 
 from cxrfeat.audit.short import short_audit
 from cxrfeat.errors import InputError, UsageError
+from cxrfeat.feature.compute import threads
 from cxrfeat.feature.extract import versions
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable
 from cxrfeat.head.domain import Domain
-from cxrfeat.head.fit import Fit, fit_head
+from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.image.split import check_parts, digest, folds, regroup, validation_rows
+from cxrfeat.head.keras_head import HIDDEN
+from cxrfeat.head.parallel import fit_parallel
+from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.score import scores
+from cxrfeat.metric.source import within_source
 from cxrfeat.run import Run, Table, check_name, digest8, read_run, run_name, write_run
-from cxrfeat.spec import HEAD_KINDS, HeadSpec, SplitBy, SplitSpec, to_dict
-from cxrfeat.types import Features, Finding, Part, Probabilities
+from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadSpec, SplitBy, to_dict
+from cxrfeat.study.pieces import Piece, Pieces, Rows, part_images
+from cxrfeat.types import Features, Finding, Probabilities
 
 Progress = Callable[[str, int, int], None]
 """Called with the head being fitted, how many fits are done, and how many there are."""
@@ -67,13 +72,17 @@ def head_kinds(names: Sequence[str]) -> list[str]:
     kinds: list[str] = []
     for name in names:
         if name == "all":
+            kinds += MAIN_KINDS
+        elif name == "all+controls":
             kinds += HEAD_KINDS
         elif name in HEAD_KINDS:
             kinds.append(name)
         else:
             near = difflib.get_close_matches(name.lower(), HEAD_KINDS, n=1)
             hint = f"Did you mean {near[0]}? " if near else ""
-            raise UsageError(f"There is no head {name!r}. {hint}The heads are {', '.join(HEAD_KINDS)}, or all.")
+            raise UsageError(
+                f"There is no head {name!r}. {hint}The heads are {', '.join(HEAD_KINDS)}, all, or all+controls."
+            )
     return list(dict.fromkeys(kinds))
 
 
@@ -94,38 +103,70 @@ def find_features(features: Path | str | None, folder: Path) -> Path:
     raise InputError(f"There are {len(there)} feature files in {folder}; say which:{listed}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Data:
-    """What all heads of one call share."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Data:
+    """What all fits of one call share."""
 
     file: FeatureFile
     X: NDArray[np.float32]
     """`(images, views, dim)`."""
-    tta: bool
-    validation: SplitSpec
-    """How the training rows of a fold give up some for validation."""
-    parts: NDArray[np.str_] | None = None
-    """`(images,)`, or `None` with folds."""
-    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]] = ()
-    """For each fold its training and its test rows; none without `--folds`."""
-    split: dict[str, Any] = field(default_factory=dict)
-    """As stored in the run."""
+    tta: bool = False
 
     @property
     def plain(self) -> Features:
+        """`(images, dim)` features of the plain views."""
         return self.X[:, 0]
 
-    def probabilities(self, head: FittedHead, rows: NDArray[np.intp]) -> Probabilities:
+    def training(self, piece: Piece) -> Training:
+        """The rows of a piece to train and to validate on."""
+        y = self.file.labels
+        rows, held = piece.train, piece.validation
+        return Training(self.X[rows], y[rows], self.plain[held], y[held], self.file.classes)
+
+    def probabilities(self, head: FittedHead, rows: Rows) -> Probabilities:
+        """`(rows, classes)`, by the plain view or as the mean over views."""
         return self.mean_over_views(head.predict_proba, rows)
 
-    def mean_over_views(
-        self, predict: Callable[[Features], NDArray[np.float64]], rows: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
+    def mean_over_views(self, predict: Callable[[Features], NDArray[np.float64]], rows: Rows) -> NDArray[np.float64]:
+        """What `predict` gives for the plain view, or its mean over views."""
         if not self.tta:
             return predict(self.X[rows, 0])
         flat = self.X[rows].reshape(-1, self.X.shape[2])
         mean: NDArray[np.float64] = predict(flat).reshape(len(rows), self.X.shape[1], -1).mean(axis=1)
         return mean
+
+    def scored(self, rows: Rows, probabilities: Probabilities, seed: int) -> dict[str, Any]:
+        """Scores of so many predictions with their intervals; an image may come more than once."""
+        file = self.file
+        y, groups = file.labels[rows], file.groups[rows]
+        return {
+            **scores(y, probabilities, file.classes),
+            **bootstrap(y, probabilities, groups, file.classes, seed=seed),
+            "within_source": within_source(y, probabilities, groups, self.source_codes[rows], file.classes, seed=seed),
+            "classes": list(file.classes),
+            "images": len(np.unique(rows)),
+            "groups": len(np.unique(groups)),
+        }
+
+    @property
+    def source_codes(self) -> NDArray[np.int64]:
+        """`(images,)` a number for each source, -1 where it is unknown."""
+        return self.file.content.columns["source"].astype(np.int64)
+
+
+def load(file: FeatureFile, *, tta: bool = False) -> Data:
+    """Read the features of a file, for fits.
+
+    Raises:
+        InputError: If it holds one class only, or a row is not finite.
+        IntegrityError: If a row is not what was written.
+    """
+    present = np.unique(file.labels)
+    if len(present) < 2:
+        raise InputError(
+            f"{file.path} holds one class only ({file.classes[present[0]]}); telling classes apart takes two."
+        )
+    return Data(file=file, X=file.read(), tta=tta)
 
 
 def fit(
@@ -135,10 +176,13 @@ def fit(
     split_by: SplitBy | None = None,
     regroup_given: bool = False,
     fold_count: int | None = None,
+    repeats: int = 1,
+    source_out: bool = False,
     tta: bool = False,
     seed: int = 0,
     runs: Path | str = "runs",
     name: str | None = None,
+    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Train heads on cached features and test each on images it has not seen.
@@ -150,10 +194,13 @@ def fit(
             data's own split column, else splits by group.
         regroup_given: Move groups that the data's own split tears to one side.
         fold_count: Grouped cross-validation with this many folds in place of one test part.
+        repeats: How often to cross-validate, groups dealt anew.
+        source_out: Leave out one source at a time in place of one test part.
         tta: Validation and test use the mean probability over the views in place of the plain view.
         seed: Of the split and the intervals.
         runs: Folder for the runs.
         name: The run's name; only with one head.
+        jobs: scikit-learn fits at a time; `None` is as many as there are cores where it pays.
         progress: Told after every fit.
 
     Returns:
@@ -170,58 +217,102 @@ def fit(
         if len(heads) != 1:
             raise UsageError(f"--name names one run, and {len(heads)} heads were asked for.")
     with FeatureFile(Path(features)) as file:
-        data = _prepare(file, split_by, regroup_given=regroup_given, fold_count=fold_count, tta=tta, seed=seed)
-        audit = short_audit(file, data.parts)
-        check_writable(runs)
-        total = len(heads) * (len(data.folds) + 1)
-        made, reused = [], []
-        for number, spec in enumerate(heads):
-            identity = _identity(data, spec)
-            place = runs / (name or run_name(file.content.dataset, file.content.backbone, spec.kind, digest8(identity)))
-            existing = _existing(place, identity)
-            reused.append(existing is not None)
-
-            def tell(done: int, spec: HeadSpec = spec, number: int = number) -> None:
-                if progress:
-                    progress(spec.kind, number * (len(data.folds) + 1) + done, total)
-
-            made.append(existing or _fit_one(data, spec, place, identity, audit, seed, tell))
-            tell(len(data.folds) + 1)
-    return FitResult(runs=tuple(made), reused=tuple(reused), audit=tuple(audit))
-
-
-def _prepare(
-    file: FeatureFile, by: SplitBy | None, *, regroup_given: bool, fold_count: int | None, tta: bool, seed: int
-) -> _Data:
-    labels, groups, keys = file.labels, file.groups, file.content_sha256
-    present = np.unique(labels)
-    if len(present) < 2:
-        raise InputError(
-            f"{file.path} holds one class only ({file.classes[present[0]]}); telling classes apart takes two."
+        data = load(file, tta=tta)
+        pieces = part_images(
+            file,
+            by=split_by,
+            regroup_given=regroup_given,
+            fold_count=fold_count,
+            repeats=repeats,
+            source_out=source_out,
+            seed=seed,
         )
-    data = _Data(file=file, X=file.read(), tta=tta, validation=SplitSpec(seed=seed))
-    if fold_count is not None:
-        file.refuse_other_split("--folds")
-        if by not in (None, "group") or regroup_given:
-            raise UsageError(
-                "--folds parts the images itself, patients whole, so neither --split-by nor --regroup goes with it. "
-                "Leave one or the other out."
+        audit = short_audit(file, pieces.parts)
+        check_writable(runs)
+        content = file.content
+        identities = [_identity(data, pieces, spec) for spec in heads]
+        places = [
+            runs / (name or run_name(content.dataset, content.backbone, spec.kind, digest8(identity)))
+            for spec, identity in zip(heads, identities, strict=True)
+        ]
+        found = [_existing(place, identity) for place, identity in zip(places, identities, strict=True)]
+        wanted = [index for index, run in enumerate(found) if run is None]
+        fits = fit_pieces(data, [heads[index] for index in wanted], pieces.pieces, jobs=jobs, progress=progress)
+        made = list(found)
+        for index, fitted in zip(wanted, fits, strict=True):
+            outcome = _outcome(data, heads[index], pieces, fitted, seed)
+            # Another process, or a head named twice, may have made it meanwhile.
+            made[index] = _existing(places[index], identities[index]) or _write(
+                data, pieces, heads[index], places[index], identities[index], audit, outcome
             )
-        cut = folds(labels, groups, file.classes, fold_count, seed, keys=keys)
-        number = np.empty(len(labels), dtype=np.int64)
-        for index, (_, test) in enumerate(cut):
-            number[test] = index
-        name = digest(np.array([f"fold {index}" for index in number.tolist()]), keys)
-        stored = {"by": "folds", "folds": fold_count, "seed": seed, "sha256": name}
-        return replace(data, folds=cut, split=stored)
-    kind, parts = file.split_by(by), file.split(seed, by=by)
-    if regroup_given and kind != "bound":
-        parts = regroup(parts, groups, labels)
-    check_parts(parts, labels, groups, file.classes)
-    return replace(data, parts=parts, split={"by": kind, "seed": seed, "sha256": digest(parts, keys)})
+    return FitResult(
+        runs=tuple(run for run in made if run is not None),
+        reused=tuple(run is not None for run in found),
+        audit=tuple(audit),
+    )
 
 
-def _identity(data: _Data, spec: HeadSpec) -> dict[str, Any]:
+PARALLEL_FROM = 30_000_000
+"""Feature values in all scikit-learn fits of a call, from which it pays to start processes for them (seconds)."""
+
+
+def fit_pieces(
+    data: Data,
+    heads: Sequence[HeadSpec],
+    pieces: Sequence[Piece],
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> list[list[Fit]]:
+    """Fit every head on every piece.
+
+    Args:
+        data: The features.
+        heads: What to train.
+        pieces: On what.
+        jobs: scikit-learn fits at a time; `None` is as many as there are cores where it pays.
+        progress: Told after every fit.
+
+    Returns:
+        For each head its fits, one for each piece.
+    """
+    total, done = len(heads) * len(pieces), 0
+
+    def tell(kind: str) -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(kind, done, total)
+
+    fits: dict[tuple[int, int], Fit] = {}
+    apart = [index for index, spec in enumerate(heads) if spec.kind not in HIDDEN]
+    values = sum(len(piece.train) for piece in pieces) * data.X.shape[1] * data.X.shape[2] * len(apart)
+    if jobs is None:
+        jobs = threads() if values >= PARALLEL_FROM else 1
+    if jobs > 1 and len(apart) * len(pieces) > 1:
+        parted = [(piece.train, piece.validation) for piece in pieces]
+        found = fit_parallel(
+            [heads[index] for index in apart],
+            data.X,
+            data.file.labels,
+            parted,
+            data.file.classes,
+            jobs=jobs,
+            progress=lambda spec: tell(spec.kind),
+        )
+        for number, row in enumerate(found):
+            fits |= {(index, number): one for index, one in zip(apart, row, strict=True)}
+    for number, piece in enumerate(pieces):
+        left = [index for index in range(len(heads)) if (index, number) not in fits]
+        if left:
+            training = data.training(piece)  # one for all heads, which share its standardised rows
+            for index in left:
+                fits[index, number] = fit_head(heads[index], training)
+                tell(heads[index].kind)
+    return [[fits[index, number] for number in range(len(pieces))] for index in range(len(heads))]
+
+
+def _identity(data: Data, pieces: Pieces, spec: HeadSpec) -> dict[str, Any]:
     """Everything the numbers of a run depend on; equal identities are the same run."""
     content = data.file.content
     return {
@@ -229,7 +320,7 @@ def _identity(data: _Data, spec: HeadSpec) -> dict[str, Any]:
         "data_sha256": content.data_sha256,
         "groups": digest8(data.file.groups.tolist()),
         "head": to_dict(spec),
-        "split": data.split,
+        "split": pieces.stored,
         "tta": data.tta,
     }
 
@@ -243,16 +334,100 @@ def _existing(place: Path, identity: Mapping[str, Any]) -> Run | None:
     raise InputError(f"{place} stands already and is another run. Choose another --name, or delete it.")
 
 
-def _fit_one(
-    data: _Data,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    fit: Fit
+    """Of the head to keep."""
+    seconds: float
+    """Of all fits; loading the libraries apart."""
+    domain: Domain
+    validation: dict[str, Any] | None
+    test: dict[str, Any]
+    folds: list[dict[str, Any]] | None
+    predictions: Table
+    notes: list[str]
+
+
+def _outcome(data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], seed: int) -> _Outcome:
+    if pieces.crossed:
+        return _crossed(data, spec, pieces, fits, seed)
+    (piece,), (fitted,) = pieces.pieces, fits
+    told = np.concatenate([piece.validation, piece.test])
+    probabilities = data.probabilities(fitted.head, told)
+    held = len(piece.validation)
+    parts = ["validation"] * held + ["test"] * len(piece.test)
+    return _Outcome(
+        fit=fitted,
+        seconds=fitted.seconds,
+        domain=Domain.fit(data.plain[piece.train]),
+        validation=data.scored(piece.validation, probabilities[:held], seed),
+        test=data.scored(piece.test, probabilities[held:], seed),
+        folds=None,
+        predictions=_predictions(data, told, probabilities, parts),
+        notes=fitted.notes,
+    )
+
+
+def _crossed(data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], seed: int) -> _Outcome:
+    """Each image was tested by a head that has not seen its group; the head to keep is fitted on all of them."""
+    file = data.file
+    each = []
+    for number, (piece, fitted) in enumerate(zip(pieces.pieces, fits, strict=True)):
+        probabilities = data.probabilities(fitted.head, piece.test)
+        each.append(
+            {
+                "fold": number,
+                "name": piece.name,
+                "images": len(piece.test),
+                **scores(file.labels[piece.test], probabilities, file.classes),
+                "probabilities": probabilities,
+            }
+        )
+    rows = np.concatenate([piece.test for piece in pieces.pieces])
+    probabilities = np.concatenate([one.pop("probabilities") for one in each])
+    decisions = np.concatenate(
+        [
+            data.mean_over_views(fitted.head.decision, piece.test)
+            for piece, fitted in zip(pieces.pieces, fits, strict=True)
+        ]
+    )
+    everything, nothing = np.arange(file.images), np.arange(0)
+    kept = [row["epoch"] for fitted in fits for row in fitted.history if row["kept"]]
+    # No image is left to stop training early: it takes as many epochs as the heads that were tested.
+    last = replace(spec, patience=None, epochs=int(np.median(kept))) if spec.patience is not None else spec
+    whole = Piece(name="all", train=everything, validation=nothing, test=nothing)
+    final = fit_head(last, data.training(whole))
+    if spec.calibrate or spec.kind in CALIBRATED:  # nor to fit a temperature on, but each has been tested
+        head = replace(final.head, temperature=fit_temperature(decisions, file.labels[rows]))
+        final = replace(final, head=head, notes=[])
+    notes = {note for fitted in fits for note in fitted.notes}
+    return _Outcome(
+        fit=final,
+        seconds=sum(fitted.seconds for fitted in fits) + final.seconds,
+        domain=Domain.fit(data.plain),
+        validation=None,
+        test=data.scored(rows, probabilities, seed),
+        folds=each,
+        predictions=_predictions(
+            data, rows, probabilities, [piece.name for piece in pieces.pieces for _ in range(len(piece.test))]
+        ),
+        notes=[
+            *pieces.notes,
+            *sorted(notes | set(final.notes)),
+            "The kept head was fitted on all images and is not itself tested.",
+        ],
+    )
+
+
+def _write(
+    data: Data,
+    pieces: Pieces,
     spec: HeadSpec,
     place: Path,
     identity: dict[str, Any],
     audit: Sequence[Finding],
-    seed: int,
-    tell: Callable[[int], None],
+    outcome: _Outcome,
 ) -> Run:
-    outcome = _in_folds(data, spec, seed, tell) if data.folds else _in_parts(data, spec, seed)
     file, fitted = data.file, outcome.fit
     info = {
         "kind": "head",
@@ -266,8 +441,8 @@ def _fit_one(
         "features": {"spec": to_dict(file.spec), "file": file.path.name},
         "fitted": fitted.head.meta(),
         "tta": data.tta,
-        "split": data.split,
-        "itself_tested": not data.folds,
+        "split": pieces.stored,
+        "itself_tested": not pieces.crossed,
         "validation": outcome.validation,
         "test": outcome.test,
         "folds": outcome.folds,
@@ -279,107 +454,17 @@ def _fit_one(
     tables: dict[str, Table] = {
         "history.csv": history,
         "predictions.csv": outcome.predictions,
-        "split.csv": {"content_sha256": file.content_sha256, "part": outcome.part_of},
+        "split.csv": {"content_sha256": file.content_sha256, "part": pieces.named},
     }
     arrays = {"head.npz": fitted.head.to_npz(), "domain.npz": outcome.domain.to_npz()}
     return write_run(place, info, arrays=arrays, tables=tables)
 
 
-HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    fit: Fit
-    seconds: float
-    """Of all fits; loading the libraries apart."""
-    domain: Domain
-    validation: dict[str, Any] | None
-    test: dict[str, Any]
-    folds: list[dict[str, Any]] | None
-    predictions: Table
-    part_of: list[str]
-    notes: list[str]
-
-
-def _in_parts(data: _Data, spec: HeadSpec, seed: int) -> _Outcome:
-    """Train on the training part, test on the test part."""
-    assert data.parts is not None  # there are no folds
-    rows = {part: np.flatnonzero(data.parts == part) for part in Part}
-    train, validation, test = rows[Part.TRAIN], rows[Part.VALIDATION], rows[Part.TEST]
-    fitted = _train(data, spec, train, validation)
-    told = np.concatenate([validation, test])
-    probabilities = data.probabilities(fitted.head, told)
-    return _Outcome(
-        fit=fitted,
-        seconds=fitted.seconds,
-        domain=Domain.fit(data.plain[train]),
-        validation=_scored(data, validation, probabilities[: len(validation)], seed),
-        test=_scored(data, test, probabilities[len(validation) :], seed),
-        folds=None,
-        predictions=_predictions(data, told, probabilities, data.parts[told].tolist()),
-        part_of=data.parts.tolist(),
-        notes=fitted.notes,
-    )
-
-
-def _in_folds(data: _Data, spec: HeadSpec, seed: int, tell: Callable[[int], None]) -> _Outcome:
-    """Test every image once, by a head that has not seen its group; then fit the head to keep on all of them."""
-    file = data.file
-    probabilities = np.zeros((file.images, len(file.classes)))
-    decisions = np.zeros_like(probabilities)
-    fold_of = np.zeros(file.images, dtype=np.int64)
-    seconds = 0.0
-    each, notes = [], []
-    for number, (rest, test) in enumerate(data.folds):
-        validation = validation_rows(data.validation, file.labels, file.groups, rest, file.classes)
-        fitted = _train(data, spec, np.setdiff1d(rest, validation), validation)
-        probabilities[test] = data.probabilities(fitted.head, test)
-        decisions[test] = data.mean_over_views(fitted.head.decision, test)
-        fold_of[test] = number
-        each.append(
-            {"fold": number, "images": len(test), **scores(file.labels[test], probabilities[test], file.classes)}
-        )
-        notes += fitted.notes
-        seconds += fitted.seconds
-        tell(number + 1)
-    everything = np.arange(file.images)
-    final = _train(data, spec, everything, everything[:0])
-    if spec.kind.startswith("svm"):  # no image is left to fit its temperature on, but each has been tested
-        head = replace(final.head, temperature=fit_temperature(decisions, file.labels))
-        final = replace(final, head=head, notes=[])
-    return _Outcome(
-        fit=final,
-        seconds=seconds + final.seconds,
-        domain=Domain.fit(data.plain),
-        validation=None,
-        test=_scored(data, everything, probabilities, seed),
-        folds=each,
-        predictions=_predictions(data, everything, probabilities, [f"fold {n}" for n in fold_of.tolist()]),
-        part_of=[f"fold {n}" for n in fold_of.tolist()],
-        notes=sorted({*notes, *final.notes, "The kept head was fitted on all images and is not itself tested."}),
-    )
-
-
-def _train(data: _Data, spec: HeadSpec, train: NDArray[np.intp], validation: NDArray[np.intp]) -> Fit:
-    y = data.file.labels
-    return fit_head(spec, data.X[train], y[train], data.plain[validation], y[validation], data.file.classes)
-
-
-def _scored(data: _Data, rows: NDArray[np.intp], probabilities: Probabilities, seed: int) -> dict[str, Any]:
-    file = data.file
-    y, groups = file.labels[rows], file.groups[rows]
-    return {
-        **scores(y, probabilities, file.classes),
-        **bootstrap(y, probabilities, groups, file.classes, seed=seed),
-        "classes": list(file.classes),
-        "images": len(rows),
-        "groups": len(np.unique(groups)),
-    }
+HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "kept")
 
 
 def _predictions(
-    data: _Data, rows: NDArray[np.intp], probabilities: Probabilities, parts: Sequence[str]
+    data: Data, rows: Rows, probabilities: Probabilities, parts: Sequence[str]
 ) -> dict[str, Sequence[object]]:
     file = data.file
     ids, keys = file.image_ids, file.content_sha256

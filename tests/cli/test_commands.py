@@ -107,7 +107,7 @@ def test_json_is_one_document_with_the_promised_keys(told: dict[str, Any]) -> No
 def test_the_demo_prints_the_envelope_of_its_runs(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo_recipe, "HEAD_KINDS", ("logreg", "svm-linear"))
+    monkeypatch.setattr(demo_recipe, "MAIN_KINDS", ("logreg", "svm-linear"))
     for name, value in (("phantoms", TINY), ("size", 32), ("views", 1)):
         monkeypatch.setitem(demo_recipe.demo.__kwdefaults__ or {}, name, value)
     said = cli("demo", "--out", "shown", "--quiet")

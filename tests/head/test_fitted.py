@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import json
 import zipfile
 from typing import Any
@@ -80,11 +81,74 @@ def test_temperature_changes_probabilities_but_no_class() -> None:
     assert hot.predict_proba(X).max() < head.predict_proba(X).max()
 
 
-def damage(name: str, value: Any) -> dict[str, Any]:
-    return {**head_of("svm-rbf").arrays, name: value}
+def test_among_rows_equally_far_the_first_vote() -> None:
+    rows = np.array([[2.0], [0.0], [2.0], [0.0], [9.0]], np.float32)  # 0 to 3 are equally far from 1
+    arrays = {"mean": np.zeros(1), "scale": np.ones(1), "rows": rows, "labels": np.array([2, 0, 0, 1, 1])}
+    shares = {1: [1, 1, 2], 2: [2, 1, 2], 3: [3, 1, 2], 5: [3, 3, 2]}
+    for neighbours, votes in shares.items():
+        kept = {**arrays, "neighbours": np.array(neighbours)}
+        head = FittedHead(kind="knn", classes=("a", "b", "c"), arrays=kept)
+        expected = np.array(votes) / (neighbours + 3)
+        np.testing.assert_allclose(head.predict_proba(np.array([[1.0]]))[0], expected, rtol=1e-14)
+        assert head.predict(np.array([[1.0]])) == np.argmax(votes)  # the first of equal classes
 
 
-RBF_SUPPORT = "support_vectors"
+@pytest.mark.parametrize("block", [200, 3000, 2**22])
+def test_ties_between_neighbours_are_the_same_in_every_block(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row four times with four labels, far from zero: the matrix product alone would break the ties by chance."""
+    rng = np.random.default_rng(0)
+    rows = np.tile(rng.normal(1000, 1, (20, 33)).astype(np.float32), (4, 1))
+    arrays = {
+        "mean": np.zeros(33), "scale": np.full(33, 0.3), "rows": rows, "labels": np.repeat(np.arange(4), 20),
+        "neighbours": np.array(1),
+    }  # fmt: skip
+    monkeypatch.setattr("cxrfeat.head.fitted._BLOCK", block)
+    head = FittedHead(kind="knn", classes=tuple("abcd"), arrays=arrays)
+    assert head.predict(rows[rng.permutation(80)]).tolist() == [0] * 80
+
+
+def network(sizes: list[int]) -> dict[str, Any]:
+    return {
+        name: np.full(shape, 0.1, np.float32)
+        for index, (wide, narrow) in enumerate(itertools.pairwise(sizes))
+        for name, shape in ((f"weights_{index}", (wide, narrow)), (f"bias_{index}", (narrow,)))
+    }
+
+
+@pytest.mark.parametrize("kind", ["dense", "dropout"])
+@pytest.mark.parametrize("hidden", [[5], [5, 4, 3], [2] * 8])
+def test_networks_have_one_to_eight_hidden_layers(kind: HeadKind, hidden: list[int]) -> None:
+    head = FittedHead(kind=kind, classes=("a", "b"), arrays=network([4, *hidden, 2]))
+    X = np.ones((3, 4))
+    again = FittedHead.from_npz(head.to_npz(), json.loads(json.dumps(head.meta())))
+    np.testing.assert_array_equal(again.decision(X), head.decision(X))
+    assert again.dim == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "message"),
+    [
+        ("softmax", [4, 3, 2], "it has 2 layers, and a softmax head has 1 to 1"),
+        ("dense", [4, 2], "it has 1 layers, and a dense head has 2 to 9"),
+        ("dropout", [4, *[2] * 9, 2], "it has 10 layers, and a dropout head has 2 to 9"),
+        ("dense", [4, 3, 3], r"weights_1 is float32 \(3, 3\), not float32 \(3, 2\)"),
+    ],
+)
+def test_other_networks_are_refused(kind: HeadKind, sizes: list[int], message: str) -> None:
+    with pytest.raises(IntegrityError, match=message):
+        FittedHead(kind=kind, classes=("a", "b"), arrays=network(sizes))
+
+
+def test_layers_that_do_not_follow_are_refused() -> None:
+    arrays = network([4, 3, 2])
+    with pytest.raises(IntegrityError, match="it holds the arrays"):
+        FittedHead(kind="dense", classes=("a", "b"), arrays={**arrays, "weights_x": arrays["weights_1"]})
+    with pytest.raises(IntegrityError, match=r"weights_1 is float32 \(5, 2\), not float32 \(3, 2\)"):
+        FittedHead(kind="dense", classes=("a", "b"), arrays={**arrays, "weights_1": np.ones((5, 2), np.float32)})
+
+
+def damage(name: str, value: Any, kind: HeadKind = "svm-rbf") -> dict[str, Any]:
+    return {**head_of(kind).arrays, name: value}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +174,40 @@ def test_tampered_arrays_are_refused(name: str, value: Any, message: str) -> Non
     meta = {**head_of("svm-rbf").meta(), "arrays": sorted(arrays)}
     with pytest.raises(IntegrityError, match=message):
         FittedHead.from_npz(stored(arrays), meta)
+
+
+LABELS = np.arange(120) % 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "message"),
+    [
+        ("knn", "rows", np.zeros((120, 16)), r"rows is float64 \(120, 16\), not float32"),
+        ("knn", "rows", np.zeros((120, 15), np.float32), r"not float32 \(120, 16\)"),
+        ("knn", "rows", np.full((120, 16), np.nan, np.float32), "rows holds NaN"),
+        ("knn", "rows", np.float32(0), "a single number where a matrix belongs"),
+        ("knn", "rows", np.zeros((0, 16), np.float32), r"labels is int64 \(120,\), not int64 \(0,\)"),
+        ("knn", "labels", LABELS[1:], r"labels is int64 \(119,\)"),
+        ("knn", "labels", LABELS * 1.0, "labels is float64"),
+        ("knn", "labels", LABELS - 1, "labels does not hold the indices of 3 classes"),
+        ("knn", "labels", LABELS + 2**40, "labels does not hold the indices of 3 classes"),
+        ("knn", "labels", LABELS % 2, "labels does not hold the indices of 3 classes"),
+        ("knn", "neighbours", np.array(0), "0 neighbours of 120 rows"),
+        ("knn", "neighbours", np.array(-(2**62)), "neighbours of 120 rows"),
+        ("knn", "neighbours", np.array(121), "121 neighbours of 120 rows"),
+        ("knn", "neighbours", np.array([5]), r"neighbours is int64 \(1,\)"),
+        ("knn", "neighbours", np.array(5.0), "neighbours is float64"),
+        ("knn", "scale", np.zeros(16), "scale holds values that are not above 0"),
+        ("ridge", "coef", np.zeros((1, 16)), r"coef is float64 \(1, 16\), not float64 \(3, 16\)"),
+        ("ridge", "coef", np.full((3, 16), np.inf), "coef holds NaN or infinity"),
+        ("ridge", "intercept", np.zeros((3, 1)), r"intercept is float64 \(3, 1\)"),
+        ("ridge", "gamma", np.float64(1), "it holds the arrays"),
+    ],
+)
+def test_tampered_controls_are_refused(kind: HeadKind, name: str, value: Any, message: str) -> None:
+    arrays = damage(name, value, kind)
+    with pytest.raises(IntegrityError, match=message):
+        FittedHead.from_npz(stored(arrays), {**head_of(kind).meta(), "arrays": sorted(arrays)})
 
 
 @pytest.mark.parametrize("kind", HEAD_KINDS)
@@ -191,7 +289,7 @@ def test_files_that_are_no_head_are_refused(content: bytes, message: str) -> Non
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_flipped_bit_or_a_cut_never_escapes(data: st.DataObject) -> None:
-    head = head_of("logreg")
+    head = head_of(data.draw(st.sampled_from(["logreg", "knn"])))
     content = bytearray(head.to_npz())
     if data.draw(st.booleans()):
         content = content[: data.draw(st.integers(0, len(content) - 1))]

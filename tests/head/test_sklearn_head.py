@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import scipy.special
 import sklearn.svm
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cxrfeat.errors import SpecError
 from cxrfeat.head import sklearn_head
+from cxrfeat.head.fit import fit_head
+from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import TEMPERATURES, fit_temperature
-from cxrfeat.spec import HeadKind
-from tests.head.blobs import Blobs, blobs, fitted
+from cxrfeat.spec import HeadKind, HeadSpec
+from tests.head.blobs import NAMES, Blobs, blobs, fitted
 
 
 def oracle(model: Any, data: Blobs) -> Any:
@@ -84,6 +88,95 @@ def test_svm_probabilities_are_the_softmax_over_a_fitted_temperature() -> None:
     np.testing.assert_allclose(head.predict_proba(data[2]), scipy.special.softmax(decision / head.temperature, axis=1))
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("neighbours", [1, 4, 15, 120])
+def test_numpy_predicts_what_the_neighbours_predict(classes: int, neighbours: int) -> None:
+    data = blobs(classes, distance=0.5)
+    head = fitted("knn", data, neighbours=neighbours).head
+    expected = oracle(KNeighborsClassifier(neighbours), data)
+    X = np.concatenate([data[2], data[2] * 0.5 + 0.1]).astype(np.float64)
+    np.testing.assert_array_equal(head.predict(X), expected.predict(X))
+    votes = expected.predict_proba(X) * neighbours
+    np.testing.assert_allclose(head.predict_proba(X), (votes + 1) / (neighbours + classes), rtol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+@pytest.mark.parametrize("strength", [1e-4, 1e-2, 1.0])
+def test_numpy_predicts_what_the_ridge_predicts(classes: int, strength: float) -> None:
+    data = blobs(classes, distance=0.8)
+    head = fitted("ridge", data, strength=strength).head
+    expected = oracle(RidgeClassifier(alpha=1 / strength), data)
+    X = data[2].astype(np.float64)
+    decision = expected.decision_function(X)
+    if classes == 2:
+        decision = np.stack([-decision, decision], axis=1)
+    np.testing.assert_allclose(head.decision(X), decision, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(head.predict(X), expected.predict(X))
+
+
+def uneven() -> Blobs:
+    X, y, X_val, y_val = blobs(3, distance=0.5, images=90)
+    keep = (y == 0) | (np.arange(90) % 4 == 0)
+    return X[keep], y[keep], X_val, y_val
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("logreg", LogisticRegression(C=0.1, class_weight="balanced", max_iter=5000)),
+        ("svm-linear", sklearn.svm.SVC(C=0.01, kernel="linear", class_weight="balanced")),
+        ("svm-rbf", sklearn.svm.SVC(C=1.0, class_weight="balanced")),
+        ("ridge", RidgeClassifier(alpha=1000, class_weight="balanced")),
+    ],
+)
+def test_balanced_class_weights_are_scikit_learns(kind: HeadKind, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sklearn_head, "_svc", lambda: sklearn.svm.SVC)
+    data = uneven()
+    head = fitted(kind, data, class_weights="balanced").head
+    X = data[2].astype(np.float64)
+    np.testing.assert_allclose(head.decision(X), oracle(model, data).decision_function(X), rtol=1e-6, atol=1e-6)
+    plain = fitted(kind, data).head
+    assert (head.predict(X) == 0).sum() < (plain.predict(X) == 0).sum()
+
+
+@pytest.mark.parametrize("kind", ["svm-linear", "svm-rbf"])
+def test_the_fast_svm_balances_too(kind: HeadKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearnex")
+    data = uneven()
+    fast = fitted(kind, data, class_weights="balanced").head
+    monkeypatch.setattr(sklearn_head, "_svc", lambda: sklearn.svm.SVC)
+    plain = fitted(kind, data, class_weights="balanced").head
+    np.testing.assert_allclose(fast.decision(data[2]), plain.decision(data[2]), atol=5e-3)
+
+
+def test_neighbours_take_no_class_weights_and_say_so() -> None:
+    weighted = fitted("knn", class_weights="balanced")
+    assert weighted.head.to_npz() == fitted("knn").head.to_npz()
+    (note,) = weighted.notes
+    assert "Class weights balanced have no meaning for neighbours" in note
+
+
+def test_more_neighbours_than_rows_are_refused() -> None:
+    assert fitted("knn", neighbours=120).head.arrays["neighbours"] == 120
+    with pytest.raises(SpecError, match=r"121 neighbours .* 120 training rows\. Pass --neighbours 120 or fewer"):
+        fitted("knn", neighbours=121)
+
+
+def test_kept_rows_are_training_rows_as_they_came() -> None:
+    X, y, *_ = data = blobs()
+    arrays = fitted("knn", data).head.arrays
+    np.testing.assert_array_equal(arrays["rows"], X.reshape(-1, 16))
+    np.testing.assert_array_equal(arrays["labels"], np.repeat(y, 2))
+
+
+def test_heads_share_the_standardised_rows() -> None:
+    training = Training(*blobs(), NAMES[:3])
+    rows = training.rows.copy()
+    for kind in ("logreg", "svm-linear", "svm-rbf", "knn", "ridge"):
+        fit_head(HeadSpec(kind=kind), training)
+    np.testing.assert_array_equal(training.rows, rows)
+
+
 def test_every_view_is_a_training_row() -> None:
     X, y, X_val, y_val = blobs(distance=0.8)
     flat = X.reshape(120, 1, 16), np.repeat(y, 2), X_val, y_val
@@ -110,7 +203,7 @@ def test_support_vectors_are_training_rows_as_they_came() -> None:
     assert {row.tobytes() for row in support} <= rows
 
 
-@pytest.mark.parametrize("kind", ["logreg", "svm-linear", "svm-rbf"])
+@pytest.mark.parametrize("kind", ["logreg", "svm-linear", "svm-rbf", "knn", "ridge"])
 def test_fitting_is_silent(kind: HeadKind, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         fitted(kind)

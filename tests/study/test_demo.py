@@ -56,7 +56,7 @@ def test_the_demo_shows_every_stage_once_and_a_second_call_makes_nothing_again(
 def test_a_damaged_feature_file_stops_the_demo(
     tmp_path: Path, stub: StubFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cxrfeat.study.demo.HEAD_KINDS", ("logreg", "svm-linear"))
+    monkeypatch.setattr("cxrfeat.study.demo.MAIN_KINDS", ("logreg", "svm-linear"))
     made = demo(tmp_path, views=1, size=32, phantoms=TINY, make_engine=stub)
     content = bytearray(made.features.read_bytes())
     content[len(content) // 2] ^= 255

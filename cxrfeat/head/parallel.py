@@ -1,0 +1,163 @@
+"""The only place that fits heads in several processes.
+
+Features are written once to a temporary file that every worker maps into its memory; a task is a path, indices and a
+spec. Workers run `fit_head` like everybody else, with one thread of linear algebra each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.errors import SpecError
+from cxrfeat.files import TEMPORARY, storing
+from cxrfeat.head import keras_head
+from cxrfeat.head.fit import Fit, fit_head
+from cxrfeat.head.training import Training
+from cxrfeat.spec import HeadSpec
+from cxrfeat.types import Features, Labels
+
+Piece = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Indices of the training images and of the validation images."""
+
+Done = Callable[[int, int], None]
+"""Called after each head with how many are fitted, and how many there are."""
+
+
+def fit_parallel(
+    specs: Sequence[HeadSpec],
+    X: Features,
+    y: Labels,
+    pieces: Sequence[Piece],
+    classes: Sequence[str],
+    jobs: int | None = None,
+    progress: Done | None = None,
+) -> list[list[Fit]]:
+    """Fit every head on every piece of the data, scikit-learn's several at a time.
+
+    Keras heads are fitted afterwards in this process, one by one: each takes all cores, and heads of one shape share
+    what was compiled. So is everything where there is nothing to gain (one job, one head) or where the system lacks
+    what worker processes need.
+
+    Args:
+        specs: The heads.
+        X: `(images, views, dim)` float32; all views of a piece's training images are trained on, view 0 of its
+            validation images is validated on.
+        y: `(images,)` class indices.
+        pieces: Training and validation images of each piece; validation may be empty.
+        classes: Class names.
+        jobs: How many processes at once; `None` is one per core.
+        progress: Called after each head, in this process.
+
+    Returns:
+        The fits, `[piece][spec]`: those of `fit_head`, the same to the rounding of another number of threads. Each
+        holds how long it took beside the others.
+
+    Raises:
+        CxrFeatError: What `Training` and `fit_head` raise, whichever process it happens in. The other fits end.
+        SpecError: If jobs are fewer than one.
+        StorageError: If the temporary file cannot be written.
+    """
+    if jobs is not None and jobs < 1:
+        raise SpecError(f"--jobs is how many heads are fitted at once, at least 1; got {jobs}.")
+    wanted = [(piece, spec) for piece in range(len(pieces)) for spec in range(len(specs))]
+    apart = [(piece, spec) for piece, spec in wanted if specs[spec].kind not in keras_head.KINDS]
+    fits: dict[tuple[int, int], Fit] = {}
+
+    def keep(place: tuple[int, int], fit: Fit) -> None:
+        fits[place] = fit
+        if progress is not None:
+            progress(len(fits), len(wanted))
+
+    jobs = _workers(jobs, len(apart))
+    if jobs > 1:
+        with _shared(X) as path:
+            tasks = [
+                _Task(
+                    place=(piece, spec), spec=specs[spec], path=path, train=train, validation=validation,
+                    y=y[train], y_val=y[validation], classes=tuple(classes),
+                )
+                for piece, spec in apart
+                for train, validation in [pieces[piece]]
+            ]  # fmt: skip
+            with contextlib.closing(_run(tasks, jobs)) as results:
+                for place, fit in results:
+                    keep(place, fit)
+    for piece, (train, validation) in enumerate(pieces):
+        rest = [spec for spec in range(len(specs)) if (piece, spec) not in fits]
+        if rest:
+            training = Training(X[train], y[train], X[validation, 0], y[validation], classes)
+            for spec in rest:
+                keep((piece, spec), fit_head(specs[spec], training))
+    return [[fits[piece, spec] for spec in range(len(specs))] for piece in range(len(pieces))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Task:
+    """What a worker is sent: all but the features."""
+
+    place: tuple[int, int]
+    spec: HeadSpec
+    path: Path
+    train: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    y: Labels
+    y_val: Labels
+    classes: tuple[str, ...]
+
+    def features(self) -> Features:
+        """All features, mapped: the system reads each page once, whoever looks at it."""
+        mapped: Features = np.load(self.path, mmap_mode="r")
+        return mapped
+
+    def fit(self) -> tuple[tuple[int, int], Fit]:
+        """The head, trained on the rows of this piece, which alone are copied."""
+        X = self.features()
+        training = Training(X[self.train], self.y, X[self.validation, 0], self.y_val, self.classes)
+        return self.place, fit_head(self.spec, training)
+
+
+def _run(tasks: Sequence[_Task], jobs: int) -> Generator[tuple[tuple[int, int], Fit], None, None]:
+    """Fits as they come. Leaving early, by an error or an interrupt, ends the workers at once."""
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+        parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", max_nbytes=None)
+    results = parallel(delayed(_Task.fit)(task) for task in tasks)
+    try:
+        yield from results
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # joblib is surprised that nobody wants the rest
+            results.close()
+
+
+@contextlib.contextmanager
+def _shared(X: Features) -> Iterator[Path]:
+    """The features as a file that can be mapped, gone afterwards."""
+    place = Path(tempfile.gettempdir())
+    with contextlib.ExitStack() as stack:
+        with storing("write a copy of the features for the workers in", place):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True))
+            path = Path(folder) / "features.npy"
+            np.save(path, np.asarray(X, np.float32), allow_pickle=False)
+        yield path
+
+
+def _workers(jobs: int | None, tasks: int) -> int:
+    """How many processes to use; 1 also where the system has no semaphores, or this process may have no children."""
+    import joblib
+
+    wanted = min(joblib.cpu_count() if jobs is None else jobs, tasks)
+    if wanted < 2:
+        return 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it fits one by one is no news to the user
+        return int(joblib.effective_n_jobs(wanted))

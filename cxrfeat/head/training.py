@@ -1,0 +1,115 @@
+"""The rows that a head is trained on and validated on, checked once, with what heads derive from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.errors import SpecError, SplitError
+from cxrfeat.head.fitted import check_finite
+from cxrfeat.types import Features, Labels
+
+
+class Training:
+    """Rows to train on and rows to validate on, checked once; heads fitted on the same one share what they derive."""
+
+    def __init__(self, X: Features, y: Labels, X_val: Features, y_val: Labels, classes: Sequence[str]) -> None:
+        """Check that everything fits together.
+
+        Args:
+            X: `(images, views, dim)` float32; every view is a training row.
+            y: `(images,)` class indices.
+            X_val: `(n, dim)` float32, the plain view of each validation image. May be empty: then there are no
+                validation columns, nothing stops early, and probabilities are not calibrated.
+            y_val: `(n,)` class indices.
+            classes: Class names, at least two.
+
+        Raises:
+            InputError: If features hold NaN or infinity.
+            SplitError: If a class has no training image.
+            ValueError: If shapes or labels do not fit together.
+        """
+        self.X, self.X_val = np.asarray(X, np.float32), np.asarray(X_val, np.float32)
+        self.y, self.y_val = np.asarray(y, np.int64), np.asarray(y_val, np.int64)
+        self.classes = tuple(classes)
+        self._fewer: dict[int, Training] = {}
+        _check(self)
+
+    def first_views(self, count: int | None) -> Training:
+        """The same with the first so many views of each training image; `None` is all of them.
+
+        Raises:
+            SpecError: If there are fewer.
+        """
+        views = self.X.shape[1]
+        if count is None or count == views:
+            return self
+        if count > views:
+            raise SpecError(
+                f"{count} views of each image were asked for; the features hold {views}. Pass --views {views}, or "
+                f"extract with --views {count}."
+            )
+        if count not in self._fewer:
+            self._fewer[count] = Training(self.X[:, :count], self.y, self.X_val, self.y_val, self.classes)
+        return self._fewer[count]
+
+    @cached_property
+    def scaler(self) -> dict[str, NDArray[np.float64]]:
+        """`mean` and `scale` of the training rows."""
+        return scaling(self.X)
+
+    @cached_property
+    def rows(self) -> NDArray[np.float64]:
+        """`(images * views, dim)` standardised training rows, the views of an image together."""
+        rows = self.X.reshape(-1, self.X.shape[2]).astype(np.float64)
+        rows -= self.scaler["mean"]
+        rows /= self.scaler["scale"]
+        return rows
+
+    @cached_property
+    def row_labels(self) -> Labels:
+        """`(images * views,)` class indices of `rows`."""
+        return np.repeat(self.y, self.X.shape[1])
+
+
+def scaling(X: Features) -> dict[str, NDArray[np.float64]]:
+    """Mean and standard deviation of each feature over images and views; 1 in place of a deviation of zero.
+
+    Args:
+        X: `(images, views, dim)` float32.
+
+    Example:
+        >>> scaling(np.array([[[1, 5]], [[3, 5]]], np.float32))["scale"].tolist()
+        [1.0, 1.0]
+    """
+    rows = X.reshape(-1, X.shape[-1])
+    mean = rows.mean(0, dtype=np.float64)
+    scale = rows.std(0, dtype=np.float64)
+    # A constant feature may leave a trace of rounding instead of zero, and dividing by it would make noise of it.
+    scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
+    return {"mean": mean, "scale": scale}
+
+
+def _check(training: Training) -> None:
+    X, y, X_val, y_val, classes = training.X, training.y, training.X_val, training.y_val, training.classes
+    if X.ndim != 3 or not X.size or y.shape != X.shape[:1]:
+        raise ValueError(f"Training rows are (images, views, dim); got {X.shape} with labels {y.shape}.")
+    if X_val.shape != (len(y_val), X.shape[2]) or y_val.ndim != 1:
+        raise ValueError(f"Validation rows are (n, {X.shape[2]}); got {X_val.shape} with labels {y_val.shape}.")
+    for labels in (y, y_val):
+        if len(labels) and (labels.min() < 0 or labels.max() >= len(classes)):
+            raise ValueError(f"Labels are indices from 0 to {len(classes) - 1}; got {labels.min()} to {labels.max()}.")
+    if len(classes) < 2:
+        raise SplitError(f"A head tells classes apart, and there is only {', '.join(classes) or 'none'}.")
+    counts = np.bincount(y, minlength=len(classes))
+    if not counts.all():
+        lacking = ", ".join(name for name, count in zip(classes, counts, strict=True) if not count)
+        raise SplitError(
+            f"No training image is of class {lacking}. Choose another --seed for the split, add images, or leave the "
+            f"class out with --classes."
+        )
+    check_finite(X, "training features")
+    check_finite(X_val, "validation features")

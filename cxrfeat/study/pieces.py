@@ -1,0 +1,184 @@
+"""How the images of a feature file are parted for training and testing: one piece after another.
+
+A piece has rows to train on, rows to validate on, and rows to test on, groups always whole (but in the study's own
+image-wise split, and in a torn one of the data's own, which the audit fails).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.errors import SplitError, UsageError
+from cxrfeat.feature.store import FeatureFile
+from cxrfeat.image.split import check_parts, digest, folds, regroup, validation_rows
+from cxrfeat.spec import SplitBy, SplitSpec
+from cxrfeat.types import Part
+
+Rows = NDArray[np.intp]
+"""Ascending row numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Piece:
+    """One way to train and test."""
+
+    name: str
+    """`test`, `fold 0`, `repeat 1 fold 0`, `source GMH`."""
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pieces:
+    """All pieces of one call."""
+
+    pieces: tuple[Piece, ...]
+    stored: dict[str, Any]
+    """What a run says of its split; equal ones part the images in the same way."""
+    parts: NDArray[np.str_] | None = None
+    """`(images,)` train, validation or test, where that is all there is; else `None`."""
+    notes: tuple[str, ...] = ()
+    named: tuple[str, ...] = field(default=())
+    """`(images,)` the part, or the piece that tests the image (of the first repeat)."""
+
+    @property
+    def crossed(self) -> bool:
+        """Whether images take turns in being tested, so that the head to keep is fitted on all of them."""
+        return self.parts is None
+
+
+def part_images(
+    file: FeatureFile,
+    *,
+    by: SplitBy | None = None,
+    regroup_given: bool = False,
+    fold_count: int | None = None,
+    repeats: int = 1,
+    source_out: bool = False,
+    seed: int = 0,
+) -> Pieces:
+    """Part the images as asked.
+
+    Args:
+        file: The features.
+        by: As in `FeatureFile.split`.
+        regroup_given: Move groups that the data's own split tears to one side.
+        fold_count: Grouped cross-validation in so many folds.
+        repeats: How often, dealt anew each time.
+        source_out: Leave out one source at a time, train on the others, test on it.
+        seed: Of the dealing.
+
+    Raises:
+        SplitError: If it cannot be done, or the features are bound to another split.
+        UsageError: If what is asked for does not go together.
+    """
+    if repeats < 1:
+        raise SplitError(f"--repeats is at least 1; got {repeats}.")
+    if repeats > 1 and fold_count is None:
+        raise UsageError("--repeats repeats a cross-validation: say how many folds, as in --folds 5 --repeats 3.")
+    if fold_count is None and not source_out:
+        return _parts(file, by, regroup_given=regroup_given, seed=seed)
+    option = "--source-out" if source_out else "--folds"
+    if source_out and fold_count is not None:
+        raise UsageError("--folds and --source-out part the images in two ways. Leave one of them out.")
+    file.refuse_other_split(option)
+    if by not in (None, "group") or regroup_given:
+        raise UsageError(
+            f"{option} parts the images itself, patients whole, so neither --split-by nor --regroup goes with it. "
+            "Leave one or the other out."
+        )
+    return _sources(file, seed) if source_out else _folds(file, fold_count or 0, repeats, seed)
+
+
+def _parts(file: FeatureFile, by: SplitBy | None, *, regroup_given: bool, seed: int) -> Pieces:
+    kind, parts = file.split_by(by), file.split(seed, by=by)
+    if regroup_given and kind != "bound":
+        parts = regroup(parts, file.groups, file.labels)
+    check_parts(parts, file.labels, file.groups, file.classes)
+    train, validation, test = (np.flatnonzero(parts == part) for part in Part)
+    return Pieces(
+        pieces=(Piece(name="test", train=train, validation=validation, test=test),),
+        stored={"by": kind, "seed": seed, "sha256": digest(parts, file.content_sha256)},
+        parts=parts,
+        named=tuple(parts.tolist()),
+    )
+
+
+def _folds(file: FeatureFile, count: int, repeats: int, seed: int) -> Pieces:
+    labels, groups, keys = file.labels, file.groups, file.content_sha256
+    pieces = []
+    numbers = np.empty((repeats, len(labels)), dtype=np.int64)
+    for repeat in range(repeats):
+        # Another seed for each repeat, and for the first the one of no repeats.
+        dealt = seed if repeat == 0 else int(np.random.default_rng([seed, repeat]).integers(2**32))
+        for index, (rest, test) in enumerate(folds(labels, groups, file.classes, count, dealt, keys=keys)):
+            name = f"fold {index}" if repeats == 1 else f"repeat {repeat} fold {index}"
+            pieces.append(_with_validation(file, name, rest, test, seed))
+            numbers[repeat, test] = index
+    names = [",".join(f"fold {index}" for index in image) for image in numbers.T.tolist()]
+    stored = {"by": "folds", "folds": count, "seed": seed, "sha256": digest(np.array(names), keys)}
+    return Pieces(
+        pieces=tuple(pieces),
+        stored=stored | ({"repeats": repeats} if repeats > 1 else {}),
+        named=tuple(f"fold {index}" for index in numbers[0].tolist()),
+    )
+
+
+def _sources(file: FeatureFile, seed: int) -> Pieces:
+    """One piece for each source that can be left out: every class is still there to learn without it."""
+    sources, labels, groups = np.array([one or "" for one in file.sources]), file.labels, file.groups
+    names = sorted(set(sources.tolist()) - {""})
+    if len(names) < 2:
+        raise SplitError(
+            f"Leaving a source out takes at least two, and the data name {len(names)}. "
+            "Fill the column source of metadata.csv, or use --folds 5."
+        )
+    pieces, notes = [], []
+    named = np.full(len(labels), "not tested", dtype=object)
+    for name in names:
+        test = np.flatnonzero(sources == name)
+        rest = np.flatnonzero((sources != name) & ~np.isin(groups, groups[test]))
+        lacking = [label for index, label in enumerate(file.classes) if not np.any(labels[rest] == index)]
+        if lacking:
+            notes.append(f"{name} cannot be left out: without it there is no image of {', '.join(lacking)} to learn.")
+            continue
+        try:
+            pieces.append(_with_validation(file, f"source {name}", rest, test, seed))
+        except SplitError as error:
+            notes.append(f"{name} cannot be left out: {error}")
+            continue
+        named[test] = f"source {name}"
+    if not pieces:
+        raise SplitError(
+            "No source can be left out: " + " ".join(notes) + " A head tested on another source needs data in which "
+            "every class comes from several."
+        )
+    stored = {"by": "source-out", "seed": seed, "sha256": digest(named.astype(str), file.content_sha256)}
+    return Pieces(pieces=tuple(pieces), stored=stored, notes=tuple(notes), named=tuple(named.tolist()))
+
+
+def _with_validation(file: FeatureFile, name: str, rest: Rows, test: Rows, seed: int) -> Piece:
+    validation = validation_rows(SplitSpec(seed=seed), file.labels, file.groups, rest, file.classes)
+    return Piece(name=name, train=np.setdiff1d(rest, validation), validation=validation, test=test)
+
+
+def thinned(piece: Piece, labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> Piece:
+    """The piece with a share of its training groups, class by class; a smaller share is part of a larger one.
+
+    Raises:
+        SplitError: If the share is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise SplitError(f"--train-sizes are shares of the training part, above 0 and at most 1; got {share:g}.")
+    keep = []
+    rng = np.random.default_rng(seed)
+    for label in np.unique(labels[piece.train]):
+        rows = piece.train[labels[piece.train] == label]
+        order = rng.permutation(np.unique(groups[rows]))
+        keep.append(rows[np.isin(groups[rows], order[: max(1, round(share * len(order)))])])
+    return Piece(name=piece.name, train=np.sort(np.concatenate(keep)), validation=piece.validation, test=piece.test)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pickle
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+from cxrfeat.errors import SpecError, SplitError, StorageError
+from cxrfeat.head import parallel
+from cxrfeat.head.fit import fit_head
+from cxrfeat.head.parallel import fit_parallel
+from cxrfeat.head.training import Training
+from cxrfeat.spec import HeadKind, HeadSpec
+from tests.head.blobs import NAMES, blobs
+
+KINDS: tuple[HeadKind, ...] = ("logreg", "svm-linear", "svm-rbf", "knn", "ridge")
+SPECS = [HeadSpec(kind=kind) for kind in KINDS]
+X, Y = blobs(distance=0.8)[:2]
+PIECES = [(np.flatnonzero(np.arange(60) % 3 != fold), np.flatnonzero(np.arange(60) % 3 == fold)) for fold in range(3)]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary files go, and must not stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield tmp_path
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[parallel._Task]:
+    """The tasks that go to workers."""
+    tasks: list[parallel._Task] = []
+    run = parallel._run
+    monkeypatch.setattr(parallel, "_run", lambda given, jobs: (tasks.extend(given), run(given, jobs))[1])
+    return tasks
+
+
+def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task]) -> None:
+    calls: list[tuple[int, int]] = []
+    found = fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 2, lambda done, total: calls.append((done, total)))
+    assert len(sent) == 15
+    assert calls == [(done, 15) for done in range(1, 16)]
+    for (train, validation), fits in zip(PIECES, found, strict=True):
+        training = Training(X[train], Y[train], X[validation, 0], Y[validation], NAMES[:3])
+        for spec, fit in zip(SPECS, fits, strict=True):
+            expected = fit_head(spec, training)
+            assert fit.head.kind == spec.kind
+            assert fit.notes == expected.notes
+            np.testing.assert_allclose(fit.head.temperature, expected.head.temperature, rtol=1e-6)
+            assert sorted(fit.head.arrays) == sorted(expected.head.arrays)
+            for name, array in fit.head.arrays.items():
+                np.testing.assert_allclose(array, expected.head.arrays[name], rtol=1e-9, atol=1e-9)
+            np.testing.assert_array_equal(fit.head.predict(X[:, 0]), expected.head.predict(X[:, 0]))
+
+
+def test_tasks_hold_no_features(sent: list[parallel._Task]) -> None:
+    wide = np.random.default_rng(0).normal(Y[:, None, None], size=(60, 2, 2000)).astype(np.float32)
+    fit_parallel(SPECS[-2:], wide, Y, PIECES, NAMES[:3], 2)
+    assert wide.nbytes > 900_000
+    assert max(len(pickle.dumps(task)) for task in sent) < 4000
+
+
+def test_a_worker_maps_the_features() -> None:
+    with parallel._shared(X) as path:
+        task = parallel._Task(
+            place=(0, 0), spec=SPECS[0], path=path, train=PIECES[0][0], validation=PIECES[0][1], y=Y[PIECES[0][0]],
+            y_val=Y[PIECES[0][1]], classes=NAMES[:3],
+        )  # fmt: skip
+        features = task.features()
+        assert isinstance(features, np.memmap)
+        assert not features.flags.writeable
+        np.testing.assert_array_equal(features, X)
+        assert task.fit()[1].head.predict(X[:, 0]).shape == (60,)
+
+
+def no_workers(*_: Any) -> Any:
+    raise AssertionError("this was to be fitted in this process")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_job_or_one_head_is_fitted_here(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_run", no_workers)
+    ((fit,),) = fit_parallel(SPECS[:1], X, Y, PIECES[:1], NAMES[:3], jobs)
+    assert fit.head.kind == "logreg"
+    assert len(fit_parallel(SPECS[:2], X, Y, PIECES, NAMES[:3], 1)) == 3
+
+
+def test_without_semaphores_all_is_fitted_here(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    import joblib._parallel_backends
+
+    monkeypatch.setattr(joblib._parallel_backends, "mp", None)
+    monkeypatch.setattr(parallel, "_run", no_workers)
+    assert len(fit_parallel(SPECS[:2], X, Y, PIECES, NAMES[:3], 2)) == 3
+    assert not recwarn.list
+
+
+def test_keras_heads_are_fitted_here(sent: list[parallel._Task]) -> None:
+    specs = [HeadSpec(kind="softmax", epochs=1), SPECS[0]]
+    found = fit_parallel(specs, X, Y, PIECES[:2], NAMES[:3], 2)
+    assert [[fit.head.kind for fit in fits] for fits in found] == [["softmax", "logreg"]] * 2
+    assert {task.spec.kind for task in sent} == {"logreg"}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_workers_error_arrives_as_itself(jobs: int) -> None:
+    with pytest.raises(SplitError, match="No training image is of class NORMAL"):
+        fit_parallel(SPECS, X, Y, [PIECES[0], (np.flatnonzero(Y != 2), PIECES[0][1])], NAMES[:3], jobs)
+    with pytest.raises(SpecError, match="--neighbours 80 or fewer"):
+        fit_parallel([HeadSpec(kind="knn", neighbours=81)], X, Y, PIECES, NAMES[:3], jobs)
+
+
+def test_an_interrupt_ends_the_workers() -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 2, interrupt)
+    assert time.monotonic() - start < 60
+    assert len(fit_parallel(SPECS[:1], X, Y, PIECES, NAMES[:3], 2)) == 3  # and the next call has workers again
+
+
+def test_a_full_disk_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(StorageError, match=r"copy of the features for the workers in .*The disk is full"):
+        fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 2)
+
+
+def test_fewer_jobs_than_one_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"--jobs .* at least 1; got 0"):
+        fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 0)
+
+
+def test_all_cores_are_used_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 3)
+    assert parallel._workers(None, 2) == 2
+    assert parallel._workers(None, 9) == 3
+    assert parallel._workers(None, 0) == 1

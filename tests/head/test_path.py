@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_leave_group_out, ridge_path
+from cxrfeat.head.training import Training
+from cxrfeat.spec import ClassWeights
+from tests.head.blobs import NAMES, blobs, fitted
+
+FEW = (1e-4, 1e-2, 1.0, 30.0)
+SHAPES = [(60, 16), (12, 50)]  # more rows than features, and fewer
+WEIGHTS: tuple[ClassWeights, ...] = ("none", "balanced")
+
+
+def training_of(classes: int = 3, *, images: int = 60, dim: int = 16, distance: float = 0.8) -> Training:
+    """Uneven classes, two views of each image."""
+    X, y, X_val, y_val = blobs(classes, images=images, dim=dim, distance=distance)
+    y[: images // 4] = 0
+    return Training(X, y, X_val, y_val, NAMES[:classes])
+
+
+def weights_of(y: NDArray[Any], classes: int, class_weights: ClassWeights) -> NDArray[np.float64]:
+    if class_weights == "none":
+        return np.ones(len(y))
+    return np.array([len(y) / (classes * np.count_nonzero(y == label)) for label in y])
+
+
+def direct_ridge(
+    X: NDArray[Any], y: NDArray[Any], weights: NDArray[Any], classes: int, strength: float
+) -> NDArray[np.float64]:
+    """`(classes, 1 + dim)`, intercept first, from the normal equations of `[1, X]`."""
+    columns = np.hstack([np.ones((len(X), 1)), X])
+    targets = np.where(y[:, None] == np.arange(classes), 1.0, -1.0)
+    penalty = np.eye(columns.shape[1]) / strength
+    penalty[0, 0] = 0
+    solved: NDArray[np.float64] = np.linalg.solve(
+        columns.T @ (weights[:, None] * columns) + penalty, columns.T @ (weights[:, None] * targets)
+    )
+    return solved.T
+
+
+@pytest.mark.parametrize("class_weights", WEIGHTS)
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(("images", "dim"), SHAPES)
+def test_the_ridge_path_is_the_direct_solution(
+    images: int, dim: int, classes: int, class_weights: ClassWeights
+) -> None:
+    training = training_of(classes, images=images, dim=dim)
+    weights = weights_of(training.row_labels, classes, class_weights)
+    for strength, head in zip(FEW, ridge_path(training, FEW, class_weights), strict=True):
+        expected = direct_ridge(training.rows, training.row_labels, weights, classes, strength)
+        np.testing.assert_allclose(head.arrays["coef"], expected[:, 1:], rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(head.arrays["intercept"], expected[:, 0], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("class_weights", WEIGHTS)
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_ridge_path_is_the_ridge_head(classes: int, class_weights: ClassWeights) -> None:
+    data = blobs(classes, distance=0.8)
+    training = Training(*data, NAMES[:classes])
+    for strength, head in zip(FEW, ridge_path(training, FEW, class_weights), strict=True):
+        single = fitted("ridge", data, strength=strength, class_weights=class_weights).head
+        np.testing.assert_allclose(head.decision(data[2]), single.decision(data[2]), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("class_weights", WEIGHTS)
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(("images", "dim"), SHAPES)
+def test_the_logistic_path_is_the_cold_fit(images: int, dim: int, classes: int, class_weights: ClassWeights) -> None:
+    training = training_of(classes, images=images, dim=dim)
+    class_weight = None if class_weights == "none" else class_weights
+    for strength, head in zip(FEW, logistic_path(training, FEW, class_weights), strict=True):
+        cold = LogisticRegression(C=strength, class_weight=class_weight, tol=1e-9, max_iter=20_000)
+        cold.fit(training.rows, training.row_labels)
+        assert head.arrays["coef"].shape == cold.coef_.shape
+        found = head.predict_proba(training.X.reshape(-1, dim))
+        np.testing.assert_allclose(found, cold.predict_proba(training.rows), atol=3e-4)
+        np.testing.assert_allclose(head.arrays["coef"], cold.coef_, atol=2e-3 * abs(cold.coef_).max())
+
+
+def test_the_logistic_path_is_the_logistic_head() -> None:
+    data = blobs(distance=0.8)
+    (head,) = logistic_path(Training(*data, NAMES[:3]), [0.1])
+    np.testing.assert_allclose(
+        head.predict_proba(data[2]), fitted("logreg", data).head.predict_proba(data[2]), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("path", [logistic_path, ridge_path])
+def test_a_path_comes_in_the_order_asked_for(path: Callable[..., list[FittedHead]]) -> None:
+    training = training_of()
+    mixed = path(training, [1.0, 1e-3, 1e-3, 0.1])
+    sizes = [abs(head.arrays["coef"]).max() for head in mixed]
+    assert sizes[1] == sizes[2] < sizes[3] < sizes[0]
+
+
+@pytest.mark.parametrize("path", [logistic_path, ridge_path])
+@pytest.mark.parametrize("strength", [0.0, -1.0, np.nan, np.inf])
+def test_strengths_that_are_none_are_refused(path: Callable[..., list[FittedHead]], strength: float) -> None:
+    with pytest.raises(ValueError, match="numbers above 0"):
+        path(training_of(), [1.0, strength])
+
+
+def test_all_forty_five_strengths_work_on_features_that_separate_and_repeat() -> None:
+    X, y, X_val, y_val = blobs(distance=6.0)
+    X[..., 1], X_val[:, 1] = X[..., 0], X_val[:, 0]  # one feature twice
+    X[..., 2], X_val[:, 2] = 0.5, 0.5  # and one constant
+    training = Training(X, y, X_val, y_val, NAMES[:3])
+    assert (len(STRENGTHS), STRENGTHS[0], STRENGTHS[4], STRENGTHS[-1]) == (45, 1e-6, 1e-5, 1e5)
+    for path in (logistic_path, ridge_path):
+        heads = path(training, STRENGTHS)
+        assert len(heads) == 45
+        assert (heads[-1].predict(X_val) == y_val).mean() > 0.95
+        twice = heads[20].arrays["coef"][:, :2]
+        np.testing.assert_allclose(twice[:, 0], twice[:, 1], rtol=1e-6)
+
+
+def groupings(rows: int, kind: str) -> NDArray[np.int64]:
+    rng = np.random.default_rng(0)
+    return {
+        "single rows": np.arange(rows),
+        "pairs": np.arange(rows) // 2,
+        "uneven, not in order": rng.permutation(np.repeat([7, -3, 40, 2], [1, 4, 5, rows - 10])),
+        "two halves": rng.permutation(np.arange(rows) % 2),
+    }[kind]
+
+
+@pytest.mark.parametrize("class_weights", WEIGHTS)
+@pytest.mark.parametrize("kind", ["single rows", "pairs", "uneven, not in order", "two halves"])
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(("images", "dim"), SHAPES)
+def test_leaving_groups_out_is_refitting_without_them(
+    images: int, dim: int, classes: int, kind: str, class_weights: ClassWeights
+) -> None:
+    training = training_of(classes, images=images, dim=dim)
+    X, y = training.rows + 0.3, training.row_labels  # not quite centred: the intercept must matter
+    groups = groupings(len(y), kind)
+    found = ridge_leave_group_out(X, y, groups, classes, FEW, class_weights)
+    weights = weights_of(y, classes, class_weights)  # those of all rows
+    expected = np.empty_like(found)
+    for index, strength in enumerate(FEW):
+        for group in set(groups.tolist()):
+            out = groups == group
+            solved = direct_ridge(X[~out], y[~out], weights[~out], classes, strength)
+            expected[index, out] = X[out] @ solved[:, 1:].T + solved[:, 0]
+    assert found.shape == (4, len(y), classes)
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-8)
+
+
+def test_memory_bounds_do_not_change_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = training_of()
+    arguments = training.rows, training.row_labels, np.arange(120) // 2, 3, FEW
+    whole = ridge_leave_group_out(*arguments)
+    monkeypatch.setattr("cxrfeat.head.path._BLOCK", 100)
+    np.testing.assert_allclose(ridge_leave_group_out(*arguments), whole, rtol=1e-10)
+
+
+def test_one_group_cannot_be_left_out() -> None:
+    training = training_of()
+    with pytest.raises(ValueError, match="at least two groups; got 1"):
+        ridge_leave_group_out(training.rows, training.row_labels, np.zeros(120, np.int64), 3, [1.0])
+
+
+def test_leaving_groups_out_does_not_profit_from_a_feature_that_names_the_group() -> None:
+    """Labels that depend on the group alone, and a feature for each group: seen, it is right; left out, it is not."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 5)
+    y = rng.integers(0, 2, 40)[groups]
+    X = np.hstack([rng.normal(size=(200, 5)), np.eye(40)[groups] * 5])
+    seen = ridge_leave_group_out(X, y, np.arange(200), 2, [1.0])[0].argmax(1)
+    unseen = ridge_leave_group_out(X, y, groups, 2, [1.0])[0].argmax(1)
+    assert (seen == y).mean() > 0.95
+    assert (unseen == y).mean() < 0.65
