@@ -15,15 +15,29 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["compare", "extract", "fit", "index", "open", "predict", "verify"]
+__all__ = [
+    "DenseHead", "DropoutHead", "KnnHead", "LogregHead", "RidgeHead", "SoftmaxHead", "SvmLinearHead", "SvmRbfHead",
+    "compare", "extract", "fit", "index", "open", "predict", "tune", "verify",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from cxrfeat.feature.store import FeatureFile as open  # noqa: A004, N813  # `cxrfeat.open(path)` reads like the built-in
+    from cxrfeat.head.estimator import (
+        DenseHead,
+        DropoutHead,
+        KnnHead,
+        LogregHead,
+        RidgeHead,
+        SoftmaxHead,
+        SvmLinearHead,
+        SvmRbfHead,
+    )
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.study.compare import compare
     from cxrfeat.study.extract import extract
     from cxrfeat.study.fit import fit
     from cxrfeat.study.predict import predict
+    from cxrfeat.study.tune import tune
     from cxrfeat.study.verify import verify
 
 _PLACES = {
@@ -33,11 +47,13 @@ _PLACES = {
     "index": ("cxrfeat.image.index", "index_folder"),
     "open": ("cxrfeat.feature.store", "FeatureFile"),
     "predict": ("cxrfeat.study.predict", "predict"),
+    "tune": ("cxrfeat.study.tune", "tune"),
     "verify": ("cxrfeat.study.verify", "verify"),
 }
+_PLACES |= {name: ("cxrfeat.head.estimator", name) for name in __all__ if name.endswith("Head")}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # one of several functions
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # one of several functions and classes
     if name not in _PLACES:
         raise AttributeError(f"module 'cxrfeat' has no attribute {name!r}")
     import importlib

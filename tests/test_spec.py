@@ -155,8 +155,8 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (head, {"seed": 1.5}, r"--seed"),
     (head, {"views_per_epoch": 0}, r"--views-per-epoch is views per image and epoch"),
     (head, {"learning_rate": -1}, r"--learning-rate is from 0 to 1000; got -1"),
-    (head, {"decay": "x"}, r"HeadSpec.decay is a finite number; got 'x'"),
-    (head, {"momentum": 1.1}, r"HeadSpec.momentum is from 0 to 1; got 1.1"),
+    (head, {"decay": "x"}, r"--decay is a finite number; got 'x'"),
+    (head, {"momentum": 1.1}, r"--momentum is from 0 to 1; got 1.1"),
     (head, {"dropout": 1}, r"--dropout is from 0 to 0.99; got 1"),
     (head, {"strength": 0}, r"--strength is above 0; got 0"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,14 @@ import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import print_json, say, show, show_audit
+from cxrfeat.errors import UsageError
+
+
+class View(StrEnum):
+    """Which columns to show."""
+
+    SCORES = "scores"
+    PAPER = "paper"
 
 
 def compare(
@@ -20,6 +29,21 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    view: Annotated[
+        View, typer.Option("--view", help="Test scores with intervals, or the columns of the study's table.")
+    ] = View.SCORES,
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prevalence",
+            metavar="CLASS=SHARE",
+            help="Predictive values where the class is this frequent, such as COVID=0.1; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write every number to this file too, one row per run.")
+    ] = None,
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -28,16 +52,46 @@ def compare(
 
     Corrected for the number of comparisons; a tie is called one.
     """
-    from cxrfeat.report.table import RESEARCH_USE, difference_table, score_table
+    from cxrfeat.files import write_atomic
+    from cxrfeat.report.table import (
+        OTHER_IMAGES,
+        RESEARCH_USE,
+        comparison_csv,
+        difference_table,
+        other_difference_table,
+        paper_table,
+        predictive_table,
+        score_table,
+    )
     from cxrfeat.run import all_runs, find_run
     from cxrfeat.study.compare import compare as run
 
+    stated = _stated(prevalence or [])
     chosen = [find_run(runs, name) for name in names or [path.name for path in all_runs(runs)]]
-    document = run(chosen, seed=seed).to_dict()
+    document = run(chosen, seed=seed, prevalence=stated).to_dict()
+    if csv is not None:
+        write_atomic(csv, comparison_csv(document).encode(errors="backslashreplace"))
     if json:
         print_json(document)
         return
     show_audit(document["audit"])
-    show(score_table(document["runs"]))
+    show(paper_table(document["runs"]) if view is View.PAPER else score_table(document["runs"]))
     show(difference_table(document["comparisons"]))
+    show(other_difference_table(document["comparisons"]))
+    show(predictive_table(document["runs"]))
+    if any("why" in one for one in document["comparisons"]):
+        say(OTHER_IMAGES)
     say(RESEARCH_USE)
+
+
+def _stated(texts: list[str]) -> dict[str, float]:
+    stated: dict[str, float] = {}
+    for text in texts:
+        name, _, share = text.rpartition("=")
+        if name in stated:
+            raise UsageError(f"--prevalence states {name} twice. Leave one of them out.")
+        try:
+            stated[name] = float(share)
+        except ValueError as error:
+            raise UsageError(f"--prevalence is a class and its share, such as COVID=0.1; got {text!r}.") from error
+    return stated

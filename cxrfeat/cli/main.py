@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 
 from cxrfeat import __version__
-from cxrfeat.cli import compare, demo, extract, fit_head, index, predict, verify, weights
+from cxrfeat.cli import compare, demo, extract, fit_head, index, predict, tune, verify, weights
 from cxrfeat.cli.console import printable
 from cxrfeat.errors import CxrFeatError
 
@@ -48,6 +48,7 @@ for command, name in (
     (index.index, "index"),
     (extract.extract, "extract"),
     (fit_head.fit_head, "fit-head"),
+    (tune.tune, "tune"),
     (compare.compare, "compare"),
     (predict.predict, "predict"),
     (verify.verify, "verify"),

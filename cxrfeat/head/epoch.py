@@ -261,7 +261,9 @@ def _adam(
 def _kept(ops: Operations, shape: Sequence[int], step: Tensor, key: Tensor, dropout: Tensor) -> Tensor:
     """1 for a unit that is kept, 0 for one that is dropped: decided by seed, step, row and unit alone."""
     rows, units = shape
-    counter = ops.arange(rows * units, dtype="uint32") + ops.cast(step, "uint32") * np.uint32(rows * units)
+    counter = ops.cast(ops.arange(rows * units, dtype="int32"), "uint32") + ops.cast(step, "uint32") * np.uint32(
+        rows * units
+    )
     bits = _mix(ops.bitwise_xor(_mix(counter, ops), key), ops)
     uniform = ops.cast(ops.right_shift(bits, np.uint32(8)), "float32") * np.float32(2**-24)
     return ops.reshape(ops.cast(uniform >= dropout, "float32"), (rows, units))

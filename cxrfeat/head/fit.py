@@ -63,7 +63,7 @@ def fit_head(spec: HeadSpec, training: Training, progress: Progress | None = Non
             f"Pass --views-per-epoch {views}, or extract with --views {spec.views_per_epoch}."
         )
     history: list[dict[str, Any]] = []
-    if spec.kind in keras_head.HIDDEN:
+    if spec.kind in keras_head.KINDS:
         keras_head.load()
         start = time.perf_counter()
         head, history, notes = keras_head.train(spec, training, progress)

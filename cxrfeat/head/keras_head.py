@@ -29,6 +29,9 @@ Progress = Callable[[int, int], None]
 HIDDEN: dict[HeadKind, tuple[int, ...]] = {"softmax": (), "dense": (500, 200), "dropout": (500, 200)}
 """Units of the hidden layers, as in the study."""
 
+KINDS = tuple(HIDDEN)
+"""Heads that are trained here."""
+
 
 def load() -> None:
     """Import Keras now, so that it is not taken for training time."""
@@ -74,7 +77,7 @@ def train(
         weights,
         rows,
         targets,
-        importance(spec, training.row_labels, classes).astype(np.float32),
+        importance(spec, training.row_labels, classes, training.row_weights).astype(np.float32),
     )
     steps = -(-images * (spec.views_per_epoch or views) // spec.batch)
     rates = learning_rates(spec, steps * spec.epochs)
@@ -118,11 +121,17 @@ def learning_rates(spec: HeadSpec, steps: int) -> NDArray[np.float64]:
     return np.full(steps, spec.learning_rate)
 
 
-def importance(spec: HeadSpec, y: Labels, classes: int) -> NDArray[np.float64]:
-    """Factor of each row's loss, `(rows,)`, as scikit-learn balances: `rows / (classes * rows of the class)`."""
+def importance(
+    spec: HeadSpec, y: Labels, classes: int, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Factor of each row's loss, `(rows,)`: its weight, by default 1, balanced between classes where that is asked for.
+
+    Source: scikit-learn, `compute_class_weight`: all weight over `classes` times the weight of the class.
+    """
+    weights = np.ones(len(y)) if weights is None else weights
     if spec.class_weights == "none":
-        return np.ones(len(y))
-    return np.asarray((len(y) / (classes * np.bincount(y, minlength=classes)))[y])
+        return weights
+    return np.asarray(weights * (weights.sum() / (classes * np.bincount(y, weights, minlength=classes)))[y])
 
 
 def first_weights(spec: HeadSpec, dim: int, classes: int) -> Weights:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from cxrfeat.types import Features, Labels
 
 Piece = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Indices of the training images and of the validation images."""
+
+Place = tuple[int, int]
+"""A piece and a spec, by their indices."""
 
 Done = Callable[[int, int], None]
 """Called after each head with how many are fitted, and how many there are."""
@@ -57,8 +60,9 @@ def fit_parallel(
         progress: Called after each head, in this process.
 
     Returns:
-        The fits, `[piece][spec]`: those of `fit_head`, the same to the rounding of another number of threads. Each
-        holds how long it took beside the others.
+        The fits, `[piece][spec]`: those of `fit_head` with one thread, bit for bit. With more threads linear algebra
+        rounds differently, and scikit-learn-intelex's SVMs stop at slightly other solutions (decision values 3e-3
+        apart). Each fit holds how long it took beside the others.
 
     Raises:
         CxrFeatError: What `Training` and `fit_head` raise, whichever process it happens in. The other fits end.
@@ -69,9 +73,9 @@ def fit_parallel(
         raise SpecError(f"--jobs is how many heads are fitted at once, at least 1; got {jobs}.")
     wanted = [(piece, spec) for piece in range(len(pieces)) for spec in range(len(specs))]
     apart = [(piece, spec) for piece, spec in wanted if specs[spec].kind not in keras_head.KINDS]
-    fits: dict[tuple[int, int], Fit] = {}
+    fits: dict[Place, Fit] = {}
 
-    def keep(place: tuple[int, int], fit: Fit) -> None:
+    def keep(place: Place, fit: Fit) -> None:
         fits[place] = fit
         if progress is not None:
             progress(len(fits), len(wanted))
@@ -87,9 +91,7 @@ def fit_parallel(
                 for piece, spec in apart
                 for train, validation in [pieces[piece]]
             ]  # fmt: skip
-            with contextlib.closing(_run(tasks, jobs)) as results:
-                for place, fit in results:
-                    keep(place, fit)
+            _run(tasks, jobs, keep)
     for piece, (train, validation) in enumerate(pieces):
         rest = [spec for spec in range(len(specs)) if (piece, spec) not in fits]
         if rest:
@@ -103,7 +105,7 @@ def fit_parallel(
 class _Task:
     """What a worker is sent: all but the features."""
 
-    place: tuple[int, int]
+    place: Place
     spec: HeadSpec
     path: Path
     train: NDArray[np.intp]
@@ -117,22 +119,23 @@ class _Task:
         mapped: Features = np.load(self.path, mmap_mode="r")
         return mapped
 
-    def fit(self) -> tuple[tuple[int, int], Fit]:
+    def fit(self) -> tuple[Place, Fit]:
         """The head, trained on the rows of this piece, which alone are copied."""
         X = self.features()
         training = Training(X[self.train], self.y, X[self.validation, 0], self.y_val, self.classes)
         return self.place, fit_head(self.spec, training)
 
 
-def _run(tasks: Sequence[_Task], jobs: int) -> Generator[tuple[tuple[int, int], Fit], None, None]:
-    """Fits as they come. Leaving early, by an error or an interrupt, ends the workers at once."""
+def _run(tasks: Sequence[_Task], jobs: int, keep: Callable[[Place, Fit], None]) -> None:
+    """Hand over fits as they come. Leaving early, by an error or an interrupt, ends the workers at once."""
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", max_nbytes=None)
     results = parallel(delayed(_Task.fit)(task) for task in tasks)
     try:
-        yield from results
+        for place, fit in results:
+            keep(place, fit)
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # joblib is surprised that nobody wants the rest

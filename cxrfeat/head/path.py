@@ -6,6 +6,7 @@ eigendecomposition serves every strength. Ridge is solved by it outright; logist
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ _MOST_ITERATIONS = 5000
 _GRADIENT = 1e-5
 """Largest slope left at the end of a logistic fit, in the scaled directions, where it squares to about twice the mean
 loss that is left to gain."""
+_BEGIN, _FACTOR = 1e-3, 2.0
+"""Strength from which a logistic fit is reached in one go, and the longest step from there on."""
 _BLOCK = 2**22
 """Most numbers in an intermediate stack of matrices; 32 MB of float64."""
 
@@ -35,7 +38,7 @@ Matrix = NDArray[np.float64]
 def logistic_path(
     training: Training, strengths: Sequence[float], class_weights: ClassWeights = "none"
 ) -> list[FittedHead]:
-    """Logistic regressions, each starting from the next smaller strength's, in the principal directions of the rows.
+    """Logistic regressions, each starting from those of the next smaller strengths.
 
     Args:
         training: The rows.
@@ -43,39 +46,64 @@ def logistic_path(
         class_weights: As in `HeadSpec`.
 
     Returns:
-        One `logreg` head per strength, in the order of `strengths`; the minimum that a `logreg` head of that strength
-        approaches, to about 1e-4 in probabilities. Nothing is calibrated.
+        One `logreg` head per strength, in the order of `strengths`, uncalibrated: the minimum that the `logreg` head of
+        that strength approaches. On real features of width 1024, probabilities are within 0.001 of it up to strength
+        0.1 and within 0.02 at 10 (the `logreg` head itself: 0.03 and 0.6); beyond, where the training rows are told
+        apart without a doubt and the loss is flat, within 0.1.
 
     Raises:
         ValueError: If a strength is not above 0.
 
-    Source: L-BFGS (Liu & Nocedal 1989) on the objective of scikit-learn, with directions scaled by Böhning's 1992 form
-    of its curvature: the covariance of the rows times a mean of `p (1 - p)`, plus the penalty.
+    Source: L-BFGS (Liu & Nocedal 1989) on the objective of scikit-learn, along the principal directions of the rows,
+    each scaled by the form that Böhning 1992 gives its curvature: squares of the rows times `p (1 - p)`, plus penalty.
 
     Example:
         >>> y = np.arange(40) % 2
         >>> X = np.random.default_rng(0).normal(y[:, None], 0.1, (40, 3)).astype(np.float32)
         >>> training = Training(X[:30, None], y[:30], X[30:], y[30:], ["COVID", "NORMAL"])
         >>> [float(abs(head.arrays["coef"]).max().round(2)) for head in logistic_path(training, [0.01, 1.0])]
-        [0.13, 1.13]
+        [0.12, 1.13]
     """
     strengths = _positive(strengths)
     X, y, classes = training.rows, training.row_labels, len(training.classes)
     weights = _weights(y, classes, class_weights)
     principal = _principal(X, weights)
     logistic = _Logistic(X=(X - principal.mean) @ principal.directions, y=y, weights=weights, squares=principal.squares)
-    coef = np.zeros((principal.squares.size, classes))
     intercept = np.log(np.bincount(y, weights=weights, minlength=classes) / weights.sum())
+    guess = np.vstack([intercept, np.zeros((principal.squares.size, classes))])
     heads: dict[float, FittedHead] = {}
-    for strength in sorted(set(strengths)):
+    found: list[Matrix] = []
+    ascending = _walk(strengths)
+    for index, strength in enumerate(ascending):
+        if index > 1:  # on along the line through the last two: half the steps of starting from the last
+            steps = np.diff(np.log(ascending[index - 2 : index + 1]))
+            guess = found[-1] + (found[-1] - found[-2]) * (steps[1] / steps[0])
         # Two classes are one column in scikit-learn, whose square is twice the squares of its opposite halves.
-        coef, intercept = logistic.fit(coef, intercept, strength / 2 if classes == 2 else strength)
-        rows = (principal.directions @ coef).T
-        shifted = intercept - rows @ principal.mean
+        guess = logistic.fit(guess, strength / 2 if classes == 2 else strength)
+        found.append(guess)
+        coef = (principal.directions @ guess[1:]).T
+        intercept = guess[0] - coef @ principal.mean
         if classes == 2:
-            rows, shifted = rows[1:] - rows[:1], shifted[1:] - shifted[:1]
-        heads[strength] = _head("logreg", training, rows, shifted)
+            coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
+        heads[strength] = _head("logreg", training, coef, intercept)
     return [heads[strength] for strength in strengths]
+
+
+def _walk(strengths: Sequence[float]) -> list[float]:
+    """The strengths in ascending order, with more between and before them: from afar, flat ground looks like a minimum.
+
+    Example:
+        >>> [round(strength, 4) for strength in _walk([0.003, 0.001, 0.01])]
+        [0.001, 0.0017, 0.003, 0.0055, 0.01]
+    """
+    walk: list[float] = []
+    at = min([_BEGIN, *strengths])
+    for strength in sorted(set(strengths)):
+        steps = max(1, math.ceil(math.log(strength / at, _FACTOR)))
+        walk += [at * (strength / at) ** (step / steps) for step in range(1, steps)]
+        walk.append(strength)
+        at = strength
+    return walk
 
 
 def ridge_path(
@@ -168,12 +196,10 @@ def _without_own(factor: Matrix, residual: Matrix) -> Matrix:
     """
     turned = factor.swapaxes(1, 2)
     rows, columns = factor.shape[1:]
-    solved: Matrix
     if rows <= columns:
-        solved = np.linalg.solve(np.eye(rows) - factor @ turned, residual)
-    else:  # Woodbury: the smaller of the two systems
-        solved = residual + factor @ np.linalg.solve(np.eye(columns) - turned @ factor, turned @ residual)
-    return solved
+        return np.asarray(np.linalg.solve(np.eye(rows) - factor @ turned, residual))
+    # Woodbury: the smaller of the two systems.
+    return np.asarray(residual + factor @ np.linalg.solve(np.eye(columns) - turned @ factor, turned @ residual))
 
 
 def _stacks(members: list[NDArray[np.intp]], columns: int) -> Iterator[NDArray[np.intp]]:
@@ -258,38 +284,39 @@ class _Logistic:
     squares: Matrix
     """`(rank,)` weighted sums of squares of the columns of `X`."""
 
-    def fit(self, coef: Matrix, intercept: Matrix, strength: float) -> tuple[Matrix, Matrix]:
-        """Weights `(rank, classes)` and intercept `(classes,)` of least penalised loss, sought from those given."""
+    def fit(self, guess: Matrix, strength: float) -> Matrix:
+        """Least penalised loss, sought from a guess: `(1 + rank, classes)`, the intercept first."""
         from scipy.optimize import minimize
 
-        classes, total = len(intercept), self.weights.sum()
+        classes, total = guess.shape[1], self.weights.sum()
         penalty = 1 / (strength * total)
-        start = np.exp(log_softmax(self.X @ coef + intercept))
-        curvature = max((self.weights @ (1 - np.square(start).sum(1))) / total / (classes - 1), 1e-6)
-        # One length for each row of weights, the intercept's first, that makes the curvature about 1 along all.
+        p = np.exp(log_softmax(self.X @ guess[1:] + guess[0]))
+        curvature = max(self.weights @ (1 - np.square(p).sum(1)) / total / (classes - 1), 1e-6)
+        # One length for each row of weights that makes the curvature about 1 along all of them.
         length = 1 / np.sqrt(np.hstack([curvature, curvature * self.squares / total + penalty]))[:, None]
-        share = self.weights / total
-        own = np.arange(len(self.y)), self.y
-
-        def loss(flat: Matrix) -> tuple[float, Matrix]:
-            scaled = flat.reshape(-1, classes) * length
-            log_p = log_softmax(self.X @ scaled[1:] + scaled[0])
-            slope = np.exp(log_p)
-            slope[own] -= 1
-            slope *= share[:, None]
-            gradient = np.vstack([slope.sum(0), self.X.T @ slope + penalty * scaled[1:]])
-            value = -(share @ log_p[own]) + penalty / 2 * np.square(scaled[1:]).sum()
-            return float(value), (gradient * length).ravel()
-
         found: Any = minimize(
-            loss,
-            (np.vstack([intercept, coef]) / length).ravel(),
+            self._loss,
+            (guess / length).ravel(),
+            args=(length, penalty),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": _MOST_ITERATIONS, "gtol": _GRADIENT, "ftol": 0.0, "maxcor": 10},
+            options={"maxiter": _MOST_ITERATIONS, "gtol": _GRADIENT, "ftol": 0.0},
         )
-        solution = found.x.reshape(-1, classes) * length
-        return solution[1:], solution[0]
+        return np.asarray(found.x.reshape(-1, classes) * length)
+
+    def _loss(self, flat: Matrix, length: Matrix, penalty: float) -> tuple[float, Matrix]:
+        """Mean loss with its penalty, and the slope, of weights in multiples of `length`."""
+        scaled = flat.reshape(len(length), -1) * length
+        own = np.arange(len(self.y)), self.y
+        share = self.weights / self.weights.sum()
+        log_p = log_softmax(self.X @ scaled[1:] + scaled[0])
+        slope = np.exp(log_p)
+        slope[own] -= 1
+        slope *= share[:, None]
+        along = (slope.T @ self.X).T  # five times as fast as X' slope
+        gradient = np.vstack([slope.sum(0), along + penalty * scaled[1:]])
+        value = -(share @ log_p[own]) + penalty / 2 * np.square(scaled[1:]).sum()
+        return float(value), (gradient * length).ravel()
 
 
 def _weights(y: Labels, classes: int, class_weights: ClassWeights) -> Matrix:

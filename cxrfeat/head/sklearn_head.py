@@ -81,7 +81,7 @@ def _fit_logistic(spec: HeadSpec, training: Training, strength: float) -> tuple[
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ConvergenceWarning)
         model = LogisticRegression(C=strength, class_weight=_class_weight(spec), max_iter=MAX_ITERATIONS)
-        model.fit(training.rows, training.row_labels)
+        model.fit(training.rows, training.row_labels, sample_weight=training.row_weights)
     notes = []
     if caught:
         notes.append(
@@ -96,17 +96,20 @@ def _fit_ridge(spec: HeadSpec, training: Training, strength: float) -> Arrays:
     from sklearn.linear_model import RidgeClassifier
 
     model = RidgeClassifier(alpha=1 / strength, class_weight=_class_weight(spec), solver="cholesky")
-    model.fit(training.rows, training.row_labels)
-    coef, intercept = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64).reshape(-1)
+    model.fit(training.rows, training.row_labels, sample_weight=training.row_weights)
+    coef, intercept = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
     if len(coef) == 1:  # of two classes scikit-learn fits the second; the first is its opposite
         coef, intercept = np.vstack([-coef, coef]), np.hstack([-intercept, intercept])
     return {"coef": coef, "intercept": intercept}
 
 
 def _fit_svm(spec: HeadSpec, training: Training, strength: float) -> Arrays:
-    kernel = spec.kind.removeprefix("svm-")
-    model = _svc()(C=strength, kernel=kernel, gamma="scale", class_weight=_class_weight(spec))
-    model.fit(training.rows, training.row_labels)
+    kernel, weights = spec.kind.removeprefix("svm-"), training.row_weights
+    gamma: str | float = "scale"
+    if weights is not None:  # what "scale" is of rows repeated so often
+        gamma = float(1 / np.average(np.square(training.rows).sum(1), weights=weights))
+    model = _svc()(C=strength, kernel=kernel, gamma=gamma, class_weight=_class_weight(spec))
+    model.fit(training.rows, training.row_labels, sample_weight=weights)
     intercept = np.asarray(model.intercept_, np.float64)
     if kernel == "linear":
         return {"coef": np.asarray(model.coef_, np.float64), "intercept": intercept}

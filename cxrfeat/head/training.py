@@ -16,7 +16,15 @@ from cxrfeat.types import Features, Labels
 class Training:
     """Rows to train on and rows to validate on, checked once; heads fitted on the same one share what they derive."""
 
-    def __init__(self, X: Features, y: Labels, X_val: Features, y_val: Labels, classes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        X: Features,
+        y: Labels,
+        X_val: Features,
+        y_val: Labels,
+        classes: Sequence[str],
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         """Check that everything fits together.
 
         Args:
@@ -26,6 +34,7 @@ class Training:
                 validation columns, nothing stops early, and probabilities are not calibrated.
             y_val: `(n,)` class indices.
             classes: Class names, at least two.
+            weights: `(images,)` factor of each image's loss, above 0; `None` is 1 for all. Neighbours do not use it.
 
         Raises:
             InputError: If features hold NaN or infinity.
@@ -35,6 +44,7 @@ class Training:
         self.X, self.X_val = np.asarray(X, np.float32), np.asarray(X_val, np.float32)
         self.y, self.y_val = np.asarray(y, np.int64), np.asarray(y_val, np.int64)
         self.classes = tuple(classes)
+        self.weights = None if weights is None else np.asarray(weights, np.float64)
         self._fewer: dict[int, Training] = {}
         _check(self)
 
@@ -53,13 +63,13 @@ class Training:
                 f"extract with --views {count}."
             )
         if count not in self._fewer:
-            self._fewer[count] = Training(self.X[:, :count], self.y, self.X_val, self.y_val, self.classes)
+            self._fewer[count] = Training(self.X[:, :count], self.y, self.X_val, self.y_val, self.classes, self.weights)
         return self._fewer[count]
 
     @cached_property
     def scaler(self) -> dict[str, NDArray[np.float64]]:
         """`mean` and `scale` of the training rows."""
-        return scaling(self.X)
+        return scaling(self.X, self.row_weights)
 
     @cached_property
     def rows(self) -> NDArray[np.float64]:
@@ -74,20 +84,30 @@ class Training:
         """`(images * views,)` class indices of `rows`."""
         return np.repeat(self.y, self.X.shape[1])
 
+    @cached_property
+    def row_weights(self) -> NDArray[np.float64] | None:
+        """`(images * views,)` factor of the loss of each of `rows`, if any is not 1."""
+        return None if self.weights is None else np.repeat(self.weights, self.X.shape[1])
 
-def scaling(X: Features) -> dict[str, NDArray[np.float64]]:
+
+def scaling(X: Features, weights: NDArray[np.float64] | None = None) -> dict[str, NDArray[np.float64]]:
     """Mean and standard deviation of each feature over images and views; 1 in place of a deviation of zero.
 
     Args:
         X: `(images, views, dim)` float32.
+        weights: `(images * views,)` of the rows; `None` is 1 for all.
 
     Example:
         >>> scaling(np.array([[[1, 5]], [[3, 5]]], np.float32))["scale"].tolist()
         [1.0, 1.0]
     """
     rows = X.reshape(-1, X.shape[-1])
-    mean = rows.mean(0, dtype=np.float64)
-    scale = rows.std(0, dtype=np.float64)
+    if weights is None:
+        mean = rows.mean(0, dtype=np.float64)
+        scale = rows.std(0, dtype=np.float64)
+    else:
+        mean = np.average(rows, axis=0, weights=weights)
+        scale = np.sqrt(np.average(np.square(rows - mean), axis=0, weights=weights))
     # A constant feature may leave a trace of rounding instead of zero, and dividing by it would make noise of it.
     scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
     return {"mean": mean, "scale": scale}
@@ -99,6 +119,9 @@ def _check(training: Training) -> None:
         raise ValueError(f"Training rows are (images, views, dim); got {X.shape} with labels {y.shape}.")
     if X_val.shape != (len(y_val), X.shape[2]) or y_val.ndim != 1:
         raise ValueError(f"Validation rows are (n, {X.shape[2]}); got {X_val.shape} with labels {y_val.shape}.")
+    weights = training.weights
+    if weights is not None and not (weights.shape == y.shape and (weights > 0).all() and np.isfinite(weights).all()):
+        raise ValueError(f"Weights are numbers above 0, one for each image, {y.shape}; got {weights.shape}.")
     for labels in (y, y_val):
         if len(labels) and (labels.min() < 0 or labels.max() >= len(classes)):
             raise ValueError(f"Labels are indices from 0 to {len(classes) - 1}; got {labels.min()} to {labels.max()}.")

@@ -97,21 +97,22 @@ def reliability(y: Labels, probabilities: Probabilities, bins: int = ECE_BINS) -
             f"Probabilities of {len(y)} images, at least one, in at least one bin; "
             f"got shape {probabilities.shape} and {bins} bins."
         )
-    confidence = probabilities.max(1)
+    order = np.argsort(probabilities.max(1))  # adding in order of size, the order of the images cannot change a bit
+    confidence = probabilities.max(1)[order]
+    correct = (probabilities.argmax(1) == y)[order]
     place = confidence_bins(confidence, bins)
     counts = np.bincount(place, minlength=bins)
-    right = np.bincount(place, weights=probabilities.argmax(1) == y, minlength=bins)
+    right = np.bincount(place, weights=correct, minlength=bins)
     sure = np.bincount(place, weights=confidence, minlength=bins)
 
-    def mean(sums: NDArray[np.float64]) -> list[float | None]:
-        pairs = zip(sums.tolist(), counts.tolist(), strict=True)
-        return [total / count if count else None for total, count in pairs]
+    def mean(sums: list[float]) -> list[float | None]:
+        return [total / count if count else None for total, count in zip(sums, counts.tolist(), strict=True)]
 
     return {
         "edges": np.linspace(0, 1, bins + 1).tolist(),
         "counts": counts.tolist(),
-        "confidence": mean(sure),
-        "accuracy": mean(right),
+        "confidence": mean(sure.tolist()),
+        "accuracy": mean(right.tolist()),
     }
 
 

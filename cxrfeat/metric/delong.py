@@ -1,6 +1,6 @@
-"""The only place that knows how the AUROC varies without drawing again: DeLong's variance, images of a patient together.
+"""The only place that knows how the AUROC varies without drawing again: DeLong's variance, over groups of images.
 
-An image of the class wins against every image of the rest that has a smaller probability, and half against an equal one.
+An image of the class wins against each image of the rest that has a smaller probability, and half against an equal one.
 The AUROC is the share of wins, and its variance follows from how much that share differs from image to image. Images of
 one patient are not independent, so here it differs from group to group; with one image per group that is DeLong's.
 
@@ -28,8 +28,8 @@ def auroc_interval(
 ) -> dict[str, Any]:
     """The AUROC of one class against the rest, its variance, and an interval.
 
-    The interval is symmetric on the logit scale, so that it stays between 0 and 1 and holds what it should near 1, where
-    the plain one reaches beyond (Pepe 2003, section 5.2; Qin & Hotilovac 2008 compare them).
+    The interval is symmetric on the logit scale, so that it stays between 0 and 1 and holds the truth as often as it
+    says near 1, where the plain one reaches beyond (Pepe 2003, section 5.2; Qin & Hotilovac 2008 compare them).
 
     Args:
         positive: `(n,)`, whether an image is of the class.
@@ -48,7 +48,7 @@ def auroc_interval(
     Example:
         >>> found = auroc_interval(np.array([1, 1, 1, 0, 0, 0]) > 0, np.array([0.9, 0.8, 0.3, 0.4, 0.2, 0.1]))
         >>> round(found["auroc"], 3), round(found["variance"], 3), [round(end, 3) for end in found["ci"]]
-        (0.889, 0.025, [0.375, 0.991])
+        (0.889, 0.025, [0.261, 0.995])
     """
     positive, group, count = _checked(positive, groups, level, probability)
     ranked = _placed(positive, probability, group, count)
@@ -134,7 +134,7 @@ class _Placed:
 
     def variance(self) -> float | None:
         m, n = int(self.positives.sum()), int(self.negatives.sum())
-        with_positive, with_negative = np.count_nonzero(self.positives), np.count_nonzero(self.negatives)
+        with_positive, with_negative = int((self.positives > 0).sum()), int((self.negatives > 0).sum())
         if min(with_positive, with_negative) < 2:
             return None
         groups = len(self.positives)

@@ -44,8 +44,10 @@ def bootstrap(
     than half remain, or all images are one group, the interval is `None`.
 
     The ends are percentiles of the resampled values, but for the calibration error: it is a sum of sizes, which chance
-    can only raise, so that resampled values lie above the observed one and percentiles of them would too. Its interval
-    is the basic one, which turns the resampled distances round, cut at 0 and 1.
+    can only raise, so that resampled values lie above the observed one and percentiles of them would too (simulated
+    with 720 images and a true error of 0, 0.05, 0.14: 95 % intervals of percentiles hold it 0, 72, 90 times in 100).
+    Its interval is the basic one, which turns the resampled distances round, cut at 0 (62, 89, 93 times): still too
+    sure of itself where calibration is nearly perfect.
 
     Args:
         y: `(n,)` true class indices.
@@ -158,7 +160,7 @@ class Ranked:
         return _rate(*self.wins(weights))
 
     def wins(self, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """`(resamples,)` how often an image of the class outranks one of the rest, and how many such pairs there are."""
+        """`(resamples,)` how often an image of the class outranks one of the rest, and the number of such pairs."""
         return _wins(*self._drawn(weights))
 
     def auroc_and_auprc(self, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -190,7 +192,7 @@ def _wins(positive: Weights, both: Weights) -> tuple[NDArray[np.float64], NDArra
 
 
 def _rate(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0))
 
 
 def _confusion_per_group(y: Labels, predicted: Labels, group: Groups, groups: int, classes: int) -> confusion.Counts:
@@ -215,4 +217,4 @@ def _sums_per_group(y: Labels, probabilities: Probabilities, group: Groups, grou
 
 def _summed(cell: NDArray[np.int64], value: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
     order = np.argsort(value)  # adding in order of size, the order of the images cannot change a bit
-    return np.bincount(cell[order], weights=value[order], minlength=cells)
+    return np.bincount(cell[order], weights=value[order], minlength=cells).astype(np.float64, copy=False)

@@ -57,14 +57,15 @@ def basic_interval(
 ) -> list[float] | None:
     """`percentile_interval` with its distances from `observed` turned round, cut at `bounds`.
 
-    For a statistic that chance can only raise, such as a sum of sizes. Source: Davison & Hinkley 1997, section 5.2.1.
+    For a statistic that chance can only raise, such as a sum of sizes; where even the turned interval lies below
+    `observed`, it reaches up to it. Source: Davison & Hinkley 1997, section 5.2.1.
 
     Example:
-        >>> basic_interval(np.array([0.2, 0.3, 0.4]), 0.2, 0.5, (0.0, 1.0))
-        [0.05, 0.15]
+        >>> basic_interval(np.array([0.25, 0.5, 0.75]), 0.25, 0.5, (0.0, 1.0))
+        [0.0, 0.25]
     """
     found = percentile_interval(values, level)
     if found is None:
         return None
-    low, high = np.clip([2 * observed - found[1], 2 * observed - found[0]], *bounds)
+    low, high = np.clip([2 * observed - found[1], max(observed, 2 * observed - found[0])], *bounds)
     return [float(low), float(high)]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cxrfeat.run import to_csv
+
 RANDOM_WEIGHTS = "RANDOM WEIGHTS: the network was never trained, scores mean nothing"
 RESEARCH_USE = "Research use only, never diagnosis."
+OTHER_IMAGES = (
+    "Not all runs were tested on the same images: their scores differ by the images too, and their order means nothing."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,25 +74,38 @@ def score_table(runs: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def class_table(run: Mapping[str, Any]) -> Table:
-    """Sensitivity and specificity of one run per class, beside its confusion matrix."""
+    """Sensitivity and specificity of one run per class, at an operating point too, beside its confusion matrix."""
     test = run["test"]
     rows = []
     for index, name in enumerate(test["classes"]):
+        point = _operating_point(test.get("operating_points", {}), name)
         rows.append(
             (
                 name,
                 with_interval(test["sensitivity"][name], test["sensitivity_ci"][name]),
                 with_interval(test["specificity"][name], test["specificity_ci"][name]),
+                f"{number(point['sensitivity'])} at {number(point['specificity'])}" if point else "-",
                 number(test["auroc_per_class"][name]),
                 *(str(count) for count in test["confusion"][index]),
             )
         )
+    chosen = test.get("operating_points", {}).get("chosen_on", "")
     return Table(
-        title=f"{run['head']} on {run['backbone']}, by class (columns on the right: predicted as)",
-        columns=("class", "sensitivity", "specificity", "AUROC", *(f"as {name}" for name in test["classes"])),
+        title=f"{run['head']} on {run['backbone']}, by class (columns on the right: predicted as; threshold for a "
+        f"specificity of 0.9 chosen on {chosen})",
+        columns=(
+            "class", "sensitivity", "specificity", "at a threshold", "AUROC",
+            *(f"as {name}" for name in test["classes"]),
+        ),
         rows=tuple(rows),
-        numeric=frozenset(range(3, 4 + len(test["classes"]))),
-    )
+        numeric=frozenset(range(4, 5 + len(test["classes"]))),
+    )  # fmt: skip
+
+
+def _operating_point(points: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    of_class = points.get(name) or {}
+    point: Mapping[str, Any] | None = of_class.get("at_threshold") or of_class.get("at_specificity")
+    return point
 
 
 def audit_table(findings: Sequence[Mapping[str, Any]]) -> Table | None:
@@ -114,6 +133,162 @@ def difference_table(differences: Sequence[Mapping[str, Any]]) -> Table:
         rows=tuple(rows),
         numeric=frozenset({2}),
     )
+
+
+def other_difference_table(differences: Sequence[Mapping[str, Any]]) -> Table:
+    """The same by other measures: the AUROC, and the images that only one of the two gets right."""
+    rows = []
+    for one in differences:
+        if "why" in one:
+            rows.append((one["b"], "-", "-", one["why"], "-", "-", "-"))
+            continue
+        auroc, mcnemar = one["auroc"], one["mcnemar"] or {}
+        verdict = "-" if auroc["difference"] is None else "tied" if auroc["tied"] else "different"
+        alone = (str(mcnemar.get("only_a", "-")), str(mcnemar.get("only_b", "-")), number(mcnemar.get("p_holm"), 4))
+        rows.append(
+            (
+                one["b"],
+                with_interval(auroc["difference"], auroc["ci"]),
+                number(auroc.get("p_holm"), 4),
+                verdict,
+                *alone,
+            )
+        )
+    best = differences[0]["a"] if differences else ""
+    return Table(
+        title=f"Mean AUROC of {best}, less that of; and images that only one of the two gets right (McNemar)",
+        columns=(
+            "run",
+            "difference [95 % interval]",
+            "p (Holm)",
+            "verdict",
+            "only best",
+            "only run",
+            "p (McNemar, Holm)",
+        ),
+        rows=tuple(rows),
+        numeric=frozenset({2, 4, 5, 6}),
+    )
+
+
+def paper_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """One line per run: the columns of the study's table."""
+    rows = []
+    for run in runs:
+        told = run["training"]
+        rows.append(
+            (
+                run["head"],
+                run["backbone"],
+                *(number(told[name], 4) for name in ("loss", "accuracy", "val_loss", "val_accuracy")),
+                number(run["test"]["accuracy"], 4),
+                number(told["epochs"], 0),
+            )
+        )
+    title = "The study's columns (training and validation at the kept epoch)"
+    if any(run.get("random_weights") for run in runs):
+        title += f"\n{RANDOM_WEIGHTS}"
+    columns = (
+        "head",
+        "backbone",
+        "loss",
+        "accuracy",
+        "validation loss",
+        "validation accuracy",
+        "test accuracy",
+        "epochs",
+    )
+    return Table(title=title, columns=columns, rows=tuple(rows), numeric=frozenset(range(2, len(columns))))
+
+
+def predictive_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
+    """What a call of a class is worth at the prevalences that were stated; `None` if none was."""
+    rows = tuple(
+        (
+            run["head"],
+            run["backbone"],
+            name,
+            f"{told['prevalence']:g}",
+            *(
+                with_interval(told[value], told[f"{value}_ci"])
+                for value in ("sensitivity", "specificity", "ppv", "npv")
+            ),
+        )
+        for run in runs
+        for name, told in run["predictive_values"].items()
+    )
+    if not rows:
+        return None
+    columns = ("head", "backbone", "class", "prevalence", "sensitivity", "specificity", "PPV", "NPV")
+    title = "At the stated prevalence, if sensitivity and specificity carry over, 95 % intervals"
+    return Table(title=title, columns=columns, rows=rows, numeric=frozenset({3}))
+
+
+_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "log_loss", "brier", "ece")
+_CLASS_SCORES = {
+    "sensitivity": "sensitivity", "specificity": "specificity", "precision": "precision",
+    "auroc": "auroc_per_class", "auprc": "auprc_per_class",
+}  # fmt: skip
+
+
+def comparison_csv(comparison: Mapping[str, Any]) -> str:
+    """The document of `compare` as CSV: one row per run, numbers in full precision, ends of intervals in own columns.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it, and a control character is shown as
+    its code; what does not exist is an empty cell.
+    """
+    runs = comparison["runs"]
+    differences = {one["b"]: one for one in comparison["comparisons"]}
+    classes = list(dict.fromkeys(name for run in runs for name in run["test"]["classes"]))
+    rows = [_csv_row(run, differences.get(run["run"]), classes) for run in runs]
+    return to_csv({_safe_text(name): [_safe(row[name]) for row in rows] for name in rows[0]})
+
+
+def _csv_row(run: Mapping[str, Any], difference: Mapping[str, Any] | None, classes: Sequence[str]) -> dict[str, Any]:
+    test, training = run["test"], run["training"]
+    row: dict[str, Any] = {name: run[name] for name in ("run", "head", "backbone", "dataset", "random_weights")}
+    row |= {"tested": "out-of-fold" if run.get("folds") else "test part"}
+    row |= {"images": test["images"], "groups": test["groups"]}
+    for name in _SCORES:
+        row |= _with_ends(name, test.get(name), test.get(f"{name}_ci"))
+    for name, key in _CLASS_SCORES.items():
+        values, intervals = test.get(key) or {}, test.get(f"{key}_ci") or {}
+        for label in classes:
+            row |= _with_ends(f"{name} {label}", values.get(label), intervals.get(label))
+    row |= {"training_loss": training["loss"], "training_accuracy": training["accuracy"]}
+    row |= {"validation_loss": training["val_loss"], "validation_accuracy": training["val_accuracy"]}
+    row |= {"epochs": training["epochs"], "seconds": run["seconds"]}
+    for label in classes:
+        told = run["predictive_values"].get(label, {})
+        row |= {f"prevalence {label}": told.get("prevalence")}
+        for name in ("ppv", "npv"):
+            row |= _with_ends(f"{name} {label}", told.get(name), told.get(f"{name}_ci"))
+    told = difference or {}
+    row |= _with_ends("difference", told.get("difference"), told.get("ci"))
+    row |= {"p_holm": told.get("p_holm")}
+    row |= {"verdict": _verdict(difference)}
+    return row
+
+
+def _verdict(difference: Mapping[str, Any] | None) -> str:
+    if difference is None:
+        return "best"
+    return str(difference.get("why")) if "why" in difference else "tied" if difference["tied"] else "different"
+
+
+def _with_ends(name: str, value: float | None, interval: Sequence[float] | None) -> dict[str, float | None]:
+    low, high = interval or (None, None)
+    return {name: value, f"{name} low": low, f"{name} high": high}
+
+
+def _safe(cell: object) -> object:
+    return _safe_text(cell) if isinstance(cell, str) else cell
+
+
+def _safe_text(text: str) -> str:
+    # A bare carriage return ends a row for some readers, so what follows it could begin a cell: show its code instead.
+    shown = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text)
+    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
 
 
 def index_tables(found: Mapping[str, Any]) -> list[Table]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.feature.store import number_groups
-from cxrfeat.metric.compare import holm, paired_difference
+from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
+from cxrfeat.metric.delong import auroc_difference
+from cxrfeat.metric.operating import check_prevalence, predictive_values
 from cxrfeat.run import Run
 from cxrfeat.study.fit import run_summary
 from cxrfeat.types import Probabilities
+
+ALPHA = 0.05
+"""Runs are tied unless the corrected p is at most this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,27 +29,38 @@ class Comparison:
     runs: tuple[Run, ...]
     differences: tuple[dict[str, Any], ...]
     """For every run but the first: `a` and `b` (names), `difference` in accuracy of a less b, `ci`, `p`, `p_holm`,
-    `tied`; or `why` there can be none."""
+    `tied`; or `why` there can be none. The verdict is the accuracy's. Beside it stand `mcnemar` (`only_a`, `only_b`,
+    `p`, `p_holm`), which takes images as independent, and is `None` where images were tested repeatedly; `auroc`, the
+    mean over classes by the same bootstrap over groups (`difference`, `ci`, `p`, `p_holm`, `tied`); and
+    `auroc_per_class`, by DeLong's test over groups (`difference`, `variance`, `ci`, `p`, `p_holm`). Each kind of p is
+    corrected for how many of its kind there are."""
+    training: tuple[dict[str, float | None], ...]
+    """For every run the study's columns, `None` where there is no such number: `loss`, `accuracy`, `val_loss`,
+    `val_accuracy` and `epochs`, of the kept epoch (the last, where none is marked)."""
+    predictive: tuple[dict[str, Any], ...]
+    """For every run the predictive values at the prevalences that were stated, class by class."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `compare`."""
         findings = {(one["check"], one["why"]): one for run in self.runs for one in run.info.get("audit", [])}
-        return {
-            "runs": [run_summary(run) for run in self.runs],
-            "comparisons": list(self.differences),
-            "audit": list(findings.values()),
-        }
+        runs = [
+            {**run_summary(run), "training": training, "predictive_values": predictive}
+            for run, training, predictive in zip(self.runs, self.training, self.predictive, strict=True)
+        ]
+        return {"runs": runs, "comparisons": list(self.differences), "audit": list(findings.values())}
 
 
-def compare(runs: Sequence[Run], seed: int = 0) -> Comparison:
+def compare(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str, float] | None = None) -> Comparison:
     """Set runs side by side, in order of test accuracy.
 
     Args:
         runs: At least two.
         seed: Of the bootstrap.
+        prevalence: `{class: share}`: how frequent classes are among the people a test is used on. A run without the
+            class has no predictive value of it.
 
     Raises:
-        UsageError: If there are fewer than two different runs.
+        UsageError: If there are fewer than two different runs, or a prevalence is of no class or not between 0 and 1.
         InputError: If a run has no test.
         IntegrityError: If a run is damaged.
     """
@@ -57,21 +73,21 @@ def compare(runs: Sequence[Run], seed: int = 0) -> Comparison:
         )
     ordered = sorted(distinct, key=lambda run: (-_accuracy(run), run.name))
     tests = [_tested(run) for run in ordered]
-    first = tests[0]
-    found: list[dict[str, Any]] = []
-    for run, other in zip(ordered[1:], tests[1:], strict=True):
-        names = {"a": ordered[0].name, "b": run.name}
-        if list(first.rows) != list(other.rows) or first.classes != other.classes:
-            found.append({**names, "why": "not tested on the same images"})
-            continue
-        found.append(
-            {**names, **paired_difference(first.y, first.probabilities, other.probabilities, first.groups, seed)}
-        )
-    told = [one for one in found if one.get("p") is not None]
-    for one, p in zip(told, holm([one["p"] for one in told]), strict=True):
-        one["p_holm"] = p
-        one["tied"] = p > 0.05
-    return Comparison(runs=tuple(ordered), differences=tuple(found))
+    stated = dict(prevalence or {})
+    try:
+        check_prevalence(stated, list(dict.fromkeys(name for test in tests for name in test.classes)))
+    except ValueError as error:
+        raise UsageError(f"--prevalence: {error}") from error
+    found = []
+    for run, test in zip(ordered[1:], tests[1:], strict=True):
+        found.append({"a": ordered[0].name, "b": run.name, **_difference(tests[0], test, seed)})
+    _correct(found)
+    return Comparison(
+        runs=tuple(ordered),
+        differences=tuple(found),
+        training=tuple(_training(run) for run in ordered),
+        predictive=tuple(_predictive(test, stated, seed) for test in tests),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,11 +100,64 @@ class _Test:
     probabilities: Probabilities
 
 
+def _difference(a: _Test, b: _Test, seed: int) -> dict[str, Any]:
+    if a.rows != b.rows or a.classes != b.classes:
+        return {"why": "not tested on the same images"}
+    if not np.array_equal(a.y, b.y):
+        return {"why": "not tested with the same labels"}
+    arguments = (a.y, a.probabilities, b.probabilities)
+    return {
+        **paired_difference(*arguments, a.groups, seed),
+        "mcnemar": mcnemar(*arguments) if len(set(a.rows)) == len(a.rows) else None,
+        "auroc": paired_auroc_difference(*arguments, a.groups, seed),
+        "auroc_per_class": {
+            name: auroc_difference(a.y == index, a.probabilities[:, index], b.probabilities[:, index], a.groups)
+            for index, name in enumerate(a.classes)
+        },
+    }
+
+
+def _correct(differences: Sequence[dict[str, Any]]) -> None:
+    """Add `p_holm` beside each `p`, kind by kind, and let it say what is tied."""
+    told = [one for one in differences if "why" not in one]
+    each = [found for one in told for found in one["auroc_per_class"].values()]
+    for kind in (told, [one["mcnemar"] for one in told], [one["auroc"] for one in told], each):
+        known = [found for found in kind if found is not None and found["p"] is not None]
+        for found, p in zip(known, holm([found["p"] for found in known]), strict=True):
+            found["p_holm"] = p
+            if "tied" in found:
+                found["tied"] = p > ALPHA
+
+
 def _accuracy(run: Run) -> float:
     try:
         return float(run.info["test"]["accuracy"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{run.path} has no test score to compare.") from error
+
+
+def _predictive(test: _Test, prevalence: Mapping[str, float], seed: int) -> dict[str, Any]:
+    known = {name: share for name, share in prevalence.items() if name in test.classes}
+    return predictive_values(test.y, test.probabilities, test.groups, test.classes, known, seed=seed)
+
+
+def _training(run: Run) -> dict[str, float | None]:
+    """The kept epoch; where a head has no epochs, what its validation images say."""
+    validation = run.info.get("validation") or {}
+    columns = {"epochs": "epoch", "loss": "loss", "accuracy": "accuracy"}
+    columns |= {"val_loss": "val_loss", "val_accuracy": "val_accuracy"}
+    table = run.table("history.csv")
+    try:
+        epochs = len(table["epoch"])
+        if not epochs:
+            told: dict[str, float | None] = dict.fromkeys(columns)
+            return told | {"val_loss": validation.get("log_loss"), "val_accuracy": validation.get("accuracy")}
+        kept = [row for row, mark in enumerate(table.get("kept", [])) if mark == "True"]
+        row = kept[0] if kept else epochs - 1
+        cells = {name: table[column][row] for name, column in columns.items()}
+        return {name: float(cell) if cell else None for name, cell in cells.items()}
+    except (KeyError, IndexError, ValueError) as error:
+        raise IntegrityError(f"{run.path / 'history.csv'} is damaged ({error}). Fit the head again.") from error
 
 
 def _tested(run: Run) -> _Test:

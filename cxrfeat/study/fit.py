@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from cxrfeat.audit.short import short_audit
 from cxrfeat.errors import InputError, UsageError
-from cxrfeat.feature.compute import threads
+from cxrfeat.feature.compute import named
 from cxrfeat.feature.extract import versions
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.keras_head import HIDDEN
+from cxrfeat.head.keras_head import KINDS as KERAS_KINDS
 from cxrfeat.head.parallel import fit_parallel
 from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap
+from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.metric.score import scores
 from cxrfeat.metric.source import within_source
 from cxrfeat.run import Run, Table, check_name, digest8, read_run, run_name, write_run
@@ -135,14 +136,22 @@ class Data:
         mean: NDArray[np.float64] = predict(flat).reshape(len(rows), self.X.shape[1], -1).mean(axis=1)
         return mean
 
-    def scored(self, rows: Rows, probabilities: Probabilities, seed: int) -> dict[str, Any]:
-        """Scores of so many predictions with their intervals; an image may come more than once."""
+    def scored(
+        self, rows: Rows, probabilities: Probabilities, seed: int, thresholds: Mapping[str, float] | None = None
+    ) -> dict[str, Any]:
+        """Scores of so many predictions with their intervals; an image may come more than once.
+
+        Operating points use thresholds of other images where there are any; else they are chosen on these, which the
+        JSON says.
+        """
         file = self.file
         y, groups = file.labels[rows], file.groups[rows]
+        points = operating_points(y, probabilities, groups, file.classes, thresholds=thresholds, seed=seed)
         return {
             **scores(y, probabilities, file.classes),
             **bootstrap(y, probabilities, groups, file.classes, seed=seed),
             "within_source": within_source(y, probabilities, groups, self.source_codes[rows], file.classes, seed=seed),
+            "operating_points": {"chosen_on": "these images" if thresholds is None else "validation", **points},
             "classes": list(file.classes),
             "images": len(np.unique(rows)),
             "groups": len(np.unique(groups)),
@@ -230,19 +239,19 @@ def fit(
         audit = short_audit(file, pieces.parts)
         check_writable(runs)
         content = file.content
-        identities = [_identity(data, pieces, spec) for spec in heads]
+        identities = [identity_of(data, pieces, head=to_dict(spec)) for spec in heads]
         places = [
             runs / (name or run_name(content.dataset, content.backbone, spec.kind, digest8(identity)))
             for spec, identity in zip(heads, identities, strict=True)
         ]
-        found = [_existing(place, identity) for place, identity in zip(places, identities, strict=True)]
+        found = [existing_run(place, identity) for place, identity in zip(places, identities, strict=True)]
         wanted = [index for index, run in enumerate(found) if run is None]
         fits = fit_pieces(data, [heads[index] for index in wanted], pieces.pieces, jobs=jobs, progress=progress)
         made = list(found)
         for index, fitted in zip(wanted, fits, strict=True):
-            outcome = _outcome(data, heads[index], pieces, fitted, seed)
+            outcome = outcome_of(data, heads[index], pieces, fitted, seed)
             # Another process, or a head named twice, may have made it meanwhile.
-            made[index] = _existing(places[index], identities[index]) or _write(
+            made[index] = existing_run(places[index], identities[index]) or write_fitted(
                 data, pieces, heads[index], places[index], identities[index], audit, outcome
             )
     return FitResult(
@@ -276,56 +285,41 @@ def fit_pieces(
     Returns:
         For each head its fits, one for each piece.
     """
-    total, done = len(heads) * len(pieces), 0
-
-    def tell(kind: str) -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(kind, done, total)
-
-    fits: dict[tuple[int, int], Fit] = {}
-    apart = [index for index, spec in enumerate(heads) if spec.kind not in HIDDEN]
+    if not heads:
+        return []
+    apart = [spec for spec in heads if spec.kind not in KERAS_KINDS]
     values = sum(len(piece.train) for piece in pieces) * data.X.shape[1] * data.X.shape[2] * len(apart)
-    if jobs is None:
-        jobs = threads() if values >= PARALLEL_FROM else 1
-    if jobs > 1 and len(apart) * len(pieces) > 1:
-        parted = [(piece.train, piece.validation) for piece in pieces]
-        found = fit_parallel(
-            [heads[index] for index in apart],
-            data.X,
-            data.file.labels,
-            parted,
-            data.file.classes,
-            jobs=jobs,
-            progress=lambda spec: tell(spec.kind),
-        )
-        for number, row in enumerate(found):
-            fits |= {(index, number): one for index, one in zip(apart, row, strict=True)}
-    for number, piece in enumerate(pieces):
-        left = [index for index in range(len(heads)) if (index, number) not in fits]
-        if left:
-            training = data.training(piece)  # one for all heads, which share its standardised rows
-            for index in left:
-                fits[index, number] = fit_head(heads[index], training)
-                tell(heads[index].kind)
-    return [[fits[index, number] for number in range(len(pieces))] for index in range(len(heads))]
+    found = fit_parallel(
+        heads,
+        data.X,
+        data.file.labels,
+        [(piece.train, piece.validation) for piece in pieces],
+        data.file.classes,
+        jobs=jobs or (None if values >= PARALLEL_FROM else 1),
+        progress=named(progress, heads[0].kind if len(heads) == 1 else "heads"),
+    )
+    return [list(fits) for fits in zip(*found, strict=True)]
 
 
-def _identity(data: Data, pieces: Pieces, spec: HeadSpec) -> dict[str, Any]:
-    """Everything the numbers of a run depend on; equal identities are the same run."""
+def identity_of(data: Data, pieces: Pieces, **asked: Any) -> dict[str, Any]:  # noqa: ANN401  # of JSON's own types
+    """Everything the numbers of a run depend on, and what was asked for; equal identities are the same run."""
     content = data.file.content
     return {
         "features": content.fingerprint,
         "data_sha256": content.data_sha256,
         "groups": digest8(data.file.groups.tolist()),
-        "head": to_dict(spec),
+        **asked,
         "split": pieces.stored,
         "tta": data.tta,
     }
 
 
-def _existing(place: Path, identity: Mapping[str, Any]) -> Run | None:
+def existing_run(place: Path, identity: Mapping[str, Any]) -> Run | None:
+    """The run that stands in a place; `None` if nothing does.
+
+    Raises:
+        InputError: If it is another run.
+    """
     if not place.exists():
         return None
     run = read_run(place)
@@ -348,27 +342,45 @@ class _Outcome:
     notes: list[str]
 
 
-def _outcome(data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], seed: int) -> _Outcome:
+def outcome_of(
+    data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], seed: int, own: Sequence[Fit] | None = None
+) -> _Outcome:
+    """Test what was fitted, and make the head to keep.
+
+    Args:
+        data: The features.
+        spec: The head to keep.
+        pieces: What was trained and is tested on.
+        fits: What is tested, one for each piece.
+        seed: Of the intervals.
+        own: Fits of `spec` itself on the pieces, where `fits` are of other heads.
+    """
     if pieces.crossed:
-        return _crossed(data, spec, pieces, fits, seed)
+        return _crossed(data, spec, pieces, fits, seed, own or fits)
     (piece,), (fitted,) = pieces.pieces, fits
     told = np.concatenate([piece.validation, piece.test])
     probabilities = data.probabilities(fitted.head, told)
     held = len(piece.validation)
+    chosen = choose_thresholds(
+        data.file.labels[piece.validation], probabilities[:held], data.file.classes, specificity=SPECIFICITY
+    )
+    thresholds = {name: threshold for name, threshold in chosen.items() if threshold is not None}
     parts = ["validation"] * held + ["test"] * len(piece.test)
     return _Outcome(
         fit=fitted,
         seconds=fitted.seconds,
         domain=Domain.fit(data.plain[piece.train]),
         validation=data.scored(piece.validation, probabilities[:held], seed),
-        test=data.scored(piece.test, probabilities[held:], seed),
+        test=data.scored(piece.test, probabilities[held:], seed, thresholds),
         folds=None,
         predictions=_predictions(data, told, probabilities, parts),
         notes=fitted.notes,
     )
 
 
-def _crossed(data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], seed: int) -> _Outcome:
+def _crossed(
+    data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], seed: int, own: Sequence[Fit]
+) -> _Outcome:
     """Each image was tested by a head that has not seen its group; the head to keep is fitted on all of them."""
     file = data.file
     each = []
@@ -388,11 +400,11 @@ def _crossed(data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], se
     decisions = np.concatenate(
         [
             data.mean_over_views(fitted.head.decision, piece.test)
-            for piece, fitted in zip(pieces.pieces, fits, strict=True)
+            for piece, fitted in zip(pieces.pieces, own, strict=True)
         ]
     )
     everything, nothing = np.arange(file.images), np.arange(0)
-    kept = [row["epoch"] for fitted in fits for row in fitted.history if row["kept"]]
+    kept = [row["epoch"] for fitted in own for row in fitted.history if row["kept"]]
     # No image is left to stop training early: it takes as many epochs as the heads that were tested.
     last = replace(spec, patience=None, epochs=int(np.median(kept))) if spec.patience is not None else spec
     whole = Piece(name="all", train=everything, validation=nothing, test=nothing)
@@ -419,7 +431,7 @@ def _crossed(data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], se
     )
 
 
-def _write(
+def write_fitted(
     data: Data,
     pieces: Pieces,
     spec: HeadSpec,
@@ -427,7 +439,9 @@ def _write(
     identity: dict[str, Any],
     audit: Sequence[Finding],
     outcome: _Outcome,
+    extra: Mapping[str, Any] | None = None,
 ) -> Run:
+    """Write the run of one head; `extra` goes into `run.json` too."""
     file, fitted = data.file, outcome.fit
     info = {
         "kind": "head",
@@ -449,6 +463,7 @@ def _write(
         "audit": [asdict(finding) for finding in audit],
         "notes": outcome.notes,
         "versions": {**versions(), "engine": file.content.engine},
+        **(extra or {}),
     }
     history: Table = {key: [row.get(key) for row in fitted.history] for key in HISTORY}
     tables: dict[str, Table] = {
@@ -459,6 +474,9 @@ def _write(
     arrays = {"head.npz": fitted.head.to_npz(), "domain.npz": outcome.domain.to_npz()}
     return write_run(place, info, arrays=arrays, tables=tables)
 
+
+SPECIFICITY = 0.9
+"""At which the operating points' thresholds are chosen."""
 
 HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "kept")
 

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import engines, extract, scale, two_stage
+from benchmarks import engines, extract, heads, obvious, scale, two_stage
+from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
 from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.feature.store import FeatureFile
+from cxrfeat.spec import HeadSpec
+from cxrfeat.study.fit import fit
 
 Main = Callable[[list[str]], dict[str, Any]]
 
@@ -147,6 +151,80 @@ def test_scale_measures_each_axis_in_processes_of_their_own(tmp_path: Path, caps
     ]
     assert all(row["seconds"]["median"] > 0 for row in rows)
     assert all(20 < row["peak_mb"]["median"] < 1000 for row in rows)
+
+
+TINY_HEADS = [
+    *("--large", "40x2x16", "--wide", "60x1x32", "--svm", "60x1x16", "--single", "120x1x16"),
+    *("--epochs", "1", "--seeds", "2", "--result-epochs", "2", "--matrix", "128", "--repeats", "1"),
+]
+
+
+def test_heads_holds_every_head_against_the_obvious_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [part for name in ("epoch", "result", "scikit") for part in ("--part", name)]
+    rows = ran(heads.main, [*TINY_HEADS, *parts], tmp_path, capsys)
+    told = {part: [row for row in rows if row["part"] == part] for part in heads.PARTS}
+    assert [row["head"] for row in told["epoch"]] == ["softmax", "dense", "dropout"] * 2
+    for row in told["epoch"]:
+        assert row["share"]["cxrfeat"] > 0
+        assert set(row["first_epoch"]) == {"cxrfeat", "plain"}
+    dense, dropout = told["result"]
+    assert dense["difference"]["largest"] < 1e-3
+    assert dense["val_difference"]["largest"] < 1e-3
+    assert len(dropout["loss"]["plain"]["values"]) == 2
+    assert dropout["difference"]["largest"] > 0, "the two draw the same units, which is hard to believe"
+    assert len(told["scikit"]) == 2 + 3 + 5
+    for row in [*told["epoch"], *told["scikit"]]:
+        assert row["ratio"]["median"] == pytest.approx(row["plain"]["median"] / row["cxrfeat"]["median"])
+    assert min(row["same_predictions"] for row in told["scikit"]) > 0.9
+
+
+@pytest.mark.slow
+def test_heads_runs_commands_and_many_configurations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*TINY_HEADS, "--part", "command", "--part", "many", "--configurations", "3", "--real", "2"]
+    single, large, many = ran(heads.main, arguments, tmp_path, capsys)
+    assert single["plain_epochs"] == 20
+    assert large["plain_epochs"] == 3
+    for row in (single, large):
+        assert set(row["accuracy"]["cxrfeat"]) == set(row["accuracy"]["plain"]) == set(row["fit_seconds"])
+    assert many["configurations"] == 3
+    assert many["plain_real"] == 2
+
+
+def test_heads_trains_to_the_loss_of_plain_keras_from_the_same_start_in_the_same_order() -> None:
+    chosen = heads.parser().parse_args(["--seeds", "5", "--result-epochs", "4"])
+    dense, dropout = heads.result(chosen, heads.Size(150, 1, 24))
+    assert dense["difference"]["largest"] < 1e-3
+    assert dense["loss"]["cxrfeat"]["mean"] < 1.05, "nothing was learnt"
+    for name in ("difference", "val_difference"):
+        assert abs(dropout[name]["mean"]) < 4 * dropout[name]["error"]
+    deviations = [dropout["loss"][way]["deviation"] for way in ("cxrfeat", "plain")]
+    assert 1 / 3 < deviations[0] / deviations[1] < 3
+
+
+def test_the_obvious_script_fits_the_six_and_says_what_it_left_out(tmp_path: Path) -> None:
+    X, y = blobs(120, 16, 2)
+    told = obvious.main([str(obvious.write_parts(tmp_path / "f.npz", X, y)), "--epochs", "2"])
+    assert list(told["accuracy"]) == ["softmax", "dense", "dropout", "logreg", "svm-linear", "svm-rbf"]
+    assert told["left_out"] > 0
+    assert told["accuracy"]["logreg"] > 0.5
+
+
+def test_blobs_are_a_feature_file_that_heads_can_be_fitted_on(tmp_path: Path) -> None:
+    X, y = blobs(120, 16, 2)
+    with FeatureFile(write_blobs(tmp_path / "f.h5", X, y)) as file:
+        assert (file.classes, file.labels.tolist()) == (CLASSES, y.tolist())
+        np.testing.assert_array_equal(file.read(), X)
+        assert sorted(np.bincount(file.groups).tolist()) == [2] * 60
+        assert all(len(set(y[file.groups == group])) == 1 for group in range(60))
+    (run,) = fit(tmp_path / "f.h5", [HeadSpec(kind="logreg")], runs=tmp_path / "runs").runs
+    assert run.info["test"]["accuracy"] > 0.5
+
+
+def test_arithmetic_of_an_epoch_is_counted_by_hand() -> None:
+    size = heads.Size(10, 2, 7)
+    assert heads.gflop("softmax", size) == pytest.approx(1e-9 * 20 * 4 * 7 * 3)
+    by_hand = 4 * 7 * 500 + 6 * 500 * 200 + 6 * 200 * 3
+    assert heads.gflop("dense", size) == heads.gflop("dropout", size) == pytest.approx(1e-9 * 20 * by_hand)
 
 
 def test_a_line_through_zero_is_told_from_one_with_an_offset() -> None:

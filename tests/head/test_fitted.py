@@ -83,7 +83,12 @@ def test_temperature_changes_probabilities_but_no_class() -> None:
 
 def test_among_rows_equally_far_the_first_vote() -> None:
     rows = np.array([[2.0], [0.0], [2.0], [0.0], [9.0]], np.float32)  # 0 to 3 are equally far from 1
-    arrays = {"mean": np.zeros(1), "scale": np.ones(1), "rows": rows, "labels": np.array([2, 0, 0, 1, 1])}
+    arrays: dict[str, Any] = {
+        "mean": np.zeros(1),
+        "scale": np.ones(1),
+        "rows": rows,
+        "labels": np.array([2, 0, 0, 1, 1]),
+    }
     shares = {1: [1, 1, 2], 2: [2, 1, 2], 3: [3, 1, 2], 5: [3, 3, 2]}
     for neighbours, votes in shares.items():
         kept = {**arrays, "neighbours": np.array(neighbours)}

@@ -3,13 +3,14 @@ from __future__ import annotations
 import pickle
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no types, and is needed here only
 
 from cxrfeat.errors import SpecError, SplitError, StorageError
 from cxrfeat.head import parallel
@@ -38,11 +39,17 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[parallel._Task]:
     """The tasks that go to workers."""
     tasks: list[parallel._Task] = []
     run = parallel._run
-    monkeypatch.setattr(parallel, "_run", lambda given, jobs: (tasks.extend(given), run(given, jobs))[1])
+
+    def spy(given: Sequence[parallel._Task], *rest: Any) -> None:
+        tasks.extend(given)
+        run(given, *rest)
+
+    monkeypatch.setattr(parallel, "_run", spy)
     return tasks
 
 
 def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task]) -> None:
+    """Bit for bit where threads are as many; with more, the fast SVMs stop at slightly other solutions."""
     calls: list[tuple[int, int]] = []
     found = fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 2, lambda done, total: calls.append((done, total)))
     assert len(sent) == 15
@@ -50,14 +57,14 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
     for (train, validation), fits in zip(PIECES, found, strict=True):
         training = Training(X[train], Y[train], X[validation, 0], Y[validation], NAMES[:3])
         for spec, fit in zip(SPECS, fits, strict=True):
-            expected = fit_head(spec, training)
-            assert fit.head.kind == spec.kind
-            assert fit.notes == expected.notes
-            np.testing.assert_allclose(fit.head.temperature, expected.head.temperature, rtol=1e-6)
-            assert sorted(fit.head.arrays) == sorted(expected.head.arrays)
-            for name, array in fit.head.arrays.items():
-                np.testing.assert_allclose(array, expected.head.arrays[name], rtol=1e-9, atol=1e-9)
-            np.testing.assert_array_equal(fit.head.predict(X[:, 0]), expected.head.predict(X[:, 0]))
+            with threadpool_limits(1):
+                alike = fit_head(spec, training)
+            assert (fit.head.meta(), fit.head.to_npz()) == (alike.head.meta(), alike.head.to_npz())
+            assert (fit.head.kind, fit.notes) == (spec.kind, alike.notes)
+            free = fit_head(spec, training).head
+            np.testing.assert_array_equal(fit.head.predict(X[:, 0]), free.predict(X[:, 0]))
+            tolerance = 5e-3 if spec.kind.startswith("svm") else 1e-9
+            np.testing.assert_allclose(fit.head.decision(X[:, 0]), free.decision(X[:, 0]), atol=tolerance)
 
 
 def test_tasks_hold_no_features(sent: list[parallel._Task]) -> None:

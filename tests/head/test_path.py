@@ -93,6 +93,21 @@ def test_the_logistic_path_is_the_logistic_head() -> None:
     )
 
 
+def test_a_lone_strength_is_what_the_path_gives_there() -> None:
+    training = training_of(distance=3.0)
+    path = logistic_path(training, STRENGTHS)
+    for index in (8, 20, 32, 44):
+        (lone,) = logistic_path(training, [STRENGTHS[index]])
+        np.testing.assert_allclose(
+            lone.predict_proba(training.X_val), path[index].predict_proba(training.X_val), atol=0.02
+        )
+
+
+@pytest.mark.parametrize("path", [logistic_path, ridge_path])
+def test_no_strengths_give_no_heads(path: Callable[..., list[FittedHead]]) -> None:
+    assert path(training_of(), []) == []
+
+
 @pytest.mark.parametrize("path", [logistic_path, ridge_path])
 def test_a_path_comes_in_the_order_asked_for(path: Callable[..., list[FittedHead]]) -> None:
     training = training_of()

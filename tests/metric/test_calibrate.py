@@ -1,12 +1,25 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 
-from cxrfeat.metric.calibrate import TEMPERATURES, fit_temperature, log_loss, softmax
+from cxrfeat.metric.calibrate import (
+    TEMPERATURES,
+    calibration_error,
+    confidence_bins,
+    fit_temperature,
+    log_loss,
+    reliability,
+    softmax,
+)
+from cxrfeat.types import Probabilities
+from tests.metric.test_score import made_up
 
 
 @settings(deadline=None)
@@ -47,3 +60,38 @@ def test_labels_that_are_all_wrong_stop_at_the_hot_end() -> None:
 def test_nothing_to_fit_on_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         fit_temperature(np.empty((0, 3)), np.empty(0, np.int64))
+
+
+@pytest.mark.parametrize("bins", [1, 5, 15])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_reliability_curve_is_scikit_learns(seed: int, bins: int) -> None:
+    y, p = made_up(seed, 200)
+    found = reliability(y, p, bins)
+    accuracy, confidence = calibration_curve(p.argmax(1) == y, p.max(1), n_bins=bins)
+    filled = [index for index, count in enumerate(found["counts"]) if count]
+    assert [found["accuracy"][index] for index in filled] == pytest.approx(list(accuracy))
+    assert [found["confidence"][index] for index in filled] == pytest.approx(list(confidence))
+    assert sum(found["counts"]) == 200
+    assert found["edges"] == pytest.approx(list(np.arange(bins + 1) / bins))
+    assert [index for index, value in enumerate(found["accuracy"]) if value is not None] == filled
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_bin_is_closed_on_the_right() -> None:
+    edges = np.array([0.0, 0.2, np.nextafter(0.2, 1), 0.4, 1.0])
+    assert confidence_bins(edges, 5).tolist() == [0, 0, 1, 1, 4]
+
+
+def test_calibration_error_of_a_worked_example() -> None:
+    # Ten images, five bins: of four at 0.7 three are right, of six at 0.9 three. 0.4 * 0.05 + 0.6 * 0.4 = 0.26.
+    p = np.r_[np.full(4, 0.7), np.full(6, 0.9)]
+    y = np.r_[0, 0, 0, 1, 0, 0, 0, 1, 1, 1]
+    assert calibration_error(y, np.column_stack([p, 1 - p]), bins=5) == pytest.approx(0.26)
+
+
+@pytest.mark.parametrize(
+    ("y", "p", "bins"), [([], np.empty((0, 2)), 15), ([0], np.ones((2, 2)), 15), ([0], np.ones((1, 2)), 0)]
+)
+def test_a_curve_of_nothing_is_refused(y: list[int], p: Probabilities, bins: int) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        reliability(np.array(y, np.int64), p, bins)

@@ -122,6 +122,29 @@ def test_calibration_error_follows_its_definition() -> None:
     assert scores(y, p, CLASSES)["ece"] == pytest.approx(expected)
 
 
+def test_briers_own_example() -> None:
+    # Ten forecasts of rain and whether it rained (Brier 1950, table 1); the score is 0.19.
+    rain = np.array([0.7, 0.9, 0.8, 0.4, 0.2, 0.0, 0.0, 0.0, 0.0, 0.1])
+    fell = np.array([0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+    found = scores(1 - fell, np.column_stack([rain, 1 - rain]), ["rain", "no rain"])
+    assert found["brier"] == pytest.approx(0.19)
+
+
+def test_the_studys_confusion_matrix_gives_the_studys_accuracy() -> None:
+    # DN-V1 of PAPER.md: 231 1 3 / 6 135 103 / 5 0 236, test accuracy 0.8361.
+    matrix = np.array([[231, 1, 3], [6, 135, 103], [5, 0, 236]])
+    y, predicted = (
+        np.repeat(np.repeat(np.arange(3), 3), matrix.ravel()),
+        np.repeat(np.tile(np.arange(3), 3), matrix.ravel()),
+    )
+    found = scores(y, np.eye(3)[predicted], CLASSES)
+    assert found["accuracy"] == pytest.approx(0.8361, abs=5e-5)
+    assert found["confusion"] == matrix.tolist()
+    assert found["sensitivity"]["NORMAL"] == pytest.approx(135 / 244)
+    assert found["specificity"]["COVID"] == pytest.approx(1 - 11 / 485)
+    assert found["balanced_accuracy"] == pytest.approx(np.mean([231 / 235, 135 / 244, 236 / 241]))
+
+
 @pytest.mark.parametrize(
     ("y", "p", "message"),
     [

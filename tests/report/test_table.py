@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -42,13 +44,17 @@ def test_the_title_says_what_the_scores_are(changes: dict[str, Any], said: str) 
 
 
 def test_each_class_has_its_row_of_the_confusion_matrix() -> None:
-    made = table.class_table(run())
+    plain = run()
+    point = {"threshold": 0.4, "sensitivity": 0.75, "specificity": 0.88}
+    plain["test"]["operating_points"] = {"chosen_on": "validation", "COVID": {"at_threshold": point}, "NORMAL": {}}
+    made = table.class_table(plain)
     assert made.columns[-2:] == ("as COVID", "as NORMAL")
+    assert "chosen on validation" in made.title
     assert made.rows == (
-        ("COVID", "0.500 [0.100, 0.900]", "1.000", "0.900", "2", "2"),
-        ("NORMAL", "1.000", "-", "-", "0", "4"),
+        ("COVID", "0.500 [0.100, 0.900]", "1.000", "0.750 at 0.880", "0.900", "2", "2"),
+        ("NORMAL", "1.000", "-", "-", "-", "0", "4"),
     )
-    assert made.numeric == {3, 4, 5}
+    assert made.numeric == {4, 5, 6}
 
 
 def test_checks_that_passed_are_not_shown() -> None:
@@ -76,6 +82,104 @@ def test_a_tie_is_called_one_and_what_cannot_be_compared_says_why() -> None:
         ("four", "0.500", "-", "tied"),
     )
     assert table.difference_table([]).rows == ()
+
+
+def test_other_measures_have_a_line_per_run() -> None:
+    auroc = {"difference": 0.1, "ci": [-0.1, 0.3], "p": 0.2, "p_holm": 0.4, "tied": True}
+    nothing = {"difference": None, "ci": None, "p": None, "tied": True}
+    made = table.other_difference_table(
+        [
+            {"a": "best", "b": "one", "auroc": auroc, "mcnemar": {"only_a": 5, "only_b": 3, "p": 0.7, "p_holm": 1.0}},
+            {"a": "best", "b": "two", "auroc": {**auroc, "tied": False, "p_holm": 0.01}, "mcnemar": None},
+            {"a": "best", "b": "three", "auroc": nothing, "mcnemar": None},
+            {"a": "best", "b": "four", "why": "not tested on the same images"},
+        ]
+    )
+    assert made.rows == (
+        ("one", "0.100 [-0.100, 0.300]", "0.4000", "tied", "5", "3", "1.0000"),
+        ("two", "0.100 [-0.100, 0.300]", "0.0100", "different", "-", "-", "-"),
+        ("three", "-", "-", "-", "-", "-", "-"),
+        ("four", "-", "-", "not tested on the same images", "-", "-", "-"),
+    )
+    assert "best" in made.title
+    assert table.other_difference_table([]).rows == ()
+
+
+TRAINING = {"loss": 0.65014, "accuracy": 0.9588, "val_loss": 3.1393, "val_accuracy": None, "epochs": 20.0}
+
+
+def test_the_studys_table_has_its_columns_and_a_dash_for_what_a_head_has_not() -> None:
+    made = table.paper_table([run(training=TRAINING), run(training=dict.fromkeys(TRAINING), random_weights=True)])
+    assert made.columns[2:] == (
+        "loss", "accuracy", "validation loss", "validation accuracy", "test accuracy", "epochs"
+    )  # fmt: skip
+    assert made.rows == (
+        ("logreg", "resnet50", "0.6501", "0.9588", "3.1393", "-", "0.7500", "20"),
+        ("logreg", "resnet50", "-", "-", "-", "-", "0.7500", "-"),
+    )
+    assert "RANDOM WEIGHTS" in made.title
+
+
+WORTH = {
+    "prevalence": 0.1, "sensitivity": 0.5, "sensitivity_ci": [0.1, 0.9], "specificity": 1.0, "specificity_ci": None,
+    "ppv": 0.25, "ppv_ci": [0.125, 0.5], "npv": None, "npv_ci": None,
+}  # fmt: skip
+
+
+def test_predictive_values_are_shown_where_a_prevalence_was_stated() -> None:
+    assert table.predictive_table([run(predictive_values={})]) is None
+    made = table.predictive_table([run(predictive_values={"COVID": WORTH}), run(predictive_values={})])
+    assert made is not None
+    assert made.rows == (
+        ("logreg", "resnet50", "COVID", "0.1", "0.500 [0.100, 0.900]", "1.000", "0.250 [0.125, 0.500]", "-"),
+    )
+
+
+def full(name: str, **changes: Any) -> dict[str, Any]:
+    return run(run=name, dataset="d", training=TRAINING, predictive_values={"COVID": WORTH}) | changes
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_a_csv_has_a_row_per_run_and_an_empty_cell_for_what_is_not() -> None:
+    differences: list[dict[str, Any]] = [
+        {"a": "a", "b": "b", "difference": 1 / 3, "ci": [-0.1, 0.3], "p": 0.2, "p_holm": 0.4, "tied": True},
+        {"a": "a", "b": "c", "difference": 0.5, "ci": None, "p": 0.0, "p_holm": 0.0, "tied": False},
+        {"a": "a", "b": "d", "why": "not tested on the same images"},
+    ]
+    runs = [full("a"), full("b", folds=[{"fold": 0}]), full("c"), full("d")]
+    rows = read(table.comparison_csv({"runs": runs, "comparisons": differences}))
+    assert [row["verdict"] for row in rows] == ["best", "tied", "different", "not tested on the same images"]
+    assert [row["difference"] for row in rows] == ["", repr(1 / 3), "0.5", ""]
+    assert [row["tested"] for row in rows] == ["test part", "out-of-fold", "test part", "test part"]
+    first = rows[0]
+    assert (first["macro_f1"], first["auroc"], first["auprc"]) == (repr(2 / 3), "", "")
+    assert (first["accuracy low"], first["accuracy high"], first["balanced_accuracy low"]) == ("0.5", "1.0", "")
+    assert (first["specificity NORMAL"], first["auroc COVID"], first["auprc COVID"]) == ("", "0.9", "")
+    assert (first["training_loss"], first["validation_accuracy"], first["epochs"]) == ("0.65014", "", "20.0")
+    assert (first["ppv COVID low"], first["npv COVID"], first["prevalence NORMAL"]) == ("0.125", "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=cmd()", "'=cmd()"), ("+1", "'+1"), ("-1", "'-1"), ("@SUM(A1)", "'@SUM(A1)"), (" =1", "' =1"),
+        ("\t=1", "\\t=1"), ("\r=1", "\\r=1"), ("a\r=1", "a\\r=1"), ("a\n=1", "a\\n=1"), ("a,=1", "a,=1"),
+        ('"=1', '"=1'),
+    ],
+)  # fmt: skip
+def test_names_that_a_spreadsheet_would_run_are_not_run(name: str, cell: str) -> None:
+    comparison: dict[str, Any] = {"runs": [full(name, dataset=name)], "comparisons": []}
+    comparison["runs"][0]["test"] = {**SCORES, "classes": [name], "accuracy": -0.25}
+    text = table.comparison_csv(comparison)
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert [len(row) for row in rows] == [len(rows[0])] * 2
+    row = dict(zip(*rows, strict=True))
+    assert row["run"] == row["dataset"] == cell
+    assert row["accuracy"] == "-0.25", "numbers are numbers"
+    assert not any(each.startswith(("=", "+", "@", "\t", "\r")) for each in (*rows[0], *rows[1]))
 
 
 def test_unusable_images_are_listed_up_to_a_limit() -> None:

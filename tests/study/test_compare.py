@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cxrfeat.cli.main import run as cli
 from cxrfeat.errors import InputError, IntegrityError, UsageError
-from cxrfeat.metric.compare import holm
+from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference
+from cxrfeat.metric.delong import auroc_difference
+from cxrfeat.metric.operating import predictive_values
+from cxrfeat.report.table import OTHER_IMAGES
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.study.compare import compare
@@ -89,6 +95,217 @@ def test_the_same_runs_give_the_same_document(features: Path) -> None:
     assert json.dumps(compare(list(reversed(runs)), seed=3).to_dict()) == json.dumps(document)
     assert set(document) == {"runs", "comparisons", "audit"}
     assert {"head", "run", "seconds", "validation", "test"} <= set(document["runs"][0])
+
+
+def rows_tested(run: Run) -> tuple[Any, ...]:
+    """Labels, probabilities and groups of the test rows, by content."""
+    table = run.table("predictions.csv")
+    rows = sorted((sha, row) for row, sha in enumerate(table["content_sha256"]) if table["part"][row] == "test")
+    order = [row for _, row in rows]
+    p = np.array([[float(table[f"probability {name}"][row]) for name in run.info["classes"]] for row in order])
+    y = np.array([run.info["classes"].index(table["label"][row]) for row in order])
+    names = list(dict.fromkeys(table["group"][row] for row in order))
+    return y, p, np.array([names.index(table["group"][row]) for row in order])
+
+
+def test_other_measures_stand_beside_the_accuracy(features: Path) -> None:
+    found = compare([one(features), one(features, "svm-linear"), one(features, "softmax", epochs=0)], seed=2)
+    y, a, groups = rows_tested(found.runs[0])
+    for run, each in zip(found.runs[1:], found.differences, strict=True):
+        b = rows_tested(run)[1]
+        assert {name: each["mcnemar"][name] for name in ("only_a", "only_b", "p")} == mcnemar(y, a, b)
+        expected = paired_auroc_difference(y, a, b, groups, 2)
+        assert {name: each["auroc"][name] for name in ("difference", "ci", "p")} == {
+            name: expected[name] for name in ("difference", "ci", "p")
+        }
+        for index, name in enumerate(run.info["classes"]):
+            told = dict(each["auroc_per_class"][name])
+            told.pop("p_holm", None)
+            assert told == auroc_difference(y == index, a[:, index], b[:, index], groups)
+    for kind in ("mcnemar", "auroc"):
+        assert [each[kind]["p_holm"] for each in found.differences] == holm(
+            [each[kind]["p"] for each in found.differences]
+        )
+    assert [each["auroc"]["tied"] for each in found.differences] == [
+        each["auroc"]["p_holm"] > 0.05 for each in found.differences
+    ]
+    tests = [test for each in found.differences for test in each["auroc_per_class"].values() if test["p"] is not None]
+    assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
+
+
+def test_the_studys_columns_come_from_the_kept_epoch(features: Path) -> None:
+    keras, plain = one(features, "softmax", epochs=4), one(features, "logreg")
+    found = {run["head"]: run for run in compare([keras, plain]).to_dict()["runs"]}
+    history = keras.table("history.csv")
+    kept = next((row for row, mark in enumerate(history.get("kept", [])) if mark == "True"), 3)
+    assert found["softmax"]["training"] == {
+        name: float(history[column][kept])
+        for name, column in (
+            ("epochs", "epoch"), ("loss", "loss"), ("accuracy", "accuracy"),
+            ("val_loss", "val_loss"), ("val_accuracy", "val_accuracy"),
+        )
+    }  # fmt: skip
+    validation = plain.info["validation"]
+    assert found["logreg"]["training"] == {
+        "epochs": None, "loss": None, "accuracy": None,
+        "val_loss": validation["log_loss"], "val_accuracy": validation["accuracy"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "epochs", "loss"),
+    [
+        ("epoch,loss,accuracy,val_loss,val_accuracy,kept\n1,3,.5,,,False\n2,2,.6,,,True\n3,1,.7,,,False\n", 2.0, 2.0),
+        ("epoch,loss,accuracy,val_loss,val_accuracy,kept\n1,3,.5,,,False\n2,2,.6,,,False\n", 2.0, 2.0),
+        ("epoch,loss,accuracy,val_loss,val_accuracy\n1,3,.5,,\n", 1.0, 3.0),  # a run from before epochs were marked
+    ],
+)
+def test_the_last_epoch_counts_where_none_is_marked(text: str, epochs: float, loss: float, features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    (runs[0].path / "history.csv").write_text(text)
+    found = compare(runs)
+    told = found.training[[run.name for run in found.runs].index(runs[0].name)]
+    assert (told["epochs"], told["loss"], told["val_loss"]) == (epochs, loss, None)
+
+
+@pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "epoch,loss,accuracy,val_loss,val_accuracy\n1,x,1,1,1\n"])
+def test_a_history_that_was_cut_or_changed_is_refused(text: str, features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    (runs[0].path / "history.csv").write_text(text)
+    with pytest.raises(IntegrityError, match=r"history.csv.*Fit the head again"):
+        compare(runs)
+
+
+def test_other_labels_of_the_same_images_cannot_be_compared(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    place = runs[1].path / "predictions.csv"
+    rows = list(csv.reader(place.read_text().splitlines()))
+    row = next(row for row in rows if row[3] == "test")
+    row[4] = "NORMAL" if row[4] == "COVID" else "COVID"
+    place.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    assert [each["why"] for each in compare(runs).differences] == ["not tested with the same labels"]
+
+
+def test_predictive_values_are_those_of_the_test_predictions(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    found = compare(runs, seed=1, prevalence={"COVID": 0.1})
+    for run, told in zip(found.runs, found.to_dict()["runs"], strict=True):
+        y, p, groups = rows_tested(run)
+        expected = predictive_values(y, p, groups, run.info["classes"], {"COVID": 0.1}, seed=1)
+        assert told["predictive_values"] == expected
+    assert [run["predictive_values"] for run in compare(runs).to_dict()["runs"]] == [{}, {}]
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"FLU": 0.1}, "--prevalence: There is no class 'FLU'"),
+        ({"COVID": 1.0}, "--prevalence: The prevalence of COVID"),
+    ],
+)
+def test_a_prevalence_of_nothing_is_refused(stated: dict[str, float], said: str, features: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        compare([one(features), one(features, "svm-linear")], prevalence=stated)
+
+
+def test_repeated_tests_of_an_image_leave_mcnemar_out(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    for run in runs:
+        place = run.path / "predictions.csv"
+        head, *rows = place.read_text().splitlines()
+        place.write_text("\n".join([head, *rows, *rows]) + "\n")
+    found = compare(runs)
+    assert found.differences[0]["mcnemar"] is None
+    assert found.differences[0]["p_holm"] is not None
+
+
+class Said:
+    """A `compare` command on the runs beside `features`, in process."""
+
+    def __init__(self, features: Path, capsys: pytest.CaptureFixture[str], *options: object) -> None:
+        self.code = cli(["compare", "--runs", str(features.parent / "runs"), *map(str, options)])
+        self.out, self.err = capsys.readouterr()
+
+
+def test_the_command_prints_every_table(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one(features, "softmax", epochs=0), one(features)
+    said = Said(features, capsys, "--prevalence", "COVID=0.1", "--prevalence", "NORMAL=0.5")
+    assert said.code == 0, said.err
+    for wanted in ("Test scores", "Accuracy of", "Mean AUROC of", "McNemar", "PPV", "0.1", "Research use only"):
+        assert wanted in said.out
+    assert OTHER_IMAGES not in said.out
+    paper = Said(features, capsys, "--view", "paper").out
+    assert "validation loss" in paper
+    assert "Test scores" not in paper
+    assert "Accuracy of" in paper
+    assert "PPV" not in paper
+
+
+def test_a_tie_is_printed_as_one(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one(features), one(features, head=1)
+    assert "tied" in Said(features, capsys).out
+
+
+def test_runs_of_other_images_are_printed_with_a_warning(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one(features), one(features, seed=1)
+    said = Said(features, capsys)
+    assert said.code == 0
+    assert "not tested on the same images" in said.out
+    assert OTHER_IMAGES in said.out
+
+
+def test_the_csv_holds_every_number_as_it_is(
+    features: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one(features, "softmax"), one(features)
+    place = tmp_path / "new" / "runs.csv"
+    said = Said(features, capsys, "--csv", place, "--json", "--prevalence", "COVID=0.1")
+    assert said.code == 0, said.err
+    document = json.loads(said.out)
+    with place.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows] == [run["run"] for run in document["runs"]]
+    for row, run in zip(rows, document["runs"], strict=True):
+        test = run["test"]
+        assert float(row["accuracy"]) == test["accuracy"]
+        assert [float(row["accuracy low"]), float(row["accuracy high"])] == test["accuracy_ci"]
+        assert float(row["ece"]) == test["ece"]
+        assert float(row["sensitivity COVID"]) == test["sensitivity"]["COVID"]
+        assert float(row["ppv COVID high"]) == run["predictive_values"]["COVID"]["ppv_ci"][1]
+        assert row["ppv NORMAL"] == ""
+    assert rows[0]["verdict"] == "best"
+    assert rows[1]["verdict"] in ("tied", "different")
+    assert float(rows[1]["difference"]) == document["comparisons"][0]["difference"]
+
+
+def test_a_csv_that_cannot_be_written_says_so(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one(features), one(features, "svm-linear")
+    said = Said(features, capsys, "--csv", features / "below-a-file.csv")
+    assert said.code == 7
+    assert "Cannot write" in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--prevalence", "FLU=0.1"), "There is no class 'FLU'"),
+        (("--prevalence", "COVID=1.5"), "between 0 and 1, such as 0.1; got 1.5"),
+        (("--prevalence", "COVID=0"), "between 0 and 1"),
+        (("--prevalence", "COVID=nan"), "got nan"),
+        (("--prevalence", "COVID"), "such as COVID=0.1; got 'COVID'"),
+        (("--prevalence", "COVID="), "got 'COVID='"),
+        (("--prevalence", "=0.1"), "There is no class ''"),
+        (("--prevalence", "COVID=0.1", "--prevalence", "COVID=0.2"), "states COVID twice"),
+        (("--view", "x"), "'scores', 'paper'"),
+    ],
+)
+def test_options_that_mean_nothing_are_a_usage_error(
+    options: tuple[str, ...], why: str, features: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one(features), one(features, "svm-linear")
+    said = Said(features, capsys, *options)
+    assert said.code == 2
+    assert why in " ".join(said.err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

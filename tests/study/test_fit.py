@@ -18,7 +18,7 @@ from cxrfeat.feature.store import FeatureFile
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.metric.score import scores
 from cxrfeat.run import Run
-from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
+from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec
 from cxrfeat.study.fit import find_features, fit, head_kinds
 from cxrfeat.types import Part
 from tests.study.helpers import CLASSES, PARTS, images_of, make_features, probabilities
@@ -69,7 +69,7 @@ def all_heads(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ru
     specs = [HeadSpec(kind=kind, epochs=8, learning_rate=0.05) for kind in HEAD_KINDS]
     result = fit(blobs, specs, runs=tmp_path_factory.mktemp("runs"))
     assert [run.info["head"] for run in result.runs] == list(HEAD_KINDS)
-    assert result.reused == (False,) * 6
+    assert result.reused == (False,) * len(HEAD_KINDS)
     return result.runs
 
 
@@ -102,6 +102,59 @@ def test_the_scores_are_those_of_the_stored_predictions(all_heads: tuple[Run, ..
             assert said["confusion"] == confusion_matrix(y, predicted, labels=range(3)).tolist()
             low, high = said["accuracy_ci"]
             assert 0 <= low <= said["accuracy"] <= high <= 1
+
+
+def test_operating_points_use_thresholds_of_the_validation_images(all_heads: tuple[Run, ...]) -> None:
+    for run in all_heads:
+        table = run.table("predictions.csv")
+        p = np.array(
+            [[float(table[f"probability {name}"][row]) for name in THREE] for row in range(len(table["part"]))]
+        )
+        part, label = np.array(table["part"]), np.array(table["label"])
+        points = run.info["test"]["operating_points"]
+        assert points["chosen_on"] == "validation"
+        assert run.info["validation"]["operating_points"]["chosen_on"] == "these images"
+        for index, name in enumerate(THREE):
+            point = points[name]["at_threshold"]
+            held = (part == "validation") & (label != name)
+            assert (p[held, index] < point["threshold"]).mean() >= 0.9
+            tested = (part == "test") & (label == name)
+            assert point["sensitivity"] == pytest.approx((p[tested, index] >= point["threshold"]).mean())
+
+
+def test_within_source_scores_stand_beside_the_others(all_heads: tuple[Run, ...]) -> None:
+    within = all_heads[0].info["test"]["within_source"]
+    assert within["sources"] == 2
+    assert all(pair["identifiable"] for pair in within["pairs"])
+    assert within["accuracy"] == all_heads[0].info["test"]["accuracy"], "every source has every class here"
+
+
+def test_repeats_and_sources_make_runs_of_their_own(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "blobs.h5", per_group=1, distance=1.0)
+    repeated = fit(path, LOGREG, fold_count=3, repeats=2, runs=tmp_path / "runs").runs[0]
+    table = repeated.table("predictions.csv")
+    assert len(table["part"]) == 2 * 40
+    assert repeated.info["test"]["images"] == 40
+    assert sum(map(sum, repeated.info["test"]["confusion"])) == 80
+    assert [one["name"] for one in repeated.info["folds"]][3] == "repeat 1 fold 0"
+    sources = fit(path, LOGREG, source_out=True, runs=tmp_path / "runs").runs[0]
+    assert [one["name"] for one in sources.info["folds"]] == ["source A", "source B"]
+    assert set(sources.table("predictions.csv")["part"]) == {"source A", "source B"}
+    assert not sources.info["itself_tested"]
+
+
+def test_early_stopping_in_folds_decides_the_epochs_of_the_kept_head(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "blobs.h5", groups=30, distance=0.5)
+    head = HeadSpec(kind="softmax", epochs=30, learning_rate=0.2, patience=2)
+    run = fit(path, [head], fold_count=3, runs=tmp_path / "runs").runs[0]
+    kept = [int(epoch) for epoch, kept in zip(*run_columns(run), strict=True) if kept == "True"]
+    assert 1 <= kept[-1] < 30
+    assert len(run_columns(run)[0]) == kept[-1], "without validation images it trains as long as the folds' heads did"
+
+
+def run_columns(run: Run) -> tuple[list[str], list[str]]:
+    table = run.table("history.csv")
+    return table["epoch"], table["kept"]
 
 
 def test_numpy_alone_reloads_every_run_with_the_same_probabilities(
@@ -231,7 +284,7 @@ def test_views_per_epoch_sees_fewer_rows_and_no_more_than_there_are(blobs: Path,
     one = fit(blobs, [HeadSpec(kind="softmax", epochs=2, views_per_epoch=1)], runs=tmp_path).runs[0]
     every = fit(blobs, [HeadSpec(kind="softmax", epochs=2)], runs=tmp_path).runs[0]
     assert one.table("history.csv")["loss"] != every.table("history.csv")["loss"]
-    with pytest.raises(SpecError, match="3 views per image and epoch were asked for; the features hold 2"):
+    with pytest.raises(SpecError, match="3 views per image and epoch were asked for; there are 2"):
         fit(blobs, [HeadSpec(kind="softmax", epochs=2, views_per_epoch=3)], runs=tmp_path)
 
 
@@ -361,14 +414,15 @@ def test_progress_reaches_its_end(blobs: Path, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     heads = [*LOGREG, HeadSpec(kind="svm-linear")]
     fit(blobs, heads, fold_count=2, runs=tmp_path, progress=lambda *step: told.append(step))
-    assert [done for _, done, _ in told] == [1, 2, 3, 4, 5, 6]
-    assert {total for *_, total in told} == {6}
-    assert [name for name, *_ in told] == ["logreg"] * 3 + ["svm-linear"] * 3
+    assert [done for _, done, _ in told] == [1, 2, 3, 4]
+    assert {total for *_, total in told} == {4}
+    assert {name for name, *_ in told} == {"heads"}
 
 
 def test_heads_are_named_or_all() -> None:
-    assert head_kinds(["all"]) == list(HEAD_KINDS)
-    assert head_kinds(["logreg", "all", "logreg"]) == ["logreg", *(k for k in HEAD_KINDS if k != "logreg")]
+    assert head_kinds(["all"]) == list(MAIN_KINDS)
+    assert head_kinds(["all+controls"]) == list(HEAD_KINDS)
+    assert head_kinds(["logreg", "all", "logreg"]) == ["logreg", *(k for k in MAIN_KINDS if k != "logreg")]
     with pytest.raises(UsageError, match=r"There is no head 'logref'. Did you mean logreg"):
         head_kinds(["logref"])
 

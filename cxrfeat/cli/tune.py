@@ -1,0 +1,172 @@
+"""`cxrfeat tune`: choose a head and its settings on the training part alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+
+if TYPE_CHECKING:
+    from cxrfeat.report.table import Table
+
+SEARCH, TEST = "Search", "Splits and tests"
+"""Panels of the help."""
+SHOWN = 10
+"""Lines of the table of what was tried."""
+
+
+def tune(
+    file: options.FeaturesFile = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--head",
+            help="Kinds to choose among, as in fit-head; may be given again. Default: the six and ridge.",
+            show_default=False,
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    trials: Annotated[
+        int,
+        typer.Option(
+            "--trials",
+            help="Configurations drawn, beside each kind's default and 45 strengths of logreg and ridge.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = 32,
+    inner_folds: Annotated[
+        int,
+        typer.Option(
+            "--inner-folds", help="Folds of the training part to choose by, patients whole.", rich_help_panel=SEARCH
+        ),
+    ] = 5,
+    sampler: Annotated[
+        str,
+        typer.Option(
+            "--sampler",
+            help="halving (drop the worse early) or optuna (learn where to look; the extra tune).",
+            rich_help_panel=SEARCH,
+        ),
+    ] = "halving",
+    by: Annotated[
+        str,
+        typer.Option("--by", help="Choose by accuracy, balanced-accuracy, auroc or log-loss.", rich_help_panel=SEARCH),
+    ] = "accuracy",
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", help="SVMs fitted at a time. Default: as many as pay.", rich_help_panel=SEARCH),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            help="Search inside each of so many outer folds, and test each choice on its fold.",
+            rich_help_panel=TEST,
+        ),
+    ] = None,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Judge and test by the mean over views.", rich_help_panel=TEST)
+    ] = False,
+    split_by: Annotated[
+        str | None,
+        typer.Option(
+            "--split-by",
+            "--split",
+            help="group, date, column or paper. Default: the data's own column, else group.",
+            rich_help_panel=TEST,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.", rich_help_panel=TEST)
+    ] = False,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
+    features: options.Features = Path("features"),
+    runs: options.Runs = Path("runs"),
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Choose a head and its settings on the training part, then test the choice once.
+
+    Every candidate is judged on inner folds of the training part, patients whole. A search that was stopped goes on
+    where it was when the same command is run again.
+    """
+    from typing import cast
+
+    from cxrfeat.errors import AuditError
+    from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
+    from cxrfeat.spec import SplitBy
+    from cxrfeat.study.fit import find_features
+    from cxrfeat.study.tune import By, Sampler, sentences
+    from cxrfeat.study.tune import tune as search_and_test
+
+    path = find_features(file, features)
+    with progress("fits", quiet=quiet or json) as tell:
+        result = search_and_test(
+            path,
+            head,
+            trials=trials,
+            inner_folds=inner_folds,
+            sampler=cast(Sampler, sampler),
+            by=cast(By, by),
+            split_by=cast(SplitBy, split_by) if split_by else None,
+            fold_count=folds,
+            tta=tta,
+            seed=seed,
+            runs=runs,
+            name=name,
+            jobs=jobs,
+            # One name for all, or the rate would begin anew with every kind.
+            progress=None if tell is None else lambda _, done, total: tell("search", done, total),
+        )
+    document = result.to_dict()
+    (run,) = document["runs"]
+    if json:
+        print_json(document)
+    else:
+        for line in document["tuning"]:
+            note(line, quiet=quiet)
+        show_audit(document["audit"])
+        show(score_table(document["runs"]))
+        show(class_table(run))
+        show(_tried_table(run["search"]))
+        for line in sentences(run["search"], run["test_openings"]):
+            say(line)
+        say(f"{run['path']}{' (stood already)' if run['reused'] else ''}")
+        for line in run["notes"]:
+            note(f"  {line}", quiet=quiet)
+        say(RESEARCH_USE)
+        note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
+    if strict and result.failed:
+        failed = ", ".join(finding.check for finding in result.failed)
+        raise AuditError(f"The audit failed ({failed}). The run is written; mend the data, or leave --strict out.")
+
+
+def _tried_table(search: Mapping[str, Any]) -> Table:
+    """The best of what was tried, by the inner folds."""
+    from cxrfeat.report.table import Table, number
+    from cxrfeat.study.tune import settings_text
+
+    tried = search["tried"]
+    rows = tuple(
+        (
+            one["head"],
+            settings_text(one["differs"]) or "(default)",
+            number(one["score"]),
+            str(one["folds"]),
+            f"{one['seconds']:.1f}",
+        )
+        for one in tried[:SHOWN]
+    )
+    by = search["by"].replace("-", " ")
+    return Table(
+        title=f"Tried on inner folds of the training part, the best {len(rows)} of {len(tried)}",
+        columns=("head", "settings", by, "folds", "seconds"),
+        rows=rows,
+        numeric=frozenset({2, 3, 4}),
+    )

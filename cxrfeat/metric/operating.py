@@ -1,0 +1,297 @@
+"""The only place that turns probabilities into yes or no for one class at a time, and says what a yes is worth.
+
+A class is called where its probability is at least a threshold. A threshold chosen on the images that it is then judged
+on is optimistic: it fits their chance as well as their truth. Choose it on validation images with `choose_thresholds`,
+or say that it was not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
+from cxrfeat.metric.score import checked
+from cxrfeat.types import Groups, Labels, Probabilities
+
+_Rates = NDArray[np.float64]
+"""`(..., columns)`: one rate for each yes-or-no question, NaN where it does not exist."""
+
+
+def choose_thresholds(
+    y: Labels,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    *,
+    specificity: float | None = None,
+    sensitivity: float | None = None,
+) -> dict[str, float | None]:
+    """For each class the threshold that keeps to one rate and makes the most of the other, on these images.
+
+    Args:
+        y: `(n,)` true class indices, of validation images.
+        probabilities: `(n, classes)`, rows summing to 1.
+        classes: Class names, in the order of the columns.
+        specificity: At least this share of the other classes' images is left alone: the lowest such threshold.
+        sensitivity: Or: at least this share of the class's images is called: the highest such threshold.
+
+    Returns:
+        `{class: threshold}`, one of the probabilities that occur, or the number just above the largest where only
+        calling nothing keeps to the specificity. `None` where the rate to keep to does not exist.
+
+    Raises:
+        ValueError: Unless one rate is given, above 0 and at most 1, and the other arguments fit together.
+
+    Source: Zhou, Obuchowski & McClish 2011, section 2.2, for the two rates; the empirical ROC curve of scikit-learn's
+    `roc_curve`, whose points these are.
+
+    Example:
+        >>> y, p = np.array([0, 0, 1, 1]), np.array([0.9, 0.6, 0.7, 0.2])
+        >>> choose_thresholds(y, np.column_stack([p, 1 - p]), ["COVID", "NORMAL"], sensitivity=1.0)["COVID"]
+        0.6
+    """
+    y, probabilities = checked(y, probabilities, len(classes))
+    if (specificity is None) == (sensitivity is None):
+        raise ValueError("A threshold keeps to a specificity or to a sensitivity: give one of them.")
+    _check_target(specificity if sensitivity is None else sensitivity)
+    chosen: dict[str, float | None] = {}
+    for index, name in enumerate(classes):
+        of_class, probability = y == index, probabilities[:, index]
+        kept = ~of_class if sensitivity is None else of_class
+        if not kept.any():
+            chosen[name] = None
+            continue
+        values = np.unique(probability)
+        values = np.append(values, np.nextafter(values[-1], np.inf))
+        below = np.searchsorted(np.sort(probability[kept]), values, "left")
+        if sensitivity is None:
+            chosen[name] = float(values[np.argmax(below / kept.sum() >= specificity)])
+        else:
+            chosen[name] = float(values[np.flatnonzero((kept.sum() - below) / kept.sum() >= sensitivity)[-1]])
+    return chosen
+
+
+def operating_points(
+    y: Labels,
+    probabilities: Probabilities,
+    groups: Groups,
+    classes: Sequence[str],
+    *,
+    specificity: float = 0.9,
+    sensitivity: float = 0.9,
+    thresholds: Mapping[str, float] | None = None,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Sensitivity at a chosen specificity and the reverse, for each class against the rest.
+
+    Without `thresholds` they are chosen on these very images, and the rates are optimistic: somewhat better than the
+    same thresholds will do on other images, the more so the fewer images there are. The intervals hold the thresholds
+    fixed, so they do not make up for it.
+
+    Args:
+        y: `(n,)` true class indices.
+        probabilities: `(n, classes)`, rows summing to 1.
+        groups: `(n,)` group indices; images of one group are drawn together.
+        classes: Class names, in the order of the columns.
+        specificity: To keep to, above 0 and at most 1.
+        sensitivity: To keep to, above 0 and at most 1.
+        thresholds: `{class: threshold}` chosen on other images; then nothing is chosen here.
+        resamples: How often to draw.
+        level: Share of the resamples inside an interval.
+        seed: Decides the draws; the order of the images does not.
+
+    Returns:
+        For each class `at_specificity` and `at_sensitivity`, or with `thresholds` only `at_threshold`, each with
+        `threshold`, `sensitivity`, `sensitivity_ci`, `specificity` and `specificity_ci`. A point is `None` where its
+        threshold does not exist or is not given, a rate where the class, or the rest, has no images.
+
+    Raises:
+        ValueError: If the arguments do not fit together, or a threshold is of no class or is not finite.
+
+    Source: Zhou, Obuchowski & McClish 2011, section 2.2; Field & Welsh 2007 for drawing whole groups.
+
+    Example:
+        >>> y, p = np.array([0, 0, 1, 1]), np.array([0.9, 0.6, 0.7, 0.2])
+        >>> found = operating_points(y, np.column_stack([p, 1 - p]), np.arange(4), ["COVID", "NORMAL"])
+        >>> point = found["COVID"]["at_specificity"]
+        >>> point["threshold"], point["sensitivity"], point["specificity"]
+        (0.9, 0.5, 1.0)
+    """
+    y, probabilities = checked(y, probabilities, len(classes))
+    if thresholds is None:
+        for target in (specificity, sensitivity):
+            _check_target(target)
+        chosen = {
+            "at_specificity": choose_thresholds(y, probabilities, classes, specificity=specificity),
+            "at_sensitivity": choose_thresholds(y, probabilities, classes, sensitivity=sensitivity),
+        }
+    else:
+        for name, given in thresholds.items():
+            _check_class(name, classes)
+            if not math.isfinite(given):
+                raise ValueError(f"The threshold of {name} is a number; got {given}.")
+        chosen = {"at_threshold": {name: thresholds.get(name) for name in classes}}
+    asked = [
+        (name, index, point, threshold)
+        for point, of in chosen.items()
+        for index, name in enumerate(classes)
+        if (threshold := of[name]) is not None
+    ]
+    found: dict[str, Any] = {name: dict.fromkeys(chosen) for name in classes}
+    if not asked:
+        return found
+    called = np.column_stack([probabilities[:, index] >= threshold for _, index, _, threshold in asked])
+    truth = np.column_stack([y == index for _, index, _, _ in asked])
+    observed, drawn = _rates(called, truth, groups, resamples, level, seed)
+    for column, (name, _, point, used) in enumerate(asked):
+        found[name][point] = {"threshold": used} | _told(
+            {"sensitivity": (observed[0], drawn[0]), "specificity": (observed[1], drawn[1])}, column, level
+        )
+    return found
+
+
+def predictive_values(
+    y: Labels,
+    probabilities: Probabilities,
+    groups: Groups,
+    classes: Sequence[str],
+    prevalence: Mapping[str, float],
+    *,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """How often a call is right, and a class not called absent, where the class is as frequent as stated.
+
+    A class is seldom as frequent among test images as among the people a test is used on, and predictive values depend
+    on that. These follow from the sensitivity and specificity of the predicted class (the largest probability) by
+    Bayes' rule. So they hold where both carry over: patients of the class as ill as those of the test images, and the
+    rest the same mixture of the other classes.
+
+    Args:
+        y: `(n,)` true class indices.
+        probabilities: `(n, classes)`, rows summing to 1.
+        groups: `(n,)` group indices; images of one group are drawn together.
+        classes: Class names, in the order of the columns.
+        prevalence: `{class: share}`, each between 0 and 1, of the people the test is used on; classes may be left out.
+        resamples: How often to draw.
+        level: Share of the resamples inside an interval.
+        seed: Decides the draws; the order of the images does not.
+
+    Returns:
+        For each class of `prevalence`, in the order of `classes`: `prevalence`, and `sensitivity`, `specificity`, `ppv`
+        and `npv`, each in [0, 1] or `None` where it does not exist, with `sensitivity_ci`, `specificity_ci`, `ppv_ci`
+        and `npv_ci`, from the same resamples.
+
+    Raises:
+        ValueError: If the arguments do not fit together, or a prevalence is of no class or not between 0 and 1.
+
+    Source: Altman & Bland 1994, "Diagnostic tests 2: predictive values"; Field & Welsh 2007 for drawing whole groups.
+
+    Example:
+        >>> y, p = np.array([0, 0, 1, 1, 1, 1]), np.array([0.9, 0.1, 0.9, 0.1, 0.1, 0.1])
+        >>> p = np.column_stack([p, 1 - p])
+        >>> found = predictive_values(y, p, np.arange(6), ["COVID", "NORMAL"], {"COVID": 0.1})["COVID"]
+        >>> found["sensitivity"], found["specificity"], round(found["ppv"], 3), round(found["npv"], 3)
+        (0.5, 0.75, 0.182, 0.931)
+    """
+    y, probabilities = checked(y, probabilities, len(classes))
+    check_prevalence(prevalence, classes)
+    asked = [index for index, name in enumerate(classes) if name in prevalence]
+    if not asked:
+        return {}
+    called, truth = probabilities.argmax(1)[:, None] == asked, y[:, None] == asked
+    observed, drawn = _rates(called, truth, groups, resamples, level, seed)
+    share = np.array([prevalence[classes[index]] for index in asked], dtype=np.float64)
+    worth, worths = _bayes(*observed, share), _bayes(*drawn, share)
+    names = ("sensitivity", "specificity", "ppv", "npv")
+    pairs = dict(zip(names, zip((*observed, *worth), (*drawn, *worths), strict=True), strict=True))
+    return {
+        classes[index]: {"prevalence": float(share[column])} | _told(pairs, column, level)
+        for column, index in enumerate(asked)
+    }
+
+
+def check_prevalence(prevalence: Mapping[str, float], classes: Sequence[str]) -> None:
+    """Make sure that every prevalence is of a class and lies between 0 and 1.
+
+    Raises:
+        ValueError: If one does not; the message names it.
+
+    Example:
+        >>> check_prevalence({"Covid": 0.1}, ["COVID", "NORMAL"])
+        Traceback (most recent call last):
+        ...
+        ValueError: There is no class 'Covid'. Did you mean COVID? The classes are COVID, NORMAL.
+    """
+    for name, share in prevalence.items():
+        _check_class(name, classes)
+        if not 0 < share < 1:
+            raise ValueError(f"The prevalence of {name} is a share between 0 and 1, such as 0.1; got {share}.")
+
+
+def _check_class(name: str, classes: Sequence[str]) -> None:
+    if name in classes:
+        return
+    near = [one for one in classes if one.lower() == name.lower()] or difflib.get_close_matches(name, classes, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise ValueError(f"There is no class {name!r}. {hint}The classes are {', '.join(classes)}.")
+
+
+def _check_target(rate: float | None) -> None:
+    if rate is None or not 0 < rate <= 1:
+        raise ValueError(f"A sensitivity or specificity to keep to is above 0 and at most 1; got {rate}.")
+
+
+def _rates(
+    called: NDArray[np.bool_], truth: NDArray[np.bool_], groups: Groups, resamples: int, level: float, seed: int
+) -> tuple[tuple[_Rates, _Rates], tuple[_Rates, _Rates]]:
+    """Sensitivity and specificity of each column: as observed `(columns,)`, and resampled `(resamples, columns)`.
+
+    With one group there is no resample: `(0, columns)`.
+    """
+    if np.shape(groups) != truth.shape[:1]:
+        raise ValueError(f"Groups of {len(truth)} images; got shape {np.shape(groups)}.")
+    if not 0 < level < 1 or resamples < 1:
+        raise ValueError(f"A level between 0 and 1 and at least one resample; got {level} and {resamples}.")
+    group, count = numbered(groups)
+    columns = truth.shape[1]
+    tallies = np.column_stack([called & truth, truth, ~called & ~truth, ~truth]).astype(np.float64)
+    sums = np.zeros((count, 4 * columns))
+    np.add.at(sums, group, tallies)
+    blocks = weight_blocks(count, len(truth), resamples, seed) if count > 1 else ()
+    drawn = [np.zeros((0, 4 * columns)), *(weights @ sums for weights in blocks)]
+    return _divided(sums.sum(0), columns), _divided(np.concatenate(drawn), columns)
+
+
+def _divided(tallies: NDArray[np.float64], columns: int) -> tuple[_Rates, _Rates]:
+    hits, positives, passed, negatives = (tallies[..., start * columns : (start + 1) * columns] for start in range(4))
+    return _ratio(hits, positives), _ratio(passed, negatives)
+
+
+def _bayes(sensitivity: _Rates, specificity: _Rates, prevalence: _Rates) -> tuple[_Rates, _Rates]:
+    """Positive and negative predictive value."""
+    true_calls, false_calls = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    passed, missed = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
+    return _ratio(true_calls, true_calls + false_calls), _ratio(passed, passed + missed)
+
+
+def _ratio(above: _Rates, below: _Rates) -> _Rates:
+    return np.asarray(np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0))
+
+
+def _told(pairs: Mapping[str, tuple[_Rates, _Rates]], column: int, level: float) -> dict[str, Any]:
+    """Each rate of one column with its interval."""
+    told: dict[str, Any] = {}
+    for name, (observed, drawn) in pairs.items():
+        value = float(observed[column])
+        told[name] = None if math.isnan(value) else value
+        told[f"{name}_ci"] = percentile_interval(drawn[:, column], level) if told[name] is not None else None
+    return told
