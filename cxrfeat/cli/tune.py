@@ -102,7 +102,8 @@ def tune(
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import SplitBy
     from cxrfeat.study.fit import find_features
-    from cxrfeat.study.tune import By, Sampler, sentences
+    from cxrfeat.study.search import By, Sampler
+    from cxrfeat.study.tune import sentences
     from cxrfeat.study.tune import tune as search_and_test
 
     path = find_features(file, features)

@@ -52,7 +52,7 @@ def logistic_path(
         apart without a doubt and the loss is flat, within 0.1.
 
     Raises:
-        ValueError: If a strength is not above 0.
+        ValueError: If a strength is not above 0, or the training's images have weights of their own.
 
     Source: L-BFGS (Liu & Nocedal 1989) on the objective of scikit-learn, along the principal directions of the rows,
     each scaled by the form that Böhning 1992 gives its curvature: squares of the rows times `p (1 - p)`, plus penalty.
@@ -64,7 +64,7 @@ def logistic_path(
         >>> [float(abs(head.arrays["coef"]).max().round(2)) for head in logistic_path(training, [0.01, 1.0])]
         [0.12, 1.13]
     """
-    strengths = _positive(strengths)
+    strengths = _unweighted(training, strengths)
     X, y, classes = training.rows, training.row_labels, len(training.classes)
     weights = _weights(y, classes, class_weights)
     principal = _principal(X, weights)
@@ -121,11 +121,11 @@ def ridge_path(
         strength before its calibration.
 
     Raises:
-        ValueError: If a strength is not above 0.
+        ValueError: If a strength is not above 0, or the training's images have weights of their own.
 
     Source: Hastie, Tibshirani & Friedman 2009, section 3.4.1; the intercept is not penalised.
     """
-    strengths = _positive(strengths)
+    strengths = _unweighted(training, strengths)
     y, classes = training.row_labels, len(training.classes)
     regression = _regression(training.rows, y, classes, class_weights)
     heads = []
@@ -330,6 +330,12 @@ def _weights(y: Labels, classes: int, class_weights: ClassWeights) -> Matrix:
 def _head(kind: HeadKind, training: Training, coef: Matrix, intercept: Matrix) -> FittedHead:
     arrays = {**training.scaler, "coef": coef, "intercept": intercept}
     return FittedHead(kind=kind, classes=training.classes, arrays=arrays)
+
+
+def _unweighted(training: Training, strengths: Sequence[float]) -> list[float]:
+    if training.weights is not None:
+        raise ValueError("A path is fitted on images of weight 1; fit the heads of weighted ones singly.")
+    return _positive(strengths)
 
 
 def _positive(strengths: Sequence[float]) -> list[float]:

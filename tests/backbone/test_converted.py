@@ -250,6 +250,19 @@ def test_a_cache_that_cannot_be_written_is_named(
 
 
 @pytest.mark.skipif(not openvino_engine.OPENVINO.installed(), reason="the extra openvino is not installed")
+def test_openvino_leaves_the_fast_svm_usable() -> None:
+    """Both bring a threading library of one name, and a process has one of them."""
+    pytest.importorskip("sklearnex")
+    code = """
+from cxrfeat.backbone.openvino_engine import import_openvino
+import_openvino().Core()
+from cxrfeat.head.sklearn_head import _svc
+assert _svc().__module__.startswith("sklearnex"), _svc().__module__
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(not openvino_engine.OPENVINO.installed(), reason="the extra openvino is not installed")
 @pytest.mark.parametrize("how", ["full before", "full while writing"])
 def test_a_full_disk_under_openvino_is_said(
     how: str, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no types, and is needed here only
+from threadpoolctl import threadpool_limits
 
 from cxrfeat.errors import SpecError, SplitError, StorageError
 from cxrfeat.head import parallel

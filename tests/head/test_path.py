@@ -123,6 +123,13 @@ def test_strengths_that_are_none_are_refused(path: Callable[..., list[FittedHead
         path(training_of(), [1.0, strength])
 
 
+@pytest.mark.parametrize("path", [logistic_path, ridge_path])
+def test_weighted_images_have_no_path(path: Callable[..., list[FittedHead]]) -> None:
+    X, y, X_val, y_val = blobs()
+    with pytest.raises(ValueError, match="images of weight 1"):
+        path(Training(X, y, X_val, y_val, NAMES[:3], np.full(60, 2.0)), [1.0])
+
+
 def test_all_forty_five_strengths_work_on_features_that_separate_and_repeat() -> None:
     X, y, X_val, y_val = blobs(distance=6.0)
     X[..., 1], X_val[:, 1] = X[..., 0], X_val[:, 0]  # one feature twice

@@ -21,12 +21,13 @@ from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.head.training import scaling
 from cxrfeat.run import Run
 from cxrfeat.spec import HEAD_KINDS, HeadSpec
-from cxrfeat.study import tune as recipe
+from cxrfeat.study import search
 from cxrfeat.study.compare import compare
 from cxrfeat.study.fit import fit, load
 from cxrfeat.study.pieces import part_images
+from cxrfeat.study.search import rungs
 from cxrfeat.study.space import SWEPT, C, Chance, Space, differing
-from cxrfeat.study.tune import inner_pieces, rungs, sentences, tune
+from cxrfeat.study.tune import inner_pieces, sentences, tune
 from cxrfeat.types import Part
 from tests.study.helpers import images_of, make_features, probabilities
 
@@ -72,19 +73,15 @@ def as_spec(chosen: dict[str, Any]) -> HeadSpec:
 
 
 def test_the_defaults_are_always_among_the_candidates_and_none_does_better(tuned: Run) -> None:
-    search = tuned.info["search"]
-    defaults = [one for one in search["tried"] if one["differs"] == {}]
+    told = tuned.info["search"]
+    defaults = [one for one in told["tried"] if one["differs"] == {}]
     assert {one["head"] for one in defaults} == set(QUICK["heads"])
     assert {one["folds"] for one in defaults} == {3}
     best = max(one["score"] for one in defaults)
-    assert search["best_default"]["score"] == best
-    assert search["score"] >= best
-    assert search["gain"] == pytest.approx(search["score"] - best)
-    assert (
-        search["tried"][0]["score"]
-        == search["score"]
-        == max(one["score"] for one in search["tried"] if one["folds"] == 3)
-    )
+    assert told["best_default"]["score"] == best
+    assert told["score"] >= best
+    assert told["gain"] == pytest.approx(told["score"] - best)
+    assert told["tried"][0]["score"] == told["score"] == max(one["score"] for one in told["tried"] if one["folds"] == 3)
 
 
 def test_two_thirds_are_dropped_on_every_rung(blobs: Path, tmp_path: Path) -> None:
@@ -107,10 +104,10 @@ def test_paths_bring_their_best_strength(tuned: Run) -> None:
 
 @pytest.mark.parametrize("by", ["accuracy", "balanced-accuracy", "auroc", "log-loss"])
 def test_one_may_choose_by_any_of_four_scores(by: Any, blobs: Path, tmp_path: Path) -> None:
-    search = tune(blobs, ["logreg", "svm-rbf"], trials=2, inner_folds=2, by=by, runs=tmp_path).run.info["search"]
-    full = [one["score"] for one in search["tried"] if one["folds"] == 2]
-    assert search["score"] == (min(full) if by == "log-loss" else max(full))
-    assert search["gain"] >= 0
+    told = tune(blobs, ["logreg", "svm-rbf"], trials=2, inner_folds=2, by=by, runs=tmp_path).run.info["search"]
+    full = [one["score"] for one in told["tried"] if one["folds"] == 2]
+    assert told["score"] == (min(full) if by == "log-loss" else max(full))
+    assert told["gain"] >= 0
 
 
 def test_an_identical_rerun_is_the_run_that_stands(blobs: Path, tmp_path: Path) -> None:
@@ -161,11 +158,11 @@ def test_a_strength_chosen_outside_the_fold_shows_what_is_not_there(tmp_path: Pa
     """On labels that mean nothing, the best of 45 strengths looks better than chance on the folds that chose it, and
     does not when the choice is made inside each outer fold."""
     outside, inside = [], []
-    for seed in range(6):
+    for seed in range(4):
         path = make_features(
             tmp_path / f"{seed}.h5", groups=20, per_group=1, views=1, dim=30, features=noise(seed, 40, 30), seed=seed
         )
-        run = tune(path, ["ridge"], inner_folds=4, fold_count=4, runs=tmp_path / "runs").run
+        run = tune(path, ["ridge"], inner_folds=3, fold_count=3, runs=tmp_path / "runs").run
         outside.append(run.info["search"]["score"])
         inside.append(run.info["test"]["accuracy"])
     assert np.mean(outside) > 0.55
@@ -238,9 +235,9 @@ def test_an_interrupted_search_goes_on_where_it_was(
     (left,) = tmp_path.iterdir()
     assert left.name.startswith(".tune-")
     done: list[str] = []
-    monkeypatch.setattr(recipe, "fit_head", counted(done, fit_head))
-    monkeypatch.setattr(recipe, "logistic_path", counted(done, logistic_path))
-    monkeypatch.setattr(recipe, "ridge_path", counted(done, ridge_path))
+    monkeypatch.setattr(search, "fit_head", counted(done, fit_head))
+    monkeypatch.setattr(search, "logistic_path", counted(done, logistic_path))
+    monkeypatch.setattr(search, "ridge_path", counted(done, ridge_path))
     steps: list[tuple[str, int, int]] = []
     found = tune(blobs, runs=tmp_path, progress=lambda *step: steps.append(step), **QUICK)
     assert len(done) == steps[-1][2] - after - 1, "but for the last, which is fitted to be tested"
@@ -321,9 +318,9 @@ def test_a_kept_head_without_probabilities_is_calibrated_out_of_fold(kind: str, 
 def test_what_cannot_be_fitted_is_left_out_and_said(tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(80, 1, 6)).astype(np.float32) * 1e20
     path = make_features(tmp_path / "f.h5", views=1, features=X)
-    search = tune(path, ["logreg", "softmax"], trials=1, inner_folds=2, runs=tmp_path / "runs").run.info["search"]
-    assert search["chosen"]["kind"] == "logreg"
-    failed = [one for one in search["tried"] if "failed" in one]
+    told = tune(path, ["logreg", "softmax"], trials=1, inner_folds=2, runs=tmp_path / "runs").run.info["search"]
+    assert told["chosen"]["kind"] == "logreg"
+    failed = [one for one in told["tried"] if "failed" in one]
     assert failed
     assert all(one["score"] is None and "diverged" in one["failed"] for one in failed)
     with pytest.raises(InputError, match="No configuration could be fitted; the first said: 15 neighbours"):
@@ -396,21 +393,21 @@ def test_without_optuna_the_extra_is_named(blobs: Path, tmp_path: Path, monkeypa
 
 
 def test_sentences_say_which_and_by_how_much() -> None:
-    search: dict[str, Any] = {
+    told: dict[str, Any] = {
         "by": "balanced-accuracy", "score": 0.9, "gain": 0.02, "outer": None,
         "chosen": {"kind": "dense", "differs": {"hidden": [256]}}, "best_default": {"kind": "softmax", "score": 0.88},
     }  # fmt: skip
-    said = sentences(search, 1)
+    said = sentences(told, 1)
     assert said[0] == (
         "Chosen: dense with hidden 256; balanced accuracy 0.900 on the inner folds, 0.020 better than the best default "
         "(softmax, 0.880)."
     )
     assert said[-1] == "This test part has been opened once, by this run."
-    as_default = search | {"chosen": {"kind": "softmax", "differs": {}}, "gain": 0.0, "outer": []}
+    as_default = told | {"chosen": {"kind": "softmax", "differs": {}}, "gain": 0.0, "outer": []}
     assert sentences(as_default, 4)[0].startswith("Chosen on everything: softmax as it is by default; ")
     assert sentences(as_default, 4)[2] == "These outer folds have been opened by 4 runs, this one included."
-    assert "no better than the best default (softmax), at a lower log loss" in sentences(search | {"gain": 0.0}, 1)[0]
-    assert "no default could be fitted" in sentences(search | {"best_default": None, "gain": None}, 1)[0]
+    assert "no better than the best default (softmax), at a lower log loss" in sentences(told | {"gain": 0.0}, 1)[0]
+    assert "no default could be fitted" in sentences(told | {"best_default": None, "gain": None}, 1)[0]
 
 
 def all_draws(views: int, count: int = 80) -> Sequence[HeadSpec]:
