@@ -18,7 +18,7 @@ CONVERTERS = (OPENVINO, ONNX)
 ENGINES: dict[str, EngineFactory] = {"keras": KerasEngine, **{one.name: one for one in CONVERTERS}}
 
 WORTH_CONVERTING = 300
-"""Views from which a network is converted. One job alone wins the conversion back after 250 to 1,600 views, by network
+"""Views from which a network is converted. One job alone wins the conversion back after 100 to 850 views, by network
 (`benchmarks/README.md`); but it is done once, and every later command then starts without TensorFlow."""
 
 
