@@ -99,6 +99,7 @@ def tune(
     from typing import cast
 
     from cxrfeat.errors import AuditError
+    from cxrfeat.report.curve import source_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import SplitBy
     from cxrfeat.study.fit import find_features
@@ -135,6 +136,7 @@ def tune(
         show_audit(document["audit"])
         show(score_table(document["runs"]))
         show(class_table(run))
+        show(source_table(document["runs"]))
         show(_tried_table(run["search"]))
         for line in sentences(run["search"], run["test_openings"]):
             say(line)

@@ -264,7 +264,7 @@ def _kept(ops: Operations, shape: Sequence[int], step: Tensor, key: Tensor, drop
     counter = ops.cast(ops.arange(rows * units, dtype="int32"), "uint32") + ops.cast(step, "uint32") * np.uint32(
         rows * units
     )
-    bits = _mix(ops.bitwise_xor(_mix(counter, ops), key), ops)
+    bits = _mix(ops.bitwise_xor(counter, key), ops)
     uniform = ops.cast(ops.right_shift(bits, np.uint32(8)), "float32") * np.float32(2**-24)
     return ops.reshape(ops.cast(uniform >= dropout, "float32"), (rows, units))
 
