@@ -37,7 +37,9 @@ def fit_head(
     optimizer: Annotated[
         str, typer.Option("--optimizer", help="sgd (Nesterov) or adam.", rich_help_panel=KERAS)
     ] = "sgd",
-    learning_rate: Annotated[float, typer.Option("--learning-rate", rich_help_panel=KERAS)] = 0.01,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Of the first step.", rich_help_panel=KERAS)
+    ] = 0.01,
     schedule: Annotated[
         str, typer.Option("--schedule", help="inverse-time, cosine or constant.", rich_help_panel=KERAS)
     ] = "inverse-time",
@@ -51,7 +53,10 @@ def fit_head(
         float, typer.Option("--dropout", help="Share of units dropped, of the head dropout.", rich_help_panel=KERAS)
     ] = 0.5,
     l2: Annotated[float, typer.Option("--l2", help="Penalty on squared weights.", rich_help_panel=KERAS)] = 0.0,
-    label_smoothing: Annotated[float, typer.Option("--label-smoothing", rich_help_panel=KERAS)] = 0.0,
+    label_smoothing: Annotated[
+        float,
+        typer.Option("--label-smoothing", help="Share of the target spread over all classes.", rich_help_panel=KERAS),
+    ] = 0.0,
     patience: Annotated[
         int | None,
         typer.Option(

@@ -87,7 +87,7 @@ def head_kinds(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-def find_features(features: Path | str | None, folder: Path) -> Path:
+def find_features(features: Path | str | None, folder: Path, command: str = "fit-head") -> Path:
     """The feature file that is meant: the one given, else the only one in the folder.
 
     Raises:
@@ -100,7 +100,7 @@ def find_features(features: Path | str | None, folder: Path) -> Path:
         return there[0]
     if not there:
         raise InputError(f"There is no feature file in {folder}. Make one with `cxrfeat extract --backbone resnet50`.")
-    listed = "".join(f"\n  cxrfeat fit-head {path}" for path in there)
+    listed = "".join(f"\n  cxrfeat {command} {path}" for path in there)
     raise InputError(f"There are {len(there)} feature files in {folder}; say which:{listed}")
 
 
