@@ -10,9 +10,6 @@ import typer
 from cxrfeat.cli import options
 from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
 
-KERAS, SKLEARN, TEST, CURVES = "Keras heads", "scikit-learn heads", "Splits and tests", "Curves"
-"""Panels of the help."""
-
 
 def fit_head(
     file: options.FeaturesFile = None,
@@ -32,111 +29,78 @@ def fit_head(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Fit a temperature on the validation images (SVMs and ridge always do).")
     ] = False,
-    epochs: Annotated[int, typer.Option("--epochs", help="0 leaves them untrained.", rich_help_panel=KERAS)] = 20,
-    batch: Annotated[int, typer.Option("--batch", help="Rows per step.", rich_help_panel=KERAS)] = 32,
-    optimizer: Annotated[
-        str, typer.Option("--optimizer", help="sgd (Nesterov) or adam.", rich_help_panel=KERAS)
-    ] = "sgd",
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="Of the first step.", rich_help_panel=KERAS)
-    ] = 0.01,
+    epochs: Annotated[
+        int, typer.Option("--epochs", help="Keras heads: passes over the training rows; 0 leaves them untrained.")
+    ] = 20,
+    batch: Annotated[int, typer.Option("--batch", help="Keras heads: rows per step.")] = 32,
+    optimizer: Annotated[str, typer.Option("--optimizer", help="Keras heads: sgd (Nesterov) or adam.")] = "sgd",
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Keras heads: of the first step.")] = 0.01,
     schedule: Annotated[
-        str, typer.Option("--schedule", help="inverse-time, cosine or constant.", rich_help_panel=KERAS)
+        str, typer.Option("--schedule", help="Keras heads: inverse-time, cosine or constant.")
     ] = "inverse-time",
-    decay: Annotated[float, typer.Option("--decay", help="Of inverse-time, per step.", rich_help_panel=KERAS)] = 1e-6,
-    momentum: Annotated[float, typer.Option("--momentum", help="Of sgd.", rich_help_panel=KERAS)] = 0.9,
+    decay: Annotated[float, typer.Option("--decay", help="Keras heads: of inverse-time, per step.")] = 1e-6,
+    momentum: Annotated[float, typer.Option("--momentum", help="Keras heads: of sgd.")] = 0.9,
     hidden: Annotated[
         str | None,
-        typer.Option("--hidden", help="Units of the hidden layers. Default: 500,200.", rich_help_panel=KERAS),
+        typer.Option("--hidden", help="Keras heads: units of the hidden layers. Default: 500,200."),
     ] = None,
     dropout: Annotated[
-        float, typer.Option("--dropout", help="Share of units dropped, of the head dropout.", rich_help_panel=KERAS)
+        float, typer.Option("--dropout", help="Keras heads: share of units dropped, of the head dropout.")
     ] = 0.5,
-    l2: Annotated[float, typer.Option("--l2", help="Penalty on squared weights.", rich_help_panel=KERAS)] = 0.0,
+    l2: Annotated[float, typer.Option("--l2", help="Keras heads: penalty on squared weights.")] = 0.0,
     label_smoothing: Annotated[
         float,
-        typer.Option("--label-smoothing", help="Share of the target spread over all classes.", rich_help_panel=KERAS),
+        typer.Option("--label-smoothing", help="Keras heads: share of the target spread over all classes."),
     ] = 0.0,
     patience: Annotated[
         int | None,
         typer.Option(
             "--patience",
-            help="Stop after so many epochs without a lower validation loss, and keep the best.",
-            rich_help_panel=KERAS,
+            help="Keras heads: stop after so many epochs without a lower validation loss, and keep the best.",
         ),
     ] = None,
     views_per_epoch: Annotated[
         int | None,
         typer.Option(
-            "--views-per-epoch",
-            help="Views per image and epoch, drawn anew. Default: all of them.",
-            rich_help_panel=KERAS,
+            "--views-per-epoch", help="Keras heads: views per image and epoch, drawn anew. Default: all of them."
         ),
     ] = None,
     standardize: Annotated[
         bool,
-        typer.Option(
-            "--standardize", help="Standardise features (scikit-learn heads always do).", rich_help_panel=KERAS
-        ),
+        typer.Option("--standardize", help="Keras heads: standardise features (scikit-learn heads always do)."),
     ] = False,
     strength: Annotated[
         float | None,
-        typer.Option(
-            "--strength", help="C of logreg, the SVMs and ridge. Default: each head's own.", rich_help_panel=SKLEARN
-        ),
+        typer.Option("--strength", help="C of logreg, the SVMs and ridge. Default: each head's own."),
     ] = None,
-    neighbours: Annotated[int, typer.Option("--neighbours", help="Of knn.", rich_help_panel=SKLEARN)] = 15,
+    neighbours: Annotated[int, typer.Option("--neighbours", help="Of knn.")] = 15,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", help="Fits at a time. Default: as many as pay.", rich_help_panel=SKLEARN),
+        typer.Option("--jobs", help="Fits at a time. Default: as many as pay."),
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(
-            "--folds", help="Cross-validate in this many folds in place of one test part.", rich_help_panel=TEST
-        ),
+        typer.Option("--folds", help="Cross-validate in this many folds in place of one test part."),
     ] = None,
-    repeats: Annotated[
-        int, typer.Option("--repeats", help="Cross-validate so often, dealt anew.", rich_help_panel=TEST)
-    ] = 1,
+    repeats: Annotated[int, typer.Option("--repeats", help="Cross-validate so often, dealt anew.")] = 1,
     source_out: Annotated[
         bool,
-        typer.Option("--source-out", help="Leave out one source at a time, and test on it.", rich_help_panel=TEST),
+        typer.Option("--source-out", help="Leave out one source at a time, and test on it."),
     ] = False,
-    tta: Annotated[
-        bool, typer.Option("--tta", help="Validate and test on the mean over views.", rich_help_panel=TEST)
-    ] = False,
-    split_by: Annotated[
-        str | None,
-        typer.Option(
-            "--split-by",
-            "--split",
-            help="group, date, column or paper. Default: the data's own column, else group.",
-            rich_help_panel=TEST,
-        ),
-    ] = None,
+    tta: options.Tta = False,
+    split_by: options.SplitBy = None,
     regroup: Annotated[
         bool,
-        typer.Option(
-            "--regroup", help="Move patients that the data's own split tears to one side.", rich_help_panel=TEST
-        ),
+        typer.Option("--regroup", help="Move patients that the data's own split tears to one side."),
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.", rich_help_panel=TEST)
-    ] = False,
+    strict: options.Strict = False,
     show_views: Annotated[
         bool,
-        typer.Option(
-            "--views-curve", help="Accuracy and cost against the number of cached views.", rich_help_panel=CURVES
-        ),
+        typer.Option("--views-curve", help="Accuracy and cost against the number of cached views."),
     ] = False,
     train_sizes: Annotated[
         str | None,
-        typer.Option(
-            "--train-sizes",
-            help="Accuracy against shares of the training images, as in 0.1,0.5,1.",
-            rich_help_panel=CURVES,
-        ),
+        typer.Option("--train-sizes", help="Accuracy against shares of the training images, as in 0.1,0.5,1."),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run; with one head.")] = None,
     features: options.Features = Path("features"),

@@ -35,6 +35,15 @@ PatientRegex = Annotated[
     str | None, typer.Option("--patient-regex", help="Pattern that takes the patient from a file's path.")
 ]
 
+SplitBy = Annotated[
+    str | None,
+    typer.Option(
+        "--split-by", "--split", help="group, date, column or paper. Default: the data's own column, else group."
+    ),
+]
+Tta = Annotated[bool, typer.Option("--tta", help="Validate and test by the mean over views.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.")]
+
 
 def data_folder(data: Path | None) -> Path:
     """The data folder that is meant.

@@ -14,8 +14,6 @@ from cxrfeat.cli.console import note, print_json, progress, say, show, show_audi
 if TYPE_CHECKING:
     from cxrfeat.report.table import Table
 
-SEARCH, TEST = "Search", "Splits and tests"
-"""Panels of the help."""
 SHOWN = 10
 """Lines of the table of what was tried."""
 
@@ -28,62 +26,39 @@ def tune(
             "--head",
             help="Kinds to choose among, as in fit-head; may be given again. Default: the six and ridge.",
             show_default=False,
-            rich_help_panel=SEARCH,
         ),
     ] = None,
     trials: Annotated[
         int,
         typer.Option(
-            "--trials",
-            help="Configurations drawn, beside each kind's default and 45 strengths of logreg and ridge.",
-            rich_help_panel=SEARCH,
+            "--trials", help="Configurations drawn, beside each kind's default and 45 strengths of logreg and ridge."
         ),
     ] = 32,
     inner_folds: Annotated[
         int,
-        typer.Option(
-            "--inner-folds", help="Folds of the training part to choose by, patients whole.", rich_help_panel=SEARCH
-        ),
+        typer.Option("--inner-folds", help="Folds of the training part to choose by, patients whole."),
     ] = 5,
     sampler: Annotated[
         str,
         typer.Option(
-            "--sampler",
-            help="halving (drop the worse early) or optuna (learn where to look; the extra tune).",
-            rich_help_panel=SEARCH,
+            "--sampler", help="halving (drop the worse early) or optuna (learn where to look; the extra tune)."
         ),
     ] = "halving",
     by: Annotated[
         str,
-        typer.Option("--by", help="Choose by accuracy, balanced-accuracy, auroc or log-loss.", rich_help_panel=SEARCH),
+        typer.Option("--by", help="Choose by accuracy, balanced-accuracy, auroc or log-loss."),
     ] = "accuracy",
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", help="SVMs fitted at a time. Default: as many as pay.", rich_help_panel=SEARCH),
+        typer.Option("--jobs", help="SVMs fitted at a time. Default: as many as pay."),
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(
-            "--folds",
-            help="Search inside each of so many outer folds, and test each choice on its fold.",
-            rich_help_panel=TEST,
-        ),
+        typer.Option("--folds", help="Search inside each of so many outer folds, and test each choice on its fold."),
     ] = None,
-    tta: Annotated[
-        bool, typer.Option("--tta", help="Judge and test by the mean over views.", rich_help_panel=TEST)
-    ] = False,
-    split_by: Annotated[
-        str | None,
-        typer.Option(
-            "--split-by",
-            "--split",
-            help="group, date, column or paper. Default: the data's own column, else group.",
-            rich_help_panel=TEST,
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.", rich_help_panel=TEST)
-    ] = False,
+    tta: options.Tta = False,
+    split_by: options.SplitBy = None,
+    strict: options.Strict = False,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
