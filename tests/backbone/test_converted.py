@@ -250,6 +250,29 @@ def test_a_cache_that_cannot_be_written_is_named(
 
 
 @pytest.mark.skipif(not openvino_engine.OPENVINO.installed(), reason="the extra openvino is not installed")
+def test_a_signal_is_survived_with_engines_and_after_them(tiny_network: Path) -> None:
+    """OpenVINO gives the thread a stack for signals, which two cores would tear from each other."""
+    code = f"""
+import gc, os, signal
+from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.openvino_engine import OPENVINO
+from tests.backbone.test_converted import described, some_views
+network = find_network({str(tiny_network)!r}, preprocess="tf")
+engines = [OPENVINO(network, described(network), 4) for _ in range(3)]
+engines[0].run(some_views(2, 32))
+caught = []
+signal.signal(signal.SIGTERM, lambda *_: caught.append(1))
+for left in (3, 2, 1, 0):
+    os.kill(os.getpid(), signal.SIGTERM)
+    if engines:
+        engines.pop(0)  # the first comes, first goes
+        gc.collect()
+assert len(caught) == 4
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(not openvino_engine.OPENVINO.installed(), reason="the extra openvino is not installed")
 def test_openvino_leaves_the_fast_svm_usable() -> None:
     """Both bring a threading library of one name, and a process has one of them."""
     pytest.importorskip("sklearnex")
