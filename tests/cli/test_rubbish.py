@@ -280,7 +280,7 @@ def test_an_unknown_head_is_a_usage_error(cli: Cli, features: Path) -> None:
         (["--batch", "0"], 2, "got 0"),
         (["--learning-rate", "nan"], 2, "finite number; got nan"),
         (["--strength", "0"], 2, "above 0; got 0"),
-        (["--views-per-epoch", "99"], 2, "99 views .* the features hold 2. Pass --views-per-epoch 2"),
+        (["--views-per-epoch", "99"], 2, "99 views .* there are 2. Pass --views-per-epoch 2"),
         (["--split-by", "column"], 3, "have no part in the data's own split.*or use --split-by group"),
         (["--split-by", "quux"], 2, "got 'quux'"),
         (["--name", "../up"], 2, "--name '../up': letters, digits and"),
