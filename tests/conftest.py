@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from tests.stub import StubFactory
+
+# A shell that runs the tests in its background has them ignore Ctrl-C, and every process that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports TensorFlow, which reads it once. Two is enough for what the tests compute.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
