@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             model.fit(X, y, batch_size=32, epochs=EPOCHS, validation_data=(X_val, y_val), verbose=0)
         else:
             epochs = [
-                seconds_of(lambda: model.fit(X, y, batch_size=32, validation_data=(X_val, y_val), verbose=0))  # noqa: B023
+                seconds_of(lambda: model.fit(X, y, batch_size=32, validation_data=(X_val, y_val), verbose=0))  # noqa: B023  # called at once
                 for _ in range(chosen.epochs)
             ]
             left_out += (EPOCHS - chosen.epochs) * statistics.median(epochs[1:] or epochs)

@@ -186,7 +186,7 @@ def _in_place_of(path: Path) -> Iterator[Path]:
             yield temporary
             os.replace(temporary, path)
             _flush(path.parent)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nothing unfinished is left behind
         with contextlib.suppress(OSError):
             _unlink(temporary)
         raise
@@ -222,7 +222,7 @@ def build_folder(path: Path, write: Callable[[Path], None]) -> None:
             _flush(temporary)
             os.rename(temporary, path)
             _flush(path.parent)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nothing unfinished is left behind
         with contextlib.suppress(StorageError):
             remove_folder(temporary)
         raise

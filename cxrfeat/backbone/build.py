@@ -152,4 +152,4 @@ def _seeded(keras: Any, seed: int | None) -> Iterator[None]:  # noqa: ANN401
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        np.random.set_state(numpy)  # noqa: NPY002  # as above

@@ -154,7 +154,7 @@ def write_features(path: Path, content: Content, dim: int, rows: Rows) -> None:
             with SteadyFile(temporary) as disk, ThreadPoolExecutor(max_workers=1, thread_name_prefix="build") as pool:
                 try:
                     pool.submit(_build, disk, content, dim, rows).result()
-                except BaseException:
+                except BaseException:  # Ctrl-C too: what is half built is not written on
                     disk.give_up()
                     raise
                 disk.check()
@@ -247,7 +247,7 @@ class FeatureFile:
         self._file = _open(path)
         try:
             self._features, self.content = _read(self._file, path)
-        except BaseException:
+        except BaseException:  # whatever ends the reading, the file is closed
             self._file.close()
             raise
 

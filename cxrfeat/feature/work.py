@@ -71,7 +71,7 @@ class Work:
             owner = {"pid": os.getpid(), "host": platform.node()}
             write_atomic(self._owner, canonical_json(owner).encode())
             self._heart = _Heart(self._owner)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody would let go of the lock
             self._lock.release()
             raise
         return self

@@ -29,7 +29,7 @@ Arrays = dict[str, NDArray[Any]]
 
 def load() -> None:
     """Import the libraries now, so that it is not taken for training time."""
-    import sklearn.linear_model  # noqa: F401
+    import sklearn.linear_model  # noqa: F401  # for the import alone
 
     _svc()
 

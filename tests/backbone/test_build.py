@@ -130,12 +130,12 @@ def test_random_weights_depend_on_the_seed_alone() -> None:
         return np.asarray(build(network, spec_of(network)).predict_on_batch(views))
 
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002  # the user's own generator, as Keras meets it
     before = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
     first = features(5)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # type: ignore[index]  # noqa: NPY002
     random.seed(2)
-    np.random.seed(2)  # noqa: NPY002
+    np.random.seed(2)  # noqa: NPY002  # as above
     np.testing.assert_array_equal(features(5), first)
     assert np.abs(features(6) - first).max() > 0
 

@@ -248,7 +248,7 @@ def test_a_network_of_ones_own_is_kept_by_its_digest(
     )  # fmt: skip
     path.rename(tmp_path / "moved")
     assert find_again(spec_of(network), "my_net_2_") == network, "wherever the file goes"
-    network.path.unlink()  # type: ignore[union-attr]
+    network.path.unlink()  # type: ignore[union-attr]  # a network from a file has a path
     with pytest.raises(WeightsError, match=rf"my_net_2_ \(SHA-256 {digest[:12]}...\) is no longer in .*--network PATH"):
         find_again(spec_of(network), "my_net_2_")
     again = find_again(spec_of(network), "my_net_2_", path=tmp_path / "moved")

@@ -323,8 +323,8 @@ def test_features_that_are_not_numbers_stop_the_run_at_the_first_shard(tmp_path:
     with pytest.raises(InputError, match=r"stub gives NaN or infinity .* Check its weights"):
         extract(data, tmp_path / "f", stub=Odd)  # type: ignore[arg-type]  # a class is a factory too
     with pytest.raises(InputError, match=r"features up to 1e\+05, and float16 ends at 65504. Extract them as float32"):
-        extract(data, tmp_path / "f", stub_request(storage="float16"), stub=Huge)  # type: ignore[arg-type]
-    assert only(extract(data, tmp_path / "f", stub=Huge)).images == 12  # type: ignore[arg-type]
+        extract(data, tmp_path / "f", stub_request(storage="float16"), stub=Huge)  # type: ignore[arg-type]  # as above
+    assert only(extract(data, tmp_path / "f", stub=Huge)).images == 12  # type: ignore[arg-type]  # as above
 
 
 # Locks
@@ -390,7 +390,7 @@ class Interrupting(StubFactory):
                 raise KeyboardInterrupt
             return run(views)
 
-        engine.run = interrupted  # type: ignore[method-assign]
+        engine.run = interrupted  # type: ignore[method-assign]  # the stub is there to be changed
         return engine
 
 

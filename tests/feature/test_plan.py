@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cxrfeat.feature.plan import SHARD_VIEWS, Settings, make_plan
 
-TODO = st.lists(st.text("0123", min_size=1, max_size=3))
+CONTENTS = st.lists(st.text("0123", min_size=1, max_size=3))
 BATCH = st.integers(1, 40)
 VIEWS = st.integers(1, 40)
 
@@ -17,7 +17,7 @@ def settings(batch: int = 16) -> Settings:
     return Settings(engine="stub", batch=batch, threads=1)
 
 
-@given(TODO, VIEWS, BATCH)
+@given(CONTENTS, VIEWS, BATCH)
 def test_shards_tile_what_is_to_do(todo: list[str], views: int, batch: int) -> None:
     plan = make_plan(todo, views=views, settings=settings(batch))
     plan = replace(plan, shard_images=1 + plan.shard_images % 5)  # small, so that there are several
@@ -37,10 +37,10 @@ def test_a_full_shard_is_whole_batches(views: int, batch: int) -> None:
     assert abs(plan.shard_images * views - SHARD_VIEWS) <= max(smallest, SHARD_VIEWS / 2)
 
 
-@given(TODO, VIEWS, st.randoms(use_true_random=False))
+@given(CONTENTS, VIEWS, st.randoms(use_true_random=False))
 def test_a_plan_depends_on_what_is_to_do_and_not_on_its_order(todo: list[str], views: int, random: object) -> None:
     shuffled = [*todo, *todo[:2]]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis hands over a `Random`
     a, b = (make_plan(one, views=views, settings=settings()) for one in (todo, shuffled))
     assert a == b
     assert a.id == b.id

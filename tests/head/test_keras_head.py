@@ -158,7 +158,7 @@ def test_folds_seeds_and_protocols_share_what_is_compiled() -> None:
     fitted("dense", blobs(images=100), epochs=1, views_per_epoch=1)
     assert epoch._compiled.cache_info().currsize == 1
     shape = epoch.Shape(layers=3, batch=32, adam=False, dropped=False, penalised=False)
-    assert epoch._compiled(shape).experimental_get_tracing_count() == 1  # type: ignore[attr-defined]
+    assert epoch._compiled(shape).experimental_get_tracing_count() == 1  # type: ignore[attr-defined]  # TensorFlow's
 
 
 def test_dropped_units_are_a_share_and_never_the_same_twice() -> None:
