@@ -40,9 +40,9 @@ from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, fresh_process, options, publish, say, scratch, seconds_of
 from benchmarks.engines import PRODUCT, _product
 from benchmarks.obvious import EPOCHS, NETWORKS, classifier, network, write_parts
-from cxrfeat.head import keras_head
+from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.head.fit import fit_head
-from cxrfeat.head.keras_head import first_weights
+from cxrfeat.head.network_head import first_weights
 from cxrfeat.head.order import epoch_rows
 from cxrfeat.head.training import Training
 from cxrfeat.spec import HeadKind, HeadSpec
@@ -285,14 +285,13 @@ def configurations(count: int, epochs: int) -> list[HeadSpec]:
 
 def many_ours(size: Size, count: int, epochs: int) -> float:
     """Seconds of all of them; in a process of its own."""
-    keras_head.load()
     training = size.training()
     return seconds_of(lambda: [fit_head(spec, training) for spec in configurations(count, epochs)])
 
 
 def many_plain(size: Size, count: int, epochs: int) -> list[float]:
     """Seconds of each; in a process of its own."""
-    keras_head.load()
+    import_keras()
     training = size.training()
     X, y = training.X.reshape(-1, size.dim), training.row_labels
     validation = training.X_val, training.y_val
@@ -348,7 +347,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Measure, print a table, write JSON."""
     chosen = parser().parse_args(arguments)
     parts, rows = chosen.part or PARTS, []
-    keras_head.load()
+    import_keras()
     with scratch() as folder:
         if "epoch" in parts:
             rows += [*epoch(chosen, chosen.large), *epoch(chosen, chosen.wide)]

@@ -223,7 +223,7 @@ class SplitSpec:
 class HeadSpec:
     """A classifier on features, and how it is trained. The defaults are the study's protocol.
 
-    The Keras heads (softmax, dense, dropout) use the fields from `epochs` to `standardize`; the scikit-learn ones
+    The networks (softmax, dense, dropout) use the fields from `epochs` to `standardize`; the scikit-learn ones
     use `strength` or `neighbours`, and standardise always. The others are for all.
     """
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, Engine, EngineFactory, KerasEngine
 from cxrfeat.backbone.network import Network, backend
 from cxrfeat.backbone.onnx_engine import ONNX
 from cxrfeat.backbone.openvino_engine import OPENVINO
-from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import FeatureSpec
 
@@ -71,10 +69,3 @@ def usual_batch(engine: str) -> int:
 def auto_engine(network: Network, spec: FeatureSpec, batch: int, threads: int) -> Engine:
     """The engine for a few views, loaded: for predictions and checks."""
     return find_engine(choose_engine("auto", network, spec, 0))(network, spec, batch, threads)
-
-
-def has_gpu() -> bool:
-    """Whether Keras would run on a GPU; asked of Keras, which takes seconds to load, only where a driver is there."""
-    if not any(Path(sign).exists() for sign in ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/kfd")):
-        return False
-    return bool(import_keras().distribution.list_devices("gpu"))

@@ -9,6 +9,7 @@ import random
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -24,6 +25,13 @@ def import_keras() -> Any:  # noqa: ANN401  # Keras has no types
     random.setstate(drawn)  # loading TensorFlow draws from Python's own generator, which is the user's
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of "retracing" where several networks run
     return keras
+
+
+def has_gpu() -> bool:
+    """Whether Keras would run on a GPU; asked of Keras, which takes seconds to load, only where a driver is there."""
+    if not any(Path(sign).exists() for sign in ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/kfd")):
+        return False
+    return bool(import_keras().distribution.list_devices("gpu"))
 
 
 @contextlib.contextmanager

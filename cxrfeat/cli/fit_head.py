@@ -30,44 +30,44 @@ def fit_head(
         bool, typer.Option("--calibrate", help="Fit a temperature on the validation images (SVMs and ridge always do).")
     ] = False,
     epochs: Annotated[
-        int, typer.Option("--epochs", help="Keras heads: passes over the training rows; 0 leaves them untrained.")
+        int, typer.Option("--epochs", help="Networks: passes over the training rows; 0 leaves them untrained.")
     ] = 20,
-    batch: Annotated[int, typer.Option("--batch", help="Keras heads: rows per step.")] = 32,
-    optimizer: Annotated[str, typer.Option("--optimizer", help="Keras heads: sgd (Nesterov) or adam.")] = "sgd",
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Keras heads: of the first step.")] = 0.01,
+    batch: Annotated[int, typer.Option("--batch", help="Networks: rows per step.")] = 32,
+    optimizer: Annotated[str, typer.Option("--optimizer", help="Networks: sgd (Nesterov) or adam.")] = "sgd",
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Networks: of the first step.")] = 0.01,
     schedule: Annotated[
-        str, typer.Option("--schedule", help="Keras heads: inverse-time, cosine or constant.")
+        str, typer.Option("--schedule", help="Networks: inverse-time, cosine or constant.")
     ] = "inverse-time",
-    decay: Annotated[float, typer.Option("--decay", help="Keras heads: of inverse-time, per step.")] = 1e-6,
-    momentum: Annotated[float, typer.Option("--momentum", help="Keras heads: of sgd.")] = 0.9,
+    decay: Annotated[float, typer.Option("--decay", help="Networks: of inverse-time, per step.")] = 1e-6,
+    momentum: Annotated[float, typer.Option("--momentum", help="Networks: of sgd.")] = 0.9,
     hidden: Annotated[
         str | None,
-        typer.Option("--hidden", help="Keras heads: units of the hidden layers. Default: 500,200."),
+        typer.Option("--hidden", help="Networks: units of the hidden layers. Default: 500,200."),
     ] = None,
     dropout: Annotated[
-        float, typer.Option("--dropout", help="Keras heads: share of units dropped, of the head dropout.")
+        float, typer.Option("--dropout", help="Networks: share of units dropped, of the head dropout.")
     ] = 0.5,
-    l2: Annotated[float, typer.Option("--l2", help="Keras heads: penalty on squared weights.")] = 0.0,
+    l2: Annotated[float, typer.Option("--l2", help="Networks: penalty on squared weights.")] = 0.0,
     label_smoothing: Annotated[
         float,
-        typer.Option("--label-smoothing", help="Keras heads: share of the target spread over all classes."),
+        typer.Option("--label-smoothing", help="Networks: share of the target spread over all classes."),
     ] = 0.0,
     patience: Annotated[
         int | None,
         typer.Option(
             "--patience",
-            help="Keras heads: stop after so many epochs without a lower validation loss, and keep the best.",
+            help="Networks: stop after so many epochs without a lower validation loss, and keep the best.",
         ),
     ] = None,
     views_per_epoch: Annotated[
         int | None,
         typer.Option(
-            "--views-per-epoch", help="Keras heads: views per image and epoch, drawn anew. Default: all of them."
+            "--views-per-epoch", help="Networks: views per image and epoch, drawn anew. Default: all of them."
         ),
     ] = None,
     standardize: Annotated[
         bool,
-        typer.Option("--standardize", help="Keras heads: standardise features (scikit-learn heads always do)."),
+        typer.Option("--standardize", help="Networks: standardise features (scikit-learn heads always do)."),
     ] = False,
     strength: Annotated[
         float | None,

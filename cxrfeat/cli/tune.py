@@ -50,7 +50,7 @@ def tune(
     ] = "accuracy",
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", help="SVMs fitted at a time. Default: as many as pay."),
+        typer.Option("--jobs", help="Fits at a time. Default: as many as pay."),
     ] = None,
     folds: Annotated[
         int | None,

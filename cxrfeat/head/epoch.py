@@ -1,28 +1,20 @@
-"""One epoch of a small network's training as one compiled call: the whole data on the device, a loop over batches.
+"""One epoch of a small network's training on the CPU, in NumPy: the whole of it in place, on one core.
 
-The arithmetic is spelled out in Keras's operations (forward, gradient, update), so that the compilers of TensorFlow and
-JAX see one loop without Python, callbacks or copies in it: several times the speed of Keras's own `fit` on a CPU
-(`benchmarks/README.md`). Dropout draws from a counter, so it is the same on every backend.
+Heads are so small that on a CPU the matrix products of a batch are half of the work and the start of a deep-learning
+library takes longer than the training: this needs neither, and as several heads train at once on several cores, a core
+for each is the best use of them (`benchmarks/README.md`). `compiled_epoch.py` has the same arithmetic for a GPU.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.types import Features
-
-Tensor: TypeAlias = Any
-"""An array on the device; Keras has no types."""
-
-Operations: TypeAlias = Any
-"""`keras.ops`, or NumPy."""
 
 Weights = list[NDArray[np.float32]]
 """Kernel, bias, kernel, bias, ...: `(inputs, units)` and `(units,)`."""
@@ -30,64 +22,27 @@ Weights = list[NDArray[np.float32]]
 BETAS, EPSILON = (0.9, 0.999), 1e-7
 """Of Adam, as in Keras."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """What a compiled epoch is compiled for; everything else is an argument of it."""
-
-    layers: int
-    batch: int
-    adam: bool
-    dropped: bool
-    """Whether units of the first hidden layer are dropped."""
-    penalised: bool
-    """Whether the squared weights are part of the loss."""
+_PIECE = 2**15
+"""Numbers of a kernel that are updated at a time: with slopes and memory they stay in a core's own cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constants:
     """Numbers that stay the same through a fit."""
 
+    batch: int
+    adam: bool
+    """Adam instead of Nesterov's momentum."""
     momentum: float
     dropout: float
+    """Share of the units of the first hidden layer that are dropped."""
     l2: float
+    """Factor of the squared weights in the loss."""
     seed: int
 
 
-class Epochs:
-    """A network in training."""
-
-    def __init__(
-        self,
-        shape: Shape,
-        constants: Constants,
-        weights: Weights,
-        X: Features,
-        targets: NDArray[np.float32],
-        importance: NDArray[np.float32],
-    ) -> None:
-        """Bring everything onto the device.
-
-        Args:
-            shape: What to compile for.
-            constants: Of the fit.
-            weights: To begin with.
-            X: `(rows, dim)` float32.
-            targets: `(rows, classes)`, each row summing to 1.
-            importance: `(rows,)` factor of each row's loss.
-        """
-        ops = import_keras().ops
-        self._shape = shape
-        self._rows = _padded(len(X))
-        self._weights = [ops.convert_to_tensor(array) for array in weights]
-        slots = 2 if shape.adam else 1
-        self._slots = [ops.convert_to_tensor(np.zeros_like(array)) for _ in range(slots) for array in weights]
-        self._data = [ops.convert_to_tensor(_grown(array, self._rows)) for array in (X, targets, importance)]
-        self._constants = [
-            np.array(value, np.float32) for value in (constants.momentum, constants.dropout, constants.l2)
-        ]
-        self._key = np.array(_mix(np.array([constants.seed], np.uint32))[0])
-        self._step = 0
+class Training(Protocol):
+    """A network in training, wherever it is computed."""
 
     def run(self, order: NDArray[np.int64], rates: NDArray[np.float64]) -> tuple[float, float]:
         """Train on rows in this order.
@@ -99,177 +54,172 @@ class Epochs:
         Returns:
             Mean loss and accuracy over the rows, each as it was when its batch came, dropout on.
         """
-        batch, count = self._shape.batch, len(order)
-        steps = -(-count // batch)
-        assert len(rates) == steps
-        if self._shape.adam:
-            t = self._step + np.arange(1, steps + 1)
-            rates = rates * np.sqrt(1 - BETAS[1] ** t) / (1 - BETAS[0] ** t)
-        room = -(-self._rows // batch) * batch
-        result = _compiled(self._shape)(
-            self._weights,
-            self._slots,
-            *self._data,
-            _grown(order.astype(np.int32), room),
-            _grown(rates.astype(np.float32), room // batch),
-            np.array([steps, count, self._step], np.int32),
-            self._key,
-            *self._constants,
-        )
-        self._weights, self._slots = list(result[0]), list(result[1])
-        self._step += steps
-        return float(result[2]) / count, float(result[3]) / count
+        ...
 
     def weights(self) -> Weights:
-        """The weights as they are now."""
-        ops = import_keras().ops
-        return [np.array(ops.convert_to_numpy(value)) for value in self._weights]
+        """A copy of the weights as they are now."""
+        ...
 
 
-def _padded(rows: int) -> int:
-    """Rows that the data take on the device: a little more, so that folds of nearly one size share what is compiled."""
-    step = max(64, 1 << max(0, rows.bit_length() - 4))
-    return -(-rows // step) * step
+class Epochs:
+    """A network in training on the CPU."""
 
+    def __init__(
+        self,
+        constants: Constants,
+        weights: Weights,
+        X: Features,
+        targets: NDArray[np.float32],
+        importance: NDArray[np.float32],
+    ) -> None:
+        """Copy the weights, and make room.
 
-def _grown(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """The array with zeros after it, up to a length."""
-    if len(array) == length:
-        return array
-    grown = np.zeros((length, *array.shape[1:]), array.dtype)
-    grown[: len(array)] = array
-    return grown
+        Args:
+            constants: Of the fit.
+            weights: To begin with.
+            X: `(rows, dim)` float32.
+            targets: `(rows, classes)`, each row summing to 1.
+            importance: `(rows,)` factor of each row's loss.
+        """
+        self._constants = constants
+        self._weights = [array.copy() for array in weights]
+        self._slopes = [np.empty_like(array) for array in weights]
+        slots = 2 if constants.adam else 1
+        self._memory = [[np.zeros_like(array) for array in weights] for _ in range(slots)]
+        self._data = X, targets, importance
+        self._kept = Dropout(constants, len(X), len(weights[1])) if len(weights) > 2 and constants.dropout else None
+        self._step = 0
 
+    def weights(self) -> Weights:
+        """A copy of the weights as they are now."""
+        return [array.copy() for array in self._weights]
 
-@functools.lru_cache(maxsize=32)
-def _compiled(shape: Shape) -> Callable[..., Any]:
-    """The epoch, compiled by the backend at its first call for each size of the data."""
-    keras = import_keras()
-    function = functools.partial(_epoch, keras.ops, shape)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
+    def run(self, order: NDArray[np.int64], rates: NDArray[np.float64]) -> tuple[float, float]:
+        """Train on rows in this order, see `Training`. Weights that overflow are the caller's to find."""
+        batch = self._constants.batch
+        loss, hits = 0.0, 0
+        with np.errstate(all="ignore"):
+            for number, rate in enumerate(rates):
+                rows = order[number * batch : (number + 1) * batch]
+                told = self._learn(rows, rate)
+                loss, hits = loss + told[0] * len(rows), hits + told[1]
+        return loss / len(order), hits / len(order)
 
-        compiled: Callable[..., Any] = tensorflow.function(function, jit_compile=True, autograph=False)
-        return compiled
-    if keras.backend.backend() == "jax":
-        import jax
-
-        compiled = jax.jit(function)
-        return compiled
-    return function
-
-
-def _epoch(
-    ops: Operations,
-    shape: Shape,
-    weights: Sequence[Tensor],
-    slots: Sequence[Tensor],
-    X: Tensor,
-    targets: Tensor,
-    importance: Tensor,
-    order: Tensor,
-    rates: Tensor,
-    sizes: Tensor,
-    key: Tensor,
-    momentum: Tensor,
-    dropout: Tensor,
-    l2: Tensor,
-) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
-    """`steps`, `count` and the number of steps before are in `sizes`."""
-    steps, count, before = sizes[0], sizes[1], sizes[2]
-    held = len(weights)
-
-    def body(step: Tensor, *carry: Tensor) -> tuple[Tensor, ...]:
-        now, memory = carry[:held], carry[held:-2]
-        rows = ops.slice(order, (step * shape.batch,), (shape.batch,))
-        place = step * shape.batch + ops.arange(shape.batch, dtype="int32")
-        real = ops.cast(place < count, "float32")  # the last batch may be shorter
-        share = real / ops.sum(real)
-        x, target = ops.take(X, rows, axis=0), ops.take(targets, rows, axis=0)
-        weighed = share * ops.take(importance, rows, axis=0)
+    def _learn(self, rows: NDArray[np.int64], rate: float) -> tuple[float, int]:
+        """One step on one batch: its loss before, and how many rows were right."""
+        weights, l2 = self._weights, self._constants.l2
+        x, target, importance = (array.take(rows, axis=0) for array in self._data)
+        weighed = importance / np.float32(len(rows))
+        layers = len(weights) // 2
         # Forward: what goes into each layer, and what each hidden unit passes on.
         inputs, passed = [x], []
-        for layer in range(shape.layers - 1):
-            summed = ops.matmul(inputs[-1], now[2 * layer]) + now[2 * layer + 1]
-            gate = ops.cast(summed > 0, "float32")
-            if layer == 0 and shape.dropped:
-                gate = gate * _kept(ops, summed.shape, step + before, key, dropout) / (1 - dropout)
+        for layer in range(layers - 1):
+            summed = inputs[-1] @ weights[2 * layer]
+            summed += weights[2 * layer + 1]
+            gate = (summed > 0).astype(np.float32)
+            if layer == 0 and self._kept is not None:
+                gate *= self._kept(self._step, len(rows))
+            summed *= gate
             passed.append(gate)
-            inputs.append(summed * gate)
-        logits = ops.matmul(inputs[-1], now[-2]) + now[-1]
-        log_p = ops.log_softmax(logits, axis=-1)
-        row_losses = -ops.sum(target * log_p, axis=-1)
-        loss = ops.sum(weighed * row_losses)
-        if shape.penalised:
-            for kernel in now[::2]:
-                loss = loss + l2 * ops.sum(ops.square(kernel))
-        hits = ops.sum(real * ops.cast(ops.argmax(logits, axis=-1) == ops.argmax(target, axis=-1), "float32"))
+            inputs.append(summed)
+        logits = inputs[-1] @ weights[-2]
+        logits += weights[-1]
+        log_p = logits - logits.max(axis=1, keepdims=True)
+        p = np.exp(log_p)
+        total = p.sum(axis=1, keepdims=True)
+        log_p -= np.log(total)
+        p /= total
+        loss = -float(weighed @ np.einsum("ij,ij->i", target, log_p))
+        if l2:
+            loss += l2 * sum(float(np.vdot(kernel, kernel)) for kernel in weights[::2])
+        hits = int(np.count_nonzero(logits.argmax(axis=1) == target.argmax(axis=1)))
         # Backward: the slope of the loss by what each layer summed.
-        slope = (ops.exp(log_p) - target) * weighed[:, None]
-        gradients: list[Tensor] = [None] * held
-        for layer in reversed(range(shape.layers)):
-            gradient = ops.matmul(ops.transpose(inputs[layer]), slope)
-            gradients[2 * layer] = gradient + 2 * l2 * now[2 * layer] if shape.penalised else gradient
-            gradients[2 * layer + 1] = ops.sum(slope, axis=0)
+        self._step += 1
+        slope = (p - target) * weighed[:, None]
+        for layer in reversed(range(layers)):
+            np.matmul(inputs[layer].T, slope, out=self._slopes[2 * layer])
+            np.sum(slope, axis=0, out=self._slopes[2 * layer + 1])
             if layer:
-                slope = ops.matmul(slope, ops.transpose(now[2 * layer])) * passed[layer - 1]
-        rate = ops.take(rates, step, axis=0)
-        after = (_adam if shape.adam else _nesterov)(ops, now, memory, gradients, rate, momentum)
-        return (step + 1, *after, carry[-2] + loss * ops.sum(real), carry[-1] + hits)
+                slope = slope @ weights[2 * layer].T
+                slope *= passed[layer - 1]
+        for place in range(len(weights)):
+            self._update(place, rate)
+        return loss, hits
 
-    zero = ops.zeros((), "float32")
-    done = ops.while_loop(lambda step, *_: step < steps, body, (ops.zeros((), "int32"), *weights, *slots, zero, zero))
-    return list(done[1 : 1 + held]), list(done[1 + held : -2]), done[-2], done[-1]
-
-
-def _nesterov(
-    ops: Operations,
-    weights: Sequence[Tensor],
-    velocities: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    rate: Tensor,
-    momentum: Tensor,
-) -> list[Tensor]:
-    """New weights, then new velocities. Source: Sutskever et al. 2013, as Keras writes it."""
-    new = [momentum * velocity - rate * slope for velocity, slope in zip(velocities, gradients, strict=True)]
-    moved = [
-        weight + momentum * velocity - rate * slope
-        for weight, velocity, slope in zip(weights, new, gradients, strict=True)
-    ]
-    return [*moved, *new]
+    def _update(self, place: int, rate: float) -> None:
+        """Move one array of weights, piece by piece."""
+        arrays = [self._weights[place], self._slopes[place], *(slot[place] for slot in self._memory)]
+        flat = [array.reshape(-1) for array in arrays]
+        kernel = place % 2 == 0
+        for start in range(0, flat[0].size, _PIECE):
+            weight, slope, *memory = (array[start : start + _PIECE] for array in flat)
+            if kernel and self._constants.l2:
+                slope += (2 * self._constants.l2) * weight
+            if self._constants.adam:
+                _adam(weight, slope, *memory, rate=rate, step=self._step)
+            else:
+                _nesterov(weight, slope, *memory, rate=rate, momentum=self._constants.momentum)
 
 
-def _adam(
-    ops: Operations,
-    weights: Sequence[Tensor],
-    moments: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    rate: Tensor,
-    momentum: Tensor,
-) -> list[Tensor]:
-    """New weights, then new first and second moments; the rate is corrected for the step already.
-
-    Source: Kingma & Ba 2015, section 2, last paragraph.
-    """
-    held = len(weights)
-    first = [BETAS[0] * m + (1 - BETAS[0]) * slope for m, slope in zip(moments[:held], gradients, strict=True)]
-    second = [BETAS[1] * v + (1 - BETAS[1]) * slope * slope for v, slope in zip(moments[held:], gradients, strict=True)]
-    moved = [w - rate * m / (ops.sqrt(v) + EPSILON) for w, m, v in zip(weights, first, second, strict=True)]
-    return [*moved, *first, *second]
+Flat = NDArray[np.float32]
 
 
-def _kept(ops: Operations, shape: Sequence[int], step: Tensor, key: Tensor, dropout: Tensor) -> Tensor:
-    """1 for a unit that is kept, 0 for one that is dropped: decided by seed, step, row and unit alone."""
-    rows, units = shape
-    counter = ops.cast(ops.arange(rows * units, dtype="int32"), "uint32") + ops.cast(step, "uint32") * np.uint32(
-        rows * units
-    )
-    bits = _mix(ops.bitwise_xor(counter, key), ops)
-    uniform = ops.cast(ops.right_shift(bits, np.uint32(8)), "float32") * np.float32(2**-24)
-    return ops.reshape(ops.cast(uniform >= dropout, "float32"), (rows, units))
+def _nesterov(weight: Flat, slope: Flat, velocity: Flat, *, rate: float, momentum: float) -> None:
+    """Source: Sutskever et al. 2013, as Keras writes it; `velocity` is kept times `momentum`, which saves a pass."""
+    slope *= np.float32(rate)
+    weight -= slope
+    velocity -= slope
+    velocity *= np.float32(momentum)
+    weight += velocity
 
 
-def _mix(x: Tensor, ops: Operations = np) -> Tensor:
+def _adam(weight: Flat, slope: Flat, first: Flat, second: Flat, *, rate: float, step: int) -> None:
+    """Source: Kingma & Ba 2015, section 2, last paragraph."""
+    first *= np.float32(BETAS[0])
+    second *= np.float32(BETAS[1])
+    first += np.float32(1 - BETAS[0]) * slope
+    slope *= slope
+    second += np.float32(1 - BETAS[1]) * slope
+    long = corrected(rate, step)
+    np.sqrt(second, out=slope)
+    slope += np.float32(EPSILON)
+    np.divide(first, slope, out=slope)
+    slope *= np.float32(long)
+    weight -= slope
+
+
+def corrected(rates: Any, step: Any) -> Any:  # noqa: ANN401  # a number or an array of them
+    """Adam's learning rates at steps counted from 1, corrected for moments that began at zero."""
+    return rates * np.sqrt(1 - BETAS[1] ** step) / (1 - BETAS[0] ** step)
+
+
+class Dropout:
+    """Which units pass: decided by seed, step, row and unit alone, so the same on every device."""
+
+    def __init__(self, constants: Constants, rows: int, units: int) -> None:
+        """For batches out of so many rows, and so many units."""
+        self._units = units
+        self._per_step = constants.batch * units
+        self._counter = np.arange(min(constants.batch, rows) * units, dtype=np.uint32)
+        self._key = dropout_key(constants.seed)
+        self._least = math.ceil(float(np.float32(constants.dropout)) * 2**24)
+        self._factor = np.float32(1) / (1 - np.float32(constants.dropout))
+
+    def __call__(self, step: int, rows: int) -> NDArray[np.float32]:
+        """Factor of each unit, `(rows, units)`: 0 or `1 / (1 - dropout)`."""
+        before = np.array(step * self._per_step % 2**32, np.uint32)
+        bits = self._counter[: rows * self._units] + before
+        bits ^= self._key
+        kept: NDArray[np.bool_] = scrambled(bits) >> np.uint32(8) >= self._least
+        return np.asarray((kept * self._factor).reshape(rows, self._units))
+
+
+def dropout_key(seed: int) -> NDArray[np.uint32]:
+    """What sets the units that a seed drops apart from another's; `()`."""
+    return np.array(scrambled(np.array([seed], np.uint32))[0])
+
+
+def scrambled(x: Any, ops: Any = np) -> Any:  # noqa: ANN401  # arrays of NumPy or of Keras
     """Scramble 32-bit numbers. Source: Wellons, "Prospecting for Hash Functions", 2018 (`lowbias32`)."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = ops.bitwise_xor(x, ops.right_shift(x, np.uint32(shift))) * np.uint32(factor)

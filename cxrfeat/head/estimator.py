@@ -33,7 +33,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
     Attributes:
         classes_: Labels, sorted.
         head_: The head as arrays, as runs store it.
-        history_: One row per epoch of a Keras head.
+        history_: One row per epoch of a network.
         notes_: What the user should know, in sentences.
         n_features_in_: Width of the features.
     """
@@ -117,7 +117,7 @@ class WeightedHeadClassifier(HeadClassifier):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _KerasHead(WeightedHeadClassifier):
+class _Network(WeightedHeadClassifier):
     epochs: int = 20
     """Passes over the rows; 0 leaves the head as it was drawn."""
     batch: int = 32
@@ -144,7 +144,7 @@ class _KerasHead(WeightedHeadClassifier):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SoftmaxHead(_KerasHead):
+class SoftmaxHead(_Network):
     """One layer.
 
     Example:
@@ -157,7 +157,7 @@ class SoftmaxHead(_KerasHead):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class DenseHead(_KerasHead):
+class DenseHead(_Network):
     """Hidden layers of 500 and 200 units, as in the study."""
 
     KIND: ClassVar[HeadKind] = "dense"
@@ -167,7 +167,7 @@ class DenseHead(_KerasHead):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class DropoutHead(_KerasHead):
+class DropoutHead(_Network):
     """Hidden layers of 500 units, of which half are dropped in training, and 200: the study's best."""
 
     KIND: ClassVar[HeadKind] = "dropout"

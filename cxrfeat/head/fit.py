@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cxrfeat.errors import SpecError
-from cxrfeat.head import keras_head, sklearn_head
+from cxrfeat.head import network_head, sklearn_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.keras_head import Progress
+from cxrfeat.head.network_head import Progress
 from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.spec import HeadSpec
@@ -24,7 +24,7 @@ class Fit:
 
     head: FittedHead
     history: list[dict[str, Any]]
-    """One row per epoch of a Keras head: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `kept`."""
+    """One row per epoch of a network: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `kept`."""
     seconds: float
     """Training and calibration; loading the libraries apart."""
     notes: list[str]
@@ -37,7 +37,7 @@ def fit_head(spec: HeadSpec, training: Training, progress: Progress | None = Non
     Args:
         spec: Which head, and how to train it.
         training: The rows.
-        progress: Called by the Keras heads after each epoch with epochs done and epochs in all.
+        progress: Called by networks after each epoch with epochs done and epochs in all.
 
     Returns:
         The head and its history.
@@ -63,10 +63,9 @@ def fit_head(spec: HeadSpec, training: Training, progress: Progress | None = Non
             f"Pass --views-per-epoch {views}, or extract with --views {spec.views_per_epoch}."
         )
     history: list[dict[str, Any]] = []
-    if spec.kind in keras_head.KINDS:
-        keras_head.load()
+    if spec.kind in network_head.KINDS:
         start = time.perf_counter()
-        head, history, notes = keras_head.train(spec, training, progress)
+        head, history, notes = network_head.train(spec, training, progress)
     else:
         sklearn_head.load()
         start = time.perf_counter()

@@ -43,7 +43,7 @@ class FittedHead:
     Arrays, with `pairs` the one-against-one problems `(0, 1), (0, 2), ..., (1, 2), ...` of an SVM, of which each gives
     one margin (positive for the first class; with two classes, as in scikit-learn, positive for the second):
 
-    - every kind: `mean` and `scale`, `(dim,)` float64, features less `mean` over `scale`; both or, for the Keras kinds,
+    - every kind: `mean` and `scale`, `(dim,)` float64, features less `mean` over `scale`; both or, for networks,
       neither.
     - `softmax`, `dense`, `dropout`: `weights_0` `(dim, units)` and `bias_0` `(units,)`, then `_1`, ..., float32, with a
       ReLU between layers: one layer in `softmax`, two to nine in the others.

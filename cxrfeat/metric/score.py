@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.metric import confusion
 from cxrfeat.metric.calibrate import calibration_error
+from cxrfeat.metric.ranking import Ranked
 from cxrfeat.types import Labels, Probabilities
 
 _LEAST = float(np.finfo(np.float64).eps)
@@ -49,7 +50,9 @@ def scores(y: Labels, probabilities: Probabilities, classes: Sequence[str]) -> d
     y, probabilities = checked(y, probabilities, len(classes))
     predicted = probabilities.argmax(1)
     matrix = confusion.counts(y, predicted, len(classes))
-    auroc, auprc = _ranking(y, probabilities, len(classes))
+    once, each = np.ones((1, len(y))), np.arange(len(y))
+    ranked = [Ranked(y == index, probabilities[:, index], each) for index in range(len(classes))]
+    auroc, auprc = np.hstack([one.auroc_and_auprc(once) for one in ranked])
     return {
         "accuracy": _plain(confusion.accuracy(matrix)),
         "balanced_accuracy": _plain(confusion.balanced_accuracy(matrix)),
@@ -97,19 +100,6 @@ def brier_of_images(y: Labels, probabilities: Probabilities) -> NDArray[np.float
 def log_loss_of_images(y: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
     """`(n,)` minus the logarithm of the true class's probability, in nats; their mean is the log loss."""
     return np.asarray(-np.log(np.maximum(probabilities[np.arange(len(y)), y], _LEAST)))
-
-
-def _ranking(y: Labels, probabilities: Probabilities, classes: int) -> tuple[list[float], list[float]]:
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    auroc, auprc = [math.nan] * classes, [math.nan] * classes
-    for index in range(classes):
-        of_class = y == index
-        if of_class.any() and not of_class.all():
-            auroc[index] = float(roc_auc_score(of_class, probabilities[:, index]))
-        if of_class.any():
-            auprc[index] = float(average_precision_score(of_class, probabilities[:, index]))
-    return auroc, auprc
 
 
 def _per_class(classes: Sequence[str], values: Iterable[float]) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.metric.interval import Ranked
+from cxrfeat.metric.ranking import Ranked
 from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import checked
 from cxrfeat.types import Groups, Labels, Probabilities

@@ -20,7 +20,6 @@ from cxrfeat.files import check_writable
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.keras_head import KINDS as KERAS_KINDS
 from cxrfeat.head.parallel import fit_parallel
 from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import fit_temperature
@@ -209,7 +208,7 @@ def fit(
         seed: Of the split and the intervals.
         runs: Folder for the runs.
         name: The run's name; only with one head.
-        jobs: scikit-learn fits at a time; `None` is as many as there are cores where it pays.
+        jobs: Fits at a time; `None` is as many as there are cores where it pays.
         progress: Told after every fit.
 
     Returns:
@@ -261,10 +260,6 @@ def fit(
     )
 
 
-PARALLEL_FROM = 30_000_000
-"""Feature values in all scikit-learn fits of a call, from which it pays to start processes for them (seconds)."""
-
-
 def fit_pieces(
     data: Data,
     heads: Sequence[HeadSpec],
@@ -279,7 +274,7 @@ def fit_pieces(
         data: The features.
         heads: What to train.
         pieces: On what.
-        jobs: scikit-learn fits at a time; `None` is as many as there are cores where it pays.
+        jobs: Fits at a time; `None` is as many as there are cores where it pays.
         progress: Told after every fit.
 
     Returns:
@@ -287,15 +282,13 @@ def fit_pieces(
     """
     if not heads:
         return []
-    apart = [spec for spec in heads if spec.kind not in KERAS_KINDS]
-    values = sum(len(piece.train) for piece in pieces) * data.X.shape[1] * data.X.shape[2] * len(apart)
     found = fit_parallel(
         heads,
         data.X,
         data.file.labels,
         [(piece.train, piece.validation) for piece in pieces],
         data.file.classes,
-        jobs=jobs or (None if values >= PARALLEL_FROM else 1),
+        jobs=jobs,
         progress=named(progress, heads[0].kind if len(heads) == 1 else "heads"),
     )
     return [list(fits) for fits in zip(*found, strict=True)]

@@ -6,6 +6,7 @@ that tests the choice.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -17,18 +18,17 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cxrfeat import __version__
-from cxrfeat.errors import InputError, MissingExtraError, SpecError
-from cxrfeat.feature.compute import threads
+from cxrfeat.errors import InputError, MissingExtraError
 from cxrfeat.files import write_atomic
-from cxrfeat.head.fit import CALIBRATED, fit_head
+from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.parallel import outcomes
 from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_path
-from cxrfeat.head.training import Training
 from cxrfeat.metric import confusion
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.score import log_loss_of_images, scores
 from cxrfeat.spec import HeadKind, HeadSpec, canonical_json, fingerprint, to_dict
-from cxrfeat.study.fit import PARALLEL_FROM, Data, Progress, fit_pieces
+from cxrfeat.study.fit import Data, Progress
 from cxrfeat.study.pieces import Piece
 from cxrfeat.study.space import Space, Sweep, differing
 
@@ -253,40 +253,18 @@ class Bench:
         return f"{self._name}|{number}|{fingerprint(spec)[:16]}"
 
     def _fit_missing(self, specs: Sequence[HeadSpec], number: int, part: Piece) -> None:
-        together = [spec for spec in specs if spec.kind in ("svm-linear", "svm-rbf")]
-        workers = self._workers(len(together), part)
-        if workers > 1 and len(together) > 1:
-            fits = fit_pieces(self._data, together, [part], jobs=workers)
-            self._keep(
-                {spec: self._tally(fit.head, part, fit.seconds) for spec, (fit,) in zip(together, fits, strict=True)},
-                number,
-            )
-            specs = [spec for spec in specs if spec not in together]
-        views = self._data.X.shape[1]
-        for count in sorted({spec.views or views for spec in specs}):
-            training = self._data.training(part).first_views(count)  # one at a time: standardised rows are large
-            for spec in specs:
-                if (spec.views or views) == count:
-                    self._keep({spec: self._fitted(spec, training, part)}, number)
-
-    def _fitted(self, spec: HeadSpec, training: Training, part: Piece) -> Tally:
-        try:
-            fit = fit_head(spec, training)
-        except (InputError, SpecError) as error:  # it diverged, or there are fewer rows than neighbours
-            return Tally(failed=str(error))
-        return self._tally(fit.head, part, fit.seconds)
-
-    def _keep(self, found: Mapping[HeadSpec, Tally], number: int) -> None:
-        self._notebook.keep({self._key(number, spec): [tally] for spec, tally in found.items()})
-        for spec, tally in found.items():
-            self.shown[spec].append(tally)
-            self.steps.tell(spec.kind)
-
-    def _workers(self, count: int, part: Piece) -> int:
-        if self.plan.jobs is not None:
-            return self.plan.jobs
-        values = len(part.train) * self._data.X.shape[1] * self._data.X.shape[2] * count
-        return threads() if values >= PARALLEL_FROM else 1
+        file, pieces = self._data.file, [(part.train, part.validation)]
+        coming = outcomes(specs, self._data.X, file.labels, pieces, file.classes, self.plan.jobs)
+        with contextlib.closing(coming):
+            for (_, index), outcome in coming:
+                if isinstance(outcome, Fit):
+                    tally = self._tally(outcome.head, part, outcome.seconds)
+                else:
+                    tally = Tally(failed=str(outcome))
+                spec = specs[index]
+                self._notebook.keep({self._key(number, spec): [tally]})
+                self.shown[spec].append(tally)
+                self.steps.tell(spec.kind)
 
     def _swept(self, sweep: Sweep, part: Piece) -> list[Tally]:
         training = self._data.training(part).first_views(sweep.views)

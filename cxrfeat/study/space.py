@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
-from cxrfeat.head.keras_head import KINDS as KERAS_KINDS
+from cxrfeat.head.network_head import KINDS as NETWORK_KINDS
 from cxrfeat.head.path import STRENGTHS
 from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.spec import MAIN_KINDS, HeadKind, HeadSpec, Optimizer
@@ -157,7 +157,7 @@ class Space:
             fields["strength"] = _rounded(choose.between(name("strength"), *C[kind], log=True))
         if kind == "knn":
             fields["neighbours"] = round(choose.between(name("neighbours"), *NEIGHBOURS, log=True))
-        if kind in KERAS_KINDS:
+        if kind in NETWORK_KINDS:
             fields["optimizer"] = optimizer = cast(Optimizer, choose.one_of(name("optimizer"), tuple(RATES)))
             low, high = RATES[optimizer]
             fields["learning_rate"] = _rounded(choose.between(name(f"learning_rate.{optimizer}"), low, high, log=True))

@@ -101,7 +101,7 @@ def tune(
         seed: Of the splits, the draws, the heads and the intervals.
         runs: Folder for the run. An unfinished search keeps what it has fitted there, and the same call goes on.
         name: The run's name.
-        jobs: SVMs fitted at a time; `None` is as many as there are cores where it pays.
+        jobs: Heads fitted at a time; `None` is as many as there are cores where it pays.
         progress: Told after every fit.
 
     Returns:

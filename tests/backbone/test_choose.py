@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrfeat.backbone import choose
+from cxrfeat.backbone import choose, quiet
 from cxrfeat.backbone.build import build
-from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, find_engine, has_gpu, usual_batch
+from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.converted import Converter
 from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, KerasEngine
 from cxrfeat.backbone.network import Network, find_network
-from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.backbone.quiet import has_gpu, import_keras
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import FeatureSpec, Precision, ViewSpec, fingerprint
 from cxrfeat.types import Views
@@ -78,7 +78,7 @@ def test_a_gpu_is_looked_for_in_keras_only_where_a_driver_is(monkeypatch: pytest
                 Devices.asked += 1
                 return [f"{kind}:0"]
 
-    monkeypatch.setattr(choose, "import_keras", lambda: Devices)
+    monkeypatch.setattr(quiet, "import_keras", lambda: Devices)
     monkeypatch.setattr(Path, "exists", lambda path: False)
     assert not has_gpu()
     assert Devices.asked == 0

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from cxrfeat.head import parallel
 from cxrfeat.head.fit import fit_head
 from cxrfeat.run import all_runs
-from cxrfeat.study import search
 from cxrfeat.types import Part
 from tests.cli.conftest import Cli
 from tests.study.helpers import make_features
@@ -70,7 +70,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr(search, "fit_head", stopped(fit_head))
+        patch.setattr(parallel, "fit_head", stopped(fit_head))
         said = cli("tune", *QUICK)
         assert said.code == 130
         assert "run the same command again to continue" in said.err

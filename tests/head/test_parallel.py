@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from cxrfeat.errors import SpecError, SplitError, StorageError
+from cxrfeat.errors import InputError, SpecError, SplitError, StorageError
 from cxrfeat.head import parallel
-from cxrfeat.head.fit import fit_head
-from cxrfeat.head.parallel import fit_parallel
+from cxrfeat.head.fit import Fit, fit_head
+from cxrfeat.head.parallel import fit_parallel, outcomes
 from cxrfeat.head.training import Training
 from cxrfeat.spec import HeadKind, HeadSpec
 from tests.head.blobs import NAMES, blobs
 
-KINDS: tuple[HeadKind, ...] = ("logreg", "svm-linear", "svm-rbf", "knn", "ridge")
-SPECS = [HeadSpec(kind=kind) for kind in KINDS]
+KINDS: tuple[HeadKind, ...] = ("logreg", "svm-linear", "svm-rbf", "knn", "ridge", "dropout")
+SPECS = [HeadSpec(kind=kind, epochs=2) for kind in KINDS]
 X, Y = blobs(distance=0.8)[:2]
 PIECES = [(np.flatnonzero(np.arange(60) % 3 != fold), np.flatnonzero(np.arange(60) % 3 == fold)) for fold in range(3)]
 
@@ -40,9 +40,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[parallel._Task]:
     tasks: list[parallel._Task] = []
     run = parallel._run
 
-    def spy(given: Sequence[parallel._Task], *rest: Any) -> None:
+    def spy(given: Sequence[parallel._Task], jobs: int) -> Iterator[Any]:
         tasks.extend(given)
-        run(given, *rest)
+        return run(given, jobs)
 
     monkeypatch.setattr(parallel, "_run", spy)
     return tasks
@@ -52,8 +52,8 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
     """Bit for bit where threads are as many; with more, the fast SVMs stop at slightly other solutions."""
     calls: list[tuple[int, int]] = []
     found = fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 2, lambda done, total: calls.append((done, total)))
-    assert len(sent) == 15
-    assert calls == [(done, 15) for done in range(1, 16)]
+    assert len(sent) == 18
+    assert calls == [(done, 18) for done in range(1, 19)]
     for (train, validation), fits in zip(PIECES, found, strict=True):
         training = Training(X[train], Y[train], X[validation, 0], Y[validation], NAMES[:3])
         for spec, fit in zip(SPECS, fits, strict=True):
@@ -63,7 +63,7 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
             assert (fit.head.kind, fit.notes) == (spec.kind, alike.notes)
             free = fit_head(spec, training).head
             np.testing.assert_array_equal(fit.head.predict(X[:, 0]), free.predict(X[:, 0]))
-            tolerance = 5e-3 if spec.kind.startswith("svm") else 1e-9
+            tolerance = {"svm-linear": 5e-3, "svm-rbf": 5e-3, "dropout": 1e-5}.get(spec.kind, 1e-9)
             np.testing.assert_allclose(fit.head.decision(X[:, 0]), free.decision(X[:, 0]), atol=tolerance)
 
 
@@ -84,7 +84,9 @@ def test_a_worker_maps_the_features() -> None:
         assert isinstance(features, np.memmap)
         assert not features.flags.writeable
         np.testing.assert_array_equal(features, X)
-        assert task.fit()[1].head.predict(X[:, 0]).shape == (60,)
+        fit = task.fit()[1]
+        assert isinstance(fit, Fit)
+        assert fit.head.predict(X[:, 0]).shape == (60,)
 
 
 def no_workers(*_: Any) -> Any:
@@ -110,11 +112,34 @@ def test_without_semaphores_all_is_fitted_here(
     assert not recwarn.list
 
 
-def test_keras_heads_are_fitted_here(sent: list[parallel._Task]) -> None:
+def test_networks_are_fitted_here_where_there_is_a_gpu(
+    sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "has_gpu", lambda: True)
     specs = [HeadSpec(kind="softmax", epochs=1), SPECS[0]]
     found = fit_parallel(specs, X, Y, PIECES[:2], NAMES[:3], 2)
     assert [[fit.head.kind for fit in fits] for fits in found] == [["softmax", "logreg"]] * 2
     assert {task.spec.kind for task in sent} == {"logreg"}
+
+
+def test_processes_are_started_where_they_pay(sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch) -> None:
+    small = [HeadSpec(kind="softmax", epochs=1), HeadSpec(kind="logreg")]
+    assert len(fit_parallel(small, X, Y, PIECES[:1], NAMES[:3])) == 1
+    assert not sent
+    monkeypatch.setattr(parallel, "WORTH_WORKERS", 0.99 * parallel._cost(small[0], X, 40, 3))  # the shorter fit
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    assert len(fit_parallel(small, X, Y, PIECES[:1], NAMES[:3])) == 1
+    assert len(sent) == 2
+    hour = HeadSpec(kind="dense", epochs=50_000)
+    assert parallel._cost(hour, X, 40, 3) == pytest.approx(50_000 * 40 * 2 * (16 * 500 + 500 * 200 + 600) / 1e10)
+
+
+def test_an_error_of_one_head_is_an_outcome_beside_the_others() -> None:
+    specs = [HeadSpec(kind="dense", learning_rate=999.0, epochs=3), HeadSpec(kind="ridge")]
+    found = dict(outcomes(specs, X * 1000, Y, PIECES[:1], NAMES[:3], 2))
+    assert isinstance(found[0, 0], InputError)
+    assert "diverged" in str(found[0, 0])
+    assert isinstance(found[0, 1], Fit)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from cxrfeat.metric.interval import Ranked, bootstrap
+from cxrfeat.metric.interval import bootstrap
+from cxrfeat.metric.ranking import Ranked
 from cxrfeat.metric.resample import basic_interval, weight_blocks
 from cxrfeat.metric.score import scores
 from cxrfeat.types import Groups, Labels, Probabilities

@@ -1,21 +1,22 @@
 """Training of the one-layer and three-layer networks: what an epoch sees, when to stop, which epoch is kept.
 
-Everything random is ours: NumPy draws the first weights and the order of the rows, so both are the same on TensorFlow
-and JAX, and no global seed is touched.
+Everything random is ours: NumPy draws the first weights, the order of the rows and the units that are dropped, so they
+are the same on a CPU, on TensorFlow's GPU and on JAX's, and no global seed is touched.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import InputError
-from cxrfeat.head.epoch import Constants, Epochs, Shape, Weights
+from cxrfeat.head.compiled_epoch import CompiledEpochs
+from cxrfeat.head.epoch import Constants, Epochs, Weights
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.order import epoch_rows
 from cxrfeat.head.training import Training
@@ -33,9 +34,9 @@ KINDS = tuple(HIDDEN)
 """Heads that are trained here."""
 
 
-def load() -> None:
-    """Import Keras now, so that it is not taken for training time."""
-    import_keras()
+WORTH_A_GPU = 1e11
+"""Weights times rows times epochs from which a GPU is used: below, TensorFlow starts and compiles for longer than the
+CPU trains."""
 
 
 def train(
@@ -44,7 +45,7 @@ def train(
     """Train a network on cached features.
 
     Args:
-        spec: A Keras kind, and the protocol.
+        spec: A kind of `KINDS`, and the protocol.
         training: The rows.
         progress: Called after each epoch.
 
@@ -71,9 +72,9 @@ def train(
     rows = (training.rows if scaler else training.X.reshape(-1, dim)).astype(np.float32, copy=False)
     smooth = np.float32(spec.label_smoothing)
     targets = np.eye(classes, dtype=np.float32)[training.row_labels] * (1 - smooth) + smooth / classes
-    epochs = Epochs(
-        _shape(spec),
-        Constants(momentum=spec.momentum, dropout=spec.dropout, l2=spec.l2, seed=spec.seed),
+    work = spec.epochs * images * (spec.views_per_epoch or views) * size(spec, dim, classes)
+    epochs = (CompiledEpochs if work >= WORTH_A_GPU and has_gpu() else Epochs)(
+        _constants(spec),
         weights,
         rows,
         targets,
@@ -137,12 +138,21 @@ def importance(
 def first_weights(spec: HeadSpec, dim: int, classes: int) -> Weights:
     """Kernels uniform within `sqrt(6 / (inputs + units))`, biases zero; kernel, bias, kernel, ..."""
     rng = np.random.default_rng([spec.seed, 2**32])  # apart from every epoch's stream
-    sizes = (dim, *hidden(spec), classes)
     drawn: Weights = []
-    for inputs, units in itertools.pairwise(sizes):
+    for inputs, units in _layers(spec, dim, classes):
         limit = (6 / (inputs + units)) ** 0.5
         drawn += [rng.uniform(-limit, limit, (inputs, units)).astype(np.float32), np.zeros(units, np.float32)]
     return drawn
+
+
+def size(spec: HeadSpec, dim: int, classes: int) -> int:
+    """How many weights a head has, biases apart."""
+    return sum(inputs * units for inputs, units in _layers(spec, dim, classes))
+
+
+def _layers(spec: HeadSpec, dim: int, classes: int) -> Iterator[tuple[int, int]]:
+    """Inputs and units of each layer."""
+    return itertools.pairwise((dim, *hidden(spec), classes))
 
 
 def hidden(spec: HeadSpec) -> tuple[int, ...]:
@@ -150,13 +160,14 @@ def hidden(spec: HeadSpec) -> tuple[int, ...]:
     return HIDDEN[spec.kind] if spec.hidden is None or spec.kind == "softmax" else spec.hidden
 
 
-def _shape(spec: HeadSpec) -> Shape:
-    return Shape(
-        layers=len(hidden(spec)) + 1,
+def _constants(spec: HeadSpec) -> Constants:
+    return Constants(
         batch=spec.batch,
         adam=spec.optimizer == "adam",
-        dropped=spec.kind == "dropout" and spec.dropout > 0,
-        penalised=spec.l2 > 0,
+        momentum=spec.momentum,
+        dropout=spec.dropout if spec.kind == "dropout" else 0,
+        l2=spec.l2,
+        seed=spec.seed,
     )
 
 
