@@ -76,7 +76,7 @@ def measure(chosen: argparse.Namespace, name: str, backends: Sequence[str]) -> d
             say(f"{name}: compiling on {backend}")
             runs[f"keras-{backend}"] = stack.enter_context(_elsewhere(backend, name, network.size))
             runs[f"keras-{backend}"](views)
-        candidates = {key: _rate(run, views) for key, run in runs.items()} | {PRODUCT: _product(chosen.matrix)}
+        candidates = {key: _rate(run, views) for key, run in runs.items()} | {PRODUCT: matrix_product(chosen.matrix)}
         spreads = alternate(candidates, repeats=chosen.repeats, seconds=chosen.seconds, what=name)
     product, base = spreads.pop(PRODUCT), spreads[PREDICT]
     figures = {
@@ -121,7 +121,7 @@ def _rate(run: Run, views: Views) -> Callable[[], float]:
     return lambda: len(views) / seconds_of(lambda: run(views))
 
 
-def _product(side: int) -> Callable[[], float]:
+def matrix_product(side: int) -> Callable[[], float]:
     """Rate of a square single-precision product, in thousand million operations a second."""
     draw = np.random.default_rng(0)
     left, right = (draw.random((side, side), dtype=np.float32) for _ in range(2))

@@ -13,7 +13,8 @@ classes. Both ways take turns. The parts, of which `--part` chooses:
   test; cxrfeat's audit and intervals included. With more views than one a few epochs of plain Keras are real and 20 are
   computed from them.
 - `many`: 32 dense heads of other learning rates and seeds, each way in a new process, imports apart. All of cxrfeat's
-  are real; of plain Keras's some, and 32 are computed from them.
+  are real; of plain Keras's some, and 32 are computed from them. And logistic regression and ridge at the 45 strengths
+  that `cxrfeat tune` walks through, against as many scikit-learn fits, every fifth of them real.
 
     python -m benchmarks.heads --json heads.json
 """
@@ -38,12 +39,14 @@ import numpy as np
 
 from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, fresh_process, options, publish, say, scratch, seconds_of
-from benchmarks.engines import PRODUCT, _product
-from benchmarks.obvious import EPOCHS, NETWORKS, classifier, network, write_parts
+from benchmarks.engines import PRODUCT, matrix_product
+from benchmarks.obvious import EPOCHS, NETWORKS, at_strength, classifier, network, write_parts
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.network_head import first_weights
 from cxrfeat.head.order import epoch_rows
+from cxrfeat.head.parallel import fit_parallel
+from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_path
 from cxrfeat.head.training import Training
 from cxrfeat.spec import HeadKind, HeadSpec
 
@@ -112,7 +115,7 @@ def epoch(chosen: argparse.Namespace, size: Size) -> list[Row]:
 
         first[kind] = {OURS: ours(1), PLAIN: plain(1)}
         candidates |= {f"{kind} {OURS}": ours, f"{kind} {PLAIN}": plain}
-    candidates[PRODUCT] = _product(chosen.matrix)
+    candidates[PRODUCT] = matrix_product(chosen.matrix)
     spreads = alternate(candidates, repeats=chosen.repeats, what=f"epoch {size}")
     rows = []
     for kind in NETWORKS:
@@ -286,7 +289,10 @@ def configurations(count: int, epochs: int) -> list[HeadSpec]:
 def many_ours(size: Size, count: int, epochs: int) -> float:
     """Seconds of all of them; in a process of its own."""
     training = size.training()
-    return seconds_of(lambda: [fit_head(spec, training) for spec in configurations(count, epochs)])
+    X, y = np.concatenate([training.X_val[:, None], training.X]), np.concatenate([training.y_val, training.y])
+    held = np.arange(len(training.y_val))
+    pieces = [(np.arange(len(held), len(y)), held)]
+    return seconds_of(lambda: fit_parallel(configurations(count, epochs), X, y, pieces, CLASSES))
 
 
 def many_plain(size: Size, count: int, epochs: int) -> list[float]:
@@ -301,6 +307,28 @@ def many_plain(size: Size, count: int, epochs: int) -> list[float]:
         model.fit(X, y, batch_size=32, epochs=epochs, validation_data=validation, verbose=0)
 
     return [seconds_of(partial(fit, spec)) for spec in configurations(count, epochs)]
+
+
+def strengths(chosen: argparse.Namespace, size: Size) -> list[Row]:
+    """A head at all strengths of a search."""
+    rows = []
+    some = STRENGTHS[2::5]
+    for kind, path in (("logreg", logistic_path), ("ridge", ridge_path)):
+
+        def ours(path: Callable[..., Any] = path) -> float:
+            training = size.training()
+            return seconds_of(lambda: path(training, STRENGTHS))
+
+        def plain(kind: str = kind) -> float:
+            training = size.training()
+            fits = [partial(at_strength(kind, strength).fit, training.X[:, 0], training.y) for strength in some]
+            return sum(map(seconds_of, fits)) * len(STRENGTHS) / len(some)
+
+        at_strength(kind, 1.0)  # imports
+        spreads = alternate({OURS: ours, PLAIN: plain}, repeats=min(chosen.repeats, 2), what=f"{kind} strengths {size}")
+        count = len(STRENGTHS)
+        rows.append(row("many", f"{kind}, {count}", size, spreads, configurations=count, plain_real=len(some)))
+    return rows
 
 
 def line(row: Row) -> list[str]:
@@ -362,6 +390,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             rows += command(chosen, chosen.large, folder)
         if "many" in parts:
             rows += many(chosen, chosen.single)
+            rows += strengths(chosen, chosen.single)
     notes = [
         "Images x views x features. Seconds, median (min-max): of one epoch, one fit, the command, all configurations. "
         "plain / cxrfeat: median of the rounds' own quotients. share: of the rate of a "

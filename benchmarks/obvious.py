@@ -71,6 +71,17 @@ def classifier(kind: HeadKind) -> Any:  # noqa: ANN401
     return make_pipeline(StandardScaler(), models[kind]())
 
 
+def at_strength(kind: str, strength: float) -> Any:  # noqa: ANN401
+    """Logistic regression or ridge of some strength, as a scikit-learn pipeline."""
+    from sklearn.linear_model import LogisticRegression, RidgeClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    # Its own 100 iterations do not reach the minimum.
+    model = LogisticRegression(C=strength, max_iter=5000) if kind == "logreg" else RidgeClassifier(alpha=1 / strength)
+    return make_pipeline(StandardScaler(), model)
+
+
 def write_parts(path: Path, X: Features, y: Labels) -> Path:
     """All views of 72 % of the images to train on, the plain view of 8 % to validate and of 20 % to test."""
     views, order = X.shape[1], np.random.default_rng(0).permutation(len(y))

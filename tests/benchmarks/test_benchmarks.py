@@ -181,13 +181,14 @@ def test_heads_holds_every_head_against_the_obvious_code(tmp_path: Path, capsys:
 @pytest.mark.slow
 def test_heads_runs_commands_and_many_configurations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*TINY_HEADS, "--part", "command", "--part", "many", "--configurations", "3", "--real", "2"]
-    single, large, many = ran(heads.main, arguments, tmp_path, capsys)
+    single, large, many, logreg, ridge = ran(heads.main, arguments, tmp_path, capsys)
     assert single["plain_epochs"] == 20
     assert large["plain_epochs"] == 3
     for row in (single, large):
         assert set(row["accuracy"]["cxrfeat"]) == set(row["accuracy"]["plain"]) == set(row["fit_seconds"])
     assert many["configurations"] == 3
     assert many["plain_real"] == 2
+    assert [row["head"] for row in (logreg, ridge)] == ["logreg, 45", "ridge, 45"]
 
 
 def test_heads_trains_to_the_loss_of_plain_keras_from_the_same_start_in_the_same_order() -> None:
