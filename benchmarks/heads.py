@@ -45,7 +45,7 @@ from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.network_head import first_weights
 from cxrfeat.head.order import epoch_rows
-from cxrfeat.head.parallel import fit_parallel
+from cxrfeat.head.parallel import outcomes
 from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_path
 from cxrfeat.head.training import Training
 from cxrfeat.spec import HeadKind, HeadSpec
@@ -292,7 +292,7 @@ def many_ours(size: Size, count: int, epochs: int) -> float:
     X, y = np.concatenate([training.X_val[:, None], training.X]), np.concatenate([training.y_val, training.y])
     held = np.arange(len(training.y_val))
     pieces = [(np.arange(len(held), len(y)), held)]
-    return seconds_of(lambda: fit_parallel(configurations(count, epochs), X, y, pieces, CLASSES))
+    return seconds_of(lambda: list(outcomes(configurations(count, epochs), X, y, pieces, CLASSES)))
 
 
 def many_plain(size: Size, count: int, epochs: int) -> list[float]:
@@ -378,7 +378,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     import_keras()
     with scratch() as folder:
         if "epoch" in parts:
-            rows += [*epoch(chosen, chosen.large), *epoch(chosen, chosen.wide)]
+            rows += [*epoch(chosen, chosen.large), *epoch(chosen, chosen.wide), *epoch(chosen, chosen.single)]
         if "result" in parts:
             rows += result(chosen, chosen.single)
         if "scikit" in parts:

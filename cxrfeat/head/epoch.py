@@ -136,9 +136,12 @@ class Epochs:
         # Backward: the slope of the loss by what each layer summed.
         self._step += 1
         slope = (p - target) * weighed[:, None]
+        # The rate goes into the small matrix of slopes where it may, not into the large one of their products.
+        long = np.float32(1 if self._constants.adam else rate)
         for layer in reversed(range(layers)):
-            np.matmul(inputs[layer].T, slope, out=self._slopes[2 * layer])
-            np.sum(slope, axis=0, out=self._slopes[2 * layer + 1])
+            step = slope * long
+            np.matmul(inputs[layer].T, step, out=self._slopes[2 * layer])
+            np.sum(step, axis=0, out=self._slopes[2 * layer + 1])
             if layer:
                 slope = slope @ weights[2 * layer].T
                 slope *= passed[layer - 1]
@@ -147,26 +150,28 @@ class Epochs:
         return loss, hits
 
     def _update(self, place: int, rate: float) -> None:
-        """Move one array of weights, piece by piece."""
+        """Move one array of weights against its slope, piece by piece."""
         arrays = [self._weights[place], self._slopes[place], *(slot[place] for slot in self._memory)]
         flat = [array.reshape(-1) for array in arrays]
         kernel = place % 2 == 0
         for start in range(0, flat[0].size, _PIECE):
             weight, slope, *memory = (array[start : start + _PIECE] for array in flat)
             if kernel and self._constants.l2:
-                slope += (2 * self._constants.l2) * weight
+                slope += (2 * self._constants.l2 * (1 if self._constants.adam else rate)) * weight
             if self._constants.adam:
                 _adam(weight, slope, *memory, rate=rate, step=self._step)
             else:
-                _nesterov(weight, slope, *memory, rate=rate, momentum=self._constants.momentum)
+                _nesterov(weight, slope, *memory, momentum=self._constants.momentum)
 
 
 Flat = NDArray[np.float32]
 
 
-def _nesterov(weight: Flat, slope: Flat, velocity: Flat, *, rate: float, momentum: float) -> None:
-    """Source: Sutskever et al. 2013, as Keras writes it; `velocity` is kept times `momentum`, which saves a pass."""
-    slope *= np.float32(rate)
+def _nesterov(weight: Flat, slope: Flat, velocity: Flat, *, momentum: float) -> None:
+    """Source: Sutskever et al. 2013, as Keras writes it.
+
+    `slope` comes times the rate, and `velocity` is kept times `momentum`: each saves a pass.
+    """
     weight -= slope
     velocity -= slope
     velocity *= np.float32(momentum)

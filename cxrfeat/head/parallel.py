@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from cxrfeat.types import Features, Labels
 WORTH_WORKERS = 3.0
 """Seconds of fitting beside the longest fit from which it pays to start processes."""
 
+IDLE = 10.0
+"""Seconds for which workers wait for more to do; until they end, a process that was itself started by another waits."""
+
 Piece = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Indices of the training images and of the validation images."""
 
@@ -36,46 +39,6 @@ Place = tuple[int, int]
 
 Outcome = Fit | InputError | SpecError
 """A fit, or why there is none: it diverged, or asked for more than there is."""
-
-Done = Callable[[int, int], None]
-"""Called after each head with how many are fitted, and how many there are."""
-
-
-def fit_parallel(
-    specs: Sequence[HeadSpec],
-    X: Features,
-    y: Labels,
-    pieces: Sequence[Piece],
-    classes: Sequence[str],
-    jobs: int | None = None,
-    progress: Done | None = None,
-) -> list[list[Fit]]:
-    """Fit every head on every piece of the data, several at a time: all of `outcomes`, or an error.
-
-    Args:
-        specs: The heads.
-        X: See `outcomes`, as for the rest.
-        y: Class indices.
-        pieces: Training and validation images.
-        classes: Class names.
-        jobs: How many processes at once.
-        progress: Called after each head, in this process.
-
-    Returns:
-        The fits, `[piece][spec]`.
-
-    Raises:
-        CxrFeatError: What `outcomes` and `fit_head` raise, whichever process it happens in. The other fits end.
-    """
-    fits: dict[Place, Fit] = {}
-    with contextlib.closing(outcomes(specs, X, y, pieces, classes, jobs)) as coming:
-        for place, outcome in coming:
-            if not isinstance(outcome, Fit):
-                raise outcome
-            fits[place] = outcome
-            if progress is not None:
-                progress(len(fits), len(pieces) * len(specs))
-    return [[fits[piece, spec] for spec in range(len(specs))] for piece in range(len(pieces))]
 
 
 def outcomes(
@@ -119,21 +82,23 @@ def outcomes(
         for index, spec in enumerate(specs)
         if not (gpu and spec.kind in network_head.KINDS)
     ]
-    if jobs is None:
-        costs = [_cost(specs[index], X, len(pieces[piece][0]), len(classes)) for piece, index in apart]
-        jobs = None if sum(costs) - max(costs, default=0) >= WORTH_WORKERS else 1
+    costs = {(piece, index): _cost(specs[index], X, len(pieces[piece][0]), len(classes)) for piece, index in apart}
+    if jobs is None and sum(costs.values()) - max(costs.values(), default=0) < WORTH_WORKERS:
+        jobs = 1
     jobs = _workers(jobs, len(apart))
     if jobs > 1:
         with _shared(X) as path:
-            tasks = [
-                _Task(
-                    place=(piece, index), spec=specs[index], path=path, train=train, validation=validation,
-                    y=y[train], y_val=y[validation], classes=tuple(classes),
-                )
-                for piece, index in apart
-                for train, validation in [pieces[piece]]
-            ]  # fmt: skip
-            yield from _run(tasks, jobs)
+            tasks = []
+            for together in _together(apart, specs, jobs):
+                train, validation = pieces[together[0][0]]
+                task = _Task(
+                    places=together, specs=tuple(specs[index] for _, index in together), path=path, train=train,
+                    validation=validation, y=y[train], y_val=y[validation], classes=tuple(classes),
+                )  # fmt: skip
+                tasks.append((sum(costs[place] for place in together), task))
+            tasks.sort(key=lambda each: -each[0])  # the longest first, so that no worker ends long after the others
+            for fitted in _run([task for _, task in tasks], jobs):
+                yield from fitted
     done = set(apart) if jobs > 1 else set()
     for piece, (train, validation) in enumerate(pieces):
         rest = [index for index in range(len(specs)) if (piece, index) not in done]
@@ -141,6 +106,19 @@ def outcomes(
             training = Training(X[train], y[train], X[validation, 0], y[validation], classes)
             for index in rest:
                 yield (piece, index), _outcome(specs[index], training)
+
+
+def _together(apart: Sequence[Place], specs: Sequence[HeadSpec], jobs: int) -> list[tuple[Place, ...]]:
+    """What one worker fits in one go: scikit-learn's heads of a piece, which share the library and standardised rows.
+
+    Each head by itself where there would be too few to go round.
+    """
+    shared: dict[tuple[int, int], list[Place]] = {}
+    for piece, index in apart:
+        network = specs[index].kind in network_head.KINDS
+        shared.setdefault((piece, index if network else -1), []).append((piece, index))
+    groups = [tuple(places) for places in shared.values()]
+    return groups if len(groups) > jobs else [(place,) for place in apart]
 
 
 def _outcome(spec: HeadSpec, training: Training) -> Outcome:
@@ -163,8 +141,9 @@ def _cost(spec: HeadSpec, X: Features, images: int, classes: int) -> float:
 class _Task:
     """What a worker is sent: all but the features."""
 
-    place: Place
-    spec: HeadSpec
+    places: tuple[Place, ...]
+    specs: tuple[HeadSpec, ...]
+    """Of one piece."""
     path: Path
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
@@ -177,18 +156,18 @@ class _Task:
         mapped: Features = np.load(self.path, mmap_mode="r")
         return mapped
 
-    def fit(self) -> tuple[Place, Outcome]:
-        """The head, trained on the rows of this piece, which alone are copied."""
+    def fit(self) -> list[tuple[Place, Outcome]]:
+        """The heads, trained on the rows of this piece, which alone are copied."""
         X = self.features()
         training = Training(X[self.train], self.y, X[self.validation, 0], self.y_val, self.classes)
-        return self.place, _outcome(self.spec, training)
+        return [(place, _outcome(spec, training)) for place, spec in zip(self.places, self.specs, strict=True)]
 
 
-def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[tuple[Place, Outcome]]:
+def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[list[tuple[Place, Outcome]]]:
     """Hand over fits as they come. Leaving early, by an error or an interrupt, ends the workers at once."""
     from joblib import Parallel, delayed, parallel_config
 
-    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1, idle_worker_timeout=IDLE):
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", max_nbytes=None)
     results = parallel(delayed(_Task.fit)(task) for task in tasks)
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,13 @@ from numpy.typing import NDArray
 
 from cxrfeat.audit.short import short_audit
 from cxrfeat.errors import InputError, UsageError
-from cxrfeat.feature.compute import named
 from cxrfeat.feature.extract import versions
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.parallel import fit_parallel
+from cxrfeat.head.parallel import outcomes
 from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap
@@ -245,14 +246,16 @@ def fit(
         ]
         found = [existing_run(place, identity) for place, identity in zip(places, identities, strict=True)]
         wanted = [index for index, run in enumerate(found) if run is None]
-        fits = fit_pieces(data, [heads[index] for index in wanted], pieces.pieces, jobs=jobs, progress=progress)
         made = list(found)
-        for index, fitted in zip(wanted, fits, strict=True):
-            outcome = outcome_of(data, heads[index], pieces, fitted, seed)
-            # Another process, or a head named twice, may have made it meanwhile.
-            made[index] = existing_run(places[index], identities[index]) or write_fitted(
-                data, pieces, heads[index], places[index], identities[index], audit, outcome
-            )
+        specs = [heads[index] for index in wanted]
+        with closing(fits_as_they_come(data, specs, pieces.pieces, jobs=jobs, progress=progress)) as coming:
+            for place, fitted in coming:
+                index = wanted[place]
+                outcome = outcome_of(data, heads[index], pieces, fitted, seed)
+                # Another process, or a head named twice, may have made it meanwhile.
+                made[index] = existing_run(places[index], identities[index]) or write_fitted(
+                    data, pieces, heads[index], places[index], identities[index], audit, outcome
+                )
     return FitResult(
         runs=tuple(run for run in made if run is not None),
         reused=tuple(run is not None for run in found),
@@ -280,18 +283,33 @@ def fit_pieces(
     Returns:
         For each head its fits, one for each piece.
     """
-    if not heads:
-        return []
-    found = fit_parallel(
-        heads,
-        data.X,
-        data.file.labels,
-        [(piece.train, piece.validation) for piece in pieces],
-        data.file.classes,
-        jobs=jobs,
-        progress=named(progress, heads[0].kind if len(heads) == 1 else "heads"),
-    )
-    return [list(fits) for fits in zip(*found, strict=True)]
+    found = dict(fits_as_they_come(data, heads, pieces, jobs=jobs, progress=progress))
+    return [found[place] for place in range(len(heads))]
+
+
+def fits_as_they_come(
+    data: Data,
+    heads: Sequence[HeadSpec],
+    pieces: Sequence[Piece],
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Generator[tuple[int, list[Fit]]]:
+    """`fit_pieces`, each head with its place as soon as it is fitted on every piece: what follows need not wait."""
+    fits: dict[int, dict[int, Fit]] = defaultdict(dict)
+    parts = [(piece.train, piece.validation) for piece in pieces]
+    name, done = heads[0].kind if len(heads) == 1 else "heads", 0
+    with closing(outcomes(heads, data.X, data.file.labels, parts, data.file.classes, jobs=jobs)) as coming:
+        for (piece, head), outcome in coming:
+            if not isinstance(outcome, Fit):
+                raise outcome
+            fits[head][piece] = outcome
+            done += 1
+            if progress:
+                progress(name, done, len(heads) * len(pieces))
+            if len(fits[head]) == len(pieces):
+                of_head = fits.pop(head)
+                yield head, [of_head[number] for number in range(len(pieces))]
 
 
 def identity_of(data: Data, pieces: Pieces, **asked: Any) -> dict[str, Any]:  # noqa: ANN401  # of JSON's own types

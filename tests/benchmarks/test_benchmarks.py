@@ -163,7 +163,7 @@ def test_heads_holds_every_head_against_the_obvious_code(tmp_path: Path, capsys:
     parts = [part for name in ("epoch", "result", "scikit") for part in ("--part", name)]
     rows = ran(heads.main, [*TINY_HEADS, *parts], tmp_path, capsys)
     told = {part: [row for row in rows if row["part"] == part] for part in heads.PARTS}
-    assert [row["head"] for row in told["epoch"]] == ["softmax", "dense", "dropout"] * 2
+    assert [row["head"] for row in told["epoch"]] == ["softmax", "dense", "dropout"] * 3
     for row in told["epoch"]:
         assert row["share"]["cxrfeat"] > 0
         assert set(row["first_epoch"]) == {"cxrfeat", "plain"}

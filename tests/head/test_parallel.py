@@ -15,9 +15,10 @@ from threadpoolctl import threadpool_limits
 from cxrfeat.errors import InputError, SpecError, SplitError, StorageError
 from cxrfeat.head import parallel
 from cxrfeat.head.fit import Fit, fit_head
-from cxrfeat.head.parallel import fit_parallel, outcomes
+from cxrfeat.head.parallel import Piece, outcomes
 from cxrfeat.head.training import Training
 from cxrfeat.spec import HeadKind, HeadSpec
+from cxrfeat.types import Features
 from tests.head.blobs import NAMES, blobs
 
 KINDS: tuple[HeadKind, ...] = ("logreg", "svm-linear", "svm-rbf", "knn", "ridge", "dropout")
@@ -48,15 +49,23 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[parallel._Task]:
     return tasks
 
 
+def fit_all(
+    specs: Sequence[HeadSpec], X: Features, pieces: Sequence[Piece], jobs: int | None = None
+) -> dict[tuple[int, int], Fit]:
+    """The fits by piece and spec; all of them are."""
+    found = dict(outcomes(specs, X, Y, pieces, NAMES[:3], jobs))
+    assert len(found) == len(specs) * len(pieces)
+    return {place: fit for place, fit in found.items() if isinstance(fit, Fit) or pytest.fail(str(fit))}
+
+
 def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task]) -> None:
     """Bit for bit where threads are as many; with more, the fast SVMs stop at slightly other solutions."""
-    calls: list[tuple[int, int]] = []
-    found = fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 2, lambda done, total: calls.append((done, total)))
-    assert len(sent) == 18
-    assert calls == [(done, 18) for done in range(1, 19)]
-    for (train, validation), fits in zip(PIECES, found, strict=True):
+    found = fit_all(SPECS, X, PIECES, 2)
+    assert sorted(len(task.places) for task in sent) == [1, 1, 1, 5, 5, 5], "what shares a library goes together"
+    for piece, (train, validation) in enumerate(PIECES):
         training = Training(X[train], Y[train], X[validation, 0], Y[validation], NAMES[:3])
-        for spec, fit in zip(SPECS, fits, strict=True):
+        for index, spec in enumerate(SPECS):
+            fit = found[piece, index]
             with threadpool_limits(1):
                 alike = fit_head(spec, training)
             assert (fit.head.meta(), fit.head.to_npz()) == (alike.head.meta(), alike.head.to_npz())
@@ -69,7 +78,7 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
 
 def test_tasks_hold_no_features(sent: list[parallel._Task]) -> None:
     wide = np.random.default_rng(0).normal(Y[:, None, None], size=(60, 2, 2000)).astype(np.float32)
-    fit_parallel(SPECS[-2:], wide, Y, PIECES, NAMES[:3], 2)
+    fit_all(SPECS[-2:], wide, PIECES, 2)
     assert wide.nbytes > 900_000
     assert max(len(pickle.dumps(task)) for task in sent) < 4000
 
@@ -77,14 +86,15 @@ def test_tasks_hold_no_features(sent: list[parallel._Task]) -> None:
 def test_a_worker_maps_the_features() -> None:
     with parallel._shared(X) as path:
         task = parallel._Task(
-            place=(0, 0), spec=SPECS[0], path=path, train=PIECES[0][0], validation=PIECES[0][1], y=Y[PIECES[0][0]],
-            y_val=Y[PIECES[0][1]], classes=NAMES[:3],
+            places=((0, 0),), specs=(SPECS[0],), path=path, train=PIECES[0][0], validation=PIECES[0][1],
+            y=Y[PIECES[0][0]], y_val=Y[PIECES[0][1]], classes=NAMES[:3],
         )  # fmt: skip
         features = task.features()
         assert isinstance(features, np.memmap)
         assert not features.flags.writeable
         np.testing.assert_array_equal(features, X)
-        fit = task.fit()[1]
+        ((place, fit),) = task.fit()
+        assert place == (0, 0)
         assert isinstance(fit, Fit)
         assert fit.head.predict(X[:, 0]).shape == (60,)
 
@@ -96,9 +106,8 @@ def no_workers(*_: Any) -> Any:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_one_job_or_one_head_is_fitted_here(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_run", no_workers)
-    ((fit,),) = fit_parallel(SPECS[:1], X, Y, PIECES[:1], NAMES[:3], jobs)
-    assert fit.head.kind == "logreg"
-    assert len(fit_parallel(SPECS[:2], X, Y, PIECES, NAMES[:3], 1)) == 3
+    assert fit_all(SPECS[:1], X, PIECES[:1], jobs)[0, 0].head.kind == "logreg"
+    assert len(fit_all(SPECS[:2], X, PIECES, 1)) == 6
 
 
 def test_without_semaphores_all_is_fitted_here(
@@ -108,7 +117,7 @@ def test_without_semaphores_all_is_fitted_here(
 
     monkeypatch.setattr(joblib._parallel_backends, "mp", None)
     monkeypatch.setattr(parallel, "_run", no_workers)
-    assert len(fit_parallel(SPECS[:2], X, Y, PIECES, NAMES[:3], 2)) == 3
+    assert len(fit_all(SPECS[:2], X, PIECES, 2)) == 6
     assert not recwarn.list
 
 
@@ -117,18 +126,20 @@ def test_networks_are_fitted_here_where_there_is_a_gpu(
 ) -> None:
     monkeypatch.setattr(parallel, "has_gpu", lambda: True)
     specs = [HeadSpec(kind="softmax", epochs=1), SPECS[0]]
-    found = fit_parallel(specs, X, Y, PIECES[:2], NAMES[:3], 2)
-    assert [[fit.head.kind for fit in fits] for fits in found] == [["softmax", "logreg"]] * 2
-    assert {task.spec.kind for task in sent} == {"logreg"}
+    found = fit_all(specs, X, PIECES[:2], 2)
+    assert {place: fit.head.kind for place, fit in found.items()} == {
+        (piece, index): spec.kind for piece in (0, 1) for index, spec in enumerate(specs)
+    }
+    assert {spec.kind for task in sent for spec in task.specs} == {"logreg"}
 
 
 def test_processes_are_started_where_they_pay(sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch) -> None:
     small = [HeadSpec(kind="softmax", epochs=1), HeadSpec(kind="logreg")]
-    assert len(fit_parallel(small, X, Y, PIECES[:1], NAMES[:3])) == 1
+    assert len(fit_all(small, X, PIECES[:1])) == 2
     assert not sent
     monkeypatch.setattr(parallel, "WORTH_WORKERS", 0.99 * parallel._cost(small[0], X, 40, 3))  # the shorter fit
     monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
-    assert len(fit_parallel(small, X, Y, PIECES[:1], NAMES[:3])) == 1
+    assert len(fit_all(small, X, PIECES[:1])) == 2
     assert len(sent) == 2
     hour = HeadSpec(kind="dense", epochs=50_000)
     assert parallel._cost(hour, X, 40, 3) == pytest.approx(50_000 * 40 * 2 * (16 * 500 + 500 * 200 + 600) / 1e10)
@@ -142,23 +153,29 @@ def test_an_error_of_one_head_is_an_outcome_beside_the_others() -> None:
     assert isinstance(found[0, 1], Fit)
 
 
+def test_what_is_long_begins_first(sent: list[parallel._Task]) -> None:
+    specs = [HeadSpec(kind="softmax", epochs=1), HeadSpec(kind="dense", epochs=2), HeadSpec(kind="dense", epochs=4)]
+    fit_all(specs, X, PIECES[:1], 2)
+    assert [task.places for task in sent] == [((0, 2),), ((0, 1),), ((0, 0),)]
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_workers_error_arrives_as_itself(jobs: int) -> None:
     with pytest.raises(SplitError, match="No training image is of class NORMAL"):
-        fit_parallel(SPECS, X, Y, [PIECES[0], (np.flatnonzero(Y != 2), PIECES[0][1])], NAMES[:3], jobs)
-    with pytest.raises(SpecError, match="--neighbours 80 or fewer"):
-        fit_parallel([HeadSpec(kind="knn", neighbours=81)], X, Y, PIECES, NAMES[:3], jobs)
+        fit_all(SPECS, X, [PIECES[0], (np.flatnonzero(Y != 2), PIECES[0][1])], jobs)
+    (refused,) = dict(outcomes([HeadSpec(kind="knn", neighbours=81)], X, Y, PIECES[:1], NAMES[:3], jobs)).values()
+    assert isinstance(refused, SpecError)
+    assert "--neighbours 80 or fewer" in str(refused)
 
 
 def test_an_interrupt_ends_the_workers() -> None:
-    def interrupt(done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
     start = time.monotonic()
+    coming = outcomes(SPECS, X, Y, PIECES, NAMES[:3], 2)
+    next(coming)
     with pytest.raises(KeyboardInterrupt):
-        fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 2, interrupt)
+        coming.throw(KeyboardInterrupt)
     assert time.monotonic() - start < 60
-    assert len(fit_parallel(SPECS[:1], X, Y, PIECES, NAMES[:3], 2)) == 3  # and the next call has workers again
+    assert len(fit_all(SPECS[:1], X, PIECES, 2)) == 3  # and the next call has workers again
 
 
 def test_a_full_disk_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,12 +184,12 @@ def test_a_full_disk_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(StorageError, match=r"copy of the features for the workers in .*The disk is full"):
-        fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 2)
+        fit_all(SPECS, X, PIECES, 2)
 
 
 def test_fewer_jobs_than_one_are_refused() -> None:
     with pytest.raises(SpecError, match=r"--jobs .* at least 1; got 0"):
-        fit_parallel(SPECS, X, Y, PIECES, NAMES[:3], 0)
+        fit_all(SPECS, X, PIECES, 0)
 
 
 def test_all_cores_are_used_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
