@@ -8,7 +8,9 @@ of them may run in several threads at once.
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
+import json
 import os
 import stat
 import struct
@@ -19,7 +21,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    ImageChops,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.row import Header
@@ -101,7 +112,7 @@ the content is text
             # Pillow already turns the size of a TIFF.
             if kind != "TIFF" and _orientation(kind, image, content) in _EXIF_SWAPS_SIDES:
                 width, height = height, width
-            bits, mode = _bits(kind, image, content), image.mode
+            bits, mode, tables = _bits(kind, image, content), image.mode, _jpeg_tables(image)
     except BadImageError:
         raise
     except Exception as error:  # noqa: BLE001  # Pillow raises nearly anything on rubbish, and one bad image is no reason to stop
@@ -115,7 +126,16 @@ the content is text
         bits=bits,
         mode=mode,
         file_bytes=len(content),
+        jpeg_tables=tables,
     )
+
+
+def _jpeg_tables(image: Image.Image) -> str:
+    tables = getattr(image, "quantization", None)
+    if not tables:
+        return ""
+    told = json.dumps([[int(value) for value in tables[number]] for number in sorted(tables)])
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 def decode(content: bytes) -> Grey:
@@ -139,7 +159,31 @@ def decode(content: bytes) -> Grey:
     Raises:
         BadImageError: Stage `header` as in `probe`; stage `decode` where the pixels are damaged or cut short.
     """
+    return _decode(content, with_colour=False)[0]
+
+
+def decode_with_colour(content: bytes) -> tuple[Grey, float]:
+    """`decode`, and how far the image is from grey: the largest mean difference between two of its channels.
+
+    A picture of a grey image in colour has 0; one that JPEG kept in colour has up to about 1. Transparency is laid on
+    black, as `decode` does.
+
+    Args:
+        content: The whole file.
+
+    Returns:
+        What `decode` gives, and 0 to 255: the means over all pixels of |red - green|, |green - blue| and |blue - red|,
+        the largest of them; 0 for what is stored as grey.
+
+    Raises:
+        BadImageError: As `decode`.
+    """
+    return _decode(content, with_colour=True)
+
+
+def _decode(content: bytes, *, with_colour: bool) -> tuple[Grey, float]:
     header = probe(content, "")
+    colour = 0.0
     try:
         if header.format == "PNG":
             _check_png(content)
@@ -150,6 +194,8 @@ def decode(content: bytes) -> Grey:
             inverted = _is_min_is_white(image)
             image.load()
             grey = _luminance(image, header, declared, inverted=inverted)
+            if with_colour:
+                colour = _colour(image)
     except BadImageError:
         raise
     except Exception as error:  # noqa: BLE001  # as in `probe`
@@ -157,7 +203,7 @@ def decode(content: bytes) -> Grey:
     grey = _upright(grey, orientation)
     if grey.shape != (header.height, header.width):
         raise BadImageError("decode", "the pixels are not of the size that the header says")
-    return np.require(grey, requirements="C")
+    return np.require(grey, requirements="C"), colour
 
 
 def _refuse_irregular(status: os.stat_result) -> None:
@@ -393,6 +439,17 @@ def _luminance(image: Image.Image, header: Header, declared: tuple[float, float]
     elif mode not in ("RGB", "P"):
         image = image.convert("RGB")  # CMYK, YCbCr: Pillow goes to grey by way of RGB
     return np.array(image.convert("L"))
+
+
+def _colour(image: Image.Image) -> float:
+    if image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I"):
+        return 0.0
+    if image.mode in ("RGBA", "RGBa", "PA") or (image.mode in ("P", "RGB") and "transparency" in image.info):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    channels = image.convert("RGB").split()
+    differences = (ImageChops.difference(one, channels[place - 1]) for place, one in enumerate(channels))
+    return max(float(np.dot(each.histogram(), np.arange(256))) for each in differences) / (image.width * image.height)
 
 
 def _samples(image: Image.Image, header: Header) -> NDArray[np.float64]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cxrfeat.image.duplicate import find_duplicates
 from cxrfeat.image.row import ImageRow
 from cxrfeat.types import Groups
 
@@ -44,6 +46,29 @@ def group(rows: Sequence[ImageRow], also: Iterable[tuple[int, int]] = ()) -> Gro
 
     numbers: dict[int, int] = {}
     return np.array([numbers.setdefault(root(index), len(numbers)) for index in range(len(rows))], dtype=np.int64)
+
+
+def group_copies(
+    rows: Sequence[ImageRow],
+    content_sha256: Sequence[str],
+    portraits: NDArray[np.uint8],
+    pixel_digests: NDArray[np.uint64],
+) -> Groups:
+    """As `group`, with every copy that the pixels show: the same in another file, and near-duplicates.
+
+    Args:
+        rows: The images of one data set.
+        content_sha256: The different files among them whose looks are known; an image that could not be read is not
+            among them, and joins by its patient and its bytes alone.
+        portraits: `(contents, 40, 40)`, as in `fingerprint.Look`.
+        pixel_digests: `(contents,)`, as in `fingerprint.Look`.
+    """
+    first: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        first.setdefault(row.content_sha256, index)
+    places = [first[content] for content in content_sha256]
+    pairs = find_duplicates(content_sha256, portraits, pixel_digests)
+    return group(rows, also=[(places[pair.one], places[pair.other]) for pair in pairs])
 
 
 def group_keys(rows: Sequence[ImageRow], groups: Groups) -> list[str]:

@@ -11,6 +11,7 @@ from cxrfeat.files import write_atomic
 from cxrfeat.image.group import group_keys
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest
+from cxrfeat.types import Groups
 
 COLUMNS = ("image_id", "path", "label", "content_sha256", "group", "patient_id", "source", "quarantined")
 """`quarantined` is empty for the images of the data set; else it says at which stage one failed, and why."""
@@ -21,12 +22,13 @@ def manifest_path(folder: Path, dataset: str) -> Path:
     return folder / f"{dataset}.manifest.csv"
 
 
-def write_manifest(folder: Path, manifest: Manifest, identity: Identity) -> Path:
+def write_manifest(folder: Path, manifest: Manifest, groups: Groups, identity: Identity) -> Path:
     """Write what ids stand for, readable by its owner only.
 
     Args:
         folder: The folder of the feature files.
         manifest: The data set; its quarantined images are listed too, since feature files hold their ids.
+        groups: `(rows,)`, which of its images belong together.
         identity: Gives the ids.
 
     Returns:
@@ -35,7 +37,6 @@ def write_manifest(folder: Path, manifest: Manifest, identity: Identity) -> Path
     Raises:
         StorageError: If it cannot be written.
     """
-    groups = manifest.groups
     group_ids = [identity.group_id(key) for key in group_keys(manifest.rows, groups)]
     text = io.StringIO()
     table = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")

@@ -29,6 +29,9 @@ class Header:
     """Colour model as stored: `L`, `LA`, `RGB`, `RGBA`, `P`, `CMYK`, `I;16`, ..."""
     file_bytes: int
     """Size of the file."""
+    jpeg_tables: str = ""
+    """Eight hexadecimal digits that name the quantisation tables of a JPEG, and so mostly the program that wrote it and
+    its quality; empty for other formats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image import decode as decode_module
-from cxrfeat.image.decode import decode, probe, read_file
+from cxrfeat.image.decode import decode, decode_with_colour, probe, read_file
 from cxrfeat.types import Grey
 from tests.image.encode import HEIGHT, WIDTH, encode, noise, png, png_header, png_rows, ramp, tiff
 
@@ -413,3 +413,32 @@ def test_a_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.png")
     path.write_bytes(b"content")
     assert read_file(path) == b"content"
+
+
+def test_colour_is_the_largest_mean_difference_of_two_channels() -> None:
+    red, green, blue = (noise(seed) for seed in range(3))
+    picture = np.stack([red, green, blue], axis=-1)
+    pairs = ((red, green), (green, blue), (blue, red))
+    expected = max(np.abs(one.astype(int) - other).mean() for one, other in pairs)
+    grey, colour = decode_with_colour(encode(picture, "PNG"))
+    assert colour == pytest.approx(expected)
+    np.testing.assert_array_equal(grey, decode(encode(picture, "PNG")))
+
+
+@pytest.mark.parametrize(
+    ("image", "kind", "expected"),
+    [
+        (Image.fromarray(ramp()), "PNG", 0.0),
+        (Image.fromarray(ramp()).convert("RGB"), "PNG", 0.0),
+        (Image.fromarray(ramp()).convert("LA"), "PNG", 0.0),
+        (Image.fromarray(ramp()).convert("P"), "PNG", 0.0),
+        (Image.fromarray(ramp().astype(np.uint16) * 257), "PNG", 0.0),
+        (Image.new("RGB", (WIDTH, HEIGHT), (200, 10, 10)), "PNG", 190.0),
+        (Image.new("P", (WIDTH, HEIGHT), 0), "PNG", 0.0),
+        (Image.new("RGBA", (WIDTH, HEIGHT), (200, 10, 10, 0)), "PNG", 0.0),  # nothing of it is seen
+        (Image.new("RGBA", (WIDTH, HEIGHT), (200, 10, 10, 255)), "WEBP", 190.0),
+        (Image.fromarray(ramp()).convert("RGB"), "JPEG", 0.0),
+    ],
+)
+def test_what_is_stored_in_colour_may_be_grey(image: Image.Image, kind: str, expected: float) -> None:
+    assert decode_with_colour(encode(image, kind))[1] == pytest.approx(expected, abs=1.5)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from hashlib import blake2b
 
 import numpy as np
 import pytest
@@ -8,7 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrfeat.image.decode import decode
-from cxrfeat.image.fingerprint import black_border, look, mean_grey, perceptual_hash, thumbnail
+from cxrfeat.image.fingerprint import (
+    black_border,
+    look,
+    mean_grey,
+    perceptual_hash,
+    pixel_digest,
+    portrait,
+    thumbnail,
+)
 from cxrfeat.types import Grey
 
 
@@ -22,13 +31,15 @@ def distance(one: Grey, other: Grey) -> int:
     return (perceptual_hash(one) ^ perceptual_hash(other)).bit_count()
 
 
-def test_the_look_is_the_four_functions() -> None:
+def test_the_look_is_the_six_functions() -> None:
     image = picture(0)
     seen = look(image)
     assert seen.mean_grey == mean_grey(image) == image.mean()
     assert seen.black_border == black_border(image)
     assert seen.perceptual_hash == perceptual_hash(image)
     np.testing.assert_array_equal(seen.thumbnail, thumbnail(image))
+    np.testing.assert_array_equal(seen.portrait, portrait(image))
+    assert seen.pixel_digest == pixel_digest(image)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +68,51 @@ def test_the_thumbnail_is_the_mean_of_each_cell() -> None:
     np.testing.assert_array_equal(thumbnail(image.astype(np.float32)), thumbnail(image))
     assert thumbnail(picture(1, 33)).shape == (8, 8)
     assert thumbnail(np.full((5, 7), 9, np.uint8)).tolist() == [[9] * 8] * 8
+
+
+def test_the_portrait_is_the_mean_of_each_cell_stretched() -> None:
+    cells = np.random.default_rng(2).permutation(1600).reshape(40, 40).astype(np.float32) / 16 + 50
+    image = np.kron(cells, np.ones((3, 5), np.float32))
+    expected = np.rint((cells - cells.min()) / np.ptp(cells) * 255)
+    np.testing.assert_array_equal(portrait(image), expected)
+    assert (portrait(image).min(), portrait(image).max()) == (0, 255)
+
+
+def test_portraits_keep_the_detail_of_an_image_of_few_grey_levels() -> None:
+    """12 bits in a file of 16 fill a sixteenth of the range."""
+    image = picture(5).astype(np.float32)
+    dark = (image / 16).astype(np.float32)
+    np.testing.assert_array_equal(portrait(dark), portrait(image))
+    np.testing.assert_array_equal(portrait(dark + np.float32(200)), portrait(image))
+    difference = portrait(255 - image).astype(int) + portrait(image) - 255
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_an_image_of_one_value_has_a_black_portrait(value: int) -> None:
+    assert portrait(np.full((61, 47), value, np.uint8)).tolist() == [[0] * 40] * 40
+
+
+def test_the_pixel_digest_is_that_of_the_pixels_alone() -> None:
+    image = picture(6)
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", compress_level=9)
+    assert pixel_digest(decode(file.getvalue())) == pixel_digest(image)
+    assert pixel_digest(np.asfortranarray(image)) == pixel_digest(image)
+    assert pixel_digest(image.astype(">f4")) == pixel_digest(image.astype("<f4"))
+    changed = image.copy()
+    changed[-1, -1] ^= 1
+    others: list[Grey] = [changed, image[::-1], image.T, image.reshape(128, 512), image[:-1], image.astype(np.float32)]
+    digests = {pixel_digest(one) for one in [image, *others]}
+    assert len(digests) == 7
+    assert max(digests).bit_length() <= 64
+
+
+def test_the_pixel_digest_never_changes() -> None:
+    """It is stored, and compared between files."""
+    image = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    said = blake2b(b"2 3 uint8" + bytes(range(6)), digest_size=8).digest()
+    assert pixel_digest(image) == int.from_bytes(said, "little")
 
 
 def test_copies_of_an_image_have_nearly_the_same_hash_and_others_do_not() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrfeat.image.group import group, group_keys
+from cxrfeat.image.group import group, group_copies, group_keys
 from cxrfeat.image.row import Header, ImageRow
 
 HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=99)
@@ -22,6 +22,18 @@ def test_same_patient_same_bytes_and_given_pairs_join_transitively() -> None:
     assert group(rows).tolist() == [0, 1, 0, 0, 2, 3]
     assert group(rows, also=[(1, 5), (5, 4)]).tolist() == [0, 1, 0, 0, 1, 1]
     assert group([]).tolist() == []
+
+
+def test_what_only_pixels_show_joins_too() -> None:
+    rows = [row("a", "p"), row("b", "q"), row("c"), row("a"), row("d"), row("e", "p"), row("f")]
+    draw = np.random.default_rng(0)
+    one, other, third = draw.integers(0, 256, (3, 40, 40), dtype=np.uint8)
+    contents = ["d", "c", "a", "b", "e"]  # f could not be read
+    portraits = np.stack([one[:, ::-1], other, one, third, third])
+    digests = np.array([1, 2, 3, 4, 4], np.uint64)
+    assert group_copies(rows, contents, portraits, digests).tolist() == [0, 0, 1, 0, 0, 0, 2]
+    assert group(rows).tolist() == [0, 1, 2, 0, 3, 0, 4]
+    assert group_copies(rows, [], portraits[:0], digests[:0]).tolist() == group(rows).tolist()
 
 
 def test_unknown_patients_are_not_one_patient() -> None:

@@ -27,7 +27,8 @@ def manifest(*paths: str, quarantined: tuple[str, ...] = ()) -> Manifest:
 
 
 def test_the_file_maps_ids_to_paths_and_is_private(tmp_path: Path) -> None:
-    path = write_manifest(tmp_path, manifest("A/1.png", "A/2.png", quarantined=("A/3.png",)), IDENTITY)
+    found = manifest("A/1.png", "A/2.png", quarantined=("A/3.png",))
+    path = write_manifest(tmp_path, found, found.groups, IDENTITY)
     assert path == manifest_path(tmp_path, "set") == tmp_path / "set.manifest.csv"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     names = ["A/1.png", "A/2.png", "A/3.png"]
@@ -41,13 +42,14 @@ def test_the_file_maps_ids_to_paths_and_is_private(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_characters="\0"), min_size=1), unique=True, max_size=5))
 def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
-    path = write_manifest(tmp_path_factory.mktemp("m"), manifest(*names), IDENTITY)
+    found = manifest(*names)
+    path = write_manifest(tmp_path_factory.mktemp("m"), found, found.groups, IDENTITY)
     assert sorted(read_manifest(path).values()) == sorted(names)
 
 
 @pytest.mark.parametrize("name", ["a,b", 'a"b', "a\nb", "a\r\nb", "\r", "=1+1", "caf\udce9", " ", "'"])
 def test_awkward_names_come_back(tmp_path: Path, name: str) -> None:
-    path = write_manifest(tmp_path, manifest(name), IDENTITY)
+    path = write_manifest(tmp_path, manifest(name), manifest(name).groups, IDENTITY)
     assert list(read_manifest(path).values()) == [name]
 
 
