@@ -41,7 +41,12 @@ def write_blobs(path: Path, X: Features, y: Labels) -> Path:
         return sha256(f"{what} {index}".encode()).hexdigest()
 
     texts = {"source": "A", "sex": None, "view_position": None}
-    texts |= {"container/format": "PNG", "container/suffix": ".png", "container/mode": "L"}
+    texts |= {
+        "container/format": "PNG",
+        "container/suffix": ".png",
+        "container/mode": "L",
+        "container/jpeg_tables": None,
+    }
     coded = {name: code([text] * images) for name, text in texts.items()}
     columns: dict[str, NDArray[Any]] = {}
     for name, (dtype, row) in COLUMNS.items():

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
@@ -23,6 +24,7 @@ Normalize = Literal["backbone", "featurewise", "none"]
 Preprocess = Literal["tf", "torch", "caffe", "none"]
 Precision = Literal["float32", "float16", "bfloat16"]
 Storage = Literal["float32", "float16"]
+Masking = Literal["none", "lungs", "outside"]
 SplitBy = Literal["group", "date", "column", "paper"]
 HeadKind = Literal["softmax", "dense", "dropout", "logreg", "svm-linear", "svm-rbf", "knn", "ridge"]
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
@@ -33,6 +35,8 @@ MAIN_KINDS: tuple[HeadKind, ...] = tuple(kind for kind in HEAD_KINDS if kind not
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["inverse-time", "cosine", "constant"]
 ClassWeights = Literal["none", "balanced"]
+_LATER: dict[str, bool] = {"later": True}
+"""Marks a field that came after the first files were written: see `to_dict`."""
 
 
 class Spec(Protocol):
@@ -53,10 +57,16 @@ def canonical_json(value: object) -> str:
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
-    """Kind, revision and fields of a spec, nested specs included, ready for JSON."""
+    """Kind, revision and fields of a spec, nested specs included, ready for JSON.
+
+    A field that came after the first files is left out where it has its default, which means "as before": so what was
+    computed before keeps its fingerprint.
+    """
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
+        if "later" in field.metadata and value == field.default:
+            continue
         if dataclasses.is_dataclass(value):
             value = to_dict(value)  # type: ignore[arg-type]  # every dataclass held by a spec is a spec
         fields[field.name] = list(value) if isinstance(value, tuple) else value
@@ -71,6 +81,9 @@ def fingerprint(spec: Spec) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewSpec:
     """How one image becomes `count` views; view 0 is always the plain resize.
+
+    What changes the image itself is done to every view, the plain one too, in this order: letters, mask, `border_crop`,
+    `border_darken`, `border_only`; then the view is drawn; then `shuffle`.
 
     Example:
         >>> ViewSpec(size=224).zoom
@@ -103,6 +116,25 @@ class ViewSpec:
     seed: int = 0
     """Seed of the drawn parameters."""
 
+    letters: bool = dataclasses.field(default=False, metadata=_LATER)
+    """Whether letters burned in near the border are found and filled in."""
+
+    mask: Masking = dataclasses.field(default="none", metadata=_LATER)
+    """`lungs` keeps the lungs of every image and blackens the rest; `outside`, a control, blackens the lungs: as the
+    image's mask has them, or a template in the middle where `masks` names none for it."""
+
+    masks: str | None = dataclasses.field(default=None, metadata=_LATER)
+    """Digest of the mask files (`image.mask.masks_digest`), on which the features then depend; without it no file is
+    used. Only with a `mask`."""
+
+    border_only: float = dataclasses.field(default=0.0, metadata=_LATER)
+    """A control: only this fraction of height and width is kept at each side, and the inside is black; 0 is off, and
+    it is below 0.5."""
+
+    shuffle: int = dataclasses.field(default=0, metadata=_LATER)
+    """A control: each view is cut into so many rows and columns of blocks, which are put in an order drawn for the
+    image; 0 is off, else 2 to 32, and no more than `size`."""
+
     def __post_init__(self) -> None:
         """Check every field, and write equal values one way (`1 == 1.0`, `-0.0 == 0.0`)."""
         _whole("ViewSpec.size", self.size, "pixels", least=16, most=2048)
@@ -111,13 +143,29 @@ class ViewSpec:
         object.__setattr__(self, "flip", bool(self.flip))
         object.__setattr__(self, "zoom", _interval("ViewSpec.zoom", self.zoom, least=1.0, most=10.0))
         object.__setattr__(self, "brightness", _interval("ViewSpec.brightness", self.brightness, least=0.05, most=20.0))
-        for name in ("border_crop", "border_darken"):
+        for name in ("border_crop", "border_darken", "border_only"):
             value = _number(f"ViewSpec.{name}", getattr(self, name))
             if not 0.0 <= value < 0.5:
                 raise SpecError(
                     f"ViewSpec.{name} is a fraction of each side, from 0 up to but not including 0.5; got {value:g}."
                 )
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "letters", bool(self.letters))
+        if self.mask not in get_args(Masking):
+            raise SpecError(f"--mask is none, lungs or outside; got {self.mask!r}.")
+        if self.masks is not None:
+            if not isinstance(self.masks, str) or not re.fullmatch("[0-9a-f]{64}", self.masks):
+                raise SpecError(
+                    f"ViewSpec.masks is a digest of the mask files, 64 hexadecimal digits; got {self.masks!r}."
+                )
+            if self.mask == "none":
+                raise SpecError("ViewSpec.masks is a digest of mask files, which mask 'none' does not use.")
+        _whole("ViewSpec.shuffle", self.shuffle, "rows and columns of blocks, 0 for off", least=0, most=32)
+        if self.shuffle == 1 or self.shuffle > self.size:
+            raise SpecError(
+                "ViewSpec.shuffle is rows and columns of blocks: at least 2, and no more than the view has pixels "
+                f"({self.size}); got {self.shuffle}."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

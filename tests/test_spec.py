@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import SpecError
@@ -22,9 +22,15 @@ from cxrfeat.spec import (
     to_dict,
 )
 
+DIGEST = "0123456789abcdef" * 4
+
 # Small domains, in which equal specs are drawn often, and values that are equal but written differently.
+MASKS = st.sampled_from(
+    [("none", None), ("lungs", None), ("lungs", DIGEST), ("outside", None), ("outside", DIGEST), ("outside", "0" * 64)]
+)
 VIEWS = st.builds(
-    ViewSpec,
+    lambda mask, **fields: ViewSpec(mask=mask[0], masks=mask[1], **fields),
+    MASKS,
     size=st.sampled_from([16, 32]),
     count=st.sampled_from([1, 2]),
     flip=st.sampled_from([True, False, 1, 0]),
@@ -33,6 +39,9 @@ VIEWS = st.builds(
     border_crop=st.sampled_from([0, 0.0, -0.0, 0.1]),
     border_darken=st.sampled_from([0, 0.0, 0.25]),
     seed=st.sampled_from([0, 1]),
+    letters=st.sampled_from([False, 0, True, 1]),
+    border_only=st.sampled_from([0, 0.0, -0.0, 0.1]),
+    shuffle=st.sampled_from([0, 2, 16]),
 )
 
 
@@ -81,7 +90,10 @@ def test_fingerprints_are_equal_exactly_when_specs_are(a: Spec, b: Spec) -> None
 @given(VIEWS, st.data())
 def test_a_change_of_any_one_field_of_the_views_changes_the_fingerprint(view: ViewSpec, data: st.DataObject) -> None:
     field = data.draw(st.sampled_from([field.name for field in dataclasses.fields(ViewSpec)]))
-    changed = dataclasses.replace(view, **{field: getattr(data.draw(VIEWS), field)})
+    value = getattr(data.draw(VIEWS), field)
+    assume(field != "masks" or value is None or view.mask != "none")
+    assume(field != "mask" or value != "none" or view.masks is None)
+    changed = dataclasses.replace(view, **{field: value})
     assert (fingerprint(view) == fingerprint(changed)) == (getattr(view, field) == getattr(changed, field))
 
 
@@ -95,6 +107,21 @@ def test_a_feature_spec_comes_back_from_json(spec: FeatureSpec) -> None:
 def test_the_fingerprint_is_the_same_in_every_version() -> None:
     spec = FeatureSpec(backbone="resnet50", weights="sha256:00", preprocess="caffe", view=ViewSpec(size=224))
     assert fingerprint(spec).startswith("961947dcce17a838"), "every user's features would have to be extracted again"
+
+
+def test_a_field_that_came_later_leaves_the_fingerprints_of_before_alone() -> None:
+    """What a file of the first version holds is still read, and still has its name."""
+    before = {
+        "kind": "ViewSpec", "revision": 1, "size": 224, "count": 8, "flip": True, "zoom": [1.0, 1.2],
+        "brightness": [0.8, 1.25], "border_crop": 0.0, "border_darken": 0.0, "seed": 0,
+    }  # fmt: skip
+    assert to_dict(ViewSpec(size=224)) == before
+    stored = {**to_dict(features()), "view": before}
+    assert feature_spec(stored).view == ViewSpec(size=224)
+    later = ViewSpec(size=224, letters=True, mask="outside", masks=DIGEST, border_only=0.1, shuffle=8)
+    assert to_dict(later) == {
+        **before, "letters": True, "mask": "outside", "masks": DIGEST, "border_only": 0.1, "shuffle": 8
+    }  # fmt: skip
 
 
 def view(**changes: Any) -> ViewSpec:
@@ -130,6 +157,21 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (view, {"border_crop": 0.5}, r"ViewSpec.border_crop is a fraction of each side, .* 0.5; got 0.5"),
     (view, {"border_darken": -0.1}, r"ViewSpec.border_darken is a fraction of each side, .* got -0.1"),
     (view, {"border_crop": "a"}, r"ViewSpec.border_crop is a finite number; got 'a'"),
+    (view, {"border_only": 0.5}, r"ViewSpec.border_only is a fraction of each side, .* 0.5; got 0.5"),
+    (view, {"border_only": -0.1}, r"ViewSpec.border_only is a fraction of each side, .* got -0.1"),
+    (view, {"mask": "lung"}, r"--mask is none, lungs or outside; got 'lung'"),
+    (view, {"mask": None}, r"--mask is none, lungs or outside; got None"),
+    (view, {"mask": "lungs", "masks": "12ab"}, r"ViewSpec.masks is a digest .* 64 hexadecimal digits; got '12ab'"),
+    (view, {"mask": "lungs", "masks": DIGEST.upper()}, r"ViewSpec.masks is a digest"),
+    (view, {"mask": "lungs", "masks": DIGEST + "\n"}, r"ViewSpec.masks is a digest"),
+    (view, {"mask": "outside", "masks": 5}, r"ViewSpec.masks is a digest .* got 5"),
+    (view, {"masks": DIGEST}, r"ViewSpec.masks is a digest of mask files, which mask 'none' does not use"),
+    (view, {"shuffle": 1}, r"ViewSpec.shuffle is .* at least 2, and no more than the view has pixels \(32\); got 1"),
+    (view, {"shuffle": 33}, r"ViewSpec.shuffle .* from 0 to 32; got 33"),
+    (view, {"shuffle": 17, "size": 16}, r"no more than the view has pixels \(16\); got 17"),
+    (view, {"shuffle": -2}, r"ViewSpec.shuffle .* from 0 to 32; got -2"),
+    (view, {"shuffle": 2.0}, r"ViewSpec.shuffle .* got 2.0"),
+    (view, {"shuffle": False}, r"ViewSpec.shuffle .* got False"),
     (features, {"backbone": 5}, r"FeatureSpec.backbone is a text, and not an empty one; got 5"),
     (features, {"weights": ""}, r"FeatureSpec.weights is a text, and not an empty one; got ''"),
     (features, {"view": 224}, r"FeatureSpec.view is a ViewSpec; got 224"),

@@ -41,6 +41,16 @@ def extract(
     ] = None,
     border_crop: Annotated[float, typer.Option("--border-crop", help="Fraction cut away at each side.")] = 0.0,
     border_darken: Annotated[float, typer.Option("--border-darken", help="Fraction blackened at each side.")] = 0.0,
+    mask: Annotated[
+        str,
+        typer.Option(
+            "--mask",
+            help="none; lungs blackens all but the lungs; outside blackens the lungs, to test what the rest tells.",
+        ),
+    ] = "none",
+    remove_letters: Annotated[
+        bool, typer.Option("--remove-letters", help="Find letters burned in near the border, and fill them in.")
+    ] = False,
     zoom: Annotated[float, typer.Option("--zoom", help="Largest magnification of a drawn view.")] = 1.2,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Whether drawn views may be mirrored.")] = True,
     float16: Annotated[bool, typer.Option("--float16", help="Store half precision: half the file.")] = False,
@@ -79,7 +89,7 @@ def extract(
 
     from cxrfeat.errors import QuarantineError
     from cxrfeat.report.table import extract_table, quarantine_table
-    from cxrfeat.spec import Normalize, Precision, SplitBy, SplitSpec, ViewSpec
+    from cxrfeat.spec import Masking, Normalize, Precision, SplitBy, SplitSpec, ViewSpec
     from cxrfeat.study.extract import extract as run
 
     options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
@@ -91,6 +101,8 @@ def extract(
         flip=flip,
         border_crop=border_crop,
         border_darken=border_darken,
+        letters=remove_letters,
+        mask=cast(Masking, mask),  # ViewSpec checks it
         seed=seed,
     )
     split = SplitSpec(by=cast(SplitBy, split_by), seed=seed) if split_by else None

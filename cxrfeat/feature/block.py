@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cxrfeat.files import write_atomic
 
 FEATURES = "features"
-LOOKS = ("mean_grey", "black_border", "thumbnail", "perceptual_hash")
+LOOKS = ("mean_grey", "black_border", "thumbnail", "perceptual_hash", "portrait", "pixel_digest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,8 @@ def read_block(path: Path) -> Block | None:
             for sha, stage, reason in arrays.pop("failures").tolist()
         )
         engine = str(arrays.pop("engine"))
+        if not arrays.keys() >= set(LOOKS):
+            return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or of another version
         return None
     return Block(content_sha256=keys, arrays=arrays, engine=engine, failures=failures)

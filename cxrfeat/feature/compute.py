@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +23,13 @@ from cxrfeat.feature.block import FEATURES, Block, Failure, row_crc32
 from cxrfeat.feature.plan import Plan
 from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decode, read_file
-from cxrfeat.image.fingerprint import Look, look
+from cxrfeat.image.fingerprint import PORTRAIT, Look, look
+from cxrfeat.image.letters import remove_letters
+from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, read_mask
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Views
 from cxrfeat.view.apply import apply_views
-from cxrfeat.view.draw import draw_views, to_array
+from cxrfeat.view.draw import draw_order, draw_views, to_array
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
@@ -44,6 +46,18 @@ class Prepared:
 
     views: dict[ViewSpec, Views]
     look: Look
+    failures: dict[ViewSpec, BadImageError] = field(default_factory=dict)
+    """The specs that have no views of this image, since they need a lung mask and it has none that can be used."""
+
+    def of(self, spec: ViewSpec) -> Views:
+        """The views of one spec.
+
+        Raises:
+            BadImageError: If the image has none.
+        """
+        if spec in self.failures:
+            raise self.failures[spec]
+        return self.views[spec]
 
 
 Outcomes = Mapping[str, Prepared | BadImageError]
@@ -73,8 +87,14 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec]) -> Prepared:
+def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
     """Read, check and decode one file, and make its views.
+
+    Args:
+        path: Of the image.
+        content_sha256: What the file held when it was indexed.
+        specs: The views that are wanted.
+        mask: The image's mask file, if it has one.
 
     Raises:
         BadImageError: If it cannot be used, or is not the file that was indexed.
@@ -82,27 +102,63 @@ def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec]) -> Prepa
     content = read_file(path)
     if sha256(content).hexdigest() != content_sha256:
         raise BadImageError("open", "the file changed while the run went on")
-    return views_of(content, content_sha256, specs)
+    return views_of(content, content_sha256, specs, mask)
 
 
-def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec]) -> Prepared:
+def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
     """Decode a file's bytes once, and make the views of every spec.
 
+    A mask that is missing or cannot be used costs only the views of the specs that need it.
+
+    Args:
+        content: The image's bytes.
+        content_sha256: Their hash, by which views are drawn.
+        specs: The views that are wanted.
+        mask: The image's mask file, if it has one; used by specs whose `masks` is set, and no others.
+
     Raises:
-        BadImageError: If it cannot be used.
+        BadImageError: If the image cannot be used.
     """
     image = decode(content)
-    views = {spec: apply_views(spec, image, draw_views(spec, content_sha256)) for spec in specs}
-    return Prepared(views, look(image))
+    given = _lungs(mask, image.shape) if any(spec.masks for spec in specs) else None
+    without_letters = remove_letters(image) if any(spec.letters for spec in specs) else None
+    prepared = Prepared({}, look(image))
+    for spec in specs:
+        lungs = given if spec.masks else None
+        if lungs is None and spec.mask == "lungs":
+            lungs = BadImageError("open", "no lung mask, and without one nothing of it would be kept")
+        if isinstance(lungs, BadImageError):
+            prepared.failures[spec] = lungs
+            continue
+        params, order = draw_views(spec, content_sha256), draw_order(spec, content_sha256)
+        prepared.views[spec] = apply_views(
+            spec, image, params, without_letters=without_letters, lungs=lungs, order=order
+        )
+    return prepared
 
 
-def compute(jobs: Sequence[Job], paths: Mapping[str, Path], progress: Progress | None = None) -> None:
+def _lungs(mask: MaskFile | None, shape: tuple[int, ...]) -> Lungs | BadImageError | None:
+    """An image's mask, or why it cannot be used."""
+    try:
+        return None if mask is None else read_mask(mask, shape)
+    except BadImageError as error:
+        return error
+
+
+def compute(
+    jobs: Sequence[Job],
+    paths: Mapping[str, Path],
+    progress: Progress | None = None,
+    *,
+    masks: Masks = NO_MASKS,
+) -> None:
     """Compute and commit the missing shards of jobs that share one list of images.
 
     Args:
         jobs: With plans over the same contents in the same shards.
         paths: A file for each content hash.
         progress: Told after every batch.
+        masks: The mask files of the images that have one, by content hash.
     """
     indices = sorted({index for job in jobs for index in job.missing})
     shards = [jobs[0].plan.shard(index) for index in indices]
@@ -111,11 +167,12 @@ def compute(jobs: Sequence[Job], paths: Mapping[str, Path], progress: Progress |
     tells = [_teller(job, progress) for job in jobs]
     start = time.perf_counter()
     # Closed at once when something fails: what is left to decode is dropped, not waited for.
-    with _Committer() as committer, closing(_ahead(shards, paths, specs)) as ahead:
-        for index, prepared in zip(indices, ahead, strict=True):
+    with _Committer() as committer, closing(_ahead(shards, paths, specs, masks)) as ahead:
+        for index, all_views in zip(indices, ahead, strict=True):
             for job, missing, tell in zip(jobs, wanted, tells, strict=True):
                 if index not in missing:
                     continue
+                prepared = _of_spec(all_views, job.spec.view)
                 loading = 0.0
                 if job.engine is None and any(isinstance(one, Prepared) for one in prepared.values()):
                     loading = _load(job, progress)
@@ -183,13 +240,16 @@ class _Committer:
 
 
 def _ahead(
-    shards: Sequence[tuple[str, ...]], paths: Mapping[str, Path], specs: Sequence[ViewSpec]
+    shards: Sequence[tuple[str, ...]],
+    paths: Mapping[str, Path],
+    specs: Sequence[ViewSpec],
+    masks: Masks,
 ) -> Generator[Outcomes]:
     """Prepare each shard's images while the networks are busy with the one before it."""
     pool = ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode")
 
     def submit(shard: tuple[str, ...]) -> dict[str, Future[Prepared]]:
-        return {sha: pool.submit(prepare, paths[sha], sha, specs) for sha in shard}
+        return {sha: pool.submit(prepare, paths[sha], sha, specs, masks.get(sha)) for sha in shard}
 
     try:
         waiting = submit(shards[0]) if shards else {}
@@ -205,6 +265,11 @@ def _outcome(future: Future[Prepared]) -> Prepared | BadImageError:
         return future.result()
     except BadImageError as error:
         return error
+
+
+def _of_spec(prepared: Outcomes, spec: ViewSpec) -> Outcomes:
+    """What became of the images for one spec: some may have no views of it alone."""
+    return {sha: one.failures.get(spec, one) if isinstance(one, Prepared) else one for sha, one in prepared.items()}
 
 
 def _features(job: Job, prepared: Outcomes, tell: Callable[[int], None]) -> NDArray[Any]:
@@ -237,6 +302,8 @@ def _block(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Block:
             "black_border": np.array([one.black_border for one in looks], dtype=np.float32),
             "thumbnail": np.array([one.thumbnail for one in looks], dtype=np.uint8).reshape(len(good), 8, 8),
             "perceptual_hash": np.array([one.perceptual_hash for one in looks], dtype=np.uint64),
+            "portrait": np.array([one.portrait for one in looks], np.uint8).reshape(len(good), PORTRAIT, PORTRAIT),
+            "pixel_digest": np.array([one.pixel_digest for one in looks], dtype=np.uint64),
         },
         engine=job.plan.settings.engine,
         failures=tuple(

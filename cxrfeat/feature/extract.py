@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
 from cxrfeat.feature.work import Work
 from cxrfeat.files import check_writable, move, storing
-from cxrfeat.image.group import group_keys
+from cxrfeat.image.group import group_copies, group_keys
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.manifest_file import manifest_path, write_manifest
+from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
 from cxrfeat.spec import FeatureSpec, fingerprint
-from cxrfeat.types import Part
+from cxrfeat.types import Groups, Part
 
 FROM_PIXELS = ("view_params", "crc32", *LOOKS)
 """Columns that come with the features, not from the manifest."""
@@ -87,6 +89,7 @@ def extract_features(
     make_engine: EngineFactory | None = None,
     batch: int | None = None,
     progress: Progress | None = None,
+    masks: Masks = NO_MASKS,
 ) -> list[Extracted]:
     """Make the feature files of a data set, computing only what no committed file has.
 
@@ -99,6 +102,7 @@ def extract_features(
         make_engine: Makes the engine in place of the one of that name; for tests.
         batch: Views per batch; `None` is 16 on a CPU, and 256 on a GPU, halved until it fits.
         progress: Told after every batch.
+        masks: From `find_masks`, where a request's views use masks: those whose digest is in its spec.
 
     Returns:
         One record for each request, in their order.
@@ -109,6 +113,7 @@ def extract_features(
         StorageError: If the disk refuses; what was committed is kept, and the same call continues.
         IntegrityError: If a committed file that would be replaced is damaged.
     """
+    assert all(one.spec.view.masks in (None, masks_digest(masks)) for one in requests), "masks that no spec names"
     check_writable(features)
     paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
     places = [feature_path(features, manifest.dataset, one.network.name, one.spec) for one in requests]
@@ -136,12 +141,13 @@ def extract_features(
             )
         _check_space(features, tasks, len(manifest.rows))
         for together in _alike([task.job for task in tasks]):
-            compute(together, paths, progress)
+            compute(together, paths, progress, masks=masks)
+        groups = _groups(manifest, tasks)
         if tasks:
             # By way of a folder that is locked and cleared, so that a kill leaves no private file behind.
-            written = write_manifest(tasks[0].work.folder, manifest, identity)
+            written = write_manifest(tasks[0].work.folder, manifest, groups, identity)
             move(written, manifest_path(features, manifest.dataset))
-        done = {task.work.path: _finish(task, manifest, identity) for task in tasks}
+        done = {task.work.path: _finish(task, manifest, groups, identity) for task in tasks}
     return [done[path] for path in places]
 
 
@@ -206,7 +212,25 @@ def _check_space(folder: Path, tasks: Sequence[_Task], images: int) -> None:
         )
 
 
-def _finish(task: _Task, manifest: Manifest, identity: Identity) -> Extracted:
+def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
+    """Groups with the copies among them that only pixels show: how the images look was learnt with the features."""
+    contents = {row.content_sha256 for row in manifest.rows}
+    looks: dict[str, tuple[NDArray[np.uint8], np.uint64]] = {}
+    for task in tasks:
+        if contents <= looks.keys():
+            break
+        sources = [(file.content_sha256, file.content.columns) for file in task.files]
+        for keys, columns in chain(sources, ((block.content_sha256, block.arrays) for block in task.work.blocks())):
+            for row, sha in enumerate(keys):
+                if sha in contents:
+                    looks.setdefault(sha, (columns["portrait"][row], columns["pixel_digest"][row]))
+    if not looks:
+        return manifest.groups
+    portraits, digests = zip(*looks.values(), strict=True)
+    return group_copies(manifest.rows, list(looks), np.stack(portraits), np.array(digests, dtype=np.uint64))
+
+
+def _finish(task: _Task, manifest: Manifest, groups: Groups, identity: Identity) -> Extracted:
     job, request, path = task.job, task.request, task.work.path
     failures = {failure.content_sha256: failure for block in task.work.blocks() for failure in block.failures}
     sources = _Sources(task.files, task.work)
@@ -223,7 +247,7 @@ def _finish(task: _Task, manifest: Manifest, identity: Identity) -> Extracted:
         task.work.clear()  # what failed now is tried again next time
         first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:3])
         raise InputError(f"None of the {len(manifest.rows)} images can be used ({first}). Check the files.")
-    content = _content(request, manifest, rows, identity, sources, quarantined)
+    content = _content(request, manifest, rows, groups, identity, sources, quarantined)
     dim = sources.dim
     for file in task.files:
         if file.path == path and file.content.same(content):
@@ -330,12 +354,12 @@ def _content(
     request: Request,
     manifest: Manifest,
     rows: Sequence[int],
+    groups: Groups,
     identity: Identity,
     sources: _Sources,
     quarantined: Sequence[Quarantined],
 ) -> Content:
     kept: list[ImageRow] = [manifest.rows[index] for index in rows]
-    groups = manifest.groups
     keys = group_keys(manifest.rows, groups)
     texts: dict[str, Callable[[ImageRow], str | None]] = {
         "source": lambda row: row.source,
@@ -344,6 +368,7 @@ def _content(
         "container/format": lambda row: row.header.format,
         "container/suffix": lambda row: row.header.suffix,
         "container/mode": lambda row: row.header.mode,
+        "container/jpeg_tables": lambda row: row.header.jpeg_tables or None,
     }
     coded = {name: code([texts[name](row) for row in kept]) for name in CODED}
     bound = [-1] * len(rows) if request.bound_split is None else [_part(request.bound_split[index]) for index in rows]

@@ -12,6 +12,7 @@ import numpy as np
 
 from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.feature.compute import Progress, prepare, threads
+from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
 
@@ -19,12 +20,24 @@ _AT_ONCE = 64
 
 
 def pixel_statistics(
-    rows: Sequence[ImageRow], root: Path, view: ViewSpec, progress: Progress | None = None
+    rows: Sequence[ImageRow],
+    root: Path,
+    view: ViewSpec,
+    progress: Progress | None = None,
+    *,
+    masks: Masks = NO_MASKS,
 ) -> tuple[float, float]:
     """Mean and standard deviation of the plain views' pixels, in [0, 255].
 
     The sums are of whole numbers, so the result does not depend on order or threads. Images that cannot be used are
     left out here and recorded by the extraction.
+
+    Args:
+        rows: The training images.
+        root: The data folder.
+        view: How views are made.
+        progress: Told after every few images.
+        masks: From `find_masks`, where the views use them.
 
     Raises:
         InputError: If none can be used.
@@ -34,7 +47,8 @@ def pixel_statistics(
 
     def sums(row: ImageRow) -> tuple[int, int, int]:
         try:
-            pixels = prepare(root / row.path, row.content_sha256, [plain]).views[plain].astype(np.int64)
+            prepared = prepare(root / row.path, row.content_sha256, [plain], masks.get(row.content_sha256))
+            pixels = prepared.of(plain).astype(np.int64)
         except BadImageError:
             return 0, 0, 0
         return int(pixels.sum()), int((pixels * pixels).sum()), pixels.size

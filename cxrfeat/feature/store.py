@@ -53,6 +53,7 @@ COLUMNS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "container/format": ("<i4", ()),
     "container/suffix": ("<i4", ()),
     "container/mode": ("<i4", ()),
+    "container/jpeg_tables": ("<i4", ()),
     "container/width": ("<i4", ()),
     "container/height": ("<i4", ()),
     "container/bits": ("<i4", ()),
@@ -61,10 +62,20 @@ COLUMNS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "black_border": ("<f4", ()),
     "thumbnail": ("|u1", (8, 8)),
     "perceptual_hash": ("<u8", ()),
+    "portrait": ("|u1", (40, 40)),
+    "pixel_digest": ("<u8", ()),
 }
 """Every dataset with one row per image but `features`: its type, and the shape of a row."""
 
-CODED = ("source", "sex", "view_position", "container/format", "container/suffix", "container/mode")
+CODED = (
+    "source",
+    "sex",
+    "view_position",
+    "container/format",
+    "container/suffix",
+    "container/mode",
+    "container/jpeg_tables",
+)
 """Columns of small numbers that stand for texts, listed under the column's name in `values`; -1 is unknown."""
 
 PARTS = (Part.TRAIN, Part.VALIDATION, Part.TEST)

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import FILE, find_network
-from cxrfeat.errors import UsageError
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.extract import Extracted, Request, extract_features
+from cxrfeat.feature.look import look_and_group
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.files import check_writable
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
+from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import digest, split
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
-from cxrfeat.types import Part
+from cxrfeat.types import Groups, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,8 @@ def extract(
         preprocess: Of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
         normalize: `backbone`, `featurewise` or `none`.
         size: Height and width of the views in pixels; `None` is each network's own.
-        view: How views are drawn; its size, count and seed are taken from the other arguments.
+        view: How views are drawn; its size, count and seed are taken from the other arguments, and the digest of the
+            masks from the data.
         storage: `float32` or `float16`.
         precision: Arithmetic of the network: `float32`, `float16` or `bfloat16`, for GPUs.
         engine: `auto`, `keras`, `openvino` or `onnx`.
@@ -81,7 +84,7 @@ def extract(
 
     Raises:
         UsageError: If a backbone or an option does not exist.
-        InputError: If the data, or a network, cannot be used.
+        InputError: If the data, or a network, cannot be used; if an image has no mask where only lungs are kept.
         LockedError: If another process is making one of the files.
         StorageError: If the disk refuses; what was finished is kept.
     """
@@ -108,12 +111,16 @@ def extract(
     check_writable(features)
     manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
     require_classes(manifest)
+    masks = find_masks(manifest.rows, manifest.root) if view.mask != "none" else NO_MASKS
+    specs = [replace(spec, view=name_masks(spec.view, manifest, masks)) for spec in specs]
     requests = [Request(network=network, spec=spec) for network, spec in zip(networks, specs, strict=True)]
     if normalize == "featurewise":
-        bound, name = _split(manifest, split_spec or SplitSpec(seed=seed))
+        groups = look_and_group(manifest, progress)
+        bound, name = _split(manifest, groups, split_spec or SplitSpec(seed=seed))
         training = [row for row, part in zip(manifest.rows, bound, strict=True) if part == Part.TRAIN]
         found = {
-            view: pixel_statistics(training, manifest.root, view, progress) for view in {spec.view for spec in specs}
+            view: pixel_statistics(training, manifest.root, view, progress, masks=masks)
+            for view in {spec.view for spec in specs}
         }
         requests = []
         for network, spec in zip(networks, specs, strict=True):
@@ -129,6 +136,7 @@ def extract(
         make_engine=make_engine,
         batch=batch,
         progress=progress,
+        masks=masks,
     )
     quarantined = {one.path: one for file in files for one in file.quarantined}
     return Extraction(
@@ -136,12 +144,33 @@ def extract(
     )
 
 
-def _split(manifest: Manifest, spec: SplitSpec) -> tuple[NDArray[np.str_], str]:
+def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
+    """A description of views with the digest of the masks it uses, on which the features depend.
+
+    Args:
+        view: With any `mask`.
+        manifest: The images.
+        masks: Those of `find_masks`.
+
+    Raises:
+        InputError: If only lungs are kept, and an image has no mask.
+    """
+    without = [row.path for row in manifest.rows if row.content_sha256 not in masks]
+    if view.mask == "lungs" and without:
+        raise InputError(
+            f"{len(without)} of the {len(manifest.rows)} images have no lung mask, such as {without[0]!r}, and "
+            "--mask lungs keeps nothing else. Put each image's mask under the image's name into a folder `masks` "
+            "beside the images, or name it in the column `mask` of metadata.csv; without masks, use --border-crop."
+        )
+    return replace(view, masks=masks_digest(masks) if masks and view.mask != "none" else None)
+
+
+def _split(manifest: Manifest, groups: Groups, spec: SplitSpec) -> tuple[NDArray[np.str_], str]:
     keys = [row.content_sha256 for row in manifest.rows]
     parts = split(
         spec,
         manifest.labels,
-        manifest.groups,
+        groups,
         manifest.classes,
         dates=[row.date for row in manifest.rows],
         column=[row.split for row in manifest.rows],

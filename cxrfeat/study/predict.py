@@ -23,6 +23,8 @@ from cxrfeat.image.row import Quarantined
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, feature_spec
 
+_SHOWN = {"lungs": "cut down to the lungs", "outside": "without their lungs"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
@@ -92,12 +94,17 @@ def predict(
         One prediction per readable image, in the order given.
 
     Raises:
-        InputError: If a path does not exist, or no image can be used.
+        InputError: If a path does not exist, no image can be used, or the head was trained with lung masks.
         IntegrityError: If the run is damaged.
         WeightsError: If the network is no longer there.
     """
     paths = _files(images)
     head, domain, spec, name = load_head(run)
+    if spec.view.masks or spec.view.mask == "lungs":
+        raise InputError(
+            f"{run.name} was trained on images {_SHOWN[spec.view.mask]} by their lung masks, and an image to predict "
+            "has no mask. Extract features without --mask and fit a head on them."
+        )
     where = find_again(spec, name, path=network)
     view = spec.view if run.info.get("tta") else replace(spec.view, count=1)
     engine = None

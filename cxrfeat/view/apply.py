@@ -1,32 +1,57 @@
-"""From one grey image and drawn parameters to the pixels a network sees: the only place that resamples."""
+"""From one grey image and drawn parameters to the pixels a network sees: the only place that resamples.
+
+What changes the image itself comes first, in one order: letters, mask, crop, darkening, border only. A letter is found
+best in the whole image, and a mask is as large as the whole. Then the view is drawn, and last it is shuffled.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from cxrfeat.image.letters import remove_letters
+from cxrfeat.image.mask import Lungs, fitted, template
 from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Grey, Views
 from cxrfeat.view.draw import ViewParams
 
 
-def apply_views(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
+def apply_views(
+    spec: ViewSpec,
+    image: Grey,
+    params: Sequence[ViewParams],
+    *,
+    without_letters: Grey | None = None,
+    lungs: Lungs | None = None,
+    order: NDArray[np.intp] | None = None,
+) -> Views:
     """Make the views of one image.
 
     Each is one Pillow `resize(box=..., BILINEAR)`, which filters when it shrinks, with no second interpolation; then
     the mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
 
     Args:
-        spec: Gives the size, and the border to cut or blacken.
-        image: `(h, w)` uint8, or float32 in [0, 255].
+        spec: Gives the size, and what is cut, blackened or shuffled.
+        image: `(h, w)` uint8, or float32 in [0, 255]; it is left as it is.
         params: One for each view.
+        without_letters: From `remove_letters`, where it is there already, since several specs can share it.
+        lungs: The image's mask, of any size. Without one, `outside` takes the template.
+        order: From `draw_order`, where the spec shuffles.
 
     Returns:
         `(len(params), spec.size, spec.size)` uint8.
+
+    Raises:
+        ValueError: If the spec keeps the lungs and there is no mask, or shuffles and there is no order.
     """
+    if spec.letters:
+        image = remove_letters(image) if without_letters is None else without_letters
+    image = _masked(image, spec, lungs)
     image = _darken(_crop(image, spec.border_crop), spec.border_darken)
+    image = _border_only(image, spec.border_only)
     height, width = image.shape
     source = Image.fromarray(image)
     views = np.empty((len(params), spec.size, spec.size), dtype=np.uint8)
@@ -37,7 +62,17 @@ def apply_views(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Vi
         if one.flip:
             pixels = pixels[:, ::-1]
         view[...] = _gain(pixels, one.gain)
-    return views
+    return _shuffled(views, spec.shuffle, order) if spec.shuffle else views
+
+
+def _masked(image: Grey, spec: ViewSpec, lungs: Lungs | None) -> Grey:
+    if spec.mask == "none":
+        return image
+    if lungs is None and spec.mask == "lungs":
+        raise ValueError("a view of the lungs alone needs the mask of the image")
+    inside = template(image.shape) if lungs is None else fitted(lungs, image.shape)
+    masked: Grey = image * (inside if spec.mask == "lungs" else ~inside)
+    return masked
 
 
 def _crop(image: Grey, fraction: float) -> Grey:
@@ -56,6 +91,15 @@ def _darken(image: Grey, fraction: float) -> Grey:
     return dark
 
 
+def _border_only(image: Grey, fraction: float) -> Grey:
+    if not fraction:
+        return image
+    rows, columns = _margins(image, fraction)
+    border = image.copy()
+    border[rows : image.shape[0] - rows, columns : image.shape[1] - columns] = 0
+    return border
+
+
 def _margins(image: Grey, fraction: float) -> tuple[int, int]:
     return round(image.shape[0] * fraction), round(image.shape[1] * fraction)
 
@@ -67,3 +111,24 @@ def _gain(pixels: Grey, gain: float) -> Views:
         table: Views = np.clip(np.rint(np.arange(256) * gain), 0, 255).astype(np.uint8)
         return table[pixels]
     return np.clip(np.rint(pixels * np.float64(gain)), 0, 255).astype(np.uint8)
+
+
+def _shuffled(views: Views, blocks: int, order: NDArray[np.intp] | None) -> Views:
+    """Views whose blocks stand in another order.
+
+    Where the size is no multiple of the number of blocks, some are a pixel longer than others: in a place of another
+    length, the last row or column of a block is left out or repeated.
+    """
+    if order is None or len(order) != blocks**2:
+        raise ValueError(f"{blocks} x {blocks} blocks need an order of as many numbers")
+    size = views.shape[1]
+    edges = np.arange(blocks + 1) * size // blocks
+    lengths = np.diff(edges)
+    place = np.repeat(np.arange(blocks), lengths)
+    offset = np.arange(size) - edges[place]
+    shown = order.reshape(blocks, blocks)[np.ix_(place, place)]
+    rows, columns = np.divmod(shown, blocks)
+    from_rows = edges[rows] + np.minimum(offset[:, None], lengths[rows] - 1)
+    from_columns = edges[columns] + np.minimum(offset[None, :], lengths[columns] - 1)
+    shuffled: Views = views.reshape(len(views), -1)[:, from_rows * size + from_columns]
+    return shuffled

@@ -1,4 +1,7 @@
-"""All chance in the views: which parameters a view gets. Drawing touches no pixel, applying touches no chance."""
+"""All chance in the views: which parameters a view gets, and the order of shuffled blocks.
+
+Drawing touches no pixel, applying touches no chance.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,24 @@ def draw_views(spec: ViewSpec, content_sha256: str) -> tuple[ViewParams, ...]:
     """
     drawn = (draw(spec, view_rng(spec.seed, content_sha256, view)) for view in range(1, spec.count))
     return (PLAIN, *drawn)
+
+
+def draw_order(spec: ViewSpec, content_sha256: str) -> NDArray[np.intp]:
+    """The block that each place of a shuffled image shows; one order for all views of an image.
+
+    Args:
+        spec: Gives the number of blocks, and the seed.
+        content_sha256: Of the image's bytes, 64 hexadecimal digits.
+
+    Returns:
+        `(spec.shuffle ** 2,)`, each number from 0 once, row by row; empty where nothing is shuffled.
+
+    Example:
+        >>> draw_order(ViewSpec(size=32), "00" * 32)
+        array([], dtype=int64)
+    """
+    # View 0 is plain and draws nothing, so its generator is free.
+    return np.argsort(view_rng(spec.seed, content_sha256, 0).random(spec.shuffle**2), kind="stable")
 
 
 def to_array(params: tuple[ViewParams, ...]) -> NDArray[np.float64]:

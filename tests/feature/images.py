@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from PIL import Image
 from cxrfeat.feature.extract import Extracted, Request, extract_features
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
+from cxrfeat.image.phantom import PhantomSpec, draw_phantom
 from cxrfeat.image.row import Selection
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_request
@@ -29,6 +30,37 @@ def make_data(root: Path, per_class: int = 6, *, classes: Sequence[str] = ("A", 
         for number in range(per_class):
             write_image(root / name / f"image{number}.png", seed=100 * index + number)
     return root
+
+
+def make_copies(root: Path) -> list[tuple[str, str]]:
+    """Twenty phantoms of unknown patients, and changed copies of five, each with the other label and a later date.
+
+    Returns:
+        The pairs, as paths relative to `root`.
+    """
+    spec = PhantomSpec(size=96, classes=("A", "B"))
+    changes: list[Callable[[Image.Image], Image.Image]] = [
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        lambda image: image.resize((87, 86)),
+        lambda image: image.point(lambda grey: round(grey * 0.85)),
+        lambda image: image.crop((3, 3, image.width - 3, image.height - 3)),
+        lambda image: image.copy(),
+    ]
+    pairs = []
+    table = ["image,label,date"]
+    for number in range(20):
+        name, other = "AB"[number % 2], "AB"[1 - number % 2]
+        image = Image.fromarray(draw_phantom(spec, number % 2, number, 0).image)
+        (root / name).mkdir(parents=True, exist_ok=True)
+        (root / other).mkdir(exist_ok=True)
+        (root / name / f"image{number:02d}.png").write_bytes(encode(image, "PNG"))
+        table.append(f"{name}/image{number:02d}.png,{name},2020-03-{number + 1:02d}")
+        if number < len(changes):
+            (root / other / f"copy{number:02d}.jpg").write_bytes(encode(changes[number](image), "JPEG", quality=85))
+            pairs.append((f"{name}/image{number:02d}.png", f"{other}/copy{number:02d}.jpg"))
+            table.append(f"{other}/copy{number:02d}.jpg,{other},2020-05-{number + 1:02d}")
+    (root / "metadata.csv").write_text("\n".join(table) + "\n")
+    return pairs
 
 
 def break_image(path: Path) -> None:

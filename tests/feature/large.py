@@ -21,6 +21,7 @@ from cxrfeat.feature import compute
 from cxrfeat.feature.compute import Prepared
 from cxrfeat.feature.extract import extract_features
 from cxrfeat.image.fingerprint import look
+from cxrfeat.image.mask import MaskFile
 from cxrfeat.image.row import Header, ImageRow, Manifest
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Views
@@ -68,7 +69,7 @@ def measure(images: int, folder: Path, pause: float = 0.0) -> dict[str, float]:
     """Seconds, and the peak of memory in MB, of one extraction and of one that finds all of it done."""
     seen = look(ramp())
 
-    def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec]) -> Prepared:
+    def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
         first = np.frombuffer(bytes.fromhex(content_sha256), np.uint8)
         views = {spec: np.resize(first, (spec.count, spec.size, spec.size)) for spec in specs}
         return Prepared(views, seen)

@@ -26,6 +26,8 @@ def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype:
         "black_border": rng.random(images).astype(np.float32),
         "thumbnail": rng.integers(0, 256, (images, 8, 8), dtype=np.uint8),
         "perceptual_hash": rng.integers(0, 2**64, images, dtype=np.uint64),
+        "portrait": rng.integers(0, 256, (images, 40, 40), dtype=np.uint8),
+        "pixel_digest": rng.integers(0, 2**64, images, dtype=np.uint64),
     }
     assert set(LOOKS) <= set(arrays)
     keys = tuple(f"{seed:032x}{number:032x}" for number in range(images))
@@ -88,6 +90,16 @@ def test_what_is_not_there_is_no_block(tmp_path: Path) -> None:
         (tmp_path / "odd").write_bytes(content)
         assert read_block(tmp_path / "odd") is None
     assert read_block(archive(tmp_path / "other", a=np.zeros(3))) is None
+
+
+@pytest.mark.parametrize("column", LOOKS)
+def test_a_block_of_a_version_that_knew_less_is_no_block(tmp_path: Path, column: str) -> None:
+    block = make()
+    keys = np.array(block.content_sha256, dtype="S64")
+    parts = {"content_sha256": keys, "failures": np.empty((0, 3), np.str_), "engine": np.array("stub"), **block.arrays}
+    assert read_block(archive(tmp_path / "b", **parts)) is not None
+    del parts[column]
+    assert read_block(archive(tmp_path / "b", **parts)) is None
 
 
 def test_a_block_with_objects_in_it_is_not_unpickled(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
 import errno
 import os
@@ -21,9 +22,9 @@ from cxrfeat.feature.work import Work
 from cxrfeat.files import TEMPORARY
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.manifest_file import read_manifest
+from cxrfeat.image.manifest_file import manifest_path, read_manifest
 from cxrfeat.image.row import Selection
-from tests.feature.images import SALT, break_image, extract, make_data, write_image
+from tests.feature.images import SALT, break_image, extract, make_copies, make_data, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
 
 
@@ -68,6 +69,8 @@ def test_every_row_is_the_network_of_the_views_of_its_image(tmp_path: Path, phan
             assert columns["mean_grey"][number] == np.float32(prepared.look.mean_grey)
             assert columns["perceptual_hash"][number] == prepared.look.perceptual_hash
             assert (columns["thumbnail"][number] == prepared.look.thumbnail).all()
+            assert (columns["portrait"][number] == prepared.look.portrait).all()
+            assert columns["pixel_digest"][number] == prepared.look.pixel_digest
             assert columns["container/file_bytes"][number] == row.header.file_bytes
             assert file.image_ids[number] == SALT.image_id(row.path)
         assert file.classes == manifest.classes
@@ -83,6 +86,57 @@ def test_every_row_is_the_network_of_the_views_of_its_image(tmp_path: Path, phan
     assert (result.rows_computed, result.rows_reused, result.quarantined) == (len(manifest.rows), 0, ())
     assert result.path == feature_path(tmp_path / "features", "phantoms", "stub", request.spec)
     assert result.views_per_second > 0
+
+
+def groups_of(path: Path, places: dict[str, str]) -> dict[str, str]:
+    """The stored group of each image, by path."""
+    with FeatureFile(path) as file:
+        groups = [group.decode() for group in file.content.columns["group"].tolist()]
+        return dict(zip([places[image] for image in file.image_ids], groups, strict=True))
+
+
+def test_copies_of_an_image_are_one_group_in_every_file_and_in_the_manifest(tmp_path: Path) -> None:
+    pairs = make_copies(tmp_path / "data")
+    results = extract(tmp_path / "data", tmp_path / "f", stub_request("one"), stub_request("two", size=48))
+    places = read_manifest(manifest_path(tmp_path / "f", "data"))
+    with manifest_path(tmp_path / "f", "data").open(newline="") as file:
+        listed = {row["path"]: row["group"] for row in csv.DictReader(file)}
+    assert len(listed) == 25
+    for result in results:
+        assert groups_of(result.path, places) == listed
+    assert all(listed[one] == listed[other] for one, other in pairs)
+    assert len(set(listed.values())) == 20, "what is no copy is a group of its own"
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_copy_that_comes_later_joins_the_group_of_its_original(tmp_path: Path) -> None:
+    pairs = make_copies(tmp_path / "data")
+    kept = {other: (tmp_path / "data" / other).read_bytes() for _, other in pairs}
+    for other in kept:
+        (tmp_path / "data" / other).unlink()
+    first = only(extract(tmp_path / "data", tmp_path / "f"))
+    before = groups_of(first.path, read_manifest(manifest_path(tmp_path / "f", "data")))
+    assert len(set(before.values())) == 20
+    for other, content in kept.items():
+        (tmp_path / "data" / other).write_bytes(content)
+    second = only(extract(tmp_path / "data", tmp_path / "f"))
+    assert (second.rows_computed, second.rows_reused) == (5, 20)
+    after = groups_of(second.path, read_manifest(manifest_path(tmp_path / "f", "data")))
+    assert all(after[one] == after[other] for one, other in pairs)
+    written = second.path.stat().st_mtime_ns
+    assert only(extract(tmp_path / "data", tmp_path / "f")).rows_computed == 0
+    assert second.path.stat().st_mtime_ns == written, "nothing was left to say"
+
+
+def test_an_image_that_cannot_be_decoded_is_nobodys_copy(tmp_path: Path) -> None:
+    pairs = make_copies(tmp_path / "data")
+    broken = tmp_path / "data" / pairs[0][1]
+    broken.write_bytes(broken.read_bytes()[:900])
+    result = only(extract(tmp_path / "data", tmp_path / "f"))
+    assert (result.images, [one.path for one in result.quarantined]) == (24, [pairs[0][1]])
+    groups = groups_of(result.path, read_manifest(manifest_path(tmp_path / "f", "data")))
+    assert len(set(groups.values())) == 20
+    assert all(groups[one] == groups[other] for one, other in pairs[1:])
 
 
 def test_views_are_stored_so_that_any_can_be_drawn_again(tmp_path: Path, data: Path) -> None:

@@ -341,6 +341,11 @@ def null(file: h5py.File) -> None:
     file["features"] = h5py.Empty("<f4")
 
 
+def without_portraits(file: h5py.File) -> None:
+    del file["portrait"]
+    del file["pixel_digest"]
+
+
 def column(name: str, place: int, value: Any) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
         file[name][place] = value
@@ -376,6 +381,7 @@ HOSTILE: list[tuple[str, Callable[[h5py.File], object], type[CxrFeatError], str]
     ("a group in place of a column", group_for_dataset, IntegrityError, "label keeps its data somewhere else"),
     ("a column in place of a group", dataset_for_group, IntegrityError, "container/format is missing, or a link"),
     ("a missing column", lambda file: file.pop("thumbnail"), IntegrityError, "thumbnail is missing"),
+    ("a file from before portraits", without_portraits, IntegrityError, "portrait is missing.* Delete it and run"),
     ("no features", lambda file: file.pop("features"), IntegrityError, "features is missing"),
     ("too short a column", put("label", np.zeros(4, "<i4")), IntegrityError, r"label has shape \(4,\) and type int32"),
     ("a wider type", put("label", np.zeros(5, "<i8")), IntegrityError, r"label has shape \(5,\) and type int64"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,18 @@ import cxrfeat.study.extract as recipe
 from cxrfeat.errors import CxrFeatError, InputError, SpecError, StorageError, UsageError
 from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
+from cxrfeat.image.manifest_file import manifest_path, read_manifest
+from cxrfeat.image.mask import find_masks, masks_digest
 from cxrfeat.image.row import Selection
+from cxrfeat.image.split import torn
 from cxrfeat.spec import SplitSpec, ViewSpec
 from cxrfeat.study.extract import extract
-from tests.feature.images import break_image, make_data
-from tests.stub import StubFactory
+from cxrfeat.study.pieces import part_images
+from tests.feature.images import break_image, make_copies, make_data
+from tests.image.encode import encode, noise
+from tests.stub import StubFactory, stub_features
 
 
 @pytest.fixture
@@ -81,6 +89,42 @@ def test_featurewise_statistics_are_of_the_training_part_and_bind_the_split(
     assert again.files[0].rows_computed == 0
 
 
+SPLITS: list[dict[str, Any]] = [{"by": "group"}, {"by": "date"}, {"fold_count": 4}, {"fold_count": 3, "repeats": 2}]
+
+
+@pytest.mark.parametrize("options", SPLITS, ids=str)
+def test_no_split_of_a_run_parts_copies(
+    tmp_path: Path, run: Callable[..., recipe.Extraction], options: dict[str, Any]
+) -> None:
+    pairs = make_copies(tmp_path / "data")
+    result = run(tmp_path / "data")
+    places = read_manifest(manifest_path(tmp_path / "features", "data"))
+    with FeatureFile(result.files[0].path) as file:
+        row = {places[image]: index for index, image in enumerate(file.image_ids)}
+        for seed in range(5):
+            pieces = part_images(file, seed=seed, **options).pieces
+            assert len(pieces) == options.get("fold_count", 1) * options.get("repeats", 1)
+            for piece, (one, other) in itertools.product(pieces, pairs):
+                for rows in (piece.train, piece.validation, piece.test):
+                    assert (row[one] in rows) == (row[other] in rows), (seed, piece.name, one)
+
+
+def test_the_split_that_featurewise_statistics_are_bound_to_parts_no_copies(
+    tmp_path: Path, run: Callable[..., recipe.Extraction]
+) -> None:
+    pairs = make_copies(tmp_path / "data")
+    (tmp_path / "data" / "A" / "broken.png").write_bytes(encode(noise(7), "PNG")[:500])
+    for seed in range(5):
+        result = run(tmp_path / "data", normalize="featurewise", split_spec=SplitSpec(seed=seed))
+        places = read_manifest(manifest_path(tmp_path / "features", "data"))
+        with FeatureFile(result.files[0].path) as file:
+            assert file.bound_split is not None
+            part = dict(zip([places[image] for image in file.image_ids], file.bound_split.tolist(), strict=True))
+            assert torn(file.bound_split, file.groups) == 0
+        assert len(part) == 25
+        assert all(part[one] == part[other] for one, other in pairs), seed
+
+
 def test_raw_pixels_are_another_file(data: Path, run: Callable[..., recipe.Extraction]) -> None:
     assert run(data).files[0].path != run(data, normalize="none").files[0].path
 
@@ -93,6 +137,75 @@ def test_an_image_that_cannot_be_decoded_is_told_once_for_all_networks(
     result = run(data, backbone=["resnet50", "vgg16"])
     assert [one.path for one in result.quarantined] == ["A/image1.png", "B/image1.png"]
     assert [one.images for one in result.files] == [14, 14]
+
+
+def test_masks_are_found_named_and_used(phantoms: Path, run: Callable[..., recipe.Extraction], tmp_path: Path) -> None:
+    data = Path(shutil.copytree(phantoms, tmp_path / "phantoms"))
+    made = {mask: run(data, view=ViewSpec(size=32, mask=mask)) for mask in ("none", "lungs", "outside")}
+    masks = find_masks(made["lungs"].manifest.rows, data)
+    assert len(masks) > 5
+    for mask, result in made.items():
+        with FeatureFile(result.files[0].path) as file:
+            assert file.spec.view.masks == (None if mask == "none" else masks_digest(masks))
+            assert file.images == len(result.manifest.rows)
+            view = file.spec.view
+            row = result.manifest.rows[0]
+            found = prepare(data / row.path, row.content_sha256, [view], masks[row.content_sha256])
+            np.testing.assert_array_equal(file.features[0], stub_features(found.views[view]))
+    assert len({result.files[0].path for result in made.values()}) == 3
+    assert run(data, view=ViewSpec(size=32, mask="lungs")).files[0].rows_computed == 0
+    file_of_one = data / str(made["lungs"].manifest.rows[0].mask)
+    file_of_one.write_bytes(encode(255 - decode(file_of_one.read_bytes()), "PNG"))
+    other = run(data, view=ViewSpec(size=32, mask="lungs"))
+    assert other.files[0].path != made["lungs"].files[0].path, "other masks are other features"
+    assert run(data).files[0].path == made["none"].files[0].path, "which nothing else depends on"
+
+
+def test_featurewise_statistics_see_the_masked_pixels(phantoms: Path, run: Callable[..., recipe.Extraction]) -> None:
+    means = []
+    for mask in ("none", "lungs"):
+        result = run(phantoms, normalize="featurewise", view=ViewSpec(size=32, mask=mask))
+        with FeatureFile(result.files[0].path) as file:
+            means.append(file.spec.mean or 0.0)
+    assert 0 < means[1] < means[0] / 2
+
+
+def test_without_masks_the_lungs_cannot_be_kept_and_a_template_takes_them_out(
+    data: Path, phantoms: Path, run: Callable[..., recipe.Extraction], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"16 of the 16 images have no lung mask, such as 'A/image0.png', and --mask"):
+        run(data, view=ViewSpec(size=32, mask="lungs"))
+    outside = run(data, view=ViewSpec(size=32, mask="outside"))
+    with FeatureFile(outside.files[0].path) as file:
+        assert file.spec.view == ViewSpec(size=32, count=2, mask="outside")
+        assert file.images == 16
+    some = Path(shutil.copytree(phantoms, tmp_path / "some"))
+    (some / "COVID" / "masks" / "COVID-p002-1.png").unlink()
+    rows = index_folder(some).rows
+    lacking = sum(row.mask is None for row in rows)
+    assert lacking
+    message = rf"{lacking} of the {len(rows)} images have no lung mask, such as '.*p002-1\.\w+', .* the column `mask`"
+    with pytest.raises(InputError, match=message):
+        run(some, view=ViewSpec(size=32, mask="lungs"))
+    mixed = run(some, view=ViewSpec(size=32, mask="outside")).files[0]
+    assert (mixed.images, mixed.quarantined) == (len(rows), ())
+    with FeatureFile(mixed.path) as file:
+        assert file.spec.view.masks == masks_digest(find_masks(rows, some))
+
+
+def test_two_copies_with_different_masks_do_no_harm(
+    phantoms: Path, run: Callable[..., recipe.Extraction], tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(phantoms, tmp_path / "phantoms"))
+    copy = next(data.glob("*/masks/*copy*"))
+    copy.write_bytes(encode(255 - decode(copy.read_bytes()), "PNG"))
+    result = run(data, view=ViewSpec(size=32, mask="lungs")).files[0]
+    with FeatureFile(result.path) as file:
+        by_content: dict[str, list[bytes]] = {}
+        for sha, row in zip(file.content_sha256, file.features[...], strict=True):
+            by_content.setdefault(sha, []).append(row.tobytes())
+    assert sorted(len(rows) for rows in by_content.values())[-1] == 2
+    assert all(len(set(rows)) == 1 for rows in by_content.values()), "one content, one row"
 
 
 def test_a_selection_is_taken(data: Path, run: Callable[..., recipe.Extraction]) -> None:
@@ -159,5 +272,6 @@ def test_progress_names_each_stage(data: Path, run: Callable[..., recipe.Extract
     told: list[tuple[str, int, int]] = []
     run(data, normalize="featurewise", progress=lambda *one: told.append(one))
     stages = list(dict.fromkeys(name for name, _, _ in told))
-    assert [stages[0], stages[1], stages[-1]] == ["reading files", "training pixels", "resnet50"]
+    expected = ["reading files", "looking for copies", "training pixels"]
+    assert (stages[:3], stages[-1]) == (expected, "resnet50")
     assert index_folder(data).dataset == "data"

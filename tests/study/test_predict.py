@@ -17,7 +17,7 @@ from cxrfeat.backbone.network import Network
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, WeightsError
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.run import Run, read_run
-from cxrfeat.spec import FeatureSpec, HeadSpec
+from cxrfeat.spec import FeatureSpec, HeadSpec, Masking, ViewSpec
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
 from cxrfeat.study.predict import predict
@@ -35,10 +35,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_of(data: Path, folder: Path, *, tta: bool = False) -> Run:
+def run_of(data: Path, folder: Path, *, tta: bool = False, view: ViewSpec | None = None) -> Run:
     made = extract(
-        data, backbone="resnet50", weights="random", views=2, size=32, features=folder, make_engine=StubEngine
-    )
+        data, backbone="resnet50", weights="random", views=2, size=32, view=view, features=folder,
+        make_engine=StubEngine,
+    )  # fmt: skip
     return fit(made.files[0].path, [HeadSpec(kind="logreg")], tta=tta, runs=folder / "runs").runs[0]
 
 
@@ -79,6 +80,35 @@ def test_a_real_network_gives_the_same_probabilities_as_in_the_test(
     assert not found.random
     with pytest.raises(WeightsError, match="is not the network that made these features"):
         predict(run, [data], network=data / "metadata.csv")
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        ViewSpec(size=32, letters=True, border_crop=0.1),
+        ViewSpec(size=32, mask="outside"),
+        ViewSpec(size=32, border_only=0.1),
+        ViewSpec(size=32, shuffle=4),
+    ],
+    ids=["letters", "template", "border", "shuffle"],
+)
+def test_an_image_is_treated_as_the_training_images_were(view: ViewSpec, data: Path, tmp_path: Path) -> None:
+    bare = Path(shutil.copytree(data, tmp_path / "bare", ignore=shutil.ignore_patterns("masks", "metadata.csv")))
+    run = run_of(bare, tmp_path, view=view)
+    stored, paths = probabilities(run), by_content(data)
+    found = predict(run, [paths[sha] for sha in stored], make_engine=RoomyStub)
+    for one, expected in zip(found.predictions, stored.values(), strict=True):
+        np.testing.assert_allclose(list(one.probabilities.values()), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mask", "shown"), [("lungs", "cut down to the lungs by their lung masks"), ("outside", "without their lungs by")]
+)
+def test_a_head_that_was_trained_with_masks_is_refused(mask: Masking, shown: str, data: Path, tmp_path: Path) -> None:
+    run = run_of(data, tmp_path, view=ViewSpec(size=32, mask=mask))
+    image = sorted(data.glob("COVID/images/*"))[0]
+    with pytest.raises(InputError, match=rf"{run.name} was trained on images {shown}.*Extract features without --mask"):
+        predict(run, [image], make_engine=StubEngine)
 
 
 def test_unusable_images_are_set_aside_and_the_others_predicted(run: Run, data: Path, tmp_path: Path) -> None:

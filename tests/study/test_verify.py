@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import pytest
 from cxrfeat.errors import InputError, UsageError, WeightsError
 from cxrfeat.feature.block import row_crc32
 from cxrfeat.feature.store import FeatureFile, write_features
+from cxrfeat.image.decode import decode
+from cxrfeat.image.index import index_folder
+from cxrfeat.spec import ViewSpec
 from cxrfeat.study.extract import extract
 from cxrfeat.study.verify import verify
+from tests.image.encode import encode
 from tests.stub import StubFactory
 
 pytestmark = pytest.mark.usefixtures("_user_folders")
@@ -56,6 +61,30 @@ def test_a_changed_row_is_found_by_recomputing_it(
     problems = verify(changed, recompute=10_000, data=phantoms, make_engine=stub)
     assert len(problems) == 1
     assert "row 3 computed again is another" in problems[0]
+
+
+def test_masks_are_used_again_and_another_one_is_found(phantoms: Path, tmp_path: Path, stub: StubFactory) -> None:
+    data = Path(shutil.copytree(phantoms, tmp_path / "data"))
+    view = ViewSpec(size=32, mask="lungs")
+    made = (
+        extract(
+            data, backbone="resnet50", weights="random", views=2, size=32, view=view, features=tmp_path,
+            make_engine=stub,
+        )
+        .files[0]
+        .path
+    )  # fmt: skip
+    assert verify(made, recompute=10_000, data=data, make_engine=stub) == []
+    row = index_folder(data).rows[2]
+    mask = data / str(row.mask)
+    mask.write_bytes(encode(255 - decode(mask.read_bytes()), "PNG"))
+    problems = verify(made, recompute=10_000, data=data, make_engine=stub)
+    assert len(problems) == 1
+    assert "row 2 computed again is another" in problems[0]
+    assert problems[0].endswith("unless its lung mask is another")
+    mask.unlink()
+    problems = verify(made, recompute=10_000, data=data, make_engine=stub)
+    assert problems == ["the image of row 2 cannot be read (no lung mask, and without one nothing of it would be kept)"]
 
 
 def test_a_bit_that_flipped_on_the_disk_is_found_without_the_images(made: Path) -> None:

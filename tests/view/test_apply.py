@@ -1,6 +1,7 @@
 """Applying: pixel-exact against oracles written with Pillow and NumPy alone."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrfeat.spec import ViewSpec
+from cxrfeat.image.mask import fitted, template
+from cxrfeat.spec import Masking, ViewSpec
 from cxrfeat.types import Grey
+from cxrfeat.view import apply
 from cxrfeat.view.apply import apply_views
-from cxrfeat.view.draw import PLAIN, ViewParams, draw_views
+from cxrfeat.view.draw import PLAIN, ViewParams, draw_order, draw_views
+
+SHA = hashlib.sha256(b"image").hexdigest()
 
 
 def noise(height: int, width: int, *, deep: bool = False) -> Grey:
@@ -87,3 +92,129 @@ def test_border_crop_sees_nothing_of_the_rim_and_border_darken_blackens_it() -> 
     dark = apply_views(ViewSpec(size=100, count=1, border_darken=0.1), image, [PLAIN])[0]
     assert dark[:10].max() == dark[:, -10:].max() == 0
     assert np.array_equal(dark[10:90, 10:90], image[10:90, 10:90])
+
+
+def plain(image: Grey, **fields: Any) -> NDArray[np.uint8]:
+    """The plain view at the image's own size, so that pixels can be compared one by one."""
+    spec = ViewSpec(size=image.shape[0], count=1, **fields)
+    made: NDArray[np.uint8] = apply_views(spec, image, [PLAIN], order=draw_order(spec, SHA))[0]
+    return made
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("size", [100, 40])
+def test_a_mask_of_any_size_keeps_the_lungs_or_takes_them_out(size: int, deep: bool) -> None:
+    image = np.maximum(noise(100, 100, deep=deep), 1)
+    lungs = np.zeros((size, size), bool)
+    lungs[size // 4 : size // 2, size // 5 : size // 2] = True
+    inside = np.zeros((100, 100), bool)
+    inside[25:50, 20:50] = True
+    whole = plain(image)
+    cases: list[tuple[Masking, NDArray[np.bool_]]] = [("lungs", inside), ("outside", ~inside)]
+    for mask, kept in cases:
+        view = apply_views(ViewSpec(size=100, count=1, mask=mask), image, [PLAIN], lungs=lungs)[0]
+        assert np.array_equal(view, np.where(kept, whole, 0))
+
+
+def test_without_a_mask_the_template_is_taken_out_and_lungs_alone_cannot_be_kept() -> None:
+    image = np.maximum(noise(100, 100), 1)
+    assert np.array_equal(plain(image, mask="outside") == 0, template((100, 100)))
+    with pytest.raises(ValueError, match="lungs alone needs the mask"):
+        plain(image, mask="lungs")
+
+
+def test_the_border_alone_and_the_rest_are_the_image() -> None:
+    image = noise(100, 100)
+    border, inside = plain(image, border_only=0.1), plain(image, border_darken=0.1)
+    assert border[10:90, 10:90].max() == 0
+    assert np.array_equal(border.astype(int) + inside, image)
+    ring = plain(image, border_only=0.2, border_darken=0.1)
+    assert np.array_equal(ring[10:20, 10:90], image[10:20, 10:90])
+    assert ring[:10].max() == ring[20:80, 20:80].max() == 0
+
+
+@pytest.mark.parametrize(("size", "blocks"), [(64, 2), (64, 8), (64, 32), (32, 32)])
+def test_blocks_stand_where_the_order_says(size: int, blocks: int) -> None:
+    image = noise(size, size)
+    order = draw_order(ViewSpec(size=size, shuffle=blocks), SHA)
+    length = size // blocks
+    cut = [image[y : y + length, x : x + length] for y in range(0, size, length) for x in range(0, size, length)]
+    rows = [np.hstack([cut[number] for number in row]) for row in order.reshape(blocks, blocks)]
+    shuffled = plain(image, shuffle=blocks)
+    assert np.array_equal(shuffled, np.vstack(rows))
+    assert not np.array_equal(shuffled, image)
+    assert np.array_equal(np.sort(shuffled, axis=None), np.sort(image, axis=None)), "the same pixels"
+
+
+@pytest.mark.parametrize(("size", "blocks"), [(299, 8), (50, 7), (33, 32)])
+def test_blocks_of_unequal_length_cover_the_whole_view(size: int, blocks: int) -> None:
+    edges = np.arange(blocks + 1) * size // blocks
+    along = np.repeat(np.arange(blocks), np.diff(edges))
+    numbers = (along[:, None] * blocks + along) % 251
+    shuffled = plain(numbers.astype(np.uint8), shuffle=blocks)
+    order = draw_order(ViewSpec(size=size, shuffle=blocks), SHA)
+    for place, number in enumerate(order.tolist()):
+        (y, x) = divmod(place, blocks)
+        block = shuffled[edges[y] : edges[y + 1], edges[x] : edges[x + 1]]
+        assert block.size > 0
+        assert (block == number % 251).all(), "one block in one place, and nothing else"
+
+
+def test_all_views_of_an_image_are_shuffled_alike_and_after_everything_else() -> None:
+    image = noise(80, 80)
+    spec = ViewSpec(size=48, count=4, shuffle=4)
+    params, order = draw_views(spec, SHA), draw_order(spec, SHA)
+    before = apply_views(ViewSpec(size=48, count=4), image, params)
+    after = apply_views(spec, image, params, order=order)
+    for one, shuffled in zip(before, after, strict=True):
+        assert np.array_equal(shuffled, plain(one, shuffle=4))
+    with pytest.raises(ValueError, match="4 x 4 blocks need an order"):
+        apply_views(spec, image, params)
+    with pytest.raises(ValueError, match="4 x 4 blocks need an order"):
+        apply_views(spec, image, params, order=order[:4])
+
+
+def test_letters_are_removed_first_then_the_mask_is_laid_on_then_the_border_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = np.maximum(noise(100, 100), 1)
+    given: list[Grey] = []
+
+    def remove(whole: Grey) -> Grey:
+        given.append(whole.copy())
+        cleaned = whole.copy()
+        cleaned[:20, :20] = 77
+        return cleaned
+
+    monkeypatch.setattr(apply, "remove_letters", remove)
+    lungs = np.zeros((50, 50), bool)
+    lungs[:15] = True
+    spec = ViewSpec(size=80, count=1, letters=True, mask="lungs", border_crop=0.1, border_darken=0.1, border_only=0.25)
+    view = apply_views(spec, image, [PLAIN], lungs=lungs)[0]
+    assert len(given) == 1
+    assert np.array_equal(given[0], image), "the finder sees the whole image"
+    expected = image.copy()
+    expected[:20, :20] = 77
+    expected[30:] = 0
+    expected = expected[10:90, 10:90]
+    expected[:8] = expected[:, :8] = expected[:, -8:] = 0
+    expected[20:60, 20:60] = 0
+    assert expected[8:20, 8:72].min() > 0
+    assert np.array_equal(view, expected)
+    apply_views(ViewSpec(size=80, count=1), image, [PLAIN])
+    assert len(given) == 1, "nothing is looked for unless it is asked for"
+
+
+def test_the_image_is_left_as_it_was() -> None:
+    image = noise(100, 100)
+    kept = image.copy()
+    for fields in ({"mask": "outside"}, {"border_only": 0.1}, {"shuffle": 4}, {"border_darken": 0.1}):
+        plain(image, **fields)
+        assert np.array_equal(image, kept)
+
+
+def test_a_mask_is_drawn_out_as_pillow_does_it() -> None:
+    lungs = noise(37, 41) > 127
+    for height, width in ((37, 41), (99, 103), (20, 19), (256, 299)):
+        picture = Image.fromarray(lungs.astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
+        assert np.array_equal(fitted(lungs, (height, width)), np.asarray(picture).astype(bool))

@@ -1,6 +1,7 @@
 """Drawing: keyed by what a view is, within its intervals, and stored exactly."""
 
 import hashlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxrfeat.errors import SpecError
 from cxrfeat.spec import ViewSpec
-from cxrfeat.view.draw import PLAIN, draw_views, from_array, to_array
+from cxrfeat.view.draw import PLAIN, draw_order, draw_views, from_array, to_array
 
 shas = st.binary(min_size=1, max_size=3).map(lambda content: hashlib.sha256(content).hexdigest())
 
@@ -50,6 +51,32 @@ def test_switching_the_flip_off_leaves_the_other_draws_alone() -> None:
     assert any(view.flip for view in with_flip)
     assert not any(view.flip for view in without)
     assert [(view.zoom, view.gain) for view in with_flip] == [(view.zoom, view.gain) for view in without]
+
+
+@given(shas, st.integers(2, 32), st.integers(0, 3))
+def test_an_order_has_each_block_once_and_belongs_to_the_image_and_the_seed(sha: str, blocks: int, seed: int) -> None:
+    spec = ViewSpec(size=32, shuffle=blocks, seed=seed)
+    order = draw_order(spec, sha)
+    assert sorted(order.tolist()) == list(range(blocks**2))
+    assert np.array_equal(draw_order(ViewSpec(size=64, count=1, shuffle=blocks, seed=seed), sha), order)
+    if blocks > 3:  # of four blocks, one order in 24 is another's
+        other = hashlib.sha256(bytes.fromhex(sha)).hexdigest()
+        assert not np.array_equal(draw_order(spec, other), order)
+        assert not np.array_equal(draw_order(ViewSpec(size=32, shuffle=blocks, seed=seed + 1), sha), order)
+
+
+def test_shuffling_leaves_the_other_draws_alone() -> None:
+    sha = hashlib.sha256(b"x").hexdigest()
+    assert draw_views(ViewSpec(size=32, shuffle=4), sha) == draw_views(ViewSpec(size=32), sha)
+    assert draw_order(ViewSpec(size=32), sha).tolist() == []
+
+
+def test_every_order_of_four_blocks_is_drawn_about_as_often() -> None:
+    spec = ViewSpec(size=32, shuffle=2)
+    drawn = Counter(tuple(draw_order(spec, f"{number:064x}").tolist()) for number in range(2400))
+    assert len(drawn) == 24
+    assert min(drawn.values()) > 60
+    assert max(drawn.values()) < 150
 
 
 def test_draws_are_uniform_over_many_images() -> None:
