@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DenseHead", "DropoutHead", "KnnHead", "LogregHead", "RidgeHead", "SoftmaxHead", "SvmLinearHead", "SvmRbfHead",
-    "compare", "extract", "fit", "index", "open", "predict", "tune", "verify",
+    "audit_data", "compare", "extract", "fit", "index", "open", "predict", "tune", "verify",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         SvmRbfHead,
     )
     from cxrfeat.image.index import index_folder as index
+    from cxrfeat.study.audit import audit as audit_data
     from cxrfeat.study.compare import compare
     from cxrfeat.study.extract import extract
     from cxrfeat.study.fit import fit
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from cxrfeat.study.verify import verify
 
 _PLACES = {
+    "audit_data": ("cxrfeat.study.audit", "audit"),  # `audit` is the package of the checks
     "compare": ("cxrfeat.study.compare", "compare"),
     "extract": ("cxrfeat.study.extract", "extract"),
     "fit": ("cxrfeat.study.fit", "fit"),

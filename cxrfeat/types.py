@@ -52,3 +52,5 @@ class Finding:
     value: float | None = None
     why: str
     do: str = ""
+    images: tuple[str, ...] = ()
+    """Paths of the images it is about, relative to the data root; empty where it is about all, or knows no paths."""

@@ -3,37 +3,137 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.audit.container import container_of_file, indicators
+from cxrfeat.audit.control import Piece, check_control, check_outside, control_probabilities, tested
+from cxrfeat.audit.people import check_children, check_labels, check_patients, metadata_features
+from cxrfeat.audit.source import SourceTable, check_sources
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.split import torn
-from cxrfeat.types import Finding, Groups, Labels, Status
+from cxrfeat.metric.shortcut import control_scores
+from cxrfeat.types import Finding, Groups, Labels, Probabilities, Status
+
+CONTAINER, THUMBNAIL = "container", "thumbnail"
+
+SEEN = {
+    CONTAINER: "Format, size, compression and borders of the files",
+    THUMBNAIL: "Thumbnails of eight by eight pixels",
+    "age": "The patients' ages",
+    "sex": "The patients' sexes",
+    "view_position": "The positions of the patients (AP, PA)",
+}
+"""What each control is given, as the beginning of a sentence."""
+
+REMEDY = {
+    CONTAINER: "Judge within one source, or store all images alike from the same kind of file.",
+    "age": "Balance ages between the classes, or judge within an age.",
+    "sex": "Balance the sexes between the classes, or judge within one.",
+    "view_position": "Judge AP and PA pictures apart: the position tells how ill a patient is.",
+}
 
 
-def short_audit(file: FeatureFile, parts: NDArray[np.str_] | None) -> list[Finding]:
-    """Check a feature file and the split about to be used on it.
+@dataclass(frozen=True, eq=False)
+class ShortAudit:
+    """The checks of a feature file and of the split about to be used on it."""
+
+    file: FeatureFile
+    pieces: Sequence[Piece]
+    """What is trained on and tested; `test` of all of them together are the images of the scores."""
+    parts: NDArray[np.str_] | None
+    """`(images,)` the split, or `None` for grouped folds, which cannot leak."""
+    seed: int = 0
+
+    @property
+    def tested(self) -> NDArray[np.intp]:
+        """Rows of the images that test, in the order of `controls`."""
+        return np.concatenate([piece.test for piece in self.pieces])
+
+    @cached_property
+    def controls(self) -> dict[str, Probabilities]:
+        """What classifiers that see no lungs say of the images that test: `container` and `thumbnail`."""
+        file = self.file
+        thumbnails = file.content.columns["thumbnail"].reshape(file.images, -1).astype(np.float32)
+        seen = {CONTAINER: indicators(container_of_file(file)), THUMBNAIL: thumbnails}
+        return {
+            name: control_probabilities(values, file.labels, self.pieces, file.classes)
+            for name, values in seen.items()
+            if values.shape[1]
+        }
+
+    def control_scores(self, model: Probabilities | None = None) -> dict[str, dict[str, Any]]:
+        """Scores of the controls, with their shortcut ratios to a model's probabilities for the same images."""
+        rows = self.tested
+        y, groups = self.file.labels[rows], self.file.groups[rows]
+        return {
+            name: control_scores(y, told, groups, self.file.classes, model, seed=self.seed)
+            for name, told in self.controls.items()
+        }
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """One per check, failed ones first."""
+        file = self.file
+        found = [
+            check_weights(file.spec.weights),
+            check_sources(SourceTable.of(file.labels, file.sources, file.classes)),
+            *self._outside(),
+            check_children(file.content.columns["age"].astype(np.float64), file.labels, file.classes),
+            check_patients(file.known_patients),
+            check_labels(file.labels, file.groups, file.known_patients),
+            check_split(self.parts, file.groups),
+            check_conflicts(file.labels, file.content_sha256),
+            check_quarantine(len(file.content.quarantine), file.images),
+        ]
+        return failed_first(one for one in found if one is not None)
+
+    def _outside(self) -> list[Finding]:
+        """What is no part of the picture."""
+        file, rows = self.file, self.tested
+        y, groups = file.labels[rows], file.groups[rows]
+        told = {name: self.controls[name] for name in (CONTAINER,) if name in self.controls}
+        texts = {name: np.array([one or "" for one in file.texts(name)]) for name in ("sex", "view_position")}
+        columns = {"age": file.content.columns["age"], **texts}
+        told |= {
+            name: control_probabilities(seen, file.labels, self.pieces, file.classes)
+            for name, seen in metadata_features(columns).items()
+        }
+        scored = {name: control_scores(y, one, groups, file.classes, seed=self.seed) for name, one in told.items()}
+        found = [
+            check_outside(name, SEEN[name], REMEDY[name], scores)
+            for name, scores in scored.items()
+            if name == CONTAINER or tested(scores)  # that there are too few is said once
+        ]
+        return found if CONTAINER in told else [alike(), *found]
+
+
+def alike() -> Finding:
+    """What there is to say of files that do not differ."""
+    return Finding(check=CONTAINER, status=Status.PASS, why="All files are of one format, size and compression.")
+
+
+def check_thumbnail(scores: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """What a picture of eight by eight pixels is worth beside a model, once there is one.
 
     Args:
-        file: The features.
-        parts: `(images,)` the split, or `None` for grouped folds, which cannot leak.
-
-    Returns:
-        One finding per check, failed ones first.
+        scores: As `ShortAudit.control_scores` gives them for a model.
     """
-    found = [
-        check_weights(file.spec.weights),
-        check_sources(file.labels, file.sources, file.classes),
-        check_patients(file.known_patients),
-        check_split(parts, file.groups),
-        check_conflicts(file.labels, file.content_sha256),
-        check_quarantine(len(file.content.quarantine), file.images),
-    ]
+    remedy = "Look at what differs between the classes, and see what helps: cxrfeat audit DATA --cache FILE --mitigate."
+    if THUMBNAIL not in scores or not tested(scores[THUMBNAIL]):
+        return []
+    return [check_control(THUMBNAIL, SEEN[THUMBNAIL], remedy, scores[THUMBNAIL])]
+
+
+def failed_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Failed checks, then warnings, then the others."""
     order = [Status.FAIL, Status.WARN, Status.PASS]
-    return sorted(found, key=lambda one: order.index(one.status))
+    return sorted(findings, key=lambda one: order.index(one.status))
 
 
 def check_weights(weights: str) -> Finding:
@@ -46,70 +146,6 @@ def check_weights(weights: str) -> Finding:
             do="Extract with --weights imagenet.",
         )
     return Finding(check="weights", status=Status.PASS, why="The network's weights were loaded from a file.")
-
-
-def check_sources(labels: Labels, sources: Sequence[str | None], classes: Sequence[str]) -> Finding:
-    """How well the source alone tells the class.
-
-    The value is the balanced accuracy of the best rule that sees nothing but the source: in each, the class that is
-    commonest there relative to its size. It is 1 / classes where sources say nothing, 1 where they say all.
-
-    Two classes that share no source cannot be told from their sources by any score; that fails.
-    """
-    known = [source for source in sources if source is not None]
-    if len(known) < len(sources):
-        return Finding(
-            check="source",
-            status=Status.WARN,
-            why=f"The source of {len(sources) - len(known)} of {len(sources)} images is unknown, so nobody can test "
-            "whether the score measures the disease or where the picture came from.",
-            do="Name each image's hospital or data set in the column source of metadata.csv.",
-        )
-    names = sorted(set(known))
-    table = np.zeros((len(classes), len(names)))
-    for label, source in zip(labels.tolist(), known, strict=True):
-        table[label, names.index(source)] += 1
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    value = float(shares.max(axis=0).sum() / len(classes))
-    chance = 1 / len(classes)
-    apart = [
-        f"{classes[one]} and {classes[other]}"
-        for one, other in combinations(range(len(classes)), 2)
-        if not np.any((table[one] > 0) & (table[other] > 0))
-    ]
-    said = f"The source alone predicts the class with balanced accuracy {value:.3f} (chance {chance:.3f})"
-    if apart:
-        return Finding(
-            check="source",
-            status=Status.FAIL,
-            value=value,
-            why=f"{said}: {'; '.join(apart)} share no source, so no score tells the disease from the hospital.",
-            do="Add images of those classes from a common source, or judge only pairs of classes that share one.",
-        )
-    if value > chance + 0.1:
-        return Finding(
-            check="source",
-            status=Status.WARN,
-            value=value,
-            why=f"{said}: part of every score below may be the hospital.",
-            do="Compare with the score within one source, or balance the sources between the classes.",
-        )
-    return Finding(check="source", status=Status.PASS, value=value, why=f"{said}.")
-
-
-def check_patients(known: NDArray[np.bool_]) -> Finding:
-    """How many images cannot be kept with the others of their patient."""
-    unknown = int((~known).sum())
-    if unknown:
-        return Finding(
-            check="patients",
-            status=Status.WARN,
-            value=unknown,
-            why=f"The patient of {unknown} of {len(known)} images is unknown; each counts as a patient of its own, "
-            "so images of one person may stand on both sides of the split.",
-            do="Name patients in the column patient_id of metadata.csv, or take them from file names: --patient-regex.",
-        )
-    return Finding(check="patients", status=Status.PASS, value=0, why="The patient of every image is known.")
 
 
 def check_split(parts: NDArray[np.str_] | None, groups: Groups) -> Finding:

@@ -53,13 +53,18 @@ def show(table: Table | None) -> None:
         _plain(table)
 
 
-def show_audit(findings: Sequence[Mapping[str, Any]]) -> None:
-    """The checks that did not pass, above the scores: what is wrong, and what to do."""
-    table = audit_table(findings)
+def show_audit(findings: Sequence[Mapping[str, Any]], *, everything: bool = False) -> None:
+    """The checks that did not pass, above the scores: what is wrong, and what to do.
+
+    Args:
+        findings: As in the JSON documents.
+        everything: Those that passed too, and some of the images they are about.
+    """
+    table = audit_table(findings, everything=everything)
     if table is None:
         return
     print(table.title)
-    colours = {"fail": "\033[1;31m", "warn": "\033[33m"}
+    colours = {"fail": "\033[1;31m", "warn": "\033[33m", "pass": "\033[32m"}
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for status, check, why, remedy in table.rows:
         said = printable(f"{check}: {why} {remedy}")

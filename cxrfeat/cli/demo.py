@@ -42,6 +42,8 @@ def demo(
         if stage == "index":
             for table in index_tables(document):
                 show(table)
+        elif stage == "audit":
+            show_audit(document["checks"], everything=True)
         elif stage == "extract":
             show(extract_table(document["files"]))
         elif stage == "fit-head":

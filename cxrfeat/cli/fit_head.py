@@ -116,7 +116,7 @@ def fit_head(
     from typing import cast
 
     from cxrfeat.errors import AuditError, UsageError
-    from cxrfeat.report.curve import curve_table, source_table
+    from cxrfeat.report.curve import curve_table, shortcut_table, source_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import ClassWeights, HeadKind, HeadSpec, Optimizer, Schedule, SplitBy
     from cxrfeat.study.curve import Curve, learning_curve, views_curve
@@ -183,6 +183,7 @@ def fit_head(
         for run in document["runs"]:
             show(class_table(run))
         show(source_table(document["runs"]))
+        show(shortcut_table(document["runs"]))
         for curve in document["curves"]:
             show(curve_table(curve))
             say(f"  {curve['head']}: {curve['sentence']}")

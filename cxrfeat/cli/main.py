@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 
 from cxrfeat import __version__
-from cxrfeat.cli import compare, demo, extract, fit_head, index, predict, tune, verify, weights
+from cxrfeat.cli import audit, compare, demo, extract, fit_head, index, predict, tune, verify, weights
 from cxrfeat.cli.console import printable
 from cxrfeat.errors import CxrFeatError
 
@@ -46,6 +46,7 @@ def _root(
 for command, name in (
     (demo.demo, "demo"),
     (index.index, "index"),
+    (audit.audit, "audit"),
     (extract.extract, "extract"),
     (fit_head.fit_head, "fit-head"),
     (tune.tune, "tune"),

@@ -74,7 +74,7 @@ def tune(
     from typing import cast
 
     from cxrfeat.errors import AuditError
-    from cxrfeat.report.curve import source_table
+    from cxrfeat.report.curve import shortcut_table, source_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import SplitBy
     from cxrfeat.study.fit import find_features
@@ -112,6 +112,7 @@ def tune(
         show(score_table(document["runs"]))
         show(class_table(run))
         show(source_table(document["runs"]))
+        show(shortcut_table(document["runs"]))
         show(_tried_table(run["search"]))
         for line in sentences(run["search"], run["test_openings"]):
             say(line)

@@ -29,6 +29,25 @@ def curve_table(curve: Mapping[str, Any]) -> Table:
     )
 
 
+def shortcut_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
+    """What classifiers that see no lungs score on the same images; `None` where there is none."""
+    rows = []
+    for run in runs:
+        for name, scores in run["test"].get("shortcuts", {}).items():
+            ratio = "-" if scores["ratio"] is None else with_interval(scores["ratio"], scores["ratio_ci"])
+            auroc = with_interval(scores["auroc"], scores["auroc_ci"])
+            rows.append((run["head"], name, with_interval(scores["accuracy"], scores["accuracy_ci"]), auroc, ratio))
+    if not rows:
+        return None
+    return Table(
+        title="Shortcuts: what can be had on the same images without the lungs\n"
+        "(container: format, size and compression of the files; thumbnail: 8 x 8 pixels; ratio: share of the head's "
+        "AUROC above 0.5)",
+        columns=("head", "seen", "accuracy", "AUROC", "ratio"),
+        rows=tuple(rows),
+    )
+
+
 def source_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
     """What remains of the scores among images of one source; `None` where no source is known."""
     told = [(run, run["test"].get("within_source")) for run in runs]

@@ -108,12 +108,38 @@ def _operating_point(points: Mapping[str, Any], name: str) -> Mapping[str, Any] 
     return point
 
 
-def audit_table(findings: Sequence[Mapping[str, Any]]) -> Table | None:
-    """The checks that did not pass, each with what to do; `None` if all passed."""
-    rows = tuple((one["status"], one["check"], one["why"], one["do"]) for one in findings if one["status"] != "pass")
+EXAMPLES = 3
+"""Images named under a check."""
+
+
+def audit_table(findings: Sequence[Mapping[str, Any]], *, everything: bool = False) -> Table | None:
+    """The checks that did not pass, each with what to do; `None` if all passed.
+
+    Args:
+        findings: As in the JSON documents.
+        everything: Those that passed too, and some of the images they are about.
+    """
+    rows = tuple(
+        (one["status"], one["check"], one["why"], one["do"] + (_examples(one["images"]) if everything else ""))
+        for one in findings
+        if everything or one["status"] != "pass"
+    )
     if not rows:
         return None
     return Table(title="Before you believe the scores", columns=("", "check", "why", "what to do"), rows=rows)
+
+
+def _examples(images: Sequence[str]) -> str:
+    """Some images, and how many more there are.
+
+    Example:
+        >>> _examples(["a.png", "b.png", "c.png", "d.png"])
+        ' (a.png, b.png, c.png and 1 more)'
+    """
+    if not images:
+        return ""
+    more = f" and {len(images) - EXAMPLES} more" if len(images) > EXAMPLES else ""
+    return f" ({', '.join(images[:EXAMPLES])}{more})"
 
 
 def difference_table(differences: Sequence[Mapping[str, Any]]) -> Table:

@@ -17,6 +17,7 @@ from cxrfeat.image.index import index_folder, summary
 from cxrfeat.image.phantom import PhantomSpec, phantoms_written, write_phantoms
 from cxrfeat.report.page import render
 from cxrfeat.spec import MAIN_KINDS, HeadSpec
+from cxrfeat.study.audit import audit, write_page
 from cxrfeat.study.compare import compare
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
@@ -57,7 +58,7 @@ def demo(
     tell: Stage | None = None,
     progress: Progress | None = None,
 ) -> Demo:
-    """Make phantoms, index, extract, fit every head, compare, predict, verify, and write a report.
+    """Make phantoms, index, audit, extract, fit every head, compare, predict, verify, and write a report.
 
     The network has its ImageNet weights if they are on this machine already, else random ones.
 
@@ -80,10 +81,14 @@ def demo(
         if tell:
             tell(stage, document)
 
-    data, features, runs, report = out / "data", out / "features", out / "runs", out / "report.html"
+    data, features, runs = out / "data", out / "features", out / "runs"
+    report, page = out / "report.html", out / "audit.html"
     if not phantoms_written(data, phantoms):
         write_phantoms(data, phantoms, named(progress, "phantoms"))
     done("index", summary(index_folder(data, decode_all=True)))
+    found = audit(data, seed=seed, progress=progress).to_dict()
+    done("audit", found)
+    write_page(page, found, data)
     ready = any(row["backbone"] == BACKBONE and row["state"] == "ready" for row in list_weights())
     made = extract(
         data,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.short import short_audit
+from cxrfeat.audit.short import ShortAudit, check_thumbnail, failed_first
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.extract import versions
 from cxrfeat.feature.store import FeatureFile
@@ -236,7 +236,8 @@ def fit(
             source_out=source_out,
             seed=seed,
         )
-        audit = short_audit(file, pieces.parts)
+        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)
+        findings = audit.findings
         check_writable(runs)
         content = file.content
         identities = [identity_of(data, pieces, head=to_dict(spec)) for spec in heads]
@@ -251,16 +252,24 @@ def fit(
         with closing(fits_as_they_come(data, specs, pieces.pieces, jobs=jobs, progress=progress)) as coming:
             for place, fitted in coming:
                 index = wanted[place]
-                outcome = outcome_of(data, heads[index], pieces, fitted, seed)
+                outcome = outcome_of(data, heads[index], pieces, fitted, seed, audit)
                 # Another process, or a head named twice, may have made it meanwhile.
                 made[index] = existing_run(places[index], identities[index]) or write_fitted(
-                    data, pieces, heads[index], places[index], identities[index], audit, outcome
+                    data, pieces, heads[index], places[index], identities[index], findings, outcome
                 )
+    fitted_runs = tuple(run for run in made if run is not None)
     return FitResult(
-        runs=tuple(run for run in made if run is not None),
+        runs=fitted_runs,
         reused=tuple(run is not None for run in found),
-        audit=tuple(audit),
+        audit=with_shortcuts(findings, fitted_runs),
     )
+
+
+def with_shortcuts(findings: Sequence[Finding], runs: Sequence[Run]) -> tuple[Finding, ...]:
+    """The short audit, and what the thumbnails say of the run that owes them most."""
+    told = [finding for run in runs for finding in check_thumbnail(run.info["test"].get("shortcuts", {}))]
+    worst = [max(told, key=lambda one: one.value or 0.0)] if told else []
+    return tuple(failed_first([*findings, *worst]))
 
 
 def fit_pieces(
@@ -354,7 +363,13 @@ class _Outcome:
 
 
 def outcome_of(
-    data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], seed: int, own: Sequence[Fit] | None = None
+    data: Data,
+    spec: HeadSpec,
+    pieces: Pieces,
+    fits: Sequence[Fit],
+    seed: int,
+    audit: ShortAudit,
+    own: Sequence[Fit] | None = None,
 ) -> _Outcome:
     """Test what was fitted, and make the head to keep.
 
@@ -364,10 +379,11 @@ def outcome_of(
         pieces: What was trained and is tested on.
         fits: What is tested, one for each piece.
         seed: Of the intervals.
+        audit: Has the controls that each test is held against.
         own: Fits of `spec` itself on the pieces, where `fits` are of other heads.
     """
     if pieces.crossed:
-        return _crossed(data, spec, pieces, fits, seed, own or fits)
+        return _crossed(data, spec, pieces, fits, seed, audit, own or fits)
     (piece,), (fitted,) = pieces.pieces, fits
     told = np.concatenate([piece.validation, piece.test])
     probabilities = data.probabilities(fitted.head, told)
@@ -382,7 +398,8 @@ def outcome_of(
         seconds=fitted.seconds,
         domain=Domain.fit(data.plain[piece.train]),
         validation=data.scored(piece.validation, probabilities[:held], seed),
-        test=data.scored(piece.test, probabilities[held:], seed, thresholds),
+        test=data.scored(piece.test, probabilities[held:], seed, thresholds)
+        | {"shortcuts": audit.control_scores(probabilities[held:])},
         folds=None,
         predictions=_predictions(data, told, probabilities, parts),
         notes=fitted.notes,
@@ -390,7 +407,13 @@ def outcome_of(
 
 
 def _crossed(
-    data: Data, spec: HeadSpec, pieces: Pieces, fits: Sequence[Fit], seed: int, own: Sequence[Fit]
+    data: Data,
+    spec: HeadSpec,
+    pieces: Pieces,
+    fits: Sequence[Fit],
+    seed: int,
+    audit: ShortAudit,
+    own: Sequence[Fit],
 ) -> _Outcome:
     """Each image was tested by a head that has not seen its group; the head to keep is fitted on all of them."""
     file = data.file
@@ -429,7 +452,7 @@ def _crossed(
         seconds=sum(fitted.seconds for fitted in fits) + final.seconds,
         domain=Domain.fit(data.plain),
         validation=None,
-        test=data.scored(rows, probabilities, seed),
+        test=data.scored(rows, probabilities, seed) | {"shortcuts": audit.control_scores(probabilities)},
         folds=each,
         predictions=_predictions(
             data, rows, probabilities, [piece.name for piece in pieces.pieces for _ in range(len(piece.test))]
@@ -471,7 +494,7 @@ def write_fitted(
         "validation": outcome.validation,
         "test": outcome.test,
         "folds": outcome.folds,
-        "audit": [asdict(finding) for finding in audit],
+        "audit": [asdict(one) for one in failed_first([*audit, *check_thumbnail(outcome.test["shortcuts"])])],
         "notes": outcome.notes,
         "versions": {**versions(), "engine": file.content.engine},
         **(extra or {}),

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from cxrfeat.audit.short import short_audit
+from cxrfeat.audit.short import ShortAudit
 from cxrfeat.errors import InputError, IntegrityError, SplitError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable, remove
@@ -34,6 +34,7 @@ from cxrfeat.study.fit import (
     load,
     outcome_of,
     run_summary,
+    with_shortcuts,
     write_fitted,
 )
 from cxrfeat.study.pieces import Piece, Pieces, part_images
@@ -126,7 +127,7 @@ def tune(
         plan = Plan(space=space, trials=trials, sampler=sampler, by=by, jobs=jobs)
         searched = [*pieces.pieces, *([_everything(data)] if pieces.crossed else [])]
         inner = [inner_pieces(data, piece, inner_folds, seed) for piece in searched]
-        audit = short_audit(file, pieces.parts)
+        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)
         check_writable(runs)
         asked = {
             "space": REVISION, "strengths": digest8(list(STRENGTHS)), "heads": list(kinds), "trials": trials,
@@ -137,7 +138,7 @@ def tune(
         place = runs / (name or run_name(file.content.dataset, file.content.backbone, "tuned", short))
         standing = existing_run(place, identity)
         if standing is not None:
-            return TuneResult(run=standing, reused=True, audit=tuple(audit), notes=())
+            return TuneResult(run=standing, reused=True, audit=with_shortcuts(audit.findings, [standing]), notes=())
         notebook = Notebook(runs / f".tune-{short}.json", identity, len(file.classes))
         steps = Steps(progress, len(searched) * plan.fits(inner_folds) + len(searched))
         found = [
@@ -152,7 +153,7 @@ def tune(
         own = fits
         if pieces.crossed and last.kind in CALIBRATED:  # its temperature comes from its own decisions out of fold
             own = [_fit(data, last, piece) for piece in pieces.pieces]
-        outcome = outcome_of(data, last, pieces, fits, seed, own)
+        outcome = outcome_of(data, last, pieces, fits, seed, audit, own)
         if pieces.crossed:
             steps.tell(last.kind)
             outcome = replace(outcome, notes=[*outcome.notes, _who_was_tested(found[:-1])])
@@ -161,9 +162,11 @@ def tune(
             "test_openings": openings(runs, pieces.stored["sha256"]) + 1,
         }
         # Another process may have made it meanwhile.
-        run = existing_run(place, identity) or write_fitted(data, pieces, last, place, identity, audit, outcome, extra)
+        run = existing_run(place, identity) or write_fitted(
+            data, pieces, last, place, identity, audit.findings, outcome, extra
+        )
         remove(notebook.path)
-    return TuneResult(run=run, reused=False, audit=tuple(audit), notes=tuple(notebook.notes))
+    return TuneResult(run=run, reused=False, audit=with_shortcuts(audit.findings, [run]), notes=tuple(notebook.notes))
 
 
 def inner_pieces(data: Data, piece: Piece, count: int, seed: int) -> list[Piece]:

@@ -14,7 +14,7 @@ import pytest
 from cxrfeat.backbone.network import Network
 from cxrfeat.cli.main import run
 from cxrfeat.spec import FeatureSpec
-from cxrfeat.study import demo, extract, predict, verify
+from cxrfeat.study import audit, demo, extract, predict, verify
 from tests.stub import StubEngine
 
 RANDOM = ("--backbone", "resnet50", "--weights", "random", "--size", "32", "--views", "2")
@@ -47,7 +47,7 @@ class RoomyStub(StubEngine):
 
 def use_engine(monkeypatch: pytest.MonkeyPatch, make_engine: Callable[..., object]) -> None:
     """Let every command load its networks with `make_engine`, by the same code path."""
-    for recipe in (extract.extract, predict.predict, verify.verify, demo.demo):
+    for recipe in (audit.audit, extract.extract, predict.predict, verify.verify, demo.demo):
         defaults = recipe.__kwdefaults__ or {}
         assert "make_engine" in defaults
         monkeypatch.setitem(defaults, "make_engine", make_engine)

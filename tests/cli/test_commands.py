@@ -37,11 +37,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "fit-head": {
         "runs": [{"head": str, "run": str, "seconds": NUMBER, "validation": SCORES, "test": SCORES}],
-        "audit": [{"check": str, "status": str, "why": str}] * 6,
+        "audit": [{"check": str, "status": str, "why": str}] * 9,
     },
     "compare": {
         "runs": [{"head": str, "run": str, "seconds": NUMBER, "validation": SCORES, "test": SCORES}] * 2,
-        "audit": [{"check": str, "status": str, "why": str}] * 6,
+        "audit": [{"check": str, "status": str, "why": str}] * 9,
     },
     "predict": {
         "predictions": [
@@ -211,6 +211,23 @@ def test_a_second_extraction_computes_nothing_and_a_new_image_only_itself(cli: C
     shutil.copy(sorted(data.glob("COVID/masks/*"))[0], data / "COVID" / "images" / "new.png")
     third = cli("extract", *RANDOM, "--json").json["files"][0]
     assert (third["rows_computed"], third["rows_reused"]) == (1, first["images"])
+
+
+def test_masks_and_letters_are_asked_for_by_name(cli: Cli, data: Path) -> None:
+    paths = set()
+    for options in ([], ["--mask", "none"], ["--mask", "lungs"], ["--mask", "outside"], ["--remove-letters"]):
+        said = cli("extract", *RANDOM, *options, "--json")
+        assert said.code == 0, said.err
+        paths.add(said.json["files"][0]["path"])
+    assert len(paths) == 4, "none is the default"
+    said = cli("extract", *RANDOM, "--mask", "heart")
+    assert (said.code, said.out) == (2, "")
+    assert "--mask is none, lungs or outside; got 'heart'" in said.err
+    shutil.rmtree(data / "COVID" / "masks")
+    said = cli("extract", *RANDOM, "--mask", "lungs")
+    assert said.code == 3
+    assert "images have no lung mask" in said.err
+    assert cli("extract", *RANDOM, "--mask", "outside").code == 0
 
 
 def test_strict_turns_a_failed_check_into_8_after_writing_the_runs(cli: Cli, tmp_path: Path) -> None:

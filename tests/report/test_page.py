@@ -6,10 +6,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from cxrfeat.audit.source import SourceTable
 from cxrfeat.image.index import index_folder, summary
-from cxrfeat.report.page import render
+from cxrfeat.image.picture import data_address
+from cxrfeat.report.page import PAIRS, pictured, render, render_audit
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import compare
 from cxrfeat.study.fit import fit
@@ -76,7 +79,7 @@ def test_the_page_runs_nothing_and_loads_nothing(tmp_path: Path, phantoms: Path)
         for tag, attributes in reader.elements
         if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
     ]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
     assert ("html", {"lang": "en"}) in reader.elements
 
 
@@ -110,3 +113,48 @@ def test_the_page_tells_scores_classes_differences_and_where_they_are_from(tmp_p
         found["comparisons"][0]["b"],
     ):
         assert wanted in text
+
+
+def audited(**fields: Any) -> dict[str, Any]:
+    """The document of an audit of two copies and one turned image."""
+    scores = {"accuracy": 0.7, "accuracy_ci": [0.6, 0.8], "auroc": 0.9, "auroc_ci": [0.8, 0.95]}
+    checks = [
+        {"check": "copies", "status": "fail", "value": 1, "why": "A why.", "do": "A do.", "images": ["a.png", "b.png"]},
+        {"check": "orientation", "status": "warn", "value": 1, "why": "W.", "do": "D.", "images": [f"{EVIL}.png"]},
+        {"check": "blank", "status": "pass", "value": 0, "why": "None is blank.", "do": "", "images": []},
+    ]
+    return {
+        "images": 4,
+        "classes": ["COVID", EVIL],
+        "checks": checks,
+        "sources": SourceTable.of(np.array([0, 0, 1, 1]), ["A", "B", "A", EVIL], ("COVID", EVIL)).to_dict(),
+        "controls": {"thumbnail": scores, "lungs out": {**scores, "ratio": 0.5, "ratio_ci": [0.4, 0.6]}},
+        "within_source": None,
+        "mitigations": [],
+        "duplicates": [["a.png", "b.png"]],
+        **fields,
+    }
+
+
+def test_the_audits_page_shows_what_it_found_and_the_images() -> None:
+    document = audited()
+    paths = pictured(document)
+    assert paths == ["a.png", "b.png", f"{EVIL}.png"]
+    pictures = {path: data_address(np.full((300, 200), number, np.uint8)) for number, path in enumerate(paths)}
+    page = render_audit(f"of {EVIL}", document, pictures)
+    reader = read(page)
+    assert [attributes["src"] for tag, attributes in reader.elements if tag == "img"] == list(pictures.values())
+    assert not any(name.startswith("on") for _, attributes in reader.elements for name in attributes)
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|<script", page)
+    order = [reader.text.index(text) for text in ("A why.", "None is blank.", "Controls", "Copies", "orientation")]
+    assert order[0] < order[1] < order[2] < order[3]
+    assert "0.500 [0.400, 0.600]" in reader.text
+
+
+def test_the_audits_page_without_pictures_names_them_and_shows_only_some_of_many() -> None:
+    many = [[f"{number}a.png", f"{number}b.png"] for number in range(PAIRS + 10)]
+    reader = read(render_audit("audit", audited(duplicates=many), {}))
+    assert "img" not in {tag for tag, _ in reader.elements}
+    assert f"{PAIRS} of {PAIRS + 10} pairs" in reader.text
+    assert f"{PAIRS - 1}a.png" in reader.text
+    assert f"{PAIRS}a.png" not in reader.text

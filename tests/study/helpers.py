@@ -69,6 +69,7 @@ def make_features(
         "container/format": ["PNG"] * images,
         "container/suffix": [".png"] * images,
         "container/mode": ["L"] * images,
+        "container/jpeg_tables": [None] * images,
     }
     coded = {name: code(values) for name, values in texts.items()}
     columns: dict[str, NDArray[Any]] = {}

@@ -11,7 +11,7 @@ from cxrfeat.study.demo import demo
 from tests.stub import StubFactory
 
 TINY = PhantomSpec(patients_per_class=6, size=64, duplicates=1, broken=1)
-STAGES = ["index", "extract", "fit-head", "compare", "predict", "verify"]
+STAGES = ["index", "audit", "extract", "fit-head", "compare", "predict", "verify"]
 
 
 def test_the_demo_shows_every_stage_once_and_a_second_call_makes_nothing_again(
@@ -35,6 +35,8 @@ def test_the_demo_shows_every_stage_once_and_a_second_call_makes_nothing_again(
     assert not any(run["reused"] for run in documents["fit-head"]["runs"])
     assert documents["extract"]["files"][0]["random"], "no weights are here, and none are downloaded"
     assert documents["predict"]["predictions"]
+    assert "container" in {check["check"] for check in documents["audit"]["checks"]}
+    assert "Copies" in (tmp_path / "audit.html").read_text(encoding="utf-8")
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "RANDOM WEIGHTS" in report
 

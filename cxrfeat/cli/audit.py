@@ -1,0 +1,97 @@
+"""`cxrfeat audit`: does it see the disease, or where the picture came from?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import print_json, progress, say, show, show_audit
+
+
+def audit(
+    data: options.Data = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache", help="A feature file of these images: judges the model, and images without lungs, too."
+        ),
+    ] = None,
+    mitigate: Annotated[
+        bool, typer.Option("--mitigate", help="Compare ways to make the network look at the lungs; takes --cache.")
+    ] = False,
+    network: Annotated[
+        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", help="Judge by grouped cross-validation in so many folds.")] = 5,
+    page: Annotated[
+        Path | None, typer.Option("--page", help="Write a page of all of it, with the images it is about.")
+    ] = None,
+    strict: options.Strict = False,
+    classes: options.Classes = "",
+    per_class: options.PerClass = None,
+    limit: options.Limit = None,
+    patient_regex: options.PatientRegex = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    redact: options.Redact = False,
+) -> None:
+    """Ask whether a score on these images could mean anything.
+
+    Sources, file formats, copies, patients, controls that see no lungs, letters, odd images.
+    """
+    from cxrfeat.errors import AuditError
+    from cxrfeat.report.audit import control_table, mitigation_table, pairs_table, sources_table
+    from cxrfeat.report.table import RESEARCH_USE
+    from cxrfeat.study.audit import audit as run
+    from cxrfeat.study.audit import write_page
+
+    folder = options.data_folder(data)
+    with progress("images", quiet=quiet or json) as tell:
+        result = run(
+            folder,
+            cache=cache,
+            network=network,
+            mitigate=mitigate,
+            fold_count=folds,
+            selection=options.selection(classes, per_class, limit, seed, patient_regex),
+            seed=seed,
+            progress=tell,
+        )
+    document = result.to_dict()
+    if redact:
+        document = _redacted(document)
+    if page is not None:
+        write_page(page, document, None if redact else folder)
+    if json:
+        print_json(document)
+    else:
+        show_audit(document["checks"], everything=True)
+        show(sources_table(document["sources"]))
+        show(control_table(document["controls"]))
+        show(pairs_table(document["within_source"]))
+        show(mitigation_table(document["mitigations"]))
+        if page is not None:
+            say(str(page))
+        say(RESEARCH_USE)
+    if strict and result.failed:
+        failed = ", ".join(finding.check for finding in result.failed)
+        raise AuditError(f"The audit failed ({failed}). Mend the data, or leave --strict out.")
+
+
+def _redacted(document: dict[str, object]) -> dict[str, object]:
+    """The document with ids in place of paths."""
+    from typing import Any, cast
+
+    from cxrfeat.image.identity import Identity
+
+    identity = Identity.load()
+    told = cast(dict[str, Any], document)
+    return told | {
+        "checks": [one | {"images": [identity.image_id(path) for path in one["images"]]} for one in told["checks"]],
+        "duplicates": [[identity.image_id(path) for path in pair] for pair in told["duplicates"]],
+        "quarantined": [one | {"path": identity.image_id(one["path"])} for one in told["quarantined"]],
+    }

@@ -1,0 +1,107 @@
+"""How much of a model's score can be had without the lungs: the only place that knows the shortcut ratio.
+
+A control is a classifier that is given no disease to see: how the file is stored, a picture of eight by eight pixels,
+an image whose lungs are black. Its AUROC above chance, over the model's, is the share of the score open to doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.metric.ranking import Ranked
+from cxrfeat.metric.resample import Weights, numbered, percentile_interval, weight_blocks
+from cxrfeat.metric.score import checked
+from cxrfeat.types import Groups, Labels, Probabilities
+
+LEAST = 0.1
+"""A model whose AUROC is nearer to chance than this has no score of which a control could have a share."""
+
+
+def control_scores(
+    y: Labels,
+    control: Probabilities,
+    groups: Groups,
+    classes: Sequence[str],
+    model: Probabilities | None = None,
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Accuracy and AUROC of a control, and its shortcut ratio to a model tested on the same images.
+
+    Args:
+        y: `(n,)` true class indices.
+        control: `(n, classes)` probabilities of the control, rows summing to 1.
+        groups: `(n,)` group indices; images of one group are drawn together.
+        classes: Class names, in the order of the columns.
+        model: `(n, classes)` probabilities of the model; `None` leaves the ratio out.
+        resamples: How often to draw.
+        level: Share of the resamples inside an interval.
+        seed: Decides the draws.
+
+    Returns:
+        `accuracy` and `auroc` (mean over classes, one against the rest), each with its `_ci`; `groups`, those of the
+        class that has the fewest; and `ratio` with
+        `ratio_ci`: (AUROC of the control - 0.5) / (AUROC of the model - 0.5), both drawn together. 0 is a model that
+        owes nothing to what the control sees, 1 one that does no better. `None` where it does not exist: a class is
+        missing, there is one group, or the model is at chance.
+
+    Raises:
+        ValueError: If there is no image, or the arguments do not fit together.
+
+    Source: Maguolo & Nanni 2021 and DeGrave, Janizek & Lee 2021 for scores without lungs; Field & Welsh 2007 for
+    drawing whole groups.
+
+    Example:
+        >>> y = np.array([0, 0, 1, 1])
+        >>> sure, half = np.eye(2)[y], np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.6, 0.4]])
+        >>> control_scores(y, half, np.arange(4), ["COVID", "NORMAL"], sure)["ratio"]
+        0.5
+    """
+    y, control = checked(y, control, len(classes))
+    if np.shape(groups) != y.shape:
+        raise ValueError(f"Groups of {len(y)} images; got shape {np.shape(groups)}.")
+    group, count = numbered(groups)
+    told = [control] if model is None else [control, checked(y, model, len(classes))[1]]
+    ranked = [[Ranked(y == index, one[:, index], group) for index in range(len(classes))] for one in told]
+    hits = np.bincount(group, weights=control.argmax(1) == y, minlength=count)
+    sizes = np.bincount(group, minlength=count).astype(np.float64)
+    once = np.ones((1, count))
+    blocks = list(weight_blocks(count, len(y), resamples, seed)) if count > 1 else []
+    observed = [_mean_auroc(one, once) for one in ranked]
+    drawn = [[_mean_auroc(one, weights) for weights in blocks] for one in ranked]
+    scores: dict[str, Any] = {
+        "accuracy": float(hits.sum() / sizes.sum()),
+        "accuracy_ci": _interval([(weights @ hits) / (weights @ sizes) for weights in blocks], level),
+        "auroc": _plain(observed[0]),
+        "auroc_ci": _interval(drawn[0], level),
+        "groups": min(len(np.unique(group[y == index])) for index in range(len(classes))),
+    }
+    if model is not None:
+        scores["ratio"] = _plain(_ratio(*observed))
+        scores["ratio_ci"] = _interval([_ratio(*pair) for pair in zip(*drawn, strict=True)], level)
+        if scores["ratio"] is None:
+            scores["ratio_ci"] = None
+    return scores
+
+
+def _mean_auroc(ranked: Sequence[Ranked], weights: Weights) -> NDArray[np.float64]:
+    return np.asarray(np.mean([one.auroc(weights) for one in ranked], axis=0))
+
+
+def _ratio(control: NDArray[np.float64], model: NDArray[np.float64]) -> NDArray[np.float64]:
+    above = model - 0.5
+    return np.divide(control - 0.5, above, out=np.full_like(above, np.nan), where=above >= LEAST)
+
+
+def _interval(values: Sequence[NDArray[np.float64]], level: float) -> list[float] | None:
+    return percentile_interval(np.concatenate(values), level) if values else None
+
+
+def _plain(value: NDArray[np.float64]) -> float | None:
+    return None if np.isnan(value[0]) else float(value[0])

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cxrfeat.audit.source import SourceTable, check_sources, cramers_v
+from cxrfeat.types import Status
+from tests.audit.verdict import verdict
+
+AB = ("COVID", "NORMAL")
+
+
+@pytest.mark.parametrize(
+    ("labels", "sources", "status", "value"),
+    [
+        ([0, 0, 1, 1], ["A", "B", "A", "B"], Status.PASS, 0.5),
+        ([0, 0, 1, 1], ["A", "A", "A", "A"], Status.PASS, 0.5),
+        ([0, 0, 0, 0, 1, 1, 1, 1], ["A", "A", "A", "B", "A", "B", "B", "B"], Status.WARN, 0.75),
+        ([0, 0, 1, 1], ["A", "A", "A", None], Status.WARN, None),
+        ([0, 0, 1, 1], [None] * 4, Status.WARN, None),
+        ([0, 0, 1, 1], ["A", "A", "B", "B"], Status.FAIL, 1.0),
+        ([0, 0, 0, 1], ["A", "B", "B", "C"], Status.FAIL, 1.0),
+    ],
+    ids=["balanced", "one source", "lopsided", "one unknown", "all unknown", "disjoint", "disjoint, many"],
+)
+def test_a_source_that_tells_the_class_is_found(
+    labels: list[int], sources: list[str | None], status: Status, value: float | None
+) -> None:
+    found = check_sources(SourceTable.of(np.array(labels), sources, AB))
+    assert verdict(found, "source") is status
+    assert found.value == (pytest.approx(value) if value is not None else None)
+
+
+def test_a_pair_of_classes_without_a_common_source_is_named() -> None:
+    table = SourceTable.of(np.array([0, 1, 1, 2]), ["A", "A", "B", "B"], ("COVID", "NORMAL", "PNEUMONIA"))
+    found = check_sources(table)
+    assert found.status is Status.FAIL
+    assert "COVID and PNEUMONIA share no source" in found.why
+    assert "NORMAL share" not in found.why
+
+
+def test_the_table_counts_classes_by_source_and_says_which_pairs_share_one() -> None:
+    sources = ["A", "A", "B", "B", None]
+    told = SourceTable.of(np.array([0, 1, 1, 2, 2]), sources, ("COVID", "NORMAL", "PNEUMONIA")).to_dict()
+    assert told["sources"] == ["A", "B"]
+    assert told["counts"] == [[1, 0], [1, 1], [0, 1]]
+    assert told["unknown"] == 1
+    assert [(pair["classes"], pair["identifiable"]) for pair in told["pairs"]] == [
+        (["COVID", "NORMAL"], True), (["COVID", "PNEUMONIA"], False), (["NORMAL", "PNEUMONIA"], True)
+    ]  # fmt: skip
+
+
+def test_cramers_v_is_that_of_a_published_example_and_unbiased_where_there_is_nothing() -> None:
+    # Uncorrected, the hair and eye colours of 592 students (Snee 1974) give 0.279.
+    hair_and_eyes = np.array([[68, 20, 15, 5], [119, 84, 54, 29], [26, 17, 14, 14], [7, 94, 10, 16]])
+    assert cramers_v(hair_and_eyes) == pytest.approx(0.279, abs=0.01)
+    rng = np.random.default_rng(0)
+    found = [cramers_v(rng.multinomial(60, np.full(12, 1 / 12)).reshape(3, 4)) for _ in range(200)]
+    assert np.mean(found) < 0.1, "uncorrected it is 0.22"
+    assert cramers_v(np.array([[5, 5]])) == cramers_v(np.zeros((2, 2), np.int64)) == 0.0

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from tests.cli.conftest import RANDOM, Cli
+
+
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Phantoms of which the hospital tells the class."""
+    folder = tmp_path_factory.mktemp("leaky") / "data"
+    spec = PhantomSpec(
+        classes=("COVID", "NORMAL"), patients_per_class=12, size=64, source_by_class=True, letters="none"
+    )
+    write_phantoms(folder, spec)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clean") / "data"
+    write_phantoms(folder, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=12, size=64, letters="none"))
+    return folder
+
+
+def test_the_audit_is_one_document(cli: Cli, leaky: Path) -> None:
+    said = cli("audit", str(leaky), "--json")
+    assert said.code == 0, said.err
+    assert said.err == ""
+    assert {"checks", "duplicates", "controls", "sources", "mitigations"} <= set(said.json)
+    order = [("fail", "warn", "pass").index(one["status"]) for one in said.json["checks"]]
+    assert order == sorted(order)
+    assert {one["check"] for one in said.json["checks"] if one["status"] == "fail"} >= {"source", "container"}
+    assert all(set(one) == {"check", "status", "value", "why", "do", "images"} for one in said.json["checks"])
+
+
+def test_strict_turns_a_failed_check_into_8_and_a_clean_set_into_0(cli: Cli, leaky: Path, clean: Path) -> None:
+    said = cli("audit", str(leaky), "--strict")
+    assert said.code == 8
+    assert "source" in said.err
+    assert said.out.index("FAIL") < said.out.index("Controls")
+    said = cli("audit", str(clean), "--strict")
+    assert said.code == 0, said.err
+    assert "FAIL" not in said.out
+
+
+def test_a_feature_file_adds_the_model_and_images_without_lungs(cli: Cli, clean: Path) -> None:
+    made = cli("extract", str(clean), *RANDOM, "--json")
+    assert made.code == 0, made.err
+    said = cli("audit", str(clean), "--cache", made.json["files"][0]["path"], "--mitigate")
+    assert said.code == 0, said.err
+    for text in ("lungs out", "border only", "shuffled blocks", "model", "Making it look at the lungs", "darken"):
+        assert text in said.out
+
+
+def test_a_page_shows_the_images_and_redacted_shows_none(cli: Cli, clean: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(clean, copied)
+    (copied / "metadata.csv").unlink()
+    first = sorted((copied / "COVID" / "images").iterdir())[0]
+    shutil.copy(first, first.with_name(f"copy{first.suffix}"))
+    said = cli("audit", str(copied), "--page", "audit.html")
+    assert said.code == 0, said.err
+    assert "audit.html" in said.out
+    page = (tmp_path / "audit.html").read_text()
+    assert page.count('<img src="data:image/png;base64,') >= 2
+    assert f"copy{first.suffix}" in page
+    assert cli("audit", str(copied), "--page", "audit.html", "--redact", "--quiet").code == 0
+    page = (tmp_path / "audit.html").read_text()
+    assert "<img" not in page
+    assert f"copy{first.suffix}" not in page
+
+
+def test_redact_names_no_image(cli: Cli, leaky: Path) -> None:
+    said = cli("audit", str(leaky), "--json", "--redact")
+    assert said.code == 0, said.err
+    assert ".png" not in said.out.replace('".png"', "")
+    assert "/images/" not in said.out
+
+
+def test_what_cannot_be_audited_is_a_sentence_and_a_code(cli: Cli, clean: Path, tmp_path: Path) -> None:
+    said = cli("audit", str(clean), "--mitigate")
+    assert said.code == 3
+    assert "--cache" in said.err
+    (tmp_path / "no.h5").write_bytes(b"rubbish")
+    assert cli("audit", str(clean), "--cache", "no.h5").code in (3, 5)
+    assert cli("audit", "nowhere").code == 3
+    assert cli("audit", str(clean), "--folds", "99").code == 3

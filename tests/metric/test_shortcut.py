@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from cxrfeat.metric.shortcut import control_scores
+
+CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
+
+
+def drawn(strength: float, images: int = 600) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng([7, int(strength * 10)])
+    y = np.arange(images) % 3
+    logits = rng.normal(size=(images, 3)) + strength * np.eye(3)[y]
+    p = np.exp(logits)
+    return y, p / p.sum(axis=1, keepdims=True)
+
+
+def test_scores_are_those_of_scikit_learn() -> None:
+    y, p = drawn(1.0)
+    found = control_scores(y, p, np.arange(600), CLASSES)
+    assert found["auroc"] == pytest.approx(roc_auc_score(y, p, multi_class="ovr"), abs=1e-12)
+    assert found["accuracy"] == pytest.approx((p.argmax(1) == y).mean())
+    assert found["auroc_ci"][0] < found["auroc"] < found["auroc_ci"][1]
+    assert "ratio" not in found
+
+
+def test_the_ratio_is_the_share_of_the_score_above_chance() -> None:
+    y, model = drawn(2.0)
+    weak, none = drawn(1.0)[1], drawn(0.0)[1]
+    groups = np.arange(600) // 2
+    itself = control_scores(y, model, groups, CLASSES, model)
+    assert itself["ratio"] == 1.0
+    assert itself["ratio_ci"] == [1.0, 1.0], "both are drawn together"
+    found = control_scores(y, weak, groups, CLASSES, model)
+    expected = (found["auroc"] - 0.5) / (control_scores(y, model, groups, CLASSES)["auroc"] - 0.5)
+    assert found["ratio"] == pytest.approx(expected)
+    assert found["ratio_ci"][0] < expected < found["ratio_ci"][1]
+    nothing = control_scores(y, none, groups, CLASSES, model)
+    assert nothing["ratio_ci"][0] < 0.1
+    assert abs(nothing["ratio"]) < 0.15
+
+
+def test_a_model_at_chance_has_no_ratio() -> None:
+    y, none = drawn(0.0)
+    found = control_scores(y, drawn(1.0)[1], np.arange(600), CLASSES, np.full((600, 3), 1 / 3))
+    assert (found["ratio"], found["ratio_ci"]) == (None, None)
+    assert control_scores(y, none, np.zeros(600, np.int64), CLASSES)["auroc_ci"] is None
+
+
+def test_whole_groups_are_drawn() -> None:
+    y, p = drawn(1.0, 60)
+    copied = control_scores(np.tile(y, 5), np.tile(p, (5, 1)), np.tile(np.arange(60), 5), CLASSES)
+    alone = control_scores(y, p, np.arange(60), CLASSES)
+    assert copied["auroc_ci"] == pytest.approx(alone["auroc_ci"])
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    y, p = drawn(1.0, 6)
+    with pytest.raises(ValueError, match="Groups of 6 images"):
+        control_scores(y, p, np.arange(5), CLASSES)
+    with pytest.raises(ValueError, match="6 images and 3 classes"):
+        control_scores(y, p, np.arange(6), CLASSES, p[:5])
