@@ -8,13 +8,27 @@ from cxrfeat.image.duplicate import Pair
 from cxrfeat.types import Finding, Labels, Part, Status
 
 
+def told_pairs(pairs: Sequence[Pair], patients: Sequence[str | None]) -> tuple[Pair, ...]:
+    """The pairs worth telling: pictures of one named patient resemble each other without being copies.
+
+    Args:
+        pairs: As `image.duplicate.find_duplicates` gives them.
+        patients: `(images,)` names, `None` where unknown.
+    """
+    return tuple(
+        pair
+        for pair in pairs
+        if pair.kind != "near" or patients[pair.one] is None or patients[pair.one] != patients[pair.other]
+    )
+
+
 def check_copies(
     pairs: Sequence[Pair], labels: Labels, parts: Sequence[Part | None], images: Sequence[str]
 ) -> list[Finding]:
     """What pairs of copies mean: for the labels, for the data's own split, and for how many images there are.
 
     Args:
-        pairs: As `image.duplicate.find_duplicates` gives them.
+        pairs: Those of `told_pairs`.
         labels: `(images,)` class indices.
         parts: `(images,)` the data's own split, `None` where an image has none.
         images: `(images,)` paths.

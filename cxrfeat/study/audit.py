@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.audit.container import container_of_rows, indicators
 from cxrfeat.audit.control import check_control, check_outside, control_probabilities
-from cxrfeat.audit.copies import check_copies
+from cxrfeat.audit.copies import check_copies, told_pairs
 from cxrfeat.audit.people import check_children, check_labels, check_patients, metadata_features
 from cxrfeat.audit.sanity import check_sanity
 from cxrfeat.audit.short import CONTAINER, REMEDY, SEEN, THUMBNAIL, alike, check_quarantine, check_split, failed_first
@@ -139,6 +139,7 @@ class _Images:
     rows: tuple[ImageRow, ...]
     inspections: tuple[Inspection, ...]
     pairs: tuple[Pair, ...]
+    """Copies; all pairs that were found are in `groups`."""
     groups: Groups
     labels: Labels
     folds: tuple[_Fold, ...]
@@ -279,7 +280,7 @@ def _read(
         manifest=whole,
         rows=tuple(rows),
         inspections=tuple(inspections),
-        pairs=pairs,
+        pairs=told_pairs(pairs, [row.patient for row in rows]),
         groups=groups,
         labels=whole.labels,
         folds=tuple(_Fold(train=train, test=test) for train, test in dealt),
