@@ -551,33 +551,40 @@ def _draw_lesions(pattern: _Pattern, anatomy: _Anatomy, rng: np.random.Generator
     if pattern == "lobar":
         strength = float(np.clip(rng.lognormal(math.log(0.72), 0.35), 0.22, 1.0))
         upper, sign = rng.random() < 0.35, 1 if rng.random() < 0.42 else -1
-        x, y, rx, ry = _place(
-            anatomy,
-            x=sign * rng.uniform(0.24, 0.52, 12),
-            y=rng.uniform(-0.36, -0.12, 12) if upper else rng.uniform(0.02, 0.34, 12),
-            rx=rng.uniform(0.13, 0.25, 12),
-            ry=rng.uniform(0.18, 0.30, 12),
-        )
+        while not (
+            place := _place(
+                anatomy,
+                x=sign * rng.uniform(0.24, 0.52, 12),
+                y=rng.uniform(-0.36, -0.12, 12) if upper else rng.uniform(0.02, 0.34, 12),
+                rx=rng.uniform(0.13, 0.25, 12),
+                ry=rng.uniform(0.18, 0.30, 12),
+            )
+        ):
+            continue  # none fits: propose others
+        x, y, rx, ry = place
         return (_Lesion(x=x, y=y, rx=rx, ry=ry, strength=strength, edge=0.42, fissure=-1 if upper else 1),)
     severity = float(np.clip(rng.lognormal(math.log(0.44), 0.35), 0.13, 0.70))
     signs = [-1, 1] * 3 + rng.choice([-1, 1], rng.integers(0, 3)).tolist()
     lesions = []
     for sign in signs:
-        y_drawn = np.clip(rng.normal(0.17, 0.20, 3), -0.3, 0.46)
-        x, y, rx, ry = _place(
-            anatomy,
-            x=sign * (_outer(anatomy, y_drawn) - rng.uniform(0.09, 0.20, 3)),
-            y=y_drawn,
-            rx=rng.uniform(0.08, 0.16, 3),
-            ry=rng.uniform(0.10, 0.24, 3),
-        )
+        while not (
+            place := _place(
+                anatomy,
+                y=(y_drawn := np.clip(rng.normal(0.17, 0.20, 3), -0.3, 0.46)),
+                x=sign * (_outer(anatomy, y_drawn) - rng.uniform(0.09, 0.20, 3)),
+                rx=rng.uniform(0.08, 0.16, 3),
+                ry=rng.uniform(0.10, 0.24, 3),
+            )
+        ):
+            continue  # none fits: propose others
+        x, y, rx, ry = place
         strength = severity * rng.uniform(0.7, 1.3)
         lesions.append(_Lesion(x=x, y=y, rx=rx, ry=ry, strength=strength, edge=0.75))
     return tuple(lesions)
 
 
-def _place(anatomy: _Anatomy, *, x: _Plane, y: _Plane, rx: _Plane, ry: _Plane) -> tuple[float, float, float, float]:
-    """Of the ellipses proposed, the one that is largest once shrunk until it lies within the lungs."""
+def _place(anatomy: _Anatomy, *, x: _Plane, y: _Plane, rx: _Plane, ry: _Plane) -> Ellipse | None:
+    """Of the ellipses proposed, the one that is largest once shrunk until it lies within the lungs, if one does."""
     turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     # A hair wider than the outline, since the body may lie a few degrees turned in the image.
     across, down = 1.06 * np.cos(turn), 1.06 * np.sin(turn)
@@ -586,7 +593,8 @@ def _place(anatomy: _Anatomy, *, x: _Plane, y: _Plane, rx: _Plane, ry: _Plane) -
     inside = _in_lungs(outline).all(axis=2)
     fitting = np.where(inside.any(axis=0), share[inside.argmax(axis=0), 0, 0], 0.0)
     best = int(np.argmax(fitting * fitting * rx * ry))
-    assert fitting[best] > 0, "a centre is proposed within the lungs"
+    if not fitting[best]:
+        return None
     return float(x[best]), float(y[best]), float(fitting[best] * rx[best]), float(fitting[best] * ry[best])
 
 

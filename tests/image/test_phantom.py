@@ -430,3 +430,9 @@ def test_a_folder_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not empty and holds no phantom set"):
         write_phantoms(tmp_path, PhantomSpec(patients_per_class=1, size=64))
     assert set(contents(tmp_path)) == {"thesis.txt"}
+
+
+def test_a_patient_for_whom_the_first_places_of_a_lesion_do_not_fit_is_drawn_too() -> None:
+    """With this seed not one of three proposed patches lay within the lungs."""
+    spec = PhantomSpec(patients_per_class=40, size=64, seed=2)
+    assert all(1 <= images_of(spec, 0, patient) <= 3 for patient in range(40))
