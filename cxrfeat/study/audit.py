@@ -253,7 +253,7 @@ def _read(
 ) -> tuple[_Images, list[Quarantined]]:
     inspected = inspect_images(manifest, named(progress, "looking at images"))
     bad = list(manifest.quarantined)
-    rows, inspections = [], []
+    rows, inspections, strangers = [], [], 0
     known = None if file is None else set(file.content_sha256)
     for row, one in zip(manifest.rows, inspected, strict=True):
         if isinstance(one, BadImageError):
@@ -261,10 +261,13 @@ def _read(
         elif known is None or row.content_sha256 in known:
             rows.append(row)
             inspections.append(one)
-    if file is not None and len(rows) < (len(manifest.rows) - len(bad)) / 2:
+        else:
+            strangers += 1
+    if not rows or strangers > len(rows):
+        where = "None of the images can be used" if file is None else f"{file.path} was made from other data"
         raise InputError(
-            f"{file.path} holds features of {len(rows)} of the {len(manifest.rows)} images in {manifest.root}: it was "
-            "made from other data. Name the feature file of these images, or run `cxrfeat extract` on them."
+            f"{where}: {len(rows)} of the {len(manifest.rows)} images in {manifest.root} are left to audit. "
+            "Check the folder, and with --cache name the feature file of these images."
         )
     whole = replace(manifest, rows=tuple(rows))
     keys = [row.content_sha256 for row in rows]

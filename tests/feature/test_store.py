@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageError
@@ -31,6 +31,7 @@ from tests.feature.content import CLASSES, edited, in_two, make_content, make_fi
 DATA = Path(__file__).parents[1] / "data"
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 6), st.integers(1, 3), st.integers(1, 5), st.sampled_from(["float32", "float16"]), st.booleans(),
 )  # fmt: skip
@@ -104,6 +105,7 @@ def test_a_file_not_bound_to_a_split_says_so(tmp_path: Path) -> None:
         assert file.content.split_sha256 == ""
 
 
+@settings(deadline=None)
 @given(st.permutations(range(5)))
 def test_the_data_are_named_by_content_and_label_in_any_order(order: list[int]) -> None:
     content, _ = make_content()
