@@ -220,8 +220,8 @@ def _from_folders(root: Path, listing: _Listing) -> Layout:
     loose = [path for path in images if "/" not in path and path not in listing.problems]
     tops = sorted({path.split("/")[0] for path in images if "/" in path or path in listing.problems})
     if not images:
-        what = f"only other files, such as {min(listing.files)!r}" if listing.files else "nothing"
-        raise InputError(f"{str(root)!r} holds no images but {what}. {LAYOUTS}")
+        what = f"no images but only other files, such as {min(listing.files)!r}" if listing.files else "nothing"
+        raise InputError(f"{str(root)!r} holds {what}. {LAYOUTS}")
     if not any("/" in path for path in images) and loose:
         raise InputError(
             f"{str(root)!r} holds {len(loose)} images directly, such as {loose[0]!r}, so nothing says which class each "

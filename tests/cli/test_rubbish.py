@@ -81,7 +81,7 @@ def two_classes(folder: Path) -> None:
         (missing, [], 3, "There is no folder data here. Name the folder of images"),
         (missing, ["nowhere"], 3, "There is no folder 'nowhere'"),
         (missing, ["/dev/null"], 3, "is a file; the data are a folder of images"),
-        (empty, [], 3, "'data' holds no images but nothing. Understood are: a folder per class"),
+        (empty, [], 3, "'data' holds nothing. Understood are: a folder per class"),
         (one_class, [], 3, "one class only: 'COVID'. At least 2 are needed to tell them apart: put the images of each"),
         (loose, [], 3, "holds 4 images directly.* so nothing says which class"),
         (documents, [], 3, "holds no images but only other files, such as 'COVID/paper.pdf'"),

@@ -67,7 +67,7 @@ def test_parts_above_classes_set_the_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ((), "holds no images but nothing.*Understood are: a folder per class"),
+        ((), "holds nothing.*Understood are: a folder per class"),
         (("notes.txt",), "only other files, such as 'notes.txt'"),
         (("1.png", "2.png"), "holds 2 images directly, such as '1.png'.*Understood are"),
         (("train/1.png", "test/A/2.png"), "'train' holds images directly"),
