@@ -129,7 +129,7 @@ def matrix_product(side: int) -> Callable[[], float]:
     return lambda: 2e-9 * side**3 / seconds_of(lambda: np.matmul(left, right, out=product))
 
 
-def _plain(model: Any, pixels: Any) -> Run:  # noqa: ANN401
+def _plain(model: Any, pixels: Any) -> Run:  # noqa: ANN401  # Keras and scikit-learn have no types
     import tensorflow
 
     function = tensorflow.function(lambda batch: model(batch, training=False), reduce_retracing=True)

@@ -85,7 +85,7 @@ class Size(NamedTuple):
 Row = dict[str, Any]
 
 
-def row(part: str, head: str, size: Size, spreads: dict[str, Spread], **besides: Any) -> Row:  # noqa: ANN401
+def row(part: str, head: str, size: Size, spreads: dict[str, Spread], **besides: Any) -> Row:  # noqa: ANN401  # Keras and scikit-learn have no types
     """Both ways, and how many times longer the obvious one takes."""
     ours, plain = spreads[OURS], spreads[PLAIN]
     ratio = plain.over(ours)
@@ -105,7 +105,7 @@ def epoch(chosen: argparse.Namespace, size: Size) -> list[Row]:
     for kind in NETWORKS:
         model = network(kind, size.dim, len(CLASSES))
 
-        def plain(epochs: int = chosen.epochs, model: Any = model) -> float:  # noqa: ANN401
+        def plain(epochs: int = chosen.epochs, model: Any = model) -> float:  # noqa: ANN401  # Keras and scikit-learn have no types
             start = time.perf_counter()
             model.fit(X, y, batch_size=32, epochs=epochs, validation_data=validation, verbose=0)
             return (time.perf_counter() - start) / epochs

@@ -66,14 +66,14 @@ def keras_pixels(network: Network, views: Views, channels: int) -> NDArray[np.fl
     return np.asarray(keras_prepared(network, pixels), dtype=np.float32)
 
 
-def keras_prepared(network: Network, pixels: Any) -> Any:  # noqa: ANN401
+def keras_prepared(network: Network, pixels: Any) -> Any:  # noqa: ANN401  # Keras and scikit-learn have no types
     """Float pixels from 0 to 255 as Keras itself prepares them for a network."""
     if network.preprocess == "none":
         return pixels
     return import_keras().applications.imagenet_utils.preprocess_input(pixels, mode=network.preprocess)
 
 
-def gflop(model: Any) -> float:  # noqa: ANN401
+def gflop(model: Any) -> float:  # noqa: ANN401  # Keras and scikit-learn have no types
     """Thousand million operations for one image: two for each multiply-add of its convolutions and dense layers.
 
     What is cheap is left out (normalisation, activation, pooling, padding), so a share of a matrix product's rate that
@@ -82,7 +82,7 @@ def gflop(model: Any) -> float:  # noqa: ANN401
     return 2e-9 * _multiply_adds(model)
 
 
-def _multiply_adds(model: Any) -> int:  # noqa: ANN401
+def _multiply_adds(model: Any) -> int:  # noqa: ANN401  # Keras and scikit-learn have no types
     layers = import_keras().layers
     total = 0
     for layer in model.layers:

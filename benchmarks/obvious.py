@@ -28,7 +28,7 @@ NETWORKS: tuple[HeadKind, ...] = ("softmax", "dense", "dropout")
 PARTS = ("train", "validation", "test")
 
 
-def network(kind: HeadKind, dim: int, classes: int, *, learning_rate: float = 0.01, seed: int | None = None) -> Any:  # noqa: ANN401
+def network(kind: HeadKind, dim: int, classes: int, *, learning_rate: float = 0.01, seed: int | None = None) -> Any:  # noqa: ANN401  # Keras and scikit-learn have no types
     """A head as a compiled Keras model.
 
     Args:
@@ -53,7 +53,7 @@ def network(kind: HeadKind, dim: int, classes: int, *, learning_rate: float = 0.
     return model
 
 
-def classifier(kind: HeadKind) -> Any:  # noqa: ANN401
+def classifier(kind: HeadKind) -> Any:  # noqa: ANN401  # Keras and scikit-learn have no types
     """A head as a scikit-learn pipeline, with cxrfeat's strength."""
     from sklearn.linear_model import LogisticRegression, RidgeClassifier
     from sklearn.neighbors import KNeighborsClassifier
@@ -71,7 +71,7 @@ def classifier(kind: HeadKind) -> Any:  # noqa: ANN401
     return make_pipeline(StandardScaler(), models[kind]())
 
 
-def at_strength(kind: str, strength: float) -> Any:  # noqa: ANN401
+def at_strength(kind: str, strength: float) -> Any:  # noqa: ANN401  # Keras and scikit-learn have no types
     """Logistic regression or ridge of some strength, as a scikit-learn pipeline."""
     from sklearn.linear_model import LogisticRegression, RidgeClassifier
     from sklearn.pipeline import make_pipeline

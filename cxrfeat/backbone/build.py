@@ -25,7 +25,7 @@ _TORCH_STD = (0.229, 0.224, 0.225)
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green, red: the order the networks were trained with
 
 
-def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401
+def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras has no types
     """Build the inference graph of a network.
 
     Args:
@@ -59,7 +59,7 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401
     return model
 
 
-def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any:  # noqa: ANN401
+def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any:  # noqa: ANN401  # Keras has no types
     """Grey uint8 to what the network reads, operation by operation as Keras's own `preprocess_input` does it."""
     values = keras.ops.cast(grey, "float32")
     if spec.normalize == "featurewise":
@@ -69,7 +69,7 @@ def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any: 
     return keras.ops.concatenate([values] * channels, axis=-1) if channels > 1 else values
 
 
-def _preprocessed(keras: Any, values: Any, mode: Preprocess, channels: int) -> Any:  # noqa: ANN401
+def _preprocessed(keras: Any, values: Any, mode: Preprocess, channels: int) -> Any:  # noqa: ANN401  # Keras has no types
     if mode == "tf":
         planes = [values / 127.5 - 1.0] * channels
     elif mode == "torch":
@@ -82,7 +82,7 @@ def _preprocessed(keras: Any, values: Any, mode: Preprocess, channels: int) -> A
     return keras.ops.concatenate(planes, axis=-1) if channels > 1 else planes[0]
 
 
-def _of_table(keras: Any, network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401
+def _of_table(keras: Any, network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras has no types
     constructor = getattr(keras.applications, find_row(network.backbone).constructor)
     with _seeded(keras, network.seed), _policy(keras, spec):
         try:
@@ -102,7 +102,7 @@ def _of_table(keras: Any, network: Network, spec: FeatureSpec) -> Any:  # noqa: 
     return body
 
 
-def _own(keras: Any, network: Network) -> Any:  # noqa: ANN401
+def _own(keras: Any, network: Network) -> Any:  # noqa: ANN401  # Keras has no types
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -130,7 +130,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _policy(keras: Any, spec: FeatureSpec) -> Iterator[None]:  # noqa: ANN401
+def _policy(keras: Any, spec: FeatureSpec) -> Iterator[None]:  # noqa: ANN401  # Keras has no types
     """Build layers in the wanted arithmetic, and leave Keras's own setting as it was."""
     kept = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32" if spec.precision == "float32" else f"mixed_{spec.precision}")
@@ -141,7 +141,7 @@ def _policy(keras: Any, spec: FeatureSpec) -> Iterator[None]:  # noqa: ANN401
 
 
 @contextlib.contextmanager
-def _seeded(keras: Any, seed: int | None) -> Iterator[None]:  # noqa: ANN401
+def _seeded(keras: Any, seed: int | None) -> Iterator[None]:  # noqa: ANN401  # Keras has no types
     """Seed Keras's initialisers, and leave Python's and NumPy's global generators as they were."""
     if seed is None:
         yield

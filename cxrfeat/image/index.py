@@ -65,7 +65,7 @@ def index_folder(
                 (rows if isinstance(result, ImageRow) else bad).append(result)  # type: ignore[arg-type]  # by its type
                 if progress is not None:
                     progress(done, len(chosen))
-        except BaseException:  # raised again
+        except BaseException:  # Ctrl-C too; raised again
             pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C must not wait for the whole folder
             raise
     bad.sort(key=lambda each: each.path)

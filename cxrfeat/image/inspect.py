@@ -105,7 +105,7 @@ def inspect_images(
                 found.append(result)
                 if progress is not None:
                     progress(done, len(rows))
-        except BaseException:  # raised again
+        except BaseException:  # Ctrl-C too; raised again
             pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C must not wait for the whole folder
             raise
     return tuple(found)

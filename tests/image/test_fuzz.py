@@ -39,7 +39,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def timed(path: Path, *rest: object) -> Prepared:
         start = time.perf_counter()
         try:
-            return prepare(path, *rest)  # type: ignore[arg-type]
+            return prepare(path, *rest)  # type: ignore[arg-type]  # it takes what `prepare` takes
         finally:
             if time.perf_counter() - start > PATIENCE:
                 slow.append(str(path))
