@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.engine import Engine, EngineFactory
 from cxrfeat.backbone.network import Network
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.feature.block import FEATURES, Block, Failure, row_crc32
 from cxrfeat.feature.plan import Plan
@@ -80,11 +80,6 @@ class Job:
     seconds: float = 0.0
     """Computing and committing, loading apart."""
     engine: Engine | None = None
-
-
-def threads() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:

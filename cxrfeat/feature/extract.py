@@ -18,9 +18,10 @@ from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.table import TABLE
+from cxrfeat.cores import threads
 from cxrfeat.errors import InputError, IntegrityError, StorageError
 from cxrfeat.feature.block import FEATURES, LOOKS, Failure
-from cxrfeat.feature.compute import Job, Progress, compute, threads
+from cxrfeat.feature.compute import Job, Progress, compute
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
 from cxrfeat.feature.work import Work

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError
-from cxrfeat.feature.compute import Progress, prepare, threads
+from cxrfeat.feature.compute import Progress, prepare
 from cxrfeat.image.fingerprint import Look
 from cxrfeat.image.group import group_copies
 from cxrfeat.image.row import ImageRow, Manifest

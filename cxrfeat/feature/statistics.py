@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError
-from cxrfeat.feature.compute import Progress, prepare, threads
+from cxrfeat.feature.compute import Progress, prepare
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec

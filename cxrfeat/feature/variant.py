@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from cxrfeat.backbone.engine import Engine
+from cxrfeat.cores import threads
 from cxrfeat.errors import InputError
-from cxrfeat.feature.compute import Prepared, prepare, threads
+from cxrfeat.feature.compute import Prepared, prepare
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec

@@ -49,15 +49,7 @@ class CompiledEpochs:
         targets: NDArray[np.float32],
         importance: NDArray[np.float32],
     ) -> None:
-        """Bring everything onto the device.
-
-        Args:
-            constants: Of the fit.
-            weights: To begin with.
-            X: `(rows, dim)` float32.
-            targets: `(rows, classes)`, each row summing to 1.
-            importance: `(rows,)` factor of each row's loss.
-        """
+        """Bring everything onto the device; the arguments are those of `Epochs`."""
         ops = import_keras().ops
         self._shape = shape = Shape(
             layers=len(weights) // 2,
@@ -78,7 +70,7 @@ class CompiledEpochs:
         self._step = 0
 
     def run(self, order: NDArray[np.int64], rates: NDArray[np.float64]) -> tuple[float, float]:
-        """Train on rows in this order, see `epoch.Training`."""
+        """Train on rows in this order, as `Epochs.run` does."""
         batch, count = self._shape.batch, len(order)
         steps = -(-count // batch)
         assert len(rates) == steps

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,26 +39,6 @@ class Constants:
     l2: float
     """Factor of the squared weights in the loss."""
     seed: int
-
-
-class Training(Protocol):
-    """A network in training, wherever it is computed."""
-
-    def run(self, order: NDArray[np.int64], rates: NDArray[np.float64]) -> tuple[float, float]:
-        """Train on rows in this order.
-
-        Args:
-            order: Row numbers; a batch is the next so many of them, the last one may be shorter.
-            rates: Learning rate of each batch.
-
-        Returns:
-            Mean loss and accuracy over the rows, each as it was when its batch came, dropout on.
-        """
-        ...
-
-    def weights(self) -> Weights:
-        """A copy of the weights as they are now."""
-        ...
 
 
 class Epochs:
@@ -95,7 +75,15 @@ class Epochs:
         return [array.copy() for array in self._weights]
 
     def run(self, order: NDArray[np.int64], rates: NDArray[np.float64]) -> tuple[float, float]:
-        """Train on rows in this order, see `Training`. Weights that overflow are the caller's to find."""
+        """Train on rows in this order. Weights that overflow are the caller's to find.
+
+        Args:
+            order: Row numbers; a batch is the next so many of them, the last one may be shorter.
+            rates: Learning rate of each batch.
+
+        Returns:
+            Mean loss and accuracy over the rows, each as it was when its batch came, dropout on.
+        """
         batch = self._constants.batch
         loss, hits = 0.0, 0
         with np.errstate(all="ignore"):

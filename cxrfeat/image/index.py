@@ -6,7 +6,6 @@ The only place that chooses images and that reads all of them.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, SpecError
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
@@ -59,7 +59,7 @@ def index_folder(
         return _read(root, entry, decode_all=decode_all)
 
     rows: list[ImageRow] = []
-    with ThreadPoolExecutor(max_workers=workers or _processors()) as pool:
+    with ThreadPoolExecutor(max_workers=workers or threads()) as pool:
         try:
             for done, result in enumerate(pool.map(read, chosen), start=1):
                 (rows if isinstance(result, ImageRow) else bad).append(result)  # type: ignore[arg-type]  # by its type
@@ -217,7 +217,3 @@ def _dataset_name(root: Path, selection: Selection) -> str:
         "seed": selection.seed if drawn else None,
     }
     return f"{name}.{hashlib.sha256(canonical_json(choice).encode()).hexdigest()[:6]}"
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,6 @@ The only place that keeps numbers of pixels for a whole data set; the pixels the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.decode import decode_with_colour, read_file
 from cxrfeat.image.fingerprint import Look, look
@@ -99,7 +99,7 @@ def inspect_images(
     """
     rows = manifest.rows
     found: list[Inspection | BadImageError] = []
-    with ThreadPoolExecutor(max_workers=_processors()) as pool:
+    with ThreadPoolExecutor(max_workers=threads()) as pool:
         try:
             for done, result in enumerate(pool.map(_inspect_file, (manifest.root / row.path for row in rows)), start=1):
                 found.append(result)
@@ -124,7 +124,3 @@ def _counts(grey: Grey) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         return np.bincount(grey.ravel(), minlength=256), np.arange(256, dtype=np.float64)
     steps = np.rint(grey.ravel() * np.float32(_DEEP_STEPS)).astype(np.uint16)
     return np.bincount(steps, minlength=65536), np.arange(65536) / _DEEP_STEPS
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

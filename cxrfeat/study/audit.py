@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,8 +21,9 @@ from cxrfeat.audit.source import SourceTable, check_sources
 from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError
-from cxrfeat.feature.compute import Progress, named, threads
+from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.variant import variant_features
 from cxrfeat.files import write_atomic
@@ -39,6 +40,7 @@ from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.metric.source import within_source
 from cxrfeat.report.page import pictured, render_audit
 from cxrfeat.spec import ViewSpec
+from cxrfeat.study.pieces import Piece
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Status
 
 BORDER = 0.12
@@ -125,12 +127,6 @@ class AuditResult:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fold:
-    train: NDArray[np.intp]
-    test: NDArray[np.intp]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Images:
     """The images that could be read, and how they are judged."""
@@ -142,7 +138,7 @@ class _Images:
     """Copies; all pairs that were found are in `groups`."""
     groups: Groups
     labels: Labels
-    folds: tuple[_Fold, ...]
+    folds: tuple[Piece, ...]
     seed: int
 
     @property
@@ -202,10 +198,12 @@ def audit(
         model, mitigations = None, tuple[Mitigation, ...]()
         if file is not None:
             model = images.probabilities(_stored(file, images.rows))
-            engine = _Engine(file, network, make_engine, len(images.rows) * len(CONTROL_VIEWS))
-            controls |= _view_controls(images, engine, progress)
-            if mitigate:
-                mitigations = _mitigations(images, engine, progress)
+            ways = _ways(images) if mitigate else {}
+            without = {_without_lungs(name): change for name, change in map(_control_of, ways.items())}
+            seen = _changed(images, file, network, make_engine, {**CONTROL_VIEWS, **ways, **without}, progress)
+            told = {name: images.probabilities(features) for name, features in seen.items()}
+            controls |= {name: told[name] for name in CONTROL_VIEWS}
+            mitigations = tuple(_mitigation(images, name, told) for name in ways)
     scored = {name: images.scores(told, model) for name, told in controls.items()}
     findings = [*_about_images(images), *_about_controls(scored), *_about_data(images, bad)]
     if model is not None:
@@ -286,7 +284,10 @@ def _read(
         pairs=told_pairs(pairs, [row.patient for row in rows]),
         groups=groups,
         labels=whole.labels,
-        folds=tuple(_Fold(train=train, test=test) for train, test in dealt),
+        folds=tuple(
+            Piece(name=f"fold {number}", train=train, validation=np.arange(0), test=test)
+            for number, (train, test) in enumerate(dealt)
+        ),
         seed=seed,
     )
     return images, bad
@@ -307,64 +308,57 @@ def _pixel_controls(images: _Images) -> dict[str, Probabilities]:
     return {name: images.probabilities(values) for name, values in seen.items() if values.shape[1]}
 
 
-class _Engine:
-    """The network of a feature file, for changed views of its images."""
-
-    def __init__(self, file: FeatureFile, network: Path | None, make: EngineFactory | None, views: int) -> None:
-        self.spec = file.spec
-        self._network = find_again(file.spec, file.content.backbone, path=network)
-        self._name = choose_engine("auto", self._network, file.spec, views)
-        self._make = make or find_engine(self._name)
-
-    def features(
-        self, images: _Images, changes: Mapping[str, Mapping[str, Any]], progress: Callable[[int, int], None] | None
-    ) -> dict[str, Features]:
-        """`(images, dim)` of the plain view of every image, changed in each of these ways."""
-        root = images.manifest.root
-        masks = find_masks(images.rows, root)
-        digest = masks_digest(masks) if masks else None
-        plain = replace(self.spec.view, count=1)
-        views: dict[str, ViewSpec] = {
-            name: replace(plain, **change, masks=digest if change.get("mask") else plain.masks)
-            for name, change in changes.items()
-        }
-        engine = self._make(self._network, self.spec, usual_batch(self._name), threads())
-        found = variant_features(images.rows, root, list(views.values()), engine, progress, masks=masks)
-        return {name: found[view] for name, view in views.items()}
-
-
-def _view_controls(images: _Images, engine: _Engine, progress: Progress | None) -> dict[str, Probabilities]:
-    features = engine.features(images, CONTROL_VIEWS, named(progress, "images without lungs"))
-    return {name: images.probabilities(seen) for name, seen in features.items()}
-
-
-def _mitigations(images: _Images, engine: _Engine, progress: Progress | None) -> tuple[Mitigation, ...]:
-    ways = {
-        name: change
-        for name, change in MITIGATIONS.items()
-        if change.get("mask") != "lungs" or all(row.mask is not None for row in images.rows)
+def _changed(
+    images: _Images,
+    file: FeatureFile,
+    network: Path | None,
+    make: EngineFactory | None,
+    changes: Mapping[str, Mapping[str, Any]],
+    progress: Progress | None,
+) -> dict[str, Features]:
+    """`(images, dim)` of the plain view of every image, changed in each of these ways; each image is decoded once."""
+    root, spec = images.manifest.root, file.spec
+    masks = find_masks(images.rows, root)
+    digest = masks_digest(masks) if masks else None
+    plain = replace(spec.view, count=1)
+    views: dict[str, ViewSpec] = {
+        name: replace(plain, **change, masks=digest if change.get("mask") else plain.masks)
+        for name, change in changes.items()
     }
-    # Where the lungs alone are left, they cannot be taken out: then the control is what is left at the border.
-    without = {
-        f"{name}, lungs out": {**change, **({"border_only": BORDER} if "mask" in change else {"mask": "outside"})}
-        for name, change in ways.items()
-    }
-    features = engine.features(images, {**ways, **without}, named(progress, "images looked at otherwise"))
-    made = []
-    for name in ways:
-        model, control = (images.probabilities(features[key]) for key in (name, f"{name}, lungs out"))
-        scores, of_model = images.scores(control, model), images.scores(model)
-        made.append(
-            Mitigation(
-                name=name,
-                auroc=of_model["auroc"],
-                auroc_ci=of_model["auroc_ci"],
-                control=scores["auroc"],
-                ratio=scores["ratio"],
-                ratio_ci=scores["ratio_ci"],
-            )
-        )
-    return tuple(made)
+    where = find_again(spec, file.content.backbone, path=network)
+    name = choose_engine("auto", where, spec, len(images.rows) * len(set(views.values())))
+    engine = (make or find_engine(name))(where, spec, usual_batch(name), threads())
+    told = named(progress, "changed images")
+    found = variant_features(images.rows, root, list(views.values()), engine, told, masks=masks)
+    return {name: found[view] for name, view in views.items()}
+
+
+def _ways(images: _Images) -> dict[str, dict[str, Any]]:
+    """The mitigations that these images allow: only lungs can be left where every image has a mask."""
+    masked = all(row.mask is not None for row in images.rows)
+    return {name: change for name, change in MITIGATIONS.items() if masked or change.get("mask") != "lungs"}
+
+
+def _control_of(way: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """A mitigation without the lungs; where they alone are left, they cannot be taken out, and the border is kept."""
+    name, change = way
+    return name, {**change, **({"border_only": BORDER} if "mask" in change else {"mask": "outside"})}
+
+
+def _without_lungs(name: str) -> str:
+    return f"{name}, lungs out"
+
+
+def _mitigation(images: _Images, name: str, told: Mapping[str, Probabilities]) -> Mitigation:
+    scores, of_model = images.scores(told[_without_lungs(name)], told[name]), images.scores(told[name])
+    return Mitigation(
+        name=name,
+        auroc=of_model["auroc"],
+        auroc_ci=of_model["auroc_ci"],
+        control=scores["auroc"],
+        ratio=scores["ratio"],
+        ratio_ci=scores["ratio_ci"],
+    )
 
 
 def _about_images(images: _Images) -> list[Finding]:

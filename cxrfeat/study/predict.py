@@ -13,8 +13,9 @@ import numpy as np
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError
-from cxrfeat.feature.compute import Progress, threads, views_of
+from cxrfeat.feature.compute import Progress, views_of
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.image.decode import read_file

@@ -9,8 +9,9 @@ import numpy as np
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, UsageError
-from cxrfeat.feature.compute import Progress, prepare, threads
+from cxrfeat.feature.compute import Progress, prepare
 from cxrfeat.feature.store import FeatureFile, verify_features
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import NO_MASKS, find_masks

@@ -13,8 +13,8 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection, inspect_images
 from cxrfeat.image.split import folds
 from cxrfeat.metric.shortcut import control_scores
-from cxrfeat.study.audit import _Fold
 from cxrfeat.study.extract import extract
+from cxrfeat.study.pieces import Piece
 from cxrfeat.types import Finding, Status
 from tests.audit.verdict import verdict
 from tests.stub import StubFactory
@@ -39,7 +39,10 @@ def test_indicators_know_no_labels_and_leave_out_what_never_varies() -> None:
 
 
 def scores_of(columns: Any, labels: Any, groups: Any, classes: tuple[str, ...]) -> dict[str, Any]:
-    dealt = [_Fold(train=train, test=test) for train, test in folds(labels, groups, classes, 5, 0)]
+    dealt = [
+        Piece(name="fold", train=train, validation=np.arange(0), test=test)
+        for train, test in folds(labels, groups, classes, 5, 0)
+    ]
     told = control_probabilities(indicators(columns), labels, dealt, classes)
     rows = np.concatenate([fold.test for fold in dealt])
     return control_scores(labels[rows], told, groups[rows], classes)
