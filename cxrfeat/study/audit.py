@@ -199,7 +199,7 @@ def audit(
         if file is not None:
             model = images.probabilities(_stored(file, images.rows))
             ways = _ways(images) if mitigate else {}
-            without = {_without_lungs(name): change for name, change in map(_control_of, ways.items())}
+            without = {_without_lungs(name): _control_of(change) for name, change in ways.items()}
             seen = _changed(images, file, network, make_engine, {**CONTROL_VIEWS, **ways, **without}, progress)
             told = {name: images.probabilities(features) for name, features in seen.items()}
             controls |= {name: told[name] for name in CONTROL_VIEWS}
@@ -339,10 +339,9 @@ def _ways(images: _Images) -> dict[str, dict[str, Any]]:
     return {name: change for name, change in MITIGATIONS.items() if masked or change.get("mask") != "lungs"}
 
 
-def _control_of(way: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+def _control_of(change: Mapping[str, Any]) -> dict[str, Any]:
     """A mitigation without the lungs; where they alone are left, they cannot be taken out, and the border is kept."""
-    name, change = way
-    return name, {**change, **({"border_only": BORDER} if "mask" in change else {"mask": "outside"})}
+    return {**change, **({"border_only": BORDER} if "mask" in change else {"mask": "outside"})}
 
 
 def _without_lungs(name: str) -> str:
