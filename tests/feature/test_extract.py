@@ -416,7 +416,7 @@ def test_a_lock_that_cannot_name_its_owner_is_let_go(tmp_path: Path, monkeypatch
         raise StorageError("The disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("cxrfeat.feature.work.write_atomic", full)
+        patch.setattr("cxrfeat.hold.write_atomic", full)
         work = Work(tmp_path / "a.h5")
         with pytest.raises(StorageError):
             work.__enter__()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cxrfeat.errors import LockedError
-from cxrfeat.feature.work import BEAT, SILENCE, Work
+from cxrfeat.feature.work import Work
+from cxrfeat.hold import BEAT, SILENCE
 
 HOLD = """
 import sys, time
