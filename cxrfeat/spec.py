@@ -32,9 +32,12 @@ CONTROL_KINDS: tuple[HeadKind, ...] = ("knn", "ridge")
 """Cheap heads that a better one should beat."""
 MAIN_KINDS: tuple[HeadKind, ...] = tuple(kind for kind in HEAD_KINDS if kind not in CONTROL_KINDS)
 """What `--head all` means."""
+TRAINED_KINDS: tuple[HeadKind, ...] = ("softmax", "dense", "dropout")
+"""Networks: heads that are trained by gradients."""
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["inverse-time", "cosine", "constant"]
 ClassWeights = Literal["none", "balanced"]
+BatchNorm = Literal["frozen", "trained"]
 _LATER: dict[str, bool] = {"later": True}
 """Marks a field that came after the first files were written: see `to_dict`."""
 
@@ -196,7 +199,8 @@ class FeatureSpec:
     """Their standard deviation, above 0; only with `featurewise`."""
 
     split: str | None = None
-    """Digest of the split whose training part gave `mean` and `std`; only with `featurewise`."""
+    """Digest of the split whose training part the numbers have seen: it gave `mean` and `std`, or the network, which
+    then is no row of the table, was tuned on it."""
 
     precision: Precision = "float32"
     """Arithmetic of the network; the halves keep weights and averages in float32, as Keras's mixed policies do."""
@@ -233,8 +237,13 @@ class FeatureSpec:
             _text("FeatureSpec.split", self.split)
             if not self.std or self.std <= 0:
                 raise SpecError("FeatureSpec.std must be above 0: the training images are all of one grey value.")
-        elif any(value is not None for value in statistics):
+            return
+        if self.mean is not None or self.std is not None:
             raise SpecError(f"FeatureSpec holds statistics, which normalize {self.normalize!r} does not use.")
+        if self.split is not None:
+            _text("FeatureSpec.split", self.split)
+            if self.backbone != "file":
+                raise SpecError(f"FeatureSpec holds a split, which {self.backbone} with its own weights has not seen.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +365,46 @@ class HeadSpec:
             if strength <= 0:
                 raise SpecError(f"--strength is above 0; got {strength:g}.")
             object.__setattr__(self, "strength", strength)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneSpec:
+    """How a network and its head are trained together. The defaults are the recipe that works (`default`)."""
+
+    REVISION: ClassVar[int] = 1
+
+    head: HeadSpec
+    """The head, and the protocol for both: epochs, batch, optimiser, rates, patience, weights of classes, smoothing,
+    seed. A head that is drawn anew is of this kind with these layers; one that is warm keeps its own layers."""
+    clip: float | None = 1.0
+    """Longest gradient of one step, over all weights together; `None` leaves gradients as they are."""
+    freeze_until: str | None = None
+    """Layers of the network before this one stay as they are; `None` trains all."""
+    batchnorm: BatchNorm = "frozen"
+    """`frozen` keeps the statistics and factors of batch normalisation; `trained` lets each batch have its own."""
+    precision: Precision = "float32"
+    """Arithmetic of the network; the halves are for GPUs. Weights are float32 always."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        if self.head.kind not in TRAINED_KINDS:
+            raise SpecError(
+                f"A {self.head.kind} head has no gradient, so nothing can be trained through it; "
+                f"take {', '.join(TRAINED_KINDS)}."
+            )
+        if self.head.l2:
+            raise SpecError("--l2 is of heads alone: whole networks are kept from overfitting by --patience.")
+        if self.clip is not None:
+            clip = _number("--clip", self.clip)
+            if clip <= 0:
+                raise SpecError(f"--clip is a length above 0, or none; got {clip:g}.")
+            object.__setattr__(self, "clip", clip)
+        if self.freeze_until is not None:
+            _text("--freeze-until", self.freeze_until)
+        if self.batchnorm not in get_args(BatchNorm):
+            raise SpecError(f"--batchnorm is {' or '.join(get_args(BatchNorm))}; got {self.batchnorm!r}.")
+        if self.precision not in get_args(Precision):
+            raise SpecError(f"--precision is {', '.join(get_args(Precision))}; got {self.precision!r}.")
 
 
 def _option(field: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from cxrfeat.backbone.network import FILE, Network
 from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.backbone.scratch import SCRATCH, scratch_body
 from cxrfeat.backbone.table import find_row
 from cxrfeat.errors import InputError, UsageError, WeightsError
 from cxrfeat.spec import FeatureSpec, Preprocess
@@ -41,10 +42,33 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras 
         UsageError: If the network of the table does not take images of this size.
     """
     keras = import_keras()
-    body = _own(keras, network) if network.backbone == FILE else _of_table(keras, network, spec)
-    size = network.size
-    grey = keras.Input((size, size, 1), dtype="uint8", name="view")
-    maps = body(prepare(keras, grey, spec, channels=body.input_shape[-1]), training=False)
+    grey = view_input(keras, network.size)
+    model = keras.Model(grey, pooled(keras, load_body(network, spec), grey, network, spec, training=False))
+    model.trainable = False
+    return model
+
+
+def load_body(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras has no types
+    """The network itself, as a Keras model of prepared pixels, with its weights; raises what `build` does."""
+    keras = import_keras()
+    if network.backbone == FILE:
+        return _own(keras, network)
+    with _seeded(keras, network.seed), _policy(keras, spec):
+        return scratch_body(keras, network.size) if network.backbone == SCRATCH else _of_table(keras, network)
+
+
+def view_input(keras: Any, size: int) -> Any:  # noqa: ANN401  # Keras has no types
+    """Where views come in: `(n, size, size, 1)` uint8."""
+    return keras.Input((size, size, 1), dtype="uint8", name="view")
+
+
+def pooled(keras: Any, body: Any, grey: Any, network: Network, spec: FeatureSpec, **call: Any) -> Any:  # noqa: ANN401  # Keras has no types
+    """Grey views through a network to features, `(n, dim)` float32; `call` is handed on to the network.
+
+    Raises:
+        InputError: If a user's own model gives no features.
+    """
+    maps = body(prepare(keras, grey, spec, channels=body.input_shape[-1]), **call)
     if len(getattr(maps, "shape", ())) == 4:
         maps = keras.layers.GlobalAveragePooling2D(name="features", dtype="float32")(maps)
     shape = getattr(maps, "shape", None)
@@ -54,9 +78,7 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras 
             f"{network.name} gives {given}: features are (images, features), or (images, h, w, features) "
             "averaged over space. Cut the network at such a layer and save it again."
         )
-    model = keras.Model(grey, maps)
-    model.trainable = False
-    return model
+    return maps
 
 
 def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any:  # noqa: ANN401  # Keras has no types
@@ -82,15 +104,14 @@ def _preprocessed(keras: Any, values: Any, mode: Preprocess, channels: int) -> A
     return keras.ops.concatenate(planes, axis=-1) if channels > 1 else planes[0]
 
 
-def _of_table(keras: Any, network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras has no types
+def _of_table(keras: Any, network: Network) -> Any:  # noqa: ANN401  # Keras has no types
     constructor = getattr(keras.applications, find_row(network.backbone).constructor)
-    with _seeded(keras, network.seed), _policy(keras, spec):
-        try:
-            body = constructor(
-                weights=None, include_top=False, input_shape=(network.size, network.size, 3), name=network.backbone
-            )
-        except ValueError as error:  # each network has a least size
-            raise UsageError(f"{network.name} does not take --size {network.size} ({_first_line(error)}).") from error
+    try:
+        body = constructor(
+            weights=None, include_top=False, input_shape=(network.size, network.size, 3), name=network.backbone
+        )
+    except ValueError as error:  # each network has a least size
+        raise UsageError(f"{network.name} does not take --size {network.size} ({_first_line(error)}).") from error
     if network.path is not None:
         try:
             body.load_weights(str(network.path))

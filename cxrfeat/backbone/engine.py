@@ -79,7 +79,7 @@ class KerasEngine:
             try:
                 return in_batches(views, self.batch, self.dim, self._model.predict_on_batch)
             except Exception as error:  # each backend says "out of memory" with an exception of its own; others go on
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if self.batch == 1:
                     raise UsageError(
@@ -99,7 +99,7 @@ def in_batches(views: Views, size: int, dim: int, step: Callable[[Views], Any]) 
     return features
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Whether a backend means that its device's memory is full: each says so with an exception of its own."""
     text = f"{type(error).__name__} {error}".lower()
     return any(sign in text for sign in ("resource_exhausted", "resourceexhausted", "out of memory", "outofmemory"))

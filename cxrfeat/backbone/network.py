@@ -22,9 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from cxrfeat.backbone.scratch import SCRATCH
+from cxrfeat.backbone.scratch import SIZE as SCRATCH_SIZE
 from cxrfeat.backbone.table import TABLE, Row, find_row
 from cxrfeat.errors import InputError, UsageError, WeightsError
-from cxrfeat.files import replace_atomic, user_cache
+from cxrfeat.files import replace_atomic, user_cache, write_atomic
 from cxrfeat.spec import FeatureSpec, Preprocess
 
 FILE = "file"
@@ -92,6 +94,8 @@ def find_network(
                 "ImageNet mean and deviation removed), caffe (BGR, ImageNet mean removed) or none (0 to 255)."
             )
         return _own_network(Path(backbone), preprocess, size)
+    if backbone == SCRATCH:
+        return _scratch(weights, preprocess, size, seed)
     row = find_row(backbone)
     if preprocess not in (None, row.preprocess):
         raise UsageError(
@@ -155,6 +159,17 @@ def find_again(spec: FeatureSpec, name: str, *, path: Path | None = None) -> Net
     )
 
 
+def keep_network(content: bytes) -> str:
+    """Put a network that was made here where `find_again` looks for it, and return the identity of its weights.
+
+    Args:
+        content: Of a `.keras` file.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomic(user_cache() / "networks" / f"{digest}.keras", content)
+    return f"sha256:{digest}"
+
+
 def keras_folder() -> Path:
     """Where Keras keeps downloaded weights: `models` under `$KERAS_HOME`, else under `~/.keras`."""
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
@@ -201,6 +216,20 @@ def import_weights(path: Path) -> tuple[str, Path]:
     raise WeightsError(
         f"{path} (MD5 {digest}) is not the ImageNet weights of a backbone: it is damaged, incomplete, or another file. "
         f"Wanted are {names}. To use weights of your own, pass --weights {path} to `cxrfeat extract`."
+    )
+
+
+def _scratch(weights: str, preprocess: str | None, size: int | None, seed: int) -> Network:
+    """The small network that starts from nothing."""
+    if weights not in ("imagenet", "random"):
+        raise UsageError(f"{SCRATCH} starts from random weights: leave --weights {weights} away.")
+    if preprocess not in (None, "tf"):
+        raise UsageError(f"{SCRATCH} takes pixels from -1 to 1 (--preprocess tf); for others use --normalize.")
+    size = SCRATCH_SIZE if size is None else size
+    if size < 32:
+        raise UsageError(f"{SCRATCH} halves its input four times: --size is at least 32; got {size}.")
+    return Network(
+        name=SCRATCH, backbone=SCRATCH, weights=_random_identity(seed), preprocess="tf", size=size, seed=seed
     )
 
 

@@ -28,7 +28,7 @@ from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, read_mask
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Views
-from cxrfeat.view.apply import apply_views
+from cxrfeat.view.apply import apply_views, changed, working_copy
 from cxrfeat.view.draw import draw_order, draw_views, to_array
 
 Progress = Callable[[str, int, int], None]
@@ -94,10 +94,36 @@ def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec], mask: Ma
     Raises:
         BadImageError: If it cannot be used, or is not the file that was indexed.
     """
+    return views_of(_read(path, content_sha256), content_sha256, specs, mask)
+
+
+def prepare_copy(path: Path, content_sha256: str, spec: ViewSpec, mask: MaskFile | None = None) -> Views:
+    """Read, check and decode one file into what its drawn views can be drawn from again and again.
+
+    Args:
+        path: Of the image.
+        content_sha256: What the file held when it was indexed.
+        spec: How views are made of it.
+        mask: The image's mask file, if it has one.
+
+    Returns:
+        `(h, w)` uint8: `working_copy`.
+
+    Raises:
+        BadImageError: If it cannot be used, or is not the file that was indexed.
+    """
+    image = decode(_read(path, content_sha256))
+    lungs = _lungs_for(spec, _lungs(mask, image.shape) if spec.masks else None)
+    if isinstance(lungs, BadImageError):
+        raise lungs
+    return working_copy(spec, changed(spec, image, lungs=lungs))
+
+
+def _read(path: Path, content_sha256: str) -> bytes:
     content = read_file(path)
     if sha256(content).hexdigest() != content_sha256:
         raise BadImageError("open", "the file changed while the run went on")
-    return views_of(content, content_sha256, specs, mask)
+    return content
 
 
 def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
@@ -119,9 +145,7 @@ def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mas
     without_letters = remove_letters(image) if any(spec.letters for spec in specs) else None
     prepared = Prepared({}, look(image))
     for spec in specs:
-        lungs = given if spec.masks else None
-        if lungs is None and spec.mask == "lungs":
-            lungs = BadImageError("open", "no lung mask, and without one nothing of it would be kept")
+        lungs = _lungs_for(spec, given)
         if isinstance(lungs, BadImageError):
             prepared.failures[spec] = lungs
             continue
@@ -130,6 +154,14 @@ def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mas
             spec, image, params, without_letters=without_letters, lungs=lungs, order=order
         )
     return prepared
+
+
+def _lungs_for(spec: ViewSpec, given: Lungs | BadImageError | None) -> Lungs | BadImageError | None:
+    """What a spec takes of an image's mask, or why it cannot do without one."""
+    lungs = given if spec.masks else None
+    if lungs is None and spec.mask == "lungs":
+        return BadImageError("open", "no lung mask, and without one nothing of it would be kept")
+    return lungs
 
 
 def _lungs(mask: MaskFile | None, shape: tuple[int, ...]) -> Lungs | BadImageError | None:

@@ -397,11 +397,18 @@ class FeatureFile:
 
     def refuse_other_split(self, option: str) -> None:
         """Raise a `SplitError` if the network has seen one training part, so that no other split is honest."""
-        if self.spec.split is not None:
-            raise SplitError(
-                f"{self.path.name} was made with the training part of one split (--normalize featurewise), so no other "
-                f"split of it is honest. Leave {option} away, or extract with --normalize backbone."
+        if self.spec.split is None:
+            return
+        if self.spec.normalize == "featurewise":
+            why, remedy = (
+                "was made with the training part of one split (--normalize featurewise)",
+                "--normalize backbone",
             )
+        else:
+            why, remedy = "comes from a network that was tuned on the training part of one split", "a frozen network"
+        raise SplitError(
+            f"{self.path.name} {why}, so no other split of it is honest. Leave {option} away, or extract with {remedy}."
+        )
 
     @property
     def features(self) -> h5py.Dataset:

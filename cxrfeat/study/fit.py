@@ -474,8 +474,9 @@ def write_fitted(
     audit: Sequence[Finding],
     outcome: _Outcome,
     extra: Mapping[str, Any] | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> Run:
-    """Write the run of one head; `extra` goes into `run.json` too."""
+    """Write the run of one head; `extra` goes into `run.json` too, and `files` beside it."""
     file, fitted = data.file, outcome.fit
     info = {
         "kind": "head",
@@ -505,7 +506,7 @@ def write_fitted(
         "predictions.csv": outcome.predictions,
         "split.csv": {"content_sha256": file.content_sha256, "part": pieces.named},
     }
-    arrays = {"head.npz": fitted.head.to_npz(), "domain.npz": outcome.domain.to_npz()}
+    arrays = {"head.npz": fitted.head.to_npz(), "domain.npz": outcome.domain.to_npz(), **(files or {})}
     return write_run(place, info, arrays=arrays, tables=tables)
 
 

@@ -7,7 +7,7 @@ image-wise split, and in a torn one of the data's own, which the audit fails).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,17 @@ class Pieces:
     notes: tuple[str, ...] = ()
     named: tuple[str, ...] = field(default=())
     """`(images,)` the part, or the piece that tests the image (of the first repeat)."""
+
+    @classmethod
+    def of(cls, parts: NDArray[np.str_], stored: dict[str, Any]) -> Self:
+        """One piece, from a part for each image."""
+        train, validation, test = (np.flatnonzero(parts == part) for part in Part)
+        return cls(
+            pieces=(Piece(name="test", train=train, validation=validation, test=test),),
+            stored=stored,
+            parts=parts,
+            named=tuple(parts.tolist()),
+        )
 
     @property
     def crossed(self) -> bool:
@@ -100,13 +111,7 @@ def _parts(file: FeatureFile, by: SplitBy | None, *, regroup_given: bool, seed: 
     if regroup_given and kind != "bound":
         parts = regroup(parts, file.groups, file.labels)
     check_parts(parts, file.labels, file.groups, file.classes)
-    train, validation, test = (np.flatnonzero(parts == part) for part in Part)
-    return Pieces(
-        pieces=(Piece(name="test", train=train, validation=validation, test=test),),
-        stored={"by": kind, "seed": seed, "sha256": digest(parts, file.content_sha256)},
-        parts=parts,
-        named=tuple(parts.tolist()),
-    )
+    return Pieces.of(parts, {"by": kind, "seed": seed, "sha256": digest(parts, file.content_sha256)})
 
 
 def _folds(file: FeatureFile, count: int, repeats: int, seed: int) -> Pieces:

@@ -24,6 +24,9 @@ from cxrfeat.image.row import Quarantined
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, feature_spec
 
+NETWORK = "network.keras"
+"""In the folder of a fine-tuned run: the network without its head."""
+
 _SHOWN = {"lungs": "cut down to the lungs", "outside": "without their lungs"}
 
 
@@ -74,6 +77,12 @@ def load_head(run: Run) -> tuple[FittedHead, Domain, FeatureSpec, str]:
     return head, Domain.from_npz(run.bytes_of("domain.npz"), head.dim), spec, name
 
 
+def tuned_network(run: Run) -> Path | None:
+    """The network that a fine-tuned run brings with it; `None` for a head on a frozen one."""
+    path = run.path / NETWORK
+    return path if path.is_file() else None
+
+
 def predict(
     run: Run,
     images: Sequence[Path],
@@ -106,7 +115,7 @@ def predict(
             f"{run.name} was trained on images {_SHOWN[spec.view.mask]} by their lung masks, and an image to predict "
             "has no mask. Extract features without --mask and fit a head on them."
         )
-    where = find_again(spec, name, path=network)
+    where = find_again(spec, name, path=network or tuned_network(run))
     view = spec.view if run.info.get("tta") else replace(spec.view, count=1)
     engine = None
     made: list[Prediction] = []

@@ -6,6 +6,7 @@ best in the whole image, and a mask is as large as the whole. Then the view is d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,9 @@ from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Grey, Views
 from cxrfeat.view.draw import ViewParams
 
+OVERSAMPLED = 1.5
+"""How many times finer than a view a `working_copy` is at least."""
+
 
 def apply_views(
     spec: ViewSpec,
@@ -28,10 +32,7 @@ def apply_views(
     lungs: Lungs | None = None,
     order: NDArray[np.intp] | None = None,
 ) -> Views:
-    """Make the views of one image.
-
-    Each is one Pillow `resize(box=..., BILINEAR)`, which filters when it shrinks, with no second interpolation; then
-    the mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
+    """Make the views of one image: `changed`, then `drawn`.
 
     Args:
         spec: Gives the size, and what is cut, blackened or shuffled.
@@ -47,11 +48,25 @@ def apply_views(
     Raises:
         ValueError: If the spec keeps the lungs and there is no mask, or shuffles and there is no order.
     """
+    views = drawn(spec, changed(spec, image, without_letters=without_letters, lungs=lungs), params)
+    return _shuffled(views, spec.shuffle, order) if spec.shuffle else views
+
+
+def changed(spec: ViewSpec, image: Grey, *, without_letters: Grey | None = None, lungs: Lungs | None = None) -> Grey:
+    """The image that all its views are drawn from: letters, mask and borders done. As in `apply_views`."""
     if spec.letters:
         image = remove_letters(image) if without_letters is None else without_letters
     image = _masked(image, spec, lungs)
     image = _darken(_crop(image, spec.border_crop), spec.border_darken)
-    image = _border_only(image, spec.border_only)
+    return _border_only(image, spec.border_only)
+
+
+def drawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
+    """Views of a `changed` image.
+
+    Each is one Pillow `resize(box=..., BILINEAR)`, which filters when it shrinks, with no second interpolation; then
+    the mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
+    """
     height, width = image.shape
     source = Image.fromarray(image)
     views = np.empty((len(params), spec.size, spec.size), dtype=np.uint8)
@@ -62,7 +77,25 @@ def apply_views(
         if one.flip:
             pixels = pixels[:, ::-1]
         view[...] = _gain(pixels, one.gain)
-    return _shuffled(views, spec.shuffle, order) if spec.shuffle else views
+    return views
+
+
+def working_copy(spec: ViewSpec, image: Grey) -> Views:
+    """A `changed` image as small as its views allow, to be kept for drawing from again and again.
+
+    Its shorter side is still `OVERSAMPLED` times that of the largest magnification, so that the second interpolation
+    hardly shows; a smaller image keeps its pixels, and its views are those of `drawn` on the image itself, bit for bit.
+
+    Returns:
+        `(h, w)` uint8.
+    """
+    least = math.ceil(OVERSAMPLED * spec.zoom[1] * spec.size)
+    height, width = image.shape
+    factor = least / min(height, width)
+    source = Image.fromarray(image)
+    if factor < 1:
+        source = source.resize((round(width * factor), round(height * factor)), Image.Resampling.BILINEAR)
+    return _gain(np.asarray(source), 1.0)
 
 
 def _masked(image: Grey, spec: ViewSpec, lungs: Lungs | None) -> Grey:

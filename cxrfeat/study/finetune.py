@@ -1,0 +1,387 @@
+"""The recipe of fine-tuning: warm a head, train network and head together, test what came of it, and keep the run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrfeat.audit.short import ShortAudit, failed_first
+from cxrfeat.backbone.network import FILE, Network, find_again, find_network, keep_network
+from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
+from cxrfeat.cores import threads
+from cxrfeat.errors import InputError, IntegrityError, StaleFeaturesError, UsageError
+from cxrfeat.feature.compute import Progress, named
+from cxrfeat.feature.store import FeatureFile
+from cxrfeat.files import check_writable
+from cxrfeat.finetune.checkpoint import Checkpoints
+from cxrfeat.finetune.images import Images
+from cxrfeat.finetune.memory import available_memory
+from cxrfeat.finetune.recipe import DEFAULT
+from cxrfeat.finetune.start import cold_head, warm_head
+from cxrfeat.finetune.train import CHECKPOINT_EVERY, Trained, train
+from cxrfeat.finetune.trainable import Trainable, prepare_exactness
+from cxrfeat.head.fit import Fit
+from cxrfeat.head.fitted import FittedHead
+from cxrfeat.hold import Hold
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.mask import NO_MASKS, find_masks
+from cxrfeat.image.row import ImageRow, Manifest, Selection
+from cxrfeat.image.split import check_parts
+from cxrfeat.metric.calibrate import fit_temperature
+from cxrfeat.run import Run, check_name, digest8, find_run, run_name
+from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec, to_dict
+from cxrfeat.study.extract import extract
+from cxrfeat.study.fit import (
+    Data,
+    FitResult,
+    existing_run,
+    fit,
+    identity_of,
+    load,
+    outcome_of,
+    with_shortcuts,
+    write_fitted,
+)
+from cxrfeat.study.pieces import Pieces, part_images
+from cxrfeat.study.predict import NETWORK, load_head
+from cxrfeat.types import Features, Finding, Part, Status
+
+WARM = HeadSpec(kind="logreg")
+"""The head that is fitted on the spot where none is given."""
+
+IMAGE_SHARE = 0.25
+"""Share of the free memory that decoded images may take."""
+
+_AT_ONCE = 256
+"""Images whose plain views are in memory together."""
+
+
+def finetune(
+    data: Path | str,
+    *,
+    backbone: str | None = None,
+    weights: str = "imagenet",
+    preprocess: str | None = None,
+    normalize: Normalize = "backbone",
+    size: int | None = None,
+    view: ViewSpec | None = None,
+    spec: FinetuneSpec = DEFAULT,
+    head_from: Run | str | None = None,
+    warm: HeadSpec | None = WARM,
+    cache: Path | str | None = None,
+    network: Path | None = None,
+    split_by: SplitBy | None = None,
+    regroup_given: bool = False,
+    selection: Selection | None = None,
+    image_memory: int | None = None,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    seed: int = 0,
+    features: Path | str = "features",
+    runs: Path | str = "runs",
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Train a network and its head together, from a warm start, and test what came of it.
+
+    Killed at any moment, the same call goes on; on a CPU it ends with the weights of an undisturbed run, bit for bit.
+
+    Args:
+        data: Folder of images (see `index`).
+        backbone: One name of the table, `scratch`, or the path of a Keras model; `None` is that of `head_from` or
+            `cache`, else densenet121.
+        weights: `imagenet`, `random`, or a path.
+        preprocess: Of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
+        normalize: `backbone`, `featurewise` or `none`.
+        size: Height and width of the views in pixels; `None` is the network's own.
+        view: How views are drawn; size, count and seed are taken from the other arguments.
+        spec: The protocol; its head gives the layers only where none is warm.
+        head_from: A run of stage two, or its name: its head, network and split are taken.
+        warm: The head that is fitted on cached features where none is given; `None` begins with a drawn one.
+        cache: A feature file: its network, pixels and split are taken.
+        network: Where the file of the network is, if it has moved.
+        split_by: As in `fit`; not with `head_from`.
+        regroup_given: As in `fit`.
+        selection: Which images to take.
+        image_memory: Bytes of decoded images to keep; `None` is a quarter of the free memory.
+        checkpoint_every: Seconds between checkpoints within an epoch.
+        seed: Of views, split, order, drawn weights and intervals.
+        features: Folder of the feature files.
+        runs: Folder for the runs.
+        name: The run's name.
+        progress: Told on the way.
+
+    Returns:
+        The run of the tuned network, and the audit. Where training diverged, `run.info["diverged"]` says so, and the
+        last good weights are those of the run.
+
+    Raises:
+        UsageError: If options contradict each other, a layer does not exist, or a batch does not fit into memory.
+        InputError: If data, network, head and features do not belong together.
+        SplitError: If the images cannot be split as asked, or the network has seen another split.
+        LockedError: If another process makes the same run.
+        StorageError: If the disk refuses; checkpoints stay.
+    """
+    data, features, runs = Path(data), Path(features), Path(runs)
+    if name is not None:
+        check_name(name)
+    check_writable(runs)
+    run = find_run(runs, head_from) if isinstance(head_from, str) else head_from
+    described = {"--weights": weights != "imagenet", "--normalize": normalize != "backbone", "--size": size is not None}
+    described |= {"--split-by": run is not None and (split_by is not None or regroup_given)}
+    if (run is not None or cache is not None) and any(described.values()):
+        raise UsageError(
+            f"{', '.join(option for option, given in described.items() if given)}: the head or the features that you "
+            "begin with say so already. Leave it away."
+        )
+    manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
+    if run is not None:
+        path = _features_of(run, features)
+    elif cache is not None:
+        path = Path(cache)
+    else:
+        view = replace(view or ViewSpec(size=224), count=1, seed=seed)
+        found = find_network(backbone or "densenet121", weights=weights, preprocess=preprocess, size=size, seed=seed)
+        path = _cached(found, normalize, view, manifest, features) or _extracted(
+            data, backbone or "densenet121", weights=weights, preprocess=preprocess, normalize=normalize, size=size,
+            view=view, seed=seed, selection=selection, features=features, progress=progress, split_by=split_by,
+        )  # fmt: skip
+        backbone = None  # what was found is what was asked for
+    with FeatureFile(path) as file:
+        where = find_again(file.spec, file.content.backbone, path=network)
+        if backbone is not None:
+            _check_backbone(backbone, file, preprocess)
+        plain = load(file)
+        pieces = (
+            _pieces_of(run, file)
+            if run is not None
+            else part_images(file, by=split_by, regroup_given=regroup_given, seed=seed)
+        )
+        rows = _rows_of(file, manifest)
+        spec = replace(spec, head=replace(spec.head, seed=seed))
+        if run is None and warm is not None:
+            run = fit(
+                path, [replace(warm, seed=seed)], split_by=split_by, regroup_given=regroup_given, seed=seed, runs=runs,
+                progress=progress,
+            ).runs[0]  # fmt: skip
+        start: FittedHead | None = None
+        if run is not None:
+            start = warm_head(load_head(run)[0], file.dim)
+            spec = replace(spec, head=_layers_of(spec.head, start, run))
+        identity = identity_of(
+            plain, pieces, finetune=to_dict(spec), head_from=None if run is None else digest8(run.info["identity"])
+        )
+        place = runs / (name or run_name(file.content.dataset, file.content.backbone, "finetune", digest8(identity)))
+        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)
+        if (standing := existing_run(place, identity)) is not None:
+            return _result(standing, audit, where, reused=True)
+        with Hold(place) as hold:
+            checkpoints = Checkpoints(hold.folder, identity, {"threads": threads()})
+            prepare_exactness(int(checkpoints.settings["threads"]))
+            if progress:
+                progress(f"loading {where.name}", 0, 1)
+            trainable = Trainable(where, file.spec, spec, lambda dim: start or cold_head(spec.head, dim, file.classes))
+            view = file.spec.view
+            images = Images(
+                rows,
+                manifest.root,
+                view,
+                masks=find_masks(manifest.rows, manifest.root) if view.mask != "none" else NO_MASKS,
+                budget=int((available_memory() or 2**31) * IMAGE_SHARE) if image_memory is None else image_memory,
+            )
+            (piece,) = pieces.pieces
+            trained = train(
+                trainable, spec, images, file.labels, piece.train, piece.validation, checkpoints,
+                every=checkpoint_every, tell=progress,
+            )  # fmt: skip
+            made = _write(
+                plain, pieces, spec, place, identity, audit, where, run, trainable, images, trained, seed, progress
+            )
+            checkpoints.clear()
+        return _result(made, audit, where, reused=False)
+
+
+def _write(
+    plain: Data,
+    pieces: Pieces,
+    spec: FinetuneSpec,
+    place: Path,
+    identity: dict[str, Any],
+    audit: ShortAudit,
+    network: Network,
+    run: Run | None,
+    trainable: Trainable,
+    images: Images,
+    trained: Trained,
+    seed: int,
+    progress: Progress | None,
+) -> Run:
+    """Test the tuned network as any other, on what it makes of the plain views, and write its run."""
+    file = plain.file
+    tuned = _tuned_features(trainable, images, file.images, progress)
+    data = Data(file=file, X=tuned[:, None])
+    (piece,) = pieces.pieces
+    head, notes = trained.weights.head, list(trained.notes)
+    if spec.head.calibrate and len(piece.validation):
+        temperature = fit_temperature(head.decision(tuned[piece.validation]), file.labels[piece.validation])
+        head = replace(head, temperature=temperature)
+    if network.random and network.backbone != FROM_SCRATCH:
+        notes.append("Training began with random weights in place of those of ImageNet.")
+    fitted = Fit(head=head, history=trained.history, seconds=trained.seconds, notes=notes)
+    outcome = outcome_of(data, spec.head, pieces, [fitted], seed, audit)
+    content = trainable.saved()
+    features = replace(
+        file.spec, backbone=FILE, weights=keep_network(content), split=pieces.stored["sha256"], precision="float32",
+        view=replace(file.spec.view, count=1),
+    )  # fmt: skip
+    changed, every = trainable.parameters
+    extra = {
+        "kind": "finetune",
+        "head": f"{head.kind}, fine-tuned",
+        "random_weights": network.random and network.backbone != FROM_SCRATCH,
+        "features": {"spec": to_dict(features), "file": None},
+        "finetune": {
+            "spec": to_dict(spec),
+            "network": {"name": network.name, "weights": network.weights},
+            "head_from": None if run is None else run.name,
+            "kept": next(row["epoch"] for row in trained.history if row["kept"]),
+            "trained_parameters": changed,
+            "parameters": every,
+        },
+        "diverged": trained.diverged,
+    }
+    return write_fitted(
+        data, pieces, spec.head, place, identity, _findings(audit, network), outcome, extra, {NETWORK: content}
+    )
+
+
+def _tuned_features(trainable: Trainable, images: Images, count: int, progress: Progress | None) -> Features:
+    """What the network makes of every image's plain view, some at a time."""
+    parts = []
+    for start in range(0, count, _AT_ONCE):
+        views = images.plain(np.arange(start, min(start + _AT_ONCE, count)))
+        parts.append(trainable.features(views))
+        if progress:
+            progress("features of the tuned network", min(start + _AT_ONCE, count), count)
+    return np.concatenate(parts)
+
+
+def _result(run: Run, audit: ShortAudit, network: Network, *, reused: bool) -> FitResult:
+    return FitResult(runs=(run,), reused=(reused,), audit=with_shortcuts(_findings(audit, network), [run]))
+
+
+def _findings(audit: ShortAudit, network: Network) -> list[Finding]:
+    """The short audit; of weights that are trained here it says what they began with."""
+    others = [one for one in audit.findings if one.check != "weights"]
+    if network.backbone == FROM_SCRATCH or not network.random:
+        return [*others, Finding(check="weights", status=Status.PASS, why="The whole network was trained here.")]
+    return failed_first(
+        [
+            *others,
+            Finding(
+                check="weights",
+                status=Status.WARN,
+                why="RANDOM WEIGHTS: the network was trained here only, and began with weights that know nothing.",
+                do="Fine-tune from --weights imagenet.",
+            ),
+        ]
+    )
+
+
+def _features_of(run: Run, folder: Path) -> Path:
+    """The feature file that a run's head was fitted on.
+
+    Raises:
+        UsageError: If the head has seen every image, or is a fine-tuned one's.
+        InputError: If the file is no longer there.
+    """
+    if not run.info.get("itself_tested", True):
+        raise UsageError(
+            f"The head of {run.name} was fitted on all images, so none is left to test the network on. "
+            "Fit one without --folds: `cxrfeat fit-head --head logreg`."
+        )
+    if run.info.get("kind") != "head":
+        raise UsageError(f"{run.name} is no head of stage two. Make one with `cxrfeat fit-head --head logreg`.")
+    wanted = run.info["identity"]["features"], run.info["identity"]["data_sha256"]
+    for path in sorted(folder.glob(f"*-{wanted[0][:8]}.h5")):
+        with contextlib.suppress(InputError, IntegrityError), FeatureFile(path) as file:
+            if (file.fingerprint, file.content.data_sha256) == wanted:
+                return path
+    raise InputError(
+        f"{folder} no longer holds the features that {run.name} was fitted on ({run.info['features'].get('file')}). "
+        "Name their folder with --features, or extract them again."
+    )
+
+
+def _cached(network: Network, normalize: Normalize, view: ViewSpec, manifest: Manifest, folder: Path) -> Path | None:
+    """A feature file of these images that would do, though it has more views: the one that has most."""
+    wanted = FeatureSpec(
+        backbone=network.backbone, weights=network.weights, preprocess=network.preprocess,
+        view=replace(view, size=network.size), normalize="none" if normalize == "featurewise" else normalize,
+    )  # fmt: skip
+    contents = {(row.content_sha256, row.label) for row in manifest.rows}
+    fitting: list[tuple[int, Path]] = []
+    for path in folder.glob(f"{manifest.dataset}-*.h5"):
+        with contextlib.suppress(InputError, IntegrityError), FeatureFile(path) as file:
+            same = replace(file.spec, view=replace(file.spec.view, count=1)) == wanted
+            held = set(zip(file.content_sha256, (file.classes[label] for label in file.labels), strict=True))
+            if same and held <= contents and len(contents - held) <= len(file.content.quarantine):
+                fitting.append((file.views, path))
+    return max(fitting, default=(0, None))[1]
+
+
+def _extracted(data: Path, backbone: str, *, split_by: SplitBy | None, seed: int, **options: Any) -> Path:  # noqa: ANN401  # those of `extract`
+    """A feature file of the plain views, made now."""
+    split = SplitSpec(by=split_by, seed=seed) if split_by else None
+    return extract(data, backbone=backbone, views=1, seed=seed, split_spec=split, **options).files[0].path
+
+
+def _check_backbone(asked: str, file: FeatureFile, preprocess: str | None) -> None:
+    """Refuse a network other than that of the features."""
+    name = file.content.backbone
+    if file.spec.backbone == FILE and Path(asked).is_file():
+        name = asked if find_network(asked, preprocess=preprocess or "none").weights == file.spec.weights else name
+    if asked != name:
+        raise StaleFeaturesError(
+            f"The head and features that you begin with are those of {name}, not of {asked}. Leave --backbone away, "
+            f"or fit a head on features of {asked}."
+        )
+
+
+def _pieces_of(run: Run, file: FeatureFile) -> Pieces:
+    """The split of a run, image by image."""
+    table = run.table("split.csv")
+    part = dict(zip(table["content_sha256"], table["part"], strict=True))
+    parts = np.array([part.get(sha, "") for sha in file.content_sha256], dtype="<U10")
+    if not set(parts.tolist()) <= set(Part):
+        raise IntegrityError(f"{run.path / 'split.csv'} is not the split of {file.path.name}. Fit the head again.")
+    check_parts(parts, file.labels, file.groups, file.classes)
+    return Pieces.of(parts, run.info["split"])
+
+
+def _rows_of(file: FeatureFile, manifest: Manifest) -> list[ImageRow]:
+    """The images of a feature file, in its order, where they are now."""
+    rows = {row.content_sha256: row for row in manifest.rows}
+    lacking = sum(sha not in rows for sha in file.content_sha256)
+    if lacking:
+        raise InputError(
+            f"{manifest.root} lacks {lacking} of the {file.images} images of {file.path.name}. Name the folder that "
+            "the features were extracted from, or extract features of this one."
+        )
+    return [rows[sha] for sha in file.content_sha256]
+
+
+def _layers_of(protocol: HeadSpec, start: FittedHead, run: Run) -> HeadSpec:
+    """The protocol with the layers of a warm head, so that the run says what was trained."""
+    stored: Mapping[str, Any] = run.info["identity"].get("head") or {}
+    hidden = tuple(start.arrays[name].shape[0] for name in sorted(start.arrays) if name.startswith("bias_"))[:-1]
+    return replace(
+        protocol,
+        kind=start.kind,
+        hidden=hidden or None,
+        dropout=stored.get("dropout", protocol.dropout) if start.kind == "dropout" else protocol.dropout,
+    )
