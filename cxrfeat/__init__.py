@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DenseHead", "DropoutHead", "KnnHead", "LogregHead", "RidgeHead", "SoftmaxHead", "SvmLinearHead", "SvmRbfHead",
-    "audit_data", "compare", "extract", "fit", "index", "open", "predict", "tune", "verify",
+    "audit_data", "compare", "extract", "finetune_network", "fit", "index", "open", "predict", "tune", "verify",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cxrfeat.study.audit import audit as audit_data
     from cxrfeat.study.compare import compare
     from cxrfeat.study.extract import extract
+    from cxrfeat.study.finetune import finetune as finetune_network
     from cxrfeat.study.fit import fit
     from cxrfeat.study.predict import predict
     from cxrfeat.study.tune import tune
@@ -45,6 +46,7 @@ _PLACES = {
     "audit_data": ("cxrfeat.study.audit", "audit"),  # `audit` is the package of the checks
     "compare": ("cxrfeat.study.compare", "compare"),
     "extract": ("cxrfeat.study.extract", "extract"),
+    "finetune_network": ("cxrfeat.study.finetune", "finetune"),  # `finetune` is the package of the training
     "fit": ("cxrfeat.study.fit", "fit"),
     "index": ("cxrfeat.image.index", "index_folder"),
     "open": ("cxrfeat.feature.store", "FeatureFile"),

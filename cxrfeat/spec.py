@@ -226,15 +226,16 @@ class FeatureSpec:
             raise SpecError(f"--precision is float32, float16 or bfloat16; got {self.precision!r}.")
         if self.storage not in ("float32", "float16"):
             raise SpecError(f"Features are stored as float32 or float16; got {self.storage!r}.")
-        statistics = (self.mean, self.std, self.split)
         if self.normalize == "featurewise":
-            if any(value is None for value in statistics):
+            # A tuned network brings its statistics along to images that were in no part of its split.
+            if self.mean is None or self.std is None or (self.split is None and self.backbone != "file"):
                 raise SpecError(
                     "FeatureSpec.normalize 'featurewise' needs the mean, the deviation and the split they are from."
                 )
             object.__setattr__(self, "mean", _number("FeatureSpec.mean", self.mean))
             object.__setattr__(self, "std", _number("FeatureSpec.std", self.std))
-            _text("FeatureSpec.split", self.split)
+            if self.split is not None:
+                _text("FeatureSpec.split", self.split)
             if not self.std or self.std <= 0:
                 raise SpecError("FeatureSpec.std must be above 0: the training images are all of one grey value.")
             return

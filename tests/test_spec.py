@@ -184,7 +184,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (features, {"normalize": "none", "mean": 1.0}, r"statistics, which normalize 'none' does not use"),
     (features, {"backbone": "vgg16", "split": "aa"}, r"a split, which .+ with its own weights has not seen"),
     (featurewise, {"mean": None}, r"'featurewise' needs the mean, the deviation and the split"),
-    (featurewise, {"split": None}, r"'featurewise' needs the mean, the deviation and the split"),
+    (featurewise, {"backbone": "vgg16", "split": None}, r"'featurewise' needs the mean, the deviation and the split"),
     (featurewise, {"split": 3}, r"FeatureSpec.split is a text"),
     (featurewise, {"mean": float("inf")}, r"FeatureSpec.mean is a finite number; got inf"),
     (featurewise, {"std": 0}, r"FeatureSpec.std must be above 0: the training images are all of one grey value"),

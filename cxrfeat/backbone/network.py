@@ -85,7 +85,7 @@ def find_network(
         WeightsError: If the weights are neither here nor to be had.
         InputError: If a path is missing or not a network that can be trusted.
     """
-    if _is_path(backbone):
+    if is_model_path(backbone):
         if weights != "imagenet":
             raise UsageError(f"--weights {weights} does not go with a network of your own: its file holds the weights.")
         if preprocess is None:
@@ -233,7 +233,8 @@ def _scratch(weights: str, preprocess: str | None, size: int | None, seed: int) 
     )
 
 
-def _is_path(backbone: str) -> bool:
+def is_model_path(backbone: str) -> bool:
+    """Whether a backbone is named by the path of a Keras model."""
     return backbone.lower().endswith(_SUFFIXES) or os.sep in backbone
 
 

@@ -43,7 +43,6 @@ def audit(
 
     Sources, file formats, copies, patients, controls that see no lungs, letters, odd images.
     """
-    from cxrfeat.errors import AuditError
     from cxrfeat.report.audit import control_table, mitigation_table, pairs_table, sources_table
     from cxrfeat.report.table import RESEARCH_USE
     from cxrfeat.study.audit import audit as run
@@ -77,9 +76,7 @@ def audit(
         if page is not None:
             say(str(page))
         say(RESEARCH_USE)
-    if strict and result.failed:
-        failed = ", ".join(finding.check for finding in result.failed)
-        raise AuditError(f"The audit failed ({failed}). Mend the data, or leave --strict out.")
+    options.refuse_failed(result.failed, strict=strict, written="Mend")
 
 
 def _redacted(document: dict[str, object]) -> dict[str, object]:

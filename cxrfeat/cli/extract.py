@@ -17,42 +17,22 @@ def extract(
         list[str] | None,
         typer.Option(
             "--backbone",
-            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, or the path of a Keras model; "
-            "give it again for more than one.",
+            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, the path of a Keras model, or a "
+            "run of finetune; give it again for more than one.",
             show_default=False,
         ),
     ] = None,
     views: Annotated[int, typer.Option("--views", help="Views per image: one plain, the others drawn.")] = 8,
-    weights: Annotated[
-        str, typer.Option("--weights", help="imagenet, the path of a weights file, or random (scores mean nothing).")
-    ] = "imagenet",
-    preprocess: Annotated[
-        str | None,
-        typer.Option("--preprocess", help="What a Keras model of your own expects: tf, torch, caffe or none."),
-    ] = None,
-    normalize: Annotated[
-        str,
-        typer.Option(
-            "--normalize", help="backbone (as its weights were trained), featurewise (training pixels) or none."
-        ),
-    ] = "backbone",
-    size: Annotated[
-        int | None, typer.Option("--size", help="Height and width of the views in pixels. Default: the network's own.")
-    ] = None,
-    border_crop: Annotated[float, typer.Option("--border-crop", help="Fraction cut away at each side.")] = 0.0,
-    border_darken: Annotated[float, typer.Option("--border-darken", help="Fraction blackened at each side.")] = 0.0,
-    mask: Annotated[
-        str,
-        typer.Option(
-            "--mask",
-            help="none; lungs blackens all but the lungs; outside blackens the lungs, to test what the rest tells.",
-        ),
-    ] = "none",
-    remove_letters: Annotated[
-        bool, typer.Option("--remove-letters", help="Find letters burned in near the border, and fill them in.")
-    ] = False,
-    zoom: Annotated[float, typer.Option("--zoom", help="Largest magnification of a drawn view.")] = 1.2,
-    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Whether drawn views may be mirrored.")] = True,
+    weights: options.Weights = "imagenet",
+    preprocess: options.Preprocess = None,
+    normalize: options.Normalize = "backbone",
+    size: options.Size = None,
+    border_crop: options.BorderCrop = 0.0,
+    border_darken: options.BorderDarken = 0.0,
+    mask: options.Mask = "none",
+    remove_letters: options.RemoveLetters = False,
+    zoom: options.Zoom = 1.2,
+    flip: options.Flip = True,
     float16: Annotated[bool, typer.Option("--float16", help="Store half precision: half the file.")] = False,
     engine: Annotated[
         str, typer.Option("--engine", help="auto, keras, openvino or onnx (faster on a CPU; converted once).")
@@ -76,6 +56,7 @@ def extract(
         typer.Option("--max-bad", help="Unusable images allowed, N or P%. Default: up to 3, or 1%."),
     ] = None,
     features: options.Features = Path("features"),
+    runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -124,6 +105,7 @@ def extract(
             split_spec=split,
             selection=options.selection(classes, per_class, limit, seed, patient_regex),
             features=features,
+            runs=runs,
             progress=tell,
         )
     bad = [

@@ -89,10 +89,7 @@ def fit_head(
     ] = False,
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
-    regroup: Annotated[
-        bool,
-        typer.Option("--regroup", help="Move patients that the data's own split tears to one side."),
-    ] = False,
+    regroup: options.Regroup = False,
     strict: options.Strict = False,
     show_views: Annotated[
         bool,
@@ -115,7 +112,7 @@ def fit_head(
     """
     from typing import cast
 
-    from cxrfeat.errors import AuditError, UsageError
+    from cxrfeat.errors import UsageError
     from cxrfeat.report.curve import curve_table, shortcut_table, source_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import ClassWeights, HeadKind, HeadSpec, Optimizer, Schedule, SplitBy
@@ -196,9 +193,7 @@ def fit_head(
             note("Next: cxrfeat compare " + " ".join(run["run"] for run in document["runs"][-2:]), quiet=quiet)
         else:
             note(f"Next: cxrfeat predict {document['runs'][0]['run']} IMAGE", quiet=quiet)
-    if strict and result.failed:
-        failed = ", ".join(finding.check for finding in result.failed)
-        raise AuditError(f"The audit failed ({failed}). The runs are written; mend the data, or leave --strict out.")
+    options.refuse_failed(result.failed, strict=strict)
 
 
 def _numbers(option: str, text: str, kind: type[Any]) -> list[Any]:

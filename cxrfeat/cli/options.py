@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrfeat.errors import InputError, UsageError
+from cxrfeat.errors import AuditError, InputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cxrfeat.image.row import Selection
+    from cxrfeat.types import Finding
 
 Data = Annotated[
     Path | None,
@@ -41,7 +44,36 @@ SplitBy = Annotated[
         "--split-by", "--split", help="group, date, column or paper. Default: the data's own column, else group."
     ),
 ]
+Weights = Annotated[
+    str, typer.Option("--weights", help="imagenet, the path of a weights file, or random (scores mean nothing).")
+]
+Preprocess = Annotated[
+    str | None,
+    typer.Option("--preprocess", help="What a Keras model of your own expects: tf, torch, caffe or none."),
+]
+Normalize = Annotated[
+    str,
+    typer.Option("--normalize", help="backbone (as its weights were trained), featurewise (training pixels) or none."),
+]
+Size = Annotated[
+    int | None, typer.Option("--size", help="Height and width of the views in pixels. Default: the network's own.")
+]
+BorderCrop = Annotated[float, typer.Option("--border-crop", help="Fraction cut away at each side.")]
+BorderDarken = Annotated[float, typer.Option("--border-darken", help="Fraction blackened at each side.")]
+Mask = Annotated[
+    str,
+    typer.Option(
+        "--mask",
+        help="none; lungs blackens all but the lungs; outside blackens the lungs, to test what the rest tells.",
+    ),
+]
+RemoveLetters = Annotated[
+    bool, typer.Option("--remove-letters", help="Find letters burned in near the border, and fill them in.")
+]
+Zoom = Annotated[float, typer.Option("--zoom", help="Largest magnification of a drawn view.")]
+Flip = Annotated[bool, typer.Option("--flip/--no-flip", help="Whether drawn views may be mirrored.")]
 Tta = Annotated[bool, typer.Option("--tta", help="Validate and test by the mean over views.")]
+Regroup = Annotated[bool, typer.Option("--regroup", help="Move patients that the data's own split tears to one side.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.")]
 
 
@@ -86,6 +118,22 @@ def too_many_bad(text: str | None, bad: int, total: int) -> bool:
     if match is None or (match[1] and float(match[1]) > 100):
         raise UsageError(f"--max-bad is a number of images (5) or a share of them (2%); got {text!r}.")
     return bad > (float(match[1]) / 100 * total if match[1] else int(match[2]))
+
+
+def refuse_failed(failed: Sequence[Finding], *, strict: bool, written: str = "The runs are written; mend") -> None:
+    """What `--strict` makes of failed checks.
+
+    Args:
+        failed: The checks that failed.
+        strict: Whether that is to be an error.
+        written: What was done all the same, and the beginning of the advice.
+
+    Raises:
+        AuditError: If it is.
+    """
+    if strict and failed:
+        names = ", ".join(finding.check for finding in failed)
+        raise AuditError(f"The audit failed ({names}). {written} the data, or leave --strict out.")
 
 
 def shown(path: str, *, redact: bool) -> str:

@@ -73,7 +73,6 @@ def tune(
     """
     from typing import cast
 
-    from cxrfeat.errors import AuditError
     from cxrfeat.report.curve import shortcut_table, source_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import SplitBy
@@ -121,9 +120,7 @@ def tune(
             note(f"  {line}", quiet=quiet)
         say(RESEARCH_USE)
         note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
-    if strict and result.failed:
-        failed = ", ".join(finding.check for finding in result.failed)
-        raise AuditError(f"The audit failed ({failed}). The run is written; mend the data, or leave --strict out.")
+    options.refuse_failed(result.failed, strict=strict)
 
 
 def _tried_table(search: Mapping[str, Any]) -> Table:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from cxrfeat.spec import FinetuneSpec, HeadSpec
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from cxrfeat.backbone.quiet import has_gpu
+from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
+from cxrfeat.errors import UsageError
+from cxrfeat.spec import FinetuneSpec, HeadSpec, Precision
 
 PAPER = FinetuneSpec(head=HeadSpec(kind="dropout"), clip=None, batchnorm="trained")
 """The study's: the protocol of its heads, everything trainable, from a head that knows nothing; the last epoch is kept.
@@ -22,3 +29,49 @@ SCRATCH = FinetuneSpec(
     batchnorm="trained",
 )
 """From nothing: longer steps, more epochs, and batches normalised by what they hold."""
+
+NAMES = ("default", "paper")
+
+
+def find_recipe(
+    name: str,
+    backbone: str | None = None,
+    *,
+    head: Mapping[str, Any] | None = None,
+    **changes: Any,  # noqa: ANN401  # fields of the specs
+) -> tuple[FinetuneSpec, bool]:
+    """A recipe with some of it changed.
+
+    Args:
+        name: One of `NAMES`.
+        backbone: What is to be trained: one that starts from nothing has a default recipe of its own.
+        head: Fields of `HeadSpec` by name; `None` leaves the recipe's, and a patience of 0 is none.
+        changes: Fields of `FinetuneSpec` likewise; a clip of 0 is none.
+
+    Returns:
+        The protocol, and whether it begins with a head that knows nothing.
+
+    Raises:
+        UsageError: If there is no such recipe, or a value is out of range.
+
+    Example:
+        >>> spec, cold = find_recipe("paper", head={"epochs": 1})
+        >>> spec.head.epochs, spec.head.learning_rate, cold
+        (1, 0.01, True)
+    """
+    if name not in NAMES:
+        raise UsageError(f"There is no recipe {name!r}; the recipes are {', '.join(NAMES)}.")
+    scratch = backbone == FROM_SCRATCH
+    recipe = PAPER if name == "paper" else SCRATCH if scratch else DEFAULT
+    fields = {field: value for field, value in (head or {}).items() if value is not None}
+    if fields.get("patience") == 0:
+        fields["patience"] = None
+    others = {field: value for field, value in changes.items() if value is not None}
+    if others.get("clip") == 0:
+        others["clip"] = None
+    return replace(recipe, head=replace(recipe.head, **fields), **others), recipe is not DEFAULT
+
+
+def automatic_precision(asked: str) -> Precision:
+    """The arithmetic that `auto` means on this machine: half precision on a GPU."""
+    return ("float16" if has_gpu() else "float32") if asked == "auto" else cast(Precision, asked)

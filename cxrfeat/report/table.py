@@ -227,6 +227,31 @@ def paper_table(runs: Sequence[Mapping[str, Any]]) -> Table:
     return Table(title=title, columns=columns, rows=tuple(rows), numeric=frozenset(range(2, len(columns))))
 
 
+def history_table(history: Mapping[str, Sequence[str]]) -> Table | None:
+    """One line per epoch of a network's training; `None` if it had none.
+
+    Args:
+        history: Columns of `history.csv`.
+    """
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    rows = tuple(
+        (
+            f"{epoch}{' (kept)' if history['kept'][row] == 'True' else ''}",
+            *(number(float(history[name][row]) if history[name][row] else None, 4) for name in names),
+        )
+        for row, epoch in enumerate(history["epoch"])
+    )
+    if not rows:
+        return None
+    columns = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy")
+    return Table(
+        title="Training (0 is the start; losses and accuracies of training with dropout and drawn views)",
+        columns=columns,
+        rows=rows,
+        numeric=frozenset(range(1, len(columns))),
+    )
+
+
 def predictive_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
     """What a call of a class is worth at the prevalences that were stated; `None` if none was."""
     rows = tuple(

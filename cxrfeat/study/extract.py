@@ -23,6 +23,7 @@ from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import digest, split
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
+from cxrfeat.study.tuned import find_tuned, seen_split, tuned_features
 from cxrfeat.types import Groups, Part
 
 
@@ -53,6 +54,7 @@ def extract(
     split_spec: SplitSpec | None = None,
     selection: Selection | None = None,
     features: Path | str = "features",
+    runs: Path | str = "runs",
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
@@ -60,7 +62,7 @@ def extract(
 
     Args:
         data: Folder of images (see `index`).
-        backbone: One name of the table, or the path of a Keras model; or several.
+        backbone: One name of the table, the path of a Keras model, or a fine-tuned run; or several.
         views: Views per image, the plain one included.
         weights: `imagenet`, `random`, or a path.
         preprocess: Of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
@@ -76,6 +78,7 @@ def extract(
         split_spec: The split whose training part gives the `featurewise` statistics.
         selection: Which images to take.
         features: Folder for the files.
+        runs: Folder of the runs, among which fine-tuned ones are looked for.
         make_engine: Loads a network; for tests and other engines.
         progress: Told what is being done, how much of it, out of how much.
 
@@ -93,40 +96,63 @@ def extract(
     if not names:
         raise UsageError("Name at least one backbone.")
     view = replace(view or ViewSpec(size=224), count=views, seed=seed)
-    networks = [find_network(one, weights=weights, preprocess=preprocess, size=size, seed=seed) for one in names]
-    if precision != "float32" and any(network.backbone == FILE for network in networks):
-        raise UsageError("--precision is for the networks of the table; one of your own computes as it was saved.")
-    specs = [
-        FeatureSpec(
-            backbone=network.backbone,
-            weights=network.weights,
-            preprocess=network.preprocess,
-            view=replace(view, size=network.size),
-            normalize="none" if normalize == "featurewise" else normalize,
-            storage=storage,
-            precision=precision,
+    tuned = {one: run for one in names if (run := find_tuned(one, Path(runs))) is not None}
+    described = weights != "imagenet" or preprocess is not None or normalize != "backbone" or size is not None
+    if tuned and (described or precision != "float32"):
+        raise UsageError(
+            f"{next(iter(tuned))} is a fine-tuned network, whose pixels are prepared as it was tuned: leave --weights, "
+            "--preprocess, --normalize, --size and --precision away."
         )
-        for network in networks
-    ]
+    frozen = {
+        one: find_network(one, weights=weights, preprocess=preprocess, size=size, seed=seed)
+        for one in names
+        if one not in tuned
+    }
+    if precision != "float32" and any(network.backbone == FILE for network in frozen.values()):
+        raise UsageError("--precision is for the networks of the table; one of your own computes as it was saved.")
+    wanted = {
+        one: (
+            network,
+            FeatureSpec(
+                backbone=network.backbone,
+                weights=network.weights,
+                preprocess=network.preprocess,
+                view=replace(view, size=network.size),
+                normalize="none" if normalize == "featurewise" else normalize,
+                precision=precision,
+            ),
+        )
+        for one, network in frozen.items()
+    }
+    wanted |= {one: tuned_features(run, view) for one, run in tuned.items()}
     check_writable(features)
     manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
     require_classes(manifest)
-    masks = find_masks(manifest.rows, manifest.root) if view.mask != "none" else NO_MASKS
-    specs = [replace(spec, view=name_masks(spec.view, manifest, masks)) for spec in specs]
-    requests = [Request(network=network, spec=spec) for network, spec in zip(networks, specs, strict=True)]
-    if normalize == "featurewise":
+    masked = any(spec.view.mask != "none" for _, spec in wanted.values())
+    masks = find_masks(manifest.rows, manifest.root) if masked else NO_MASKS
+    found = {
+        one: (network, replace(spec, view=name_masks(spec.view, manifest, masks), storage=storage))
+        for one, (network, spec) in wanted.items()
+    }
+    seen: dict[str, NDArray[np.str_] | None] = {one: seen_split(run, manifest) for one, run in tuned.items()}
+    if normalize == "featurewise" and frozen:
         groups = look_and_group(manifest, progress)
         bound, name = _split(manifest, groups, split_spec or SplitSpec(seed=seed))
         training = [row for row, part in zip(manifest.rows, bound, strict=True) if part == Part.TRAIN]
-        found = {
+        statistics = {
             view: pixel_statistics(training, manifest.root, view, progress, masks=masks)
-            for view in {spec.view for spec in specs}
+            for view in {found[one][1].view for one in frozen}
         }
-        requests = []
-        for network, spec in zip(networks, specs, strict=True):
-            mean, std = found[spec.view]
-            bound_spec = replace(spec, normalize="featurewise", mean=mean, std=std, split=name)
-            requests.append(Request(network=network, spec=bound_spec, bound_split=bound))
+        for one, network in frozen.items():
+            spec = found[one][1]
+            mean, std = statistics[spec.view]
+            found[one] = (network, replace(spec, normalize="featurewise", mean=mean, std=std, split=name))
+            seen[one] = bound
+    requests = [
+        Request(network=network, spec=replace(spec, split=spec.split if seen.get(one) is not None else None),
+                bound_split=seen.get(one))
+        for one, (network, spec) in ((one, found[one]) for one in names)
+    ]  # fmt: skip
     files = extract_features(
         manifest,
         requests,

@@ -1,0 +1,195 @@
+"""`cxrfeat finetune`: network and head trained together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+
+
+def finetune(
+    data: options.Data = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, scratch (a small network from "
+            "nothing), or the path of a Keras model.",
+            show_default=False,
+        ),
+    ] = None,
+    head_from: Annotated[
+        str | None,
+        typer.Option(
+            "--head-from", metavar="RUN", help="Begin with the head, the network and the split of this run of fit-head."
+        ),
+    ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", help="default: a warm head, short steps, the best epoch. paper: the study's own."),
+    ] = "default",
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            help="The head fitted first, where no --head-from names one: logreg (the default), softmax, dense, dropout "
+            "or ridge. With --cold, the layers that are drawn.",
+            show_default=False,
+        ),
+    ] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Begin with a head that knows nothing, as the study did.")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Images per step.")] = None,
+    optimizer: Annotated[str | None, typer.Option("--optimizer", help="sgd (Nesterov) or adam.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of the first step.")] = None,
+    schedule: Annotated[str | None, typer.Option("--schedule", help="inverse-time, cosine or constant.")] = None,
+    momentum: Annotated[float | None, typer.Option("--momentum", help="Of sgd.")] = None,
+    clip: Annotated[
+        float | None, typer.Option("--clip", help="Longest gradient of a step; 0 leaves gradients as they are.")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            "--patience",
+            help="Stop after so many epochs without a lower validation loss, and keep the best; 0 keeps the last.",
+        ),
+    ] = None,
+    freeze_until: Annotated[
+        str | None, typer.Option("--freeze-until", metavar="LAYER", help="Layers before this one stay as they are.")
+    ] = None,
+    batchnorm: Annotated[str | None, typer.Option("--batchnorm", help="frozen or trained.")] = None,
+    class_weights: Annotated[str | None, typer.Option("--class-weights", help="none or balanced.")] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option("--label-smoothing", help="Share of the target spread over all classes.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Fit a temperature on the validation images at the end.")
+    ] = False,
+    precision: Annotated[
+        str, typer.Option("--precision", help="auto (float16 on a GPU, else float32), float32, float16 or bfloat16.")
+    ] = "auto",
+    weights: options.Weights = "imagenet",
+    preprocess: options.Preprocess = None,
+    normalize: options.Normalize = "backbone",
+    size: options.Size = None,
+    border_crop: options.BorderCrop = 0.0,
+    border_darken: options.BorderDarken = 0.0,
+    mask: options.Mask = "none",
+    remove_letters: options.RemoveLetters = False,
+    zoom: options.Zoom = 1.2,
+    flip: options.Flip = True,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="FEATURES.h5", help="Take network, pixels and images of this feature file."),
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
+    ] = None,
+    image_memory: Annotated[
+        float | None,
+        typer.Option("--image-memory", help="GB of decoded images to keep. Default: a quarter of what is free."),
+    ] = None,
+    split_by: options.SplitBy = None,
+    regroup: options.Regroup = False,
+    strict: options.Strict = False,
+    classes: options.Classes = "",
+    per_class: options.PerClass = None,
+    limit: options.Limit = None,
+    patient_regex: options.PatientRegex = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
+    features: options.Features = Path("features"),
+    runs: options.Runs = Path("runs"),
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a network and its head together, end to end.
+
+    Killed at any moment, the same command goes on from the last checkpoint, to the same weights. The epoch with the
+    least validation loss is kept, the frozen network among them, so training that does not help changes nothing.
+    """
+    from typing import cast
+
+    from cxrfeat.errors import InputError
+    from cxrfeat.finetune.recipe import automatic_precision, find_recipe
+    from cxrfeat.report.table import RESEARCH_USE, class_table, difference_table, history_table, score_table
+    from cxrfeat.run import find_run
+    from cxrfeat.spec import HeadKind, HeadSpec, Masking, Normalize, SplitBy, ViewSpec
+    from cxrfeat.study.compare import compare
+    from cxrfeat.study.finetune import WARM
+    from cxrfeat.study.finetune import finetune as run
+
+    folder = options.data_folder(data)
+    spec, is_cold = find_recipe(
+        recipe,
+        backbone,
+        head={
+            "epochs": epochs, "batch": batch, "optimizer": optimizer, "learning_rate": learning_rate,
+            "schedule": schedule, "momentum": momentum, "patience": patience, "class_weights": class_weights,
+            "label_smoothing": label_smoothing, "calibrate": calibrate or None, "kind": head if cold else None,
+        },
+        clip=clip, batchnorm=batchnorm, freeze_until=freeze_until, precision=automatic_precision(precision),
+    )  # fmt: skip
+    cold = cold or (is_cold and head is None and head_from is None)
+    warm = None if cold else HeadSpec(kind=cast(HeadKind, head), seed=seed) if head else WARM
+    view = ViewSpec(
+        size=224 if size is None else size,
+        count=1,
+        zoom=(1.0, zoom),
+        flip=flip,
+        border_crop=border_crop,
+        border_darken=border_darken,
+        letters=remove_letters,
+        mask=cast(Masking, mask),
+    )
+    with progress("images", quiet=quiet or json) as tell:
+        result = run(
+            folder,
+            backbone=backbone,
+            weights=weights,
+            preprocess=preprocess,
+            normalize=cast(Normalize, normalize),
+            size=size,
+            view=view,
+            spec=spec,
+            head_from=head_from,
+            warm=warm,
+            cache=cache,
+            network=network,
+            split_by=cast(SplitBy, split_by) if split_by else None,
+            regroup_given=regroup,
+            selection=options.selection(classes, per_class, limit, seed, patient_regex),
+            image_memory=None if image_memory is None else int(image_memory * 1e9),
+            seed=seed,
+            features=features,
+            runs=runs,
+            name=name,
+            progress=tell,
+        )
+    made, document = result.runs[0], result.to_dict()
+    before = made.info["finetune"]["head_from"]
+    against = [] if before is None else compare([find_run(runs, before), made], seed=seed).to_dict()["comparisons"]
+    document |= {"comparisons": against}
+    if json:
+        print_json(document)
+    else:
+        show_audit(document["audit"])
+        show(history_table(made.table("history.csv")))
+        show(score_table(document["runs"]))
+        show(class_table(document["runs"][0]))
+        if against:
+            show(difference_table(against))
+        say(f"{made.path}{' (stood already)' if result.reused[0] else ''}")
+        for line in made.info["notes"]:
+            note(f"  {line}", quiet=quiet)
+        say(RESEARCH_USE)
+        note(f"Next: cxrfeat extract --backbone {made.name}", quiet=quiet)
+    if made.info["diverged"]:
+        raise InputError(made.info["diverged"])
+    options.refuse_failed(result.failed, strict=strict)
