@@ -11,7 +11,20 @@ from types import FrameType
 import typer
 
 from cxrfeat import __version__
-from cxrfeat.cli import audit, compare, demo, extract, finetune, fit_head, index, predict, tune, verify, weights
+from cxrfeat.cli import (
+    audit,
+    compare,
+    demo,
+    extract,
+    finetune,
+    fit_head,
+    index,
+    predict,
+    reproduce,
+    tune,
+    verify,
+    weights,
+)
 from cxrfeat.cli.console import printable
 from cxrfeat.errors import CxrFeatError
 
@@ -53,6 +66,7 @@ for command, name in (
     (compare.compare, "compare"),
     (finetune.finetune, "finetune"),
     (predict.predict, "predict"),
+    (reproduce.reproduce, "reproduce"),
     (verify.verify, "verify"),
 ):
     app.command(name)(command)

@@ -151,14 +151,11 @@ class Trainable:
 
     def weights(self) -> Weights:
         """A copy of the weights as they are now."""
-        values = {
-            name: np.array(self._keras.ops.convert_to_numpy(variable), np.float32)
-            for name, variable in self._head_variables()
-        }
+        values = {name: self._numpy(variable) for name, variable in self._head_variables()}
         head = self._start
         scaler = {name: head.arrays[name] for name in ("mean", "scale") if name in head.arrays}
         return Weights(
-            [np.array(self._keras.ops.convert_to_numpy(one)) for one in self._body.weights],
+            [self._numpy(one) for one in self._body.weights],
             FittedHead(kind=head.kind, classes=head.classes, arrays={**scaler, **values}),
         )
 
@@ -174,7 +171,7 @@ class Trainable:
 
         `model.weights` would leave the seeds out (FACTS D).
         """
-        return [np.array(self._keras.ops.convert_to_numpy(one)) for one in self._state()]
+        return [self._numpy(one) for one in self._state()]
 
     def set_state(self, values: Arrays) -> None:
         """Go on from a `state` of the same graph.
@@ -202,6 +199,11 @@ class Trainable:
             path = Path(folder) / "network.keras"
             body.save(path)
             return _dateless(path)
+
+    @staticmethod
+    def _numpy(variable: Any) -> NDArray[Any]:  # noqa: ANN401  # Keras has no types
+        # Not by Keras's own conversion: TensorFlow's variables do not know how NumPy 2 asks for a copy.
+        return np.array(np.asarray(variable.value))
 
     def _state(self) -> list[Any]:
         return [*self.model.variables, *self._optimizer.variables]

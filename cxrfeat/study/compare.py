@@ -85,7 +85,7 @@ def compare(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str, floa
     return Comparison(
         runs=tuple(ordered),
         differences=tuple(found),
-        training=tuple(_training(run) for run in ordered),
+        training=tuple(training_columns(run) for run in ordered),
         predictive=tuple(_predictive(test, stated, seed) for test in tests),
     )
 
@@ -141,7 +141,7 @@ def _predictive(test: _Test, prevalence: Mapping[str, float], seed: int) -> dict
     return predictive_values(test.y, test.probabilities, test.groups, test.classes, known, seed=seed)
 
 
-def _training(run: Run) -> dict[str, float | None]:
+def training_columns(run: Run) -> dict[str, float | None]:
     """The kept epoch; where a head has no epochs, what its validation images say."""
     validation = run.info.get("validation") or {}
     columns = {"epochs": "epoch", "loss": "loss", "accuracy": "accuracy"}

@@ -1,0 +1,112 @@
+"""`cxrfeat reproduce`: the study's fourteen rows beside ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+
+if TYPE_CHECKING:
+    from cxrfeat.run import Run
+    from cxrfeat.study.reproduce import Step
+
+
+def reproduce(
+    data: options.Data = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rows",
+            help="Rows by name, commas between them (DN-V0,ResNet); may be given again. Default: all fourteen.",
+            show_default=False,
+        ),
+    ] = None,
+    per_class: Annotated[
+        int | None,
+        typer.Option("--per-class", help="Images of each class. Default: the study's 1200, or as many as each has."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most this many of each class, for a trial.")] = None,
+    epochs: Annotated[
+        int, typer.Option("--epochs", help="Passes over the training images, of heads and networks.")
+    ] = 20,
+    split: Annotated[
+        str, typer.Option("--split", help="group; or paper, the study's own, image by image, which leaks.")
+    ] = "group",
+    views: Annotated[
+        int, typer.Option("--views", help="Cached views per image; the study's way draws one of them per epoch.")
+    ] = 8,
+    weights: Annotated[str, typer.Option("--weights", help="imagenet, or random (scores mean nothing).")] = "imagenet",
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the last reproduction in this folder of runs, as it was asked for."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan, and what it would cost on this machine, and do nothing.")
+    ] = False,
+    features: options.Features = Path("features"),
+    runs: options.Runs = Path("runs"),
+    seed: options.Seed = 0,
+    strict: options.Strict = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Do the published study's fourteen rows again, beside its figures.
+
+    Each frozen row stands there twice: the study's way, and as it should have been done (the network's own
+    preprocessing and size, all views). What is finished is kept, so the same command goes on after an interruption.
+    """
+    from typing import cast
+
+    from cxrfeat.errors import UsageError
+    from cxrfeat.report.reproduction import columns_table, confusion_table, plan_table, reproduction_table
+    from cxrfeat.report.table import RESEARCH_USE, number
+    from cxrfeat.spec import SplitBy
+    from cxrfeat.study.reproduce import Options, estimate, measure, plan
+    from cxrfeat.study.reproduce import reproduce as run
+
+    folder = options.data_folder(data)
+    names = tuple(name for each in rows or () for name in each.split(",") if name.strip())
+    asked = Options(
+        rows=names, per_class=per_class, limit=limit, epochs=epochs, split=cast(SplitBy, split), views=views,
+        weights=weights, seed=seed,
+    )  # fmt: skip
+    if resume and (asked != Options() or dry_run):
+        raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
+    with progress("images", quiet=quiet or json) as tell:
+        if dry_run:
+            planned = plan(folder, asked, tell)
+            parts = estimate(planned, measure(planned, progress=tell))
+            document = {
+                "images": planned.counts, "comparable": planned.comparable, "notes": list(planned.notes),
+                "parts": parts, "rows": [{"row": step.row.name, "protocol": step.protocol} for step in planned.steps],
+                "seconds": sum(part["seconds"] for part in parts),
+            }  # fmt: skip
+        else:
+
+            def told(step: Step, made: Run) -> None:
+                note(f"{step.row.name} ({step.protocol}): {number(made.info['test']['accuracy'])}", quiet=quiet or json)
+
+            result = run(
+                folder, None if resume else asked, resume=resume, features=features, runs=runs, tell=told, progress=tell
+            )
+            document = result.to_dict()
+    if json:
+        print_json(document)
+    elif dry_run:
+        show(plan_table(document))
+        for line in document["notes"]:
+            note(line, quiet=quiet)
+    else:
+        show_audit(document["audit"])
+        show(reproduction_table(document))
+        show(columns_table(document))
+        show(confusion_table(document))
+        for line in document["notes"]:
+            say(line)
+        say(RESEARCH_USE)
+    if not dry_run:
+        options.refuse_failed([one for one in result.audit if one.status == "fail"], strict=strict)

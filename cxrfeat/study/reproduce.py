@@ -1,0 +1,434 @@
+"""The recipe of the reproduction: the study's rows done its way, and each frozen one as it should have been done."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cxrfeat.audit.short import failed_first
+from cxrfeat.backbone.engine import EngineFactory
+from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.scratch import SCRATCH
+from cxrfeat.backbone.table import TABLE
+from cxrfeat.errors import InputError, UsageError
+from cxrfeat.feature.compute import Progress, named
+from cxrfeat.files import check_writable, write_atomic
+from cxrfeat.finetune.recipe import PAPER
+from cxrfeat.finetune.start import cold_head
+from cxrfeat.finetune.trainable import Trainable
+from cxrfeat.image.index import index_folder, require_classes
+from cxrfeat.image.row import Selection
+from cxrfeat.run import Run
+from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec
+from cxrfeat.study.compare import training_columns
+from cxrfeat.study.extract import extract
+from cxrfeat.study.finetune import finetune
+from cxrfeat.study.fit import fit, run_summary
+from cxrfeat.study.rows import CLASSES, PER_CLASS, SIZE, Row, find_rows
+from cxrfeat.types import Finding, Status
+
+Protocol = Literal["study", "proper"]
+"""How a row is done: the study's way, or as it should have been done."""
+
+OPTIONS = "reproduction.json"
+"""In the folder of the runs: what the last reproduction there was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a reproduction is asked for; equal ones find each other's runs."""
+
+    rows: tuple[str, ...] = ()
+    """Names of rows; none is all."""
+    per_class: int | None = None
+    """Images of each class; `None` is the study's 1200, or as many as every class has."""
+    limit: int | None = None
+    """At most so many of each class: for a trial."""
+    epochs: int = 20
+    split: SplitBy = "group"
+    """`group`, or the study's own `paper`, which parts images of one patient."""
+    views: int = 8
+    """Cached views per image, of which the study's way draws one per epoch."""
+    weights: str = "imagenet"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what no other description checks."""
+        if self.split not in ("group", "paper"):
+            raise UsageError(f"--split is group, or paper (the study's own, which leaks); got {self.split!r}.")
+        if self.weights not in ("imagenet", "random"):
+            raise UsageError(f"--weights is imagenet or random; got {self.weights!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """Features that rows share."""
+
+    backbone: str
+    normalize: Normalize
+    size: int
+    views: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run that is to be made."""
+
+    row: Row
+    protocol: Protocol
+    extraction: Extraction
+
+    @property
+    def head(self) -> HeadSpec:
+        """The head, and how it is trained; epochs and seed are the caller's."""
+        study = self.protocol == "study"
+        return HeadSpec(kind=self.row.head, views_per_epoch=1 if study and self.row.augmented else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a reproduction does, before anything is computed."""
+
+    options: Options
+    selection: Selection
+    counts: dict[str, int]
+    """Images of each class that are taken."""
+    steps: tuple[Step, ...]
+    comparable: bool
+    """Whether the data, and all else, are the study's own, so that its figures can be held against ours."""
+    notes: tuple[str, ...]
+
+    @property
+    def extractions(self) -> list[Extraction]:
+        """Each once."""
+        return list(dict.fromkeys(step.extraction for step in self.steps))
+
+    @property
+    def images(self) -> int:
+        """How many are taken."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one network costs on this machine, in images per second, measured."""
+
+    forward: float
+    training: float | None
+    """`None` where nothing trains it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """Every run that was made, beside the study's row."""
+
+    plan: Plan
+    made: tuple[tuple[Step, Run], ...]
+    audit: tuple[Finding, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `reproduce`."""
+        return {
+            "comparable": self.plan.comparable,
+            "images": self.plan.counts,
+            "notes": list(self.plan.notes),
+            "runs": [
+                {
+                    "row": step.row.name,
+                    "protocol": step.protocol,
+                    **run_summary(run),
+                    "training": training_columns(run),
+                    "history": history_of(run),
+                    "study": _study(step.row),
+                    "study_inside": self._inside(step, run),
+                    "diverged": run.info.get("diverged"),
+                }
+                for step, run in self.made
+            ],
+            "audit": [asdict(one) for one in self.audit],
+        }
+
+    def _inside(self, step: Step, run: Run) -> bool | None:
+        """Whether the study's accuracy lies in our interval; `None` where the two are not comparable."""
+        if not self.plan.comparable or step.protocol != "study":
+            return None
+        low, high = run.info["test"]["accuracy_ci"]
+        return bool(low <= step.row.test_accuracy <= high)
+
+
+def plan(data: Path | str, options: Options, progress: Progress | None = None) -> Plan:
+    """Say what a reproduction would do.
+
+    Args:
+        data: Folder of images (see `index`).
+        options: What is asked for.
+        progress: Told on the way.
+
+    Raises:
+        UsageError: If there is no such row.
+        InputError: If the data cannot be used.
+    """
+    rows = find_rows(options.rows)
+    base = Selection(seed=options.seed)
+    found = index_folder(Path(data), base, progress=named(progress, "reading files"))
+    require_classes(found)
+    there = Counter(row.label for row in found.rows)
+    notes = []
+    per_class = options.per_class
+    if per_class is None and options.limit is None:
+        per_class = min(PER_CLASS, *there.values())
+        if per_class < PER_CLASS:
+            notes.append(
+                f"{per_class} images of each class are taken, as many as every class has; the study took 1200."
+            )
+    selection = replace(base, per_class=per_class, limit=options.limit)
+    taken = min(value for value in (per_class, options.limit) if value is not None)
+    counts = {name: min(count, taken) for name, count in sorted(there.items())}
+    comparable = (
+        {name.lower(): count for name, count in there.items()} == CLASSES
+        and taken == PER_CLASS
+        and options.epochs == PAPER.head.epochs
+        and options.weights == "imagenet"
+    )
+    if not comparable:
+        notes.append("These are not the study's own data and settings, so its figures are not comparable with ours.")
+    if options.split == "paper":
+        notes.append(
+            "The split is the study's, image by image: it leaks, since a patient's images stand on both sides."
+        )
+    return Plan(
+        options=options,
+        selection=selection,
+        counts=counts,
+        steps=tuple(step for row in rows for step in _steps(row, options)),
+        comparable=comparable,
+        notes=tuple(notes),
+    )
+
+
+def _steps(row: Row, options: Options) -> list[Step]:
+    views = options.views if row.augmented else 1
+    if row.backbone == SCRATCH:
+        views = 1  # nothing but its labels, groups and pixels' statistics is ever used
+    steps = [Step(row, "study", Extraction(row.backbone, row.normalize, SIZE, views))]
+    if not row.tuned:
+        native = TABLE[row.backbone].size
+        steps.append(Step(row, "proper", Extraction(row.backbone, "backbone", native, options.views)))
+    return steps
+
+
+def reproduce(
+    data: Path | str,
+    options: Options | None = None,
+    *,
+    resume: bool = False,
+    features: Path | str = "features",
+    runs: Path | str = "runs",
+    make_engine: EngineFactory | None = None,
+    tell: Callable[[Step, Run], None] | None = None,
+    progress: Progress | None = None,
+) -> Reproduction:
+    """Do the study's rows again, each with its own protocol, and each frozen one as it should have been done.
+
+    What stands already is taken as it is, so a reproduction that was interrupted goes on where it was.
+
+    Args:
+        data: Folder of images (see `index`).
+        options: What is asked for; `None` is everything.
+        resume: Take the options of the last reproduction in this folder of runs instead.
+        features: Folder for the feature files.
+        runs: Folder for the runs.
+        make_engine: Loads a network for the frozen rows.
+        tell: Told after each run.
+        progress: Told on the way.
+
+    Raises:
+        UsageError: If there is no such row, or both options and a resume are asked for.
+        InputError: If the data cannot be used, or there is nothing to resume.
+        SplitError: If the images cannot be split.
+        StorageError: If the disk refuses.
+    """
+    runs, features = Path(runs), Path(features)
+    check_writable(runs)
+    if resume:
+        if options is not None:
+            raise UsageError("--resume takes the options of the reproduction that was begun: leave the others away.")
+        options = _begun(runs)
+    options = options or Options()
+    planned = plan(data, options, progress)
+    write_atomic(runs / OPTIONS, json.dumps(asdict(options), indent=1).encode())
+    places = _extract_all(Path(data), planned, features, make_engine, progress)
+    made = []
+    for step in planned.steps:
+        run = _run(Path(data), planned, step, places[step.extraction], features, runs, progress)
+        made.append((step, run))
+        if tell:
+            tell(step, run)
+    return Reproduction(plan=planned, made=tuple(made), audit=tuple(_audit(run for _, run in made)))
+
+
+def _begun(runs: Path) -> Options:
+    place = runs / OPTIONS
+    try:
+        stored = json.loads(place.read_bytes())
+        return Options(**{**stored, "rows": tuple(stored["rows"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"There is no reproduction to resume in {runs} ({place.name}: {error}). Run the command without --resume."
+        ) from error
+
+
+def _extract_all(
+    data: Path, planned: Plan, features: Path, make_engine: EngineFactory | None, progress: Progress | None
+) -> dict[Extraction, Path]:
+    """Make every feature file; networks that read alike are extracted together, each image decoded once."""
+    options = planned.options
+    together: dict[tuple[Normalize, int, int], list[Extraction]] = {}
+    for one in planned.extractions:
+        together.setdefault((one.normalize, one.size, one.views), []).append(one)
+    places = {}
+    for (normalize, size, views), some in together.items():
+        # `scratch` has no weights to choose, and takes any that is asked for as its own random ones.
+        made = extract(
+            data,
+            backbone=[one.backbone for one in some],
+            views=views,
+            weights=options.weights,
+            normalize=normalize,
+            size=size,
+            seed=options.seed,
+            split_spec=SplitSpec(by=options.split, seed=options.seed),
+            selection=planned.selection,
+            features=features,
+            make_engine=make_engine,
+            progress=progress,
+        )
+        places.update({one: file.path for one, file in zip(some, made.files, strict=True)})
+    return places
+
+
+def _run(
+    data: Path, planned: Plan, step: Step, path: Path, features: Path, runs: Path, progress: Progress | None
+) -> Run:
+    options, row = planned.options, step.row
+    head = replace(step.head, epochs=0 if row.trained == "nothing" else options.epochs, seed=options.seed)
+    by: SplitBy | None = options.split if step.extraction.normalize != "featurewise" else None  # those are bound
+    if not row.tuned:
+        return fit(path, [head], split_by=by, seed=options.seed, runs=runs, progress=progress).runs[0]
+    spec = replace(PAPER, head=replace(PAPER.head, kind=head.kind, epochs=options.epochs))
+    return finetune(
+        data, spec=spec, warm=None, cache=path, selection=planned.selection, seed=options.seed, features=features,
+        runs=runs, progress=progress,
+    ).runs[0]  # fmt: skip
+
+
+def _audit(runs: Any) -> list[Finding]:  # noqa: ANN401  # runs, one after the other
+    """What the checks of all runs say, each once, failed ones first."""
+    found: dict[tuple[str, str], Finding] = {}
+    for run in runs:
+        for one in run.info["audit"]:
+            if one["check"] == "thumbnail":
+                continue  # it is of one run's score, and stands in its own table
+            values = {**one, "status": Status(one["status"]), "images": tuple(one["images"])}
+            found.setdefault((one["check"], one["why"]), Finding(**values))
+    return failed_first(found.values())
+
+
+def _study(row: Row) -> dict[str, Any]:
+    values = asdict(row)
+    return {key: values[key] for key in values if key not in ("name",)}
+
+
+def history_of(run: Run) -> dict[str, list[float | None]]:
+    """The training curves of a run: `loss`, `accuracy`, `val_loss`, `val_accuracy`, a value for each epoch."""
+    table = run.table("history.csv")
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    return {name: [float(cell) if cell else None for cell in table[name]] for name in names}
+
+
+def measure(planned: Plan, seconds: float = 1.0, progress: Progress | None = None) -> dict[tuple[str, int], Cost]:
+    """Run each network of a plan for about a second, with random weights.
+
+    Args:
+        planned: The plan.
+        seconds: For each network, and again for its training.
+        progress: Told on the way.
+
+    Returns:
+        Images per second by network and size.
+    """
+    tuned = {step.row.backbone for step in planned.steps if step.row.tuned}
+    wanted = list(dict.fromkeys((one.backbone, one.size) for one in planned.extractions))
+    found = {}
+    for number, (backbone, size) in enumerate(wanted):
+        if progress:
+            progress(f"measuring {backbone}", number, len(wanted))
+        found[backbone, size] = _measure(backbone, size, seconds, training=backbone in tuned and size == SIZE)
+    return found
+
+
+def _measure(backbone: str, size: int, seconds: float, *, training: bool) -> Cost:
+    network = find_network(backbone, weights="random", size=size)
+    spec = FeatureSpec(
+        backbone=network.backbone, weights=network.weights, preprocess=network.preprocess, view=ViewSpec(size=size)
+    )
+    batch = 8  # a larger one is hardly faster on a CPU
+    protocol = FinetuneSpec(head=HeadSpec(kind="dropout", batch=batch), batchnorm="trained")
+    classes = ("A", "B", "C")
+    trainable = Trainable(network, spec, protocol, lambda dim: cold_head(protocol.head, dim, classes))
+    views = np.zeros((batch, size, size), np.uint8)
+    targets, ones = np.eye(3, dtype=np.float32)[np.zeros(batch, int)], np.ones(batch, np.float32)
+    forward = _rate(lambda: trainable.features(views), batch, seconds)
+    rate = _rate(lambda: trainable.learn(views, targets, ones, 0.0), batch, seconds) if training else None
+    return Cost(forward=forward, training=rate)
+
+
+def _rate(work: Callable[[], object], images: int, seconds: float) -> float:
+    work()  # the first call builds the graph
+    start, done = time.perf_counter(), 0
+    while not done or time.perf_counter() - start < seconds:
+        work()
+        done += images
+    return done / (time.perf_counter() - start)
+
+
+def estimate(planned: Plan, costs: dict[tuple[str, int], Cost]) -> list[dict[str, Any]]:
+    """What each extraction and each training of a network takes on this machine; heads, of seconds each, are left out.
+
+    Args:
+        planned: The plan.
+        costs: From `measure`.
+
+    Returns:
+        Rows of `what`, `backbone`, `size`, `images` (passes of one image through the network) and `seconds`.
+    """
+    rows: list[dict[str, Any]] = []
+    for one in planned.extractions:
+        passes = planned.images * one.views
+        seconds = passes / costs[one.backbone, one.size].forward
+        what = f"extract, {one.normalize}, {one.views} {'view' if one.views == 1 else 'views'}"
+        rows.append({"what": what, "backbone": one.backbone, "size": one.size, "images": passes, "seconds": seconds})
+    for step in planned.steps:
+        if not step.row.tuned:
+            continue
+        cost = costs[step.row.backbone, SIZE]
+        assert cost.training is not None  # it was measured for every row that is tuned
+        trained = round(planned.images * 0.72) * planned.options.epochs
+        looked = round(planned.images * 0.08) * (planned.options.epochs + 1) + planned.images
+        rows.append(
+            {
+                "what": f"train {step.row.name}, {planned.options.epochs} epochs",
+                "backbone": step.row.backbone,
+                "size": SIZE,
+                "images": trained + looked,
+                "seconds": trained / cost.training + looked / cost.forward,
+            }
+        )
+    return rows
