@@ -114,6 +114,11 @@ class Checkpoints:
         write_atomic(head, weights.head.to_npz())
         write_atomic(meta, canonical_json(weights.head.meta()).encode())
 
+    def clear_unless_begun(self) -> None:
+        """Delete everything, if no state was ever saved: a run that was refused leaves nothing behind."""
+        if not any((self._folder / place).exists() for place in _PLACES):
+            self.clear()
+
     def clear(self) -> None:
         """Delete everything, once the run stands."""
         remove_folder(self._folder)

@@ -14,7 +14,7 @@ from cxrfeat.audit.short import ShortAudit, failed_first
 from cxrfeat.backbone.network import FILE, Network, find_again, find_network, keep_network
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
 from cxrfeat.cores import threads
-from cxrfeat.errors import InputError, IntegrityError, StaleFeaturesError, UsageError
+from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable
@@ -184,7 +184,13 @@ def finetune(
             prepare_exactness(int(checkpoints.settings["threads"]))
             if progress:
                 progress(f"loading {where.name}", 0, 1)
-            trainable = Trainable(where, file.spec, spec, lambda dim: start or cold_head(spec.head, dim, file.classes))
+            try:
+                trainable = Trainable(
+                    where, file.spec, spec, lambda dim: start or cold_head(spec.head, dim, file.classes)
+                )
+            except CxrFeatError:
+                checkpoints.clear_unless_begun()
+                raise
             view = file.spec.view
             images = Images(
                 rows,

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxrfeat.errors import InputError, SplitError, StaleFeaturesError, UsageError
+from cxrfeat.feature.store import FeatureFile
+from cxrfeat.finetune.recipe import DEFAULT
+from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.run import Run, read_run
+from cxrfeat.spec import FinetuneSpec, HeadSpec, fingerprint
+from cxrfeat.study.compare import compare
+from cxrfeat.study.extract import Extraction, extract
+from cxrfeat.study.finetune import finetune
+from cxrfeat.study.fit import FitResult, fit
+from cxrfeat.study.predict import predict
+from tests.study.helpers import probabilities
+
+SPEC = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=2, batch=8, optimizer="adam", learning_rate=1e-3, patience=5))
+LAST = replace(SPEC, head=replace(SPEC.head, patience=None))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some fifty phantoms of two classes."""
+    folder = tmp_path_factory.mktemp("data") / "set"
+    write_phantoms(folder, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=14, size=64))
+    return folder
+
+
+class Place:
+    """A folder with features, runs, and a network."""
+
+    def __init__(self, folder: Path, data: Path, network: Path) -> None:
+        self.data, self.network, self.folder = data, str(network), folder
+        self.features, self.runs = folder / "features", folder / "runs"
+
+    def extract(self, **options: Any) -> Extraction:
+        wanted: dict[str, Any] = {"backbone": self.network, "preprocess": "tf", "views": 3} | options
+        if wanted["backbone"] != self.network:
+            del wanted["preprocess"]
+        return extract(self.data, features=self.features, runs=self.runs, **wanted)
+
+    def head(self, kind: str = "logreg", **options: Any) -> Run:
+        path = self.extract().files[0].path
+        return fit(path, [HeadSpec(kind=kind, epochs=3)], runs=self.runs, **options).runs[0]  # type: ignore[arg-type]  # kinds by name
+
+    def finetune(self, **options: Any) -> FitResult:
+        given: dict[str, Any] = {"spec": SPEC, "features": self.features, "runs": self.runs} | options
+        if not {"head_from", "cache", "backbone"} & options.keys():
+            given |= {"backbone": self.network, "preprocess": "tf"}
+        return finetune(given.pop("data", self.data), **given)
+
+
+@pytest.fixture
+def place(tmp_path: Path, data: Path, tiny_network: Path) -> Place:
+    return Place(tmp_path, data, tiny_network)
+
+
+def test_the_start_gives_the_probabilities_of_the_frozen_head(place: Place) -> None:
+    head = place.head("dropout")
+    run = place.finetune(head_from=head, spec=replace(LAST, head=replace(LAST.head, epochs=0))).runs[0]
+    before, after = probabilities(head), probabilities(run)
+    assert before.keys() == after.keys()
+    for sha, row in before.items():
+        np.testing.assert_allclose(after[sha], row, atol=1e-4)
+    assert run.info["head"] == "dropout, fine-tuned"
+    assert run.info["split"] == head.info["split"]
+    assert run.table("split.csv") == head.table("split.csv")
+
+
+def test_a_head_is_fitted_on_the_cache_that_is_there_and_both_runs_are_kept(place: Place) -> None:
+    made = place.extract()
+    result = place.finetune(spec=LAST)
+    run = result.runs[0]
+    head = read_run(place.runs / run.info["finetune"]["head_from"])
+    assert head.info["identity"]["features"] == fingerprint(FeatureFile(made.files[0].path).spec), "it extracted again"
+    assert len(list(place.features.glob("*.h5"))) == 1
+    assert run.table("history.csv")["epoch"] == ["0", "1", "2"]
+    assert run.info["test"]["accuracy_ci"][0] <= run.info["test"]["accuracy"]
+    assert run.info["kind"] == "finetune"
+    assert {one["check"] for one in run.info["audit"]} >= {"source", "split", "weights"}
+    assert not run.info["random_weights"]
+    document = compare([head, run]).to_dict()
+    assert "why" not in document["comparisons"][0], "the two were not tested on the same images"
+
+
+def test_the_same_call_finds_the_run_and_another_seed_makes_another(place: Place) -> None:
+    first = place.finetune()
+    again = place.finetune()
+    assert (first.reused, again.reused) == ((False,), (True,))
+    assert first.runs[0].path == again.runs[0].path
+    assert place.finetune(seed=1).runs[0].path != first.runs[0].path
+    assert not list(place.runs.glob(".*.work")), "checkpoints were left behind"
+
+
+def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(place: Place, tmp_path: Path) -> None:
+    run = place.finetune(spec=LAST).runs[0]
+    table = run.table("predictions.csv")
+    made = place.extract(backbone=run.name)
+    paths = {row.content_sha256: place.data / row.path for row in made.manifest.rows}
+    tested = [sha for sha, part in zip(table["content_sha256"], table["part"], strict=True) if part == "test"]
+    found = predict(run, [paths[sha] for sha in tested])
+    for one, sha in zip(found.predictions, tested, strict=True):
+        np.testing.assert_allclose(list(one.probabilities.values()), probabilities(run)[sha], atol=1e-5)
+    with FeatureFile(made.files[0].path) as file:
+        assert file.spec.split == run.info["split"]["sha256"]
+        parts = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+        assert file.split().tolist() == [parts[sha] for sha in file.content_sha256]
+        X = file.read()[:, 0]
+    with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Leave --folds away"):
+        fit(made.files[0].path, [HeadSpec(kind="logreg")], fold_count=3, runs=place.runs)
+    head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
+    assert head.info["split"]["by"] == "bound"
+    frozen = FeatureFile(place.extract().files[0].path).read()[:, 0]
+    assert not np.allclose(X, frozen), "the features are those of the frozen network"
+    # And its head can be warmed for more training, on the same split.
+    more = place.finetune(head_from=head, spec=LAST).runs[0]
+    assert more.table("split.csv")["part"] == run.table("split.csv")["part"]
+
+
+def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_refused(place: Place, tmp_path: Path) -> None:
+    run = place.finetune(spec=LAST).runs[0]
+    new = tmp_path / "new"
+    write_phantoms(new, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9))
+    made = extract(new, backbone=run.name, views=1, features=place.features, runs=place.runs)
+    with FeatureFile(made.files[0].path) as file:
+        assert file.bound_split is None
+    both = tmp_path / "both"
+    for source in (place.data, new):
+        for path in source.rglob("*.png"):
+            to = both / path.relative_to(source).parts[0] / f"{source.name}-{path.name}"
+            if "masks" not in path.parts:
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+    with pytest.raises(InputError, match=r"are in no part of the split that .* was tuned on"):
+        extract(both, backbone=run.name, views=1, features=place.features, runs=place.runs)
+
+
+def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tmp_path: Path) -> None:
+    made = place.extract(normalize="featurewise", views=2, backbone=place.network, preprocess="tf")
+    run = place.finetune(cache=made.files[0].path, warm=None, spec=LAST).runs[0]
+    assert run.info["finetune"]["head_from"] is None
+    with FeatureFile(made.files[0].path) as file:
+        bound = place.extract(backbone=run.name)
+        with FeatureFile(bound.files[0].path) as tuned:
+            assert (tuned.spec.mean, tuned.spec.std) == (file.spec.mean, file.spec.std)
+            assert tuned.split().tolist() == file.split().tolist()
+    new = tmp_path / "new"
+    write_phantoms(new, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9))
+    made = extract(new, backbone=run.name, views=1, features=place.features, runs=place.runs)
+    with FeatureFile(made.files[0].path) as file:
+        assert (file.spec.normalize, file.spec.split) == ("featurewise", None)
+
+
+def test_the_small_network_from_scratch_learns(place: Place) -> None:
+    from cxrfeat.finetune.recipe import SCRATCH
+
+    spec = replace(SCRATCH, head=replace(SCRATCH.head, epochs=6, batch=8))
+    run = place.finetune(backbone="scratch", size=32, spec=spec, warm=None).runs[0]
+    table = run.table("history.csv")
+    assert float(table["loss"][-1]) < float(table["loss"][1])
+    assert run.info["random_weights"] is False
+    assert "trained here" in next(one["why"] for one in run.info["audit"] if one["check"] == "weights")
+    assert extract(place.data, backbone=run.name, views=1, features=place.features, runs=place.runs).files[0].dim == 256
+
+
+def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Place) -> None:
+    spec = replace(LAST, clip=None, head=replace(LAST.head, optimizer="sgd", learning_rate=1000.0))
+    run = place.finetune(spec=spec).runs[0]
+    assert "diverged in epoch" in run.info["diverged"]
+    assert np.isfinite(run.info["test"]["log_loss"])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "why"),
+    [
+        ({"head_from": "HEAD", "backbone": "vgg16"}, StaleFeaturesError, r"those of tiny, not of vgg16"),
+        ({"head_from": "HEAD", "normalize": "none"}, UsageError, r"--normalize: the head or the features.*say so"),
+        ({"head_from": "HEAD", "split_by": "date"}, UsageError, r"--split-by: the head"),
+        ({"head_from": "SVM"}, UsageError, r"svm-linear head has no gradient"),
+        ({"head_from": "FOLDS"}, UsageError, r"fitted on all images.*without --folds"),
+        ({"head_from": "nobody"}, InputError, r"There is no run 'nobody'"),
+        ({"head_from": "HEAD", "data": "OTHER"}, InputError, r"lacks \d+ of the \d+ images"),
+        ({"head_from": "HEAD", "features": "OTHER"}, InputError, r"no longer holds the features that"),
+        ({"spec": replace(SPEC, freeze_until="conv2d_99")}, UsageError, r"no layer 'conv2d_99'.*Its layers are"),
+        ({"name": "../up"}, UsageError, r"--name"),
+    ],
+)
+def test_bad_input_is_refused_with_what_to_do(
+    place: Place, tmp_path: Path, options: dict[str, Any], error: type[Exception], why: str,
+
+) -> None:  # fmt: skip
+    kind = options.get("head_from")
+    if kind in ("HEAD", "SVM", "FOLDS"):
+        folds = {"fold_count": 3} if kind == "FOLDS" else {}
+        options = options | {"head_from": place.head("svm-linear" if kind == "SVM" else "logreg", **folds)}
+    if options.get("data") == "OTHER":
+        write_phantoms(
+            tmp_path / "other", PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9)
+        )
+        options = options | {"data": tmp_path / "other"}
+    if options.get("features") == "OTHER":
+        options = options | {"features": tmp_path / "elsewhere"}
+    with pytest.raises(error, match=why):
+        place.finetune(**options)
+    assert not [path for path in place.runs.glob("*finetune*") if path.is_dir()], "a refused run left something behind"
+
+
+def test_a_batch_that_cannot_fit_is_refused_with_the_largest_that_can(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrfeat.finetune.trainable.available_memory", lambda: 2**20)
+    with pytest.raises(
+        UsageError, match=r"--batch 4096 takes about 0\.\d GB .*largest that fits is --batch \d+"
+    ) as told:
+        place.finetune(spec=replace(SPEC, head=replace(SPEC.head, batch=4096)))
+    fits = int(str(told.value).split("largest that fits is --batch ")[1].split(".")[0])
+    assert 1 <= fits < 4096
+    assert place.finetune(spec=replace(SPEC, head=replace(SPEC.head, batch=fits, epochs=1))).runs
+    assert not list(place.runs.glob(".*.work"))
+
+
+def test_checkpoints_of_other_data_under_the_same_name_are_refused(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(BaseException):
+        pass
+
+    def stop(name: str, done: int, total: int) -> None:
+        if name.startswith("epoch"):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        place.finetune(name="mine", progress=stop)
+    assert list(place.runs.glob(".mine.work/state-*.npz"))
+    with pytest.raises(InputError, match=r"checkpoints of another run .*--name"):
+        place.finetune(name="mine", seed=3)
+    assert place.finetune(name="mine").runs[0].name == "mine"
+
+
+def test_the_default_recipe_keeps_what_it_says() -> None:
+    assert DEFAULT.batchnorm == "frozen"
+    assert DEFAULT.clip is not None
+    assert DEFAULT.head.patience is not None
