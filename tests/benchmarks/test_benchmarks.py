@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import engines, extract, heads, obvious, scale, two_stage
+from benchmarks import engines, extract, finetune, heads, obvious, scale, two_stage
 from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
@@ -307,3 +307,15 @@ def test_a_table_is_aligned() -> None:
         "a         1.5",
         "longer  10.25",
     ]
+
+
+def test_finetune_measures_an_epoch_both_ways_and_what_a_warm_start_saves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path
+) -> None:
+    arguments = "--images 24 --repeats 1 --batch 8 --epochs 1 --target 0 --preprocess tf --backbone"
+    rows = ran(finetune.main, [*arguments.split(), str(tiny_network)], tmp_path, capsys)
+    epoch, warm, cold = rows
+    assert epoch["images"] == 24
+    assert epoch["ratio"]["median"] == epoch["plain_seconds"]["median"] / epoch["cxrfeat_seconds"]["median"]
+    assert [row["start"] for row in (warm, cold)] == ["warm", "cold"]
+    assert all(row["reached"] and row["epoch"] == 0 and len(row["validation_accuracy"]) == 2 for row in (warm, cold))
