@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -177,6 +177,21 @@ def _with_patients(entries: list[Entry], pattern: str | None) -> list[Entry]:
     return [replace(entry, patient=found.get(entry.path, entry.patient)) for entry in entries]
 
 
+def check_per_class(there: Mapping[str, int], per_class: int) -> None:
+    """Refuse to take more images of each class than there are.
+
+    Raises:
+        InputError: If a class has fewer.
+    """
+    short = {name: count for name, count in sorted(there.items()) if count < per_class}
+    if short:
+        counts = ", ".join(f"{name} has {count}" for name, count in short.items())
+        raise InputError(
+            f"--per-class {per_class} asks for more images than there are: {counts}. "
+            f"The most that every class has is {min(short.values())}."
+        )
+
+
 def _draw(entries: Sequence[Entry], selection: Selection) -> list[Entry]:
     """Draw from each class by itself, so that what is taken of one class does not depend on the others."""
     for option, number in (("--per-class", selection.per_class), ("--limit", selection.limit)):
@@ -186,13 +201,7 @@ def _draw(entries: Sequence[Entry], selection: Selection) -> list[Entry]:
     for entry in sorted(entries, key=lambda entry: entry.path):
         by_class[entry.label].append(entry)
     if selection.per_class is not None:
-        short = {name: len(found) for name, found in sorted(by_class.items()) if len(found) < selection.per_class}
-        if short:
-            counts = ", ".join(f"{name} has {count}" for name, count in short.items())
-            raise InputError(
-                f"--per-class {selection.per_class} asks for more images than there are: {counts}. "
-                f"The most that every class has is {min(short.values())}."
-            )
+        check_per_class({name: len(found) for name, found in by_class.items()}, selection.per_class)
     wanted = min((each for each in (selection.per_class, selection.limit) if each is not None), default=None)
     if wanted is None:
         return list(entries)

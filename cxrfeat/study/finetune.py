@@ -51,8 +51,9 @@ from cxrfeat.study.pieces import Pieces, part_images
 from cxrfeat.study.predict import NETWORK, load_head
 from cxrfeat.types import Features, Finding, Part, Status
 
-WARM = HeadSpec(kind="logreg")
-"""The head that is fitted on the spot where none is given."""
+WARM = HeadSpec(kind="logreg", strength=0.01)
+"""The head that is fitted on the spot where none is given: a softer one than stage two's own, since steep weights make
+the network's first steps long ones."""
 
 IMAGE_SHARE = 0.25
 """Share of the free memory that decoded images may take."""

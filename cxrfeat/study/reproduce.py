@@ -23,7 +23,7 @@ from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.finetune.recipe import PAPER
 from cxrfeat.finetune.start import cold_head
 from cxrfeat.finetune.trainable import Trainable
-from cxrfeat.image.index import index_folder, require_classes
+from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Selection
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec
@@ -188,6 +188,8 @@ def plan(data: Path | str, options: Options, progress: Progress | None = None) -
             notes.append(
                 f"{per_class} images of each class are taken, as many as every class has; the study took 1200."
             )
+    if per_class is not None:
+        check_per_class(there, per_class)
     selection = replace(base, per_class=per_class, limit=options.limit)
     taken = min(value for value in (per_class, options.limit) if value is not None)
     counts = {name: min(count, taken) for name, count in sorted(there.items())}

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+QUICK = ("--preprocess", "tf", "--epochs", "1", "--batch", "8", "--learning-rate", "0.001")
+
+
+def test_finetune_prints_the_audit_the_curve_the_scores_and_what_came_of_it(
+    cli: Cli, data: Path, tiny_network: Path
+) -> None:
+    said = cli("finetune", "data", "--backbone", tiny_network, *QUICK, "--patience", "0", "--head", "softmax")
+    assert said.code == 0, said.err
+    for part in ("Before you believe the scores", "validation loss", "softmax, fine-tuned", "less that of", "tied"):
+        assert part in said.out
+    run = next(Path("runs").glob("*-finetune-*"))
+    assert f"Next: cxrfeat extract --backbone {run.name}" in said.err
+    assert "1 (kept)" in said.out
+    # What it says next works, and what comes after it is refused.
+    assert cli("extract", "--backbone", run.name, "--views", "1").code == 0
+    tuned = next(path for path in Path("features").glob("*.h5") if "_" in path.name)
+    refused = cli("fit-head", tuned, "--folds", "3")
+    assert refused.code == 3
+    assert "tuned on the training part of one split" in refused.err
+    predicted = cli("predict", run.name, "data", "--json")
+    assert predicted.code == 0, predicted.err
+
+
+def test_the_json_is_the_runs_envelope(cli: Cli, data: Path, tiny_network: Path) -> None:
+    said = cli("finetune", "data", "--backbone", tiny_network, *QUICK, "--cold", "--head", "dense", "--json")
+    assert said.code == 0, said.err
+    (run,) = said.json["runs"]
+    assert run["head"] == "dense, fine-tuned"
+    assert said.json["comparisons"] == []
+    assert run["test"]["accuracy_ci"]
+    again = cli("finetune", "data", "--backbone", tiny_network, *QUICK, "--cold", "--head", "dense", "--json")
+    assert again.json["runs"][0]["reused"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (("--recipe", "best"), 2, "the recipes are default, paper"),
+        (("--batchnorm", "thawed"), 2, "--batchnorm is frozen or trained"),
+        (("--clip", "-1"), 2, "--clip is a length above 0"),
+        (("--freeze-until", "nowhere"), 2, "no layer 'nowhere'"),
+        (("--head", "svm-rbf"), 2, "svm-rbf head has no gradient"),
+        (("--cold", "--head", "logreg"), 2, "A logreg head has no gradient"),
+        (("--epochs", "-1"), 2, "--epochs is passes over the training rows"),
+        (("--precision", "double"), 2, "--precision is"),
+        (("--head-from", "nobody"), 3, "There is no run 'nobody'"),
+        (("--cache", "none.h5"), 3, "none.h5"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_a_code(
+    cli: Cli, data: Path, tiny_network: Path, arguments: tuple[str, ...], code: int, why: str
+) -> None:
+    network = () if arguments[0] in ("--head-from", "--cache") else ("--backbone", tiny_network, "--preprocess", "tf")
+    said = cli("finetune", "data", *network, *arguments)
+    assert said.code == code, said.err
+    assert why in said.err
+    assert not [path for path in Path("runs").glob("*finetune*") if path.is_dir()]
+
+
+def test_a_run_that_diverges_is_written_and_leaves_with_a_remedy(cli: Cli, data: Path, tiny_network: Path) -> None:
+    arguments = ("--backbone", tiny_network, "--preprocess", "tf", "--recipe", "paper", "--learning-rate", "1000")
+    said = cli("finetune", "data", *arguments, "--epochs", "3")
+    assert said.code == 3
+    assert "diverged in epoch" in said.err
+    assert "--clip 1" in said.err
+    assert next(Path("runs").glob("*-finetune-*")).is_dir()
+
+
+def test_a_plan_is_printed_and_nothing_is_done(cli: Cli, data: Path) -> None:
+    said = cli("reproduce", "data", "--rows", "scratch", "--limit", "4", "--epochs", "2", "--dry-run")
+    assert said.code == 0, said.err
+    assert "train CNN from scratch, 2 epochs" in said.out
+    assert "in all, heads apart" in said.out
+    assert not Path("features").exists()
+    document = cli("reproduce", "data", "--rows", "DN-V0,scratch", "--limit", "4", "--dry-run", "--json").json
+    assert [row["protocol"] for row in document["rows"]] == ["study", "proper", "study"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (("--rows", "VGG"), 2, "Did you mean VGG16?"),
+        (("--split", "date"), 2, "--split is group, or paper"),
+        (("--resume",), 3, "no reproduction to resume"),
+        (("--resume", "--epochs", "2"), 2, "leave the other options away"),
+        (("--per-class", "1000"), 3, "asks for more images than there are"),
+    ],
+)
+def test_reproduce_refuses_what_it_cannot_do(
+    cli: Cli, data: Path, arguments: tuple[str, ...], code: int, why: str
+) -> None:
+    said = cli("reproduce", "data", *arguments)
+    assert said.code == code, said.err
+    assert why in said.err
+
+
+def test_reproduce_prints_the_audit_and_the_studys_figures_beside_ours(cli: Cli, data: Path) -> None:
+    options = ("--rows", "DN-V0", "--epochs", "1", "--weights", "random", "--views", "1")
+    said = cli("reproduce", "data", *options)
+    assert said.code == 0, said.err
+    assert said.out.index("Before you believe the scores") < said.out.index("The study's rows done again")
+    assert "0.3264" in said.out
+    assert "not comparable" in said.out
+    document = cli("reproduce", "--resume", "--json").json
+    assert [run["row"] for run in document["runs"]] == ["DN-V0", "DN-V0"]
+    leaky = cli("reproduce", "data", *options, "--split", "paper", "--strict")
+    assert leaky.code == 8, "a leaky split is a failed check"
+    assert "The split is the study's, image by image: it leaks" in leaky.out
