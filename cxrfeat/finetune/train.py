@@ -11,7 +11,7 @@ import numpy as np
 
 from cxrfeat.finetune.checkpoint import Checkpoints, Progress
 from cxrfeat.finetune.images import Images, Indices
-from cxrfeat.finetune.trainable import Trainable, Weights
+from cxrfeat.finetune.trainable import Trainable, Weights, one_hot
 from cxrfeat.head.network_head import importance, learning_rates
 from cxrfeat.head.order import epoch_rows
 from cxrfeat.metric.calibrate import log_loss
@@ -75,7 +75,7 @@ def train(
     """
     head, classes = spec.head, len(trainable.classes)
     y = labels[training]
-    targets = np.eye(classes, dtype=np.float32)[y]
+    targets = one_hot(y, classes)
     weights_of_rows = importance(head, y, classes).astype(np.float32)
     steps = -(-len(training) // head.batch)
     rates = learning_rates(head, steps * head.epochs)

@@ -88,6 +88,9 @@ class Trainable:
             )
             self._optimizer = self.model.optimizer  # in half precision Keras wraps it in one that scales the loss
             self._optimizer.build(self.model.trainable_variables)
+            if self._devices.count > 1:  # Keras builds its metrics at the first batch, and not from one that is shared
+                views = np.zeros((1, network.size, network.size, 1), np.uint8)
+                self.model.test_on_batch(views, one_hot(np.zeros(1, np.int64), len(self._start.classes)))
         if not has_gpu():
             check_batch(self._body, spec.head.batch, self.parameters[0], available_memory())
         for one in (self._features, self._body):
