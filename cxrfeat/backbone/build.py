@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -54,7 +55,9 @@ def load_body(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Ke
     if network.backbone == FILE:
         return _own(keras, network)
     with _seeded(keras, network.seed), _policy(keras, spec):
-        return scratch_body(keras, network.size) if network.backbone == SCRATCH else _of_table(keras, network)
+        body = scratch_body(keras, network.size) if network.backbone == SCRATCH else _of_table(keras, network)
+    _name_afresh(body)
+    return body
 
 
 def view_input(keras: Any, size: int) -> Any:  # noqa: ANN401  # Keras has no types
@@ -121,6 +124,25 @@ def _of_table(keras: Any, network: Network) -> Any:  # noqa: ANN401  # Keras has
                 "It must hold the weights of this network without its classification layers (`notop`)."
             ) from error
     return body
+
+
+def _name_afresh(body: Any) -> None:  # noqa: ANN401  # Keras has no types
+    """Name layers as in a process that builds nothing else.
+
+    Keras counts the layers that have no name of their own over all networks of a process (`conv2d_94`), so their names,
+    and the file that a network is saved to, would depend on what was built before.
+    """
+    counted: dict[str, list[tuple[int, Any]]] = {}
+    for layer in body.layers:
+        prefix = re.sub(
+            "([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", type(layer).__name__)
+        ).lower()
+        if found := re.fullmatch(rf"{prefix}(?:_(\d+))?", layer.name):
+            counted.setdefault(prefix, []).append((int(found[1] or 0), layer))
+    for prefix, numbered in counted.items():
+        first = min(number for number, _ in numbered)
+        for number, layer in numbered:
+            layer.name = prefix if number == first else f"{prefix}_{number - first}"
 
 
 def _own(keras: Any, network: Network) -> Any:  # noqa: ANN401  # Keras has no types

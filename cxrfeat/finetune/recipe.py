@@ -17,10 +17,13 @@ It destroyed VGG16 (test accuracy 0.3388). Source: PAPER.md, protocol, "V3 / -FT
 
 DEFAULT = FinetuneSpec(
     head=HeadSpec(
-        kind="softmax", epochs=12, optimizer="adam", learning_rate=1e-4, schedule="cosine", patience=4, batch=32
+        kind="softmax", epochs=12, optimizer="adam", learning_rate=1e-5, schedule="cosine", patience=4, batch=32
     )
 )
-"""From a warm head: short steps that get shorter, batch normalisation as it was, no gradient longer than 1."""
+"""From a warm head: short steps that get shorter, batch normalisation as it was, no gradient longer than 1.
+
+Frozen normalisation magnifies what a step does: three steps of Adam at 1e-5 moved the features of a MobileNet by a fifth of
+their deviations (1024 of them, 40 real images of each class), and at 1e-4 an epoch took the accuracy from 0.84 to 0.63."""
 
 SCRATCH = FinetuneSpec(
     head=HeadSpec(

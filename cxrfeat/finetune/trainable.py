@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -201,7 +202,7 @@ class Trainable:
             warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # Keras 3.15.1
             path = Path(folder) / "network.keras"
             body.save(path)
-            return _dateless(path)
+            return _reproducible(path)
 
     @staticmethod
     def _numpy(variable: Any) -> NDArray[Any]:  # noqa: ANN401  # Keras has no types
@@ -289,13 +290,30 @@ def _freeze(keras: Any, body: Any, spec: FinetuneSpec, name: str) -> None:  # no
                 layer.trainable = False
 
 
-def _dateless(path: Path) -> bytes:
-    """A `.keras` file without the times it was written at, so that equal networks are equal files."""
+def _reproducible(path: Path) -> bytes:
+    """A `.keras` file without times and addresses, so that equal networks are equal files."""
     content = io.BytesIO()
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as made:
         for name in sorted(archive.namelist()):
             data = archive.read(name)
             if name == "metadata.json":
                 data = json.dumps({**json.loads(data), "date_saved": ""}).encode()
+            elif name == "config.json":
+                data = json.dumps(_without_addresses(json.loads(data))).encode()
             made.writestr(zipfile.ZipInfo(name), data)
     return content.getvalue()
+
+
+def _without_addresses(config: Any) -> Any:  # noqa: ANN401  # JSON
+    """Keras marks objects that layers share by their addresses; any number that is theirs alone will do."""
+    ids: dict[int, int] = {}
+    pending = deque([config])
+    while pending:
+        node = pending.popleft()
+        if isinstance(node, dict):
+            if "shared_object_id" in node:
+                node["shared_object_id"] = ids.setdefault(node["shared_object_id"], len(ids))
+            pending.extend(node.values())
+        elif isinstance(node, list):
+            pending.extend(node)
+    return config

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.build import build, prepare
+from cxrfeat.backbone.build import build, load_body, prepare
 from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.backbone.table import TABLE
@@ -228,3 +228,16 @@ def test_a_layer_that_keras_does_not_know_is_refused(tiny_network: Path, tmp_pat
     network = find_network(str(tmp_path / "m.keras"), preprocess="tf")
     with pytest.raises(InputError, match=r"m cannot be loaded as a Keras model"):
         build(network, spec_of(network))
+
+
+def test_layers_have_the_names_that_they_have_in_a_process_of_their_own() -> None:
+    """Keras counts nameless layers over all networks of a process, and `--freeze-until` goes by their names."""
+    network = find_network("inceptionv3", weights="random", size=75)
+    spec = FeatureSpec(
+        backbone=network.backbone, weights=network.weights, preprocess=network.preprocess, view=ViewSpec(size=75)
+    )
+    bodies = [load_body(network, spec) for _ in range(2)]
+    names = [[layer.name for layer in body.layers] for body in bodies]
+    assert names[0] == names[1]
+    assert {"input_layer", "conv2d", "conv2d_93", "batch_normalization_1", "mixed10"} <= set(names[0])
+    assert bodies[0].get_layer("conv2d_93") is not None

@@ -173,6 +173,18 @@ def test_a_saved_network_is_the_same_file_for_the_same_weights_and_gives_the_sam
     np.testing.assert_allclose(again, small.trainable.features(views), atol=1e-6)
 
 
+def test_a_saved_network_is_the_same_file_whatever_was_built_before(tmp_path: Path) -> None:
+    files = []
+    for _ in range(2):
+        network = find_network("scratch", size=32)
+        features = FeatureSpec(backbone="scratch", weights=network.weights, preprocess="tf", view=ViewSpec(size=32))
+        spec = FinetuneSpec(head=HeadSpec(kind="softmax"))
+        files.append(
+            Trainable(network, features, spec, lambda dim: cold_head(HeadSpec(kind="softmax"), dim, CLASSES)).saved()
+        )
+    assert files[0] == files[1]
+
+
 def test_half_precision_trains_and_is_saved_as_float32(
     phantoms: Path,
     tmp_path: Path,
