@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 
 from cxrfeat import __version__
-from cxrfeat.cli import audit, compare, demo, extract, fit_head, index, predict, tune, verify, weights
+from cxrfeat.cli import audit, compare, demo, extract, fit_head, index, predict, report, tune, verify, weights
 from cxrfeat.cli.console import printable
 from cxrfeat.errors import CxrFeatError
 
@@ -51,6 +51,7 @@ for command, name in (
     (fit_head.fit_head, "fit-head"),
     (tune.tune, "tune"),
     (compare.compare, "compare"),
+    (report.report, "report"),
     (predict.predict, "predict"),
     (verify.verify, "verify"),
 ):
