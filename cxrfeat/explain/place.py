@@ -30,7 +30,7 @@ class Placing:
     params: ViewParams = PLAIN
 
     def lay(self, map_: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """A map laid over a picture of the image, of any size, bilinear between the middles of cells.
+        """A map laid over a picture of the image, of any size; each cell's value stands at its middle, and between them it goes smoothly.
 
         Args:
             map_: `(h, w)` heat, or evidence.
@@ -82,6 +82,7 @@ class Placing:
         at = np.clip((share * self.view.size - field.first) / field.step, 0, cells - 1)
         before = np.minimum(at.astype(np.intp), max(cells - 2, 0))
         part = (at - before).astype(np.float32)
+        part *= part * (3 - 2 * part)  # level at the cells: straight lines would cross there in stars
         weights = np.zeros((length, cells), np.float32)
         rows = np.arange(length)
         weights[rows, before] = 1 - part
