@@ -41,7 +41,7 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras 
         UsageError: If the network of the table does not take images of this size.
     """
     keras = import_keras()
-    body = _own(keras, network) if network.backbone == FILE else _of_table(keras, network, spec)
+    body = load_body(network, spec)
     size = network.size
     grey = keras.Input((size, size, 1), dtype="uint8", name="view")
     maps = body(prepare(keras, grey, spec, channels=body.input_shape[-1]), training=False)
@@ -57,6 +57,19 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras 
     model = keras.Model(grey, maps)
     model.trainable = False
     return model
+
+
+def load_body(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras has no types
+    """The network itself: what lies between prepared pixels and pooled features.
+
+    Returns:
+        A Keras model of `(n, size, size, 1 or 3)` float32; of the table's networks, to `(n, h, w, dim)` maps.
+
+    Raises:
+        As `build`.
+    """
+    keras = import_keras()
+    return _own(keras, network) if network.backbone == FILE else _of_table(keras, network, spec)
 
 
 def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any:  # noqa: ANN401  # Keras has no types

@@ -22,7 +22,7 @@ from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_patients
-from cxrfeat.image.picture import contact_sheet
+from cxrfeat.image.picture import contact_sheet, jpeg_address
 from cxrfeat.image.row import ImageRow
 from cxrfeat.metric.curve import calibration_band, roc_band
 from cxrfeat.report.content import Copy, DataContent, FeatureMap, ReportContent, RunContent, Tiles
@@ -307,7 +307,7 @@ class _Sheet:
         wanted: NDArray[np.uint8] = self._portraits[[self._row[key] for key in self._number]]
         columns = math.ceil(math.sqrt(len(wanted)))
         side, count = wanted.shape[1], len(wanted)
-        return Tiles(address=contact_sheet(wanted, columns), side=side, columns=columns, count=count)
+        return Tiles(address=jpeg_address(contact_sheet(wanted, columns)), side=side, columns=columns, count=count)
 
 
 def _feature_map(

@@ -1,0 +1,3 @@
+"""Where a class comes from in an image: heat maps, activation maps, the patches that excite a unit, and how far to
+believe them.
+"""
