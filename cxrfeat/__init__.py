@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DenseHead", "DropoutHead", "KnnHead", "LogregHead", "RidgeHead", "SoftmaxHead", "SvmLinearHead", "SvmRbfHead",
-    "audit_data", "compare", "extract", "fit", "index", "open", "predict", "tune", "verify",
+    "audit_data", "compare", "extract", "fit", "index", "open", "predict", "report_runs", "tune", "verify",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cxrfeat.study.extract import extract
     from cxrfeat.study.fit import fit
     from cxrfeat.study.predict import predict
+    from cxrfeat.study.report import report as report_runs
     from cxrfeat.study.tune import tune
     from cxrfeat.study.verify import verify
 
@@ -49,6 +50,7 @@ _PLACES = {
     "index": ("cxrfeat.image.index", "index_folder"),
     "open": ("cxrfeat.feature.store", "FeatureFile"),
     "predict": ("cxrfeat.study.predict", "predict"),
+    "report_runs": ("cxrfeat.study.report", "report"),  # `report` is the package of tables and pages
     "tune": ("cxrfeat.study.tune", "tune"),
     "verify": ("cxrfeat.study.verify", "verify"),
 }

@@ -22,6 +22,9 @@ def report(
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Whether the page may hold pictures of patients.")
     ] = True,
+    network: Annotated[
+        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("report.html"),
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -47,6 +50,7 @@ def report(
             features=features,
             images=images,
             redact=redact,
+            network=network,
             seed=seed,
             progress=tell,
         )

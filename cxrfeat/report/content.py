@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.report.table import Table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatPicture:
@@ -24,13 +26,37 @@ class HeatPicture:
     """Of the same picture under its heat map, equally large."""
     caption: str
     """Which image it is."""
-    findings: tuple[Mapping[str, Any], ...] = ()
-    """What the heat of this image says, in the audit's form."""
 
     @property
     def right(self) -> bool:
         """Whether the image was taken for what it is."""
         return self.label == self.predicted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanHeat:
+    """Where a run looked over all test images that it took for one class."""
+
+    label: str
+    images: int
+    image: str
+    """A `data:` address of their mean."""
+    overlay: str
+    """Of the same under their mean heat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heat:
+    """Where a run looked, and what comes of it."""
+
+    method: str
+    pictures: tuple[HeatPicture, ...]
+    means: tuple[MeanHeat, ...]
+    findings: tuple[Mapping[str, Any], ...]
+    """Verdicts on the heat of the test images, failed ones first."""
+    judged: int
+    """Test images behind them."""
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,7 +121,7 @@ class RunContent:
     """As `metric.curve.calibration_band` gives it."""
     command: str | None
     """What makes the run again, where a command does."""
-    heat: tuple[HeatPicture, ...] = ()
+    heat: Heat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +133,8 @@ class DataContent:
     comparison: Mapping[str, Any]
     """The document of `compare`."""
     runs: tuple[RunContent, ...]
+    counts: Table | None = None
+    """How many images of each class there are, in which part, from where."""
     maps: tuple[FeatureMap, ...] = ()
     copies: tuple[Copy, ...] | None = None
     """`None` where nobody looked."""
@@ -128,4 +156,4 @@ class ReportContent:
     @property
     def pictured(self) -> bool:
         """Whether there is any picture of a patient in it."""
-        return any(data.tiles is not None or any(run.heat for run in data.runs) for data in self.data)
+        return any(data.tiles is not None or any(run.heat is not None for run in data.runs) for data in self.data)

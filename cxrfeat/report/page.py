@@ -73,7 +73,8 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
     differences = comparison["comparisons"]
     tables = [_within(summaries), shortcut_table(summaries[:1])]
     random = any(run["random_weights"] for run in summaries)
-    findings = worst_findings([run.info.get("audit") or [] for run in data.runs])
+    heats = [run.heat.findings for run in data.runs if run.heat is not None]
+    findings = worst_findings([run.info.get("audit") or [] for run in data.runs], heats)
     runs = [_run(run, f"{key}-run-{place}") for place, run in enumerate(data.runs, 1)]
     return {
         "key": key,
@@ -88,6 +89,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "tables": [table for table in tables if table is not None],
         "differences": [difference_table(differences), other_difference_table(differences)] if differences else [],
         "runs": runs,
+        "counts": data.counts,
         "maps": [_map(one, f"{key}-map-{place}") for place, one in enumerate(data.maps, 1)],
         "copies": _copies(data),
         "pairs": len(data.copies or ()),

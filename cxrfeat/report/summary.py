@@ -82,11 +82,14 @@ def _reasons(findings: Sequence[Mapping[str, Any]], status: str) -> tuple[str, .
     return tuple(str(one["why"]) for one in findings if one["status"] == status)[:REASONS]
 
 
-def worst_findings(audits: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+def worst_findings(
+    audits: Sequence[Sequence[Mapping[str, Any]]], heats: Sequence[Sequence[Mapping[str, Any]]] = ()
+) -> list[dict[str, Any]]:
     """Each check once, as it came out for the run it is worst for, failed ones first.
 
     Args:
         audits: The findings of each run.
+        heats: Those on the heat of each run that has heat maps.
 
     Returns:
         Findings, with `of`: how many of the runs they hold for, where not for all alike.
@@ -97,6 +100,11 @@ def worst_findings(audits: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[s
         '(1 of 2 runs)'
     """
     order = ["fail", "warn", "pass"]
+    told = [*_worst(audits, order), *_worst(heats, order)]
+    return sorted(told, key=lambda one: order.index(one["status"]))
+
+
+def _worst(audits: Sequence[Sequence[Mapping[str, Any]]], order: Sequence[str]) -> list[dict[str, Any]]:
     by_check: dict[str, list[Mapping[str, Any]]] = {}
     for one in (one for audit in audits for one in audit):
         by_check.setdefault(str(one["check"]), []).append(one)
@@ -105,9 +113,9 @@ def worst_findings(audits: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[s
         worst = min(found, key=lambda one: (order.index(one["status"]), -(one.get("value") or 0.0)))
         alike = sum(one["status"] == worst["status"] for one in found)
         varied = len({one["why"] for one in found}) > 1
-        of = f"({alike} of {len(audits)} runs{'; the worst is told' if alike > 1 else ''})" if varied else ""
+        of = f"({alike} of {len(audits)} runs{'; here is the worst' if alike > 1 else ''})" if varied else ""
         told.append({**worst, "of": of})
-    return sorted(told, key=lambda one: order.index(one["status"]))
+    return told
 
 
 def _named(findings: Sequence[Mapping[str, Any]], status: str) -> list[str]:

@@ -336,6 +336,31 @@ def index_tables(found: Mapping[str, Any]) -> list[Table]:
     return [*tables, bad] if bad else tables
 
 
+def counts_table(
+    classes: Sequence[str], labels: Sequence[int], groups: Sequence[int], columns: Mapping[str, Sequence[str | None]]
+) -> Table:
+    """Images of each class: how many, of how many patients, and how they fall into parts, sources and the like.
+
+    Args:
+        classes: Class names.
+        labels: Of each image, its place among them.
+        groups: Of each image.
+        columns: By name, a text for each image, or none; each text that occurs becomes a column.
+    """
+    kinds = [(name, text) for name, texts in columns.items() for text in sorted({one for one in texts if one})]
+    rows = []
+    for index, label in [*enumerate(classes), (None, "all")]:
+        of_class = [row for row, one in enumerate(labels) if index is None or one == index]
+        counts = [sum(columns[name][row] == text for row in of_class) for name, text in kinds]
+        rows.append((label, *map(str, (len(of_class), len({groups[row] for row in of_class}), *counts))))
+    return Table(
+        title="Images by class",
+        columns=("class", "images", "patients or groups", *(f"{name} {text}".strip() for name, text in kinds)),
+        rows=tuple(rows),
+        numeric=frozenset(range(1, 3 + len(kinds))),
+    )
+
+
 def extract_table(files: Sequence[Mapping[str, Any]]) -> Table:
     """One line per feature file, and what it took."""
     rows = []

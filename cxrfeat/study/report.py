@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.audit.copies import told_pairs
-from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.errors import InputError, IntegrityError, UsageError, WeightsError
+from cxrfeat.explain.explainer import NAMES
 from cxrfeat.explain.projection import project
-from cxrfeat.feature.compute import Progress
+from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import write_atomic
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_patients
-from cxrfeat.image.picture import contact_sheet, jpeg_address
+from cxrfeat.image.picture import Pixels, contact_sheet, jpeg_address, overlay, reduced
 from cxrfeat.image.row import ImageRow
 from cxrfeat.metric.curve import calibration_band, roc_band
-from cxrfeat.report.content import Copy, DataContent, FeatureMap, ReportContent, RunContent, Tiles
+from cxrfeat.report.content import (
+    Copy,
+    DataContent,
+    FeatureMap,
+    Heat,
+    HeatPicture,
+    MeanHeat,
+    ReportContent,
+    RunContent,
+    Tiles,
+)
 from cxrfeat.report.page import render_report
+from cxrfeat.report.table import Table, counts_table
 from cxrfeat.run import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import different, side_by_side, tested
+from cxrfeat.study.explain import explain
+from cxrfeat.study.sources import pixels_of
 
 LIMIT = 10_000_000
 """Bytes that a page stays below, so that it can be sent by mail; pictures go first."""
 POINTS = 2000
 """Images that a feature map shows at most."""
+EXPLAINED, SHOWN = 3, 8
+"""Runs of one data set that heat maps are made for, the best first, and test images of each."""
+SIDE = 400
+"""Height and width of a picture under its heat, at most, in pixels."""
 LOOKED_THROUGH = 6000
 """Images that are searched for copies while somebody waits; `cxrfeat audit` searches any number."""
 
@@ -55,7 +73,7 @@ class Report:
                 "dataset": one.dataset,
                 "data_sha256": one.data_sha256,
                 "runs": [run.summary["run"] for run in one.runs],
-                "heat_maps": sum(len(run.heat) for run in one.runs),
+                "heat_maps": sum(len(run.heat.pictures) for run in one.runs if run.heat),
                 "feature_maps": [len(shown.words) for shown in one.maps],
                 "copies": None if one.copies is None else len(one.copies),
                 "notes": list(one.notes),
@@ -74,6 +92,8 @@ def report(
     features: Path | str = "features",
     images: bool = True,
     redact: bool = False,
+    network: Path | None = None,
+    explained: int = EXPLAINED,
     seed: int = 0,
     title: str | None = None,
     progress: Progress | None = None,
@@ -87,6 +107,8 @@ def report(
         features: Folder of the feature files, for the feature map and copies.
         images: Whether the page may hold pictures of patients.
         redact: Name images by their salted ids in place of paths.
+        network: Where the network's file is, if it is no longer where it was.
+        explained: Runs of each data set that get heat maps, the best first.
         seed: Of intervals, and of which images are shown.
         title: Of the page.
         progress: Told on the way.
@@ -113,6 +135,13 @@ def report(
         _of_data(sha, of_data, Path(features), rows, images=images, redact=redact, seed=seed, progress=progress)
         for sha, of_data in by_data.items()
     ]
+    if data is not None and images and explained:
+        parts = [
+            _with_heat(
+                part, by_data[part.data_sha256], data, explained, network, redact=redact, seed=seed, tell=progress
+            )
+            for part in parts
+        ]
     content = ReportContent(
         title=title or f"cxrfeat report: {', '.join(dict.fromkeys(part.dataset for part in parts))}",
         data=tuple(parts),
@@ -158,7 +187,7 @@ def _rows_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) 
     """
     if data is None:
         return {}
-    manifest = index_folder(data, progress=_told(progress, "images"))
+    manifest = index_folder(data, progress=named(progress, "images"))
     rows = {row.content_sha256: row for row in manifest.rows}
     known = {sha for run in runs for sha, _ in tested(run).rows}
     if not known & rows.keys():
@@ -167,10 +196,6 @@ def _rows_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) 
             "Name the folder that the features were extracted from, or leave --data out."
         )
     return rows
-
-
-def _told(progress: Progress | None, name: str) -> Any:  # noqa: ANN401  # as `index_folder` calls it
-    return None if progress is None else lambda done, total: progress(name, done, total)
 
 
 def _of_data(
@@ -197,8 +222,13 @@ def _of_data(
     maps: list[FeatureMap] = []
     copies: tuple[Copy, ...] | None = None
     tiles: Tiles | None = None
+    counts: Table | None = None
     if files:
         first = files[0]
+        parts = _parts_of(compared.runs[0])
+        where = [parts.get(key) for key in first.content_sha256]
+        told = {"": where, "source": first.texts("source")}
+        counts = counts_table(first.classes, first.labels.tolist(), first.groups.tolist(), told)
         sheet = _Sheet(first)
         pairs = _pairs(first, notes)
         shown = _some(first.images, seed)
@@ -219,6 +249,7 @@ def _of_data(
         data_sha256=sha,
         comparison=document,
         runs=tuple(contents),
+        counts=counts,
         maps=tuple(maps),
         copies=copies,
         tiles=tiles,
@@ -310,11 +341,20 @@ class _Sheet:
         return Tiles(address=jpeg_address(contact_sheet(wanted, columns)), side=side, columns=columns, count=count)
 
 
+def _parts_of(run: Run) -> dict[str, str]:
+    """The part of each image, by content."""
+    table = run.table("split.csv")
+    try:
+        return dict(zip(table["content_sha256"], table["part"], strict=True))
+    except KeyError as error:
+        raise IntegrityError(f"{run.path / 'split.csv'} lacks {error}. Fit the head again.") from error
+
+
 def _feature_map(
     file: FeatureFile, rows: Sequence[int], best: Run, sheet: _Sheet, names: Mapping[str, str], seed: int
 ) -> FeatureMap:
     keys, labels = file.content_sha256, file.labels
-    where = dict(zip(*best.table("split.csv").values(), strict=True))
+    where = _parts_of(best)
     predictions = best.table("predictions.csv")
     told = zip(predictions["content_sha256"], predictions["part"], predictions["predicted"], strict=True)
     said = {key: predicted for key, part, predicted in told if part != "validation"}
@@ -377,6 +417,71 @@ def _copy(file: FeatureFile, pair: Pair, sheet: _Sheet, names: Mapping[str, str]
     )
 
 
+def _with_heat(
+    content: DataContent,
+    runs: Sequence[Run],
+    data: Path,
+    most: int,
+    network: Path | None,
+    *,
+    redact: bool,
+    seed: int,
+    tell: Progress | None,
+) -> DataContent:
+    """The best runs with their heat maps; why one has none is noted."""
+    by_name = {run.name: run for run in runs}
+    told, notes = list(content.runs), list(content.notes)
+    for place, one in enumerate(told[:most]):
+        run = by_name[one.summary["run"]]
+        try:
+            told[place] = replace(one, heat=_heat(run, data, network, redact=redact, seed=seed, tell=tell))
+        except (InputError, UsageError, WeightsError) as error:
+            notes.append(f"No heat maps of {run.name}: {error}")
+    if len(told) > most:
+        notes.append(
+            f"Heat maps are of the best {most if most > 1 else 'run'}; for those of another run, report it alone."
+        )
+    return replace(content, runs=tuple(told), notes=tuple(notes))
+
+
+def _heat(run: Run, data: Path, network: Path | None, *, redact: bool, seed: int, tell: Progress | None) -> Heat:
+    found = explain(run, data=data, count=SHOWN, network=network, redact=redact, seed=seed, progress=tell)
+    pictures = []
+    for one in found.images:
+        small = reduced(pixels_of(one.path), SIDE)
+        pictures.append(
+            HeatPicture(
+                label=one.true or "unknown",
+                predicted=one.label,
+                probability=one.probabilities[one.label],
+                image=jpeg_address(small),
+                overlay=_laid(small, one.placing.lay(one.heat, small.shape)),
+                caption=one.image,
+            )
+        )
+    means = tuple(
+        MeanHeat(
+            label=name,
+            images=mean.images,
+            image=jpeg_address(mean.picture),
+            overlay=_laid(mean.picture, mean.heat),
+        )
+        for name, mean in found.means.items()
+    )
+    return Heat(
+        method=NAMES[found.method],
+        pictures=tuple(sorted(pictures, key=lambda one: one.right)),
+        means=means,
+        findings=tuple(asdict(one) for one in found.findings),
+        judged=found.judged,
+        notes=found.notes,
+    )
+
+
+def _laid(picture: Pixels, heat: NDArray[np.float32]) -> str:
+    return jpeg_address(overlay(picture, heat))
+
+
 def command_of(run: Run) -> str | None:
     """The command that makes a run of `fit-head` again; `None` for other runs.
 
@@ -434,7 +539,8 @@ def _smaller(content: ReportContent) -> Iterator[ReportContent]:
 
     def heat(data: DataContent, most: int) -> DataContent:
         return replace(
-            data, runs=tuple(replace(run, heat=run.heat if place < most else ()) for place, run in enumerate(data.runs))
+            data,
+            runs=tuple(replace(run, heat=run.heat if place < most else None) for place, run in enumerate(data.runs)),
         )
 
     limit = f"to stay below {LIMIT / 1e6:.0f} MB"
