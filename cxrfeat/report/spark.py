@@ -16,14 +16,12 @@ BAR = 8
 """Characters of a share of one."""
 
 
-def sparkline(values: Sequence[float], marks: str = BLOCKS, low: float | None = None, high: float | None = None) -> str:
-    """Values as a row of marks, from the lowest mark at `low` to the highest at `high`.
+def sparkline(values: Sequence[float], marks: str = BLOCKS) -> str:
+    """Values as a row of marks, from the lowest mark for the least to the highest for the largest.
 
     Args:
         values: In order; of more than `WIDTH`, evenly chosen ones, the first and the last among them.
         marks: From low to high.
-        low: The lowest of the values unless given.
-        high: The highest of the values unless given.
 
     Example:
         >>> sparkline([0.0, 0.5, 1.0], ASCII), sparkline([3.0, 3.0], ASCII), sparkline([], ASCII)
@@ -33,12 +31,8 @@ def sparkline(values: Sequence[float], marks: str = BLOCKS, low: float | None = 
         return ""
     steps = min(len(values), WIDTH)
     chosen = [values[round(step * (len(values) - 1) / max(1, steps - 1))] for step in range(steps)]
-    low, high = min(chosen) if low is None else low, max(chosen) if high is None else high
-    span = high - low
-    return "".join(
-        marks[min(len(marks) - 1, max(0, round((value - low) / span * (len(marks) - 1)))) if span > 0 else 0]
-        for value in chosen
-    )
+    low, span = min(chosen), max(chosen) - min(chosen)
+    return "".join(marks[round((value - low) / span * (len(marks) - 1)) if span > 0 else 0] for value in chosen)
 
 
 def training_table(runs: Sequence[tuple[str, Mapping[str, Sequence[float | None]]]], marks: str) -> Table | None:

@@ -136,7 +136,7 @@ Tick = tuple[float, str]
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[Tick]:
-    """Round values between two, as few as `most`.
+    """Round values between two, `most` or fewer, which is three or more.
 
     Example:
         >>> ticks(0.0, 1.0)
@@ -146,7 +146,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[Tick]:
     if span <= 0:
         return [(low, f"{low:g}")]
     power = 10.0 ** math.floor(math.log10(span / most))
-    size = next(step * power for step in (1, 2, 2.5, 5, 10) if span / (step * power) <= most - 1)
+    size = next(step * power for step in (1, 2, 2.5, 5, 10, 20) if span / (step * power) <= most - 1)
     first, last = math.ceil(low / size - 1e-9), math.floor(high / size + 1e-9)
     return [(place * size, f"{place * size:g}") for place in range(first, last + 1)]
 

@@ -103,7 +103,8 @@ def _parts(file: FeatureFile, by: SplitBy | None, *, regroup_given: bool, seed: 
     train, validation, test = (np.flatnonzero(parts == part) for part in Part)
     return Pieces(
         pieces=(Piece(name="test", train=train, validation=validation, test=test),),
-        stored={"by": kind, "seed": seed, "sha256": digest(parts, file.content_sha256)},
+        stored={"by": kind, "seed": seed, "sha256": digest(parts, file.content_sha256)}
+        | ({"regroup": True} if regroup_given else {}),
         parts=parts,
         named=tuple(parts.tolist()),
     )

@@ -506,7 +506,7 @@ def command_of(run: Run) -> str | None:
     elif by == "source-out":
         words.append("--source-out")
     else:
-        words += ["--split-by", str(by)]
+        words += ["--split-by", str(by)] + (["--regroup"] if split.get("regroup") else [])
     words += ["--tta"] if info.get("tta") else []
     return shlex.join([*words, "--seed", str(split["seed"])])
 
