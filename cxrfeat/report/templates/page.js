@@ -26,7 +26,7 @@ for (const slider of all(".heat input[type=range]")) {
   const show = () => {
     over.style.opacity = slider.value / 100;
     output.textContent = `${slider.value} %`;
-    slider.setAttribute("aria-valuetext", `${slider.value} % heat map`);
+    slider.setAttribute("aria-valuetext", `${slider.value} % heat`);
   };
   slider.addEventListener("input", show);
   show();
