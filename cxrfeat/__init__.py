@@ -17,7 +17,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DenseHead", "DropoutHead", "KnnHead", "LogregHead", "RidgeHead", "SoftmaxHead", "SvmLinearHead", "SvmRbfHead",
-    "audit_data", "compare", "extract", "fit", "index", "open", "predict", "report_runs", "tune", "verify",
+    "audit_data", "compare", "explain_run", "extract", "fit", "index", "open", "predict", "report_runs", "tune",
+    "verify",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.study.audit import audit as audit_data
     from cxrfeat.study.compare import compare
+    from cxrfeat.study.explain import explain as explain_run
     from cxrfeat.study.extract import extract
     from cxrfeat.study.fit import fit
     from cxrfeat.study.predict import predict
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "audit_data": ("cxrfeat.study.audit", "audit"),  # `audit` is the package of the checks
     "compare": ("cxrfeat.study.compare", "compare"),
+    "explain_run": ("cxrfeat.study.explain", "explain"),  # `explain` is the package of the methods
     "extract": ("cxrfeat.study.extract", "extract"),
     "fit": ("cxrfeat.study.fit", "fit"),
     "index": ("cxrfeat.image.index", "index_folder"),

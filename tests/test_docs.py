@@ -53,7 +53,7 @@ def example(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_there_are_the_commands_that_were_promised() -> None:
     assert set(COMMANDS) == {
-        "demo", "index", "audit", "extract", "fit-head", "tune", "compare", "predict", "verify",
+        "demo", "index", "audit", "extract", "fit-head", "tune", "compare", "predict", "explain", "verify",
         "weights list", "weights import",
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 
 from cxrfeat import __version__
-from cxrfeat.cli import audit, compare, demo, extract, fit_head, index, predict, report, tune, verify, weights
+from cxrfeat.cli import audit, compare, demo, explain, extract, fit_head, index, predict, report, tune, verify, weights
 from cxrfeat.cli.console import printable
 from cxrfeat.errors import CxrFeatError
 
@@ -53,6 +53,7 @@ for command, name in (
     (compare.compare, "compare"),
     (report.report, "report"),
     (predict.predict, "predict"),
+    (explain.explain, "explain"),
     (verify.verify, "verify"),
 ):
     app.command(name)(command)

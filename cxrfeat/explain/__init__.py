@@ -1,3 +1,1 @@
-"""Where a class comes from in an image: heat maps, activation maps, the patches that excite a unit, and how far to
-believe them.
-"""
+"""Where in an image a class comes from: heat, activation maps, top patches, and how far to believe them."""

@@ -1,4 +1,4 @@
-"""A network cut where its feature maps leave it, and any layer of it by name: the only place that takes graphs apart."""
+"""The only place that takes graphs apart: a network cut at its feature maps, and any layer of it by name."""
 
 from __future__ import annotations
 
@@ -53,15 +53,18 @@ class Graph:
         self.has_maps = len(cut.shape) == 4
         self.fields = _in_view(cut, network.size) if self.has_maps else None
         """Where the cells of the maps lie in the view; `None` without maps."""
+        self.averages = self.has_maps and rest is None
+        """Whether the features are the maps averaged over space."""
 
     def run(self, views: Views) -> tuple[Maps, Features]:
         """Maps and pooled features of `(n, size, size)` uint8 views, from one pass."""
-        maps = _run(self._front, views)
-        return maps, np.asarray(self._tail.predict_on_batch(maps), np.float32)
+        maps = _run(self._front, views[..., np.newaxis])
+        return maps, _run(self._tail, maps)
 
     def features(self, views: Views) -> Features:
-        """Pooled features `(n, dim)` of `(n, size, size)` uint8 views."""
-        return np.concatenate([self.run(views[start : start + 64])[1] for start in range(0, len(views), 64)])
+        """Pooled features `(n, dim)` of `(n, size, size)` uint8 views; no more maps are kept than of one batch."""
+        parts = [self.run(views[start : start + BATCH])[1] for start in range(0, len(views), BATCH)]
+        return np.concatenate(parts)
 
     def gradient(self, maps: Maps, score: Score, classes: NDArray[np.int64]) -> tuple[NDArray[np.float32], Maps]:
         """Scores of one class for each row, and their gradient at the maps: through pooling and head in one graph."""
@@ -90,8 +93,7 @@ class Graph:
             near = difflib.get_close_matches(name, self.layers, n=1)
             hint = f"Did you mean {near[0]}? " if near else ""
             raise UsageError(
-                f"{self.network.name} has no layer {name!r} that gives maps. {hint}"
-                f"There are {', '.join(self.layers)}."
+                f"{self.network.name} has no layer {name!r} that gives maps. {hint}There are {', '.join(self.layers)}."
             )
         tensor = _reached(keras, self.body, name)
         return Layer(
@@ -134,7 +136,7 @@ class Layer:
 
     def run(self, views: Views) -> Maps:
         """Maps of `(n, size, size)` uint8 views."""
-        return _run(self.model, views)
+        return _run(self.model, views[..., np.newaxis])
 
 
 def _cut(keras: Any, body: Any) -> tuple[Any, Any]:  # noqa: ANN401  # Keras has no types
@@ -165,11 +167,12 @@ def _compiled(keras: Any, model: Any) -> Any:  # noqa: ANN401  # Keras has no ty
     return model
 
 
-def _run(model: Any, views: Views) -> Maps:  # noqa: ANN401  # Keras has no types
+def _run(model: Any, rows: NDArray[Any]) -> NDArray[np.float32]:  # noqa: ANN401  # Keras has no types
+    """A model's output for some rows, computed in batches of one size, so that it is compiled once."""
     parts = []
-    for start in range(0, len(views), BATCH):
-        some = views[start : start + BATCH]
-        padded = np.pad(some[..., np.newaxis], [(0, BATCH - len(some)), (0, 0), (0, 0), (0, 0)])
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        padded = np.pad(some, [(0, BATCH - len(some))] + [(0, 0)] * (rows.ndim - 1))
         parts.append(np.asarray(model.predict_on_batch(padded), np.float32)[: len(some)])
     return np.concatenate(parts)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.explain.graph import Maps
 from cxrfeat.explain.score import Linear
-from cxrfeat.types import Features, Views
+from cxrfeat.types import Views
 
 Method = Literal["cam", "gradcam", "gradcam++", "occlusion"]
 Evidence = NDArray[np.float32]
@@ -40,8 +40,7 @@ def cam(maps: Maps, linear: Linear, classes: NDArray[np.int64], mean: NDArray[np
 
     Source: Zhou et al. 2016, Learning Deep Features for Discriminative Localization, section 2, equation 2.
     """
-    evidence = np.einsum("nhwk,nk->nhw", maps - mean, linear.weights[classes], optimize=True)
-    return np.asarray(evidence, np.float32)
+    return _weighed(maps - mean, linear.weights[classes])
 
 
 def gradcam(maps: Maps, gradient: Maps) -> Evidence:
@@ -49,11 +48,11 @@ def gradcam(maps: Maps, gradient: Maps) -> Evidence:
 
     Source: Selvaraju et al. 2017, Grad-CAM, section 3, equations 1 and 2 (whose ReLU is `heat_of`).
     """
-    return np.einsum("nhwk,nk->nhw", maps, gradient.mean(axis=(1, 2)), optimize=True)
+    return _weighed(maps, gradient.mean(axis=(1, 2)))
 
 
 def gradcam_pp(maps: Maps, gradient: Maps) -> Evidence:
-    """Maps weighted by the positive gradient, places counted the more the more the exponential of the score bends there.
+    """Maps weighted by the positive gradient, where places count by how the exponential of the score bends there.
 
     Source: Chattopadhyay et al. 2018, Grad-CAM++, section 3.2, equations 10, 11 and 19.
     """
@@ -61,10 +60,12 @@ def gradcam_pp(maps: Maps, gradient: Maps) -> Evidence:
     below = 2 * square + maps.sum(axis=(1, 2), keepdims=True) * square * gradient
     alpha = np.divide(square, below, out=np.zeros_like(square), where=np.abs(below) > np.finfo(np.float32).tiny)
     weights = (alpha * np.maximum(gradient, 0)).sum(axis=(1, 2))
-    return np.einsum("nhwk,nk->nhw", maps, weights, optimize=True)
+    return _weighed(maps, weights)
 
 
-def occlusion(view: NDArray[np.uint8], score: Callable[[Views], NDArray[np.float32]], places: int = PATCHES) -> Evidence:
+def occlusion(
+    view: NDArray[np.uint8], score: Callable[[Views], NDArray[np.float32]], places: int = PATCHES
+) -> Evidence:
     """How much the score falls when a place is covered with the view's mean grey.
 
     Args:
@@ -89,13 +90,17 @@ def occlusion(view: NDArray[np.uint8], score: Callable[[Views], NDArray[np.float
         )
         covered[number, top:bottom, left:right] = grey
     scores = score(covered)
-    return (scores[-1] - scores[:-1]).reshape(1, places, places).astype(np.float32)
+    fall: Evidence = (scores[-1] - scores[:-1]).reshape(1, places, places)
+    return fall
 
 
 def heat_of(evidence: NDArray[np.float32]) -> Heat:
     """The positive part of `(h, w)` evidence over its largest value; all 0 where nothing speaks for the class."""
-    positive = np.maximum(evidence, 0)
-    top = float(positive.max())
-    return positive / np.float32(top) if top > 0 else positive
+    positive: Heat = np.maximum(evidence, np.float32(0))
+    top = positive.max()
+    return np.asarray(positive / top if top > 0 else positive, np.float32)
 
 
+def _weighed(maps: NDArray[np.floating], weights: NDArray[np.floating]) -> Evidence:
+    """Each row's maps `(h, w, channels)` times its own weights `(channels,)`, summed."""
+    return np.asarray(np.matmul(maps, weights[:, None, :, None])[..., 0], np.float32)

@@ -7,17 +7,15 @@ for all classes together (Bonferroni). What is *even* is what heat spread evenly
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.types import Finding, Groups, Labels, Status
 
-LEAST_GROUPS = 8
-"""Patients of a class: with fewer the interval of a mean is wider than what it is about."""
+LEAST_GROUPS = 5
+"""Patients of a class: with fewer the spread of their mean, and so its interval, is hardly known."""
 
 BORDER = 0.12
 """Share of height and width at each side that counts as border: letters lie in it, and little of the lungs."""
@@ -143,14 +141,14 @@ def check_corners(seen: Seen) -> Finding:
     area = CORNER**2
     if level == 0:
         why = f"No corner is surely hotter than the rest of the picture; the most is {value:.0%} of the heat for {name}"
-        return Finding(check=check, status=Status.PASS, value=value, why=f"{why} in the {where} one.")
+        return Finding(check=check, status=Status.PASS, value=value, why=f"{why} in the {where} one.{_unjudged(seen)}")
     hot = "more, for its area, than the lungs have" if level == 2 else "more than an even spread"
     return Finding(
         check=check,
         status=Status.FAIL if level == 2 else Status.WARN,
         value=value,
         why=f"{value:.0%} of the mean heat for {name} lies in the {where} corner, {area:.0%} of the picture: {hot}. "
-        "No disease shows there, but side markers and letters do.",
+        f"No disease shows there, but side markers and letters do.{_unjudged(seen)}",
         do="Look at that corner in the images of the class; compare with --remove-letters or --border-crop 0.12.",
     )
 
@@ -194,7 +192,9 @@ def check_randomised(head: float, network: float | None) -> Finding:
     value = head if network is None else max(head, network)
     status = Status.PASS if value < UNLIKE else Status.WARN if value < ALIKE else Status.FAIL
     both = f"{head:.2f} with a shuffled head" + ("" if network is None else f", {network:.2f} with a shuffled network")
-    said = "they show what was learnt." if status is Status.PASS else "they show much that nothing had to be learnt for."
+    said = (
+        "they show what was learnt." if status is Status.PASS else "they show much that nothing had to be learnt for."
+    )
     return Finding(
         check="randomised weights",
         status=status,
@@ -204,9 +204,7 @@ def check_randomised(head: float, network: float | None) -> Finding:
     )
 
 
-def _against_even(
-    check: str, seen: Seen, shares: Shares, areas: Shares, *, wanted: int, what: str, do: str
-) -> Finding:
+def _against_even(check: str, seen: Seen, shares: Shares, areas: Shares, *, wanted: int, what: str, do: str) -> Finding:
     judged = _judged(seen)
     found = []
     for name, rows in judged:
@@ -228,7 +226,7 @@ def _against_even(
         check=check,
         status=(Status.PASS, Status.WARN, Status.FAIL)[level],
         value=value,
-        why=f"{value:.0%} {what.format(name=name, area=area)}{said}",
+        why=f"{value:.0%} {what.format(name=name, area=area)}{said}{_unjudged(seen)}",
         do=do if level else "",
     )
 
@@ -243,12 +241,21 @@ def _judged(seen: Seen) -> list[tuple[str, NDArray[np.intp]]]:
     return found
 
 
+def _unjudged(seen: Seen) -> str:
+    """What is to be said of the classes that too few patients show."""
+    judged = {name for name, _ in _judged(seen)}
+    others = [name for index, name in enumerate(seen.classes) if name not in judged and (seen.explained == index).any()]
+    return f" Too few patients to judge {', '.join(others)}." if others else ""
+
+
 def _lower(values: Shares, groups: Groups, tests: int) -> float:
-    """Lower end of the interval of a mean, over patients."""
+    """Lower end of the interval of a mean, over patients (Student's), one of so many tests."""
+    from scipy.stats import t
+
     _, place = np.unique(groups, return_inverse=True)
     means = np.bincount(place, values) / np.bincount(place)
-    z = NormalDist().inv_cdf(1 - 0.05 / 2 / max(tests, 1))
-    return float(means.mean() - z * means.std(ddof=1) / math.sqrt(len(means)))
+    quantile = float(t.ppf(1 - 0.05 / 2 / tests, len(means) - 1))
+    return float(means.mean()) - quantile * float(means.std(ddof=1)) / math.sqrt(len(means))
 
 
 def _too_few(check: str) -> Finding:

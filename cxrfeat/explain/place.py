@@ -6,12 +6,14 @@ the view did not show has none.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.explain.field import Field, Fields
+from cxrfeat.explain.field import Field, Fields, regular
 from cxrfeat.spec import ViewSpec
 from cxrfeat.view.draw import PLAIN, ViewParams
 
@@ -30,7 +32,9 @@ class Placing:
     params: ViewParams = PLAIN
 
     def lay(self, map_: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """A map laid over a picture of the image, of any size; each cell's value stands at its middle, and between them it goes smoothly.
+        """A map laid over a picture of the image, of any size.
+
+        Each cell's value stands at its middle, and between them it goes smoothly.
 
         Args:
             map_: `(h, w)` heat, or evidence.
@@ -53,6 +57,27 @@ class Placing:
         y = self._to_image(0, self.fields[0].centre(int(row)), shape[0])
         x = self._to_image(1, self.fields[1].centre(int(column)), shape[1])
         return x, y
+
+    def box(self, row: int, column: int, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+        """The cell's share of a picture of this shape: its first column and row, and those behind the last."""
+        return self._box(
+            [(f.centre(at) - f.step / 2, f.centre(at) + f.step / 2) for f, at in self._cell(row, column)], shape
+        )
+
+    def reach(self, row: int, column: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """The pixels of such a picture that the cell depends on, as far as the view shows them, likewise."""
+        spans = [field.span(at, self.view.size) for field, at in self._cell(row, column)]
+        x0, y0, x1, y1 = self._box(spans, shape)
+        return math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
+
+    def _cell(self, row: int, column: int) -> list[tuple[Field, int]]:
+        return [(self.fields[0], row), (self.fields[1], column)]
+
+    def _box(self, spans: Sequence[tuple[float, float]], shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+        (top, bottom), (left, right) = (
+            sorted(self._to_image(axis, place, shape[axis]) for place in span) for axis, span in enumerate(spans)
+        )
+        return left, top, right, bottom
 
     def cell(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Width and height of one cell, in pixels of a picture of this shape."""
@@ -90,9 +115,15 @@ class Placing:
         return weights * inside[:, np.newaxis].astype(np.float32)
 
 
+def from_frame(frame: NDArray[np.floating], view: ViewSpec) -> NDArray[np.float32]:
+    """What lies over the image, `(64, 64)`, as it lies over the plain view of it, `(size, size)`."""
+    margin = round(len(frame) * view.border_crop)
+    inner = frame[margin : len(frame) - margin, margin : len(frame) - margin]
+    field = regular(len(inner), view.size)
+    return Placing(fields=(field, field), view=ViewSpec(size=view.size)).lay(inner, (view.size, view.size))
+
+
 def even(places: int, size: int) -> Fields:
     """Fields of places that part the view evenly, as occlusion has them."""
     field = Field(step=size / places, first=size / places / 2, size=2 * size / places)
     return field, field
-
-

@@ -100,7 +100,7 @@ def _umap(components: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         import umap
     except ImportError as error:
         raise MissingExtraError(
-            "UMAP is not installed. Install it with `pip install 'cxrfeat[umap]'`, or project by pca or tsne."
+            "A feature map by umap needs the extra umap: pip install 'cxrfeat[umap]'. Or take pca or tsne."
         ) from error
     model = umap.UMAP(n_neighbors=min(15, len(components) - 1), random_state=seed)
     return np.asarray(model.fit_transform(components), np.float64)

@@ -88,7 +88,8 @@ def contact_sheet(images: NDArray[np.uint8], columns: int) -> Pixels:
 
 def plain(image: Grey) -> Pixels:
     """An image as it is shown, `(h, w)` uint8."""
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    shown: Pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return shown
 
 
 def overlay(image: Grey, heat: NDArray[np.floating[Any]]) -> Pixels:
@@ -105,7 +106,8 @@ def overlay(image: Grey, heat: NDArray[np.floating[Any]]) -> Pixels:
     share = np.linspace(0, 1, 256, dtype=np.float32) ** 0.75 * _OPACITY
     colour = _shades(HEAT).astype(np.float32) * share[:, None]  # by level, so that each pixel costs two look-ups
     mixed = plain(image)[..., None] * (1 - share)[level][..., None] + colour[level]
-    return np.rint(mixed).astype(np.uint8)
+    laid: Pixels = np.rint(mixed).astype(np.uint8)
+    return laid
 
 
 def framed(pixels: Pixels, lines: Sequence[str], scale: Sequence[str] = ("0", "1"), colours: str = HEAT) -> Pixels:
@@ -161,9 +163,7 @@ def sheet(pictures: Sequence[Pixels], captions: Sequence[str], *, columns: int, 
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
     top = 24 if title else 0
-    canvas = Image.new(
-        "RGB", (columns * (width + gap) + gap, top + rows * (height + text + gap) + gap), (_GROUND,) * 3
-    )
+    canvas = Image.new("RGB", (columns * (width + gap) + gap, top + rows * (height + text + gap) + gap), (_GROUND,) * 3)
     pen = ImageDraw.Draw(canvas)
     if title:
         pen.text((gap + 2, 6), title, fill=(_INK,) * 3, font=_fitting(title, 14, canvas.width - 2 * gap), anchor="lt")
@@ -184,9 +184,7 @@ def activity(map_: NDArray[np.floating[Any]], low: float, high: float, side: int
     return np.repeat(np.repeat(_shades(ACTIVITY)[level], times, axis=0), times, axis=1)
 
 
-def cut_out(
-    image: Grey, box: tuple[int, int, int, int], cell: tuple[float, float, float, float], side: int
-) -> Pixels:
+def cut_out(image: Grey, box: tuple[int, int, int, int], cell: tuple[float, float, float, float], side: int) -> Pixels:
     """Part of an image, brought to a square, with a frame round a smaller part of it.
 
     Args:
@@ -198,7 +196,9 @@ def cut_out(
     x0, y0, x1, y1 = box
     part = Image.fromarray(plain(image)[y0:y1, x0:x1])
     factor = side / max(part.size)
-    part = part.resize((max(1, round(part.width * factor)), max(1, round(part.height * factor))), Image.Resampling.BICUBIC)
+    part = part.resize(
+        (max(1, round(part.width * factor)), max(1, round(part.height * factor))), Image.Resampling.BICUBIC
+    )
     canvas = Image.new("RGB", (side, side), (_GROUND,) * 3)
     left, top = (side - part.width) // 2, (side - part.height) // 2
     canvas.paste(part, (left, top))
@@ -212,10 +212,16 @@ def cut_out(
     return np.asarray(canvas)
 
 
-def shrunk(image: Grey, side: int) -> Pixels:
-    """An image in the middle of a dark square."""
+def reduced(image: Grey, side: int) -> Pixels:
+    """An image as it is shown, no longer than `side` in height and width."""
     small = Image.fromarray(plain(image))
     small.thumbnail((side, side))
+    return np.asarray(small)
+
+
+def shrunk(image: Grey, side: int) -> Pixels:
+    """An image in the middle of a dark square."""
+    small = Image.fromarray(reduced(image, side))
     canvas = Image.new("L", (side, side), _GROUND)
     canvas.paste(small, ((side - small.width) // 2, (side - small.height) // 2))
     return np.asarray(canvas)
@@ -226,7 +232,8 @@ def _coloured(pixels: Pixels) -> Pixels:
 
 
 def _levels(values: NDArray[np.floating[Any]]) -> Pixels:
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    levels: Pixels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return levels
 
 
 @functools.cache
