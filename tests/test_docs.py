@@ -126,7 +126,18 @@ def tracked() -> Iterator[Path]:
         if hidden or top.name in UNTRACKED or top.name.endswith(".egg-info"):
             continue
         for path in [top, *top.rglob("*")]:
-            if path.is_file() and path.suffix in ("", ".md", ".toml", ".txt", ".py", ".html", ".css", ".js", ".cfg", ".ini"):
+            if path.is_file() and path.suffix in (
+                "",
+                ".md",
+                ".toml",
+                ".txt",
+                ".py",
+                ".html",
+                ".css",
+                ".js",
+                ".cfg",
+                ".ini",
+            ):
                 yield path
 
 

@@ -154,8 +154,8 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
     for place, (name, curve) in enumerate(run.roc.items()):
         if curve is not None:
             auroc = with_interval(test["auroc_per_class"][name], test["auroc_per_class_ci"][name])
-            chart = roc_chart(f"{key}-roc-{place}", name, curve, auroc, operating_point(points, name))
-            roc.append((name, chart, auroc))
+            drawn = roc_chart(f"{key}-roc-{place}", name, curve, auroc, operating_point(points, name))
+            roc.append((name, drawn, auroc))
     training = [
         (title, chart)
         for title, what in (("Loss", "loss"), ("Accuracy", "accuracy"))

@@ -281,8 +281,9 @@ def _of_run(run: Run, summary: Mapping[str, Any], seed: int) -> RunContent:
 
 
 def _fingerprint(run: Run) -> str | None:
-    found = run.info["identity"].get("features")
-    return found if isinstance(found, str) else None
+    """Of the features that the run's head sees; `None` for a fine-tuned run, whose features nobody keeps."""
+    kept = (run.info.get("features") or {}).get("file") is not None
+    return str(run.info["identity"].get("features")) if kept else None
 
 
 def _feature_files(runs: Sequence[Run], folder: Path, notes: list[str]) -> list[FeatureFile]:
@@ -293,22 +294,22 @@ def _feature_files(runs: Sequence[Run], folder: Path, notes: list[str]) -> list[
         fingerprint = _fingerprint(run)
         if fingerprint is None or fingerprint in found or fingerprint in missed:
             continue
-        name = str((run.info.get("features") or {}).get("file", ""))
+        name = str(run.info["features"]["file"])
         there = [path for path in (folder / name, *sorted(folder.glob(f"*{fingerprint[:8]}.h5"))) if path.is_file()]
         file = FeatureFile(there[0]) if there else None
         if file is not None and file.fingerprint == fingerprint and file.content.data_sha256 == _data_of(run):
             found[fingerprint] = file
             continue
+        if file is not None:
+            file.close()
         missed.add(fingerprint)
-        why = (
-            f"{name} is not in {folder.name}"
-            if file is None
-            else f"{there[0].name} was made again since, of other data"
-        )
+        why = f"{name} is not in {folder.name}" if not there else f"{there[0].name} was made again since, of other data"
         notes.append(
             f"No feature map and no search for copies for {run.info['backbone']}: {why}. "
             "Say where it is with --features, or extract the features again."
         )
+    if not found and not missed:
+        notes.append("No feature map and no search for copies: a network that was fine-tuned keeps no features.")
     return list(found.values())
 
 

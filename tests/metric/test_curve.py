@@ -11,7 +11,7 @@ from cxrfeat.metric.curve import GRID, calibration_band, roc_band
 def test_the_curve_is_scikit_learns_and_its_area_the_auroc(seed: int) -> None:
     rng = np.random.default_rng(seed)
     positive = rng.random(60) < 0.4
-    probability = np.round(rng.random(60) + 0.3 * positive, 1)  # with ties
+    probability = np.asarray(np.round(rng.random(60) + 0.3 * positive, 1), np.float64)  # with ties
     found = roc_band(positive, probability, np.arange(60), resamples=50)
     assert found is not None
     rate, hit, _ = roc_curve(positive, probability, drop_intermediate=False)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -13,10 +14,12 @@ import pytest
 from cxrfeat.cli.main import run as command_line
 from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.feature.store import FeatureFile
+from cxrfeat.image.index import index_folder
 from cxrfeat.report.content import Heat, HeatPicture
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study import report as recipe
+from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
 from cxrfeat.study.report import command_of, report
 from tests.study.helpers import PARTS, make_features
@@ -260,3 +263,105 @@ def test_a_run_that_does_not_say_its_data_is_damaged(folder: Path) -> None:
     run = runs_of(folder)[0]
     with pytest.raises(IntegrityError, match="does not say of which data it is"):
         report([Run(run.path, {**run.info, "identity": {}})], out=folder / "report.html")
+
+
+def test_a_fine_tuned_run_has_a_page_without_a_map(folder: Path) -> None:
+    run = runs_of(folder)[0]
+    info = {**run.info, "kind": "finetune", "head": "softmax, fine-tuned"}
+    info["features"] = {**run.info["features"], "file": None}
+    found = report([Run(run.path, info)], out=folder / "report.html", features=folder / "features")
+    (data,) = found.content.data
+    assert data.maps == ()
+    assert "a network that was fine-tuned keeps no features" in data.notes[0]
+    assert "softmax, fine-tuned on stub" in found.path.read_text()
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory, phantoms: Path, tiny_network: Path) -> Path:
+    """`data/`, and three runs of its features by a small network."""
+    folder = tmp_path_factory.mktemp("explained")
+    shutil.copytree(phantoms, folder / "data")
+    features = folder / "features"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXRFEAT_CACHE", str(folder / "cache"))
+        patch.setenv("CXRFEAT_CONFIG", str(folder / "config"))
+        made = extract(
+            folder / "data", backbone=str(tiny_network), preprocess="tf", views=1, size=32, features=features
+        )
+    heads = [HeadSpec(kind="logreg"), HeadSpec(kind="ridge")]
+    fit(made.files[0].path, heads, runs=folder / "runs")
+    fit(made.files[0].path, heads[:1], runs=folder / "runs", fold_count=2)
+    return folder
+
+
+@pytest.fixture
+def user(explained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache and the salt that the features were made with."""
+    monkeypatch.setenv("CXRFEAT_CACHE", str(explained / "cache"))
+    monkeypatch.setenv("CXRFEAT_CONFIG", str(explained / "config"))
+
+
+def single(folder: Path) -> list[Run]:
+    return [run for run in runs_of(folder) if run.info["itself_tested"]]
+
+
+@pytest.mark.usefixtures("user")
+def test_data_bring_heat_maps_of_test_images_and_names(explained: Path, tmp_path: Path) -> None:
+    runs, out = single(explained), tmp_path / "page.html"
+    found = report(runs, out=out, data=explained / "data", features=explained / "features")
+    (data,) = found.content.data
+    tested = {key for run in runs for key, part in zip(*split_of(run), strict=True) if part == "test"}
+    names = {row.path for row in index_folder(explained / "data").rows if row.content_sha256 in tested}
+    for run in data.runs:
+        assert run.heat is not None
+        assert {one.caption for one in run.heat.pictures} <= names
+        assert len(run.heat.pictures) == min(recipe.SHOWN, len(tested)), "of copies one"
+        assert [one.right for one in run.heat.pictures] == sorted(one.right for one in run.heat.pictures), "wrong first"
+        assert {one.image[:22] for one in run.heat.pictures} == {"data:image/jpeg;base64"}
+        assert all(one.image != one.overlay for one in run.heat.pictures)
+        assert run.heat.judged == len(tested)
+        assert {one["check"] for one in run.heat.findings} >= {"hot corner", "heat in lungs"}
+    page = out.read_text()
+    assert page.index("hot corner") < page.index("Test scores")
+    assert all(one.caption in page for one in data.runs[0].heat.pictures)  # type: ignore[union-attr]  # asserted above
+    assert any(next(iter(names)) in words for words in data.maps[0].words)
+    assert str(explained) not in page
+
+
+@pytest.mark.usefixtures("user")
+def test_redacted_and_without_images_no_path_is_told(explained: Path, tmp_path: Path) -> None:
+    run, out = single(explained)[:1], tmp_path / "page.html"
+    paths = [row.path for row in index_folder(explained / "data").rows]
+    told = report(run, out=out, data=explained / "data", features=explained / "features", redact=True)
+    assert told.content.data[0].runs[0].heat is not None
+    page = out.read_text()
+    assert not any(path in page or Path(path).name in page for path in paths)
+    with FeatureFile(next((explained / "features").glob("*.h5"))) as file:
+        assert any(image_id in page for image_id in file.image_ids)
+    bare = report(run, out=out, data=explained / "data", features=explained / "features", images=False)
+    assert bare.content.data[0].runs[0].heat is None
+    assert "data:image" not in out.read_text()
+    assert any(path in out.read_text() for path in paths)
+
+
+@pytest.mark.usefixtures("user")
+def test_a_run_that_cannot_be_explained_is_noted_and_the_others_are(
+    explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crossed = [run for run in runs_of(explained) if not run.info["itself_tested"]]
+    out = tmp_path / "page.html"
+    found = report(crossed, out=out, data=explained / "data", features=explained / "features")
+    (data,) = found.content.data
+    assert data.runs[0].heat is None
+    assert data.notes[0].startswith(f"No heat maps of {crossed[0].name}: ")
+    assert data.notes[0] in html.unescape(out.read_text())
+    monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path / "empty"))
+    runs = single(explained)
+    found = report(runs, out=out, data=explained / "data", features=explained / "features", explained=1)
+    assert f"No heat maps of {found.content.data[0].runs[0].summary['run']}" in found.content.data[0].notes[0]
+    assert "Heat maps are of the best run" in found.content.data[0].notes[1]
+
+
+def split_of(run: Run) -> tuple[list[str], list[str]]:
+    table = run.table("split.csv")
+    return table["content_sha256"], table["part"]
