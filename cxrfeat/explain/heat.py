@@ -79,16 +79,14 @@ def occlusion(
     Source: Zeiler & Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2.
     """
     size = len(view)
-    edges = np.linspace(0, size, places + 1)
-    half = size / places / 2
+    middle = (np.arange(places) + 0.5) * size / places
+    low = np.rint(np.maximum(middle - size / places, 0)).astype(int)
+    high = np.rint(np.minimum(middle + size / places, size)).astype(int)
     covered = np.repeat(view[np.newaxis], places**2 + 1, axis=0)
     grey = np.uint8(round(float(view.mean())))
     for number in range(places**2):
-        (top, left), (bottom, right) = (
-            (round(max(edges[at + end] + (half if end else -half), 0)) for at in divmod(number, places))
-            for end in (0, 1)
-        )
-        covered[number, top:bottom, left:right] = grey
+        row, column = divmod(number, places)
+        covered[number, low[row] : high[row], low[column] : high[column]] = grey
     scores = score(covered)
     fall: Evidence = (scores[-1] - scores[:-1]).reshape(1, places, places)
     return fall

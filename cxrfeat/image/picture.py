@@ -23,7 +23,7 @@ HEAT, ACTIVITY = "YlOrRd", "viridis"
 ends in dark red, which stands out from bone and from air; what ends in yellow or white is lost on bone."""
 
 _GROUND, _INK = 18, 235
-_OPACITY = 0.7
+_OPACITY = 0.6
 """Of the hottest place: what is under it must stay in sight."""
 
 
@@ -103,7 +103,7 @@ def overlay(image: Grey, heat: NDArray[np.floating[Any]]) -> Pixels:
         `(h, w, 3)`.
     """
     level = np.rint(np.clip(heat, 0, 1) * 255).astype(np.uint8)
-    share = np.linspace(0, 1, 256, dtype=np.float32) ** 0.75 * _OPACITY
+    share = np.linspace(0, 1, 256, dtype=np.float32) * _OPACITY
     colour = _shades(HEAT).astype(np.float32) * share[:, None]  # by level, so that each pixel costs two look-ups
     mixed = plain(image)[..., None] * (1 - share)[level][..., None] + colour[level]
     laid: Pixels = np.rint(mixed).astype(np.uint8)

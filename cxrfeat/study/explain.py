@@ -548,16 +548,18 @@ def _write(made: Explained, out: Path, progress: Progress | None) -> Explained:
             tiles = [shrunk(pixels_of(one.path), _TILE) for one in best]
             told = [f"{one.probabilities[name]:.3f} {one.true or ''}" for one in best]
             place = out / f"typical-{file_name(name)}.png"
-            write_atomic(place, png(sheet(tiles, told, columns=3, title=f"highest score for {name}")))
+            write_atomic(
+                place, png(sheet(tiles, told, columns=3, title=f"highest score for {name}: probability, label"))
+            )
     made = replace(made, images=tuple(images), means=means)
     write_atomic(out / "explain.json", (json.dumps(made.to_dict(), indent=1, allow_nan=False) + "\n").encode())
     return made
 
 
 def _lines(made: Explained, one: ExplainedImage) -> list[str]:
-    lines = [caption(one), f"heat: for {one.explained}, by {NAMES[made.method]}; research use only"]
+    lines = [caption(one), f"{NAMES[made.method]} for {one.explained}; research use only"]
     if not one.heat.any():
-        lines[1] = f"nothing in this image speaks for {one.explained} ({NAMES[made.method]}); research use only"
+        lines[1] = f"{NAMES[made.method]}: nothing speaks for {one.explained}; research use only"
     return [*lines, RANDOM_WEIGHTS] if made.random else lines
 
 

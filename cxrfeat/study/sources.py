@@ -94,7 +94,12 @@ def tested_sources(
         known = set(run.table("split.csv")["content_sha256"])
     except KeyError as error:
         raise IntegrityError(f"The tables of {run.path} lack {error}. Fit the head again.") from error
-    told = {sha: (predicted, group) for sha, part, predicted, group in zip(*columns, strict=True) if part == Part.TEST}
+    crossed = not run.info.get("itself_tested", True)  # the parts are then its folds, and every row was tested
+    told = {
+        sha: (predicted, group)
+        for sha, part, predicted, group in zip(*columns, strict=True)
+        if crossed or part == Part.TEST
+    }
     first = {row.content_sha256: row for row in reversed(manifest.rows)}  # of copies one: their heat is the same
     there = [row for row in manifest.rows if row.content_sha256 in told and first[row.content_sha256] is row]
     if not there:
@@ -109,7 +114,7 @@ def tested_sources(
     notes = []
     if len(there) < len(told):
         notes.append(f"{len(told) - len(there)} of the {len(told)} images that tested the run are not in this folder.")
-    if not run.info.get("itself_tested", True):
+    if crossed:
         notes.append("The head was fitted on all images after its cross-validation: it has seen those explained here.")
     return [
         Source(
