@@ -17,7 +17,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DenseHead", "DropoutHead", "KnnHead", "LogregHead", "RidgeHead", "SoftmaxHead", "SvmLinearHead", "SvmRbfHead",
-    "audit_data", "compare", "extract", "finetune_network", "fit", "index", "open", "predict", "tune", "verify",
+    "audit_data", "compare", "explain_run", "extract", "finetune_network", "fit", "index", "open", "predict",
+    "report_runs", "tune", "verify",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -35,22 +36,26 @@ if TYPE_CHECKING:
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.study.audit import audit as audit_data
     from cxrfeat.study.compare import compare
+    from cxrfeat.study.explain import explain as explain_run
     from cxrfeat.study.extract import extract
     from cxrfeat.study.finetune import finetune as finetune_network
     from cxrfeat.study.fit import fit
     from cxrfeat.study.predict import predict
+    from cxrfeat.study.report import report as report_runs
     from cxrfeat.study.tune import tune
     from cxrfeat.study.verify import verify
 
 _PLACES = {
     "audit_data": ("cxrfeat.study.audit", "audit"),  # `audit` is the package of the checks
     "compare": ("cxrfeat.study.compare", "compare"),
+    "explain_run": ("cxrfeat.study.explain", "explain"),  # `explain` is the package of the methods
     "extract": ("cxrfeat.study.extract", "extract"),
     "finetune_network": ("cxrfeat.study.finetune", "finetune"),  # `finetune` is the package of the training
     "fit": ("cxrfeat.study.fit", "fit"),
     "index": ("cxrfeat.image.index", "index_folder"),
     "open": ("cxrfeat.feature.store", "FeatureFile"),
     "predict": ("cxrfeat.study.predict", "predict"),
+    "report_runs": ("cxrfeat.study.report", "report"),  # `report` is the package of tables and pages
     "tune": ("cxrfeat.study.tune", "tune"),
     "verify": ("cxrfeat.study.verify", "verify"),
 }

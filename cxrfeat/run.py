@@ -23,6 +23,8 @@ from cxrfeat.spec import canonical_json
 FORMAT = "cxrfeat-run"
 VERSION = 1
 _LARGEST = 2**30
+HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+"""Columns of `history.csv` that hold numbers; `kept` follows them."""
 
 Table = Mapping[str, Sequence[object]]
 """Columns of equal length by name."""
@@ -66,6 +68,24 @@ class Run:
             return {column: [row[index] for row in rows[1:]] for index, column in enumerate(rows[0])}
         except (IndexError, UnicodeDecodeError, csv.Error) as error:
             raise IntegrityError(f"{self.path / name} is not a table any more. Fit the head again.") from error
+
+    def history(self) -> dict[str, list[float | None]]:
+        """The epochs of the head, column by column; no rows where a head has none.
+
+        Returns:
+            `epoch`, `loss`, `accuracy`, `val_loss` and `val_accuracy`, `None` where there is no such number; and
+            `kept`, 1 at the epoch that was kept and else 0.
+
+        Raises:
+            IntegrityError: If it is missing or damaged.
+        """
+        table = self.table("history.csv")
+        try:
+            kept = [float(mark == "True") for mark in table.pop("kept", [""] * len(table["epoch"]))]
+            numbers = {name: [float(cell) if cell else None for cell in table[name]] for name in HISTORY}
+            return {**numbers, "kept": list(kept)}
+        except (KeyError, ValueError) as error:
+            raise IntegrityError(f"{self.path / 'history.csv'} is damaged ({error}). Fit the head again.") from error
 
 
 def run_name(*parts: str) -> str:

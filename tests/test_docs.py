@@ -53,8 +53,8 @@ def example(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_there_are_the_commands_that_were_promised() -> None:
     assert set(COMMANDS) == {
-        "demo", "index", "audit", "extract", "fit-head", "tune", "compare", "finetune", "reproduce",
-        "predict", "verify", "weights list", "weights import",
+        "demo", "index", "audit", "extract", "fit-head", "tune", "compare", "finetune", "reproduce", "report",
+        "predict", "explain", "verify", "weights list", "weights import",
     }  # fmt: skip
 
 
@@ -126,7 +126,18 @@ def tracked() -> Iterator[Path]:
         if hidden or top.name in UNTRACKED or top.name.endswith(".egg-info"):
             continue
         for path in [top, *top.rglob("*")]:
-            if path.is_file() and path.suffix in ("", ".md", ".toml", ".txt", ".py", ".html", ".cfg", ".ini"):
+            if path.is_file() and path.suffix in (
+                "",
+                ".md",
+                ".toml",
+                ".txt",
+                ".py",
+                ".html",
+                ".css",
+                ".js",
+                ".cfg",
+                ".ini",
+            ):
                 yield path
 
 

@@ -50,7 +50,14 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras 
 
 
 def load_body(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras has no types
-    """The network itself, as a Keras model of prepared pixels, with its weights; raises what `build` does."""
+    """The network itself, with its weights: what lies between prepared pixels and pooled features.
+
+    Returns:
+        A Keras model of `(n, size, size, 1 or 3)` float32; of the table's networks, to `(n, h, w, dim)` maps.
+
+    Raises:
+        As `build`.
+    """
     keras = import_keras()
     if network.backbone == FILE:
         return _own(keras, network)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import print_json, say, show, show_audit
+from cxrfeat.cli.console import marks, print_json, say, show, show_audit
 from cxrfeat.errors import UsageError
 
 
@@ -53,6 +53,8 @@ def compare(
     Corrected for the number of comparisons; a tie is called one.
     """
     from cxrfeat.files import write_atomic
+    from cxrfeat.report.spark import confusion_table, training_table
+    from cxrfeat.report.summary import worst_findings
     from cxrfeat.report.table import (
         OTHER_IMAGES,
         RESEARCH_USE,
@@ -68,14 +70,18 @@ def compare(
 
     stated = _stated(prevalence or [])
     chosen = [find_run(runs, name) for name in names or [path.name for path in all_runs(runs)]]
-    document = run(chosen, seed=seed, prevalence=stated).to_dict()
+    compared = run(chosen, seed=seed, prevalence=stated)
+    document = compared.to_dict()
     if csv is not None:
         write_atomic(csv, comparison_csv(document).encode(errors="backslashreplace"))
     if json:
         print_json(document)
         return
-    show_audit(document["audit"])
+    worst = worst_findings([one.info.get("audit") or [] for one in compared.runs])
+    show_audit([one | {"why": f"{one['why']} {one['of']}".strip()} for one in worst])
     show(paper_table(document["runs"]) if view is View.PAPER else score_table(document["runs"]))
+    show(confusion_table(document["runs"][0], marks()))
+    show(training_table([(one.info["head"], one.history()) for one in compared.runs], marks()))
     show(difference_table(document["comparisons"]))
     show(other_difference_table(document["comparisons"]))
     show(predictive_table(document["runs"]))

@@ -53,6 +53,19 @@ def show(table: Table | None) -> None:
         _plain(table)
 
 
+def marks() -> str:
+    """What curves and bars are drawn with: blocks on a terminal that can write them, ASCII elsewhere."""
+    from cxrfeat.report.spark import ASCII, BLOCKS
+
+    if not sys.stdout.isatty():
+        return ASCII
+    try:
+        BLOCKS.encode(sys.stdout.encoding)
+    except (LookupError, UnicodeEncodeError):
+        return ASCII
+    return BLOCKS
+
+
 def show_audit(findings: Sequence[Mapping[str, Any]], *, everything: bool = False) -> None:
     """The checks that did not pass, above the scores: what is wrong, and what to do.
 

@@ -23,7 +23,8 @@ def demo(
     """
     from typing import Any
 
-    from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+    from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
+    from cxrfeat.report.spark import confusion_table
     from cxrfeat.report.table import (
         RESEARCH_USE,
         class_table,
@@ -51,6 +52,7 @@ def demo(
             show(score_table(document["runs"]))
         elif stage == "compare":
             show(class_table(document["runs"][0]))
+            show(confusion_table(document["runs"][0], marks()))
             show(difference_table(document["comparisons"]))
         elif stage == "predict":
             show(prediction_table(document))

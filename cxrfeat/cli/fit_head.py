@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
 
 
 def fit_head(
@@ -114,6 +114,7 @@ def fit_head(
 
     from cxrfeat.errors import UsageError
     from cxrfeat.report.curve import curve_table, shortcut_table, source_table
+    from cxrfeat.report.spark import confusion_table, training_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import ClassWeights, HeadKind, HeadSpec, Optimizer, Schedule, SplitBy
     from cxrfeat.study.curve import Curve, learning_curve, views_curve
@@ -179,6 +180,8 @@ def fit_head(
         show(score_table(document["runs"]))
         for run in document["runs"]:
             show(class_table(run))
+            show(confusion_table(run, marks()))
+        show(training_table([(run.info["head"], run.history()) for run in result.runs], marks()))
         show(source_table(document["runs"]))
         show(shortcut_table(document["runs"]))
         for curve in document["curves"]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
 
 if TYPE_CHECKING:
     from cxrfeat.report.table import Table
@@ -74,6 +74,7 @@ def tune(
     from typing import cast
 
     from cxrfeat.report.curve import shortcut_table, source_table
+    from cxrfeat.report.spark import confusion_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import SplitBy
     from cxrfeat.study.fit import find_features
@@ -110,6 +111,7 @@ def tune(
         show_audit(document["audit"])
         show(score_table(document["runs"]))
         show(class_table(run))
+        show(confusion_table(run, marks()))
         show(source_table(document["runs"]))
         show(shortcut_table(document["runs"]))
         show(_tried_table(run["search"]))

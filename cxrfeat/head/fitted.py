@@ -258,7 +258,7 @@ def _svm_linear(arrays: Arrays) -> Decide:
 def _svm_rbf(arrays: Arrays) -> Decide:
     support = _standardized(arrays["support_vectors"], arrays)
     lengths = np.square(support).sum(1)
-    weights = _pair_weights(arrays["dual_coef"], arrays["n_support"])
+    weights = pair_weights(arrays["dual_coef"], arrays["n_support"])
 
     def decide(X: NDArray[np.float64]) -> Decision:
         kernel = _squared_distances(X, np.square(X).sum(1), support, lengths)
@@ -269,7 +269,7 @@ def _svm_rbf(arrays: Arrays) -> Decide:
     return decide
 
 
-def _pair_weights(dual_coef: NDArray[np.float64], n_support: NDArray[np.int64]) -> NDArray[np.float64]:
+def pair_weights(dual_coef: NDArray[np.float64], n_support: NDArray[np.int64]) -> NDArray[np.float64]:
     """`(n, pairs)` weights of the support vectors in each one-against-one problem.
 
     libsvm keeps, for a support vector of class i, its weight against class j in row j - 1 if j > i, in row j if j < i.

@@ -60,6 +60,20 @@ def read_manifest(path: Path) -> dict[str, str]:
         InputError: If the file is not there.
         IntegrityError: If it is not such a file.
     """
+    return {row[0]: row[1] for row in _read(path)}
+
+
+def read_patients(path: Path) -> dict[str, str | None]:
+    """Which patient each image id stands for; `None` where the data do not say.
+
+    Raises:
+        InputError: If the file is not there.
+        IntegrityError: If it is not such a file.
+    """
+    return {row[0]: row[COLUMNS.index("patient_id")] or None for row in _read(path)}
+
+
+def _read(path: Path) -> list[list[str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -79,4 +93,4 @@ def read_manifest(path: Path) -> dict[str, str]:
             f"{path} is not a manifest that this version wrote ({error}). "
             "Run `cxrfeat extract` on the same data to write it again."
         ) from error
-    return {row[0]: row[1] for row in rows}
+    return rows

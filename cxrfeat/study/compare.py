@@ -64,15 +64,24 @@ def compare(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str, floa
         InputError: If a run has no test.
         IntegrityError: If a run is damaged.
     """
-    distinct = list({run.path.resolve(): run for run in runs}.values())
-    if len(distinct) < 2:
+    if len(distinct := different(runs)) < 2:
         given = f"only {distinct[0].name} is" if distinct else "none is"
         raise UsageError(
             f"Comparing takes at least two different runs, and {given} here. Fit another head: "
             "`cxrfeat fit-head --head logreg`."
         )
-    ordered = sorted(distinct, key=lambda run: (-_accuracy(run), run.name))
-    tests = [_tested(run) for run in ordered]
+    return side_by_side(distinct, seed, prevalence=prevalence)
+
+
+def different(runs: Sequence[Run]) -> list[Run]:
+    """The runs, each once, whatever path named it."""
+    return list({run.path.resolve(): run for run in runs}.values())
+
+
+def side_by_side(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str, float] | None = None) -> Comparison:
+    """As `compare`, for different runs, of which there may be one alone."""
+    ordered = sorted(runs, key=lambda run: (-_accuracy(run), run.name))
+    tests = [tested(run) for run in ordered]
     stated = dict(prevalence or {})
     try:
         check_prevalence(stated, list(dict.fromkeys(name for test in tests for name in test.classes)))
@@ -91,7 +100,9 @@ def compare(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str, floa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Test:
+class Tested:
+    """The test images of a run, and what it said of them."""
+
     rows: tuple[tuple[str, str], ...]
     """Content and image of each test row, sorted."""
     classes: tuple[str, ...]
@@ -100,7 +111,7 @@ class _Test:
     probabilities: Probabilities
 
 
-def _difference(a: _Test, b: _Test, seed: int) -> dict[str, Any]:
+def _difference(a: Tested, b: Tested, seed: int) -> dict[str, Any]:
     if a.rows != b.rows or a.classes != b.classes:
         return {"why": "not tested on the same images"}
     if not np.array_equal(a.y, b.y):
@@ -136,7 +147,7 @@ def _accuracy(run: Run) -> float:
         raise InputError(f"{run.path} has no test score to compare.") from error
 
 
-def _predictive(test: _Test, prevalence: Mapping[str, float], seed: int) -> dict[str, Any]:
+def _predictive(test: Tested, prevalence: Mapping[str, float], seed: int) -> dict[str, Any]:
     known = {name: share for name, share in prevalence.items() if name in test.classes}
     return predictive_values(test.y, test.probabilities, test.groups, test.classes, known, seed=seed)
 
@@ -146,21 +157,20 @@ def training_columns(run: Run) -> dict[str, float | None]:
     validation = run.info.get("validation") or {}
     columns = {"epochs": "epoch", "loss": "loss", "accuracy": "accuracy"}
     columns |= {"val_loss": "val_loss", "val_accuracy": "val_accuracy"}
-    table = run.table("history.csv")
-    try:
-        epochs = len(table["epoch"])
-        if not epochs:
-            told: dict[str, float | None] = dict.fromkeys(columns)
-            return told | {"val_loss": validation.get("log_loss"), "val_accuracy": validation.get("accuracy")}
-        kept = [row for row, mark in enumerate(table.get("kept", [])) if mark == "True"]
-        row = kept[0] if kept else epochs - 1
-        cells = {name: table[column][row] for name, column in columns.items()}
-        return {name: float(cell) if cell else None for name, cell in cells.items()}
-    except (KeyError, IndexError, ValueError) as error:
-        raise IntegrityError(f"{run.path / 'history.csv'} is damaged ({error}). Fit the head again.") from error
+    history = run.history()
+    if not history["epoch"]:
+        told: dict[str, float | None] = dict.fromkeys(columns)
+        return told | {"val_loss": validation.get("log_loss"), "val_accuracy": validation.get("accuracy")}
+    row = history["kept"].index(1.0) if 1.0 in history["kept"] else -1
+    return {name: history[column][row] for name, column in columns.items()}
 
 
-def _tested(run: Run) -> _Test:
+def tested(run: Run) -> Tested:
+    """What `predictions.csv` tells of the test images, in an order that is theirs.
+
+    Raises:
+        IntegrityError: If it is damaged.
+    """
     table = run.table("predictions.csv")
     try:
         classes = tuple(run.info["classes"])
@@ -170,7 +180,7 @@ def _tested(run: Run) -> _Test:
         order = [index for _, index in rows]
         probabilities = np.array([[float(table[f"probability {name}"][i]) for name in classes] for i in order])
         groups = number_groups([table["group"][i] for i in order], [table["content_sha256"][i] for i in order])
-        return _Test(
+        return Tested(
             rows=tuple(key for key, _ in rows),
             classes=classes,
             y=np.array([classes.index(table["label"][index]) for index in order], dtype=np.int64),

@@ -12,16 +12,15 @@ from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import list_weights
 from cxrfeat.errors import IntegrityError
 from cxrfeat.feature.compute import Progress, named
-from cxrfeat.files import write_atomic
 from cxrfeat.image.index import index_folder, summary
 from cxrfeat.image.phantom import PhantomSpec, phantoms_written, write_phantoms
-from cxrfeat.report.page import render
 from cxrfeat.spec import MAIN_KINDS, HeadSpec
 from cxrfeat.study.audit import audit, write_page
 from cxrfeat.study.compare import compare
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
 from cxrfeat.study.predict import predict
+from cxrfeat.study.report import report as write
 from cxrfeat.study.verify import verify
 from cxrfeat.types import Part
 
@@ -29,6 +28,8 @@ BACKBONE = "densenet121"
 VIEWS = 3
 SHOWN = 6
 """Test images whose predictions are shown."""
+EXPLAINED = 1
+"""Runs with heat maps in the report."""
 PHANTOMS = PhantomSpec(patients_per_class=30, duplicates=4, broken=2, letters="random")
 
 Stage = Callable[[str, dict[str, Any]], None]
@@ -108,8 +109,7 @@ def demo(
     document = fitted.to_dict()
     done("fit-head", document)
     compared = compare(fitted.runs, seed=seed)
-    comparison = compared.to_dict()
-    done("compare", comparison)
+    done("compare", compared.to_dict())
     told = compared.runs[0].table("predictions.csv")
     tested = {sha for sha, part in zip(told["content_sha256"], told["part"], strict=True) if part == Part.TEST}
     unseen = [data / row.path for row in made.manifest.rows if row.content_sha256 in tested]
@@ -119,5 +119,14 @@ def demo(
         raise IntegrityError(f"{file.path}: {problems[0]}. Delete it and run the demo again.")
     done("verify", {"ok": True, "problems": []})
     title = "cxrfeat demo: phantom chest X-rays"
-    write_atomic(report, render(title, comparison, index=summary(made.manifest)).encode())
+    write(
+        fitted.runs,
+        out=report,
+        data=data,
+        features=features,
+        explained=EXPLAINED,
+        seed=seed,
+        title=title,
+        progress=progress,
+    )
     return Demo(data=data, features=file.path, runs=runs, report=report, document={**document, "report": str(report)})

@@ -28,7 +28,7 @@ from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.metric.score import scores
 from cxrfeat.metric.source import within_source
-from cxrfeat.run import Run, Table, check_name, digest8, read_run, run_name, write_run
+from cxrfeat.run import HISTORY, Run, Table, check_name, digest8, read_run, run_name, write_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadSpec, SplitBy, to_dict
 from cxrfeat.study.pieces import Piece, Pieces, Rows, part_images
 from cxrfeat.types import Features, Finding, Probabilities
@@ -500,7 +500,7 @@ def write_fitted(
         "versions": {**versions(), "engine": file.content.engine},
         **(extra or {}),
     }
-    history: Table = {key: [row.get(key) for row in fitted.history] for key in HISTORY}
+    history: Table = {key: [row.get(key) for row in fitted.history] for key in (*HISTORY, "kept")}
     tables: dict[str, Table] = {
         "history.csv": history,
         "predictions.csv": outcome.predictions,
@@ -512,8 +512,6 @@ def write_fitted(
 
 SPECIFICITY = 0.9
 """At which the operating points' thresholds are chosen."""
-
-HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "kept")
 
 
 def _predictions(

@@ -111,7 +111,8 @@ def _parts(file: FeatureFile, by: SplitBy | None, *, regroup_given: bool, seed: 
     if regroup_given and kind != "bound":
         parts = regroup(parts, file.groups, file.labels)
     check_parts(parts, file.labels, file.groups, file.classes)
-    return Pieces.of(parts, {"by": kind, "seed": seed, "sha256": digest(parts, file.content_sha256)})
+    stored = {"by": kind, "seed": seed, "sha256": digest(parts, file.content_sha256)}
+    return Pieces.of(parts, stored | ({"regroup": True} if regroup_given else {}))
 
 
 def _folds(file: FeatureFile, count: int, repeats: int, seed: int) -> Pieces:

@@ -108,7 +108,7 @@ def predict(
         IntegrityError: If the run is damaged.
         WeightsError: If the network is no longer there.
     """
-    paths = _files(images)
+    paths = image_files(images)
     head, domain, spec, name = load_head(run)
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
@@ -154,7 +154,12 @@ def predict(
     return Predictions(run=run, predictions=tuple(made), quarantined=tuple(bad), random=where.random)
 
 
-def _files(images: Sequence[Path]) -> list[Path]:
+def image_files(images: Sequence[Path]) -> list[Path]:
+    """The image files that paths name: themselves, or those in folders, sorted.
+
+    Raises:
+        InputError: If there is nothing at a path, or no image in a folder.
+    """
     paths: list[Path] = []
     for image in images:
         if image.is_dir():

@@ -43,18 +43,29 @@ def test_the_title_says_what_the_scores_are(changes: dict[str, Any], said: str) 
     assert said in table.score_table([run(**changes)]).title
 
 
-def test_each_class_has_its_row_of_the_confusion_matrix() -> None:
+def test_each_class_has_a_row_with_its_operating_point() -> None:
     plain = run()
     point = {"threshold": 0.4, "sensitivity": 0.75, "specificity": 0.88}
     plain["test"]["operating_points"] = {"chosen_on": "validation", "COVID": {"at_threshold": point}, "NORMAL": {}}
     made = table.class_table(plain)
-    assert made.columns[-2:] == ("as COVID", "as NORMAL")
     assert "chosen on validation" in made.title
     assert made.rows == (
-        ("COVID", "0.500 [0.100, 0.900]", "1.000", "0.750 at 0.880", "0.900", "2", "2"),
-        ("NORMAL", "1.000", "-", "-", "-", "0", "4"),
+        ("COVID", "0.500 [0.100, 0.900]", "1.000", "0.750 at 0.880", "0.900"),
+        ("NORMAL", "1.000", "-", "-", "-"),
     )
-    assert made.numeric == {4, 5, 6}
+    assert made.numeric == {4}
+
+
+def test_images_are_counted_by_class_and_whatever_else_is_known() -> None:
+    made = table.counts_table(
+        ("COVID", "NORMAL"), [0, 0, 1], [5, 5, 6], {"": ["test", "train", None], "source": ["B", None, "A"]}
+    )
+    assert made.columns == ("class", "images", "patients or groups", "test", "train", "source A", "source B")
+    assert made.rows == (
+        ("COVID", "2", "1", "1", "1", "0", "1"),
+        ("NORMAL", "1", "1", "0", "0", "1", "0"),
+        ("all", "3", "2", "1", "1", "1", "1"),
+    )
 
 
 def test_checks_that_passed_are_not_shown() -> None:

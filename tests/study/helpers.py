@@ -49,10 +49,12 @@ def make_features(
     contents: Sequence[str] | None = None,
     bad: int = 0,
     features: NDArray[np.float32] | None = None,
+    pictures: bool = False,
 ) -> Path:
     """Write `groups` patients per class with `per_group` images each, class by class, one blob of features per class.
 
-    Sequences have one value per image; `bound` makes the features `featurewise`.
+    Sequences have one value per image; `bound` makes the features `featurewise`; `pictures` gives each image a portrait
+    of its own, the second image that of the first.
     """
     images = images_of(classes, groups, per_group)
     labels = np.repeat(np.arange(len(classes)), groups * per_group)
@@ -89,6 +91,10 @@ def make_features(
     }
     columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in given.items()}
     columns |= {name: numbers for name, (numbers, _) in coded.items()}
+    if pictures:
+        columns["portrait"] = rng.integers(0, 256, (images, 40, 40), dtype=np.uint8)
+        columns["portrait"][1] = columns["portrait"][0]
+        columns["pixel_digest"] = np.maximum(np.arange(images), 1).astype(np.uint64)
     statistics: dict[str, Any] = {}
     if bound:
         statistics = {"normalize": "featurewise", "mean": 100.0, "std": 50.0, "split": digest("split", *bound)}

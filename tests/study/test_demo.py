@@ -14,6 +14,12 @@ TINY = PhantomSpec(patients_per_class=6, size=64, duplicates=1, broken=1)
 STAGES = ["index", "audit", "extract", "fit-head", "compare", "predict", "verify"]
 
 
+@pytest.fixture(autouse=True)
+def _no_heat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heat takes a real network, and here there is none."""
+    monkeypatch.setattr("cxrfeat.study.demo.EXPLAINED", 0)
+
+
 def test_the_demo_shows_every_stage_once_and_a_second_call_makes_nothing_again(
     tmp_path: Path, stub: StubFactory
 ) -> None:
@@ -39,6 +45,7 @@ def test_the_demo_shows_every_stage_once_and_a_second_call_makes_nothing_again(
     assert "Copies" in (tmp_path / "audit.html").read_text(encoding="utf-8")
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "RANDOM WEIGHTS" in report
+    assert "Copies found" in report
 
     pictures = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.*")}
     runs = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.*")}

@@ -1,0 +1,144 @@
+"""`cxrfeat explain`: where in an image a class comes from, and what a network sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+
+if TYPE_CHECKING:
+    from cxrfeat.image.row import Selection
+    from cxrfeat.run import Run
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or an unambiguous beginning of it.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="[IMAGES]...", help="Image files, or folders of them.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="The run's data folder: shows some of its test images and judges the heat of all."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--class", help="The class to explain. Default: the one predicted for each image.")
+    ] = None,
+    count: Annotated[int, typer.Option("--n", help="Test images to show.")] = 12,
+    out: Annotated[Path, typer.Option("--out", help="Folder for pictures and JSON.")] = Path("explained"),
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="auto, cam, gradcam, gradcam++ or occlusion. auto is cam where that is exact, else gradcam.",
+        ),
+    ] = "auto",
+    layer: Annotated[str | None, typer.Option("--layer", help="Show the maps of this layer for one image.")] = None,
+    unit: Annotated[
+        list[int] | None, typer.Option("--unit", help="With --layer and --data: the patches that excite this channel.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", help="Patches of each unit.")] = 9,
+    network: Annotated[
+        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
+    ] = None,
+    limit: options.Limit = None,
+    strict: options.Strict = False,
+    seed: options.Seed = 0,
+    runs: options.Runs = Path("runs"),
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    redact: options.Redact = False,
+) -> None:
+    """Show where in an image a class comes from, and judge whether that is where it should be.
+
+    Heat is evidence for a class, no outline of a disease. Research use only, never diagnosis.
+    """
+    from cxrfeat.errors import AuditError, UsageError
+    from cxrfeat.image.row import Selection
+    from cxrfeat.report.explain import image_table, mean_table
+    from cxrfeat.report.table import RESEARCH_USE, quarantine_table
+    from cxrfeat.run import find_run
+    from cxrfeat.study.explain import explain as run
+
+    if unit and layer is None:
+        raise UsageError("--unit names a channel of a layer: name the layer with --layer.")
+    found = find_run(runs, name)
+    selection = Selection(limit=limit, seed=seed)
+    if layer is not None:
+        _layer(found, images or [], data, layer, unit or [], top, out, network, selection, json, quiet, redact)
+        return
+    with progress("images", quiet=quiet or json) as tell:
+        result = run(
+            found,
+            images or [],
+            data=data,
+            target=target,
+            count=count,
+            method=method,
+            out=out,
+            network=network,
+            selection=selection,
+            redact=redact,
+            seed=seed,
+            progress=tell,
+        )
+    document = result.to_dict()
+    if json:
+        print_json(document)
+    else:
+        show_audit(document["checks"], everything=True)
+        show(image_table(document))
+        show(mean_table(document))
+        show(quarantine_table(document["quarantined"]))
+        for one in document["notes"]:
+            note(one, quiet=quiet)
+        say(str(out))
+        say(RESEARCH_USE)
+    if strict and result.failed:
+        failed = ", ".join(finding.check for finding in result.failed)
+        raise AuditError(f"The heat does not lie where it should ({failed}). The pictures are written all the same.")
+
+
+def _layer(
+    run: Run,
+    images: list[Path],
+    data: Path | None,
+    layer: str,
+    units: list[int],
+    top: int,
+    out: Path,
+    network: Path | None,
+    selection: Selection,
+    json: bool,
+    quiet: bool,
+    redact: bool,
+) -> None:
+    from cxrfeat.errors import UsageError
+    from cxrfeat.report.explain import maps_table, patch_tables
+    from cxrfeat.study.units import activation_maps, top_patches
+
+    if units:
+        if data is None or images:
+            raise UsageError("--unit looks for patches in a data set: name it with --data, and no images.")
+        with progress("images", quiet=quiet or json) as tell:
+            patches = top_patches(
+                run, layer, units, data, count=top, out=out, network=network, selection=selection, redact=redact,
+                progress=tell,
+            )  # fmt: skip
+        document = patches.to_dict()
+        tables = patch_tables(document)
+    else:
+        if len(images) != 1 or data is not None:
+            raise UsageError("--layer shows the maps of one image: name one, or add --unit and --data for patches.")
+        maps = activation_maps(run, images[0], layer, out=out, network=network, redact=redact)
+        document = maps.to_dict()
+        tables = [maps_table(document)]
+    if json:
+        print_json(document)
+        return
+    for table in tables:
+        show(table)
+    say(str(out))

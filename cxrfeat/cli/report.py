@@ -1,0 +1,66 @@
+"""`cxrfeat report`: one page of everything known of some runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import note, print_json, progress, say
+
+
+def report(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUNS...", help="Runs, by name or its beginning. Default: all.", show_default=False),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the images: adds heat maps, and names to pictures.")
+    ] = None,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Whether the page may hold pictures of patients.")
+    ] = True,
+    network: Annotated[
+        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("report.html"),
+    features: options.Features = Path("features"),
+    runs: options.Runs = Path("runs"),
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    redact: options.Redact = False,
+) -> None:
+    """Write one self-contained page of some runs, for people to read.
+
+    Verdicts first, then scores, curves, heat maps, the feature map, copies, and where all of it comes from.
+    """
+    from cxrfeat.report.table import RESEARCH_USE
+    from cxrfeat.run import all_runs, find_run
+    from cxrfeat.study.report import report as write
+
+    chosen = [find_run(runs, name) for name in names or [path.name for path in all_runs(runs)]]
+    with progress("steps", quiet=quiet or json) as tell:
+        made = write(
+            chosen,
+            out=out,
+            data=data,
+            features=features,
+            images=images,
+            redact=redact,
+            network=network,
+            seed=seed,
+            progress=tell,
+        )
+    if json:
+        print_json(made.to_dict())
+        return
+    say(str(made.path))
+    for part in made.content.data:
+        for line in part.notes:
+            note(f"  {line}", quiet=quiet)
+    if made.content.pictured:
+        note("  It holds pictures of patients: look at each before you pass it on (--no-images).", quiet=quiet)
+    say(RESEARCH_USE)

@@ -1,0 +1,163 @@
+"""The only place that makes curves of probabilities, each with the band that drawing groups again gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.metric.calibrate import ECE_BINS, confidence_bins, reliability
+from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
+from cxrfeat.types import Groups, Labels, Probabilities
+
+GRID = 51
+"""False positive rates, from 0 to 1, at which the band of an ROC curve is given."""
+
+
+def roc_band(
+    positive: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    groups: Groups,
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """The ROC curve of one class against the rest, and at each false positive rate an interval of the sensitivity.
+
+    The band is pointwise: it holds the curve at one rate so often, not everywhere at once.
+
+    Args:
+        positive: `(n,)`, whether an image is of the class.
+        probability: `(n,)` of the class, or anything that ranks as it does.
+        groups: `(n,)` group indices; images of one group are drawn together.
+        resamples: How often to draw.
+        level: Share of the resamples inside the band.
+        seed: Decides the draws.
+
+    Returns:
+        `false_positive` and `sensitivity`, the corners of the curve from (0, 0) to (1, 1), ties joined by a slope;
+        `grid`, `GRID` false positive rates; `low` and `high`, the band there, each `None` where there is none. `None`
+        in all where there are no images of the class, or none of the rest.
+
+    Raises:
+        ValueError: If the arguments do not fit together.
+
+    Source: Fawcett 2006 for the curve; vertical averaging and the pointwise bootstrap of Macskassy & Provost 2004;
+    Field & Welsh 2007 for drawing whole groups.
+
+    Example:
+        >>> found = roc_band(np.array([True, False, True, False]), np.array([0.9, 0.8, 0.7, 0.1]), np.arange(4))
+        >>> found["false_positive"], found["sensitivity"]
+        ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
+    """
+    positive, probability = np.asarray(positive, bool), np.asarray(probability, np.float64)
+    if not positive.shape == probability.shape == np.shape(groups) or positive.ndim != 1:
+        raise ValueError(f"One truth, probability and group per image; got {positive.shape}, {probability.shape}.")
+    if not positive.any() or positive.all():
+        return None
+    group, count = numbered(groups)
+    order = np.argsort(-probability, kind="stable")
+    ordered = probability[order]
+    ends = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])  # the last image of each run of equal values
+
+    def curves(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`(resamples, values + 1)` false positive rates and sensitivities."""
+        both = weights[:, group[order]]
+        hits = np.cumsum(both * positive[order], axis=1)[:, ends]
+        alarms = np.cumsum(both * ~positive[order], axis=1)[:, ends]
+        return _share(alarms), _share(hits)
+
+    (false_positive,), (sensitivity,) = curves(np.ones((1, count)))
+    corner = _corners(false_positive, sensitivity)
+    grid = np.linspace(0, 1, GRID)
+    drawn = [np.empty((0, GRID))]
+    for weights in weight_blocks(count, len(positive), resamples, seed) if count > 1 else ():
+        # Of equal false positive rates `interp` takes the last, which is the top of a vertical step, as it should be.
+        pairs = zip(*curves(weights), strict=True)
+        drawn.append(np.array([np.interp(grid, rate, found) for rate, found in pairs]))
+    ends_of = [percentile_interval(column, level) for column in np.concatenate(drawn).T]
+    return {
+        "false_positive": false_positive[corner].tolist(),
+        "sensitivity": sensitivity[corner].tolist(),
+        "grid": grid.tolist(),
+        "low": [None if one is None else one[0] for one in ends_of],
+        "high": [None if one is None else one[1] for one in ends_of],
+    }
+
+
+def calibration_band(
+    y: Labels,
+    probabilities: Probabilities,
+    groups: Groups,
+    *,
+    bins: int = ECE_BINS,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The reliability diagram as numbers, with an interval of each bin's accuracy.
+
+    Where a bin is all right or all wrong, drawing it again says nothing, and the interval is the exact one of that many
+    groups.
+
+    Args:
+        y: `(n,)` true class indices.
+        probabilities: `(n, classes)`, rows summing to 1.
+        groups: `(n,)` group indices; images of one group are drawn together.
+        bins: Of equal width over the largest probability.
+        resamples: How often to draw.
+        level: Share of the resamples inside an interval.
+        seed: Decides the draws.
+
+    Returns:
+        What `reliability` gives, and `accuracy_ci`: for each bin `[low, high]`, or `None` without images or with one
+        group in all.
+
+    Raises:
+        ValueError: If there is no image, or the arguments do not fit together.
+
+    Source: Guo et al. 2017, section 2; Field & Welsh 2007; Clopper & Pearson 1934 for the exact interval.
+
+    Example:
+        >>> found = calibration_band(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]), np.arange(2), bins=2)
+        >>> found["accuracy"], [None if one is None else [round(end, 3) for end in one] for one in found["accuracy_ci"]]
+        ([None, 1.0], [None, [0.158, 1.0]])
+    """
+    told = reliability(y, probabilities, bins)
+    if np.shape(groups) != np.shape(y):
+        raise ValueError(f"Groups of {len(y)} images; got shape {np.shape(groups)}.")
+    group, count = numbered(groups)
+    place = confidence_bins(np.asarray(probabilities).max(1), bins)
+    right = np.asarray(probabilities).argmax(1) == np.asarray(y)
+    tallies = np.zeros((count, 2 * bins))
+    np.add.at(tallies, (group, place), right)
+    np.add.at(tallies, (group, bins + place), 1.0)
+    blocks = weight_blocks(count, len(right), resamples, seed) if count > 1 else ()
+    sums = np.concatenate([np.empty((0, 2 * bins)), *(weights @ tallies for weights in blocks)])
+    rates = np.divide(sums[:, :bins], sums[:, bins:], out=np.full((len(sums), bins), np.nan), where=sums[:, bins:] > 0)
+    found: list[list[float] | None] = []
+    for index, accuracy in enumerate(told["accuracy"]):
+        held = int((tallies[:, bins + index] > 0).sum())
+        if accuracy is None or count < 2:
+            found.append(None)
+        elif accuracy in (0.0, 1.0):
+            reach = ((1 - level) / 2) ** (1 / held)
+            found.append([reach, 1.0] if accuracy else [0.0, 1 - reach])
+        else:
+            found.append(percentile_interval(rates[:, index], level))
+    return {**told, "accuracy_ci": found}
+
+
+def _share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cumulative sums as shares of the last, NaN where that is zero, with a zero before them."""
+    whole = sums[:, -1:]
+    shares = np.divide(sums, whole, out=np.full_like(sums, np.nan), where=whole > 0)
+    return np.concatenate([np.zeros_like(whole), shares], axis=1)
+
+
+def _corners(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Places of the points where a curve turns, its ends among them."""
+    across = np.diff(x)[:-1] * np.diff(y)[1:] - np.diff(x)[1:] * np.diff(y)[:-1]
+    return np.flatnonzero(np.r_[True, np.abs(across) > 1e-12, True])

@@ -1,0 +1,209 @@
+"""What a reader must know first: whether to believe the scores, and the one number that is honest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cxrfeat.report.table import number, with_interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the audit comes to."""
+
+    status: str
+    """`fail`, `warn` or `pass`."""
+    headline: str
+    why: str
+    reasons: tuple[str, ...] = ()
+    """Why the worst checks say so; some."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """The best honest number there is, or that there is none."""
+
+    label: str
+    value: str | None
+    interval: str | None
+    notes: tuple[str, ...]
+
+
+def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool) -> Verdict:
+    """The audit in a sentence.
+
+    Args:
+        findings: As in the JSON documents.
+        random: Whether a network has random weights.
+
+    Example:
+        >>> verdict([{"check": "split", "status": "fail"}], random=False).headline
+        'A check failed: split.'
+    """
+    failed, warned = (_named(findings, status) for status in ("fail", "warn"))
+    if random:
+        besides = f" Besides, these checks failed: {', '.join(failed)}." if failed else ""
+        return Verdict(
+            status="fail",
+            headline="RANDOM WEIGHTS: these scores mean nothing.",
+            why="The network was never trained. What follows shows how the page looks, and nothing about any disease."
+            + besides,
+        )
+    if failed:
+        many = "A check failed" if len(failed) == 1 else f"{len(failed)} checks failed"
+        return Verdict(
+            status="fail",
+            headline=f"{many}: {', '.join(failed)}.",
+            why="The scores may measure something other than the disease. Mend this first.",
+            reasons=_reasons(findings, "fail"),
+        )
+    if warned:
+        many = "one warning" if len(warned) == 1 else f"{len(warned)} warnings"
+        return Verdict(
+            status="warn",
+            headline=f"No check failed; {many}: {', '.join(warned)}.",
+            why="Read them before you believe the scores.",
+            reasons=_reasons(findings, "warn"),
+        )
+    return Verdict(
+        status="pass",
+        headline="Every check passed.",
+        why="That is no proof: a high score can still rest on something nobody thought of.",
+    )
+
+
+REASONS = 3
+"""Findings that the verdict tells in full."""
+
+
+def _reasons(findings: Sequence[Mapping[str, Any]], status: str) -> tuple[str, ...]:
+    return tuple(str(one["why"]) for one in findings if one["status"] == status)[:REASONS]
+
+
+def worst_findings(
+    audits: Sequence[Sequence[Mapping[str, Any]]], heats: Sequence[Sequence[Mapping[str, Any]]] = ()
+) -> list[dict[str, Any]]:
+    """Each check once, as it came out for the run it is worst for, failed ones first.
+
+    Args:
+        audits: The findings of each run.
+        heats: Those on the heat of each run that has heat maps.
+
+    Returns:
+        Findings, with `of`: how many of the runs they hold for, where not for all alike.
+
+    Example:
+        >>> leaky = {"check": "split", "status": "fail", "value": 2, "why": "Leaky.", "do": "Mend it."}
+        >>> worst_findings([[leaky], [{**leaky, "status": "pass", "why": "Whole."}]])[0]["of"]
+        '(1 of 2 runs)'
+    """
+    order = ["fail", "warn", "pass"]
+    told = [*_worst(audits, order), *_worst(heats, order)]
+    return sorted(told, key=lambda one: order.index(one["status"]))
+
+
+def _worst(audits: Sequence[Sequence[Mapping[str, Any]]], order: Sequence[str]) -> list[dict[str, Any]]:
+    by_check: dict[str, list[Mapping[str, Any]]] = {}
+    for one in (one for audit in audits for one in audit):
+        by_check.setdefault(str(one["check"]), []).append(one)
+    told = []
+    for found in by_check.values():
+        worst = min(found, key=lambda one: (order.index(one["status"]), -(one.get("value") or 0.0)))
+        alike = sum(one["status"] == worst["status"] for one in found)
+        varied = len({one["why"] for one in found}) > 1
+        of = f"({alike} of {len(audits)} runs{'; here is the worst' if alike > 1 else ''})" if varied else ""
+        told.append({**worst, "of": of})
+    return told
+
+
+def _named(findings: Sequence[Mapping[str, Any]], status: str) -> list[str]:
+    return list(dict.fromkeys(str(one["check"]) for one in findings if one["status"] == status))
+
+
+def honest_figure(test: Mapping[str, Any]) -> Figure:
+    """The score that the hospital is least help with.
+
+    Args:
+        test: Scores of a run.
+
+    Example:
+        >>> scores = {"accuracy": 0.9, "accuracy_ci": [0.8, 1.0], "balanced_accuracy": 0.85}
+        >>> honest_figure({**scores, "balanced_accuracy_ci": None, "images": 40, "groups": 20}).label
+        'balanced accuracy'
+    """
+    overall = f"Accuracy over all {test['images']} test images of {test['groups']} patients or groups: " + (
+        f"{with_interval(test['accuracy'], test['accuracy_ci'])}."
+    )
+    within = test.get("within_source")
+    if not within or not within["known"]:
+        return Figure(
+            label="balanced accuracy",
+            value=number(test["balanced_accuracy"]),
+            interval=_interval(test["balanced_accuracy_ci"]),
+            notes=(overall, "The data name no source, so nobody can say how much of it is the hospital's."),
+        )
+    apart = [" and ".join(pair["classes"]) for pair in within["pairs"] if not pair["identifiable"]]
+    unsaid = f"{_listed(apart)} share no source, so no number tells them apart from their hospitals." if apart else ""
+    if not within["images"] or within["accuracy"] is None:
+        return Figure(
+            label="no honest number",
+            value=None,
+            interval=None,
+            notes=(
+                "No source holds test images of two classes, so a score cannot tell the disease from the hospital.",
+                overall,
+            ),
+        )
+    sources = "1 source that holds" if within["sources"] == 1 else f"{within['sources']} sources that hold"
+    return Figure(
+        label="accuracy within one source",
+        value=number(within["accuracy"]),
+        interval=_interval(within["accuracy_ci"]),
+        notes=tuple(
+            note
+            for note in (
+                f"Over {within['images']} test images of {sources} several classes; always naming a source's commonest "
+                f"class reaches {number(within['chance'])}.",
+                overall,
+                unsaid,
+            )
+            if note
+        ),
+    )
+
+
+def _interval(ends: Sequence[float] | None) -> str | None:
+    return None if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    Example:
+        >>> _listed(["A and B", "C and D"])
+        'A and B; and C and D'
+    """
+    return names[0] if len(names) == 1 else "; ".join(names[:-1]) + f"; and {names[-1]}"
+
+
+def standing(comparison: Mapping[str, Any]) -> str:
+    """How sure it is that the first run is the best, in a sentence; empty with one run.
+
+    Args:
+        comparison: The document of `compare`.
+
+    Example:
+        >>> standing({"runs": [1, 2], "comparisons": [{"b": "x", "tied": True}]})
+        'Best of 2 runs by accuracy, tied with 1 of them. The best of several is flattered by chance.'
+    """
+    others = comparison["comparisons"]
+    if not others:
+        return ""
+    tied = sum("why" not in one and one["tied"] for one in others)
+    apart = sum("why" in one for one in others)
+    ties = f"tied with {tied} of them" if tied else "" if apart == len(others) else "tied with none"
+    loose = f"{apart} cannot be compared" if apart else ""
+    told = "; ".join(part for part in (ties, loose) if part)
+    return f"Best of {len(comparison['runs'])} runs by accuracy, {told}. The best of several is flattered by chance."

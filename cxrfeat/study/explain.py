@@ -1,0 +1,572 @@
+"""The recipe of explaining: images through a run's network and head, and where in them the class comes from."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.audit.short import failed_first
+from cxrfeat.backbone.network import find_again
+from cxrfeat.cores import threads
+from cxrfeat.errors import InputError, UsageError
+from cxrfeat.explain.explainer import NAMES, Explainer, method_for
+from cxrfeat.explain.graph import Graph
+from cxrfeat.explain.heat import Evidence, Heat, Method, heat_of
+from cxrfeat.explain.judge import (
+    Seen,
+    border_of,
+    check_border,
+    check_corners,
+    check_lungs,
+    check_randomised,
+    check_views,
+    corners_of,
+    correlation,
+    rank_correlation,
+    share,
+)
+from cxrfeat.explain.place import FRAME, Placing, from_frame
+from cxrfeat.explain.score import scores, shuffled
+from cxrfeat.feature.compute import Progress, named
+from cxrfeat.files import check_writable, write_atomic
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.mask import Lungs, find_masks
+from cxrfeat.image.picture import framed, overlay, plain, png, reduced, sheet, shrunk
+from cxrfeat.image.row import Quarantined, Selection
+from cxrfeat.report.table import RANDOM_WEIGHTS
+from cxrfeat.run import Run
+from cxrfeat.spec import ViewSpec
+from cxrfeat.study.predict import image_files, load_head
+from cxrfeat.study.sources import (
+    Ready,
+    Source,
+    own_network,
+    pixels_of,
+    plain_view,
+    readied,
+    shown_name,
+    some,
+    spread,
+    tested_sources,
+)
+from cxrfeat.types import Finding, Status, Views
+
+SHOWN = 12
+"""Images with an overlay, unless told otherwise."""
+
+PROBED = 24
+"""Of these, images whose other views and whose randomised maps are looked at: a mean correlation is then known to
+about 0.1."""
+
+DRAWN = 3
+"""Views of each, besides the plain one."""
+
+HEADS = 3
+"""Shuffled heads."""
+
+TYPICAL = 6
+"""Images shown as the most typical of a class."""
+
+_TILE = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExplainedImage:
+    """One image, and where the class that is explained comes from in it."""
+
+    image: str
+    """Path as given, or relative to the data folder; its salted id where that was asked for."""
+    path: Path
+    true: str | None
+    """Its label, where the data tell."""
+    label: str
+    """The class predicted from its plain view."""
+    probabilities: dict[str, float]
+    explained: str
+    """The class whose evidence is shown."""
+    score: float
+    """What is explained: the logit of that class less the mean of all, or what stands for it (`explain.score`)."""
+    method: Method
+    evidence: NDArray[np.float32]
+    """`(h, w)` at the resolution of the map: above 0 where it speaks for the class."""
+    heat: Heat
+    """`(h, w)` its positive part, from 0 to 1; all 0 where nothing speaks for the class."""
+    placing: Placing
+    """Lays the heat over the image, or any smaller picture of it."""
+    size: tuple[int, int]
+    """Height and width of the image."""
+    group: str
+    """Its patient's salted id, where the run knows it."""
+    lungs: Lungs
+    """`(64, 64)` over the image: its mask, or the template."""
+    masked: bool
+    """Whether that is a mask of its own."""
+    written: Path | None = None
+    """The overlay with colour bar and text."""
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the prediction is right; `None` where nobody knows."""
+        return None if self.true is None else self.label == self.true
+
+    @property
+    def peak(self) -> tuple[float, float] | None:
+        """Middle of the hottest cell, `(x, y)` in pixels of the image; `None` without heat."""
+        return self.placing.peak(self.heat, self.size) if self.heat.any() else None
+
+    def frame(self) -> NDArray[np.float32]:
+        """The heat at `(64, 64)` over the image, so that heat of different images can be averaged."""
+        return self.placing.lay(self.heat, FRAME)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the JSON document."""
+        frame, seen = self.frame(), self.placing.seen(FRAME)
+        return {
+            "image": self.image,
+            "true": self.true,
+            "label": self.label,
+            "probabilities": self.probabilities,
+            "explained": self.explained,
+            "score": round(self.score, 4),
+            "method": self.method,
+            "peak": None if self.peak is None else [round(place, 1) for place in self.peak],
+            "width": self.size[1],
+            "height": self.size[0],
+            "in_lungs": _number(share(frame, self.lungs)),
+            "lungs_area": _number(float(self.lungs[seen].mean())),
+            "lungs_by": "mask" if self.masked else "template",
+            "in_border": _number(share(frame, border_of(FRAME))),
+            "heat": [[round(float(value), 4) for value in row] for row in self.heat],
+            "overlay": None if self.written is None else self.written.name,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClassMean:
+    """The heat of all images for which one class was explained."""
+
+    images: int
+    frame: NDArray[np.float32]
+    """`(64, 64)` mean heat over the image, each image counting alike, 1 at the hottest place."""
+    heat: NDArray[np.float32]
+    """`(size, size)` the same over the plain view."""
+    picture: NDArray[np.uint8]
+    """`(size, size)` mean of the plain views."""
+    in_lungs: float | None
+    in_border: float | None
+    written: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Explained:
+    """Everything one call found."""
+
+    run: Run
+    method: Method
+    images: tuple[ExplainedImage, ...]
+    """Those with an overlay."""
+    findings: tuple[Finding, ...]
+    """Verdicts on the heat, failed ones first; empty where single images were named."""
+    means: dict[str, ClassMean]
+    typical: dict[str, tuple[ExplainedImage, ...]]
+    """For each class the images with the highest score for it, of those predicted as it."""
+    judged: int
+    """Images behind the verdicts."""
+    quarantined: tuple[Quarantined, ...]
+    notes: tuple[str, ...]
+    random: bool
+    """Whether the network has random weights."""
+    out: Path | None
+
+    @property
+    def failed(self) -> list[Finding]:
+        """The checks that failed."""
+        return [finding for finding in self.findings if finding.status is Status.FAIL]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `explain`."""
+        return {
+            "run": self.run.name,
+            "head": self.run.info.get("head"),
+            "backbone": self.run.info.get("backbone"),
+            "method": self.method,
+            "random_weights": self.random,
+            "images": [one.to_dict() for one in self.images],
+            "checks": [asdict(one) for one in self.findings],
+            "judged": self.judged,
+            "classes": {
+                name: {
+                    "images": mean.images,
+                    "in_lungs": mean.in_lungs,
+                    "in_border": mean.in_border,
+                    "mean_heat": [[round(float(value), 3) for value in row] for row in mean.frame[2::4, 2::4]],
+                    "picture": None if mean.written is None else mean.written.name,
+                }
+                for name, mean in self.means.items()
+            },
+            "typical": {
+                name: [{"image": one.image, "score": round(one.score, 4), "true": one.true} for one in some]
+                for name, some in self.typical.items()
+            },
+            "quarantined": [asdict(one) for one in self.quarantined],
+            "notes": list(self.notes),
+            "out": None if self.out is None else str(self.out),
+        }
+
+
+def explain(
+    run: Run,
+    images: Sequence[Path] = (),
+    *,
+    data: Path | None = None,
+    target: str | None = None,
+    count: int = SHOWN,
+    method: str = "auto",
+    out: Path | None = None,
+    checks: bool = True,
+    network: Path | None = None,
+    selection: Selection | None = None,
+    redact: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Explained:
+    """Show which places of images speak for a class, and judge whether they are where they should be.
+
+    Args:
+        run: From `find_run`: of a head, or fine-tuned.
+        images: Files, or folders of them.
+        data: In place of `images`, the data folder of the run: some of its test images are shown, right and wrong ones
+            of each class, and the heat of all of them is judged.
+        target: The class to explain; the predicted one of each image unless given.
+        count: Test images to show; only with `data`.
+        method: `auto`, `cam`, `gradcam`, `gradcam++` or `occlusion`.
+        out: Folder for the overlays and `explain.json`; `None` writes nothing.
+        checks: Judge the heat; only with `data`.
+        network: Where the network's file is, if it is no longer where it was.
+        selection: Which images of `data` to read.
+        redact: Name images by their salted ids.
+        seed: Of which test images are shown, and of the randomised weights.
+        progress: Told after every batch.
+
+    Returns:
+        Heat at the resolution of the maps, verdicts, and the paths of what was written.
+
+    Raises:
+        InputError: If a path, the class or the data cannot be used.
+        UsageError: If the method does not go with the head or the network, or images and data are both given.
+        IntegrityError: If the run is damaged.
+        WeightsError: If the network is no longer there.
+        StorageError: If `out` cannot be written.
+    """
+    if bool(images) == (data is not None):
+        raise UsageError("Name images, or the data folder of the run with --data: one of the two.")
+    if count < 1:
+        raise UsageError(f"--n is test images to show, at least 1; got {count}.")
+    paths = image_files(images)
+    head, domain, spec, name = load_head(run)
+    target = None if target is None else _class(target, head.classes)
+    if out is not None:
+        check_writable(out)
+    identity = Identity.load() if redact else None
+    if data is None:
+        view = plain_view(run, spec, None)
+        shown = [Source(name=shown_name(str(path), identity), path=path) for path in paths]
+        tested: list[Source] = []
+        notes: list[str] = []
+    else:
+        manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
+        masks = find_masks(manifest.rows, manifest.root)
+        view = plain_view(run, spec, masks)
+        tested, notes = tested_sources(run, manifest, masks, identity)
+        shown = spread(tested, head.classes, count, seed)
+    graph = Graph(find_again(spec, name, path=network or own_network(run)), spec)
+    explainer = Explainer(graph=graph, head=head, mean=domain.mean, method=method_for(method, head, graph))
+    cheap = explainer.method != "occlusion"  # which takes some 200 passes for each image
+    looked_at = some(tested, shown, seed) if checks and tested and cheap else shown
+    if run.info.get("tta"):
+        notes.append("This run predicts by the mean over views; shown and explained is the plain view alone.")
+    found, bad, pictures = _explained(explainer, looked_at, view, target, progress)
+    if not found:
+        told = "; ".join(f"{one.path}: {one.reason}" for one in bad[:3])
+        raise InputError(f"None of the {len(looked_at)} images can be used ({told}). Check the files.")
+    judged = checks and data is not None
+    findings: list[Finding] = []
+    if judged:
+        findings = _judged(found, head.classes)
+        if cheap:
+            again = {one.path: one for one in looked_at}
+            findings += _probed(explainer, found[:PROBED], again, view, seed, progress)
+    wanted = {one.path for one in shown}
+    order = {one.path: (one.label or "", place if data is None else 0, one.name) for place, one in enumerate(shown)}
+    made = Explained(
+        run=run,
+        method=explainer.method,
+        images=tuple(sorted((one for one in found if one.path in wanted), key=lambda one: order[one.path])),
+        findings=tuple(failed_first(findings)),
+        means=_means(found, pictures) if judged else {},
+        typical=_typical(found, head.classes) if judged else {},
+        judged=len(found) if judged else 0,
+        quarantined=tuple(bad),
+        notes=tuple(notes),
+        random=graph.network.random,
+        out=out,
+    )
+    return made if out is None else _write(made, out, progress)
+
+
+def _class(target: str, classes: Sequence[str]) -> str:
+    if target in classes:
+        return target
+    near = difflib.get_close_matches(target, classes, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise InputError(f"The run knows no class {target!r}.{hint} Its classes are {', '.join(classes)}.")
+
+
+def pictures_of(image: ExplainedImage, side: int | None = None) -> tuple[bytes, bytes]:
+    """An image and the same with its heat laid over it, both as PNG of one size.
+
+    Args:
+        image: From `explain`.
+        side: Height and width at most, in pixels; its own size unless given.
+
+    Raises:
+        InputError: If the file can no longer be read.
+    """
+    grey = pixels_of(image.path)
+    small = plain(grey) if side is None else reduced(grey, side)
+    return png(small), png(overlay(small, image.placing.lay(image.heat, small.shape)))
+
+
+def caption(image: ExplainedImage) -> str:
+    """What an overlay says of its image.
+
+    The probability is that of the plain view, of the class explained and, where it is another, of the one predicted.
+    """
+    said = f"predicted {image.label} {image.probabilities[image.label]:.2f}"
+    if image.explained != image.label:
+        said += f", {image.explained} {image.probabilities[image.explained]:.2f}"
+    if image.true is not None:
+        said += f" - right, it is {image.true}" if image.right else f" - wrong, it is {image.true}"
+    return said
+
+
+def _explained(
+    explainer: Explainer,
+    sources: Sequence[Source],
+    view: ViewSpec,
+    target: str | None,
+    progress: Progress | None,
+) -> tuple[list[ExplainedImage], list[Quarantined], dict[str, NDArray[np.float64]]]:
+    """The images explained, those that cannot be used, and the sum of the views for each class explained."""
+    classes = explainer.head.classes
+    found: list[ExplainedImage] = []
+    bad: list[Quarantined] = []
+    sums: dict[str, NDArray[np.float64]] = {}
+    for part in readied(sources, view, named(progress, "explaining")):
+        bad += [one for one in part if isinstance(one, Quarantined)]
+        good = [one for one in part if isinstance(one, Ready)]
+        if not good:
+            continue
+        looked = explainer.look(np.concatenate([one.views for one in good]))
+        predicted = looked.probabilities.argmax(axis=1).astype(np.int64)
+        wanted = predicted if target is None else np.full(len(good), classes.index(target), np.int64)
+        evidence = explainer.evidence(looked, wanted)
+        score = scores(explainer.head, looked.features)
+        for row, one in enumerate(good):
+            name = classes[int(wanted[row])]
+            sums[name] = sums.get(name, np.zeros(one.views.shape[1:])) + one.views[0]
+            found.append(
+                ExplainedImage(
+                    image=one.source.name,
+                    path=one.source.path,
+                    true=one.source.label,
+                    label=classes[int(predicted[row])],
+                    probabilities=dict(zip(classes, looked.probabilities[row].tolist(), strict=True)),
+                    explained=name,
+                    score=float(score[row, wanted[row]]),
+                    method=explainer.method,
+                    evidence=evidence[row],
+                    heat=heat_of(evidence[row]),
+                    placing=Placing(fields=explainer.fields, view=view),
+                    size=one.size,
+                    group=one.source.group,
+                    lungs=one.lungs,
+                    masked=one.masked,
+                )
+            )
+    return found, bad, sums
+
+
+def _judged(found: Sequence[ExplainedImage], classes: tuple[str, ...]) -> list[Finding]:
+    border, corners = border_of(FRAME), corners_of(FRAME)
+    frames = [one.frame() for one in found]
+    views = [one.placing.seen(FRAME) for one in found]
+    _, groups = np.unique([one.group or one.image for one in found], return_inverse=True)
+
+    def of_heat(regions: Iterable[NDArray[np.bool_]]) -> NDArray[np.float64]:
+        return np.array([share(frame, region) for frame, region in zip(frames, regions, strict=True)])
+
+    def of_area(regions: Iterable[NDArray[np.bool_]]) -> NDArray[np.float64]:
+        return np.array([float(region[view].mean()) for region, view in zip(regions, views, strict=True)])
+
+    lungs = [one.lungs for one in found]
+    seen = Seen(
+        classes=classes,
+        explained=np.array([classes.index(one.explained) for one in found], np.int64),
+        groups=groups.astype(np.int64),
+        lungs=of_heat(lungs),
+        lungs_area=of_area(lungs),
+        border=of_heat([border] * len(found)),
+        border_area=of_area([border] * len(found)),
+        corners=np.stack([of_heat([one] * len(found)) for one in corners], axis=1),
+        corner_area=np.stack([of_area([one] * len(found)) for one in corners], axis=1),
+    )
+    return [check_corners(seen), check_lungs(seen, masked=any(one.masked for one in found)), check_border(seen)]
+
+
+def _probed(
+    explainer: Explainer,
+    found: Sequence[ExplainedImage],
+    sources: Mapping[Path, Source],
+    view: ViewSpec,
+    seed: int,
+    progress: Progress | None,
+) -> list[Finding]:
+    """Two checks that look at some images again: in other views, and with what was learnt taken away."""
+    classes = explainer.head.classes
+    items = {one.path: one for one in found}
+    agreement: list[float] = []
+    plain_views: list[Views] = []
+    kept: list[ExplainedImage] = []
+    again = [sources[path] for path in items]
+    for part in readied(again, replace(view, count=1 + DRAWN), named(progress, "other views")):
+        for one in part:
+            if isinstance(one, Quarantined):  # it could be read a moment ago
+                continue
+            item = items[one.source.path]
+            index = np.full(len(one.views), classes.index(item.explained), np.int64)
+            evidence = explainer.evidence(explainer.look(one.views), index)
+            agreement.append(_agreement(evidence, [replace(item.placing, params=params) for params in one.params]))
+            plain_views.append(one.views[:1])
+            kept.append(item)
+    if not kept:
+        return []
+    return [check_views(np.array(agreement)), _randomised(explainer, np.concatenate(plain_views), kept, seed)]
+
+
+def _agreement(evidence: Evidence, placings: Sequence[Placing]) -> float:
+    """Mean correlation of the drawn views' evidence with the plain view's, where both show the image."""
+    laid = [placing.lay(map_, FRAME) for placing, map_ in zip(placings, evidence, strict=True)]
+    seen = [placing.seen(FRAME) for placing in placings]
+    each = [correlation(laid[0], other, seen[0] & there) for other, there in zip(laid[1:], seen[1:], strict=True)]
+    return float(np.mean(each))
+
+
+def _randomised(explainer: Explainer, views: Views, found: Sequence[ExplainedImage], seed: int) -> Finding:
+    rng = np.random.default_rng(seed)
+    index = np.array([explainer.head.classes.index(one.explained) for one in found], np.int64)
+
+    def alike(evidence: Evidence) -> float:
+        each = [abs(rank_correlation(one.evidence, other)) for one, other in zip(found, evidence, strict=True)]
+        return float(np.mean(each))
+
+    looked = explainer.look(views)
+    others = [replace(explainer, head=shuffled(explainer.head, rng)) for _ in range(HEADS)]
+    heads = [alike(other.evidence(looked, index)) for other in others]
+    weights = explainer.graph.shuffled_weights(rng)
+    try:
+        maps, features = explainer.graph.run(views)
+        finite = bool(np.isfinite(maps).all() and np.isfinite(features).all())  # a shuffled network may overflow
+        network = alike(explainer.evidence(replace(looked, maps=maps, features=features), index)) if finite else None
+    finally:
+        explainer.graph.restore(weights)
+    return check_randomised(float(np.mean(heads)), network)
+
+
+def _means(found: Sequence[ExplainedImage], sums: Mapping[str, NDArray[np.float64]]) -> dict[str, ClassMean]:
+    made = {}
+    for name in sorted(sums):
+        items = [one for one in found if one.explained == name]
+        frames = [frame / frame.sum() for frame in (one.frame() for one in items) if frame.any()]
+        mean = np.mean(frames, axis=0) if frames else np.zeros(FRAME)
+        lungs = np.mean([one.lungs for one in items], axis=0)
+        frame = heat_of(mean.astype(np.float32))
+        made[name] = ClassMean(
+            images=len(items),
+            frame=frame,
+            heat=from_frame(frame, items[0].placing.view),
+            picture=np.rint(sums[name] / len(items)).astype(np.uint8),
+            in_lungs=_number(share(mean, lungs > 0.5)),
+            in_border=_number(share(mean, border_of(FRAME))),
+        )
+    return made
+
+
+def _typical(found: Sequence[ExplainedImage], classes: Sequence[str]) -> dict[str, tuple[ExplainedImage, ...]]:
+    return {
+        name: tuple(sorted((one for one in found if one.explained == one.label == name), key=lambda one: -one.score))[
+            :TYPICAL
+        ]
+        for name in classes
+    }
+
+
+def _write(made: Explained, out: Path, progress: Progress | None) -> Explained:
+    tell, total = named(progress, "drawing"), len(made.images)
+
+    def draw(number: int, one: ExplainedImage) -> ExplainedImage:
+        place = out / f"{number:03d}-{file_name(PurePosixPath(one.image).stem)}-{file_name(one.explained)}.png"
+        grey = pixels_of(one.path)
+        write_atomic(place, png(framed(overlay(grey, one.placing.lay(one.heat, grey.shape)), _lines(made, one))))
+        return replace(one, written=place)
+
+    images = []
+    with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="draw") as pool:
+        for done, one in enumerate(pool.map(draw, range(1, total + 1), made.images), start=1):
+            images.append(one)
+            if tell:
+                tell(done, total)
+    means = {}
+    for name, mean in made.means.items():
+        place = out / f"mean-{file_name(name)}.png"
+        lines = [f"mean heat for {name} over {mean.images} images", f"{NAMES[made.method]}; research use only"]
+        write_atomic(place, png(framed(overlay(mean.picture, mean.heat), lines)))
+        means[name] = replace(mean, written=place)
+    for name, best in made.typical.items():
+        if best:
+            tiles = [shrunk(pixels_of(one.path), _TILE) for one in best]
+            told = [f"{one.probabilities[name]:.3f} {one.true or ''}" for one in best]
+            place = out / f"typical-{file_name(name)}.png"
+            write_atomic(
+                place, png(sheet(tiles, told, columns=3, title=f"highest score for {name}: probability, label"))
+            )
+    made = replace(made, images=tuple(images), means=means)
+    write_atomic(out / "explain.json", (json.dumps(made.to_dict(), indent=1, allow_nan=False) + "\n").encode())
+    return made
+
+
+def _lines(made: Explained, one: ExplainedImage) -> list[str]:
+    lines = [caption(one), f"{NAMES[made.method]} for {one.explained}; research use only"]
+    if not one.heat.any():
+        lines[1] = f"{NAMES[made.method]}: nothing speaks for {one.explained}; research use only"
+    return [*lines, RANDOM_WEIGHTS] if made.random else lines
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
+
+
+def file_name(text: str) -> str:
+    """A text as part of a file's name, safe for any file system."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:60] or "x"

@@ -1,0 +1,551 @@
+"""The recipe of a report: everything that one page shows of some runs, gathered from them and from what they name."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.audit.copies import told_pairs
+from cxrfeat.errors import InputError, IntegrityError, UsageError, WeightsError
+from cxrfeat.explain.explainer import NAMES
+from cxrfeat.explain.projection import project
+from cxrfeat.feature.compute import Progress, named
+from cxrfeat.feature.store import FeatureFile
+from cxrfeat.files import write_atomic
+from cxrfeat.image.duplicate import Pair, find_duplicates
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.manifest_file import manifest_path, read_patients
+from cxrfeat.image.picture import Pixels, contact_sheet, jpeg_address, overlay, reduced
+from cxrfeat.image.row import ImageRow
+from cxrfeat.metric.curve import calibration_band, roc_band
+from cxrfeat.report.content import (
+    Copy,
+    DataContent,
+    FeatureMap,
+    Heat,
+    HeatPicture,
+    MeanHeat,
+    ReportContent,
+    RunContent,
+    Tiles,
+)
+from cxrfeat.report.page import render_report
+from cxrfeat.report.table import Table, counts_table
+from cxrfeat.run import Run
+from cxrfeat.spec import HeadSpec
+from cxrfeat.study.compare import different, side_by_side, tested
+from cxrfeat.study.explain import explain
+from cxrfeat.study.sources import pixels_of
+
+LIMIT = 10_000_000
+"""Bytes that a page stays below, so that it can be sent by mail; pictures go first."""
+POINTS = 2000
+"""Images that a feature map shows at most."""
+EXPLAINED, SHOWN = 3, 8
+"""Runs of one data set that heat maps are made for, the best first, and test images of each."""
+SIDE = 400
+"""Height and width of a picture under its heat, at most, in pixels."""
+LOOKED_THROUGH = 6000
+"""Images that are searched for copies while somebody waits; `cxrfeat audit` searches any number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A page that has been written."""
+
+    path: Path
+    content: ReportContent
+    size: int
+    """In bytes."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `report`."""
+        data = [
+            {
+                "dataset": one.dataset,
+                "data_sha256": one.data_sha256,
+                "runs": [run.summary["run"] for run in one.runs],
+                "heat_maps": sum(len(run.heat.pictures) for run in one.runs if run.heat),
+                "feature_maps": [len(shown.words) for shown in one.maps],
+                "copies": None if one.copies is None else len(one.copies),
+                "notes": list(one.notes),
+            }
+            for one in self.content.data
+        ]
+        pictured = self.content.pictured
+        return {"report": str(self.path), "bytes": self.size, "pictures": pictured, "data": data}
+
+
+def report(
+    runs: Sequence[Run],
+    *,
+    out: Path | str = "report.html",
+    data: Path | None = None,
+    features: Path | str = "features",
+    images: bool = True,
+    redact: bool = False,
+    network: Path | None = None,
+    explained: int = EXPLAINED,
+    seed: int = 0,
+    title: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Write one self-contained page of everything that is known of some runs.
+
+    Args:
+        runs: At least one; runs of different data sets are kept apart.
+        out: The page.
+        data: The folder of the images, for heat maps and names; without it there are none.
+        features: Folder of the feature files, for the feature map and copies.
+        images: Whether the page may hold pictures of patients.
+        redact: Name images by their salted ids in place of paths.
+        network: Where the network's file is, if it is no longer where it was.
+        explained: Runs of each data set that get heat maps, the best first.
+        seed: Of intervals, and of which images are shown.
+        title: Of the page.
+        progress: Told on the way.
+
+    Returns:
+        Where the page is, and what it shows. It is smaller than `LIMIT`: pictures are left out until it fits.
+
+    Raises:
+        UsageError: If there is no run.
+        InputError: If `out` has no folder or is one, or `data` are not those of any run.
+        IntegrityError: If a run or a feature file is damaged.
+        StorageError: If the page cannot be written.
+    """
+    out = Path(out)
+    _check_place(out)
+    chosen = different(runs)
+    if not chosen:
+        raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
+    by_data: dict[str, list[Run]] = {}
+    for run in chosen:
+        by_data.setdefault(_data_of(run), []).append(run)
+    rows = _rows_of(data, chosen, progress)
+    parts = [
+        _of_data(sha, of_data, Path(features), rows, images=images, redact=redact, seed=seed, progress=progress)
+        for sha, of_data in by_data.items()
+    ]
+    if data is not None and images and explained:
+        parts = [
+            _with_heat(
+                part, by_data[part.data_sha256], data, explained, network, redact=redact, seed=seed, tell=progress
+            )
+            for part in parts
+        ]
+    content = ReportContent(
+        title=title or f"cxrfeat report: {', '.join(dict.fromkeys(part.dataset for part in parts))}",
+        data=tuple(parts),
+        command=_command(chosen, data is not None, images=images, redact=redact, seed=seed),
+        notes=_kept_apart(parts),
+    )
+    content, page = _below_limit(content)
+    write_atomic(out, page)
+    return Report(path=out, content=content, size=len(page))
+
+
+def _check_place(out: Path) -> None:
+    """Refuse early, before minutes of work, what could not be written."""
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; the page needs the name of a file, such as {out / 'report.html'}.")
+    if not out.parent.is_dir():
+        raise InputError(f"There is no folder {out.parent} to write {out.name} into. Make it, or choose another --out.")
+
+
+def _data_of(run: Run) -> str:
+    try:
+        return str(run.info["identity"]["data_sha256"])
+    except (KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{run.path / 'run.json'} does not say of which data it is. Fit the head again."
+        ) from error
+
+
+def _kept_apart(parts: Sequence[DataContent]) -> tuple[str, ...]:
+    if len(parts) == 1:
+        return ()
+    return (
+        f"These runs are of {len(parts)} different data sets (other images, or other labels). They are kept apart: no "
+        "score of one can be compared with a score of another.",
+    )
+
+
+def _rows_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) -> dict[str, ImageRow]:
+    """The images of a folder by content.
+
+    Raises:
+        InputError: If no run was tested on any of them.
+    """
+    if data is None:
+        return {}
+    manifest = index_folder(data, progress=named(progress, "images"))
+    rows = {row.content_sha256: row for row in manifest.rows}
+    known = {sha for run in runs for sha, _ in tested(run).rows}
+    if not known & rows.keys():
+        raise InputError(
+            f"{data} is not the data of these runs: of their {len(known)} test images it holds none. "
+            "Name the folder that the features were extracted from, or leave --data out."
+        )
+    return rows
+
+
+def _of_data(
+    sha: str,
+    runs: Sequence[Run],
+    features: Path,
+    rows: Mapping[str, ImageRow],
+    *,
+    images: bool,
+    redact: bool,
+    seed: int,
+    progress: Progress | None,
+) -> DataContent:
+    compared = side_by_side(runs, seed)
+    document = compared.to_dict()
+    names = _names(rows, redact=redact)
+    notes: list[str] = []
+    contents = []
+    for place, (run, summary) in enumerate(zip(compared.runs, document["runs"], strict=True)):
+        contents.append(_of_run(run, summary, seed))
+        if progress:
+            progress("curves", place + 1, len(runs))
+    files = _feature_files(compared.runs, features, notes)
+    maps: list[FeatureMap] = []
+    copies: tuple[Copy, ...] | None = None
+    tiles: Tiles | None = None
+    counts: Table | None = None
+    if files:
+        first = files[0]
+        parts = _parts_of(compared.runs[0])
+        where = [parts.get(key) for key in first.content_sha256]
+        told = {"": where, "source": first.texts("source")}
+        counts = counts_table(first.classes, first.labels.tolist(), first.groups.tolist(), told)
+        sheet = _Sheet(first)
+        pairs = _pairs(first, notes)
+        shown = _some(first.images, seed)
+        keys = {first.content_sha256[row] for row in shown}
+        for file in files:
+            of_file = [row for row, key in enumerate(file.content_sha256) if key in keys]
+            best = next(run for run in compared.runs if _fingerprint(run) == file.fingerprint)
+            maps.append(_feature_map(file, of_file, best, sheet, names, seed))
+            if progress:
+                progress("feature maps", len(maps), len(files))
+        if pairs is not None:
+            copies = tuple(_copy(first, pair, sheet, names) for pair in pairs)
+        tiles = sheet.tiles() if images else None
+        for file in files:
+            file.close()
+    return DataContent(
+        dataset=str(compared.runs[0].info["dataset"]),
+        data_sha256=sha,
+        comparison=document,
+        runs=tuple(contents),
+        counts=counts,
+        maps=tuple(maps),
+        copies=copies,
+        tiles=tiles,
+        notes=tuple(notes),
+    )
+
+
+def _names(rows: Mapping[str, ImageRow], *, redact: bool) -> dict[str, str]:
+    """What each image may be called, by content."""
+    if not redact:
+        return {sha: row.path for sha, row in rows.items()}
+    identity = Identity.load() if rows else None
+    return {sha: identity.image_id(row.path) for sha, row in rows.items()} if identity else {}
+
+
+def _of_run(run: Run, summary: Mapping[str, Any], seed: int) -> RunContent:
+    test = tested(run)
+    return RunContent(
+        summary=summary,
+        info=run.info,
+        history=run.history(),
+        roc={
+            name: roc_band(test.y == index, test.probabilities[:, index], test.groups, seed=seed)
+            for index, name in enumerate(test.classes)
+        },
+        calibration=calibration_band(test.y, test.probabilities, test.groups, seed=seed),
+        command=command_of(run),
+    )
+
+
+def _fingerprint(run: Run) -> str | None:
+    """Of the features that the run's head sees; `None` for a fine-tuned run, whose features nobody keeps."""
+    kept = (run.info.get("features") or {}).get("file") is not None
+    return str(run.info["identity"].get("features")) if kept else None
+
+
+def _feature_files(runs: Sequence[Run], folder: Path, notes: list[str]) -> list[FeatureFile]:
+    """The feature files of the runs, that of the best first; what is missing is noted."""
+    found: dict[str, FeatureFile] = {}
+    missed: set[str] = set()
+    for run in runs:
+        fingerprint = _fingerprint(run)
+        if fingerprint is None or fingerprint in found or fingerprint in missed:
+            continue
+        name = str(run.info["features"]["file"])
+        there = [path for path in (folder / name, *sorted(folder.glob(f"*{fingerprint[:8]}.h5"))) if path.is_file()]
+        file = FeatureFile(there[0]) if there else None
+        if file is not None and file.fingerprint == fingerprint and file.content.data_sha256 == _data_of(run):
+            found[fingerprint] = file
+            continue
+        if file is not None:
+            file.close()
+        missed.add(fingerprint)
+        why = f"{name} is not in {folder.name}" if not there else f"{there[0].name} was made again since, of other data"
+        notes.append(
+            f"No feature map and no search for copies for {run.info['backbone']}: {why}. "
+            "Say where it is with --features, or extract the features again."
+        )
+    if not found and not missed:
+        notes.append("No feature map and no search for copies: a network that was fine-tuned keeps no features.")
+    return list(found.values())
+
+
+def _some(images: int, seed: int) -> list[int]:
+    """Rows to show: all, or as many as a map bears, drawn by chance."""
+    if images <= POINTS:
+        return list(range(images))
+    return sorted(np.random.default_rng(seed).choice(images, POINTS, replace=False).tolist())
+
+
+class _Sheet:
+    """Numbers the small pictures as they are needed, each image once."""
+
+    def __init__(self, file: FeatureFile) -> None:
+        self._portraits = file.content.columns["portrait"]
+        self._row = {key: row for row, key in reversed([*enumerate(file.content_sha256)])}
+        self._number: dict[str, int] = {}
+
+    def number(self, key: str) -> int:
+        """The place of an image's picture, by content."""
+        return self._number.setdefault(key, len(self._number))
+
+    def tiles(self) -> Tiles | None:
+        """All pictures that were asked for."""
+        if not self._number:
+            return None
+        wanted: NDArray[np.uint8] = self._portraits[[self._row[key] for key in self._number]]
+        columns = math.ceil(math.sqrt(len(wanted)))
+        side, count = wanted.shape[1], len(wanted)
+        return Tiles(address=jpeg_address(contact_sheet(wanted, columns)), side=side, columns=columns, count=count)
+
+
+def _parts_of(run: Run) -> dict[str, str]:
+    """The part of each image, by content."""
+    table = run.table("split.csv")
+    try:
+        return dict(zip(table["content_sha256"], table["part"], strict=True))
+    except KeyError as error:
+        raise IntegrityError(f"{run.path / 'split.csv'} lacks {error}. Fit the head again.") from error
+
+
+def _feature_map(
+    file: FeatureFile, rows: Sequence[int], best: Run, sheet: _Sheet, names: Mapping[str, str], seed: int
+) -> FeatureMap:
+    keys, labels = file.content_sha256, file.labels
+    where = _parts_of(best)
+    predictions = best.table("predictions.csv")
+    told = zip(predictions["content_sha256"], predictions["part"], predictions["predicted"], strict=True)
+    said = {key: predicted for key, part, predicted in told if part != "validation"}
+    sources = file.texts("source")
+    listed = sorted({one for one in sources if one is not None})
+    if listed and None in sources:
+        listed.append("unknown")
+    kinds, words, wrong = [], [], []
+    for row in rows:
+        name, source, key = file.classes[labels[row]], sources[row] or "unknown", keys[row]
+        kinds.append((int(labels[row]), listed.index(source) if listed else 0))
+        missed = key in said and said[key] != name
+        parts = [name, f"source {source}" if listed else "", where.get(key, "")]
+        parts += [f"taken for {said[key]}" if key in said else "", names.get(key, f"image {file.image_ids[row][:8]}")]
+        words.append(", ".join(part for part in parts if part))
+        wrong.append(missed)
+    X, _, _ = file.arrays(view=0)
+    return FeatureMap(
+        backbone=file.content.backbone,
+        places=np.asarray(project(X[list(rows)], seed=seed), np.float64),
+        classes=file.classes,
+        sources=tuple(listed),
+        kinds=tuple(kinds),
+        words=tuple(words),
+        wrong=tuple(wrong),
+        tiles=tuple(sheet.number(keys[row]) for row in rows),
+        images=file.images,
+        how="The plane of the two largest principal components of the plain views' features.",
+    )
+
+
+def _pairs(file: FeatureFile, notes: list[str]) -> tuple[Pair, ...] | None:
+    """Copies among the images of a feature file; `None` where there are too many to look through."""
+    if file.images > LOOKED_THROUGH:
+        notes.append(f"{file.images} images are too many to search for copies here: run `cxrfeat audit`.")
+        return None
+    columns, keys = file.content.columns, file.content_sha256
+    pairs = find_duplicates(keys, columns["portrait"], columns["pixel_digest"])
+    place = manifest_path(file.path.parent, file.content.dataset)
+    known = read_patients(place) if place.is_file() else {}  # the one file that may tell whose an image is
+    patients = [known.get(image_id) for image_id in file.image_ids]
+    return told_pairs(pairs, patients)
+
+
+def _copy(file: FeatureFile, pair: Pair, sheet: _Sheet, names: Mapping[str, str]) -> Copy:
+    both = (pair.one, pair.other)
+    keys, ids, labels = file.content_sha256, file.image_ids, file.labels
+    how = {"bytes": "The same file.", "pixels": "The same pixels in another file."}.get(
+        pair.kind, f"Nearly the same picture (similarity {pair.similarity:.2f})"
+    )
+    if pair.kind == "near":
+        how += f", {pair.change}." if pair.change else "."
+    one, other = (names.get(keys[row], f"image {ids[row][:8]}") for row in both)
+    a, b = (file.classes[labels[row]] for row in both)
+    return Copy(
+        tiles=(sheet.number(keys[pair.one]), sheet.number(keys[pair.other])),
+        names=(one, other),
+        classes=(a, b),
+        how=how,
+    )
+
+
+def _with_heat(
+    content: DataContent,
+    runs: Sequence[Run],
+    data: Path,
+    most: int,
+    network: Path | None,
+    *,
+    redact: bool,
+    seed: int,
+    tell: Progress | None,
+) -> DataContent:
+    """The best runs with their heat maps; why one has none is noted."""
+    by_name = {run.name: run for run in runs}
+    told, notes = list(content.runs), list(content.notes)
+    for place, one in enumerate(told[:most]):
+        run = by_name[one.summary["run"]]
+        try:
+            told[place] = replace(one, heat=_heat(run, data, network, redact=redact, seed=seed, tell=tell))
+        except (InputError, UsageError, WeightsError) as error:
+            notes.append(f"No heat maps of {run.name}: {error}")
+    if len(told) > most:
+        notes.append(
+            f"Heat maps are of the best {most if most > 1 else 'run'}; for those of another run, report it alone."
+        )
+    return replace(content, runs=tuple(told), notes=tuple(notes))
+
+
+def _heat(run: Run, data: Path, network: Path | None, *, redact: bool, seed: int, tell: Progress | None) -> Heat:
+    found = explain(run, data=data, count=SHOWN, network=network, redact=redact, seed=seed, progress=tell)
+    pictures = []
+    for one in found.images:
+        small = reduced(pixels_of(one.path), SIDE)
+        pictures.append(
+            HeatPicture(
+                label=one.true or "unknown",
+                predicted=one.label,
+                probability=one.probabilities[one.label],
+                image=jpeg_address(small),
+                overlay=_laid(small, one.placing.lay(one.heat, small.shape)),
+                caption=one.image,
+            )
+        )
+    means = tuple(
+        MeanHeat(
+            label=name,
+            images=mean.images,
+            image=jpeg_address(mean.picture),
+            overlay=_laid(mean.picture, mean.heat),
+        )
+        for name, mean in found.means.items()
+    )
+    return Heat(
+        method=NAMES[found.method],
+        pictures=tuple(sorted(pictures, key=lambda one: one.right)),
+        means=means,
+        findings=tuple(asdict(one) for one in found.findings),
+        judged=found.judged,
+        notes=found.notes,
+    )
+
+
+def _laid(picture: Pixels, heat: NDArray[np.float32]) -> str:
+    return jpeg_address(overlay(picture, heat))
+
+
+def command_of(run: Run) -> str | None:
+    """The command that makes a run of `fit-head` again; `None` for other runs.
+
+    The page names the feature file, not where it lies.
+    """
+    info = run.info
+    identity, split = info.get("identity") or {}, info.get("split") or {}
+    head = identity.get("head")
+    if info.get("kind") != "head" or not head or head.get("seed") != split.get("seed") or split.get("by") == "bound":
+        return None
+    words = ["cxrfeat", "fit-head", f"features/{info['features']['file']}", "--head", head["kind"]]
+    for field in fields(HeadSpec):
+        value = head.get(field.name, field.default)
+        if field.name in ("kind", "seed") or value == field.default:
+            continue
+        option = f"--{field.name.replace('_', '-')}"
+        listed = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        words += [option] if value is True else [option, listed]
+    by = split.get("by")
+    if by == "folds":
+        words += ["--folds", str(split["folds"])] + (["--repeats", str(split["repeats"])] if "repeats" in split else [])
+    elif by == "source-out":
+        words.append("--source-out")
+    else:
+        words += ["--split-by", str(by)] + (["--regroup"] if split.get("regroup") else [])
+    words += ["--tta"] if info.get("tta") else []
+    return shlex.join([*words, "--seed", str(split["seed"])])
+
+
+def _command(runs: Sequence[Run], pictured: bool, *, images: bool, redact: bool, seed: int) -> str:  # noqa: FBT001
+    words = ["cxrfeat", "report", *(run.name for run in runs)]
+    words += ["--data", "DATA"] if pictured else []
+    words += ["--no-images"] if not images else []
+    words += ["--redact"] if redact else []
+    return shlex.join([*words, "--seed", str(seed)])
+
+
+def _below_limit(content: ReportContent) -> tuple[ReportContent, bytes]:
+    """The page, with as many of its pictures as it may hold."""
+    for smaller in (content, *_smaller(content)):
+        page = render_report(smaller).encode()
+        if len(page) < LIMIT:
+            return smaller, page
+    raise InputError(
+        f"A page of {sum(len(data.runs) for data in content.data)} runs is {len(page) / 1e6:.1f} MB even without "
+        f"pictures, and stays below {LIMIT / 1e6:.0f}. Report fewer runs at a time."
+    )
+
+
+def _smaller(content: ReportContent) -> Iterator[ReportContent]:
+    """The same with fewer and fewer pictures, and a note of what is missing."""
+
+    def of(change: Any, note: str) -> ReportContent:  # noqa: ANN401  # DataContent in, DataContent out
+        return replace(content, data=tuple(map(change, content.data)), notes=(*content.notes, note))
+
+    def heat(data: DataContent, most: int) -> DataContent:
+        return replace(
+            data,
+            runs=tuple(replace(run, heat=run.heat if place < most else None) for place, run in enumerate(data.runs)),
+        )
+
+    limit = f"to stay below {LIMIT / 1e6:.0f} MB"
+    yield of(lambda data: heat(data, 1), f"Heat maps of the best run only, {limit}.")
+    yield of(lambda data: heat(data, 0), f"Without heat maps, {limit}.")
+    yield of(lambda data: replace(heat(data, 0), tiles=None), f"Without any picture, {limit}.")
+    yield of(lambda data: replace(heat(data, 0), tiles=None, maps=()), f"Without pictures and feature maps, {limit}.")

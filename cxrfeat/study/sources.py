@@ -1,0 +1,234 @@
+"""Which images the recipes of explaining look at, and what the network sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from cxrfeat.cores import threads
+from cxrfeat.errors import BadImageError, InputError, IntegrityError
+from cxrfeat.explain.place import FRAME
+from cxrfeat.feature.compute import views_of
+from cxrfeat.image.decode import decode, probe, read_file
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.mask import Lungs, MaskFile, Masks, fitted, masks_digest, read_mask, template
+from cxrfeat.image.row import Manifest, Quarantined
+from cxrfeat.run import Run
+from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.types import Grey, Part, Views
+from cxrfeat.view.draw import ViewParams, draw_views
+
+CHECKED = 400
+"""Test images whose heat is judged, at most: enough for a share of heat to be known to two points."""
+
+TOGETHER = 64
+"""Images prepared ahead of the network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An image to explain."""
+
+    name: str
+    """As it may be shown."""
+    path: Path
+    sha256: str | None = None
+    """What it was when the folder was read; `None` if it was named by itself."""
+    label: str | None = None
+    predicted: str | None = None
+    """What the run said of it in its test."""
+    group: str = ""
+    """Its patient's salted id, where the run knows it."""
+    mask: MaskFile | None = None
+
+
+def own_network(run: Run) -> Path | None:
+    """The network that a fine-tuned run holds."""
+    path = run.path / "network.keras"
+    return path if path.is_file() else None
+
+
+def plain_view(run: Run, spec: FeatureSpec, masks: Masks | None) -> ViewSpec:
+    """The plain view of an image, as the features were made.
+
+    Raises:
+        InputError: If a place in it is no place in the image, or it takes masks that are not there.
+    """
+    view = replace(spec.view, count=1)
+    if view.shuffle:
+        raise InputError(
+            f"{run.name} was trained on shuffled images, where a place in the view is no place in the image. "
+            "Explain a run on whole images."
+        )
+    if (view.masks or view.mask == "lungs") and (masks is None or masks_digest(masks) != view.masks):
+        what = "single images have none" if masks is None else "those in this folder are others"
+        raise InputError(
+            f"{run.name} was trained with the lung masks of its data, and {what}. Name its data folder with --data."
+        )
+    return view
+
+
+def tested_sources(
+    run: Run, manifest: Manifest, masks: Masks, identity: Identity | None
+) -> tuple[list[Source], list[str]]:
+    """The images of a folder that tested a run, and what is to be said of them.
+
+    Args:
+        run: Of which images.
+        manifest: Of the folder.
+        masks: Of the folder.
+        identity: Names the images; `None` leaves their paths.
+
+    Raises:
+        InputError: If there is none.
+        IntegrityError: If the run is damaged.
+    """
+    table = run.table("predictions.csv")
+    try:
+        columns = [table[name] for name in ("content_sha256", "part", "predicted", "group")]
+        known = set(run.table("split.csv")["content_sha256"])
+    except KeyError as error:
+        raise IntegrityError(f"The tables of {run.path} lack {error}. Fit the head again.") from error
+    crossed = not run.info.get("itself_tested", True)  # the parts are then its folds, and every row was tested
+    told = {
+        sha: (predicted, group)
+        for sha, part, predicted, group in zip(*columns, strict=True)
+        if crossed or part == Part.TEST
+    }
+    first = {row.content_sha256: row for row in reversed(manifest.rows)}  # of copies one: their heat is the same
+    there = [row for row in manifest.rows if row.content_sha256 in told and first[row.content_sha256] is row]
+    if not there:
+        ours = sum(row.content_sha256 in known for row in manifest.rows)
+        raise InputError(
+            f"{manifest.root} holds {ours} images that {run.name} was trained on and none that it was tested on, and "
+            "heat is judged on the latter. Name the whole data folder, or single images."
+            if ours
+            else f"None of the {len(manifest.rows)} images in {manifest.root} is one of {run.name}: it was fitted on "
+            "other data, or the files were changed. Name its data folder, or single images."
+        )
+    notes = []
+    if len(there) < len(told):
+        notes.append(f"{len(told) - len(there)} of the {len(told)} images that tested the run are not in this folder.")
+    if crossed:
+        notes.append("The head was fitted on all images after its cross-validation: it has seen those explained here.")
+    return [
+        Source(
+            name=shown_name(row.path, identity),
+            path=manifest.root / row.path,
+            sha256=row.content_sha256,
+            label=row.label,
+            predicted=told[row.content_sha256][0],
+            group=told[row.content_sha256][1],
+            mask=masks.get(row.content_sha256),
+        )
+        for row in there
+    ], notes
+
+
+def spread(sources: Sequence[Source], classes: Sequence[str], count: int, seed: int) -> list[Source]:
+    """So many images, of each class in turn, and of each a right and a wrong one in turn as long as there are any."""
+    order = np.random.default_rng(seed).permutation(len(sources)).tolist()
+    drawn = [sources[index] for index in order]
+    piles = [
+        [one for one in drawn if one.label == name and (one.predicted == name) is right]
+        for right in (True, False)
+        for name in classes
+    ]
+    taken: list[Source] = []
+    while len(taken) < count and any(piles):
+        for pile in piles:
+            if pile and len(taken) < count:
+                taken.append(pile.pop(0))
+    return taken
+
+
+def some(sources: Sequence[Source], shown: Sequence[Source], seed: int) -> list[Source]:
+    """The images to judge, in an order drawn by chance: those shown, and others up to a limit."""
+    order = np.random.default_rng(seed + 1).permutation(len(sources)).tolist()
+    kept = {one.path for one in shown}
+    others = [sources[index] for index in order if sources[index].path not in kept]
+    chosen = {one.path for one in others[: max(0, CHECKED - len(shown))]} | kept
+    return [sources[index] for index in order if sources[index].path in chosen]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ready:
+    """An image that could be read."""
+
+    source: Source
+    views: Views
+    """`(count, size, size)`, the plain one first."""
+    params: tuple[ViewParams, ...]
+    """How each was made."""
+    size: tuple[int, int]
+    """Height and width of the image."""
+    lungs: Lungs
+    """`(64, 64)` over the image: its mask, or the template."""
+    masked: bool
+    """Whether that is a mask of its own."""
+
+
+def _ready(source: Source, view: ViewSpec) -> Ready | Quarantined:
+    try:
+        content = read_file(source.path)
+        digest = sha256(content).hexdigest()
+        if source.sha256 is not None and digest != source.sha256:
+            raise BadImageError("open", "the file changed while the run went on")
+        header = probe(content, PurePosixPath(source.path.name).suffix)
+        prepared = views_of(content, digest, [view], source.mask)
+        views = prepared.of(view)
+    except BadImageError as error:
+        return Quarantined(path=source.name, stage=error.stage, reason=error.reason)
+    size = (header.height, header.width)
+    lungs, masked = template(FRAME), False
+    if source.mask is not None:
+        try:
+            lungs, masked = fitted(read_mask(source.mask, size), FRAME), True
+        except BadImageError:  # the audit names the mask; heat is judged by the template then
+            masked = False
+    return Ready(
+        source=source,
+        views=views,
+        params=draw_views(view, digest),
+        size=size,
+        lungs=lungs,
+        masked=masked,
+    )
+
+
+def readied(
+    sources: Sequence[Source], view: ViewSpec, progress: Callable[[int, int], None] | None = None
+) -> Iterator[list[Ready | Quarantined]]:
+    """The images in parts, each decoded in threads while the network is busy with the one before."""
+    parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
+    done = 0
+    with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode") as pool:
+        waiting = [pool.submit(_ready, one, view) for one in parts[0]]
+        for following in (*parts[1:], ()):
+            futures, waiting = waiting, [pool.submit(_ready, one, view) for one in following]
+            yield [future.result() for future in futures]
+            done += len(futures)
+            if progress:
+                progress(done, len(sources))
+
+
+def shown_name(path: str, identity: Identity | None) -> str:
+    """A path as it may be shown: itself, or its salted id."""
+    return path if identity is None else identity.image_id(path)
+
+
+def pixels_of(path: Path) -> Grey:
+    """An image once more, to be drawn.
+
+    Raises:
+        InputError: If it can no longer be read.
+    """
+    try:
+        return decode(read_file(path))
+    except BadImageError as error:
+        raise InputError(f"{path} changed while the run went on ({error.reason}). Run it again.") from error

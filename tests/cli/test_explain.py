@@ -1,0 +1,160 @@
+"""`cxrfeat explain` as it is typed. The features are the stub's; the network that is looked into is of the same width."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from tests.cli.conftest import Cli
+from tests.image.encode import noise
+
+
+@pytest.fixture
+def run(cli: Cli, data: Path, tiny_network: Path) -> str:
+    """The name of a run on `data/`."""
+    said = cli("extract", "--backbone", tiny_network, "--preprocess", "tf", "--views", "2", "--json")
+    assert said.code == 0, said.err
+    said = cli("fit-head", "--head", "logreg", "--name", "one", "--json")
+    assert said.code == 0, said.err
+    return str(said.json["runs"][0]["run"])
+
+
+def image_of(data: Path) -> Path:
+    return sorted(data.glob("COVID/images/*"))[0]
+
+
+def test_images_are_explained_in_a_table_and_in_files(run: str, cli: Cli, data: Path) -> None:
+    said = cli("explain", run, image_of(data), "--out", "seen", "--quiet")
+    assert said.code == 0, said.err
+    assert "Where the class comes from (cam)" in said.out
+    assert image_of(data).name in said.out
+    assert "Research use only, never diagnosis." in said.out
+    assert "PASS" not in said.out, "single images are not judged"
+    assert sorted(path.suffix for path in Path("seen").iterdir()) == [".json", ".png"]
+
+
+def test_the_heat_of_the_test_images_is_judged_above_the_table(run: str, cli: Cli, data: Path) -> None:
+    said = cli("explain", run, "--data", data, "--n", "2", "--quiet")
+    assert said.code == 0, said.err
+    order = [said.out.index(text) for text in ("hot corner", "Where the class comes from", "Mean heat over")]
+    assert order == sorted(order)
+    assert Path("explained/explain.json").is_file()
+    document = cli("explain", run, "--data", data, "--n", "2", "--json").json
+    assert document == json.loads(Path("explained/explain.json").read_text())
+    assert set(document) >= {"run", "method", "images", "checks", "classes", "typical", "quarantined", "notes"}
+    assert {one["status"] for one in document["checks"]} <= {"pass", "warn", "fail"}
+    assert len(document["images"]) == 2
+
+
+def test_strict_makes_a_failed_check_exit_8(run: str, cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cxrfeat.explain import judge
+
+    monkeypatch.setattr(judge, "OTHER_VIEW", 1.1)
+    monkeypatch.setattr(judge, "SAME_VIEW", 1.1)
+    said = cli("explain", run, "--data", data, "--strict", "--quiet")
+    assert said.code == 8
+    assert re.search(r"does not lie where it should \(.*agreement of views.*The pictures are written", said.err)
+    assert Path("explained/explain.json").is_file()
+    assert cli("explain", run, "--data", data, "--quiet").code == 0
+
+
+def test_redacted_results_hold_no_path(run: str, cli: Cli, data: Path) -> None:
+    said = cli("explain", run, "--data", data, "--n", "2", "--redact", "--quiet")
+    assert said.code == 0
+    written = " ".join([said.out, *(path.name for path in Path("explained").iterdir())])
+    assert "COVID-p" not in written
+    assert "NORMAL-p" not in written
+
+
+def test_a_layer_is_shown_for_one_image(run: str, cli: Cli, data: Path) -> None:
+    said = cli("explain", run, image_of(data), "--layer", "nothing")
+    assert said.code == 2
+    names = re.search(r"There are (.*)\.", said.err)
+    assert names is not None
+    layer = names[1].split(", ")[1]
+    said = cli("explain", run, image_of(data), "--layer", layer)
+    assert said.code == 0, said.err
+    assert f"{layer}: 8 channels of 8 x 8 cells" in said.out
+    assert list(Path("explained").glob("maps-*.png"))
+    said = cli("explain", run, "--data", data, "--layer", layer, "--unit", "1", "--unit", "2", "--top", "3", "--json")
+    assert said.code == 0, said.err
+    assert {unit: len(found["patches"]) for unit, found in said.json["units"].items()} == {"1": 3, "2": 3}
+    said = cli("explain", run, "--data", data, "--layer", layer, "--unit", "1", "--top", "3", "--quiet")
+    assert f"{layer}, unit 1: strongest of" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Name images, or the data folder of the run with --data"),
+        (["IMAGE", "--data", "data"], 2, "one of the two"),
+        (["nowhere.png"], 3, "There is no image nowhere.png. Check the path"),
+        (["--data", "nowhere"], 3, "There is no folder 'nowhere'"),
+        (["--data", "other"], 3, "None of the .* images in other is one of one: it was fitted on other data"),
+        (["IMAGE", "--class", "FLU"], 3, "knows no class 'FLU'. Its classes are COVID, NORMAL"),
+        (["IMAGE", "--class", "covid"], 3, "Did you mean COVID"),
+        (["IMAGE", "--method", "saliency"], 2, "--method is auto, cam, gradcam.*got 'saliency'"),
+        (["--data", "data", "--n", "0"], 2, "at least 1; got 0"),
+        (["text.png"], 3, "None of the 1 images can be used .text.png"),
+        (["IMAGE", "--out", "text.png/x"], 7, "A part of that path is a file, not a folder"),
+        (["IMAGE", "--unit", "3"], 2, "name the layer with --layer"),
+        (["IMAGE", "--unit", "3", "--layer", "x"], 2, "--unit looks for patches in a data set"),
+        (["--layer", "x"], 2, "--layer shows the maps of one image"),
+        (["text.png", "--layer", "x"], 3, "text.png cannot be used"),
+        (["IMAGE", "--network", "text.png"], 3, "is not the network that made these features"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_in_a_sentence(
+    arguments: list[str], code: int, message: str, run: str, cli: Cli, data: Path
+) -> None:
+    write_phantoms(Path("other"), PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=1, size=64, seed=5))
+    Path("text.png").write_text("no image")
+    said = cli("explain", run, *(str(image_of(data)) if one == "IMAGE" else one for one in arguments))
+    assert said.code == code, said.err
+    assert re.search(message, said.err)
+    assert said.err.startswith("cxrfeat: ")
+    assert said.out == ""
+    assert not list(Path().glob("explained/*"))
+
+
+def test_a_run_that_is_none_is_refused(run: str, cli: Cli, data: Path) -> None:
+    said = cli("explain", "other", image_of(data))
+    assert said.code == 3
+    assert f"There is no run 'other' in runs. There are:\n  {run}" in said.err
+    Path("runs/strange").mkdir()
+    Path("runs/strange/run.json").write_text('{"format": "another"}')
+    said = cli("explain", "strange", image_of(data))
+    assert said.code == 3
+    assert "was not written by cxrfeat" in said.err
+    Path("runs/one/head.npz").write_bytes(b"broken")
+    assert cli("explain", run, image_of(data)).code == 5
+
+
+def test_data_without_a_test_image_are_refused(run: str, cli: Cli, data: Path) -> None:
+    import hashlib
+
+    table = Path("runs/one/split.csv").read_text().splitlines()[1:]
+    tested = {line.split(",")[0] for line in table if line.endswith(",test")}
+    (data / "metadata.csv").unlink()
+    for path in data.glob("*/images/*"):
+        if hashlib.sha256(path.read_bytes()).hexdigest() in tested:
+            path.unlink()
+    said = cli("explain", run, "--data", data)
+    assert said.code == 3
+    assert "was trained on and none that it was tested on" in said.err
+
+
+def test_an_image_of_another_size_and_depth_is_explained(run: str, cli: Cli) -> None:
+    Image.fromarray(noise(3, 200, 400)).save("wide.png")
+    said = cli("explain", run, "wide.png", "--json", "--method", "occlusion")
+    assert said.code == 0, said.err
+    (one,) = said.json["images"]
+    assert (one["width"], one["height"]) == (400, 200)
+    assert len(one["heat"]) == 14
+    with Image.open(Path("explained") / one["overlay"]) as picture:
+        assert picture.width > 400

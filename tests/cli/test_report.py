@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from cxrfeat.cli.console import marks
+from cxrfeat.report.spark import ASCII, BLOCKS
+from tests.cli.conftest import Cli
+from tests.study.helpers import make_features
+
+
+@pytest.fixture
+def runs(cli: Cli, tmp_path: Path) -> Path:
+    """Two runs of made-up features, which stand in `features/`."""
+    make_features(tmp_path / "features" / "f.h5", pictures=True)
+    assert cli("fit-head", "--head", "logreg", "--head", "softmax").code == 0
+    return tmp_path / "runs"
+
+
+def test_a_report_of_all_runs_is_written_and_its_place_is_said(cli: Cli, runs: Path) -> None:
+    said = cli("report")
+    assert said.code == 0, said.err
+    assert said.out.splitlines() == ["report.html", "Research use only, never diagnosis."]
+    assert "pictures of patients" in said.err
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert all(run.name in page for run in runs.iterdir())
+    assert str(Path.cwd()) not in page, "no path of this machine"
+
+
+def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
+    told = cli("report", "blobs-stub-logreg", "--no-images", "--out", "one.html", "--json")
+    assert told.err == ""
+    assert told.json["report"] == "one.html"
+    assert told.json["bytes"] == Path("one.html").stat().st_size
+    assert told.json["pictures"] is False
+    (data,) = told.json["data"]
+    assert len(data["runs"]) == 1
+    assert data["copies"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nothing"], 3, "There is no run 'nothing' in runs. There are:"),
+        (["blobs"], 3, "'blobs' begins the names of 2 runs in runs; say more of it"),
+        (["--runs", "nowhere"], 2, "A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`"),
+        (["--out", "nowhere/page.html"], 3, "There is no folder nowhere to write page.html into. Make it, or choose"),
+        (["--out", "features"], 3, "features is a folder; the page needs the name of a file, such as features/report"),
+        (["--data", "nowhere"], 3, "There is no folder 'nowhere'"),
+        (["--data", "features"], 3, "'features' holds no images"),
+        (["--features", "nowhere"], 0, "f.h5 is not in nowhere. Say where it is with --features"),
+    ],
+)
+def test_what_cannot_be_reported_is_said_in_a_sentence(
+    arguments: list[str], code: int, message: str, cli: Cli, runs: Path
+) -> None:
+    said = cli("report", *arguments)
+    assert said.code == code, said.err
+    assert message in said.err
+    assert Path("report.html").exists() is (code == 0)
+
+
+def test_data_of_other_images_are_refused(cli: Cli, runs: Path, data: Path) -> None:
+    said = cli("report", "--data", data)
+    assert said.code == 3
+    assert "is not the data of these runs" in said.err
+    assert not Path("report.html").exists()
+
+
+def test_a_damaged_run_is_an_integrity_error(cli: Cli, runs: Path) -> None:
+    for file, damage in (("predictions.csv", "x"), ("run.json", "{")):
+        place = next(runs.iterdir()) / file
+        whole = place.read_bytes()
+        place.write_text(damage)
+        said = cli("report")
+        assert said.code == 5, file
+        assert file in said.err
+        assert not Path("report.html").exists()
+        place.write_bytes(whole)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_a_storage_error(cli: Cli, runs: Path) -> None:
+    Path("locked").mkdir(mode=0o500)
+    said = cli("report", "--out", "locked/page.html")
+    assert said.code == 7
+    assert "You may not write there: choose another folder" in said.err
+
+
+def test_a_disk_that_refuses_leaves_the_old_page(cli: Cli, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("report.html").write_text("old")
+
+    def refuse(handle: int, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        said = cli("report")
+    assert said.code == 7
+    assert "The disk is full: free some space" in said.err
+    assert Path("report.html").read_text() == "old"
+
+
+class Terminal(io.TextIOWrapper):
+    """A terminal of some encoding, which keeps what is written."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(io.BytesIO(), encoding=encoding)
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("encoding", "wanted"), [("utf-8", BLOCKS), ("ascii", ASCII), ("latin-1", ASCII)])
+def test_curves_are_blocks_on_a_terminal_that_can_write_them(
+    encoding: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal(encoding))
+    assert marks() == wanted
+
+
+def test_curves_and_confusion_matrices_are_plain_ascii_when_piped(cli: Cli, runs: Path) -> None:
+    for command in (("compare",), ("fit-head", "--head", "softmax", "--epochs", "4")):
+        said = cli(*command)
+        assert said.code == 0
+        assert "Training: first value, the epochs, last value" in said.out
+        assert re.search(r"softmax +\d+ +\d\.\d{3} [_.\-=+*%#]+ \d\.\d{3}", said.out)
+        assert re.search(r"as COVID +as NORMAL", said.out)
+        assert re.search(r"COVID +\d+ +\d+% ", said.out)
+        assert said.out.isascii()

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrfeat.backbone.network import find_again
+from cxrfeat.errors import InputError, StorageError, UsageError, WeightsError
+from cxrfeat.explain.graph import Graph
+from cxrfeat.feature.compute import views_of
+from cxrfeat.image.decode import decode
+from cxrfeat.image.mask import template
+from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.run import Run, read_run
+from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
+from cxrfeat.study.explain import Explained, caption, explain, pictures_of
+from cxrfeat.study.extract import extract
+from cxrfeat.study.fit import fit
+from cxrfeat.study.predict import load_head, predict
+from cxrfeat.study.units import activation_maps, top_patches
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "chests"
+    write_phantoms(folder, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=25, size=64, duplicates=2))
+    return folder
+
+
+def runs_of(
+    data: Path, network: Path, folder: Path, *kinds: HeadKind, view: ViewSpec | None = None, **options: Any
+) -> list[Run]:
+    made = extract(
+        data, backbone=str(network), preprocess="tf", views=2, view=view, features=folder / "features", engine="keras"
+    )
+    heads = [HeadSpec(kind=kind) for kind in kinds]
+    return list(fit(made.files[0].path, heads, runs=folder / "runs", **options).runs)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tiny_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """With its network in its folder, as a fine-tuned run has it: each test has an empty cache."""
+    run = runs_of(data, tiny_network, tmp_path_factory.mktemp("run"), "logreg")[0]
+    shutil.copy(tiny_network, run.path / "network.keras")
+    return run
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("explained") / "out"
+
+
+@pytest.fixture(scope="module")
+def explained(run: Run, data: Path, out: Path) -> Explained:
+    return explain(run, data=data, count=5, out=out)
+
+
+def image_of(data: Path) -> Path:
+    return sorted(data.glob("COVID/images/*"))[0]
+
+
+def test_pictures_are_written_at_the_images_own_size_with_one_document(explained: Explained, out: Path) -> None:
+    document = json.loads((out / "explain.json").read_text())
+    assert document == json.loads(json.dumps(explained.to_dict()))
+    assert len(explained.images) == len(document["images"]) == 5
+    for one in document["images"]:
+        with Image.open(out / one["overlay"]) as picture:
+            assert one["width"] < picture.width < one["width"] + 60
+            assert one["height"] < picture.height < one["height"] + 80
+        assert np.array(one["heat"]).shape == (4, 4)
+        assert np.array(one["heat"]).max() in (0.0, 1.0)
+        assert 0 <= one["in_border"] <= 1
+        assert one["lungs_by"] == "mask"
+        assert one["true"] in ("COVID", "NORMAL")
+    names = {path.name for path in out.iterdir()}
+    assert {"mean-COVID.png", "mean-NORMAL.png"} <= names
+    assert {path for path in names if path.startswith("typical-")}
+    assert not [name for name in names if name.startswith(".cxrfeat")]
+
+
+def test_shown_are_test_images_right_and_wrong_of_each_class(explained: Explained, run: Run) -> None:
+    table = run.table("predictions.csv")
+    rows = list(zip(table["part"], table["label"], table["predicted"], strict=True))
+    kinds = {(label, label == predicted) for part, label, predicted in rows if part == "test"}
+    shown = {(one.true, one.right) for one in explained.images}
+    assert shown == kinds if len(kinds) <= 5 else len(shown) == 5
+    assert explained.judged == sum(part == "test" for part, _, _ in rows)
+
+
+def test_the_head_says_what_it_says_in_a_prediction(explained: Explained, run: Run) -> None:
+    again = predict(run, [one.path for one in explained.images], network=run.path / "network.keras")
+    for one, other in zip(explained.images, again.predictions, strict=True):
+        assert one.label == other.label
+        assert list(one.probabilities.values()) == pytest.approx(list(other.probabilities.values()), abs=1e-4)
+
+
+def test_every_question_has_a_verdict(explained: Explained) -> None:
+    assert {one.check for one in explained.findings} == {
+        "hot corner", "heat in lungs", "heat in border", "agreement of views", "randomised weights",
+    }  # fmt: skip
+    for one in explained.findings:
+        assert one.why.endswith(".")
+        assert one.status == "pass" or one.do
+    assert set(explained.means) <= {"COVID", "NORMAL"}
+    for name, mean in explained.means.items():
+        assert mean.frame.shape == (64, 64)
+        assert mean.heat.shape == mean.picture.shape == (32, 32)
+        assert mean.images >= sum(one.explained == name for one in explained.images)
+    for name, some in explained.typical.items():
+        scores = [one.score for one in some]
+        assert scores == sorted(scores, reverse=True)
+        assert {one.label for one in some} <= {name}
+
+
+@pytest.mark.parametrize("kind", ["softmax", "dense", "dropout", "ridge", "svm-linear", "svm-rbf", "knn"])
+def test_every_head_can_be_explained(kind: HeadKind, data: Path, tiny_network: Path, tmp_path: Path) -> None:
+    run = runs_of(data, tiny_network, tmp_path, kind)[0]
+    found = explain(run, [image_of(data)])
+    (one,) = found.images
+    assert one.heat.shape == ((14, 14) if kind == "knn" else (4, 4))
+    assert np.isfinite(one.evidence).all()
+    assert found.findings == ()
+    assert found.out is None
+    if kind == "svm-rbf":
+        occluded = explain(run, [image_of(data)], method="occlusion").images[0]
+        assert occluded.heat.shape == (14, 14)
+        assert explain(run, [image_of(data)], method="gradcam++").method == "gradcam++"
+
+
+def test_a_class_of_ones_own_choice_is_explained(run: Run, data: Path) -> None:
+    images = sorted(data.glob("*/images/*"))[:4]
+    covid, normal = (explain(run, images, target=name).images for name in ("COVID", "NORMAL"))
+    for one, other in zip(covid, normal, strict=True):
+        assert (one.explained, other.explained) == ("COVID", "NORMAL")
+        np.testing.assert_allclose(one.evidence, -other.evidence, atol=1e-5)
+        assert one.score == pytest.approx(-other.score, abs=1e-5)
+        assert one.true is None
+    mixed = next(one for one in (*covid, *normal) if one.explained != one.label)
+    assert f"{mixed.explained} {mixed.probabilities[mixed.explained]:.2f}" in caption(mixed)
+
+
+def test_the_pictures_of_a_page_are_of_one_size(run: Run, data: Path) -> None:
+    (one,) = explain(run, [image_of(data)]).images
+    whole = decode(image_of(data).read_bytes()).shape
+    for side, expected in ((None, max(whole)), (40, 40)):
+        plain, overlay = (Image.open(io.BytesIO(content)) for content in pictures_of(one, side))
+        assert plain.size == overlay.size
+        assert max(plain.size) == expected
+        assert (plain.mode, overlay.mode) == ("L", "RGB")
+    grey, mixed = np.asarray(plain, np.int64), np.asarray(overlay, np.int64)
+    cold = one.placing.lay(one.heat, grey.shape) < 1e-6
+    assert (mixed[cold] == grey[cold][:, None]).all()
+    if one.heat.any():
+        assert np.abs(mixed - grey[..., None]).max() > 40
+
+
+def test_without_a_mask_the_template_stands_in(run: Run, data: Path) -> None:
+    (one,) = explain(run, [image_of(data)]).images
+    assert not one.masked
+    np.testing.assert_array_equal(one.lungs, template((64, 64)))
+
+
+def test_names_can_be_salted(data: Path, tiny_network: Path, tmp_path: Path) -> None:
+    run = runs_of(data, tiny_network, tmp_path, "ridge")[0]
+    found = explain(run, data=data, count=3, out=tmp_path / "out", redact=True)
+    ids = dict(zip(run.table("predictions.csv")["image_id"], run.table("predictions.csv")["label"], strict=True))
+    for one in found.images:
+        assert ids[one.image] == one.true
+    files = " ".join(path.name for path in (tmp_path / "out").iterdir())
+    said = (tmp_path / "out" / "explain.json").read_text() + files
+    assert "images/" not in said
+    assert "-p0" not in said
+
+
+def test_the_same_call_gives_the_same_numbers(run: Run, data: Path) -> None:
+    one, again = (explain(run, data=data, count=4, seed=5).to_dict() for _ in range(2))
+    assert one == again
+
+
+def test_a_crossed_run_says_that_its_head_has_seen_the_images(data: Path, tiny_network: Path, tmp_path: Path) -> None:
+    run = runs_of(data, tiny_network, tmp_path, "ridge", fold_count=2)[0]
+    found = explain(run, data=data, count=2)
+    assert any("it has seen those explained here" in note for note in found.notes)
+    assert found.judged > 30
+
+
+def test_a_run_on_masked_images_takes_its_own_masks(data: Path, tiny_network: Path, tmp_path: Path) -> None:
+    run = runs_of(data, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, mask="lungs"))[0]
+    found = explain(run, data=data, count=2)
+    assert len(found.images) == 2
+    with pytest.raises(InputError, match=r"with the lung masks of its data, and single images have none.*--data"):
+        explain(run, [image_of(data)])
+    other = Path(shutil.copytree(data, tmp_path / "other", ignore=shutil.ignore_patterns("masks")))
+    (other / "metadata.csv").unlink()
+    with pytest.raises(InputError, match="those in this folder are others"):
+        explain(run, data=other)
+
+
+def test_a_run_on_shuffled_images_is_refused(data: Path, tiny_network: Path, tmp_path: Path) -> None:
+    run = runs_of(data, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, shuffle=4))[0]
+    with pytest.raises(InputError, match="a place in the view is no place in the image"):
+        explain(run, [image_of(data)])
+
+
+def test_a_network_in_the_run_folder_that_is_another_is_refused(run: Run, data: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
+    assert explain(read_run(copy), [image_of(data)]).images[0].heat.shape == (4, 4)
+    (copy / "network.keras").write_bytes(b"another")
+    with pytest.raises(WeightsError, match="is not the network that made these features"):
+        explain(read_run(copy), [image_of(data)])
+    (copy / "network.keras").unlink()
+    with pytest.raises(WeightsError, match=r"is no longer in .*Give its file with --network PATH"):
+        explain(read_run(copy), [image_of(data)])
+
+
+def test_what_cannot_be_explained_is_said(run: Run, data: Path, tmp_path: Path) -> None:
+    image = image_of(data)
+    with pytest.raises(InputError, match=r"knows no class 'COVD'\. Did you mean COVID\? Its classes are COVID,"):
+        explain(run, [image], target="COVD")
+    with pytest.raises(InputError, match=r"There is no image .*nowhere.png"):
+        explain(run, [tmp_path / "nowhere.png"])
+    with pytest.raises(UsageError, match="one of the two"):
+        explain(run)
+    with pytest.raises(UsageError, match="one of the two"):
+        explain(run, [image], data=data)
+    with pytest.raises(UsageError, match="--n is test images to show, at least 1; got 0"):
+        explain(run, data=data, count=0)
+    (tmp_path / "cut.png").write_bytes(image.read_bytes()[:200])
+    found = explain(run, [tmp_path / "cut.png", image])
+    assert [Path(one.path).name for one in found.quarantined] == ["cut.png"]
+    assert len(found.images) == 1
+    with pytest.raises(InputError, match=r"None of the 1 images can be used \(.*cut.png"):
+        explain(run, [tmp_path / "cut.png"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="A part of that path is a file"):
+        explain(run, [image], out=tmp_path / "file" / "out")
+
+
+def test_data_that_are_not_the_runs_are_refused(run: Run, data: Path, tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "else", PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=2, size=64, seed=9))
+    with pytest.raises(InputError, match="fitted on other data"):
+        explain(run, data=tmp_path / "else")
+    tested = {
+        sha
+        for sha, part in zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True)
+        if part == "test"
+    }
+    rest = Path(shutil.copytree(data, tmp_path / "rest"))
+    (rest / "metadata.csv").unlink()
+    gone = [path for path in rest.glob("*/images/*") if sha256(path.read_bytes()).hexdigest() in tested]
+    for path in gone[1:]:
+        path.unlink()
+    found = explain(run, data=rest, count=3)
+    assert len(found.images) == 1
+    assert any(f"of the {len(tested)} images that tested the run are not in this folder" in one for one in found.notes)
+    gone[0].unlink()
+    with pytest.raises(InputError, match=r"images that .* was trained on and none that it was tested on"):
+        explain(run, data=rest)
+
+
+def test_maps_of_a_layer_are_one_picture(run: Run, data: Path, tmp_path: Path) -> None:
+    found = activation_maps(run, image_of(data), layers(run)[0], out=tmp_path / "out")
+    assert found.maps.shape == (1, 16, 16, 6)
+    assert found.written is not None
+    with Image.open(found.written) as picture:
+        assert picture.width > 3 * 64
+    document = found.to_dict()
+    assert document["channels"] == 6
+    strongest = [one["activation"] for one in document["strongest"]]
+    assert strongest == sorted(strongest, reverse=True)
+    assert strongest[0] == pytest.approx(found.maps.max())
+    with pytest.raises(UsageError, match=rf"no layer 'x' that gives maps.*{layers(run)[-1]}"):
+        activation_maps(run, image_of(data), "x")
+    with pytest.raises(InputError, match="There is no image"):
+        activation_maps(run, tmp_path / "nowhere.png", layers(run)[0])
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG")
+    with pytest.raises(InputError, match=r"cut.png cannot be used \("):
+        activation_maps(run, tmp_path / "cut.png", layers(run)[0])
+
+
+def graph_of(run: Run) -> Graph:
+    _, _, spec, name = load_head(run)
+    return Graph(find_again(spec, name, path=run.path / "network.keras"), spec)
+
+
+def layers(run: Run) -> list[str]:
+    return graph_of(run).layers
+
+
+def test_top_patches_are_the_strongest_cells_of_all_images(run: Run, data: Path, tmp_path: Path) -> None:
+    graph, images = graph_of(run), sorted(data.glob("*/images/*"))
+    layer = graph.layers[1]
+    found = top_patches(run, layer, [0, 3], data, count=4, out=tmp_path / "out")
+    assert found.images == len(images)
+    assert json.loads((tmp_path / "out" / "units.json").read_text()) == found.to_dict()
+    view = replace(graph.spec.view, count=1)
+    views = [views_of(path.read_bytes(), "0" * 64, [view]).views[view] for path in images]
+    maps = graph.layer(layer).run(np.concatenate(views))
+    for unit, patches in found.units.items():
+        best = np.sort(maps[..., unit].max(axis=(1, 2)))[::-1][:4]
+        assert [one.activation for one in patches] == pytest.approx(best.tolist(), rel=1e-5)
+        assert len({one.image for one in patches}) == 4
+        for one in patches:
+            x0, y0, x1, y1 = one.field
+            assert 0 <= x0 <= one.box[0] < one.box[2] <= x1 + 1e-6
+            assert 0 <= y0 <= one.box[1] < one.box[3] <= y1 + 1e-6
+            row = images.index(data / one.image)
+            assert maps[(row, *one.cell, unit)] == pytest.approx(one.activation, rel=1e-5)
+        assert found.written[unit].is_file()
+    assert found.field == (7, 7)
+    with pytest.raises(UsageError, match="--unit 99: the layer has units 0 to 7"):
+        top_patches(run, layer, [99], data)
+    with pytest.raises(UsageError, match="--top is patches of each unit"):
+        top_patches(run, layer, [0], data, count=0)
