@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
 
 if TYPE_CHECKING:
     from cxrfeat.run import Run
@@ -63,6 +63,7 @@ def reproduce(
 
     from cxrfeat.errors import UsageError
     from cxrfeat.report.reproduction import columns_table, confusion_table, plan_table, reproduction_table
+    from cxrfeat.report.spark import training_table
     from cxrfeat.report.table import RESEARCH_USE, number
     from cxrfeat.spec import SplitBy
     from cxrfeat.study.reproduce import Options, estimate, measure, plan
@@ -105,8 +106,12 @@ def reproduce(
         show(reproduction_table(document))
         show(columns_table(document))
         show(confusion_table(document))
+        proper = {"study": "", "proper": " (proper)"}
+        named = [(run["row"] + proper[run["protocol"]], run["history"]) for run in document["runs"]]
+        show(training_table(named, marks()))
         for line in document["notes"]:
             say(line)
         say(RESEARCH_USE)
+        note("Next: cxrfeat report " + " ".join(run["run"] for run in document["runs"][:3]) + " ...", quiet=quiet)
     if not dry_run:
         options.refuse_failed([one for one in result.audit if one.status == "fail"], strict=strict)

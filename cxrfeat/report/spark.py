@@ -46,7 +46,8 @@ def training_table(runs: Sequence[tuple[str, Mapping[str, Sequence[float | None]
     for head, history in runs:
         if history["epoch"]:
             cells = [_curve(history[name], marks) for name in ("loss", "val_accuracy")]
-            rows.append((head, str(len(history["epoch"])), *cells))
+            last = history["epoch"][-1]  # of a network that was trained, the table begins with epoch 0, the start
+            rows.append((head, number(last, 0), *cells))
     if not rows:
         return None
     return Table(

@@ -47,11 +47,10 @@ from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.report.table import RANDOM_WEIGHTS
 from cxrfeat.run import Run
 from cxrfeat.spec import ViewSpec
-from cxrfeat.study.predict import image_files, load_head
+from cxrfeat.study.predict import image_files, load_head, tuned_network
 from cxrfeat.study.sources import (
     Ready,
     Source,
-    own_network,
     pixels_of,
     plain_view,
     readied,
@@ -290,7 +289,7 @@ def explain(
         view = plain_view(run, spec, masks)
         tested, notes = tested_sources(run, manifest, masks, identity)
         shown = spread(tested, head.classes, count, seed)
-    graph = Graph(find_again(spec, name, path=network or own_network(run)), spec)
+    graph = Graph(find_again(spec, name, path=network or tuned_network(run)), spec)
     explainer = Explainer(graph=graph, head=head, mean=domain.mean, method=method_for(method, head, graph))
     cheap = explainer.method != "occlusion"  # which takes some 200 passes for each image
     looked_at = some(tested, shown, seed) if checks and tested and cheap else shown

@@ -145,7 +145,7 @@ class Reproduction:
                     "protocol": step.protocol,
                     **run_summary(run),
                     "training": training_columns(run),
-                    "history": history_of(run),
+                    "history": run.history(),
                     "study": _study(step.row),
                     "study_inside": self._inside(step, run),
                     "diverged": run.info.get("diverged"),
@@ -346,13 +346,6 @@ def _audit(runs: Any) -> list[Finding]:  # noqa: ANN401  # runs, one after the o
 def _study(row: Row) -> dict[str, Any]:
     values = asdict(row)
     return {key: values[key] for key in values if key not in ("name",)}
-
-
-def history_of(run: Run) -> dict[str, list[float | None]]:
-    """The training curves of a run: `loss`, `accuracy`, `val_loss`, `val_accuracy`, a value for each epoch."""
-    table = run.table("history.csv")
-    names = ("loss", "accuracy", "val_loss", "val_accuracy")
-    return {name: [float(cell) if cell else None for cell in table[name]] for name in names}
 
 
 def measure(planned: Plan, seconds: float = 1.0, progress: Progress | None = None) -> dict[tuple[str, int], Cost]:

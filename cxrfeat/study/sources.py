@@ -47,12 +47,6 @@ class Source:
     mask: MaskFile | None = None
 
 
-def own_network(run: Run) -> Path | None:
-    """The network that a fine-tuned run holds."""
-    path = run.path / "network.keras"
-    return path if path.is_file() else None
-
-
 def plain_view(run: Run, spec: FeatureSpec, masks: Masks | None) -> ViewSpec:
     """The plain view of an image, as the features were made.
 

@@ -27,8 +27,8 @@ from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run import Run
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.explain import file_name
-from cxrfeat.study.predict import load_head
-from cxrfeat.study.sources import Ready, Source, own_network, pixels_of, plain_view, readied, shown_name
+from cxrfeat.study.predict import load_head, tuned_network
+from cxrfeat.study.sources import Ready, Source, pixels_of, plain_view, readied, shown_name
 
 PATCHES = 9
 """Patches of a unit, unless told otherwise."""
@@ -155,7 +155,7 @@ def activation_maps(
     (ready,) = next(readied([source], view))
     if isinstance(ready, Quarantined):
         raise InputError(f"{image} cannot be used ({ready.stage}: {ready.reason}). Choose another image.")
-    looked = Graph(find_again(spec, name, path=network or own_network(run)), spec).layer(layer)
+    looked = Graph(find_again(spec, name, path=network or tuned_network(run)), spec).layer(layer)
     maps = looked.run(ready.views)
     written = None
     if out is not None:
@@ -217,7 +217,7 @@ def top_patches(
         )
         for row in manifest.rows
     ]
-    looked = Graph(find_again(spec, name, path=network or own_network(run)), spec).layer(layer)
+    looked = Graph(find_again(spec, name, path=network or tuned_network(run)), spec).layer(layer)
     best: dict[int, list[Place]] = defaultdict(list)
     good: list[Ready] = []
     bad = list(manifest.quarantined)

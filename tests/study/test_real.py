@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import cxrfeat
+from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.row import Selection
 from cxrfeat.metric.calibrate import log_loss
-from cxrfeat.spec import HeadSpec
+from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.study.compare import compare
 from cxrfeat.study.fit import fit
+from tests.study.helpers import probabilities
 
 pytestmark = pytest.mark.weights
 
@@ -93,3 +95,23 @@ def test_the_heads_of_both_svm_libraries_predict_the_same(folder: Path, monkeypa
             slow = fit_head(HeadSpec(kind=kind), training).head
         assert (fast.predict(X[test]) == slow.predict(X[test])).mean() >= 0.99
         assert abs(log_loss(fast.decision(X[test]), y[test]) - log_loss(slow.decision(X[test]), y[test])) < 0.01
+
+
+def test_fine_tuning_begins_with_the_probabilities_of_the_frozen_head(
+    folder: Path, shared: Path, tmp_path: Path
+) -> None:
+    head = fit(folder / "real.h5", [HeadSpec(kind="logreg")], runs=tmp_path).runs[0]
+    nothing = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=0))
+    (folder / "features").mkdir(exist_ok=True)
+    with FeatureFile(folder / "real.h5") as file:
+        place = folder / "features" / f"cxr299-{file.content.backbone}-{file.fingerprint[:8]}.h5"
+    place.write_bytes((folder / "real.h5").read_bytes())
+    tuned = cxrfeat.finetune_network(
+        shared / "data" / "cxr299", head_from=head, spec=nothing, features=folder / "features", runs=tmp_path,
+        selection=Selection(limit=PER_CLASS), network=shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras",
+    ).runs[0]  # fmt: skip
+    before, after = probabilities(head), probabilities(tuned)
+    assert before.keys() == after.keys()
+    for sha, row in before.items():
+        np.testing.assert_allclose(after[sha], row, atol=1e-4)
+    assert compare([head, tuned]).differences[0]["tied"]
