@@ -16,7 +16,7 @@ def test_finetune_prints_the_audit_the_curve_the_scores_and_what_came_of_it(
     assert said.code == 0, said.err
     for part in ("Before you believe the scores", "validation loss", "softmax, fine-tuned", "less that of", "tied"):
         assert part in said.out
-    run = next(Path("runs").glob("*-finetune-*"))
+    run = next(Path("runs").glob("data-*-finetune-*"))
     assert f"Next: cxrfeat extract --backbone {run.name}" in said.err
     assert "1 (kept)" in said.out
     # What it says next works, and what comes after it is refused.
@@ -71,7 +71,7 @@ def test_a_run_that_diverges_is_written_and_leaves_with_a_remedy(cli: Cli, data:
     assert said.code == 3
     assert "diverged in epoch" in said.err
     assert "--clip 1" in said.err
-    assert next(Path("runs").glob("*-finetune-*")).is_dir()
+    assert next(Path("runs").glob("data-*-finetune-*")).is_dir()
 
 
 def test_a_plan_is_printed_and_nothing_is_done(cli: Cli, data: Path) -> None:
