@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from hashlib import sha256
@@ -76,6 +77,9 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
     heats = [run.heat.findings for run in data.runs if run.heat is not None]
     findings = worst_findings([run.info.get("audit") or [] for run in data.runs], heats)
     runs = [_run(run, f"{key}-run-{place}") for place, run in enumerate(data.runs, 1)]
+    twins = Counter((run["head"], run["backbone"]) for run in summaries)
+    for run in runs:  # of runs that are called alike, each is told apart by what ends its name
+        run["twin"] = run["name"].rpartition("-")[2] if twins[run["head"], run["backbone"]] > 1 else ""
     return {
         "key": key,
         "dataset": data.dataset,
@@ -85,7 +89,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "best": f"{best['head']} on {best['backbone']}",
         "standing": standing(comparison),
         "findings": findings,
-        "scores": _scores(summaries, differences, [run["key"] for run in runs]),
+        "scores": _scores(summaries, differences, runs),
         "tables": [table for table in tables if table is not None],
         "differences": [difference_table(differences), other_difference_table(differences)] if differences else [],
         "runs": runs,
@@ -99,7 +103,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
 
 
 def _scores(
-    runs: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]], keys: Sequence[str]
+    runs: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The comparison: each cell with what is read, what it is sorted by, and its interval as a picture."""
     against = {one["b"]: one for one in differences}
@@ -119,7 +123,7 @@ def _scores(
         return {"value": "" if value is None else value, "text": number(value, digits), "class": "number"}
 
     rows = []
-    for run, key in zip(runs, keys, strict=True):
+    for run, part in zip(runs, shown, strict=True):
         test = run["test"]
         even = 1 / len(test["classes"])
         cells = [
@@ -136,7 +140,7 @@ def _scores(
             said = "best" if told is None else told["why"] if "why" in told else "tied" if told["tied"] else "different"
             cells.append({"value": said, "text": said, "class": ""})
         cells.append(plain(run["seconds"], 1))
-        rows.append({"head": run["head"], "backbone": run["backbone"], "key": key, "cells": cells})
+        rows.append({**{name: part[name] for name in ("head", "backbone", "twin", "key")}, "cells": cells})
     first = runs[0]
     how = "out-of-fold" if first.get("folds") else "test part"
     title = f"Test scores with 95 % intervals ({how}: {first['test']['images']} images). "
@@ -164,6 +168,7 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
     error = with_interval(test.get("ece"), test.get("ece_ci"))
     return {
         "key": key,
+        "name": summary["run"],
         "head": summary["head"],
         "backbone": summary["backbone"],
         "line": f"accuracy {with_interval(test['accuracy'], test['accuracy_ci'])}",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.manifest_file import COLUMNS, manifest_path, read_manifest, write_manifest
+from cxrfeat.image.manifest_file import COLUMNS, manifest_path, read_manifest, read_patients, write_manifest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
 from tests.image.test_group import HEADER
 
@@ -33,6 +33,8 @@ def test_the_file_maps_ids_to_paths_and_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     names = ["A/1.png", "A/2.png", "A/3.png"]
     assert read_manifest(path) == {IDENTITY.image_id(name): name for name in names}
+    patients = dict(zip(names, ("p0", "p0", None), strict=True))
+    assert read_patients(path) == {IDENTITY.image_id(name): patient for name, patient in patients.items()}
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["group"] == rows[1]["group"] == IDENTITY.group_id("patient:p0")

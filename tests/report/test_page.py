@@ -203,6 +203,17 @@ def test_pictures_bring_a_warning_and_without_them_there_is_none(tmp_path: Path)
     assert "data:image" not in bare
 
 
+def test_runs_that_are_called_alike_are_told_apart(tmp_path: Path) -> None:
+    made = content(tmp_path, heads=["logreg", "softmax"])
+    (data,) = made.data
+    best, other = data.runs
+    twin = replace(other, summary={**other.summary, "head": best.summary["head"]})
+    twins = read(render_report(replace(made, data=(replace(data, runs=(best, twin)),)))).text
+    for run in (best, twin):
+        end = run.summary["run"].rpartition("-")[2]
+        assert twins.count(end) > read(render_report(made)).text.count(end)
+
+
 def test_a_run_alone_is_compared_with_nothing(tmp_path: Path) -> None:
     text = read(render_report(content(tmp_path, heads=["ridge"]))).text
     assert "against the best" not in text
