@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
 
 
 def finetune(
@@ -118,6 +118,7 @@ def finetune(
 
     from cxrfeat.errors import InputError
     from cxrfeat.finetune.recipe import automatic_precision, find_recipe
+    from cxrfeat.report.spark import confusion_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, difference_table, history_table, score_table
     from cxrfeat.run import find_run
     from cxrfeat.spec import HeadKind, HeadSpec, Masking, Normalize, SplitBy, ViewSpec
@@ -183,6 +184,7 @@ def finetune(
         show(history_table(made.table("history.csv")))
         show(score_table(document["runs"]))
         show(class_table(document["runs"][0]))
+        show(confusion_table(document["runs"][0], marks()))
         if against:
             show(difference_table(against))
         say(f"{made.path}{' (stood already)' if result.reused[0] else ''}")
