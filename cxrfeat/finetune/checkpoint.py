@@ -64,6 +64,7 @@ class Checkpoints:
         """
         self._folder = folder
         self._named: list[int] = []
+        """Epochs that the states on the disk name as kept, the older state's first."""
         place = folder / "run.json"
         wanted = canonical_json(identity)
         begun: Any = None
@@ -85,8 +86,9 @@ class Checkpoints:
     def load(self) -> tuple[Progress, Arrays, Weights] | None:
         """The newest checkpoint that is whole: how far it is, the state, and the weights that are kept until then."""
         found = [one for one in map(self._load, _PLACES) if one is not None]
+        found.sort(key=lambda one: one[0].saves)
         self._named = [progress.kept for progress, _, _ in found]
-        return max(found, key=lambda one: one[0].saves, default=None)
+        return found[-1] if found else None
 
     def save(self, progress: Progress, state: Arrays) -> None:
         """Put a state in the place of the one before the last.

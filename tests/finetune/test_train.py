@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,6 +126,25 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
     found = small.train()
     assert found.history == wanted.history
     np.testing.assert_array_equal(found.weights.body[0], wanted.weights.body[0])
+
+
+def test_there_is_always_a_checkpoint_that_can_be_loaded(phantoms: Path, tiny_network: Path, tmp_path: Path) -> None:
+    """Wherever it stops, and if the disk then loses the newest state too."""
+    spec = protocol(epochs=6)  # without patience each epoch is kept in its turn
+    folder, seen = tmp_path / "run", 0
+    for _ in range(12):
+        try:
+            Small(phantoms, tiny_network, spec, folder).train(stop_after(5), every=1e9)  # an epoch, and a step
+            break
+        except Stopped:
+            states = sorted(folder.glob("state-*.npz"), key=lambda path: path.stat().st_mtime_ns)
+            copy = tmp_path / f"copy {seen}"
+            shutil.copytree(folder, copy)
+            (copy / states[-1].name).write_bytes(b"lost")
+            begun = Checkpoints(copy, {"spec": repr(spec)}, {}).load()
+            assert begun is not None
+            seen += 1
+    assert seen > 3
 
 
 def test_checkpoints_of_another_run_are_refused(tmp_path: Path) -> None:
