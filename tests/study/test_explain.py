@@ -125,13 +125,13 @@ def test_every_head_can_be_explained(kind: HeadKind, data: Path, tiny_network: P
     run = runs_of(data, tiny_network, tmp_path, kind)[0]
     found = explain(run, [image_of(data)])
     (one,) = found.images
-    assert one.heat.shape == ((14, 14) if kind == "knn" else (4, 4))
+    assert one.heat.shape == ((10, 10) if kind == "knn" else (4, 4))
     assert np.isfinite(one.evidence).all()
     assert found.findings == ()
     assert found.out is None
     if kind == "svm-rbf":
         occluded = explain(run, [image_of(data)], method="occlusion").images[0]
-        assert occluded.heat.shape == (14, 14)
+        assert occluded.heat.shape == (10, 10)
         assert explain(run, [image_of(data)], method="gradcam++").method == "gradcam++"
 
 

@@ -105,7 +105,7 @@ def test_occlusion_finds_the_lesion_too(lesions: tuple[Run, Path, dict[str, Any]
         on_a_lesion(cells[one.path], truth["lesions"][cells[one.path].image], one.peak or (-1e9, -1e9)) for one in found
     ]
     assert len(hits) == 8
-    assert sum(hits) >= 5
+    assert np.mean(hits) >= 0.8
 
 
 def test_a_letter_tied_to_the_class_is_where_the_heat_lies_and_the_verdict_says_so(
