@@ -70,7 +70,8 @@ def occlusion(
 
     A patch of the mean grey would be an opacity of its own in a lung, and would hide none. On 10 phantoms with the
     shared MobileNet the place where the score falls most lies in the lesion (widened by a cell) in 10 with this cover,
-    in 8 with black, in 6 with the mean of the edge, and in 5 with the mean grey.
+    in 8 with black, in 6 with the mean of the edge, and in 5 with the mean grey. On 22, some of them those 10, it does
+    in all 8 with small lesions and in 8 of 14 with a lobe that is larger than the cover, which so shows through.
 
     Args:
         view: `(size, size)`.
@@ -98,7 +99,7 @@ def occlusion(
 
 
 def _between_edges(view: NDArray[np.uint8], top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
-    """A patch that goes smoothly from each edge to the one across; at the border of the view its own rim is the edge."""
+    """A patch that goes smoothly from edge to edge; at the border of the view its own rim is the edge."""
     grey = view.astype(np.float32)
     above, below = max(top - 1, 0), min(bottom, len(view) - 1)
     before, behind = max(left - 1, 0), min(right, len(view) - 1)

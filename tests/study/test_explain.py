@@ -315,7 +315,7 @@ def test_top_patches_are_the_strongest_cells_of_all_images(run: Run, data: Path,
             row = images.index(data / one.image)
             assert maps[(row, *one.cell, unit)] == pytest.approx(one.activation, rel=1e-5)
         assert found.written[unit].is_file()
-    assert found.field == (7, 7)
+    assert list(found.field) == [7, 7]
     with pytest.raises(UsageError, match="--unit 99: the layer has units 0 to 7"):
         top_patches(run, layer, [99], data)
     with pytest.raises(UsageError, match="--top is patches of each unit"):
