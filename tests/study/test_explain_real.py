@@ -183,5 +183,9 @@ def test_grad_cam_is_that_of_tf_keras_vis(shared: Path, network: Path, real: Run
     flat = keras.Model(graph.body.inputs, dense(features))
     dense.set_weights([linear.weights.T.astype(np.float32), linear.offset.astype(np.float32)])
     pixels = np.repeat(views[..., None], 3, axis=-1).astype(np.float32) / 127.5 - 1
-    theirs = Gradcam(flat, clone=False)(lambda output: output[:, 0], pixels, expand_cam=False, normalize_cam=False)
+    last = graph.layers[-1]  # left to itself it takes the last convolution, before its normalisation and ReLU
+    theirs = Gradcam(flat, clone=False)(
+        lambda output: output[:, 0], pixels, penultimate_layer=last, seek_penultimate_conv_layer=False,
+        expand_cam=False, normalize_cam=False,
+    )  # fmt: skip
     np.testing.assert_allclose(ours, np.asarray(theirs)[0], atol=1e-4 * float(ours.max()))
