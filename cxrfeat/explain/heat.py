@@ -22,7 +22,7 @@ Evidence = NDArray[np.float32]
 Heat = NDArray[np.float32]
 """`(h, w)`, from 0 to 1."""
 
-PATCHES = 14
+PATCHES = 10
 """Rows and columns of occluded places; each patch is two places wide, so that neighbours overlap by half."""
 
 
@@ -66,7 +66,12 @@ def gradcam_pp(maps: Maps, gradient: Maps) -> Evidence:
 def occlusion(
     view: NDArray[np.uint8], score: Callable[[Views], NDArray[np.float32]], places: int = PATCHES
 ) -> Evidence:
-    """How much the score falls when a place is covered with the view's mean grey.
+    """How much the score falls when a place is covered with what its edges have between them.
+
+    A patch of the mean grey would be an opacity of its own in a lung, and would hide none. On 10 phantoms with the
+    shared MobileNet the place where the score falls most lies in the lesion (widened by a cell) in 10 with this cover,
+    in 8 with black, in 6 with the mean of the edge, and in 5 with the mean grey. On 22, some of them those 10, it does
+    in all 8 with small lesions and in 8 of 14 with a lobe that is larger than the cover, which so shows through.
 
     Args:
         view: `(size, size)`.
@@ -76,20 +81,36 @@ def occlusion(
     Returns:
         `(1, places, places)`.
 
-    Source: Zeiler & Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2.
+    Source: Zeiler & Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2; the cover is a
+        Coons patch (Coons 1967).
     """
     size = len(view)
     middle = (np.arange(places) + 0.5) * size / places
     low = np.rint(np.maximum(middle - size / places, 0)).astype(int)
     high = np.rint(np.minimum(middle + size / places, size)).astype(int)
     covered = np.repeat(view[np.newaxis], places**2 + 1, axis=0)
-    grey = np.uint8(round(float(view.mean())))
     for number in range(places**2):
         row, column = divmod(number, places)
-        covered[number, low[row] : high[row], low[column] : high[column]] = grey
+        top, bottom, left, right = low[row], high[row], low[column], high[column]
+        covered[number, top:bottom, left:right] = _between_edges(view, top, bottom, left, right)
     scores = score(covered)
     fall: Evidence = (scores[-1] - scores[:-1]).reshape(1, places, places)
     return fall
+
+
+def _between_edges(view: NDArray[np.uint8], top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
+    """A patch that goes smoothly from edge to edge; at the border of the view its own rim is the edge."""
+    grey = view.astype(np.float32)
+    above, below = max(top - 1, 0), min(bottom, len(view) - 1)
+    before, behind = max(left - 1, 0), min(right, len(view) - 1)
+    down = ((np.arange(bottom - top) + 1) / (bottom - top + 1))[:, None]
+    across = (np.arange(right - left) + 1) / (right - left + 1)
+    sides = (1 - down) * grey[above, left:right] + down * grey[below, left:right]
+    sides = sides + (1 - across) * grey[top:bottom, before, None] + across * grey[top:bottom, behind, None]
+    first = (1 - across) * grey[above, before] + across * grey[above, behind]
+    last = (1 - across) * grey[below, before] + across * grey[below, behind]
+    filled: NDArray[np.uint8] = np.clip(np.rint(sides - (1 - down) * first - down * last), 0, 255).astype(np.uint8)
+    return filled
 
 
 def heat_of(evidence: NDArray[np.float32]) -> Heat:

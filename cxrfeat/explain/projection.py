@@ -65,7 +65,9 @@ def projection(features: Features, *, method: Projecting = "pca", seed: int = 0)
     check_finite(features, "features")
     components, shares = _principal(features.astype(np.float64), 2 if method == "pca" else _FIRST)
     if method == "pca" or len(features) < 4:  # fewer have no neighbours to keep
-        return Projection(points=components[:, :2], explained_variance=(shares[0], shares[1]), method="pca")
+        return Projection(
+            points=components[:, :2], explained_variance=(float(shares[0]), float(shares[1])), method="pca"
+        )
     points = _tsne(components, seed) if method == "tsne" else _umap(components, seed)
     return Projection(points=points - points.mean(axis=0), explained_variance=None, method=method)
 

@@ -291,7 +291,7 @@ def explain(
         shown = spread(tested, head.classes, count, seed)
     graph = Graph(find_again(spec, name, path=network or tuned_network(run)), spec)
     explainer = Explainer(graph=graph, head=head, mean=domain.mean, method=method_for(method, head, graph))
-    cheap = explainer.method != "occlusion"  # which takes some 200 passes for each image
+    cheap = explainer.method != "occlusion"  # which takes a hundred passes for each image
     looked_at = some(tested, shown, seed) if checks and tested and cheap else shown
     if run.info.get("tta"):
         notes.append("This run predicts by the mean over views; shown and explained is the plain view alone.")
@@ -327,8 +327,9 @@ def explain(
 def _class(target: str, classes: Sequence[str]) -> str:
     if target in classes:
         return target
-    near = difflib.get_close_matches(target, classes, n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    by_case = {name.casefold(): name for name in classes}
+    near = difflib.get_close_matches(target.casefold(), by_case, n=1)
+    hint = f" Did you mean {by_case[near[0]]}?" if near else ""
     raise InputError(f"The run knows no class {target!r}.{hint} Its classes are {', '.join(classes)}.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +18,10 @@ from tests.explain.nets import graph_of, head_of, views
 KINDS: tuple[HeadKind, ...] = ("logreg", "dense", "svm-rbf")
 
 
-def evidence(network: Path) -> dict[str, list[object]]:
+def evidence(network: Path) -> dict[str, Any]:
     graph = graph_of(find_network(str(network), preprocess="tf"))
     maps, _ = graph.run(views(2))
-    found = {}
+    found: dict[str, Any] = {}
     for kind in KINDS:
         _, gradient = graph.gradient(maps, score_of(head_of(kind)), np.array([0, 2]))
         found[kind] = gradcam(maps, gradient).tolist()

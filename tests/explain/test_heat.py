@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cxrfeat.errors import UsageError
 from cxrfeat.explain.explainer import Asked, Explainer, method_for
@@ -11,6 +12,7 @@ from cxrfeat.explain.graph import Graph
 from cxrfeat.explain.heat import cam, gradcam, gradcam_pp, heat_of, occlusion
 from cxrfeat.explain.score import linear_of, score_of, scores
 from cxrfeat.spec import HeadKind
+from cxrfeat.types import Views
 from tests.explain.nets import CHANNELS, CLASSES, SIZE, convolutional, flat, graph_of, head_of, pooled, saved, views
 
 LINEAR: tuple[HeadKind, ...] = ("softmax", "logreg", "ridge", "svm-linear")
@@ -95,13 +97,31 @@ def test_heat_is_the_positive_part_and_one_at_its_top() -> None:
     assert not heat_of(np.full((2, 2), -1.0, np.float32)).any()
 
 
+def test_a_cover_goes_on_as_its_edges_do() -> None:
+    """So what changes evenly is not changed by it, and an opacity within it is gone."""
+    ramp = (np.arange(32)[:, None] * 3 + np.arange(32) * 4).astype(np.uint8)
+    seen: list[Views] = []
+
+    def score(covered: Views) -> NDArray[np.float32]:
+        seen.append(covered)
+        return np.zeros(len(covered), np.float32)
+
+    occlusion(ramp, score, places=8)
+    inner = seen[0].reshape(-1, 32, 32)[[9, 18, 30]]
+    assert np.abs(inner.astype(int) - ramp).max() <= 1
+    spotted = ramp.copy()
+    spotted[10:14, 10:14] = 255
+    occlusion(spotted, score, places=8)
+    assert np.abs(seen[1][18].astype(int) - ramp).max() <= 1
+
+
 def test_occlusion_finds_the_place_that_counts() -> None:
     view = views(1)[0]
     view[:] = 100
     view[4:8, 20:24] = 250
 
-    def score(covered: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # of uint8 and float32
-        return covered[:, 4:8, 20:24].astype(np.float32).mean(axis=(1, 2))
+    def score(covered: Views) -> NDArray[np.float32]:
+        return np.asarray(covered[:, 4:8, 20:24].mean(axis=(1, 2)), np.float32)
 
     fall = occlusion(view, score, places=8)[0]
     assert fall.shape == (8, 8)
@@ -154,6 +174,6 @@ def test_a_network_without_maps_is_occluded(tmp_path: Path) -> None:
         method_for("gradcam", head, graph)
     explainer = Explainer(graph=graph, head=head, mean=np.zeros(CHANNELS), method="occlusion")
     evidence = explainer.evidence(explainer.look(views(2)), np.array([0, 1]))
-    assert evidence.shape == (2, 14, 14)
-    assert explainer.fields[0].step == SIZE / 14
+    assert evidence.shape == (2, 10, 10)
+    assert explainer.fields[0].step == SIZE / 10
     assert np.abs(evidence).max() > 0

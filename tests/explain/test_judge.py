@@ -27,7 +27,7 @@ from cxrfeat.types import Status
 CLASSES = ("COVID", "NORMAL")
 
 
-def seen_of(frames: list[np.ndarray], explained: list[int], groups: list[int] | None = None) -> Seen:  # type: ignore[type-arg]
+def seen_of(frames: list[np.ndarray], explained: list[int], groups: list[int] | None = None) -> Seen:
     lungs, border, corners = template(FRAME), border_of(FRAME), corners_of(FRAME)
     n = len(frames)
     return Seen(
@@ -43,7 +43,7 @@ def seen_of(frames: list[np.ndarray], explained: list[int], groups: list[int] | 
     )
 
 
-def blob(x: float, y: float, seed: int, *, ground: float = 0.2) -> np.ndarray:  # type: ignore[type-arg]
+def blob(x: float, y: float, seed: int, *, ground: float = 0.2) -> np.ndarray:
     """Heat about a place, in shares of the picture, on an uneven ground."""
     rng = np.random.default_rng(seed)
     across = (np.arange(FRAME[1]) + 0.5) / FRAME[1]
@@ -52,7 +52,7 @@ def blob(x: float, y: float, seed: int, *, ground: float = 0.2) -> np.ndarray:  
     return np.asarray(spot + ground * rng.uniform(0, 1, FRAME), np.float32)
 
 
-def many(x: float, y: float, count: int = 12, start: int = 0) -> list[np.ndarray]:  # type: ignore[type-arg]
+def many(x: float, y: float, count: int = 12, start: int = 0) -> list[np.ndarray]:
     return [blob(x, y, seed) for seed in range(start, start + count)]
 
 

@@ -23,6 +23,7 @@ def test_pca_is_that_of_scikit_learn(shape: tuple[int, int]) -> None:
     model = PCA(2, svd_solver="full").fit(X.astype(np.float64))
     found = projection(X)
     np.testing.assert_allclose(np.abs(found.points), np.abs(model.transform(X.astype(np.float64))), atol=1e-6)
+    assert found.explained_variance is not None
     np.testing.assert_allclose(found.explained_variance, model.explained_variance_ratio_, atol=1e-8)
     assert found.points.shape == (shape[0], 2)
     np.testing.assert_array_equal(project(X), found.points)
@@ -37,7 +38,7 @@ def test_the_sign_of_an_axis_does_not_depend_on_the_order_of_rows() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_few_rows_are_laid_out_too(rows: int) -> None:
     for method in ("pca", "tsne"):
-        found = projection(blobs()[:rows], method=method)  # type: ignore[arg-type]  # one of the methods
+        found = projection(blobs()[:rows], method=method)
         assert found.points.shape == (rows, 2)
         assert np.isfinite(found.points).all()
     assert not project(np.ones((4, 3), np.float32)).any(), "rows that are all alike lie on one point"

@@ -95,17 +95,21 @@ def test_the_hottest_place_is_the_lesion(lesions: tuple[Run, Path, dict[str, Any
 
 
 @pytest.mark.slow
-def test_occlusion_finds_the_lesion_too(lesions: tuple[Run, Path, dict[str, Any]], network: Path) -> None:
+@pytest.mark.parametrize(("disease", "least"), [("COVID", 7), ("PNEUMONIA", 5)])
+def test_occlusion_finds_the_lesion_too(
+    disease: str, least: int, lesions: tuple[Run, Path, dict[str, Any]], network: Path
+) -> None:
+    """Of 8 images: a small lesion is nearly always found, a lobe larger than the cover often shows through."""
     run, data, truth = lesions
-    shown = explain(run, data=data, count=60, checks=False, network=network).images
-    told = [one for one in shown if one.right and one.label == "PNEUMONIA"][:8]
+    shown = explain(run, data=data, count=100, checks=False, network=network).images
+    told = [one for one in shown if one.right and one.label == disease][:8]
     found = explain(run, [one.path for one in told], method="occlusion", network=network).images
-    cells = {one.path: one for one in told}
     hits = [
-        on_a_lesion(cells[one.path], truth["lesions"][cells[one.path].image], one.peak or (-1e9, -1e9)) for one in found
+        on_a_lesion(known, truth["lesions"][known.image], one.peak or (-1e9, -1e9))
+        for known, one in zip(told, found, strict=True)
     ]
     assert len(hits) == 8
-    assert sum(hits) >= 5
+    assert sum(hits) >= least
 
 
 def test_a_letter_tied_to_the_class_is_where_the_heat_lies_and_the_verdict_says_so(
@@ -179,5 +183,9 @@ def test_grad_cam_is_that_of_tf_keras_vis(shared: Path, network: Path, real: Run
     flat = keras.Model(graph.body.inputs, dense(features))
     dense.set_weights([linear.weights.T.astype(np.float32), linear.offset.astype(np.float32)])
     pixels = np.repeat(views[..., None], 3, axis=-1).astype(np.float32) / 127.5 - 1
-    theirs = Gradcam(flat, clone=False)(lambda output: output[:, 0], pixels, expand_cam=False, normalize_cam=False)
+    last = graph.layers[-1]  # left to itself it takes the last convolution, before its normalisation and ReLU
+    theirs = Gradcam(flat, clone=False)(
+        lambda output: output[:, 0], pixels, penultimate_layer=last, seek_penultimate_conv_layer=False,
+        expand_cam=False, normalize_cam=False,
+    )  # fmt: skip
     np.testing.assert_allclose(ours, np.asarray(theirs)[0], atol=1e-4 * float(ours.max()))
