@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from base64 import b64decode
@@ -16,6 +17,7 @@ import pytest
 
 from cxrfeat.report.page import render_report
 from tests.report.test_page import EVIL, content, heat, with_heat
+from tests.report.test_style import contrast
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -315,3 +317,19 @@ def test_every_control_can_be_reached_with_tab_and_shows_it(driver: Any) -> None
         if active.tag_name != "body":
             assert driver.execute_script("return getComputedStyle(arguments[0]).outlineStyle", active) != "none"
     assert {"a.skip", "a.", "button.", "summary.", "input.", "path.dot", "div.scroll"} <= kinds
+
+
+@pytest.mark.parametrize("status", ["fail", "warn", "pass"])
+def test_an_alarm_can_be_read_whatever_else_failed(status: str, driver: Any) -> None:
+    script = """
+        const box = document.querySelector(".verdict");
+        box.className = "verdict alarm " + arguments[0];
+        return [box.querySelector(".headline"), box.querySelector("p:last-of-type"), box]
+            .map((one) => getComputedStyle(one)).map((style, place) => place < 2 ? style.color : style.backgroundColor);
+    """
+    headline, paragraph, ground = (
+        f"#{int(r):02x}{int(g):02x}{int(b):02x}"
+        for r, g, b in (re.findall(r"\d+", colour)[:3] for colour in driver.execute_script(script, status))
+    )
+    assert contrast(headline, ground) >= 7
+    assert contrast(paragraph, ground) >= 7
