@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,125 +145,169 @@ def finetune(
     elif cache is not None:
         path = Path(cache)
     else:
+        wanted = backbone or "densenet121"
+        backbone = None  # what is found is what was asked for
         view = replace(view or ViewSpec(size=224), count=1, seed=seed)
-        found = find_network(backbone or "densenet121", weights=weights, preprocess=preprocess, size=size, seed=seed)
+        found = find_network(wanted, weights=weights, preprocess=preprocess, size=size, seed=seed)
         path = _cached(found, normalize, view, manifest, features) or _extracted(
-            data, backbone or "densenet121", weights=weights, preprocess=preprocess, normalize=normalize, size=size,
-            view=view, seed=seed, selection=selection, features=features, progress=progress, split_by=split_by,
+            data, wanted, weights=weights, preprocess=preprocess, normalize=normalize, size=size, view=view, seed=seed,
+            selection=selection, features=features, progress=progress, split_by=split_by,
         )  # fmt: skip
-        backbone = None  # what was found is what was asked for
     with FeatureFile(path) as file:
         where = find_again(file.spec, file.content.backbone, path=network)
         if backbone is not None:
             _check_backbone(backbone, file, preprocess)
-        plain = load(file)
-        pieces = (
-            _pieces_of(run, file)
-            if run is not None
-            else part_images(file, by=split_by, regroup_given=regroup_given, seed=seed)
-        )
         rows = _rows_of(file, manifest)
-        spec = replace(spec, head=replace(spec.head, seed=seed))
-        if run is None and warm is not None:
-            run = fit(
-                path, [replace(warm, seed=seed)], split_by=split_by, regroup_given=regroup_given, seed=seed, runs=runs,
-                progress=progress,
-            ).runs[0]  # fmt: skip
-        start: FittedHead | None = None
+        plain = load(file)
         if run is not None:
-            start = warm_head(load_head(run)[0], file.dim)
-            spec = replace(spec, head=_layers_of(spec.head, start, run))
+            pieces = _pieces_of(run, file)
+        else:
+            pieces = part_images(file, by=split_by, regroup_given=regroup_given, seed=seed)
+            if warm is not None:
+                run = fit(
+                    path, [replace(warm, seed=seed)], split_by=split_by, regroup_given=regroup_given, seed=seed,
+                    runs=runs, progress=progress,
+                ).runs[0]  # fmt: skip
+        spec = replace(spec, head=replace(spec.head, seed=seed))
+        head: FittedHead | None = None
+        if run is not None:
+            head = warm_head(load_head(run)[0], file.dim)
+            spec = replace(spec, head=_layers_of(spec.head, head, run))
         identity = identity_of(
             plain, pieces, finetune=to_dict(spec), head_from=None if run is None else digest8(run.info["identity"])
         )
-        place = runs / (name or run_name(file.content.dataset, file.content.backbone, "finetune", digest8(identity)))
-        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)
-        if (standing := existing_run(place, identity)) is not None:
-            return _result(standing, audit, where, reused=True)
-        with Hold(place) as hold:
-            checkpoints = Checkpoints(hold.folder, identity, {"threads": threads()})
-            prepare_exactness(int(checkpoints.settings["threads"]))
-            if progress:
-                progress(f"loading {where.name}", 0, 1)
-            try:
-                trainable = Trainable(
-                    where, file.spec, spec, lambda dim: start or cold_head(spec.head, dim, file.classes)
-                )
-            except CxrFeatError:
-                checkpoints.clear_unless_begun()
-                raise
-            view = file.spec.view
-            images = Images(
-                rows,
-                manifest.root,
-                view,
-                masks=find_masks(manifest.rows, manifest.root) if view.mask != "none" else NO_MASKS,
-                budget=int((available_memory() or 2**31) * IMAGE_SHARE) if image_memory is None else image_memory,
-            )
-            (piece,) = pieces.pieces
-            trained = train(
-                trainable, spec, images, file.labels, piece.train, piece.validation, checkpoints,
-                every=checkpoint_every, tell=progress,
-            )  # fmt: skip
-            made = _write(
-                plain, pieces, spec, place, identity, audit, where, run, trainable, images, trained, seed, progress
-            )
-            checkpoints.clear()
-        return _result(made, audit, where, reused=False)
+        job = _Job(
+            plain=plain,
+            pieces=pieces,
+            network=where,
+            run=run,
+            head=head,
+            spec=spec,
+            identity=identity,
+            place=runs / (name or run_name(file.content.dataset, file.content.backbone, "finetune", digest8(identity))),
+            audit=ShortAudit(file, pieces.pieces, pieces.parts, seed),
+        )
+        if (standing := existing_run(job.place, identity)) is not None:
+            return job.result(standing, reused=True)
+        view = file.spec.view
+        images = Images(
+            rows,
+            manifest.root,
+            view,
+            masks=find_masks(manifest.rows, manifest.root) if view.mask != "none" else NO_MASKS,
+            budget=int((available_memory() or 2**31) * IMAGE_SHARE) if image_memory is None else image_memory,
+        )
+        return job.result(_made(job, images, checkpoint_every, progress), reused=False)
 
 
-def _write(
-    plain: Data,
-    pieces: Pieces,
-    spec: FinetuneSpec,
-    place: Path,
-    identity: dict[str, Any],
-    audit: ShortAudit,
-    network: Network,
-    run: Run | None,
-    trainable: Trainable,
-    images: Images,
-    trained: Trained,
-    seed: int,
-    progress: Progress | None,
-) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Job:
+    """One fine-tuning, before anything is trained."""
+
+    plain: Data
+    """Features of the frozen network, with labels, groups and all that the audit needs."""
+    pieces: Pieces
+    network: Network
+    run: Run | None
+    """Whose head is warm."""
+    head: FittedHead | None
+    """The warm head, as layers."""
+    spec: FinetuneSpec
+    identity: dict[str, Any]
+    place: Path
+    audit: ShortAudit
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The short audit; of weights that are trained here it says what they began with."""
+        others = [one for one in self.audit.findings if one.check != "weights"]
+        if not self.random:
+            return [*others, Finding(check="weights", status=Status.PASS, why="The whole network was trained here.")]
+        return failed_first(
+            [
+                *others,
+                Finding(
+                    check="weights",
+                    status=Status.WARN,
+                    why="RANDOM WEIGHTS: the network was trained here only, and began with weights that know nothing.",
+                    do="Fine-tune from --weights imagenet.",
+                ),
+            ]
+        )
+
+    @property
+    def random(self) -> bool:
+        """Whether it begins with random weights where trained ones belong."""
+        return self.network.random and self.network.backbone != FROM_SCRATCH
+
+    def result(self, run: Run, *, reused: bool) -> FitResult:
+        """What the caller gets."""
+        return FitResult(runs=(run,), reused=(reused,), audit=with_shortcuts(self.findings, [run]))
+
+
+def _made(job: _Job, images: Images, every: float, progress: Progress | None) -> Run:
+    """Train, test and write; what was begun before goes on."""
+    file, spec = job.plain.file, job.spec
+    (piece,) = job.pieces.pieces
+    with Hold(job.place) as hold:
+        checkpoints = Checkpoints(hold.folder, job.identity, {"threads": threads()})
+        prepare_exactness(int(checkpoints.settings["threads"]))
+        if progress:
+            progress(f"loading {job.network.name}", 0, 1)
+        try:
+            trainable = Trainable(
+                job.network, file.spec, spec, lambda dim: job.head or cold_head(spec.head, dim, file.classes)
+            )
+        except CxrFeatError:
+            checkpoints.clear_unless_begun()
+            raise
+        trained = train(
+            trainable, spec, images, file.labels, piece.train, piece.validation, checkpoints, every=every,
+            tell=progress,
+        )  # fmt: skip
+        tuned = _tuned_features(trainable, images, file.images, progress)
+        made = _write(job, trainable, trained, tuned)
+        checkpoints.clear()
+    return made
+
+
+def _write(job: _Job, trainable: Trainable, trained: Trained, tuned: Features) -> Run:
     """Test the tuned network as any other, on what it makes of the plain views, and write its run."""
-    file = plain.file
-    tuned = _tuned_features(trainable, images, file.images, progress)
-    data = Data(file=file, X=tuned[:, None])
-    (piece,) = pieces.pieces
+    file, spec, network = job.plain.file, job.spec, job.network
+    (piece,) = job.pieces.pieces
     head, notes = trained.weights.head, list(trained.notes)
     if spec.head.calibrate and len(piece.validation):
         temperature = fit_temperature(head.decision(tuned[piece.validation]), file.labels[piece.validation])
         head = replace(head, temperature=temperature)
-    if network.random and network.backbone != FROM_SCRATCH:
+    if job.random:
         notes.append("Training began with random weights in place of those of ImageNet.")
     fitted = Fit(head=head, history=trained.history, seconds=trained.seconds, notes=notes)
-    outcome = outcome_of(data, spec.head, pieces, [fitted], seed, audit)
+    data = Data(file=file, X=tuned[:, None])
+    outcome = outcome_of(data, spec.head, job.pieces, [fitted], job.audit.seed, job.audit)
     content = trainable.saved()
     features = replace(
-        file.spec, backbone=FILE, weights=keep_network(content), split=pieces.stored["sha256"], precision="float32",
-        view=replace(file.spec.view, count=1),
+        file.spec, backbone=FILE, weights=keep_network(content), split=job.pieces.stored["sha256"],
+        precision="float32", view=replace(file.spec.view, count=1),
     )  # fmt: skip
     changed, every = trainable.parameters
     extra = {
         "kind": "finetune",
         "head": f"{head.kind}, fine-tuned",
-        "random_weights": network.random and network.backbone != FROM_SCRATCH,
+        "random_weights": job.random,
         "features": {"spec": to_dict(features), "file": None},
         "finetune": {
             "spec": to_dict(spec),
             "network": {"name": network.name, "weights": network.weights},
-            "head_from": None if run is None else run.name,
+            "head_from": None if job.run is None else job.run.name,
+            "file": file.path.name,
             "kept": next(row["epoch"] for row in trained.history if row["kept"]),
             "trained_parameters": changed,
             "parameters": every,
         },
         "diverged": trained.diverged,
     }
-    return write_fitted(
-        data, pieces, spec.head, place, identity, _findings(audit, network), outcome, extra, {NETWORK: content}
-    )
+    files = {NETWORK: content}
+    return write_fitted(data, job.pieces, spec.head, job.place, job.identity, job.findings, outcome, extra, files)
 
 
 def _tuned_features(trainable: Trainable, images: Images, count: int, progress: Progress | None) -> Features:
@@ -275,28 +319,6 @@ def _tuned_features(trainable: Trainable, images: Images, count: int, progress: 
         if progress:
             progress("features of the tuned network", min(start + _AT_ONCE, count), count)
     return np.concatenate(parts)
-
-
-def _result(run: Run, audit: ShortAudit, network: Network, *, reused: bool) -> FitResult:
-    return FitResult(runs=(run,), reused=(reused,), audit=with_shortcuts(_findings(audit, network), [run]))
-
-
-def _findings(audit: ShortAudit, network: Network) -> list[Finding]:
-    """The short audit; of weights that are trained here it says what they began with."""
-    others = [one for one in audit.findings if one.check != "weights"]
-    if network.backbone == FROM_SCRATCH or not network.random:
-        return [*others, Finding(check="weights", status=Status.PASS, why="The whole network was trained here.")]
-    return failed_first(
-        [
-            *others,
-            Finding(
-                check="weights",
-                status=Status.WARN,
-                why="RANDOM WEIGHTS: the network was trained here only, and began with weights that know nothing.",
-                do="Fine-tune from --weights imagenet.",
-            ),
-        ]
-    )
 
 
 def _features_of(run: Run, folder: Path) -> Path:

@@ -484,11 +484,13 @@ def _laid(picture: Pixels, heat: NDArray[np.float32]) -> str:
 
 
 def command_of(run: Run) -> str | None:
-    """The command that makes a run of `fit-head` again; `None` for other runs.
+    """The command that makes a run of `fit-head` or `finetune` again; `None` for other runs.
 
     The page names the feature file, not where it lies.
     """
     info = run.info
+    if info.get("kind") == "finetune":
+        return _finetune_command(info)
     identity, split = info.get("identity") or {}, info.get("split") or {}
     head = identity.get("head")
     if info.get("kind") != "head" or not head or head.get("seed") != split.get("seed") or split.get("by") == "bound":
@@ -510,6 +512,33 @@ def command_of(run: Run) -> str | None:
         words += ["--split-by", str(by)] + (["--regroup"] if split.get("regroup") else [])
     words += ["--tta"] if info.get("tta") else []
     return shlex.join([*words, "--seed", str(split["seed"])])
+
+
+_TUNED_OPTIONS = (
+    "epochs", "batch", "optimizer", "learning_rate", "schedule", "momentum", "patience", "class_weights",
+    "label_smoothing",
+)  # fmt: skip
+"""Fields of the head's protocol that `finetune` takes as options."""
+
+
+def _finetune_command(info: Mapping[str, Any]) -> str:
+    """Every setting as an option, so that it does not matter from which recipe they came."""
+    about, spec = info["finetune"], info["finetune"]["spec"]
+    head = spec["head"]
+    words = ["cxrfeat", "finetune", "DATA"]
+    if about["head_from"] is not None:
+        words += ["--head-from", about["head_from"]]
+    else:
+        words += ["--cache", f"features/{about['file']}", "--cold", "--head", head["kind"]]
+        words += [] if info["split"]["by"] == "bound" else ["--split-by", info["split"]["by"]]
+        words += ["--regroup"] if info["split"].get("regroup") else []
+    values = {name: head[name] for name in _TUNED_OPTIONS}
+    values |= {"patience": head["patience"] or 0, "clip": spec["clip"] or 0}
+    values |= {name: spec[name] for name in ("batchnorm", "freeze_until", "precision") if spec[name] is not None}
+    for name, value in values.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--calibrate"] if head["calibrate"] else []
+    return shlex.join([*words, "--seed", str(head["seed"])])
 
 
 def _command(runs: Sequence[Run], pictured: bool, *, images: bool, redact: bool, seed: int) -> str:  # noqa: FBT001

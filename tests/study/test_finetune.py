@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, SplitError, StaleFeaturesError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.finetune.recipe import DEFAULT
@@ -15,10 +17,12 @@ from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, fingerprint
 from cxrfeat.study.compare import compare
+from cxrfeat.study.explain import explain
 from cxrfeat.study.extract import Extraction, extract
 from cxrfeat.study.finetune import finetune
 from cxrfeat.study.fit import FitResult, fit
 from cxrfeat.study.predict import predict
+from cxrfeat.study.report import command_of, report
 from tests.study.helpers import probabilities
 
 SPEC = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=2, batch=8, optimizer="adam", learning_rate=1e-3, patience=5))
@@ -168,6 +172,35 @@ def test_the_small_network_from_scratch_learns(place: Place) -> None:
     assert run.info["random_weights"] is False
     assert "trained here" in next(one["why"] for one in run.info["audit"] if one["check"] == "weights")
     assert extract(place.data, backbone=run.name, views=1, features=place.features, runs=place.runs).files[0].dim == 256
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_the_command_in_a_report_finds_the_very_same_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *, warm: bool
+) -> None:
+    options = {"head_from": place.head()} if warm else {"warm": None, "cache": place.extract().files[0].path}
+    spec = replace(SPEC, clip=None, head=replace(SPEC.head, epochs=1, label_smoothing=0.1, calibrate=True))
+    run = place.finetune(spec=spec, **options).runs[0]
+    command = command_of(run)
+    assert command is not None
+    words = [str(place.data) if word == "DATA" else word for word in shlex.split(command)]
+    monkeypatch.chdir(place.folder)
+    before = sorted(path.name for path in place.runs.iterdir())
+    assert main([*words[1:], "--quiet"]) == 0
+    assert sorted(path.name for path in place.runs.iterdir()) == before
+
+
+def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tmp_path: Path) -> None:
+    run = place.finetune(spec=LAST).runs[0]
+    explained = explain(run, data=place.data, count=2, out=tmp_path / "heat")
+    assert all(image.written is not None and Path(image.written).is_file() for image in explained.images)
+    assert {finding.check for finding in explained.findings} >= {"heat in lungs", "randomised weights"}
+    head = read_run(place.runs / run.info["finetune"]["head_from"])
+    made = report([run, head], data=place.data, out=tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "softmax, fine-tuned" in page
+    assert "cxrfeat finetune DATA --head-from" in page
+    assert made is not None
 
 
 def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Place) -> None:

@@ -17,7 +17,7 @@ from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.report.content import Heat, HeatPicture
 from cxrfeat.run import Run, read_run
-from cxrfeat.spec import HeadSpec
+from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
 from cxrfeat.study import report as recipe
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
@@ -179,7 +179,6 @@ def test_the_command_of_a_run_makes_the_very_same_run(
 
 def test_a_run_that_no_command_of_fit_head_makes_has_none(folder: Path) -> None:
     run = runs_of(folder)[0]
-    assert command_of(Run(run.path, {**run.info, "kind": "finetune"})) is None
     assert command_of(Run(run.path, {**run.info, "identity": {"search": {}}})) is None
 
 
@@ -269,6 +268,11 @@ def test_a_fine_tuned_run_has_a_page_without_a_map(folder: Path) -> None:
     run = runs_of(folder)[0]
     info = {**run.info, "kind": "finetune", "head": "softmax, fine-tuned"}
     info["features"] = {**run.info["features"], "file": None}
+    info["finetune"] = {
+        "spec": to_dict(FinetuneSpec(head=HeadSpec(kind="softmax"))),
+        "head_from": "mine",
+        "file": "x.h5",
+    }
     found = report([Run(run.path, info)], out=folder / "report.html", features=folder / "features")
     (data,) = found.content.data
     assert data.maps == ()
@@ -345,16 +349,16 @@ def test_redacted_and_without_images_no_path_is_told(explained: Path, tmp_path: 
 
 
 @pytest.mark.usefixtures("user")
-def test_a_run_that_cannot_be_explained_is_noted_and_the_others_are(
+def test_what_is_odd_about_heat_maps_is_noted_and_a_run_without_its_network_too(
     explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crossed = [run for run in runs_of(explained) if not run.info["itself_tested"]]
     out = tmp_path / "page.html"
     found = report(crossed, out=out, data=explained / "data", features=explained / "features")
     (data,) = found.content.data
-    assert data.runs[0].heat is None
-    assert data.notes[0].startswith(f"No heat maps of {crossed[0].name}: ")
-    assert data.notes[0] in html.unescape(out.read_text())
+    assert data.runs[0].heat is not None
+    assert any("fitted on all images" in note for note in data.runs[0].heat.notes)
+    assert data.runs[0].heat.notes[0] in html.unescape(out.read_text())
     monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path / "empty"))
     runs = single(explained)
     found = report(runs, out=out, data=explained / "data", features=explained / "features", explained=1)
