@@ -245,8 +245,7 @@ def fit(
             source_out=source_out,
             seed=seed,
         )
-        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)
-        findings = audit.findings
+        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)  # done when asked, while the workers fit
         check_writable(runs)
         content = file.content
         identities = [identity_of(data, pieces, head=to_dict(spec)) for spec in heads]
@@ -264,8 +263,9 @@ def fit(
                 outcome = outcome_of(data, heads[index], pieces, fitted, seed, audit)
                 # Another process, or a head named twice, may have made it meanwhile.
                 made[index] = existing_run(places[index], identities[index]) or write_fitted(
-                    data, pieces, heads[index], places[index], identities[index], findings, outcome
+                    data, pieces, heads[index], places[index], identities[index], audit.findings, outcome
                 )
+        findings = audit.findings
     fitted_runs = tuple(run for run in made if run is not None)
     return FitResult(
         runs=fitted_runs,
