@@ -1,8 +1,8 @@
-"""One epoch of a small network's training on the CPU, in NumPy: the whole of it in place, on one core.
+"""One epoch of a small network's training on the CPU, in NumPy and BLAS.
 
-Heads are so small that on a CPU the matrix products of a batch are half of the work and the start of a deep-learning
-library takes longer than the training: this needs neither, and as several heads train at once on several cores, a core
-for each is the best use of them (`benchmarks/README.md`). `compiled_epoch.py` has the same arithmetic for a GPU.
+Heads are so small that the start of a deep-learning library takes longer than their training, and moving the weights
+nearly as long as the matrix products of a batch (`benchmarks/README.md`). So there is no library here, and as few
+passes over the weights as can be. `compiled_epoch.py` has the same arithmetic for a GPU.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.head.blas import Matrix, add, add_product, product
 from cxrfeat.types import Features
 
 Weights = list[NDArray[np.float32]]
@@ -62,17 +63,16 @@ class Epochs:
             importance: `(rows,)` factor of each row's loss.
         """
         self._constants = constants
-        self._weights = [array.copy() for array in weights]
-        self._slopes = [np.empty_like(array) for array in weights]
-        slots = 2 if constants.adam else 1
-        self._memory = [[np.zeros_like(array) for array in weights] for _ in range(slots)]
+        self._weights = [np.array(np.atleast_2d(array), order="F") for array in weights]
+        self._move = (_Adam if constants.adam else _Nesterov)(constants, self._weights)
         self._data = X, targets, importance
+        self._ones = np.ones((min(constants.batch, len(X)), 1), np.float32)
         self._kept = Dropout(constants, len(X), len(weights[1])) if len(weights) > 2 and constants.dropout else None
         self._step = 0
 
     def weights(self) -> Weights:
         """A copy of the weights as they are now."""
-        return [array.copy() for array in self._weights]
+        return [array[0].copy() if place % 2 else array.copy() for place, array in enumerate(self._weights)]
 
     def run(self, order: NDArray[np.int64], rates: NDArray[np.float64]) -> tuple[float, float]:
         """Train on rows in this order. Weights that overflow are the caller's to find.
@@ -87,7 +87,7 @@ class Epochs:
         batch = self._constants.batch
         loss, hits = 0.0, 0
         with np.errstate(all="ignore"):
-            for number, rate in enumerate(rates):
+            for number, rate in enumerate(rates.tolist()):
                 rows = order[number * batch : (number + 1) * batch]
                 told = self._learn(rows, rate)
                 loss, hits = loss + told[0] * len(rows), hits + told[1]
@@ -102,15 +102,17 @@ class Epochs:
         # Forward: what goes into each layer, and what each hidden unit passes on.
         inputs, passed = [x], []
         for layer in range(layers - 1):
-            summed = inputs[-1] @ weights[2 * layer]
+            summed = product(inputs[-1], weights[2 * layer])
             summed += weights[2 * layer + 1]
-            gate = (summed > 0).astype(np.float32)
+            positive = summed > 0
             if layer == 0 and self._kept is not None:
-                gate *= self._kept(self._step, len(rows))
+                gate = positive * self._kept(self._step, len(rows))
+            else:
+                gate = positive.astype(np.float32)
             summed *= gate
             passed.append(gate)
             inputs.append(summed)
-        logits = inputs[-1] @ weights[-2]
+        logits = product(inputs[-1], weights[-2])
         logits += weights[-1]
         log_p = logits - logits.max(axis=1, keepdims=True)
         p = np.exp(log_p)
@@ -119,66 +121,95 @@ class Epochs:
         p /= total
         loss = -float(weighed @ np.einsum("ij,ij->i", target, log_p))
         if l2:
-            loss += l2 * sum(float(np.vdot(kernel, kernel)) for kernel in weights[::2])
+            loss += l2 * sum(float(np.square(kernel).sum()) for kernel in weights[::2])
         hits = int(np.count_nonzero(logits.argmax(axis=1) == target.argmax(axis=1)))
-        # Backward: the slope of the loss by what each layer summed.
+        # Backward: the slope of the loss by what each layer summed. That by a kernel is `inputs.T @ slope`, and a bias
+        # is a kernel whose input is 1.
         self._step += 1
+        self._move.begin(self._step)
         slope = (p - target) * weighed[:, None]
-        # The rate goes into the small matrix of slopes where it may, not into the large one of their products.
-        long = np.float32(1 if self._constants.adam else rate)
         for layer in reversed(range(layers)):
-            step = slope * long
-            np.matmul(inputs[layer].T, step, out=self._slopes[2 * layer])
-            np.sum(step, axis=0, out=self._slopes[2 * layer + 1])
-            if layer:
-                slope = slope @ weights[2 * layer].T
-                slope *= passed[layer - 1]
-        for place in range(len(weights)):
-            self._update(place, rate)
+            place = 2 * layer
+            below = product(slope, weights[place].T) if layer else None
+            self._move(place, inputs[layer], slope, rate, l2)
+            self._move(place + 1, self._ones[: len(rows)], slope, rate, 0.0)
+            if below is not None:
+                below *= passed[layer - 1]
+                slope = below
         return loss, hits
 
-    def _update(self, place: int, rate: float) -> None:
-        """Move one array of weights against its slope, piece by piece."""
-        arrays = [self._weights[place], self._slopes[place], *(slot[place] for slot in self._memory)]
-        flat = [array.reshape(-1) for array in arrays]
-        kernel = place % 2 == 0
-        for start in range(0, flat[0].size, _PIECE):
-            weight, slope, *memory = (array[start : start + _PIECE] for array in flat)
-            if kernel and self._constants.l2:
-                slope += (2 * self._constants.l2 * (1 if self._constants.adam else rate)) * weight
-            if self._constants.adam:
-                _adam(weight, slope, *memory, rate=rate, step=self._step)
-            else:
-                _nesterov(weight, slope, *memory, momentum=self._constants.momentum)
 
+class _Nesterov:
+    """Nesterov's momentum as Keras writes it: `v = momentum * v - rate * slope`, `w += momentum * v - rate * slope`.
 
-Flat = NDArray[np.float32]
+    Which is `w -= momentum * v` with the v before, and `w += (1 + momentum) * v` with the v after. All velocities are
+    kept divided by one number, so that multiplying them by the momentum takes no pass over them.
 
-
-def _nesterov(weight: Flat, slope: Flat, velocity: Flat, *, momentum: float) -> None:
-    """Source: Sutskever et al. 2013, as Keras writes it.
-
-    `slope` comes times the rate, and `velocity` is kept times `momentum`: each saves a pass.
+    Source: Sutskever et al. 2013.
     """
-    weight -= slope
-    velocity -= slope
-    velocity *= np.float32(momentum)
-    weight += velocity
+
+    _LEAST = 1e-6
+    """Of that number; it shrinks in every step, and the stored velocities grow as much."""
+
+    def __init__(self, constants: Constants, weights: Weights) -> None:
+        """At rest."""
+        self._momentum = constants.momentum
+        self._weights = weights
+        self._stored = [np.zeros_like(array) for array in weights]
+        self._unit = 1.0
+
+    def begin(self, step: int) -> None:
+        """Multiply the velocities by the momentum."""
+        self._unit *= self._momentum
+        if self._unit < self._LEAST:
+            for array in self._stored:
+                array *= np.float32(self._unit)
+            self._unit = 1.0
+
+    def __call__(self, place: int, inputs: Matrix, slope: Matrix, rate: float, l2: float) -> None:
+        """Move one array of weights against the slope `inputs.T @ slope` of the loss, and that of its penalty."""
+        weight, stored, unit = self._weights[place], self._stored[place], self._unit
+        pull = weight * np.float32(-2 * l2 * rate / unit) if l2 else None
+        add(weight, stored, -unit)
+        add_product(stored, inputs.T, slope, -rate / unit)
+        if pull is not None:
+            stored += pull
+        add(weight, stored, (1 + self._momentum) * unit)
 
 
-def _adam(weight: Flat, slope: Flat, first: Flat, second: Flat, *, rate: float, step: int) -> None:
+class _Adam:
     """Source: Kingma & Ba 2015, section 2, last paragraph."""
-    first *= np.float32(BETAS[0])
-    second *= np.float32(BETAS[1])
-    first += np.float32(1 - BETAS[0]) * slope
-    slope *= slope
-    second += np.float32(1 - BETAS[1]) * slope
-    long = corrected(rate, step)
-    np.sqrt(second, out=slope)
-    slope += np.float32(EPSILON)
-    np.divide(first, slope, out=slope)
-    slope *= np.float32(long)
-    weight -= slope
+
+    def __init__(self, constants: Constants, weights: Weights) -> None:
+        """With moments of zero."""
+        self._weights = weights
+        self._first, self._second = ([np.zeros_like(array) for array in weights] for _ in range(2))
+        self._step = 0
+
+    def begin(self, step: int) -> None:
+        """Steps are counted from 1."""
+        self._step = step
+
+    def __call__(self, place: int, inputs: Matrix, slope: Matrix, rate: float, l2: float) -> None:
+        """Move one array of weights against the slope `inputs.T @ slope` of the loss, and that of its penalty."""
+        slopes = product(inputs.T, slope)
+        arrays = self._weights[place], slopes, self._first[place], self._second[place]
+        flat = [array.T.reshape(-1) for array in arrays]
+        long = np.float32(corrected(rate, self._step))
+        for start in range(0, slopes.size, _PIECE):
+            weight, piece, first, second = (array[start : start + _PIECE] for array in flat)
+            if l2:
+                piece += np.float32(2 * l2) * weight
+            first *= np.float32(BETAS[0])
+            second *= np.float32(BETAS[1])
+            first += np.float32(1 - BETAS[0]) * piece
+            piece *= piece
+            second += np.float32(1 - BETAS[1]) * piece
+            np.sqrt(second, out=piece)
+            piece += np.float32(EPSILON)
+            np.divide(first, piece, out=piece)
+            piece *= long
+            weight -= piece
 
 
 def corrected(rates: Any, step: Any) -> Any:  # noqa: ANN401  # a number or an array of them
@@ -191,20 +222,19 @@ class Dropout:
 
     def __init__(self, constants: Constants, rows: int, units: int) -> None:
         """For batches out of so many rows, and so many units."""
-        self._units = units
+        batch = min(constants.batch, rows)
         self._per_step = constants.batch * units
-        self._counter = np.arange(min(constants.batch, rows) * units, dtype=np.uint32)
+        self._counter = np.array(np.arange(batch * units, dtype=np.uint32).reshape(batch, units), order="F")
         self._key = dropout_key(constants.seed)
-        self._least = math.ceil(float(np.float32(constants.dropout)) * 2**24)
+        self._least = np.uint32(math.ceil(float(np.float32(constants.dropout)) * 2**24) << 8)
         self._factor = np.float32(1) / (1 - np.float32(constants.dropout))
 
     def __call__(self, step: int, rows: int) -> NDArray[np.float32]:
-        """Factor of each unit, `(rows, units)`: 0 or `1 / (1 - dropout)`."""
-        before = np.array(step * self._per_step % 2**32, np.uint32)
-        bits = self._counter[: rows * self._units] + before
+        """Factor of each unit, `(rows, units)`, stored by columns: 0 or `1 / (1 - dropout)`."""
+        bits = self._counter[:rows] + np.uint32(step * self._per_step % 2**32)
         bits ^= self._key
-        kept: NDArray[np.bool_] = scrambled(bits) >> np.uint32(8) >= self._least
-        return np.asarray((kept * self._factor).reshape(rows, self._units))
+        kept: NDArray[np.bool_] = scrambled(bits) >= self._least
+        return np.asarray(kept * self._factor)
 
 
 def dropout_key(seed: int) -> NDArray[np.uint32]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import InputError
@@ -80,6 +81,7 @@ def train(
         targets,
         importance(spec, training.row_labels, classes, training.row_weights).astype(np.float32),
     )
+    cores = ThreadpoolController()
     steps = -(-images * (spec.views_per_epoch or views) // spec.batch)
     rates = learning_rates(spec, steps * spec.epochs)
     for epoch in range(spec.epochs):
@@ -92,7 +94,10 @@ def train(
                 f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it, or --standardize."
             )
         now = _head(spec, training.classes, scaler, weights)
-        told = _validate(now, training.X_val, training.y_val)
+        # NumPy's BLAS is not the one that trains, and after a product its threads keep their cores for a tenth of a
+        # second, in which those of the other would wait for them.
+        with cores.limit(limits=1, user_api="blas"):
+            told = _validate(now, training.X_val, training.y_val)
         history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
         value = told["val_loss"]
         if spec.patience is None or value is None or value < best:

@@ -17,8 +17,9 @@ from cxrfeat.types import Groups
 Weights = NDArray[np.float64]
 """`(resamples, groups)`: how often each group was drawn; each row sums to the number of groups."""
 
-_BLOCK = 2**21
-"""Largest `resamples * columns` held at once; 16 MB of float64."""
+_BLOCK = 2**16
+"""Largest `resamples * columns` held at once, 512 KB of float64: what is made of a block stays in a core's own cache,
+and intervals come about twice as fast as with 16 MB."""
 
 
 def numbered(groups: Groups) -> tuple[Groups, int]:

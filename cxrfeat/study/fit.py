@@ -6,7 +6,7 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,8 @@ class Data:
     X: NDArray[np.float32]
     """`(images, views, dim)`."""
     tta: bool = False
+    domains: dict[bytes, Domain] = field(default_factory=dict)
+    """By the numbers of the rows they were learned from."""
 
     @property
     def plain(self) -> Features:
@@ -123,6 +125,13 @@ class Data:
         y = self.file.labels
         rows, held = piece.train, piece.validation
         return Training(self.X[rows], y[rows], self.plain[held], y[held], self.file.classes)
+
+    def domain(self, piece: Piece) -> Domain:
+        """Where the images lie that are trained on, learned once for all heads."""
+        key = piece.train.tobytes()
+        if key not in self.domains:
+            self.domains[key] = Domain.fit(self.plain[piece.train])
+        return self.domains[key]
 
     def probabilities(self, head: FittedHead, rows: Rows) -> Probabilities:
         """`(rows, classes)`, by the plain view or as the mean over views."""
@@ -236,8 +245,7 @@ def fit(
             source_out=source_out,
             seed=seed,
         )
-        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)
-        findings = audit.findings
+        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)  # done when asked, while the workers fit
         check_writable(runs)
         content = file.content
         identities = [identity_of(data, pieces, head=to_dict(spec)) for spec in heads]
@@ -255,8 +263,9 @@ def fit(
                 outcome = outcome_of(data, heads[index], pieces, fitted, seed, audit)
                 # Another process, or a head named twice, may have made it meanwhile.
                 made[index] = existing_run(places[index], identities[index]) or write_fitted(
-                    data, pieces, heads[index], places[index], identities[index], findings, outcome
+                    data, pieces, heads[index], places[index], identities[index], audit.findings, outcome
                 )
+        findings = audit.findings
     fitted_runs = tuple(run for run in made if run is not None)
     return FitResult(
         runs=fitted_runs,
@@ -396,7 +405,7 @@ def outcome_of(
     return _Outcome(
         fit=fitted,
         seconds=fitted.seconds,
-        domain=Domain.fit(data.plain[piece.train]),
+        domain=data.domain(piece),
         validation=data.scored(piece.validation, probabilities[:held], seed),
         test=data.scored(piece.test, probabilities[held:], seed, thresholds)
         | {"shortcuts": audit.control_scores(probabilities[held:])},
@@ -450,7 +459,7 @@ def _crossed(
     return _Outcome(
         fit=final,
         seconds=sum(fitted.seconds for fitted in fits) + final.seconds,
-        domain=Domain.fit(data.plain),
+        domain=data.domain(whole),
         validation=None,
         test=data.scored(rows, probabilities, seed) | {"shortcuts": audit.control_scores(probabilities)},
         folds=each,
