@@ -69,8 +69,14 @@ def finetune(
         float | None, typer.Option("--label-smoothing", help="Share of the target spread over all classes.")
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Fit a temperature on the validation images at the end.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="Fit a temperature on the validation images, and judge each epoch by its loss at the best one. "
+            "Default: the recipe's.",
+            show_default=False,
+        ),
+    ] = None,
     precision: Annotated[
         str, typer.Option("--precision", help="auto (float16 on a GPU, else float32), float32, float16 or bfloat16.")
     ] = "auto",
@@ -133,7 +139,7 @@ def finetune(
         head={
             "epochs": epochs, "batch": batch, "optimizer": optimizer, "learning_rate": learning_rate,
             "schedule": schedule, "momentum": momentum, "patience": patience, "class_weights": class_weights,
-            "label_smoothing": label_smoothing, "calibrate": calibrate or None, "kind": head if cold else None,
+            "label_smoothing": label_smoothing, "calibrate": calibrate, "kind": head if cold else None,
         },
         clip=clip, batchnorm=batchnorm, freeze_until=freeze_until, precision=automatic_precision(precision),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from cxrfeat.finetune.images import Images, Indices
 from cxrfeat.finetune.trainable import Trainable, Weights, one_hot
 from cxrfeat.head.network_head import importance, learning_rates
 from cxrfeat.head.order import epoch_rows
-from cxrfeat.metric.calibrate import log_loss
+from cxrfeat.metric.calibrate import fit_temperature, log_loss
 from cxrfeat.spec import FinetuneSpec
 from cxrfeat.types import Labels
 
@@ -55,7 +55,8 @@ def train(
     """Train a network and its head together, going on from a checkpoint where there is one.
 
     Each epoch sees one view of every training image, drawn anew. With `patience`, the epoch of the least validation
-    loss is kept, the start among them; without, the last one is.
+    loss is kept, the start among them; without, the last one is. Where the head is to be calibrated, that loss is the
+    one at the best temperature.
 
     Args:
         trainable: Network and head.
@@ -88,9 +89,14 @@ def train(
         features = trainable.features(views, _named(tell, "validation"))
         if not np.isfinite(features).all():
             return {"val_loss": float("nan"), "val_accuracy": 0.0}
-        decision = trainable.weights().head.decision(features)
-        found = labels[validation]
-        return {"val_loss": log_loss(decision, found), "val_accuracy": float((decision.argmax(1) == found).mean())}
+        decision, found = trainable.weights().head.decision(features), labels[validation]
+        # Training goes on sharpening probabilities long after it has stopped to tell classes apart better; where they
+        # are calibrated in the end, that is no reason to stop.
+        temperature = fit_temperature(decision, found) if head.calibrate else 1.0
+        return {
+            "val_loss": log_loss(decision / temperature, found),
+            "val_accuracy": float((decision.argmax(1) == found).mean()),
+        }
 
     begun = checkpoints.load()
     if begun is None:

@@ -276,7 +276,8 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, tuned: Features) -
     file, spec, network = job.plain.file, job.spec, job.network
     (piece,) = job.pieces.pieces
     head, notes = trained.weights.head, list(trained.notes)
-    if spec.head.calibrate and len(piece.validation):
+    kept = next(row["epoch"] for row in trained.history if row["kept"])
+    if spec.head.calibrate and len(piece.validation) and kept:  # epoch 0 is the frozen network with its head as it was
         temperature = fit_temperature(head.decision(tuned[piece.validation]), file.labels[piece.validation])
         head = replace(head, temperature=temperature)
     if job.random:
@@ -300,7 +301,7 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, tuned: Features) -
             "network": {"name": network.name, "weights": network.weights},
             "head_from": None if job.run is None else job.run.name,
             "file": file.path.name,
-            "kept": next(row["epoch"] for row in trained.history if row["kept"]),
+            "kept": kept,
             "trained_parameters": changed,
             "parameters": every,
         },

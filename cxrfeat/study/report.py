@@ -537,7 +537,7 @@ def _finetune_command(info: Mapping[str, Any]) -> str:
     values |= {name: spec[name] for name in ("batchnorm", "freeze_until", "precision") if spec[name] is not None}
     for name, value in values.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
-    words += ["--calibrate"] if head["calibrate"] else []
+    words.append("--calibrate" if head["calibrate"] else "--no-calibrate")
     return shlex.join([*words, "--seed", str(head["seed"])])
 
 
