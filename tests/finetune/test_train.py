@@ -93,6 +93,22 @@ def test_the_best_epoch_is_kept_and_the_start_is_one_of_them(
         assert "frozen network is kept" in told.notes[1]
 
 
+def test_epochs_are_judged_at_the_best_temperature_where_the_head_is_calibrated(
+    phantoms: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    told = {
+        calibrate: Small(phantoms, tiny_network, protocol(calibrate=calibrate), tmp_path / str(calibrate)).train()
+        for calibrate in (False, True)
+    }
+    np.testing.assert_array_equal(told[False].weights.body[0], told[True].weights.body[0])
+    pairs = [
+        (plain["val_loss"], best["val_loss"])
+        for plain, best in zip(told[False].history, told[True].history, strict=True)
+    ]
+    assert all(best <= plain for plain, best in pairs)
+    assert any(best < plain for plain, best in pairs)
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_weights_are_kept(
     phantoms: Path, tiny_network: Path, tmp_path: Path
 ) -> None:
