@@ -35,6 +35,10 @@ class InputError(CxrFeatError):
     exit_code: ClassVar[int] = 3
 
 
+class DivergedError(InputError):
+    """Training overflowed: its steps were too long for these features."""
+
+
 class StaleFeaturesError(InputError):
     """Features and the thing applied to them were not made the same way."""
 

@@ -29,14 +29,15 @@ class Hold:
     Use it as a context manager.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stem: str | None = None) -> None:
         """Name the places; nothing is touched yet.
 
         Args:
             path: What is to be made.
+            stem: What the hidden names beside it are made of; by default its own name.
         """
         self.path = path
-        stem = path.stem if path.suffix == ".h5" else path.name  # a run's name may hold dots
+        stem = stem or path.name
         self.folder = path.with_name(f".{stem}.work")
         self._lock = filelock.FileLock(path.with_name(f".{stem}.lock"), timeout=0)
         self._owner = path.with_name(f".{stem}.owner")

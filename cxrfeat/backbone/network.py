@@ -32,7 +32,9 @@ from cxrfeat.spec import FeatureSpec, Preprocess
 FILE = "file"
 """`FeatureSpec.backbone` of every network that is not of the table: its weights digest says which it is."""
 
-_SUFFIXES = (".keras", ".h5", ".hdf5")
+SUFFIXES = (".keras", ".h5", ".hdf5")
+"""Endings by which a backbone is known for the path of a Keras model."""
+
 _MAX_CONFIG_BYTES = 64 * 2**20
 _CODE = {"Lambda", "TFOpLambda", "SlicingOpLambda", "__lambda__", "function"} | {
     "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
@@ -85,7 +87,7 @@ def find_network(
         WeightsError: If the weights are neither here nor to be had.
         InputError: If a path is missing or not a network that can be trusted.
     """
-    if is_model_path(backbone):
+    if _is_path(backbone):
         if weights != "imagenet":
             raise UsageError(f"--weights {weights} does not go with a network of your own: its file holds the weights.")
         if preprocess is None:
@@ -233,9 +235,8 @@ def _scratch(weights: str, preprocess: str | None, size: int | None, seed: int) 
     )
 
 
-def is_model_path(backbone: str) -> bool:
-    """Whether a backbone is named by the path of a Keras model."""
-    return backbone.lower().endswith(_SUFFIXES) or os.sep in backbone
+def _is_path(backbone: str) -> bool:
+    return backbone.lower().endswith(SUFFIXES) or os.sep in backbone
 
 
 def _weights_of(row: Row, weights: str, seed: int) -> tuple[Path | None, str]:

@@ -51,10 +51,7 @@ def extract(
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
-    max_bad: Annotated[
-        str | None,
-        typer.Option("--max-bad", help="Unusable images allowed, N or P%. Default: up to 3, or 1%."),
-    ] = None,
+    max_bad: options.MaxBad = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
@@ -68,7 +65,6 @@ def extract(
     """
     from typing import cast
 
-    from cxrfeat.errors import QuarantineError
     from cxrfeat.report.table import extract_table, quarantine_table
     from cxrfeat.spec import Masking, Normalize, Precision, SplitBy, SplitSpec, ViewSpec
     from cxrfeat.study.extract import extract as run
@@ -118,8 +114,4 @@ def extract(
         show(extract_table([one.to_dict() for one in made.files]))
         show(quarantine_table(bad))
         note(f"Next: cxrfeat fit-head {made.files[0].path}", quiet=quiet)
-    if options.too_many_bad(max_bad, len(bad), len(bad) + made.files[0].images):
-        raise QuarantineError(
-            f"{len(bad)} of {len(bad) + made.files[0].images} images could not be used; the features of the others are "
-            "written. Replace or delete the bad files and run the same command again, or allow them with --max-bad."
-        )
+    options.refuse_bad(max_bad, len(bad), len(bad) + made.files[0].images, "the features of the others are written")

@@ -108,30 +108,45 @@ def finetune(
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
+    max_bad: options.MaxBad = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    redact: options.Redact = False,
 ) -> None:
     """Train a network and its head together, end to end.
 
     Killed at any moment, the same command goes on from the last checkpoint, to the same weights. The epoch with the
     least validation loss is kept, the frozen network among them, so training that does not help changes nothing.
     """
+    import math
+    from dataclasses import asdict
     from typing import cast
 
-    from cxrfeat.errors import InputError
+    from cxrfeat.errors import InputError, UsageError
     from cxrfeat.finetune.recipe import automatic_precision, find_recipe
     from cxrfeat.report.spark import confusion_table
-    from cxrfeat.report.table import RESEARCH_USE, class_table, difference_table, history_table, score_table
-    from cxrfeat.run import find_run
+    from cxrfeat.report.table import (
+        RESEARCH_USE,
+        class_table,
+        difference_table,
+        history_table,
+        quarantine_table,
+        score_table,
+    )
     from cxrfeat.spec import HeadKind, HeadSpec, Masking, Normalize, SplitBy, ViewSpec
     from cxrfeat.study.compare import compare
     from cxrfeat.study.finetune import WARM
     from cxrfeat.study.finetune import finetune as run
 
+    options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
+    if image_memory is not None and not (math.isfinite(image_memory) and image_memory >= 0):
+        raise UsageError(f"--image-memory is GB of memory, at least 0; got {image_memory:g}.")
+    if head_from is not None and (cold or head is not None):
+        raise UsageError("--head-from names the head to begin with, so neither --cold nor --head goes with it.")
     folder = options.data_folder(data)
     spec, is_cold = find_recipe(
         recipe,
@@ -179,10 +194,13 @@ def finetune(
             name=name,
             progress=tell,
         )
-    made, document = result.runs[0], result.to_dict()
-    before = made.info["finetune"]["head_from"]
-    against = [] if before is None else compare([find_run(runs, before), made], seed=seed).to_dict()["comparisons"]
-    document |= {"comparisons": against}
+    made, document, began = result.runs[0], result.to_dict(), result.began_with
+    against = [] if began is None else compare([began, made], seed=seed).to_dict()["comparisons"]
+    bad = [asdict(one) for one in result.quarantined]
+    images = len(made.table("split.csv")["part"])
+    for one in bad:
+        one["path"] = options.shown(one["path"], redact=redact)
+    document |= {"comparisons": against, "quarantined": bad}
     if json:
         print_json(document)
     else:
@@ -194,10 +212,12 @@ def finetune(
         if against:
             show(difference_table(against))
         say(f"{made.path}{' (stood already)' if result.reused[0] else ''}")
+        show(quarantine_table(bad))
         for line in made.info["notes"]:
             note(f"  {line}", quiet=quiet)
         say(RESEARCH_USE)
         note(f"Next: cxrfeat extract --backbone {made.name}", quiet=quiet)
     if made.info["diverged"]:
         raise InputError(made.info["diverged"])
+    options.refuse_bad(max_bad, len(bad), len(bad) + images, "the run of the others is written")
     options.refuse_failed(result.failed, strict=strict)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrfeat.errors import AuditError, InputError, UsageError
+from cxrfeat.errors import AuditError, InputError, QuarantineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +73,10 @@ RemoveLetters = Annotated[
 Zoom = Annotated[float, typer.Option("--zoom", help="Largest magnification of a drawn view.")]
 Flip = Annotated[bool, typer.Option("--flip/--no-flip", help="Whether drawn views may be mirrored.")]
 Tta = Annotated[bool, typer.Option("--tta", help="Validate and test by the mean over views.")]
+MaxBad = Annotated[
+    str | None,
+    typer.Option("--max-bad", help="Unusable images allowed, N or P%. Default: up to 3, or 1%."),
+]
 Regroup = Annotated[bool, typer.Option("--regroup", help="Move patients that the data's own split tears to one side.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.")]
 
@@ -118,6 +122,26 @@ def too_many_bad(text: str | None, bad: int, total: int) -> bool:
     if match is None or (match[1] and float(match[1]) > 100):
         raise UsageError(f"--max-bad is a number of images (5) or a share of them (2%); got {text!r}.")
     return bad > (float(match[1]) / 100 * total if match[1] else int(match[2]))
+
+
+def refuse_bad(text: str | None, bad: int, total: int, written: str) -> None:
+    """What `--max-bad` makes of unusable images.
+
+    Args:
+        text: As `too_many_bad` takes it.
+        bad: How many could not be used.
+        total: Of how many.
+        written: What was done all the same.
+
+    Raises:
+        QuarantineError: If they are more than allowed.
+        UsageError: If the limit is not `N` or `P%`.
+    """
+    if too_many_bad(text, bad, total):
+        raise QuarantineError(
+            f"{bad} of {total} images could not be used; {written}. Replace or delete the bad files and run the same "
+            "command again, or allow them with --max-bad."
+        )
 
 
 def refuse_failed(failed: Sequence[Finding], *, strict: bool, written: str = "The runs are written; mend") -> None:

@@ -17,10 +17,7 @@ def predict(
     network: Annotated[
         Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
     ] = None,
-    max_bad: Annotated[
-        str | None,
-        typer.Option("--max-bad", help="Unusable images allowed, N or P%. Default: up to 3, or 1%."),
-    ] = None,
+    max_bad: options.MaxBad = None,
     runs: options.Runs = Path("runs"),
     json: options.Json = False,
     quiet: options.Quiet = False,

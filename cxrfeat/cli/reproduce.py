@@ -47,12 +47,14 @@ def reproduce(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, and what it would cost on this machine, and do nothing.")
     ] = False,
+    max_bad: options.MaxBad = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
     strict: options.Strict = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    redact: options.Redact = False,
 ) -> None:
     """Do the published study's fourteen rows again, beside its figures.
 
@@ -64,11 +66,12 @@ def reproduce(
     from cxrfeat.errors import UsageError
     from cxrfeat.report.reproduction import columns_table, confusion_table, plan_table, reproduction_table
     from cxrfeat.report.spark import training_table
-    from cxrfeat.report.table import RESEARCH_USE, number
+    from cxrfeat.report.table import RESEARCH_USE, number, quarantine_table
     from cxrfeat.spec import SplitBy
     from cxrfeat.study.reproduce import Options, estimate, measure, plan
     from cxrfeat.study.reproduce import reproduce as run
 
+    options.too_many_bad(max_bad, 0, 1)
     folder = options.data_folder(data)
     names = tuple(name for each in rows or () for name in each.split(",") if name.strip())
     asked = Options(
@@ -95,6 +98,8 @@ def reproduce(
                 folder, None if resume else asked, resume=resume, features=features, runs=runs, tell=told, progress=tell
             )
             document = result.to_dict()
+            for one in document["quarantined"]:
+                one["path"] = options.shown(one["path"], redact=redact)
     if json:
         print_json(document)
     elif dry_run:
@@ -109,9 +114,14 @@ def reproduce(
         proper = {"study": "", "proper": " (proper)"}
         named = [(run["row"] + proper[run["protocol"]], run["history"]) for run in document["runs"]]
         show(training_table(named, marks()))
+        show(quarantine_table(document["quarantined"]))
+        for one in document["failed"]:
+            say(f"{one['row']} ({one['protocol']}): {one['why']}")
         for line in document["notes"]:
             say(line)
         say(RESEARCH_USE)
         note("Next: cxrfeat report " + " ".join(run["run"] for run in document["runs"][:3]) + " ...", quiet=quiet)
     if not dry_run:
+        bad = len(document["quarantined"])
+        options.refuse_bad(max_bad, bad, sum(document["images"].values()), "the rows were done with the others")
         options.refuse_failed([one for one in result.audit if one.status == "fail"], strict=strict)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError
@@ -18,7 +19,7 @@ from cxrfeat.types import Groups
 _AT_ONCE = 64
 
 
-def look_and_group(manifest: Manifest, progress: Progress | None = None) -> Groups:
+def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tuple[Groups, NDArray[np.bool_]]:
     """The groups that an extraction will write, near-duplicates included.
 
     Images that cannot be used join by patient and bytes alone; the extraction records them.
@@ -28,7 +29,7 @@ def look_and_group(manifest: Manifest, progress: Progress | None = None) -> Grou
         progress: Told after every few.
 
     Returns:
-        `(images,)` group indices, in the manifest's order.
+        `(images,)` group indices, in the manifest's order, and whether each image can be used.
     """
     rows = list({row.content_sha256: row for row in manifest.rows}.values())
     looks: dict[str, Look] = {}
@@ -46,11 +47,13 @@ def look_and_group(manifest: Manifest, progress: Progress | None = None) -> Grou
             looks |= {row.content_sha256: one for row, one in zip(part, seen, strict=True) if one is not None}
             if progress:
                 progress("looking for copies", start + len(part), len(rows))
+    usable = np.array([row.content_sha256 in looks for row in manifest.rows])
     if not looks:
-        return manifest.groups
-    return group_copies(
+        return manifest.groups, usable
+    groups = group_copies(
         manifest.rows,
         list(looks),
         np.stack([one.portrait for one in looks.values()]),
         np.array([one.pixel_digest for one in looks.values()], dtype=np.uint64),
     )
+    return groups, usable

@@ -17,6 +17,14 @@ from cxrfeat.spec import canonical_json
 class Work(Hold):
     """Exclusive hold on the making of one feature file, and its shards; use it as a context manager."""
 
+    def __init__(self, path: Path) -> None:
+        """Name the places; nothing is touched yet.
+
+        Args:
+            path: The feature file to be made.
+        """
+        super().__init__(path, path.stem)
+
     def plan(self, todo: Iterable[str], *, views: int, settings: Settings, any_engine: bool = False) -> Plan:
         """The plan for what is to do: the interrupted one where it was for the same, else a new one for the rest.
 

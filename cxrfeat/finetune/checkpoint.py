@@ -62,7 +62,7 @@ class Checkpoints:
             InputError: If another run was begun there.
             StorageError: If the disk refuses.
         """
-        self._folder = folder
+        self.folder = folder
         self._named: list[int] = []
         """Epochs that the states on the disk name as kept, the older state's first."""
         place = folder / "run.json"
@@ -98,10 +98,10 @@ class Checkpoints:
         """
         progress.saves += 1
         told = np.frombuffer(canonical_json(asdict(progress)).encode(), np.uint8)
-        _write(self._folder / _PLACES[progress.saves % 2], {**_numbered(state), "progress": told})
+        _write(self.folder / _PLACES[progress.saves % 2], {**_numbered(state), "progress": told})
         self._named = [*self._named, progress.kept][-2:]
         still = {_kept(epoch, name) for epoch in self._named for name in _KEPT}
-        for path in self._folder.glob("kept-*"):
+        for path in self.folder.glob("kept-*"):
             if path.name not in still:
                 remove(path)
 
@@ -111,25 +111,25 @@ class Checkpoints:
         Raises:
             StorageError: If the disk refuses.
         """
-        body, head, meta = (self._folder / _kept(epoch, name) for name in _KEPT)
+        body, head, meta = (self.folder / _kept(epoch, name) for name in _KEPT)
         _write(body, _numbered(weights.body))
         write_atomic(head, weights.head.to_npz())
         write_atomic(meta, canonical_json(weights.head.meta()).encode())
 
     def clear_unless_begun(self) -> None:
         """Delete everything, if no state was ever saved: a run that was refused leaves nothing behind."""
-        if not any((self._folder / place).exists() for place in _PLACES):
+        if not any((self.folder / place).exists() for place in _PLACES):
             self.clear()
 
     def clear(self) -> None:
         """Delete everything, once the run stands."""
-        remove_folder(self._folder)
+        remove_folder(self.folder)
 
     def _load(self, place: str) -> tuple[Progress, Arrays, Weights] | None:
         try:
-            arrays = _read(self._folder / place)
+            arrays = _read(self.folder / place)
             progress = Progress(**json.loads(arrays.pop("progress").tobytes()))
-            body, head, meta = (self._folder / _kept(progress.kept, name) for name in _KEPT)
+            body, head, meta = (self.folder / _kept(progress.kept, name) for name in _KEPT)
             weights = Weights(
                 _listed(_read(body)), FittedHead.from_npz(head.read_bytes(), json.loads(meta.read_bytes()))
             )

@@ -24,7 +24,10 @@ def available_memory() -> int | None:
     try:  # a container's own limit
         most = Path("/sys/fs/cgroup/memory.max").read_text().strip()
         if most.isdigit():
-            limits.append(int(most) - int(Path("/sys/fs/cgroup/memory.current").read_text()))
+            # What files left behind in memory is given up when it is needed.
+            told = dict(line.split() for line in Path("/sys/fs/cgroup/memory.stat").read_text().splitlines())
+            used = int(Path("/sys/fs/cgroup/memory.current").read_text()) - int(told.get("inactive_file", 0))
+            limits.append(int(most) - used)
     except (OSError, ValueError):
         pass
     if not limits and hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:

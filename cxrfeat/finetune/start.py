@@ -7,10 +7,23 @@ import numpy as np
 from cxrfeat.errors import StaleFeaturesError, UsageError
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.network_head import first_weights
-from cxrfeat.spec import TRAINED_KINDS, HeadSpec
+from cxrfeat.spec import TRAINED_KINDS, HeadKind, HeadSpec
 
 LINEAR = ("logreg", "ridge")
 """Heads that are one layer already, though scikit-learn fitted them."""
+
+
+def check_warm(kind: HeadKind) -> None:
+    """Refuse a head that gradients cannot train, before anything is computed.
+
+    Raises:
+        UsageError: If it is one.
+    """
+    if kind not in (*TRAINED_KINDS, *LINEAR):
+        raise UsageError(
+            f"A {kind} head has no gradient that a network could be trained through. "
+            f"Begin with one of {', '.join((*TRAINED_KINDS, *LINEAR))}: `cxrfeat fit-head --head logreg`."
+        )
 
 
 def warm_head(head: FittedHead, dim: int) -> FittedHead:
@@ -26,6 +39,7 @@ def warm_head(head: FittedHead, dim: int) -> FittedHead:
         UsageError: If it is a head without a gradient.
         StaleFeaturesError: If it is of another network's features.
     """
+    check_warm(head.kind)
     if head.dim != dim:
         raise StaleFeaturesError(
             f"This head was fitted on features of width {head.dim}, and this network gives {dim}: it is a head of "
@@ -38,14 +52,9 @@ def warm_head(head: FittedHead, dim: int) -> FittedHead:
             coef, intercept = np.vstack([-coef, coef]) / 2, np.hstack([-intercept, intercept]) / 2
         layers = {"weights_0": coef.T, "bias_0": intercept}
         kind = TRAINED_KINDS[0]
-    elif head.kind in TRAINED_KINDS:
+    else:
         layers = {name: array for name, array in head.arrays.items() if name not in scaler}
         kind = head.kind
-    else:
-        raise UsageError(
-            f"A {head.kind} head has no gradient that a network could be trained through. "
-            f"Begin with one of {', '.join((*TRAINED_KINDS, *LINEAR))}: `cxrfeat fit-head --head logreg`."
-        )
     last = len(layers) // 2 - 1
     for name in (f"weights_{last}", f"bias_{last}"):
         layers[name] = layers[name] / head.temperature

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrfeat.errors import InputError
 from cxrfeat.finetune.checkpoint import Checkpoints, Progress
 from cxrfeat.finetune.images import Images, Indices
 from cxrfeat.finetune.trainable import Trainable, Weights, one_hot
@@ -87,8 +88,6 @@ def train(
         if not len(validation):
             return {"val_loss": None, "val_accuracy": None}
         features = trainable.features(views, _named(tell, "validation"))
-        if not np.isfinite(features).all():
-            return {"val_loss": float("nan"), "val_accuracy": 0.0}
         decision, found = trainable.weights().head.decision(features), labels[validation]
         # Training goes on sharpening probabilities long after it has stopped to tell classes apart better; where they
         # are calibrated in the end, that is no reason to stop.
@@ -108,7 +107,13 @@ def train(
         checkpoints.save(now, trainable.state())
     else:
         now, state, kept = begun
-        trainable.set_state(state)
+        try:
+            trainable.set_state(state)
+        except ValueError as error:
+            raise InputError(
+                f"The checkpoints in {checkpoints.folder} are of another version of Keras or cxrfeat ({error}). "
+                "Delete that folder, and run the command again."
+            ) from error
     diverged: str | None = None
     start, before = time.perf_counter(), now.seconds
     while now.epoch < head.epochs and diverged is None:
@@ -135,10 +140,10 @@ def train(
                 saved = time.perf_counter()
         if diverged is not None:
             break
-        told = validate()
-        if told["val_loss"] is not None and not np.isfinite(told["val_loss"]):
+        if not trainable.finite():
             diverged = _advice(number, now, rate)
             break
+        told = validate()
         now.history.append(
             {"epoch": number, "loss": now.loss / len(training), "accuracy": now.hits / len(training), **told}
         )
@@ -174,6 +179,6 @@ def _notes(spec: FinetuneSpec, now: Progress, *, stops: bool) -> list[str]:
     notes = [f"Trained for {now.epoch} epochs of at most {spec.head.epochs}; epoch {now.kept} is kept."]
     if now.epoch and not now.kept:
         notes.append(
-            "No epoch lowered the validation loss, so the frozen network is kept: training it did not help here."
+            "No epoch lowered the validation loss, so network and head are as they began: training did not help here."
         )
     return notes

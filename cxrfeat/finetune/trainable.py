@@ -87,11 +87,11 @@ class Trainable:
                 # XLA made one of the five networks four times slower on a CPU, and JAX runs no other way.
                 jit_compile=keras.backend.backend() == "jax",
             )
-            self._optimizer = self.model.optimizer  # in half precision Keras wraps it in one that scales the loss
+            self._optimizer = self.model.optimizer
             self._optimizer.build(self.model.trainable_variables)
             if self._devices.count > 1:  # Keras builds its metrics at the first batch, and not from one that is shared
-                views = np.zeros((1, network.size, network.size, 1), np.uint8)
-                self.model.test_on_batch(views, one_hot(np.zeros(1, np.int64), len(self._start.classes)))
+                views = np.zeros((self._devices.count, network.size, network.size, 1), np.uint8)
+                self.model.test_on_batch(views, one_hot(np.zeros(len(views), np.int64), len(self._start.classes)))
         if not has_gpu():
             check_batch(self._body, spec.head.batch, self.parameters[0], available_memory())
         for one in (self._features, self._body):
@@ -151,7 +151,9 @@ class Trainable:
                 progress(min(done, len(views)), len(views))
             return found
 
-        return in_batches(views, CPU_BATCH, int(self._features.output_shape[-1]), step)
+        batch = CPU_BATCH + -CPU_BATCH % self._devices.count
+        with self._devices.scope():
+            return in_batches(views, batch, int(self._features.output_shape[-1]), step)
 
     def weights(self) -> Weights:
         """A copy of the weights as they are now."""
@@ -162,6 +164,11 @@ class Trainable:
             [self._numpy(one) for one in self._body.weights],
             FittedHead(kind=head.kind, classes=head.classes, arrays={**scaler, **values}),
         )
+
+    def finite(self) -> bool:
+        """Whether all weights are numbers still."""
+        variables = (*self._body.weights, *(variable for _, variable in self._head_variables()))
+        return all(bool(np.isfinite(self._numpy(one)).all()) for one in variables)
 
     def set_weights(self, weights: Weights) -> None:
         """Go back to earlier weights; the optimiser keeps what it remembers."""
@@ -260,10 +267,13 @@ def one_hot(y: Labels, classes: int) -> NDArray[np.float32]:
 def _optimizer(keras: Any, spec: FinetuneSpec) -> Any:  # noqa: ANN401  # Keras has no types
     head = spec.head
     if head.optimizer == "adam":
-        return keras.optimizers.Adam(head.learning_rate, global_clipnorm=spec.clip)
-    return keras.optimizers.SGD(
-        head.learning_rate, momentum=head.momentum, nesterov=head.momentum > 0, global_clipnorm=spec.clip
-    )
+        optimizer = keras.optimizers.Adam(head.learning_rate, global_clipnorm=spec.clip)
+    else:
+        optimizer = keras.optimizers.SGD(
+            head.learning_rate, momentum=head.momentum, nesterov=head.momentum > 0, global_clipnorm=spec.clip
+        )
+    # Keras does so by itself only where the outermost model is of half precision, and ours ends in a float32 head.
+    return keras.optimizers.LossScaleOptimizer(optimizer) if spec.precision == "float16" else optimizer
 
 
 def _freeze(keras: Any, body: Any, spec: FinetuneSpec, name: str) -> None:  # noqa: ANN401  # Keras has no types

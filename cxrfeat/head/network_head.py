@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from cxrfeat.backbone.quiet import has_gpu
-from cxrfeat.errors import InputError
+from cxrfeat.errors import DivergedError
 from cxrfeat.head.compiled_epoch import CompiledEpochs
 from cxrfeat.head.epoch import Constants, Epochs, Weights
 from cxrfeat.head.fitted import FittedHead
@@ -57,7 +57,7 @@ def train(
         notes for the user.
 
     Raises:
-        InputError: If training diverges.
+        DivergedError: If training does.
 
     Source: Glorot & Bengio 2010 for the first weights (Keras's default); PAPER.md, protocol, for the rest.
     """
@@ -89,7 +89,7 @@ def train(
         loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
         weights = epochs.weights()
         if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in weights):
-            raise InputError(
+            raise DivergedError(
                 f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
                 f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it, or --standardize."
             )

@@ -39,7 +39,7 @@ def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool) -> Verdict:
         random: Whether a network has random weights.
 
     Example:
-        >>> verdict([{"check": "split", "status": "fail"}], random=False).headline
+        >>> verdict([{"check": "split", "status": "fail", "why": "It leaks."}], random=False).headline
         'A check failed: split.'
     """
     failed, warned = (_named(findings, status) for status in ("fail", "warn"))

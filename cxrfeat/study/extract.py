@@ -134,11 +134,15 @@ def extract(
         one: (network, replace(spec, view=name_masks(spec.view, manifest, masks), storage=storage))
         for one, (network, spec) in wanted.items()
     }
-    seen: dict[str, NDArray[np.str_] | None] = {one: seen_split(run, manifest) for one, run in tuned.items()}
+    seen: dict[str, NDArray[np.str_] | None] = {
+        one: seen_split(run, manifest, Identity.load()) for one, run in tuned.items()
+    }
     if normalize == "featurewise" and frozen:
-        groups = look_and_group(manifest, progress)
-        bound, name = _split(manifest, groups, split_spec or SplitSpec(seed=seed))
-        training = [row for row, part in zip(manifest.rows, bound, strict=True) if part == Part.TRAIN]
+        groups, usable = look_and_group(manifest, progress)
+        bound, name = _split(manifest, groups, usable, split_spec, seed)
+        training = [
+            row for row, part, good in zip(manifest.rows, bound, usable, strict=True) if good and part == Part.TRAIN
+        ]
         statistics = {
             view: pixel_statistics(training, manifest.root, view, progress, masks=masks)
             for view in {found[one][1].view for one in frozen}
@@ -191,15 +195,26 @@ def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
     return replace(view, masks=masks_digest(masks) if masks and view.mask != "none" else None)
 
 
-def _split(manifest: Manifest, groups: Groups, spec: SplitSpec) -> tuple[NDArray[np.str_], str]:
-    keys = [row.content_sha256 for row in manifest.rows]
-    parts = split(
-        spec,
-        manifest.labels,
-        groups,
+def _split(
+    manifest: Manifest, groups: Groups, usable: NDArray[np.bool_], spec: SplitSpec | None, seed: int
+) -> tuple[NDArray[np.str_], str]:
+    """The split that a stage two would make of the usable images, and its digest; others are in no part of it.
+
+    Without a description it is the data's own, where every image has a part, else by group.
+    """
+    rows = [row for row, good in zip(manifest.rows, usable, strict=True) if good]
+    keys = [row.content_sha256 for row in rows]
+    column = [row.split for row in rows]
+    given = all(part is not None for part in column)
+    found = split(
+        spec or SplitSpec(by="column" if given else "group", seed=seed),
+        manifest.labels[usable],
+        groups[usable],
         manifest.classes,
-        dates=[row.date for row in manifest.rows],
-        column=[row.split for row in manifest.rows],
+        dates=[row.date for row in rows],
+        column=column,
         keys=keys,
     )
-    return parts, digest(parts, keys)
+    parts = np.full(len(usable), Part.TRAIN.value, dtype=found.dtype)  # whatever is unusable has no row in the file
+    parts[usable] = found
+    return parts, digest(found, keys)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.audit.short import ShortAudit, failed_first
-from cxrfeat.backbone.network import FILE, Network, find_again, find_network, keep_network
+from cxrfeat.backbone.engine import Engine, KerasEngine
+from cxrfeat.backbone.network import FILE, Network, backend, find_again, find_network, keep_network
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
 from cxrfeat.cores import threads
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
@@ -22,19 +23,19 @@ from cxrfeat.finetune.checkpoint import Checkpoints
 from cxrfeat.finetune.images import Images
 from cxrfeat.finetune.memory import available_memory
 from cxrfeat.finetune.recipe import DEFAULT
-from cxrfeat.finetune.start import cold_head, warm_head
+from cxrfeat.finetune.start import check_warm, cold_head, warm_head
 from cxrfeat.finetune.train import CHECKPOINT_EVERY, Trained, train
 from cxrfeat.finetune.trainable import Trainable, prepare_exactness
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.hold import Hold
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.mask import NO_MASKS, find_masks
-from cxrfeat.image.row import ImageRow, Manifest, Selection
+from cxrfeat.image.mask import NO_MASKS, find_masks, masks_digest
+from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import check_parts
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.run import Run, check_name, digest8, find_run, run_name
-from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec, to_dict
+from cxrfeat.spec import FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec, to_dict
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import (
     Data,
@@ -49,7 +50,8 @@ from cxrfeat.study.fit import (
 )
 from cxrfeat.study.pieces import Pieces, part_images
 from cxrfeat.study.predict import NETWORK, load_head
-from cxrfeat.types import Features, Finding, Part, Status
+from cxrfeat.study.tuned import find_tuned, split_of
+from cxrfeat.types import Features, Finding, Status
 
 WARM = HeadSpec(kind="logreg", strength=0.01)
 """The head that is fitted on the spot where none is given: a softer one than stage two's own, since steep weights make
@@ -60,6 +62,9 @@ IMAGE_SHARE = 0.25
 
 _AT_ONCE = 256
 """Images whose plain views are in memory together."""
+
+_PLAIN = ViewSpec(size=16, count=1)
+"""What no option of views gives."""
 
 
 def finetune(
@@ -132,14 +137,28 @@ def finetune(
         check_name(name)
     check_writable(runs)
     run = find_run(runs, head_from) if isinstance(head_from, str) else head_from
-    described = {"--weights": weights != "imagenet", "--normalize": normalize != "backbone", "--size": size is not None}
-    described |= {"--split-by": run is not None and (split_by is not None or regroup_given)}
+    if warm is not None:
+        check_warm(warm.kind)
+    if backbone is not None and find_tuned(backbone, runs) is not None:
+        raise UsageError(
+            f"{backbone} is a fine-tuned run. To train its network further, extract with it, fit a head on those "
+            f"features, and begin with that head: `cxrfeat extract --backbone {backbone}`, then --head-from."
+        )
+    described = {
+        "--weights": weights != "imagenet", "--normalize": normalize != "backbone", "--size": size is not None,
+        "--preprocess": preprocess is not None and backbone is None, "--cache": run is not None and cache is not None,
+        "the options of views": view is not None and replace(view, size=16, count=1, seed=0) != _PLAIN,
+        "--split-by": run is not None and (split_by is not None or regroup_given),
+    }  # fmt: skip
     if (run is not None or cache is not None) and any(described.values()):
         raise UsageError(
             f"{', '.join(option for option, given in described.items() if given)}: the head or the features that you "
             "begin with say so already. Leave it away."
         )
+    if normalize == "featurewise" and regroup_given:
+        raise UsageError("--regroup does not go with --normalize featurewise, whose statistics are bound to one split.")
     manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
+    quarantined: tuple[Quarantined, ...] = manifest.quarantined
     if run is not None:
         path = _features_of(run, features)
     elif cache is not None:
@@ -149,26 +168,40 @@ def finetune(
         backbone = None  # what is found is what was asked for
         view = replace(view or ViewSpec(size=224), count=1, seed=seed)
         found = find_network(wanted, weights=weights, preprocess=preprocess, size=size, seed=seed)
-        path = _cached(found, normalize, view, manifest, features) or _extracted(
-            data, wanted, weights=weights, preprocess=preprocess, normalize=normalize, size=size, view=view, seed=seed,
-            selection=selection, features=features, progress=progress, split_by=split_by,
+        # By way of an extraction always: it computes nothing that is there, and groups, labels and splits are today's.
+        extraction = extract(
+            data, backbone=wanted, weights=weights, preprocess=preprocess, normalize=normalize, size=size, view=view,
+            views=_views_cached(found, normalize, view, manifest, features), seed=seed, selection=selection,
+            split_spec=SplitSpec(by=split_by, seed=seed) if split_by else None, features=features, runs=runs,
+            progress=progress,
         )  # fmt: skip
+        path, quarantined = extraction.files[0].path, extraction.quarantined
     with FeatureFile(path) as file:
         where = find_again(file.spec, file.content.backbone, path=network)
         if backbone is not None:
             _check_backbone(backbone, file, preprocess)
         rows = _rows_of(file, manifest)
+        view, masks = file.spec.view, NO_MASKS
+        if view.shuffle or view.border_only:
+            raise UsageError(f"{path.name} holds features of a control, whose images are spoilt: train on others.")
+        if view.mask != "none":
+            masks = find_masks(manifest.rows, manifest.root)
+            if view.masks is not None and masks_digest(masks) != view.masks:
+                raise StaleFeaturesError(f"The lung masks are no longer those of {path.name}. Extract features again.")
         plain = load(file)
         if run is not None:
             pieces = _pieces_of(run, file)
         else:
-            pieces = part_images(file, by=split_by, regroup_given=regroup_given, seed=seed)
+            by = split_by if file.spec.split is None or cache is not None else None  # it is bound to the one asked for
+            pieces = part_images(file, by=by, regroup_given=regroup_given, seed=seed)
             if warm is not None:
                 run = fit(
-                    path, [replace(warm, seed=seed)], split_by=split_by, regroup_given=regroup_given, seed=seed,
+                    path, [replace(warm, seed=seed)], split_by=by, regroup_given=regroup_given, seed=seed,
                     runs=runs, progress=progress,
                 ).runs[0]  # fmt: skip
         spec = replace(spec, head=replace(spec.head, seed=seed))
+        if file.spec.backbone == FILE:
+            spec = replace(spec, precision="float32")  # a network of one's own computes as it was saved
         head: FittedHead | None = None
         if run is not None:
             head = warm_head(load_head(run)[0], file.dim)
@@ -186,15 +219,15 @@ def finetune(
             identity=identity,
             place=runs / (name or run_name(file.content.dataset, file.content.backbone, "finetune", digest8(identity))),
             audit=ShortAudit(file, pieces.pieces, pieces.parts, seed),
+            quarantined=quarantined,
         )
         if (standing := existing_run(job.place, identity)) is not None:
             return job.result(standing, reused=True)
-        view = file.spec.view
         images = Images(
             rows,
             manifest.root,
             view,
-            masks=find_masks(manifest.rows, manifest.root) if view.mask != "none" else NO_MASKS,
+            masks=masks,
             budget=int((available_memory() or 2**31) * IMAGE_SHARE) if image_memory is None else image_memory,
         )
         return job.result(_made(job, images, checkpoint_every, progress), reused=False)
@@ -216,13 +249,16 @@ class _Job:
     identity: dict[str, Any]
     place: Path
     audit: ShortAudit
+    quarantined: tuple[Quarantined, ...]
+    """Images that could not be used, as far as this call has seen them."""
 
     @property
     def findings(self) -> list[Finding]:
         """The short audit; of weights that are trained here it says what they began with."""
         others = [one for one in self.audit.findings if one.check != "weights"]
         if not self.random:
-            return [*others, Finding(check="weights", status=Status.PASS, why="The whole network was trained here.")]
+            why = "The network was trained here, on the training part of the split alone."
+            return [*others, Finding(check="weights", status=Status.PASS, why=why)]
         return failed_first(
             [
                 *others,
@@ -242,7 +278,13 @@ class _Job:
 
     def result(self, run: Run, *, reused: bool) -> FitResult:
         """What the caller gets."""
-        return FitResult(runs=(run,), reused=(reused,), audit=with_shortcuts(self.findings, [run]))
+        return FitResult(
+            runs=(run,),
+            reused=(reused,),
+            audit=with_shortcuts(self.findings, [run]),
+            quarantined=self.quarantined,
+            began_with=self.run,
+        )
 
 
 def _made(job: _Job, images: Images, every: float, progress: Progress | None) -> Run:
@@ -250,7 +292,15 @@ def _made(job: _Job, images: Images, every: float, progress: Progress | None) ->
     file, spec = job.plain.file, job.spec
     (piece,) = job.pieces.pieces
     with Hold(job.place) as hold:
-        checkpoints = Checkpoints(hold.folder, job.identity, {"threads": threads()})
+        if (standing := existing_run(job.place, job.identity)) is not None:
+            return standing  # another process has made it while this one read the images
+        checkpoints = Checkpoints(hold.folder, job.identity, {"threads": threads(), "backend": backend()})
+        if checkpoints.settings["backend"] != backend():
+            begun = checkpoints.settings["backend"]
+            raise UsageError(
+                f"{job.place.name} was begun on Keras's backend {begun}, and sums come out otherwise on {backend()}. "
+                f"Set KERAS_BACKEND={begun}, or choose another --name."
+            )
         prepare_exactness(int(checkpoints.settings["threads"]))
         if progress:
             progress(f"loading {job.network.name}", 0, 1)
@@ -265,15 +315,21 @@ def _made(job: _Job, images: Images, every: float, progress: Progress | None) ->
             trainable, spec, images, file.labels, piece.train, piece.validation, checkpoints, every=every,
             tell=progress,
         )  # fmt: skip
-        tuned = _tuned_features(trainable, images, file.images, progress)
-        made = _write(job, trainable, trained, tuned)
+        made = _write(job, trainable, trained, images, progress)
         checkpoints.clear()
     return made
 
 
-def _write(job: _Job, trainable: Trainable, trained: Trained, tuned: Features) -> Run:
-    """Test the tuned network as any other, on what it makes of the plain views, and write its run."""
+def _write(job: _Job, trainable: Trainable, trained: Trained, images: Images, progress: Progress | None) -> Run:
+    """Test the network that is written as any other, on what it makes of the plain views, and write its run."""
     file, spec, network = job.plain.file, job.spec, job.network
+    content = trainable.saved()
+    features = replace(
+        file.spec, backbone=FILE, weights=keep_network(content), split=job.pieces.stored["sha256"],
+        precision="float32", view=replace(file.spec.view, count=1),
+    )  # fmt: skip
+    engine = KerasEngine(find_again(features, network.name), features)
+    tuned = _tuned_features(engine, images, file.images, progress)
     (piece,) = job.pieces.pieces
     head, notes = trained.weights.head, list(trained.notes)
     kept = next(row["epoch"] for row in trained.history if row["kept"])
@@ -285,11 +341,6 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, tuned: Features) -
     fitted = Fit(head=head, history=trained.history, seconds=trained.seconds, notes=notes)
     data = Data(file=file, X=tuned[:, None])
     outcome = outcome_of(data, spec.head, job.pieces, [fitted], job.audit.seed, job.audit)
-    content = trainable.saved()
-    features = replace(
-        file.spec, backbone=FILE, weights=keep_network(content), split=job.pieces.stored["sha256"],
-        precision="float32", view=replace(file.spec.view, count=1),
-    )  # fmt: skip
     changed, every = trainable.parameters
     extra = {
         "kind": "finetune",
@@ -301,6 +352,7 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, tuned: Features) -
             "network": {"name": network.name, "weights": network.weights},
             "head_from": None if job.run is None else job.run.name,
             "file": file.path.name,
+            "unusable": [one["image_id"] for one in file.content.quarantine],
             "kept": kept,
             "trained_parameters": changed,
             "parameters": every,
@@ -311,12 +363,12 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, tuned: Features) -
     return write_fitted(data, job.pieces, spec.head, job.place, job.identity, job.findings, outcome, extra, files)
 
 
-def _tuned_features(trainable: Trainable, images: Images, count: int, progress: Progress | None) -> Features:
+def _tuned_features(engine: Engine, images: Images, count: int, progress: Progress | None) -> Features:
     """What the network makes of every image's plain view, some at a time."""
     parts = []
     for start in range(0, count, _AT_ONCE):
         views = images.plain(np.arange(start, min(start + _AT_ONCE, count)))
-        parts.append(trainable.features(views))
+        parts.append(engine.run(views))
         if progress:
             progress("features of the tuned network", min(start + _AT_ONCE, count), count)
     return np.concatenate(parts)
@@ -347,27 +399,20 @@ def _features_of(run: Run, folder: Path) -> Path:
     )
 
 
-def _cached(network: Network, normalize: Normalize, view: ViewSpec, manifest: Manifest, folder: Path) -> Path | None:
-    """A feature file of these images that would do, though it has more views: the one that has most."""
-    wanted = FeatureSpec(
-        backbone=network.backbone, weights=network.weights, preprocess=network.preprocess,
-        view=replace(view, size=network.size), normalize="none" if normalize == "featurewise" else normalize,
-    )  # fmt: skip
-    contents = {(row.content_sha256, row.label) for row in manifest.rows}
-    fitting: list[tuple[int, Path]] = []
+def _views_cached(network: Network, normalize: Normalize, view: ViewSpec, manifest: Manifest, folder: Path) -> int:
+    """How many views per image to take: as many as a feature file of this data set and network has; 1 if none has any.
+
+    Of several files the one with fewest, so that the same command finds its run again after another extraction.
+    """
+    wanted = (network.backbone, network.weights, normalize, replace(view, size=network.size))
+    found = []
     for path in folder.glob(f"{manifest.dataset}-*.h5"):
         with contextlib.suppress(InputError, IntegrityError), FeatureFile(path) as file:
-            same = replace(file.spec, view=replace(file.spec.view, count=1)) == wanted
-            held = set(zip(file.content_sha256, (file.classes[label] for label in file.labels), strict=True))
-            if same and held <= contents and len(contents - held) <= len(file.content.quarantine):
-                fitting.append((file.views, path))
-    return max(fitting, default=(0, None))[1]
-
-
-def _extracted(data: Path, backbone: str, *, split_by: SplitBy | None, seed: int, **options: Any) -> Path:  # noqa: ANN401  # those of `extract`
-    """A feature file of the plain views, made now."""
-    split = SplitSpec(by=split_by, seed=seed) if split_by else None
-    return extract(data, backbone=backbone, views=1, seed=seed, split_spec=split, **options).files[0].path
+            spec = file.spec
+            plain = replace(spec.view, count=1, masks=None)
+            if (spec.backbone, spec.weights, spec.normalize, plain) == wanted and spec.storage == "float32":
+                found.append(file.views)
+    return min(found, default=1)
 
 
 def _check_backbone(asked: str, file: FeatureFile, preprocess: str | None) -> None:
@@ -384,10 +429,9 @@ def _check_backbone(asked: str, file: FeatureFile, preprocess: str | None) -> No
 
 def _pieces_of(run: Run, file: FeatureFile) -> Pieces:
     """The split of a run, image by image."""
-    table = run.table("split.csv")
-    part = dict(zip(table["content_sha256"], table["part"], strict=True))
+    part = split_of(run)
     parts = np.array([part.get(sha, "") for sha in file.content_sha256], dtype="<U10")
-    if not set(parts.tolist()) <= set(Part):
+    if "" in parts:
         raise IntegrityError(f"{run.path / 'split.csv'} is not the split of {file.path.name}. Fit the head again.")
     check_parts(parts, file.labels, file.groups, file.classes)
     return Pieces.of(parts, run.info["split"])
@@ -402,7 +446,14 @@ def _rows_of(file: FeatureFile, manifest: Manifest) -> list[ImageRow]:
             f"{manifest.root} lacks {lacking} of the {file.images} images of {file.path.name}. Name the folder that "
             "the features were extracted from, or extract features of this one."
         )
-    return [rows[sha] for sha in file.content_sha256]
+    found = [rows[sha] for sha in file.content_sha256]
+    other = [row.path for row, label in zip(found, file.labels, strict=True) if row.label != file.classes[label]]
+    if other and len(set(file.content_sha256)) == file.images:  # copies may be labelled unlike, which the audit tells
+        raise StaleFeaturesError(
+            f"{len(other)} images have another label than when {file.path.name} was made, such as {other[0]!r}. "
+            "Extract features again (that computes nothing anew), and fit the head again."
+        )
+    return found
 
 
 def _layers_of(protocol: HeadSpec, start: FittedHead, run: Run) -> HeadSpec:

@@ -23,6 +23,7 @@ from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.parallel import outcomes
 from cxrfeat.head.training import Training
+from cxrfeat.image.row import Quarantined
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.operating import choose_thresholds, operating_points
@@ -45,6 +46,10 @@ class FitResult:
     reused: tuple[bool, ...]
     """For each run, whether it stood already."""
     audit: tuple[Finding, ...]
+    quarantined: tuple[Quarantined, ...] = ()
+    """Images that this call found it could not use; stage two, which sees none, finds none."""
+    began_with: Run | None = None
+    """Of a fine-tuning, the run whose head was warm."""
 
     @property
     def failed(self) -> list[Finding]:

@@ -17,14 +17,14 @@ from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
-from cxrfeat.errors import InputError, UsageError
+from cxrfeat.errors import DivergedError, InputError, UsageError
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.finetune.recipe import PAPER
 from cxrfeat.finetune.start import cold_head
 from cxrfeat.finetune.trainable import Trainable
 from cxrfeat.image.index import check_per_class, index_folder, require_classes
-from cxrfeat.image.row import Selection
+from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec
 from cxrfeat.study.compare import training_columns
@@ -132,6 +132,9 @@ class Reproduction:
     plan: Plan
     made: tuple[tuple[Step, Run], ...]
     audit: tuple[Finding, ...] = field(default=())
+    failed: tuple[tuple[Step, str], ...] = ()
+    """Heads that could not be trained, and why."""
+    quarantined: tuple[Quarantined, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `reproduce`."""
@@ -152,6 +155,8 @@ class Reproduction:
                 }
                 for step, run in self.made
             ],
+            "failed": [{"row": step.row.name, "protocol": step.protocol, "why": why} for step, why in self.failed],
+            "quarantined": [asdict(one) for one in self.quarantined],
             "audit": [asdict(one) for one in self.audit],
         }
 
@@ -198,9 +203,14 @@ def plan(data: Path | str, options: Options, progress: Progress | None = None) -
         and taken == PER_CLASS
         and options.epochs == PAPER.head.epochs
         and options.weights == "imagenet"
+        and options.views > 1  # the study drew a view for each image and epoch
     )
     if not comparable:
         notes.append("These are not the study's own data and settings, so its figures are not comparable with ours.")
+    elif options.split == "group":
+        notes.append(
+            "The study parted images one by one, ours keeps patients together: its figures may flatter beside it."
+        )
     if options.split == "paper":
         notes.append(
             "The split is the study's, image by image: it leaks, since a patient's images stand on both sides."
@@ -266,14 +276,27 @@ def reproduce(
     options = options or Options()
     planned = plan(data, options, progress)
     write_atomic(runs / OPTIONS, json.dumps(asdict(options), indent=1).encode())
-    places = _extract_all(Path(data), planned, features, make_engine, progress)
-    made = []
+    places, quarantined = _extract_all(Path(data), planned, features, make_engine, progress)
+    made: list[tuple[Step, Run]] = []
+    failed: list[tuple[Step, str]] = []
     for step in planned.steps:
-        run = _run(Path(data), planned, step, places[step.extraction], features, runs, progress)
+        try:
+            run = _run(Path(data), planned, step, places[step.extraction], features, runs, progress)
+        except DivergedError as error:  # a network that diverges is written; of a head nothing is
+            failed.append((step, str(error)))
+            continue
         made.append((step, run))
         if tell:
             tell(step, run)
-    return Reproduction(plan=planned, made=tuple(made), audit=tuple(_audit(run for _, run in made)))
+    if not made:
+        raise InputError(f"No row could be done: {failed[0][1]}")
+    return Reproduction(
+        plan=planned,
+        made=tuple(made),
+        audit=tuple(_audit(run for _, run in made)),
+        failed=tuple(failed),
+        quarantined=quarantined,
+    )
 
 
 def _begun(runs: Path) -> Options:
@@ -289,13 +312,14 @@ def _begun(runs: Path) -> Options:
 
 def _extract_all(
     data: Path, planned: Plan, features: Path, make_engine: EngineFactory | None, progress: Progress | None
-) -> dict[Extraction, Path]:
+) -> tuple[dict[Extraction, Path], tuple[Quarantined, ...]]:
     """Make every feature file; networks that read alike are extracted together, each image decoded once."""
     options = planned.options
     together: dict[tuple[Normalize, int, int], list[Extraction]] = {}
     for one in planned.extractions:
         together.setdefault((one.normalize, one.size, one.views), []).append(one)
-    places = {}
+    places: dict[Extraction, Path] = {}
+    bad: dict[str, Quarantined] = {}
     for (normalize, size, views), some in together.items():
         # `scratch` has no weights to choose, and takes any that is asked for as its own random ones.
         made = extract(
@@ -313,7 +337,8 @@ def _extract_all(
             progress=progress,
         )
         places.update({one: file.path for one, file in zip(some, made.files, strict=True)})
-    return places
+        bad |= {one.path: one for one in made.quarantined}
+    return places, tuple(bad[path] for path in sorted(bad))
 
 
 def _run(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.network import Network, find_again, is_model_path
+from cxrfeat.backbone.network import SUFFIXES, Network, find_again
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import InputError, IntegrityError, SpecError, UsageError
+from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest
+from cxrfeat.image.split import digest
 from cxrfeat.run import Run, all_runs, digest8, find_run, read_run
 from cxrfeat.spec import FeatureSpec, ViewSpec, feature_spec
 from cxrfeat.study.predict import tuned_network
@@ -30,10 +31,10 @@ def find_tuned(name: str, runs: Path) -> Run | None:
     Raises:
         InputError: If it is a run of another kind, or the beginning of several.
     """
+    if not name or name in TABLE or name == SCRATCH or name.lower().endswith(SUFFIXES):
+        return None
     if (Path(name) / "run.json").is_file():
         run = read_run(Path(name))
-    elif name in TABLE or name == SCRATCH or is_model_path(name):
-        return None
     elif any(path.name.startswith(name) for path in all_runs(runs)):
         run = find_run(runs, name)
     else:
@@ -59,7 +60,8 @@ def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
     """
     try:
         spec = feature_spec(run.info["features"]["spec"])
-        name = f"{run.info['backbone']}_{digest8(run.info['identity'])}"
+        began = "_from_random" if run.info["random_weights"] else ""  # so that every table after this one says so
+        name = f"{run.info['backbone']}{began}_{digest8(run.info['identity'])}"
     except (KeyError, TypeError, SpecError) as error:
         raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fine-tune again.") from error
     asked, plain = replace(view, size=16, count=1, seed=0), ViewSpec(size=16, count=1)
@@ -72,21 +74,45 @@ def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
     return find_again(spec, name, path=tuned_network(run)), spec
 
 
-def seen_split(run: Run, manifest: Manifest) -> NDArray[np.str_] | None:
+def split_of(run: Run) -> dict[str, str]:
+    """The split of a run with one test part: the part of each image, by content.
+
+    Raises:
+        IntegrityError: If it is not the split that the run was made with.
+    """
+    table = run.table("split.csv")
+    try:
+        contents, parts = table["content_sha256"], table["part"]
+        same = digest(np.array(parts), contents) == run.info["split"]["sha256"]
+        if not same or not set(parts) <= set(Part):
+            raise ValueError("it is another split than the one the run was made with")
+        return dict(zip(contents, parts, strict=True))
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{run.path / 'split.csv'} is damaged ({error}). Make the run again.") from error
+
+
+def seen_split(run: Run, manifest: Manifest, identity: Identity) -> NDArray[np.str_] | None:
     """The part of each image in the split that the network has seen; `None` if it has seen none of them.
+
+    An image that could not be used when the network was tuned counts as one to train on, whatever became of it.
+
+    Args:
+        run: From `find_tuned`.
+        manifest: The images.
+        identity: Of this user, by whose ids the run knows the images that could not be used.
 
     Raises:
         InputError: If it has seen some of them, and others are new.
         IntegrityError: If the run is damaged.
     """
-    table = run.table("split.csv")
-    try:
-        part = dict(zip(table["content_sha256"], table["part"], strict=True))
-    except (KeyError, ValueError) as error:
-        raise IntegrityError(f"{run.path / 'split.csv'} is damaged ({error}). Fine-tune again.") from error
-    parts = _parts([part.get(row.content_sha256) for row in manifest.rows])
+    part, unusable = split_of(run), set(run.info["finetune"].get("unusable", []))
+    named = [
+        part.get(row.content_sha256, Part.TRAIN.value if identity.image_id(row.path) in unusable else "")
+        for row in manifest.rows
+    ]
+    parts = np.array(named, dtype="<U10")
     new = int(np.count_nonzero(parts == ""))
-    if new == len(parts):
+    if not any(row.content_sha256 in part for row in manifest.rows):
         return None
     if new:
         raise InputError(
@@ -94,8 +120,3 @@ def seen_split(run: Run, manifest: Manifest) -> NDArray[np.str_] | None:
             "be said on which side they belong. Extract features of the same images, or of new ones alone."
         )
     return parts
-
-
-def _parts(named: Sequence[str | None]) -> NDArray[np.str_]:
-    known = set(Part)
-    return np.array([part if part in known else "" for part in named], dtype="<U10")

@@ -1,4 +1,4 @@
-"""A small fine-tuning in a process of its own, to be killed: `python -m tests.finetune.killed DATA NETWORK OUT`."""
+"""A small fine-tuning to be killed: `python -m tests.finetune.killed DATA NETWORK OUT EPOCHS`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cxrfeat.finetune.recipe import DEFAULT
 from cxrfeat.study.finetune import finetune
 
 
-def main(data: str, network: str, out: str) -> None:
-    head = replace(DEFAULT.head, epochs=12, batch=8, learning_rate=1e-3, patience=None)
+def main(data: str, network: str, out: str, epochs: str) -> None:
+    head = replace(DEFAULT.head, epochs=int(epochs), batch=8, learning_rate=1e-3, patience=None)
 
     def tell(name: str, done: int, total: int) -> None:
         print(name, done, total, flush=True)

@@ -90,7 +90,7 @@ def test_the_best_epoch_is_kept_and_the_start_is_one_of_them(
     assert len(losses) <= kept + 3, "it went on for more epochs than patience allows"
     if kept == 0:
         np.testing.assert_array_equal(before[0], told.weights.body[0])
-        assert "frozen network is kept" in told.notes[1]
+        assert "as they began" in told.notes[1]
 
 
 def test_epochs_are_judged_at_the_best_temperature_where_the_head_is_calibrated(

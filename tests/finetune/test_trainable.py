@@ -194,6 +194,7 @@ def test_half_precision_trains_and_is_saved_as_float32(
     features = FeatureSpec(backbone="scratch", weights=network.weights, preprocess="tf", view=ViewSpec(size=32))
     spec = FinetuneSpec(head=HeadSpec(kind="softmax"), batchnorm="trained", precision="float16")
     trainable = Trainable(network, features, spec, lambda dim: cold_head(spec.head, dim, CLASSES))
+    assert type(trainable.model.optimizer).__name__ == "LossScaleOptimizer", "small slopes would be lost"
     losses = [trainable.learn(views, *batch(6), 0.01)[0] for _ in range(8)]
     assert losses[-1] < losses[0]
     path = tmp_path / "saved.keras"

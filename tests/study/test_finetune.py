@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from cxrfeat.cli.main import run as main
-from cxrfeat.errors import InputError, SplitError, StaleFeaturesError, UsageError
+from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.finetune.recipe import DEFAULT
+from cxrfeat.image.index import index_folder
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.image.row import Selection
 from cxrfeat.run import Run, read_run
-from cxrfeat.spec import FinetuneSpec, HeadSpec, fingerprint
+from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
 from cxrfeat.study.compare import compare
 from cxrfeat.study.explain import explain
 from cxrfeat.study.extract import Extraction, extract
@@ -201,6 +203,79 @@ def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tmp_path: Pa
     assert "softmax, fine-tuned" in page
     assert "cxrfeat finetune DATA --head-from" in page
     assert made is not None
+
+
+def test_features_of_other_pixels_are_no_cache(place: Place) -> None:
+    place.extract(normalize="none", backbone=place.network, preprocess="tf")
+    run = place.finetune(normalize="featurewise").runs[0]
+    assert run.info["features"]["spec"]["normalize"] == "featurewise"
+
+
+def test_patients_named_after_the_extraction_stay_on_one_side(place: Place, tmp_path: Path) -> None:
+    data = tmp_path / "plain"
+    for path in place.data.rglob("*-p*.*"):
+        if "masks" not in path.parts:
+            to = data / path.relative_to(place.data).parts[0] / path.name
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, to)
+    extract(data, backbone=place.network, preprocess="tf", views=2, features=place.features)
+    run = place.finetune(data=data, selection=Selection(patient_regex=r"([A-Z]+-p\d+)")).runs[0]
+    part = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+    sides: dict[str, set[str]] = {}
+    for row in index_folder(data, Selection(patient_regex=r"([A-Z]+-p\d+)")).rows:
+        assert row.patient is not None
+        sides.setdefault(row.patient, set()).add(part[row.content_sha256])
+    assert all(len(parts) == 1 for parts in sides.values())
+
+
+def test_an_edited_split_is_believed_by_nobody(place: Place) -> None:
+    head = place.head()
+    run = place.finetune(head_from=head, spec=LAST).runs[0]
+    for one in (run, head):
+        text = (one.path / "split.csv").read_text()
+        (one.path / "split.csv").write_text(text.replace("train", "?").replace("test", "train").replace("?", "test"))
+    with pytest.raises(IntegrityError, match=r"another split than the one the run was made with"):
+        place.extract(backbone=run.name)
+    with pytest.raises(IntegrityError, match=r"another split than the one the run was made with"):
+        place.finetune(head_from=read_run(head.path), spec=SPEC)
+
+
+def test_images_that_cannot_be_used_are_told_and_shift_no_split(place: Place, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(place.data, tmp_path / "spoilt"))
+    spoilt = sorted(path for path in data.rglob("*.png") if "masks" not in path.parts)[3]
+    spoilt.write_bytes(spoilt.read_bytes()[: spoilt.stat().st_size // 2])
+    result = place.finetune(data=data, spec=LAST)
+    assert [one.path for one in result.quarantined] == [spoilt.relative_to(data).as_posix()]
+    made = extract(data, backbone=result.runs[0].name, views=1, features=place.features, runs=place.runs)
+    assert made.files[0].images == len(result.runs[0].table("split.csv")["part"])
+    bound = extract(
+        data, backbone=place.network, preprocess="tf", normalize="featurewise", views=1, features=place.features
+    )
+    with FeatureFile(bound.files[0].path) as file:
+        part = dict(zip(file.content_sha256, file.split().tolist(), strict=True))
+    table = result.runs[0].table("split.csv")
+    assert part == dict(zip(table["content_sha256"], table["part"], strict=True)), "the two rows have other test images"
+
+
+def test_a_label_that_changed_since_is_refused(place: Place, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(place.data, tmp_path / "data"))
+    head = fit(place.extract().files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
+    metadata = (data / "metadata.csv").read_text()
+    (data / "metadata.csv").write_text(metadata.replace(",COVID,", ",NORMAL,", 1))
+    with pytest.raises(StaleFeaturesError, match=r"1 images have another label"):
+        place.finetune(head_from=head, data=data)
+
+
+def test_what_contradicts_the_head_is_refused(place: Place) -> None:
+    head = place.head()
+    for options in ({"view": ViewSpec(size=32, border_crop=0.1)}, {"cache": "x.h5"}, {"preprocess": "caffe"}):
+        with pytest.raises(UsageError, match="say so already"):
+            place.finetune(head_from=head, **options)
+    run = place.finetune(head_from=head, spec=LAST)
+    assert run.began_with is not None
+    assert run.began_with.path == head.path
+    with pytest.raises(UsageError, match=r"is a fine-tuned run. To train its network further, extract with it"):
+        place.finetune(backbone=run.runs[0].name)
 
 
 def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Place) -> None:

@@ -148,8 +148,10 @@ def test_bad_options(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_all_fourteen_rows_end_to_end(data: Path, tmp_path: Path) -> None:
-    """As `cxrfeat reproduce --limit 30 --epochs 1 --weights random`."""
+def test_all_fourteen_rows_end_to_end(tmp_path: Path) -> None:
+    """As `cxrfeat reproduce --limit 30 --epochs 1 --weights random`, with an image that cannot be used."""
+    data = tmp_path / "data"
+    write_phantoms(data, PhantomSpec(patients_per_class=30, images_per_patient=1, size=64, broken=2))
     options = Options(limit=30, epochs=1, views=2, weights="random")
     made = reproduce(data, options, features=tmp_path / "features", runs=tmp_path / "runs")
     document = made.to_dict()
