@@ -54,6 +54,8 @@ def report(
             seed=seed,
             progress=tell,
         )
+    for line in made.notes:
+        note(f"  {line}", quiet=quiet)
     if json:
         print_json(made.to_dict())
         return

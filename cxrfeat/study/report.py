@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.audit.copies import told_pairs
-from cxrfeat.errors import InputError, IntegrityError, UsageError, WeightsError
+from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, MissingExtraError, UsageError, WeightsError
 from cxrfeat.explain.explainer import NAMES
 from cxrfeat.explain.projection import project
 from cxrfeat.feature.compute import Progress, named
@@ -65,6 +65,8 @@ class Report:
     content: ReportContent
     size: int
     """In bytes."""
+    notes: tuple[str, ...] = ()
+    """For whoever makes the page, and not on it: they may name places of this machine."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `report`."""
@@ -135,10 +137,19 @@ def report(
         _of_data(sha, of_data, Path(features), rows, images=images, redact=redact, seed=seed, progress=progress)
         for sha, of_data in by_data.items()
     ]
+    aside: list[str] = []
     if data is not None and images and explained:
         parts = [
             _with_heat(
-                part, by_data[part.data_sha256], data, explained, network, redact=redact, seed=seed, tell=progress
+                part,
+                by_data[part.data_sha256],
+                data,
+                explained,
+                network,
+                aside,
+                redact=redact,
+                seed=seed,
+                tell=progress,
             )
             for part in parts
         ]
@@ -150,7 +161,7 @@ def report(
     )
     content, page = _below_limit(content)
     write_atomic(out, page)
-    return Report(path=out, content=content, size=len(page))
+    return Report(path=out, content=content, size=len(page), notes=tuple(aside))
 
 
 def _check_place(out: Path) -> None:
@@ -424,12 +435,13 @@ def _with_heat(
     data: Path,
     most: int,
     network: Path | None,
+    aside: list[str],
     *,
     redact: bool,
     seed: int,
     tell: Progress | None,
 ) -> DataContent:
-    """The best runs with their heat maps; why one has none is noted."""
+    """The best runs with their heat maps; why one has none is noted, and aside, in full, with the places it names."""
     by_name = {run.name: run for run in runs}
     told, notes = list(content.runs), list(content.notes)
     for place, one in enumerate(told[:most]):
@@ -437,12 +449,26 @@ def _with_heat(
         try:
             told[place] = replace(one, heat=_heat(run, data, network, redact=redact, seed=seed, tell=tell))
         except (InputError, UsageError, WeightsError) as error:
-            notes.append(f"No heat maps of {run.name}: {error}")
+            notes.append(f"No heat maps of {run.name}: {_why_none(error)}")
+            aside.append(f"No heat maps of {run.name}: {error}")
     if len(told) > most:
         notes.append(
             f"Heat maps are of the best {most if most > 1 else 'run'}; for those of another run, report it alone."
         )
     return replace(content, runs=tuple(told), notes=tuple(notes))
+
+
+def _why_none(error: CxrFeatError) -> str:
+    """Why a run has no heat maps, in words that name no place and no image: the page may go anywhere."""
+    return next(said for kind, said in _WHY_NONE if isinstance(error, kind))
+
+
+_WHY_NONE: tuple[tuple[type[CxrFeatError], str], ...] = (
+    (WeightsError, "its network is not where it was, or is another one. Say where it is with --network."),
+    (MissingExtraError, "they take an optional package that is not installed."),
+    (UsageError, "no way of explaining goes with its head and its network."),
+    (InputError, "its test images cannot be used as it saw them."),
+)
 
 
 def _heat(run: Run, data: Path, network: Path | None, *, redact: bool, seed: int, tell: Progress | None) -> Heat:

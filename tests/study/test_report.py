@@ -370,6 +370,32 @@ def test_what_is_odd_about_heat_maps_is_noted_and_a_run_without_its_network_too(
     assert "Heat maps are of the best run" in found.content.data[0].notes[1]
 
 
+@pytest.mark.usefixtures("user")
+@pytest.mark.parametrize("redact", [False, True])
+def test_why_there_is_no_heat_map_names_no_place_of_this_machine(
+    redact: bool, explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, data = tmp_path / "page.html", explained / "data"
+    image = next(data.rglob("*.png"))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise InputError(f"{image} cannot be read.")
+
+    monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path / "empty"))
+    for said in ("its network is not where it was", "its test images cannot be used"):
+        told = report(
+            single(explained)[:1], out=out, data=data, features=explained / "features", redact=redact, explained=1
+        )
+        page = out.read_text()
+        assert said in told.content.data[0].notes[0]
+        assert html.escape(said) in page
+        assert not any(str(place) in page for place in (tmp_path, explained))
+        assert image.name not in page or not redact
+        assert len(told.notes) == 1
+        assert str(tmp_path / "empty") in told.notes[0] or str(image) in told.notes[0], "whoever makes it is told all"
+        monkeypatch.setattr(recipe, "explain", refuse)
+
+
 def split_of(run: Run) -> tuple[list[str], list[str]]:
     table = run.table("split.csv")
     return table["content_sha256"], table["part"]
