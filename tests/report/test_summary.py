@@ -52,6 +52,16 @@ def test_each_check_is_told_once_as_it_is_worst_and_failed_ones_first() -> None:
     assert told[1]["of"] == told[2]["of"] == ""
 
 
+@pytest.mark.parametrize(
+    ("check", "worst"),
+    [("heat in lungs", 0.1), ("agreement of views", 0.1), ("heat in border", 0.6), ("copies", 0.6)],
+)
+def test_what_is_worse_is_known_of_each_check(check: str, worst: float) -> None:
+    audits = [[finding(check, "fail", value=value, why=f"{value}.")] for value in (0.3, 0.1, None, 0.6)]
+    (told,) = worst_findings([], audits)
+    assert told["value"] == worst
+
+
 TEST: dict[str, Any] = {
     "accuracy": 0.9, "accuracy_ci": [0.85, 0.95], "balanced_accuracy": 0.8, "balanced_accuracy_ci": [0.7, 0.9],
     "images": 100, "groups": 80,
