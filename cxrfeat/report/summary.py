@@ -68,6 +68,13 @@ def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool) -> Verdict:
             why="Read them before you believe the scores.",
             reasons=_reasons(findings, "warn"),
         )
+    if not findings:
+        return Verdict(
+            status="warn",
+            headline="No check was made.",
+            why="Nothing is known of whether the scores measure the disease. Run `cxrfeat audit`, or fit the head "
+            "again.",
+        )
     return Verdict(
         status="pass",
         headline="Every check passed.",

@@ -14,7 +14,7 @@ def finding(check: str, status: str, **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("statuses", "status", "headline"),
     [
-        ("", "pass", "Every check passed."),
+        ("", "warn", "No check was made."),
         ("pp", "pass", "Every check passed."),
         ("pw", "warn", "No check failed; one warning: check1."),
         ("ww", "warn", "No check failed; 2 warnings: check0, check1."),
@@ -28,7 +28,7 @@ def test_the_worst_check_is_the_verdict(statuses: str, status: str, headline: st
     told = verdict(found, random=False)
     assert (told.status, told.headline) == (status, headline)
     assert all(status in reason for reason in told.reasons)
-    assert bool(told.reasons) is (status != "pass")
+    assert bool(told.reasons) is (status != "pass" and bool(statuses))
 
 
 def test_random_weights_outdo_every_check_and_failed_ones_are_named_still() -> None:
