@@ -51,6 +51,7 @@ class Heat:
 
     method: str
     pictures: tuple[HeatPicture, ...]
+    """None, and no means, where the page has no room or no leave for them: what was found is told all the same."""
     means: tuple[MeanHeat, ...]
     findings: tuple[Mapping[str, Any], ...]
     """Verdicts on the heat of the test images, failed ones first."""
@@ -156,4 +157,7 @@ class ReportContent:
     @property
     def pictured(self) -> bool:
         """Whether there is any picture of a patient in it."""
-        return any(data.tiles is not None or any(run.heat is not None for run in data.runs) for data in self.data)
+        return any(
+            data.tiles is not None or any(run.heat and (run.heat.pictures or run.heat.means) for run in data.runs)
+            for data in self.data
+        )

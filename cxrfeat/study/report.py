@@ -138,7 +138,7 @@ def report(
         for sha, of_data in by_data.items()
     ]
     aside: list[str] = []
-    if data is not None and images and explained:
+    if data is not None and explained:
         parts = [
             _with_heat(
                 part,
@@ -147,6 +147,7 @@ def report(
                 explained,
                 network,
                 aside,
+                images=images,
                 redact=redact,
                 seed=seed,
                 tell=progress,
@@ -437,6 +438,7 @@ def _with_heat(
     network: Path | None,
     aside: list[str],
     *,
+    images: bool,
     redact: bool,
     seed: int,
     tell: Progress | None,
@@ -447,7 +449,8 @@ def _with_heat(
     for place, one in enumerate(told[:most]):
         run = by_name[one.summary["run"]]
         try:
-            told[place] = replace(one, heat=_heat(run, data, network, redact=redact, seed=seed, tell=tell))
+            heat = _heat(run, data, network, images=images, redact=redact, seed=seed, tell=tell)
+            told[place] = replace(one, heat=heat)
         except (InputError, UsageError, WeightsError) as error:
             notes.append(f"No heat maps of {run.name}: {_why_none(error)}")
             aside.append(f"No heat maps of {run.name}: {error}")
@@ -471,10 +474,13 @@ _WHY_NONE: tuple[tuple[type[CxrFeatError], str], ...] = (
 )
 
 
-def _heat(run: Run, data: Path, network: Path | None, *, redact: bool, seed: int, tell: Progress | None) -> Heat:
+def _heat(
+    run: Run, data: Path, network: Path | None, *, images: bool, redact: bool, seed: int, tell: Progress | None
+) -> Heat:
+    """Where a run looked; judged alone where the page may hold no pictures."""
     found = explain(run, data=data, count=SHOWN, network=network, redact=redact, seed=seed, progress=tell)
     pictures = []
-    for one in found.images:
+    for one in found.images if images else ():
         small = reduced(pixels_of(one.path), SIDE)
         pictures.append(
             HeatPicture(
@@ -493,7 +499,7 @@ def _heat(run: Run, data: Path, network: Path | None, *, redact: bool, seed: int
             image=jpeg_address(mean.picture),
             overlay=_laid(mean.picture, mean.heat),
         )
-        for name, mean in found.means.items()
+        for name, mean in (found.means.items() if images else ())
     )
     return Heat(
         method=NAMES[found.method],
@@ -596,7 +602,10 @@ def _smaller(content: ReportContent) -> Iterator[ReportContent]:
     def heat(data: DataContent, most: int) -> DataContent:
         return replace(
             data,
-            runs=tuple(replace(run, heat=run.heat if place < most else None) for place, run in enumerate(data.runs)),
+            runs=tuple(
+                replace(run, heat=run.heat and replace(run.heat, pictures=(), means=())) if place >= most else run
+                for place, run in enumerate(data.runs)
+            ),
         )
 
     limit = f"to stay below {LIMIT / 1e6:.0f} MB"

@@ -189,7 +189,8 @@ def test_a_page_that_would_be_too_large_goes_without_pictures_and_says_so(
     (data,) = whole.content.data
     big = "data:image/jpeg;base64," + "A" * 30_000
     picture = HeatPicture(label="COVID", predicted="COVID", probability=1.0, image=big, overlay=big, caption="x")
-    heat = Heat(method="Grad-CAM", pictures=(picture,), means=(), findings=(), judged=1, notes=())
+    failed = {"check": "hot corner", "status": "fail", "value": 1.0, "why": "It is a letter.", "do": ""}
+    heat = Heat(method="Grad-CAM", pictures=(picture,), means=(), findings=(failed,), judged=1, notes=())
     runs = tuple(replace(run, heat=heat) for run in data.runs)
     content = replace(whole.content, data=(replace(data, runs=runs),))
 
@@ -202,15 +203,18 @@ def test_a_page_that_would_be_too_large_goes_without_pictures_and_says_so(
     assert told is content
     told, page = at(full)
     assert len(page) < full
-    assert [run.heat is not None for run in told.data[0].runs] == [True, False]
+    assert [bool(run.heat and run.heat.pictures) for run in told.data[0].runs] == [True, False]
     assert "Heat maps of the best run only, to stay below" in page.decode()
     told, page = at(full - 100_000)
-    assert not any(run.heat for run in told.data[0].runs)
+    assert not any(run.heat and run.heat.pictures for run in told.data[0].runs)
+    assert "A check failed: hot corner." in page.decode(), "what was found stays"
     assert told.data[0].tiles is not None
     told, page = at(whole.size - 1)
     assert told.data[0].tiles is None
     assert told.data[0].maps
+    assert not told.pictured
     assert "data:image" not in page.decode()
+    assert "A check failed: hot corner." in page.decode()
     told, page = at(len(page) - 1)
     assert told.data[0].maps == ()
     with pytest.raises(InputError, match=r"A page of 2 runs is 0\.\d MB even without pictures.*Report fewer runs"):
@@ -347,8 +351,12 @@ def test_redacted_and_without_images_no_path_is_told(explained: Path, tmp_path: 
     with FeatureFile(next((explained / "features").glob("*.h5"))) as file:
         assert any(image_id in page for image_id in file.image_ids)
     bare = report(run, out=out, data=explained / "data", features=explained / "features", images=False)
-    assert bare.content.data[0].runs[0].heat is None
+    heat = bare.content.data[0].runs[0].heat
+    assert heat is not None
+    assert (heat.pictures, heat.means) == ((), ())
+    assert not bare.content.pictured
     assert "data:image" not in out.read_text()
+    assert html.escape(heat.findings[0]["why"]) in out.read_text(), "judged all the same"
     assert any(path in out.read_text() for path in paths)
 
 
