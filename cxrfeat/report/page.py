@@ -166,6 +166,10 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
         if (chart := training_chart(f"{key}-{what}", run.history, what, f"{title} over the epochs")) is not None
     ]
     error = with_interval(test.get("ece"), test.get("ece_ci"))
+    sure = f"How often it is right, against how sure it is. Expected calibration error {error}."
+    filled = zip(run.calibration["counts"], run.calibration["accuracy_ci"], strict=True)
+    if any(count and interval is None for count, interval in filled):
+        sure += " A point without a bar is of one patient or group, which gives no interval."
     return {
         "key": key,
         "name": summary["run"],
@@ -178,7 +182,7 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
         "heat": run.heat,
         "roc": roc,
         "calibration": calibration_chart(f"{key}-calibration", run.calibration),
-        "calibration_words": f"How often it is right, against how sure it is. Expected calibration error {error}.",
+        "calibration_words": sure,
         "training": training,
         "kept": any(run.history["kept"]),
         "notes": summary["notes"] or (),
