@@ -35,7 +35,7 @@ class HeatPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanHeat:
-    """Where a run looked over all test images that it took for one class."""
+    """Where a run looked over those of the judged test images that it took for one class."""
 
     label: str
     images: int
@@ -57,7 +57,19 @@ class Heat:
     """Verdicts on the heat of the test images, failed ones first."""
     judged: int
     """Test images behind them."""
+    tested: int
+    """Test images of the run."""
+    chosen: str
+    """How those judged were chosen, where they are not all."""
     notes: tuple[str, ...]
+
+    @property
+    def behind(self) -> str:
+        """Which test images were judged, in words."""
+        if self.judged >= self.tested:
+            return "the one test image" if self.tested == 1 else f"all {self.tested} test images"
+        chosen = f", {self.chosen}" if self.chosen else ""
+        return f"{self.judged} of {self.tested} test images{chosen}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

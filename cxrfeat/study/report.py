@@ -42,8 +42,8 @@ from cxrfeat.report.table import Table, counts_table
 from cxrfeat.run import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import different, side_by_side, tested
-from cxrfeat.study.explain import explain
-from cxrfeat.study.sources import pixels_of
+from cxrfeat.study.explain import Explained, explain
+from cxrfeat.study.sources import CHECKED, pixels_of
 
 LIMIT = 10_000_000
 """Bytes that a page stays below, so that it can be sent by mail; pictures go first."""
@@ -507,8 +507,17 @@ def _heat(
         means=means,
         findings=tuple(asdict(one) for one in found.findings),
         judged=found.judged,
+        tested=len({sha for sha, _ in tested(run).rows}),
+        chosen=_chosen(found),
         notes=found.notes,
     )
+
+
+def _chosen(found: Explained) -> str:
+    """How the judged images were chosen from those that tested the run, where they were."""
+    if found.method == "occlusion":  # judged on those that are shown
+        return "chosen half right and half wrong, as far as there are both"
+    return "drawn by chance" if found.judged + len(found.quarantined) >= CHECKED else ""
 
 
 def _laid(picture: Pixels, heat: NDArray[np.float32]) -> str:

@@ -69,7 +69,16 @@ def heat(name: str = "a.png", *, predicted: str = "COVID") -> Heat:
     )
     failed = {"check": "hot corner", "status": "fail", "value": 1.0, "why": "It is a letter.", "do": "Remove it."}
     mean = MeanHeat(label="COVID", images=1, image=address, overlay=address)
-    return Heat(method="Grad-CAM", pictures=(picture,), means=(mean,), findings=(failed,), judged=1, notes=("A note.",))
+    return Heat(
+        method="Grad-CAM",
+        pictures=(picture,),
+        means=(mean,),
+        findings=(failed,),
+        judged=1,
+        tested=1,
+        chosen="",
+        notes=("A note.",),
+    )
 
 
 def with_heat(made: ReportContent, told: Heat) -> ReportContent:

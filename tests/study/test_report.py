@@ -19,6 +19,7 @@ from cxrfeat.report.content import Heat, HeatPicture
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
 from cxrfeat.study import report as recipe
+from cxrfeat.study.explain import explain
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
 from cxrfeat.study.report import command_of, report
@@ -190,7 +191,9 @@ def test_a_page_that_would_be_too_large_goes_without_pictures_and_says_so(
     big = "data:image/jpeg;base64," + "A" * 30_000
     picture = HeatPicture(label="COVID", predicted="COVID", probability=1.0, image=big, overlay=big, caption="x")
     failed = {"check": "hot corner", "status": "fail", "value": 1.0, "why": "It is a letter.", "do": ""}
-    heat = Heat(method="Grad-CAM", pictures=(picture,), means=(), findings=(failed,), judged=1, notes=())
+    heat = Heat(
+        method="Grad-CAM", pictures=(picture,), means=(), findings=(failed,), judged=1, tested=1, chosen="", notes=()
+    )
     runs = tuple(replace(run, heat=heat) for run in data.runs)
     content = replace(whole.content, data=(replace(data, runs=runs),))
 
@@ -327,9 +330,11 @@ def test_data_bring_heat_maps_of_test_images_and_names(explained: Path, tmp_path
         assert [one.right for one in run.heat.pictures] == sorted(one.right for one in run.heat.pictures), "wrong first"
         assert {one.image[:22] for one in run.heat.pictures} == {"data:image/jpeg;base64"}
         assert all(one.image != one.overlay for one in run.heat.pictures)
-        assert run.heat.judged == len(tested)
+        assert run.heat.judged == run.heat.tested == len(tested)
+        assert run.heat.behind == f"all {len(tested)} test images"
         assert {one["check"] for one in run.heat.findings} >= {"hot corner", "heat in lungs"}
     page = out.read_text()
+    assert f"Over all {len(tested)} test images" in page
     assert page.index("hot corner") < page.index("Test scores")
     assert all(one.caption in page for one in data.runs[0].heat.pictures)  # type: ignore[union-attr]  # asserted above
     of_content: dict[str, list[str]] = {}
@@ -402,6 +407,26 @@ def test_why_there_is_no_heat_map_names_no_place_of_this_machine(
         assert len(told.notes) == 1
         assert str(tmp_path / "empty") in told.notes[0] or str(image) in told.notes[0], "whoever makes it is told all"
         monkeypatch.setattr(recipe, "explain", refuse)
+
+
+@pytest.mark.usefixtures("user")
+def test_where_some_were_judged_the_page_says_of_how_many_and_how_they_were_chosen(
+    explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = single(explained)[:1], tmp_path / "page.html"
+
+    def occluded(*args: Any, **options: Any) -> Any:
+        return explain(*args, **options, method="occlusion")
+
+    monkeypatch.setattr(recipe, "SHOWN", 2)
+    monkeypatch.setattr(recipe, "explain", occluded)
+    heat = report(run, out=out, data=explained / "data", features=explained / "features").content.data[0].runs[0].heat
+    assert heat is not None
+    assert (heat.judged, heat.tested > 2) == (2, True)
+    said = f"2 of {heat.tested} test images, chosen half right and half wrong, as far as there are both"
+    assert f"Judged on {said}." in out.read_text()
+    assert "all test images" not in out.read_text()
+    assert replace(heat, chosen="").behind == f"2 of {heat.tested} test images"
 
 
 def split_of(run: Run) -> tuple[list[str], list[str]]:
