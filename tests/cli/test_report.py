@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.cli.console import marks
+from cxrfeat.cli.console import marks, show
 from cxrfeat.report.spark import ASCII, BLOCKS
+from cxrfeat.report.table import Table
 from tests.cli.conftest import Cli
 from tests.study.helpers import make_features
 
@@ -122,6 +123,30 @@ def test_curves_are_blocks_on_a_terminal_that_can_write_them(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Terminal(encoding))
     assert marks() == wanted
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_a_terminal_would_obey_is_shown_as_its_code_everywhere_in_a_table(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "A\x1b]0;B\x07\nC\tD"
+    table = Table(title=f"of {evil}", columns=("class", evil), rows=((evil, "1"),))
+    wanted = r"A\x1b]0;B\x07\nC\tD"
+    if terminal:
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", "200")
+        screen = Terminal("utf-8")
+        monkeypatch.setattr(sys, "stdout", screen)
+        show(table)
+        screen.flush()
+        out = screen.buffer.getvalue().decode()  # type: ignore[attr-defined]  # it is a BytesIO
+        out = re.sub(r"\x1b\[[0-9;]*m", "", out)  # what makes the title bold
+    else:
+        show(table)
+        out = capsys.readouterr().out
+    assert not set(out) & {"\x1b", "\x07", "\r"}
+    assert sum(wanted in line for line in out.splitlines()) == 2, "the head and the row, each of one line"
+    assert r"of A\x1b]0;B\x07" in out
 
 
 def test_curves_and_confusion_matrices_are_plain_ascii_when_piped(cli: Cli, runs: Path) -> None:
