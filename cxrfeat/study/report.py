@@ -18,7 +18,7 @@ from cxrfeat.explain.explainer import NAMES
 from cxrfeat.explain.projection import project
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.files import write_atomic
+from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -171,6 +171,7 @@ def _check_place(out: Path) -> None:
         raise InputError(f"{out} is a folder; the page needs the name of a file, such as {out / 'report.html'}.")
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {out.parent} to write {out.name} into. Make it, or choose another --out.")
+    check_writable(out.parent)
 
 
 def _data_of(run: Run) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.cli.main import run as command_line
-from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.errors import InputError, IntegrityError, StorageError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.report.content import Heat, HeatPicture
@@ -247,6 +247,18 @@ def test_what_cannot_be_reported_is_said_before_any_work(folder: Path) -> None:
         report(runs_of(folder), out=folder / "nowhere" / "report.html")
     with pytest.raises(InputError, match=r"is a folder; the page needs the name of a file, such as .*report\.html"):
         report(runs_of(folder), out=folder)
+
+
+def test_a_page_that_could_not_be_written_is_said_before_any_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("cxrfeat.files.os.write", refuse)
+    monkeypatch.setattr(recipe, "side_by_side", lambda *_: pytest.fail("it was worked for"))
+    with pytest.raises(StorageError, match="That file system is read-only: choose another folder"):
+        made(folder)
 
 
 def test_data_of_other_images_are_refused(folder: Path, phantoms: Path) -> None:
