@@ -154,12 +154,14 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
     summary, info = run.summary, run.info
     test = summary["test"]
     points = test.get("operating_points") or {}
-    roc = []
+    roc, no_roc = [], []
     for place, (name, curve) in enumerate(run.roc.items()):
         if curve is not None:
             auroc = with_interval(test["auroc_per_class"][name], test["auroc_per_class_ci"][name])
             drawn = roc_chart(f"{key}-roc-{place}", name, curve, auroc, operating_point(points, name))
             roc.append((name, drawn, auroc))
+        else:
+            no_roc.append(name)
     training = [
         (title, chart)
         for title, what in (("Loss", "loss"), ("Accuracy", "accuracy"))
@@ -181,6 +183,7 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
         "points": _points(test),
         "heat": run.heat,
         "roc": roc,
+        "no_roc": no_roc,
         "calibration": calibration_chart(f"{key}-calibration", run.calibration),
         "calibration_words": sure,
         "training": training,
