@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from cxrfeat.audit.copies import told_pairs
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, MissingExtraError, UsageError, WeightsError
 from cxrfeat.explain.explainer import NAMES
-from cxrfeat.explain.projection import project
+from cxrfeat.explain.projection import Projecting
+from cxrfeat.explain.projection import projection as lay_out
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable, write_atomic
@@ -96,6 +98,7 @@ def report(
     redact: bool = False,
     network: Path | None = None,
     explained: int = EXPLAINED,
+    projection: str = "pca",
     seed: int = 0,
     title: str | None = None,
     progress: Progress | None = None,
@@ -111,6 +114,7 @@ def report(
         redact: Name images by their salted ids in place of paths.
         network: Where the network's file is, if it is no longer where it was.
         explained: Runs of each data set that get heat maps, the best first.
+        projection: How the feature map is laid out: `pca`, `tsne` or `umap`.
         seed: Of intervals, and of which images are shown.
         title: Of the page.
         progress: Told on the way.
@@ -119,13 +123,15 @@ def report(
         Where the page is, and what it shows. It is smaller than `LIMIT`: pictures are left out until it fits.
 
     Raises:
-        UsageError: If there is no run.
+        UsageError: If there is no run, or no such projection.
+        MissingExtraError: If UMAP is not installed.
         InputError: If `out` has no folder or is one, or `data` are not those of any run.
         IntegrityError: If a run or a feature file is damaged.
         StorageError: If the page cannot be written.
     """
     out = Path(out)
     _check_place(out)
+    method = _projecting(projection)
     chosen = different(runs)
     if not chosen:
         raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
@@ -134,7 +140,7 @@ def report(
         by_data.setdefault(_data_of(run), []).append(run)
     rows = _rows_of(data, chosen, progress)
     parts = [
-        _of_data(sha, of_data, Path(features), rows, images=images, redact=redact, seed=seed, progress=progress)
+        _of_data(sha, of_data, Path(features), rows, method, images=images, redact=redact, seed=seed, progress=progress)
         for sha, of_data in by_data.items()
     ]
     aside: list[str] = []
@@ -157,12 +163,36 @@ def report(
     content = ReportContent(
         title=title or f"cxrfeat report: {', '.join(dict.fromkeys(part.dataset for part in parts))}",
         data=tuple(parts),
-        command=_command(chosen, data is not None, images=images, redact=redact, seed=seed),
+        command=shlex.join(
+            [
+                *_command(chosen, data is not None, images=images, redact=redact, seed=seed),
+                *(["--map", method] if method != "pca" else []),
+                *_places(out, Path(features), network, chosen, redact=redact),
+            ]
+        ),
         notes=_kept_apart(parts),
     )
     content, page = _below_limit(content)
     write_atomic(out, page)
     return Report(path=out, content=content, size=len(page), notes=tuple(aside))
+
+
+def _projecting(method: str) -> Projecting:
+    """The projection of that name, if it is there: before minutes of work."""
+    if method == "umap" and find_spec("umap") is None:
+        raise MissingExtraError("--map umap needs the extra umap: pip install 'cxrfeat[umap]'. Or take pca or tsne.")
+    for one in _HOW:
+        if one == method:
+            return one
+    raise UsageError(f"--map lays features out by {', '.join(_HOW)}; got {method!r}.")
+
+
+_HOW: dict[Projecting, str] = {
+    "pca": "The plane of the two largest principal components of the plain views' features.",
+    "tsne": "The plain views' features by t-SNE: neighbours are kept, and distances between clusters mean little.",
+    "umap": "The plain views' features by UMAP: neighbours are kept, and distances between clusters mean little.",
+}
+"""What the page says of each projection."""
 
 
 def _check_place(out: Path) -> None:
@@ -216,6 +246,7 @@ def _of_data(
     runs: Sequence[Run],
     features: Path,
     rows: Mapping[str, ImageRow],
+    method: Projecting,
     *,
     images: bool,
     redact: bool,
@@ -249,7 +280,7 @@ def _of_data(
         for file in files:
             of_file = [row for row, key in enumerate(file.content_sha256) if key in keys]
             best = next(run for run in compared.runs if _fingerprint(run) == file.fingerprint)
-            maps.append(_feature_map(file, of_file, best, sheet, names, seed))
+            maps.append(_feature_map(file, of_file, best, sheet, names, method, seed))
             if progress:
                 progress("feature maps", len(maps), len(files))
         if pairs is not None:
@@ -365,7 +396,13 @@ def _parts_of(run: Run) -> dict[str, str]:
 
 
 def _feature_map(
-    file: FeatureFile, rows: Sequence[int], best: Run, sheet: _Sheet, names: Mapping[str, str], seed: int
+    file: FeatureFile,
+    rows: Sequence[int],
+    best: Run,
+    sheet: _Sheet,
+    names: Mapping[str, str],
+    method: Projecting,
+    seed: int,
 ) -> FeatureMap:
     keys, labels = file.content_sha256, file.labels
     where = _parts_of(best)
@@ -386,9 +423,10 @@ def _feature_map(
         words.append(", ".join(part for part in parts if part))
         wrong.append(missed)
     X, _, _ = file.arrays(view=0)
+    laid = lay_out(X[list(rows)], method=method, seed=seed)
     return FeatureMap(
         backbone=file.content.backbone,
-        places=np.asarray(project(X[list(rows)], seed=seed), np.float64),
+        places=laid.points,
         classes=file.classes,
         sources=tuple(listed),
         kinds=tuple(kinds),
@@ -396,7 +434,7 @@ def _feature_map(
         wrong=tuple(wrong),
         tiles=tuple(sheet.number(keys[row]) for row in rows),
         images=file.images,
-        how="The plane of the two largest principal components of the plain views' features.",
+        how=_HOW[laid.method],
     )
 
 
@@ -583,12 +621,28 @@ def _finetune_command(info: Mapping[str, Any]) -> str:
     return shlex.join([*words, "--seed", str(head["seed"])])
 
 
-def _command(runs: Sequence[Run], pictured: bool, *, images: bool, redact: bool, seed: int) -> str:  # noqa: FBT001
+def _command(runs: Sequence[Run], pictured: bool, *, images: bool, redact: bool, seed: int) -> list[str]:  # noqa: FBT001
     words = ["cxrfeat", "report", *(run.name for run in runs)]
     words += ["--data", "DATA"] if pictured else []
     words += ["--no-images"] if not images else []
     words += ["--redact"] if redact else []
-    return shlex.join([*words, "--seed", str(seed)])
+    return [*words, "--seed", str(seed)]
+
+
+def _places(out: Path, features: Path, network: Path | None, runs: Sequence[Run], *, redact: bool) -> list[str]:
+    """The options that name files and folders, where they are not as usual; of a place of this machine its last part.
+
+    The page may go anywhere, so it does not tell where somebody's folders lie.
+    """
+    told = {"--network": network, "--out": out, "--features": features, "--runs": runs[0].path.parent}
+    usual = {"--out": "report.html", "--features": "features", "--runs": "runs"}
+    words = []
+    for option, place in told.items():
+        if place is not None:
+            outside = redact or place.is_absolute() or ".." in place.parts
+            shown = place.name if outside else place.as_posix()
+            words += [option, shown] if shown != usual.get(option) else []
+    return words
 
 
 def _below_limit(content: ReportContent) -> tuple[ReportContent, bytes]:

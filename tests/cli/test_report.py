@@ -33,6 +33,13 @@ def test_a_report_of_all_runs_is_written_and_its_place_is_said(cli: Cli, runs: P
     assert str(Path.cwd()) not in page, "no path of this machine"
 
 
+def test_the_feature_map_may_be_laid_out_otherwise(cli: Cli, runs: Path) -> None:
+    assert cli("report", "--map", "tsne", "--no-images").code == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "by t-SNE" in page
+    assert "--map tsne" in page
+
+
 def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
     told = cli("report", "blobs-stub-logreg", "--no-images", "--out", "one.html", "--json")
     assert told.err == ""
@@ -54,6 +61,7 @@ def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
         (["--out", "features"], 3, "features is a folder; the page needs the name of a file, such as features/report"),
         (["--data", "nowhere"], 3, "There is no folder 'nowhere'"),
         (["--data", "features"], 3, "'features' holds no images"),
+        (["--map", "mds"], 2, "--map lays features out by pca, tsne, umap; got 'mds'"),
         (["--features", "nowhere"], 0, "f.h5 is not in nowhere. Say where it is with --features"),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.cli.main import run as command_line
-from cxrfeat.errors import InputError, IntegrityError, StorageError, UsageError
+from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, StorageError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.report.content import Heat, HeatPicture
@@ -231,6 +231,45 @@ def test_a_map_shows_so_many_images_and_says_of_how_many(folder: Path, monkeypat
     assert "30 of 80 images, drawn by chance" in found.path.read_text()
     again = made(folder)
     assert again.content.data[0].maps[0].words == found.content.data[0].maps[0].words
+
+
+def test_a_map_may_keep_neighbours_in_place_of_distances(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = made(folder)
+    found = made(folder, projection="tsne")
+    (shown,) = found.content.data[0].maps
+    assert shown.places.shape == (80, 2)
+    assert not np.allclose(shown.places, plain.content.data[0].maps[0].places)
+    assert "by t-SNE: neighbours are kept" in found.path.read_text()
+    assert "--map tsne" in found.content.command
+    assert "--map" not in plain.content.command
+    monkeypatch.setattr(recipe, "side_by_side", lambda *_: pytest.fail("it was worked for"))
+    monkeypatch.setattr(recipe, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'cxrfeat\[umap\]'"):
+        made(folder, projection="umap")
+    with pytest.raises(UsageError, match="--map lays features out by pca, tsne, umap; got 'mds'"):
+        made(folder, projection="mds")
+
+
+@pytest.mark.parametrize("redact", [False, True])
+def test_the_command_of_the_page_names_what_is_not_as_usual_and_no_place(
+    redact: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    runs = [read_run(path.relative_to(folder)) for path in sorted((folder / "runs").iterdir())]
+    usual = report(runs, redact=redact).content.command
+    assert not any(option in usual for option in ("--features", "--runs", "--network", "--out"))
+    for name in ("features", "runs"):
+        (folder / f"mine/{name}-2").parent.mkdir(exist_ok=True)
+        (folder / name).rename(folder / f"mine/{name}-2")
+    runs = [read_run(path) for path in sorted((folder / "mine/runs-2").iterdir())]
+    network = folder / "net.keras"
+    told = report(runs, out="mine/p.html", features="mine/features-2", network=network, redact=redact)
+    words = told.content.command.split()
+    assert words[-8:] == [
+        "--network", "net.keras", "--out", "p.html" if redact else "mine/p.html",
+        "--features", "features-2" if redact else "mine/features-2", "--runs", "runs-2",
+    ]  # fmt: skip
+    assert str(folder) not in told.path.read_text()
 
 
 def test_too_many_images_are_not_searched_for_copies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
