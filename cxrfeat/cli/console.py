@@ -45,12 +45,17 @@ def show(table: Table | None) -> None:
     """Draw a table on stdout: with rules on a terminal, in aligned plain text elsewhere."""
     if table is None:
         return
-    rows = tuple(tuple(printable(cell).replace("\n", "\\n") for cell in row) for row in table.rows)
-    table = replace(table, rows=rows)
+    columns, *rows = (tuple(_in_line(cell) for cell in row) for row in (table.columns, *table.rows))
+    table = replace(table, title=printable(table.title), columns=columns, rows=tuple(rows))
     if sys.stdout.isatty():
         _draw(table)
     else:
         _plain(table)
+
+
+def _in_line(text: str) -> str:
+    """`printable`, and of one line: a new line or a tab would break the table."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def marks() -> str:
@@ -76,7 +81,7 @@ def show_audit(findings: Sequence[Mapping[str, Any]], *, everything: bool = Fals
     table = audit_table(findings, everything=everything)
     if table is None:
         return
-    print(table.title)
+    print(printable(table.title))
     colours = {"fail": "\033[1;31m", "warn": "\033[33m", "pass": "\033[32m"}
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for status, check, why, remedy in table.rows:

@@ -25,6 +25,13 @@ def report(
     network: Annotated[
         Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
     ] = None,
+    map_: Annotated[
+        str,
+        typer.Option(
+            "--map",
+            help="How the feature map is laid out: pca keeps distances; tsne and umap (an extra) keep neighbours.",
+        ),
+    ] = "pca",
     out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("report.html"),
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -51,9 +58,12 @@ def report(
             images=images,
             redact=redact,
             network=network,
+            projection=map_,
             seed=seed,
             progress=tell,
         )
+    for line in made.notes:
+        note(f"  {line}", quiet=quiet)
     if json:
         print_json(made.to_dict())
         return

@@ -14,6 +14,9 @@ from cxrfeat.types import Groups, Labels, Probabilities
 GRID = 51
 """False positive rates, from 0 to 1, at which the band of an ROC curve is given."""
 
+FEW = 20
+"""Groups of a bin below which drawing them again gives too narrow an interval."""
+
 
 def roc_band(
     positive: NDArray[np.bool_],
@@ -99,8 +102,8 @@ def calibration_band(
 ) -> dict[str, Any]:
     """The reliability diagram as numbers, with an interval of each bin's accuracy.
 
-    Where a bin is all right or all wrong, drawing it again says nothing, and the interval is the exact one of that many
-    groups.
+    Drawing few groups again says little, and nothing where all are alike: all right, all wrong, or each half right. The
+    interval is then the exact one of that many groups.
 
     Args:
         y: `(n,)` true class indices.
@@ -112,8 +115,7 @@ def calibration_band(
         seed: Decides the draws.
 
     Returns:
-        What `reliability` gives, and `accuracy_ci`: for each bin `[low, high]`, or `None` without images or with one
-        group in all.
+        What `reliability` gives, and `accuracy_ci`: for each bin `[low, high]`, or `None` with fewer than two groups.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
@@ -140,14 +142,23 @@ def calibration_band(
     found: list[list[float] | None] = []
     for index, accuracy in enumerate(told["accuracy"]):
         held = int((tallies[:, bins + index] > 0).sum())
-        if accuracy is None or count < 2:
+        if accuracy is None or held < 2:
             found.append(None)
-        elif accuracy in (0.0, 1.0):
-            reach = ((1 - level) / 2) ** (1 / held)
-            found.append([reach, 1.0] if accuracy else [0.0, 1 - reach])
-        else:
-            found.append(percentile_interval(rates[:, index], level))
+            continue
+        drawn = percentile_interval(rates[:, index], level) if held >= FEW else None
+        alike = drawn is None or drawn[0] == drawn[1]
+        found.append(_exact(accuracy, held, level) if alike else drawn)
     return {**told, "accuracy_ci": found}
+
+
+def _exact(share: float, count: int, level: float) -> list[float]:
+    """The interval of Clopper & Pearson of a share of so many groups, which need not be a whole number of them."""
+    from scipy.special import betaincinv
+
+    hits, tail = share * count, (1 - level) / 2
+    low = float(betaincinv(hits, count - hits + 1, tail)) if share > 0 else 0.0
+    high = float(betaincinv(hits + 1, count - hits, 1 - tail)) if share < 1 else 1.0
+    return [low, high]
 
 
 def _share(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -143,7 +143,8 @@ def calibration_chart(key: str, curve: Mapping[str, Any]) -> Markup:
         if interval is not None:
             drawn.append(frame.line([(sure, interval[0]), (sure, interval[1])], "c0 thin"))
         drawn.append(element("circle", cx=frame.across(sure), cy=frame.up(right), r=3.5, class_="point c0"))
-        said.append(f"{count} images {sure:.0%} sure were {right:.0%} right")
+        alone = " (of one patient or group: no interval)" if interval is None else ""
+        said.append(f"{count} images {sure:.0%} sure were {right:.0%} right{alone}")
     labels = [
         element("text", text, x=frame.across(value), y=base + 16, class_="tick middle") for value, text in _SHARES
     ]

@@ -35,7 +35,7 @@ class HeatPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanHeat:
-    """Where a run looked over all test images that it took for one class."""
+    """Where a run looked over those of the judged test images that it took for one class."""
 
     label: str
     images: int
@@ -51,12 +51,25 @@ class Heat:
 
     method: str
     pictures: tuple[HeatPicture, ...]
+    """None, and no means, where the page has no room or no leave for them: what was found is told all the same."""
     means: tuple[MeanHeat, ...]
     findings: tuple[Mapping[str, Any], ...]
     """Verdicts on the heat of the test images, failed ones first."""
     judged: int
     """Test images behind them."""
+    tested: int
+    """Test images of the run."""
+    chosen: str
+    """How those judged were chosen, where they are not all."""
     notes: tuple[str, ...]
+
+    @property
+    def behind(self) -> str:
+        """Which test images were judged, in words."""
+        if self.judged >= self.tested:
+            return "the one test image" if self.tested == 1 else f"all {self.tested} test images"
+        chosen = f", {self.chosen}" if self.chosen else ""
+        return f"{self.judged} of {self.tested} test images{chosen}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -156,4 +169,7 @@ class ReportContent:
     @property
     def pictured(self) -> bool:
         """Whether there is any picture of a patient in it."""
-        return any(data.tiles is not None or any(run.heat is not None for run in data.runs) for data in self.data)
+        return any(
+            data.tiles is not None or any(run.heat and (run.heat.pictures or run.heat.means) for run in data.runs)
+            for data in self.data
+        )

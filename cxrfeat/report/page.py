@@ -154,18 +154,24 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
     summary, info = run.summary, run.info
     test = summary["test"]
     points = test.get("operating_points") or {}
-    roc = []
+    roc, no_roc = [], []
     for place, (name, curve) in enumerate(run.roc.items()):
         if curve is not None:
             auroc = with_interval(test["auroc_per_class"][name], test["auroc_per_class_ci"][name])
             drawn = roc_chart(f"{key}-roc-{place}", name, curve, auroc, operating_point(points, name))
             roc.append((name, drawn, auroc))
+        else:
+            no_roc.append(name)
     training = [
         (title, chart)
         for title, what in (("Loss", "loss"), ("Accuracy", "accuracy"))
         if (chart := training_chart(f"{key}-{what}", run.history, what, f"{title} over the epochs")) is not None
     ]
     error = with_interval(test.get("ece"), test.get("ece_ci"))
+    sure = f"How often it is right, against how sure it is. Expected calibration error {error}."
+    filled = zip(run.calibration["counts"], run.calibration["accuracy_ci"], strict=True)
+    if any(count and interval is None for count, interval in filled):
+        sure += " A point without a bar is of one patient or group, which gives no interval."
     return {
         "key": key,
         "name": summary["run"],
@@ -177,8 +183,9 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
         "points": _points(test),
         "heat": run.heat,
         "roc": roc,
+        "no_roc": no_roc,
         "calibration": calibration_chart(f"{key}-calibration", run.calibration),
-        "calibration_words": f"How often it is right, against how sure it is. Expected calibration error {error}.",
+        "calibration_words": sure,
         "training": training,
         "kept": any(run.history["kept"]),
         "notes": summary["notes"] or (),

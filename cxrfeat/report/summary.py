@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,13 @@ def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool) -> Verdict:
             why="Read them before you believe the scores.",
             reasons=_reasons(findings, "warn"),
         )
+    if not findings:
+        return Verdict(
+            status="warn",
+            headline="No check was made.",
+            why="Nothing is known of whether the scores measure the disease. Run `cxrfeat audit`, or fit the head "
+            "again.",
+        )
     return Verdict(
         status="pass",
         headline="Every check passed.",
@@ -110,12 +118,24 @@ def _worst(audits: Sequence[Sequence[Mapping[str, Any]]], order: Sequence[str]) 
         by_check.setdefault(str(one["check"]), []).append(one)
     told = []
     for found in by_check.values():
-        worst = min(found, key=lambda one: (order.index(one["status"]), -(one.get("value") or 0.0)))
+        worst = min(found, key=lambda one: (order.index(one["status"]), _goodness(one)))
         alike = sum(one["status"] == worst["status"] for one in found)
         varied = len({one["why"] for one in found}) > 1
         of = f"({alike} of {len(audits)} runs{'; here is the worst' if alike > 1 else ''})" if varied else ""
         told.append({**worst, "of": of})
     return told
+
+
+SMALLER_IS_WORSE = frozenset({"heat in lungs", "agreement of views"})
+"""Checks of whose values the smaller is the worse; of all others it is the larger: heat outside, copies, a ratio."""
+
+
+def _goodness(finding: Mapping[str, Any]) -> float:
+    """Least for the worst of one status; a check without a value is the least bad."""
+    value = finding.get("value")
+    if value is None:
+        return math.inf
+    return float(value) if finding["check"] in SMALLER_IS_WORSE else -float(value)
 
 
 def _named(findings: Sequence[Mapping[str, Any]], status: str) -> list[str]:

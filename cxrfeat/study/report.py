@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.audit.copies import told_pairs
-from cxrfeat.errors import InputError, IntegrityError, UsageError, WeightsError
+from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, MissingExtraError, UsageError, WeightsError
 from cxrfeat.explain.explainer import NAMES
-from cxrfeat.explain.projection import project
+from cxrfeat.explain.projection import Projecting
+from cxrfeat.explain.projection import projection as lay_out
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.files import write_atomic
+from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -42,8 +44,8 @@ from cxrfeat.report.table import Table, counts_table
 from cxrfeat.run import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import different, side_by_side, tested
-from cxrfeat.study.explain import explain
-from cxrfeat.study.sources import pixels_of
+from cxrfeat.study.explain import Explained, explain
+from cxrfeat.study.sources import CHECKED, pixels_of
 
 LIMIT = 10_000_000
 """Bytes that a page stays below, so that it can be sent by mail; pictures go first."""
@@ -65,6 +67,8 @@ class Report:
     content: ReportContent
     size: int
     """In bytes."""
+    notes: tuple[str, ...] = ()
+    """For whoever makes the page, and not on it: they may name places of this machine."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `report`."""
@@ -94,6 +98,7 @@ def report(
     redact: bool = False,
     network: Path | None = None,
     explained: int = EXPLAINED,
+    projection: str = "pca",
     seed: int = 0,
     title: str | None = None,
     progress: Progress | None = None,
@@ -109,6 +114,7 @@ def report(
         redact: Name images by their salted ids in place of paths.
         network: Where the network's file is, if it is no longer where it was.
         explained: Runs of each data set that get heat maps, the best first.
+        projection: How the feature map is laid out: `pca`, `tsne` or `umap`.
         seed: Of intervals, and of which images are shown.
         title: Of the page.
         progress: Told on the way.
@@ -117,13 +123,15 @@ def report(
         Where the page is, and what it shows. It is smaller than `LIMIT`: pictures are left out until it fits.
 
     Raises:
-        UsageError: If there is no run.
+        UsageError: If there is no run, or no such projection.
+        MissingExtraError: If UMAP is not installed.
         InputError: If `out` has no folder or is one, or `data` are not those of any run.
         IntegrityError: If a run or a feature file is damaged.
         StorageError: If the page cannot be written.
     """
     out = Path(out)
     _check_place(out)
+    method = _projecting(projection)
     chosen = different(runs)
     if not chosen:
         raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
@@ -132,25 +140,59 @@ def report(
         by_data.setdefault(_data_of(run), []).append(run)
     rows = _rows_of(data, chosen, progress)
     parts = [
-        _of_data(sha, of_data, Path(features), rows, images=images, redact=redact, seed=seed, progress=progress)
+        _of_data(sha, of_data, Path(features), rows, method, images=images, redact=redact, seed=seed, progress=progress)
         for sha, of_data in by_data.items()
     ]
-    if data is not None and images and explained:
+    aside: list[str] = []
+    if data is not None and explained:
         parts = [
             _with_heat(
-                part, by_data[part.data_sha256], data, explained, network, redact=redact, seed=seed, tell=progress
+                part,
+                by_data[part.data_sha256],
+                data,
+                explained,
+                network,
+                aside,
+                images=images,
+                redact=redact,
+                seed=seed,
+                tell=progress,
             )
             for part in parts
         ]
     content = ReportContent(
         title=title or f"cxrfeat report: {', '.join(dict.fromkeys(part.dataset for part in parts))}",
         data=tuple(parts),
-        command=_command(chosen, data is not None, images=images, redact=redact, seed=seed),
+        command=shlex.join(
+            [
+                *_command(chosen, data is not None, images=images, redact=redact, seed=seed),
+                *(["--map", method] if method != "pca" else []),
+                *_places(out, Path(features), network, chosen, redact=redact),
+            ]
+        ),
         notes=_kept_apart(parts),
     )
     content, page = _below_limit(content)
     write_atomic(out, page)
-    return Report(path=out, content=content, size=len(page))
+    return Report(path=out, content=content, size=len(page), notes=tuple(aside))
+
+
+def _projecting(method: str) -> Projecting:
+    """The projection of that name, if it is there: before minutes of work."""
+    if method == "umap" and find_spec("umap") is None:
+        raise MissingExtraError("--map umap needs the extra umap: pip install 'cxrfeat[umap]'. Or take pca or tsne.")
+    for one in _HOW:
+        if one == method:
+            return one
+    raise UsageError(f"--map lays features out by {', '.join(_HOW)}; got {method!r}.")
+
+
+_HOW: dict[Projecting, str] = {
+    "pca": "The plane of the two largest principal components of the plain views' features.",
+    "tsne": "The plain views' features by t-SNE: neighbours are kept, and distances between clusters mean little.",
+    "umap": "The plain views' features by UMAP: neighbours are kept, and distances between clusters mean little.",
+}
+"""What the page says of each projection."""
 
 
 def _check_place(out: Path) -> None:
@@ -159,6 +201,7 @@ def _check_place(out: Path) -> None:
         raise InputError(f"{out} is a folder; the page needs the name of a file, such as {out / 'report.html'}.")
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {out.parent} to write {out.name} into. Make it, or choose another --out.")
+    check_writable(out.parent)
 
 
 def _data_of(run: Run) -> str:
@@ -203,6 +246,7 @@ def _of_data(
     runs: Sequence[Run],
     features: Path,
     rows: Mapping[str, ImageRow],
+    method: Projecting,
     *,
     images: bool,
     redact: bool,
@@ -236,7 +280,7 @@ def _of_data(
         for file in files:
             of_file = [row for row, key in enumerate(file.content_sha256) if key in keys]
             best = next(run for run in compared.runs if _fingerprint(run) == file.fingerprint)
-            maps.append(_feature_map(file, of_file, best, sheet, names, seed))
+            maps.append(_feature_map(file, of_file, best, sheet, names, method, seed))
             if progress:
                 progress("feature maps", len(maps), len(files))
         if pairs is not None:
@@ -352,7 +396,13 @@ def _parts_of(run: Run) -> dict[str, str]:
 
 
 def _feature_map(
-    file: FeatureFile, rows: Sequence[int], best: Run, sheet: _Sheet, names: Mapping[str, str], seed: int
+    file: FeatureFile,
+    rows: Sequence[int],
+    best: Run,
+    sheet: _Sheet,
+    names: Mapping[str, str],
+    method: Projecting,
+    seed: int,
 ) -> FeatureMap:
     keys, labels = file.content_sha256, file.labels
     where = _parts_of(best)
@@ -373,9 +423,10 @@ def _feature_map(
         words.append(", ".join(part for part in parts if part))
         wrong.append(missed)
     X, _, _ = file.arrays(view=0)
+    laid = lay_out(X[list(rows)], method=method, seed=seed)
     return FeatureMap(
         backbone=file.content.backbone,
-        places=np.asarray(project(X[list(rows)], seed=seed), np.float64),
+        places=laid.points,
         classes=file.classes,
         sources=tuple(listed),
         kinds=tuple(kinds),
@@ -383,7 +434,7 @@ def _feature_map(
         wrong=tuple(wrong),
         tiles=tuple(sheet.number(keys[row]) for row in rows),
         images=file.images,
-        how="The plane of the two largest principal components of the plain views' features.",
+        how=_HOW[laid.method],
     )
 
 
@@ -424,20 +475,24 @@ def _with_heat(
     data: Path,
     most: int,
     network: Path | None,
+    aside: list[str],
     *,
+    images: bool,
     redact: bool,
     seed: int,
     tell: Progress | None,
 ) -> DataContent:
-    """The best runs with their heat maps; why one has none is noted."""
+    """The best runs with their heat maps; why one has none is noted, and aside, in full, with the places it names."""
     by_name = {run.name: run for run in runs}
     told, notes = list(content.runs), list(content.notes)
     for place, one in enumerate(told[:most]):
         run = by_name[one.summary["run"]]
         try:
-            told[place] = replace(one, heat=_heat(run, data, network, redact=redact, seed=seed, tell=tell))
+            heat = _heat(run, data, network, images=images, redact=redact, seed=seed, tell=tell)
+            told[place] = replace(one, heat=heat)
         except (InputError, UsageError, WeightsError) as error:
-            notes.append(f"No heat maps of {run.name}: {error}")
+            notes.append(f"No heat maps of {run.name}: {_why_none(error)}")
+            aside.append(f"No heat maps of {run.name}: {error}")
     if len(told) > most:
         notes.append(
             f"Heat maps are of the best {most if most > 1 else 'run'}; for those of another run, report it alone."
@@ -445,10 +500,26 @@ def _with_heat(
     return replace(content, runs=tuple(told), notes=tuple(notes))
 
 
-def _heat(run: Run, data: Path, network: Path | None, *, redact: bool, seed: int, tell: Progress | None) -> Heat:
+def _why_none(error: CxrFeatError) -> str:
+    """Why a run has no heat maps, in words that name no place and no image: the page may go anywhere."""
+    return next(said for kind, said in _WHY_NONE if isinstance(error, kind))
+
+
+_WHY_NONE: tuple[tuple[type[CxrFeatError], str], ...] = (
+    (WeightsError, "its network is not where it was, or is another one. Say where it is with --network."),
+    (MissingExtraError, "they take an optional package that is not installed."),
+    (UsageError, "no way of explaining goes with its head and its network."),
+    (InputError, "its test images cannot be used as it saw them."),
+)
+
+
+def _heat(
+    run: Run, data: Path, network: Path | None, *, images: bool, redact: bool, seed: int, tell: Progress | None
+) -> Heat:
+    """Where a run looked; judged alone where the page may hold no pictures."""
     found = explain(run, data=data, count=SHOWN, network=network, redact=redact, seed=seed, progress=tell)
     pictures = []
-    for one in found.images:
+    for one in found.images if images else ():
         small = reduced(pixels_of(one.path), SIDE)
         pictures.append(
             HeatPicture(
@@ -467,7 +538,7 @@ def _heat(run: Run, data: Path, network: Path | None, *, redact: bool, seed: int
             image=jpeg_address(mean.picture),
             overlay=_laid(mean.picture, mean.heat),
         )
-        for name, mean in found.means.items()
+        for name, mean in (found.means.items() if images else ())
     )
     return Heat(
         method=NAMES[found.method],
@@ -475,8 +546,17 @@ def _heat(run: Run, data: Path, network: Path | None, *, redact: bool, seed: int
         means=means,
         findings=tuple(asdict(one) for one in found.findings),
         judged=found.judged,
+        tested=len({sha for sha, _ in tested(run).rows}),
+        chosen=_chosen(found),
         notes=found.notes,
     )
+
+
+def _chosen(found: Explained) -> str:
+    """How the judged images were chosen from those that tested the run, where they were."""
+    if found.method == "occlusion":  # judged on those that are shown
+        return "chosen half right and half wrong, as far as there are both"
+    return "drawn by chance" if found.judged + len(found.quarantined) >= CHECKED else ""
 
 
 def _laid(picture: Pixels, heat: NDArray[np.float32]) -> str:
@@ -541,12 +621,28 @@ def _finetune_command(info: Mapping[str, Any]) -> str:
     return shlex.join([*words, "--seed", str(head["seed"])])
 
 
-def _command(runs: Sequence[Run], pictured: bool, *, images: bool, redact: bool, seed: int) -> str:  # noqa: FBT001
+def _command(runs: Sequence[Run], pictured: bool, *, images: bool, redact: bool, seed: int) -> list[str]:  # noqa: FBT001
     words = ["cxrfeat", "report", *(run.name for run in runs)]
     words += ["--data", "DATA"] if pictured else []
     words += ["--no-images"] if not images else []
     words += ["--redact"] if redact else []
-    return shlex.join([*words, "--seed", str(seed)])
+    return [*words, "--seed", str(seed)]
+
+
+def _places(out: Path, features: Path, network: Path | None, runs: Sequence[Run], *, redact: bool) -> list[str]:
+    """The options that name files and folders, where they are not as usual; of a place of this machine its last part.
+
+    The page may go anywhere, so it does not tell where somebody's folders lie.
+    """
+    told = {"--network": network, "--out": out, "--features": features, "--runs": runs[0].path.parent}
+    usual = {"--out": "report.html", "--features": "features", "--runs": "runs"}
+    words = []
+    for option, place in told.items():
+        if place is not None:
+            outside = redact or place.is_absolute() or ".." in place.parts
+            shown = place.name if outside else place.as_posix()
+            words += [option, shown] if shown != usual.get(option) else []
+    return words
 
 
 def _below_limit(content: ReportContent) -> tuple[ReportContent, bytes]:
@@ -570,7 +666,10 @@ def _smaller(content: ReportContent) -> Iterator[ReportContent]:
     def heat(data: DataContent, most: int) -> DataContent:
         return replace(
             data,
-            runs=tuple(replace(run, heat=run.heat if place < most else None) for place, run in enumerate(data.runs)),
+            runs=tuple(
+                replace(run, heat=run.heat and replace(run.heat, pictures=(), means=())) if place >= most else run
+                for place, run in enumerate(data.runs)
+            ),
         )
 
     limit = f"to stay below {LIMIT / 1e6:.0f} MB"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.cli.console import marks
+from cxrfeat.cli.console import marks, show
 from cxrfeat.report.spark import ASCII, BLOCKS
+from cxrfeat.report.table import Table
 from tests.cli.conftest import Cli
 from tests.study.helpers import make_features
 
@@ -30,6 +31,13 @@ def test_a_report_of_all_runs_is_written_and_its_place_is_said(cli: Cli, runs: P
     page = Path("report.html").read_text(encoding="utf-8")
     assert all(run.name in page for run in runs.iterdir())
     assert str(Path.cwd()) not in page, "no path of this machine"
+
+
+def test_the_feature_map_may_be_laid_out_otherwise(cli: Cli, runs: Path) -> None:
+    assert cli("report", "--map", "tsne", "--no-images").code == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "by t-SNE" in page
+    assert "--map tsne" in page
 
 
 def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
@@ -53,6 +61,7 @@ def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
         (["--out", "features"], 3, "features is a folder; the page needs the name of a file, such as features/report"),
         (["--data", "nowhere"], 3, "There is no folder 'nowhere'"),
         (["--data", "features"], 3, "'features' holds no images"),
+        (["--map", "mds"], 2, "--map lays features out by pca, tsne, umap; got 'mds'"),
         (["--features", "nowhere"], 0, "f.h5 is not in nowhere. Say where it is with --features"),
     ],
 )
@@ -122,6 +131,30 @@ def test_curves_are_blocks_on_a_terminal_that_can_write_them(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Terminal(encoding))
     assert marks() == wanted
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_a_terminal_would_obey_is_shown_as_its_code_everywhere_in_a_table(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "A\x1b]0;B\x07\nC\tD"
+    table = Table(title=f"of {evil}", columns=("class", evil), rows=((evil, "1"),))
+    wanted = r"A\x1b]0;B\x07\nC\tD"
+    if terminal:
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", "200")
+        screen = Terminal("utf-8")
+        monkeypatch.setattr(sys, "stdout", screen)
+        show(table)
+        screen.flush()
+        out = screen.buffer.getvalue().decode()  # type: ignore[attr-defined]  # it is a BytesIO
+        out = re.sub(r"\x1b\[[0-9;]*m", "", out)  # what makes the title bold
+    else:
+        show(table)
+        out = capsys.readouterr().out
+    assert not set(out) & {"\x1b", "\x07", "\r"}
+    assert sum(wanted in line for line in out.splitlines()) == 2, "the head and the row, each of one line"
+    assert r"of A\x1b]0;B\x07" in out
 
 
 def test_curves_and_confusion_matrices_are_plain_ascii_when_piped(cli: Cli, runs: Path) -> None:

@@ -69,3 +69,23 @@ def test_a_bin_without_a_mistake_is_not_said_to_be_sure() -> None:
     assert not any(calibration_band(np.zeros(10, int), sure, np.zeros(10, int))["accuracy_ci"])
     with pytest.raises(ValueError, match="Groups of 10 images"):
         calibration_band(np.zeros(10, int), sure, np.arange(3))
+
+
+@pytest.mark.parametrize(
+    ("groups", "wanted"), [(1, None), (2, (0.0126, 0.9874)), (10, (0.1871, 0.8129)), (40, (0.3380, 0.6620))]
+)
+def test_groups_that_are_each_half_right_are_not_sure_to_be(groups: int, wanted: tuple[float, float] | None) -> None:
+    group = np.repeat(np.arange(groups), 2)
+    first = np.tile([0.9, 0.1], (len(group), 1))
+    second = np.tile([0.3, 0.7], (20, 1))  # another bin, so that there are several groups in all
+    y = np.r_[np.tile([0, 1], groups), np.ones(20, int)]
+    found = calibration_band(y, np.concatenate([first, second]), np.r_[group, 100 + np.arange(20)], bins=10)
+    place = found["counts"].index(2 * groups)
+    if groups == 10:
+        place = 9 if found["counts"][9] else 8
+    interval = found["accuracy_ci"][place]
+    assert found["accuracy"][place] == 0.5
+    if wanted is None:
+        assert interval is None
+    else:
+        assert interval == pytest.approx(wanted, abs=5e-4)

@@ -99,6 +99,14 @@ def test_nothing_is_wrong_and_nothing_leaves_the_page(driver: Any, page: Path) -
     assert driver.execute_script(broken) == 0
 
 
+def test_an_address_that_ends_in_nonsense_stops_nothing(driver: Any, page: Path) -> None:
+    driver.get("about:blank")  # so that the script runs anew
+    driver.get(f"{page.as_uri()}#%")
+    driver.execute_script("document.querySelector('.plane .dot').dispatchEvent(new Event('focusin', {bubbles: true}))")
+    assert len(all_of(driver, ".plane .dot.chosen")) == 1, "what comes after it in the script is there"
+    assert driver.get_log("browser") == []
+
+
 def test_a_class_that_is_html_does_nothing_and_is_read_as_text(driver: Any) -> None:
     from selenium.common.exceptions import NoAlertPresentException
 

@@ -69,7 +69,16 @@ def heat(name: str = "a.png", *, predicted: str = "COVID") -> Heat:
     )
     failed = {"check": "hot corner", "status": "fail", "value": 1.0, "why": "It is a letter.", "do": "Remove it."}
     mean = MeanHeat(label="COVID", images=1, image=address, overlay=address)
-    return Heat(method="Grad-CAM", pictures=(picture,), means=(mean,), findings=(failed,), judged=1, notes=("A note.",))
+    return Heat(
+        method="Grad-CAM",
+        pictures=(picture,),
+        means=(mean,),
+        findings=(failed,),
+        judged=1,
+        tested=1,
+        chosen="",
+        notes=("A note.",),
+    )
 
 
 def with_heat(made: ReportContent, told: Heat) -> ReportContent:
@@ -120,6 +129,17 @@ def test_the_page_may_run_its_own_script_and_use_its_own_style_and_nothing_else(
         "form-action": "'none'",
     }
     assert len(hashes["script"]) == len(hashes["style"]) == 1
+
+
+def test_a_class_that_has_no_curve_is_named(tmp_path: Path) -> None:
+    made = content(tmp_path)
+    assert "Without a curve" not in render_report(made)
+    (data,) = made.data
+    first = data.runs[0]
+    name = next(iter(first.roc))
+    bare = replace(first, roc={**first.roc, name: None})
+    page = render_report(replace(made, data=(replace(data, runs=(bare, *data.runs[1:])),)))
+    assert page.count(f"Without a curve: {name}.") == 1
 
 
 def test_every_picture_says_what_it_shows_and_no_id_stands_twice(tmp_path: Path) -> None:

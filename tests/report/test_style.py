@@ -67,3 +67,8 @@ def test_counts_can_be_read_on_the_deepest_shade_of_a_confusion_matrix(scheme: s
         )
 
     assert contrast(colours["ink"], mixed(colours["accent"], colours["sheet"])) >= 4.5
+
+
+def test_no_rule_stands_twice() -> None:
+    rules = [line.strip() for line in CSS.splitlines() if line.strip().endswith("}") and len(line) > 40]
+    assert len(rules) == len(set(rules))

@@ -14,7 +14,7 @@ def finding(check: str, status: str, **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("statuses", "status", "headline"),
     [
-        ("", "pass", "Every check passed."),
+        ("", "warn", "No check was made."),
         ("pp", "pass", "Every check passed."),
         ("pw", "warn", "No check failed; one warning: check1."),
         ("ww", "warn", "No check failed; 2 warnings: check0, check1."),
@@ -28,7 +28,7 @@ def test_the_worst_check_is_the_verdict(statuses: str, status: str, headline: st
     told = verdict(found, random=False)
     assert (told.status, told.headline) == (status, headline)
     assert all(status in reason for reason in told.reasons)
-    assert bool(told.reasons) is (status != "pass")
+    assert bool(told.reasons) is (status != "pass" and bool(statuses))
 
 
 def test_random_weights_outdo_every_check_and_failed_ones_are_named_still() -> None:
@@ -50,6 +50,16 @@ def test_each_check_is_told_once_as_it_is_worst_and_failed_ones_first() -> None:
     assert told[0]["why"] == "Twelve."
     assert told[0]["of"] == "(2 of 3 runs; here is the worst)"
     assert told[1]["of"] == told[2]["of"] == ""
+
+
+@pytest.mark.parametrize(
+    ("check", "worst"),
+    [("heat in lungs", 0.1), ("agreement of views", 0.1), ("heat in border", 0.6), ("copies", 0.6)],
+)
+def test_what_is_worse_is_known_of_each_check(check: str, worst: float) -> None:
+    audits = [[finding(check, "fail", value=value, why=f"{value}.")] for value in (0.3, 0.1, None, 0.6)]
+    (told,) = worst_findings([], audits)
+    assert told["value"] == worst
 
 
 TEST: dict[str, Any] = {

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from cxrfeat.cli.main import run as command_line
-from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, StorageError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.report.content import Heat, HeatPicture
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
 from cxrfeat.study import report as recipe
+from cxrfeat.study.explain import explain
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
 from cxrfeat.study.report import command_of, report
@@ -189,7 +190,10 @@ def test_a_page_that_would_be_too_large_goes_without_pictures_and_says_so(
     (data,) = whole.content.data
     big = "data:image/jpeg;base64," + "A" * 30_000
     picture = HeatPicture(label="COVID", predicted="COVID", probability=1.0, image=big, overlay=big, caption="x")
-    heat = Heat(method="Grad-CAM", pictures=(picture,), means=(), findings=(), judged=1, notes=())
+    failed = {"check": "hot corner", "status": "fail", "value": 1.0, "why": "It is a letter.", "do": ""}
+    heat = Heat(
+        method="Grad-CAM", pictures=(picture,), means=(), findings=(failed,), judged=1, tested=1, chosen="", notes=()
+    )
     runs = tuple(replace(run, heat=heat) for run in data.runs)
     content = replace(whole.content, data=(replace(data, runs=runs),))
 
@@ -202,15 +206,18 @@ def test_a_page_that_would_be_too_large_goes_without_pictures_and_says_so(
     assert told is content
     told, page = at(full)
     assert len(page) < full
-    assert [run.heat is not None for run in told.data[0].runs] == [True, False]
+    assert [bool(run.heat and run.heat.pictures) for run in told.data[0].runs] == [True, False]
     assert "Heat maps of the best run only, to stay below" in page.decode()
     told, page = at(full - 100_000)
-    assert not any(run.heat for run in told.data[0].runs)
+    assert not any(run.heat and run.heat.pictures for run in told.data[0].runs)
+    assert "A check failed: hot corner." in page.decode(), "what was found stays"
     assert told.data[0].tiles is not None
     told, page = at(whole.size - 1)
     assert told.data[0].tiles is None
     assert told.data[0].maps
+    assert not told.pictured
     assert "data:image" not in page.decode()
+    assert "A check failed: hot corner." in page.decode()
     told, page = at(len(page) - 1)
     assert told.data[0].maps == ()
     with pytest.raises(InputError, match=r"A page of 2 runs is 0\.\d MB even without pictures.*Report fewer runs"):
@@ -224,6 +231,45 @@ def test_a_map_shows_so_many_images_and_says_of_how_many(folder: Path, monkeypat
     assert "30 of 80 images, drawn by chance" in found.path.read_text()
     again = made(folder)
     assert again.content.data[0].maps[0].words == found.content.data[0].maps[0].words
+
+
+def test_a_map_may_keep_neighbours_in_place_of_distances(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = made(folder)
+    found = made(folder, projection="tsne")
+    (shown,) = found.content.data[0].maps
+    assert shown.places.shape == (80, 2)
+    assert not np.allclose(shown.places, plain.content.data[0].maps[0].places)
+    assert "by t-SNE: neighbours are kept" in found.path.read_text()
+    assert "--map tsne" in found.content.command
+    assert "--map" not in plain.content.command
+    monkeypatch.setattr(recipe, "side_by_side", lambda *_: pytest.fail("it was worked for"))
+    monkeypatch.setattr(recipe, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'cxrfeat\[umap\]'"):
+        made(folder, projection="umap")
+    with pytest.raises(UsageError, match="--map lays features out by pca, tsne, umap; got 'mds'"):
+        made(folder, projection="mds")
+
+
+@pytest.mark.parametrize("redact", [False, True])
+def test_the_command_of_the_page_names_what_is_not_as_usual_and_no_place(
+    redact: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    runs = [read_run(path.relative_to(folder)) for path in sorted((folder / "runs").iterdir())]
+    usual = report(runs, redact=redact).content.command
+    assert not any(option in usual for option in ("--features", "--runs", "--network", "--out"))
+    for name in ("features", "runs"):
+        (folder / f"mine/{name}-2").parent.mkdir(exist_ok=True)
+        (folder / name).rename(folder / f"mine/{name}-2")
+    runs = [read_run(path) for path in sorted((folder / "mine/runs-2").iterdir())]
+    network = folder / "net.keras"
+    told = report(runs, out="mine/p.html", features="mine/features-2", network=network, redact=redact)
+    words = told.content.command.split()
+    assert words[-8:] == [
+        "--network", "net.keras", "--out", "p.html" if redact else "mine/p.html",
+        "--features", "features-2" if redact else "mine/features-2", "--runs", "runs-2",
+    ]  # fmt: skip
+    assert str(folder) not in told.path.read_text()
 
 
 def test_too_many_images_are_not_searched_for_copies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,6 +286,18 @@ def test_what_cannot_be_reported_is_said_before_any_work(folder: Path) -> None:
         report(runs_of(folder), out=folder / "nowhere" / "report.html")
     with pytest.raises(InputError, match=r"is a folder; the page needs the name of a file, such as .*report\.html"):
         report(runs_of(folder), out=folder)
+
+
+def test_a_page_that_could_not_be_written_is_said_before_any_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("cxrfeat.files.os.write", refuse)
+    monkeypatch.setattr(recipe, "side_by_side", lambda *_: pytest.fail("it was worked for"))
+    with pytest.raises(StorageError, match="That file system is read-only: choose another folder"):
+        made(folder)
 
 
 def test_data_of_other_images_are_refused(folder: Path, phantoms: Path) -> None:
@@ -323,9 +381,11 @@ def test_data_bring_heat_maps_of_test_images_and_names(explained: Path, tmp_path
         assert [one.right for one in run.heat.pictures] == sorted(one.right for one in run.heat.pictures), "wrong first"
         assert {one.image[:22] for one in run.heat.pictures} == {"data:image/jpeg;base64"}
         assert all(one.image != one.overlay for one in run.heat.pictures)
-        assert run.heat.judged == len(tested)
+        assert run.heat.judged == run.heat.tested == len(tested)
+        assert run.heat.behind == f"all {len(tested)} test images"
         assert {one["check"] for one in run.heat.findings} >= {"hot corner", "heat in lungs"}
     page = out.read_text()
+    assert f"Over all {len(tested)} test images" in page
     assert page.index("hot corner") < page.index("Test scores")
     assert all(one.caption in page for one in data.runs[0].heat.pictures)  # type: ignore[union-attr]  # asserted above
     of_content: dict[str, list[str]] = {}
@@ -347,8 +407,12 @@ def test_redacted_and_without_images_no_path_is_told(explained: Path, tmp_path: 
     with FeatureFile(next((explained / "features").glob("*.h5"))) as file:
         assert any(image_id in page for image_id in file.image_ids)
     bare = report(run, out=out, data=explained / "data", features=explained / "features", images=False)
-    assert bare.content.data[0].runs[0].heat is None
+    heat = bare.content.data[0].runs[0].heat
+    assert heat is not None
+    assert (heat.pictures, heat.means) == ((), ())
+    assert not bare.content.pictured
     assert "data:image" not in out.read_text()
+    assert html.escape(heat.findings[0]["why"]) in out.read_text(), "judged all the same"
     assert any(path in out.read_text() for path in paths)
 
 
@@ -368,6 +432,52 @@ def test_what_is_odd_about_heat_maps_is_noted_and_a_run_without_its_network_too(
     found = report(runs, out=out, data=explained / "data", features=explained / "features", explained=1)
     assert f"No heat maps of {found.content.data[0].runs[0].summary['run']}" in found.content.data[0].notes[0]
     assert "Heat maps are of the best run" in found.content.data[0].notes[1]
+
+
+@pytest.mark.usefixtures("user")
+@pytest.mark.parametrize("redact", [False, True])
+def test_why_there_is_no_heat_map_names_no_place_of_this_machine(
+    redact: bool, explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, data = tmp_path / "page.html", explained / "data"
+    image = next(data.rglob("*.png"))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise InputError(f"{image} cannot be read.")
+
+    monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path / "empty"))
+    for said in ("its network is not where it was", "its test images cannot be used"):
+        told = report(
+            single(explained)[:1], out=out, data=data, features=explained / "features", redact=redact, explained=1
+        )
+        page = out.read_text()
+        assert said in told.content.data[0].notes[0]
+        assert html.escape(said) in page
+        assert not any(str(place) in page for place in (tmp_path, explained))
+        assert image.name not in page or not redact
+        assert len(told.notes) == 1
+        assert str(tmp_path / "empty") in told.notes[0] or str(image) in told.notes[0], "whoever makes it is told all"
+        monkeypatch.setattr(recipe, "explain", refuse)
+
+
+@pytest.mark.usefixtures("user")
+def test_where_some_were_judged_the_page_says_of_how_many_and_how_they_were_chosen(
+    explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = single(explained)[:1], tmp_path / "page.html"
+
+    def occluded(*args: Any, **options: Any) -> Any:
+        return explain(*args, **options, method="occlusion")
+
+    monkeypatch.setattr(recipe, "SHOWN", 2)
+    monkeypatch.setattr(recipe, "explain", occluded)
+    heat = report(run, out=out, data=explained / "data", features=explained / "features").content.data[0].runs[0].heat
+    assert heat is not None
+    assert (heat.judged, heat.tested > 2) == (2, True)
+    said = f"2 of {heat.tested} test images, chosen half right and half wrong, as far as there are both"
+    assert f"Judged on {said}." in out.read_text()
+    assert "all test images" not in out.read_text()
+    assert replace(heat, chosen="").behind == f"2 of {heat.tested} test images"
 
 
 def split_of(run: Run) -> tuple[list[str], list[str]]:

@@ -36,8 +36,11 @@ for (const slider of all(".heat input[type=range]")) {
 const runs = all("details.run");
 document.getElementById("open-runs")?.addEventListener("click", () => runs.forEach((run) => { run.open = true; }));
 document.getElementById("close-runs")?.addEventListener("click", () => runs.forEach((run) => { run.open = false; }));
+const named = (hash) => {
+  try { return decodeURIComponent(hash.slice(1)); } catch { return ""; } // a lone % is no code
+};
 const reveal = () => {
-  const aim = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const aim = document.getElementById(named(location.hash));
   if (aim instanceof HTMLDetailsElement) aim.open = true;
 };
 addEventListener("hashchange", reveal);
