@@ -179,7 +179,7 @@ class Explained:
     """Verdicts on the heat, failed ones first; empty where single images were named."""
     means: dict[str, ClassMean]
     typical: dict[str, tuple[ExplainedImage, ...]]
-    """For each class the images with the highest score for it, of those predicted as it."""
+    """For each class, in the order of the run, the images with the highest score for it, of those predicted as it."""
     judged: int
     """Images behind the verdicts."""
     quarantined: tuple[Quarantined, ...]
@@ -537,9 +537,11 @@ def _write(made: Explained, out: Path, progress: Progress | None) -> Explained:
             images.append(one)
             if tell:
                 tell(done, total)
+    # Numbered: names that differ in other letters only, such as two in Chinese, clean to the same.
+    files = {name: f"{number:02d}-{file_name(name)}.png" for number, name in enumerate(made.typical, start=1)}
     means = {}
     for name, mean in made.means.items():
-        place = out / f"mean-{file_name(name)}.png"
+        place = out / f"mean-{files[name]}"
         lines = [f"mean heat for {name} over {mean.images} images", f"{NAMES[made.method]}; research use only"]
         write_atomic(place, png(framed(overlay(mean.picture, mean.heat), lines)))
         means[name] = replace(mean, written=place)
@@ -547,7 +549,7 @@ def _write(made: Explained, out: Path, progress: Progress | None) -> Explained:
         if best:
             tiles = [shrunk(pixels_of(one.path), _TILE) for one in best]
             told = [f"{one.probabilities[name]:.3f} {one.true or ''}" for one in best]
-            place = out / f"typical-{file_name(name)}.png"
+            place = out / f"typical-{files[name]}"
             write_atomic(
                 place, png(sheet(tiles, told, columns=3, title=f"highest score for {name}: probability, label"))
             )

@@ -81,7 +81,7 @@ def test_pictures_are_written_at_the_images_own_size_with_one_document(explained
         assert one["lungs_by"] == "mask"
         assert one["true"] in ("COVID", "NORMAL")
     names = {path.name for path in out.iterdir()}
-    assert {"mean-COVID.png", "mean-NORMAL.png"} <= names
+    assert {"mean-01-COVID.png", "mean-02-NORMAL.png"} <= names
     assert {path for path in names if path.startswith("typical-")}
     assert not [name for name in names if name.startswith(".cxrfeat")]
 
@@ -178,6 +178,19 @@ def test_names_can_be_salted(data: Path, tiny_network: Path, tmp_path: Path) -> 
     said = (tmp_path / "out" / "explain.json").read_text() + files
     assert "images/" not in said
     assert "-p0" not in said
+
+
+def test_classes_whose_names_clean_to_the_same_have_files_of_their_own(
+    data: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    for given, name in (("COVID", "肺炎"), ("NORMAL", "正常")):
+        shutil.copytree(data / given / "images", other / name / "images")
+    run = runs_of(other, tiny_network, tmp_path, "ridge")[0]
+    found = explain(run, data=other, count=2, out=tmp_path / "out")
+    pictures = {mean.written for mean in found.means.values()}
+    assert len(pictures) == len(found.means) == 2
+    assert len(list((tmp_path / "out").glob("typical-*.png"))) == sum(bool(some) for some in found.typical.values())
 
 
 def test_the_same_call_gives_the_same_numbers(run: Run, data: Path) -> None:
