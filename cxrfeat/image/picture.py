@@ -122,7 +122,7 @@ def framed(pixels: Pixels, lines: Sequence[str], scale: Sequence[str] = ("0", "1
     Returns:
         `(height, width, 3)`, larger than the picture: the picture is its upper left part.
     """
-    picture = _coloured(pixels)
+    picture, lines = _coloured(pixels), [_printed(line) for line in lines]
     height, width = picture.shape[:2]
     size = max(11, round(min(height, width) / 28))
     pad = max(4, size // 2)
@@ -157,6 +157,7 @@ def sheet(pictures: Sequence[Pixels], captions: Sequence[str], *, columns: int, 
         columns: Pictures in a row.
         title: A line above all.
     """
+    captions, title = [_printed(caption) for caption in captions], _printed(title)
     height, width = pictures[0].shape[:2]
     gap, size = max(2, width // 40), max(9, min(14, width // 10))
     text = size + 4 if any(captions) else 0
@@ -242,6 +243,11 @@ def _shades(name: str) -> Pixels:
     from matplotlib import colormaps
 
     return np.asarray(colormaps[name](np.arange(256), bytes=True))[:, :3]
+
+
+def _printed(text: str) -> str:
+    """A text in one line: Pillow cannot measure more, and a class may be named with anything."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 @functools.cache
