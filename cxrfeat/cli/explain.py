@@ -45,6 +45,7 @@ def explain(
         Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
     ] = None,
     limit: options.Limit = None,
+    max_bad: options.MaxBad = None,
     strict: options.Strict = False,
     seed: options.Seed = 0,
     runs: options.Runs = Path("runs"),
@@ -63,12 +64,13 @@ def explain(
     from cxrfeat.run import find_run
     from cxrfeat.study.explain import explain as run
 
+    options.too_many_bad(max_bad, 0, 1)
     if unit and layer is None:
         raise UsageError("--unit names a channel of a layer: name the layer with --layer.")
     found = find_run(runs, name)
     selection = Selection(limit=limit, seed=seed)
     if layer is not None:
-        _layer(found, images or [], data, layer, unit or [], top, out, network, selection, json, quiet, redact)
+        _layer(found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact)
         return
     with progress("images", quiet=quiet or json) as tell:
         result = run(
@@ -97,6 +99,7 @@ def explain(
             note(one, quiet=quiet)
         say(str(out))
         say(RESEARCH_USE)
+    options.refuse_bad(max_bad, len(result.quarantined), result.total, "the pictures of the others are written")
     if strict and result.failed:
         failed = ", ".join(finding.check for finding in result.failed)
         raise AuditError(f"The heat does not lie where it should ({failed}). The pictures are written all the same.")
@@ -112,12 +115,14 @@ def _layer(
     out: Path,
     network: Path | None,
     selection: Selection,
+    max_bad: str | None,
     json: bool,
     quiet: bool,
     redact: bool,
 ) -> None:
     from cxrfeat.errors import UsageError
     from cxrfeat.report.explain import maps_table, patch_tables
+    from cxrfeat.report.table import quarantine_table
     from cxrfeat.study.units import activation_maps, top_patches
 
     if units:
@@ -128,17 +133,20 @@ def _layer(
                 run, layer, units, data, count=top, out=out, network=network, selection=selection, redact=redact,
                 progress=tell,
             )  # fmt: skip
-        document = patches.to_dict()
+        document, bad = patches.to_dict(), len(patches.quarantined)
+        total = patches.images + bad
         tables = patch_tables(document)
     else:
         if len(images) != 1 or data is not None:
             raise UsageError("--layer shows the maps of one image: name one, or add --unit and --data for patches.")
         maps = activation_maps(run, images[0], layer, out=out, network=network, redact=redact)
-        document = maps.to_dict()
+        document, bad, total = maps.to_dict(), 0, 1
         tables = [maps_table(document)]
     if json:
         print_json(document)
-        return
-    for table in tables:
-        show(table)
-    say(str(out))
+    else:
+        for table in tables:
+            show(table)
+        show(quarantine_table(document.get("quarantined", [])))
+        say(str(out))
+    options.refuse_bad(max_bad, bad, total, "the patches of the others are written")

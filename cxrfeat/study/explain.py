@@ -183,6 +183,8 @@ class Explained:
     judged: int
     """Images behind the verdicts."""
     quarantined: tuple[Quarantined, ...]
+    total: int
+    """Images named, or in the folder: with those that cannot be used."""
     notes: tuple[str, ...]
     random: bool
     """Whether the network has random weights."""
@@ -278,6 +280,8 @@ def explain(
     if out is not None:
         check_writable(out)
     identity = Identity.load() if redact else None
+    bad: list[Quarantined] = []
+    total = len(paths)
     if data is None:
         view = plain_view(run, spec, None)
         shown = [Source(name=shown_name(str(path), identity), path=path) for path in paths]
@@ -289,15 +293,24 @@ def explain(
         view = plain_view(run, spec, masks)
         tested, notes = tested_sources(run, manifest, masks, identity)
         shown = spread(tested, head.classes, count, seed)
+        if not shown:
+            labels = ", ".join(sorted({one.label or "none" for one in tested}))
+            raise InputError(
+                f"Nothing in {data} can be shown: its labels are {labels}; the run knows {', '.join(head.classes)}. "
+                "Name the data folder as the run saw it, or single images."
+            )
+        bad = [replace(one, path=shown_name(one.path, identity)) for one in manifest.quarantined]
+        total = len(manifest.rows) + len(bad)
     graph = Graph(find_again(spec, name, path=network or tuned_network(run)), spec)
     explainer = Explainer(graph=graph, head=head, mean=domain.mean, method=method_for(method, head, graph))
     cheap = explainer.method != "occlusion"  # which takes a hundred passes for each image
     looked_at = some(tested, shown, seed) if checks and tested and cheap else shown
     if run.info.get("tta"):
         notes.append("This run predicts by the mean over views; shown and explained is the plain view alone.")
-    found, bad, pictures = _explained(explainer, looked_at, view, target, progress)
+    found, unusable, pictures = _explained(explainer, looked_at, view, target, progress)
+    bad += unusable
     if not found:
-        told = "; ".join(f"{one.path}: {one.reason}" for one in bad[:3])
+        told = "; ".join(f"{one.path}: {one.reason}" for one in unusable[:3])
         raise InputError(f"None of the {len(looked_at)} images can be used ({told}). Check the files.")
     judged = checks and data is not None
     findings: list[Finding] = []
@@ -317,6 +330,7 @@ def explain(
         typical=_typical(found, head.classes) if judged else {},
         judged=len(found) if judged else 0,
         quarantined=tuple(bad),
+        total=total,
         notes=tuple(notes),
         random=graph.network.random,
         out=out,

@@ -199,6 +199,8 @@ def readied(
     sources: Sequence[Source], view: ViewSpec, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[list[Ready | Quarantined]]:
     """The images in parts, each decoded in threads while the network is busy with the one before."""
+    if not sources:
+        return
     parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
     done = 0
     with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode") as pool:

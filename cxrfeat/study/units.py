@@ -220,7 +220,7 @@ def top_patches(
     looked = Graph(find_again(spec, name, path=network or tuned_network(run)), spec).layer(layer)
     best: dict[int, list[Place]] = defaultdict(list)
     good: list[Ready] = []
-    bad = list(manifest.quarantined)
+    bad = [replace(one, path=shown_name(one.path, identity)) for one in manifest.quarantined]
     for part in readied(sources, view, named(progress, "looking for patches")):
         bad += [one for one in part if isinstance(one, Quarantined)]
         ready = [one for one in part if isinstance(one, Ready)]
