@@ -22,7 +22,11 @@ def explain(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="The run's data folder: shows some of its test images and judges the heat of all."),
+        typer.Option(
+            "--data",
+            help="The run's data folder: shows some of its test images and judges the heat of up to 400 (with "
+            "occlusion only of those shown).",
+        ),
     ] = None,
     target: Annotated[
         str | None, typer.Option("--class", help="The class to explain. Default: the one predicted for each image.")

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -59,7 +59,7 @@ from cxrfeat.study.sources import (
     spread,
     tested_sources,
 )
-from cxrfeat.types import Finding, Status, Views
+from cxrfeat.types import Finding, Groups, Status, Views
 
 SHOWN = 12
 """Images with an overlay, unless told otherwise."""
@@ -78,6 +78,9 @@ TYPICAL = 6
 """Images shown as the most typical of a class."""
 
 _TILE = 160
+
+_OWN = re.compile(r"(\d{3,}|mean|typical)-[A-Za-z0-9._-]+\.png")
+"""How the names of the pictures look: nothing else in a folder is ever removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -189,6 +192,8 @@ class Explained:
     random: bool
     """Whether the network has random weights."""
     out: Path | None
+    sheets: dict[str, Path] = field(default_factory=dict)
+    """For each class that has any, the picture of its typical images."""
 
     @property
     def failed(self) -> list[Finding]:
@@ -220,6 +225,7 @@ class Explained:
                 name: [{"image": one.image, "score": round(one.score, 4), "true": one.true} for one in some]
                 for name, some in self.typical.items()
             },
+            "typical_pictures": {name: path.name for name, path in self.sheets.items()},
             "quarantined": [asdict(one) for one in self.quarantined],
             "notes": list(self.notes),
             "out": None if self.out is None else str(self.out),
@@ -248,11 +254,12 @@ def explain(
         run: From `find_run`: of a head, or fine-tuned.
         images: Files, or folders of them.
         data: In place of `images`, the data folder of the run: some of its test images are shown, right and wrong ones
-            of each class, and the heat of all of them is judged.
+            of each class, and heat is judged: that of up to 400 test images, or with occlusion (all that a
+            `knn` head allows) of those shown.
         target: The class to explain; the predicted one of each image unless given.
         count: Test images to show; only with `data`.
         method: `auto`, `cam`, `gradcam`, `gradcam++` or `occlusion`.
-        out: Folder for the overlays and `explain.json`; `None` writes nothing.
+        out: Folder for the overlays and `explain.json`, in place of those of an earlier call; `None` writes nothing.
         checks: Judge the heat; only with `data`.
         network: Where the network's file is, if it is no longer where it was.
         selection: Which images of `data` to read.
@@ -316,6 +323,7 @@ def explain(
     findings: list[Finding] = []
     if judged:
         findings = _judged(found, head.classes)
+        notes += _judged_on(found, len(tested), cheap=cheap)
         if cheap:
             again = {one.path: one for one in looked_at}
             findings += _probed(explainer, found[:PROBED], again, view, seed, progress)
@@ -426,7 +434,6 @@ def _judged(found: Sequence[ExplainedImage], classes: tuple[str, ...]) -> list[F
     border, corners = border_of(FRAME), corners_of(FRAME)
     frames = [one.frame() for one in found]
     views = [one.placing.seen(FRAME) for one in found]
-    _, groups = np.unique([one.group or one.image for one in found], return_inverse=True)
 
     def of_heat(regions: Iterable[NDArray[np.bool_]]) -> NDArray[np.float64]:
         return np.array([share(frame, region) for frame, region in zip(frames, regions, strict=True)])
@@ -438,7 +445,7 @@ def _judged(found: Sequence[ExplainedImage], classes: tuple[str, ...]) -> list[F
     seen = Seen(
         classes=classes,
         explained=np.array([classes.index(one.explained) for one in found], np.int64),
-        groups=groups.astype(np.int64),
+        groups=_groups(found),
         lungs=of_heat(lungs),
         lungs_area=of_area(lungs),
         border=of_heat([border] * len(found)),
@@ -446,7 +453,31 @@ def _judged(found: Sequence[ExplainedImage], classes: tuple[str, ...]) -> list[F
         corners=np.stack([of_heat([one] * len(found)) for one in corners], axis=1),
         corner_area=np.stack([of_area([one] * len(found)) for one in corners], axis=1),
     )
-    return [check_corners(seen), check_lungs(seen, masked=any(one.masked for one in found)), check_border(seen)]
+    return [check_corners(seen), check_lungs(seen, masked=sum(one.masked for one in found)), check_border(seen)]
+
+
+def _groups(found: Sequence[ExplainedImage]) -> Groups:
+    """Whose images these are; one without a patient stands for itself."""
+    _, groups = np.unique([one.group or one.image for one in found], return_inverse=True)
+    return groups.astype(np.int64)
+
+
+def _judged_on(found: Sequence[ExplainedImage], tested: int, *, cheap: bool) -> list[str]:
+    """What is to be said of the images behind the verdicts."""
+    notes = []
+    if len(found) < tested:
+        right = sum(bool(one.right) for one in found)
+        how = "drawn by chance" if cheap else "those shown"
+        notes.append(
+            f"Judged on {len(found)} of {tested} test images, {how}: {right} predicted right and "
+            f"{len(found) - right} wrong."
+        )
+    if not cheap:
+        notes.append(
+            "Agreement of views and randomised weights were not checked: occlusion takes a hundred passes through the "
+            "network for each map, and these checks take seven more of each image."
+        )
+    return notes
 
 
 def _probed(
@@ -476,7 +507,10 @@ def _probed(
             kept.append(item)
     if not kept:
         return []
-    return [check_views(np.array(agreement)), _randomised(explainer, np.concatenate(plain_views), kept, seed)]
+    return [
+        check_views(np.array(agreement), _groups(kept)),
+        _randomised(explainer, np.concatenate(plain_views), kept, seed),
+    ]
 
 
 def _agreement(evidence: Evidence, placings: Sequence[Placing]) -> float:
@@ -505,7 +539,7 @@ def _randomised(explainer: Explainer, views: Views, found: Sequence[ExplainedIma
         network = alike(explainer.evidence(replace(looked, maps=maps, features=features), index)) if finite else None
     finally:
         explainer.graph.restore(weights)
-    return check_randomised(float(np.mean(heads)), network)
+    return check_randomised(float(np.mean(heads)), network, len(np.unique(_groups(found))))
 
 
 def _means(found: Sequence[ExplainedImage], sums: Mapping[str, NDArray[np.float64]]) -> dict[str, ClassMean]:
@@ -559,17 +593,37 @@ def _write(made: Explained, out: Path, progress: Progress | None) -> Explained:
         lines = [f"mean heat for {name} over {mean.images} images", f"{NAMES[made.method]}; research use only"]
         write_atomic(place, png(framed(overlay(mean.picture, mean.heat), lines)))
         means[name] = replace(mean, written=place)
+    sheets = {}
     for name, best in made.typical.items():
         if best:
             tiles = [shrunk(pixels_of(one.path), _TILE) for one in best]
             told = [f"{one.probabilities[name]:.3f} {one.true or ''}" for one in best]
-            place = out / f"typical-{files[name]}"
+            sheets[name] = out / f"typical-{files[name]}"
             write_atomic(
-                place, png(sheet(tiles, told, columns=3, title=f"highest score for {name}: probability, label"))
+                sheets[name], png(sheet(tiles, told, columns=3, title=f"highest score for {name}: probability, label"))
             )
-    made = replace(made, images=tuple(images), means=means)
+    made = replace(made, images=tuple(images), means=means, sheets=sheets)
+    _clear(out, made)
     write_atomic(out / "explain.json", (json.dumps(made.to_dict(), indent=1, allow_nan=False) + "\n").encode())
     return made
+
+
+def _clear(out: Path, made: Explained) -> None:
+    """Removes the pictures that an earlier call wrote here and this one did not: they would be taken for its own."""
+    try:
+        before = json.loads((out / "explain.json").read_bytes())
+        names = set(_pictures(before))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or not one of ours: touch nothing
+        return
+    for name in names - set(_pictures(made.to_dict())):
+        if isinstance(name, str) and _OWN.fullmatch(name) and (out / name).is_file():
+            (out / name).unlink(missing_ok=True)
+
+
+def _pictures(document: Mapping[str, Any]) -> list[str]:
+    """The names of the pictures that a document speaks of."""
+    named = [one["overlay"] for one in document["images"]] + [one["picture"] for one in document["classes"].values()]
+    return [name for name in (*named, *document.get("typical_pictures", {}).values()) if name is not None]
 
 
 def _lines(made: Explained, one: ExplainedImage) -> list[str]:

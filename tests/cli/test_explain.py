@@ -56,6 +56,7 @@ def test_strict_makes_a_failed_check_exit_8(run: str, cli: Cli, data: Path, monk
 
     monkeypatch.setattr(judge, "OTHER_VIEW", 1.1)
     monkeypatch.setattr(judge, "SAME_VIEW", 1.1)
+    monkeypatch.setattr(judge, "LEAST_GROUPS", 2)  # the phantoms are few
     said = cli("explain", run, "--data", data, "--strict", "--quiet")
     assert said.code == 8
     assert re.search(r"does not lie where it should \(.*agreement of views.*The pictures are written", said.err)

@@ -193,6 +193,53 @@ def test_classes_whose_names_clean_to_the_same_have_files_of_their_own(
     assert len(list((tmp_path / "out").glob("typical-*.png"))) == sum(bool(some) for some in found.typical.values())
 
 
+def test_what_the_verdicts_rest_on_is_said(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = run.table("predictions.csv")["part"].count("test")
+    assert not any("Judged on" in note for note in explain(run, data=data, count=2).notes)
+    found = explain(run, data=data, count=4, method="occlusion")
+    right = sum(bool(one.right) for one in found.images)
+    assert (
+        f"Judged on 4 of {tested} test images, those shown: {right} predicted right and {4 - right} wrong."
+        in found.notes
+    )
+    assert any(note.startswith("Agreement of views and randomised weights were not checked") for note in found.notes)
+    assert len(found.findings) == 3
+    monkeypatch.setattr("cxrfeat.study.sources.CHECKED", 6)
+    assert any(
+        f"Judged on 6 of {tested} test images, drawn by" in note for note in explain(run, data=data, count=2).notes
+    )
+
+
+def test_pictures_of_an_earlier_call_do_not_stay(run: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    explain(run, data=data, count=4, out=out)
+    (out / "003-mine.png").write_bytes(b"mine")
+    document = explain(run, [image_of(data)], out=out).to_dict()
+    (overlay,) = (one["overlay"] for one in document["images"])
+    assert sorted(path.name for path in out.iterdir()) == sorted(["003-mine.png", overlay, "explain.json"])
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        '{"images": [{"overlay": "../001-a.png"}, {"overlay": "notes.png"}], "classes": {}}',
+        '{"images": [{"overlay": 3}], "classes": {"A": {"picture": ["x"]}}}',
+        "[]",
+        "broken",
+        '"\\ud800"',
+    ],
+)
+def test_nothing_else_is_ever_removed(earlier: str, run: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    others = [tmp_path / "001-a.png", out / "notes.png", out / "mean-01-A.png"]
+    for path in others:
+        path.write_bytes(b"mine")
+    (out / "explain.json").write_text(earlier)
+    explain(run, [image_of(data)], out=out)
+    assert all(path.read_bytes() == b"mine" for path in others)
+
+
 def test_the_same_call_gives_the_same_numbers(run: Run, data: Path) -> None:
     one, again = (explain(run, data=data, count=4, seed=5).to_dict() for _ in range(2))
     assert one == again
