@@ -11,6 +11,8 @@ from cxrfeat.cli import options
 from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cxrfeat.image.row import Selection
     from cxrfeat.run import Run
 
@@ -31,7 +33,9 @@ def explain(
     target: Annotated[
         str | None, typer.Option("--class", help="The class to explain. Default: the one predicted for each image.")
     ] = None,
-    count: Annotated[int, typer.Option("--n", help="Test images to show.")] = 12,
+    count: Annotated[
+        int | None, typer.Option("--n", help="With --data: test images to show. Default: 12.", show_default=False)
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for pictures and JSON.")] = Path("explained"),
     method: Annotated[
         str,
@@ -66,11 +70,25 @@ def explain(
     from cxrfeat.report.explain import image_table, mean_table
     from cxrfeat.report.table import RESEARCH_USE, quarantine_table
     from cxrfeat.run import find_run
+    from cxrfeat.study.explain import SHOWN
     from cxrfeat.study.explain import explain as run
 
     options.too_many_bad(max_bad, 0, 1)
     if unit and layer is None:
         raise UsageError("--unit names a channel of a layer: name the layer with --layer.")
+    if layer is not None:
+        given: Mapping[str, object] = {
+            "--class": target,
+            "--n": count,
+            "--method": method != "auto",
+            "--strict": strict,
+        }
+        _refuse(given, "--layer shows a layer, and neither explains a class nor judges heat")
+    elif data is None:
+        _refuse(
+            {"--n": count, "--strict": strict, "--limit": limit},
+            "Without --data every image named is shown and none is judged",
+        )
     found = find_run(runs, name)
     selection = Selection(limit=limit, seed=seed)
     if layer is not None:
@@ -82,7 +100,7 @@ def explain(
             images or [],
             data=data,
             target=target,
-            count=count,
+            count=SHOWN if count is None else count,
             method=method,
             out=out,
             network=network,
@@ -107,6 +125,14 @@ def explain(
     if strict and result.failed:
         failed = ", ".join(finding.check for finding in result.failed)
         raise AuditError(f"The heat does not lie where it should ({failed}). The pictures are written all the same.")
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    from cxrfeat.errors import UsageError
+
+    names = [name for name, value in given.items() if value is not None and value is not False]
+    if names:
+        raise UsageError(f"{why}: leave out {', '.join(names)}.")
 
 
 def _layer(
