@@ -44,7 +44,10 @@ def explain(
             help="auto, cam, gradcam, gradcam++ or occlusion. auto is cam where that is exact, else gradcam.",
         ),
     ] = "auto",
-    layer: Annotated[str | None, typer.Option("--layer", help="Show the maps of this layer for one image.")] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option("--layer", help="Show the maps of this layer for one image (add --data if the run takes masks)."),
+    ] = None,
     unit: Annotated[
         list[int] | None, typer.Option("--unit", help="With --layer and --data: the patches that excite this channel.")
     ] = None,
@@ -167,9 +170,9 @@ def _layer(
         total = patches.images + bad
         tables = patch_tables(document)
     else:
-        if len(images) != 1 or data is not None:
+        if len(images) != 1:
             raise UsageError("--layer shows the maps of one image: name one, or add --unit and --data for patches.")
-        maps = activation_maps(run, images[0], layer, out=out, network=network, redact=redact)
+        maps = activation_maps(run, images[0], layer, data=data, out=out, network=network, redact=redact)
         document, bad, total = maps.to_dict(), 0, 1
         tables = [maps_table(document)]
     if json:

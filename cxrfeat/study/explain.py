@@ -41,7 +41,7 @@ from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.mask import Lungs, find_masks
+from cxrfeat.image.mask import Lungs
 from cxrfeat.image.picture import framed, overlay, plain, png, reduced, sheet, shrunk
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.report.table import RANDOM_WEIGHTS
@@ -51,6 +51,7 @@ from cxrfeat.study.predict import image_files, load_head, tuned_network
 from cxrfeat.study.sources import (
     Ready,
     Source,
+    folder_view,
     pixels_of,
     plain_view,
     readied,
@@ -295,9 +296,9 @@ def explain(
         tested: list[Source] = []
         notes: list[str] = []
     else:
-        manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
-        masks = find_masks(manifest.rows, manifest.root)
-        view = plain_view(run, spec, masks)
+        selection = selection or Selection()
+        manifest = index_folder(data, selection, progress=named(progress, "reading files"))
+        view, masks = folder_view(run, spec, manifest, selection)
         tested, notes = tested_sources(run, manifest, masks, identity)
         shown = spread(tested, head.classes, count, seed)
         if not shown:

@@ -17,8 +17,10 @@ from cxrfeat.errors import InputError, StorageError, UsageError, WeightsError
 from cxrfeat.explain.graph import Graph
 from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode
-from cxrfeat.image.mask import template
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.mask import find_masks, template
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.image.row import Selection
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
 from cxrfeat.study.explain import Explained, caption, explain, pictures_of
@@ -258,6 +260,22 @@ def test_a_run_on_masked_images_takes_its_own_masks(data: Path, tiny_network: Pa
     assert len(found.images) == 2
     with pytest.raises(InputError, match=r"with the lung masks of its data, and single images have none.*--data"):
         explain(run, [image_of(data)])
+    part = Selection(limit=15, seed=3)
+    assert len(explain(run, data=data, count=2, selection=part).images) == 2
+    graph = graph_with(run, tiny_network)
+    patches = top_patches(run, graph.layers[0], [0], data, count=2, selection=part)
+    assert len(patches.units[0]) == 2
+    with pytest.raises(InputError, match=r"single images have none.*--data"):
+        activation_maps(run, image_of(data), graph.layers[0])
+    maps = activation_maps(run, image_of(data), graph.layers[0], data=data).maps
+    masked = views_of(
+        image_of(data).read_bytes(), "0" * 64, [replace(graph.spec.view, count=1)],
+        find_masks(index_folder(data).rows, data)[sha256(image_of(data).read_bytes()).hexdigest()],
+    ).of(replace(graph.spec.view, count=1))  # fmt: skip
+    np.testing.assert_allclose(maps, graph.layer(graph.layers[0]).run(masked), atol=1e-5)
+    (tmp_path / "strange.png").write_bytes(pictures_of(explain(run, data=data, count=1).images[0])[0])
+    with pytest.raises(InputError, match=r"strange.png is not in .*where its mask is looked for"):
+        activation_maps(run, tmp_path / "strange.png", graph.layers[0], data=data)
     other = Path(shutil.copytree(data, tmp_path / "other", ignore=shutil.ignore_patterns("masks")))
     (other / "metadata.csv").unlink()
     with pytest.raises(InputError, match="those in this folder are others"):
@@ -347,8 +365,12 @@ def test_maps_of_a_layer_are_one_picture(run: Run, data: Path, tmp_path: Path) -
 
 
 def graph_of(run: Run) -> Graph:
+    return graph_with(run, run.path / "network.keras")
+
+
+def graph_with(run: Run, network: Path) -> Graph:
     _, _, spec, name = load_head(run)
-    return Graph(find_again(spec, name, path=run.path / "network.keras"), spec)
+    return Graph(find_again(spec, name, path=network), spec)
 
 
 def layers(run: Run) -> list[str]:
