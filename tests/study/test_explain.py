@@ -282,6 +282,25 @@ def test_a_run_on_masked_images_takes_its_own_masks(data: Path, tiny_network: Pa
         explain(run, data=other)
 
 
+def test_a_folder_that_has_grown_still_holds_the_runs_masks(data: Path, tiny_network: Path, tmp_path: Path) -> None:
+    grown = Path(shutil.copytree(data, tmp_path / "grown"))
+    run = runs_of(grown, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, mask="lungs"))[0]
+    image = image_of(grown)
+    with Image.open(image) as picture:
+        Image.fromarray(255 - np.asarray(picture.convert("L"))).save(image.with_name("new.png"))
+    table = (grown / "metadata.csv").read_text().splitlines()
+    (row,) = (line for line in table[1:] if image.relative_to(grown).as_posix() in line.split(","))
+    new = image.with_name("new.png").relative_to(grown).as_posix()
+    table.append(row.replace(image.relative_to(grown).as_posix(), new))
+    (grown / "metadata.csv").write_text("\n".join(table) + "\n")
+    mask = grown / next(cell for cell in row.split(",") if "/masks/" in cell)
+    assert len(explain(run, data=grown, count=2).images) == 2
+    with Image.open(mask) as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mask)
+    with pytest.raises(InputError, match="those in this folder are others"):
+        explain(run, data=grown, count=2)
+
+
 def test_a_run_on_shuffled_images_is_refused(data: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(data, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, shuffle=4))[0]
     with pytest.raises(InputError, match="a place in the view is no place in the image"):
