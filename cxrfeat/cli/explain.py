@@ -11,6 +11,8 @@ from cxrfeat.cli import options
 from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cxrfeat.image.row import Selection
     from cxrfeat.run import Run
 
@@ -22,12 +24,18 @@ def explain(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="The run's data folder: shows some of its test images and judges the heat of all."),
+        typer.Option(
+            "--data",
+            help="The run's data folder: shows some of its test images and judges the heat of up to 400 (with "
+            "occlusion only of those shown).",
+        ),
     ] = None,
     target: Annotated[
         str | None, typer.Option("--class", help="The class to explain. Default: the one predicted for each image.")
     ] = None,
-    count: Annotated[int, typer.Option("--n", help="Test images to show.")] = 12,
+    count: Annotated[
+        int | None, typer.Option("--n", help="With --data: test images to show. Default: 12.", show_default=False)
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for pictures and JSON.")] = Path("explained"),
     method: Annotated[
         str,
@@ -36,7 +44,10 @@ def explain(
             help="auto, cam, gradcam, gradcam++ or occlusion. auto is cam where that is exact, else gradcam.",
         ),
     ] = "auto",
-    layer: Annotated[str | None, typer.Option("--layer", help="Show the maps of this layer for one image.")] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option("--layer", help="Show the maps of this layer for one image (add --data if the run takes masks)."),
+    ] = None,
     unit: Annotated[
         list[int] | None, typer.Option("--unit", help="With --layer and --data: the patches that excite this channel.")
     ] = None,
@@ -45,6 +56,7 @@ def explain(
         Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
     ] = None,
     limit: options.Limit = None,
+    max_bad: options.MaxBad = None,
     strict: options.Strict = False,
     seed: options.Seed = 0,
     runs: options.Runs = Path("runs"),
@@ -61,14 +73,29 @@ def explain(
     from cxrfeat.report.explain import image_table, mean_table
     from cxrfeat.report.table import RESEARCH_USE, quarantine_table
     from cxrfeat.run import find_run
+    from cxrfeat.study.explain import SHOWN
     from cxrfeat.study.explain import explain as run
 
+    options.too_many_bad(max_bad, 0, 1)
     if unit and layer is None:
         raise UsageError("--unit names a channel of a layer: name the layer with --layer.")
+    if layer is not None:
+        given: Mapping[str, object] = {
+            "--class": target,
+            "--n": count,
+            "--method": method != "auto",
+            "--strict": strict,
+        }
+        _refuse(given, "--layer shows a layer, and neither explains a class nor judges heat")
+    elif data is None:
+        _refuse(
+            {"--n": count, "--strict": strict, "--limit": limit},
+            "Without --data every image named is shown and none is judged",
+        )
     found = find_run(runs, name)
     selection = Selection(limit=limit, seed=seed)
     if layer is not None:
-        _layer(found, images or [], data, layer, unit or [], top, out, network, selection, json, quiet, redact)
+        _layer(found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact)
         return
     with progress("images", quiet=quiet or json) as tell:
         result = run(
@@ -76,7 +103,7 @@ def explain(
             images or [],
             data=data,
             target=target,
-            count=count,
+            count=SHOWN if count is None else count,
             method=method,
             out=out,
             network=network,
@@ -97,9 +124,18 @@ def explain(
             note(one, quiet=quiet)
         say(str(out))
         say(RESEARCH_USE)
+    options.refuse_bad(max_bad, len(result.quarantined), result.total, "the pictures of the others are written")
     if strict and result.failed:
         failed = ", ".join(finding.check for finding in result.failed)
         raise AuditError(f"The heat does not lie where it should ({failed}). The pictures are written all the same.")
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    from cxrfeat.errors import UsageError
+
+    names = [name for name, value in given.items() if value is not None and value is not False]
+    if names:
+        raise UsageError(f"{why}: leave out {', '.join(names)}.")
 
 
 def _layer(
@@ -112,12 +148,14 @@ def _layer(
     out: Path,
     network: Path | None,
     selection: Selection,
+    max_bad: str | None,
     json: bool,
     quiet: bool,
     redact: bool,
 ) -> None:
     from cxrfeat.errors import UsageError
     from cxrfeat.report.explain import maps_table, patch_tables
+    from cxrfeat.report.table import quarantine_table
     from cxrfeat.study.units import activation_maps, top_patches
 
     if units:
@@ -128,17 +166,20 @@ def _layer(
                 run, layer, units, data, count=top, out=out, network=network, selection=selection, redact=redact,
                 progress=tell,
             )  # fmt: skip
-        document = patches.to_dict()
+        document, bad = patches.to_dict(), len(patches.quarantined)
+        total = patches.images + bad
         tables = patch_tables(document)
     else:
-        if len(images) != 1 or data is not None:
+        if len(images) != 1:
             raise UsageError("--layer shows the maps of one image: name one, or add --unit and --data for patches.")
-        maps = activation_maps(run, images[0], layer, out=out, network=network, redact=redact)
-        document = maps.to_dict()
+        maps = activation_maps(run, images[0], layer, data=data, out=out, network=network, redact=redact)
+        document, bad, total = maps.to_dict(), 0, 1
         tables = [maps_table(document)]
     if json:
         print_json(document)
-        return
-    for table in tables:
-        show(table)
-    say(str(out))
+    else:
+        for table in tables:
+            show(table)
+        show(quarantine_table(document.get("quarantined", [])))
+        say(str(out))
+    options.refuse_bad(max_bad, bad, total, "the patches of the others are written")

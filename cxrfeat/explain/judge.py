@@ -84,12 +84,19 @@ def share(heat: NDArray[np.floating], region: Region) -> float:
     return float(heat[region].sum()) / total if total > 0 else math.nan
 
 
-def check_lungs(seen: Seen, *, masked: bool) -> Finding:
+def check_lungs(seen: Seen, *, masked: int) -> Finding:
     """Whether more of the heat lies in the lungs than their share of the picture.
 
     Passes where it surely does for every class, fails where for some class surely less does.
+
+    Args:
+        seen: The heat.
+        masked: Images whose lungs are from a mask of their own; a template tells those of the others.
     """
-    by = "masks" if masked else "a template"
+    total = len(seen.lungs)
+    by = f"masks for {masked} of {total}, a template for the rest"
+    if masked in (0, total):
+        by = "masks" if masked else "a template"
     return _against_even(
         "heat in lungs",
         seen,
@@ -153,16 +160,18 @@ def check_corners(seen: Seen) -> Finding:
     )
 
 
-def check_views(correlations: Shares) -> Finding:
+def check_views(correlations: Shares, groups: Groups) -> Finding:
     """Whether the evidence stays where it is when the image is mirrored, magnified and brightened.
 
     Args:
         correlations: `(n,)` mean over the drawn views of an image of their correlation with the plain one.
+        groups: `(n,)` patients, or copies.
     """
     check = "agreement of views"
-    known = correlations[np.isfinite(correlations)]
-    if not len(known):
-        return _too_few(check)
+    finite = np.isfinite(correlations)
+    known, patients = correlations[finite], len(np.unique(groups[finite]))
+    if patients < LEAST_GROUPS:
+        return _too_few(check, f"Views can be compared in images of {patients} patients, fewer than {LEAST_GROUPS}")
     value = float(known.mean())
     status = Status.PASS if value >= SAME_VIEW else Status.WARN if value >= OTHER_VIEW else Status.FAIL
     said = {
@@ -180,15 +189,19 @@ def check_views(correlations: Shares) -> Finding:
     )
 
 
-def check_randomised(head: float, network: float | None) -> Finding:
+def check_randomised(head: float, network: float | None, patients: int) -> Finding:
     """Whether the maps change when what was learnt is taken away.
 
     Args:
         head: Mean absolute rank correlation with the maps of a head that reads each feature as another.
         network: The same with a network whose weights are shuffled; `None` if it was not tried.
+        patients: Whose images these are.
 
     Source: Adebayo et al. 2018, Sanity Checks for Saliency Maps, section 3 (model parameter randomization test).
     """
+    check = "randomised weights"
+    if patients < LEAST_GROUPS:
+        return _too_few(check, f"Maps were compared in images of {patients} patients, fewer than {LEAST_GROUPS}")
     value = head if network is None else max(head, network)
     status = Status.PASS if value < UNLIKE else Status.WARN if value < ALIKE else Status.FAIL
     both = f"{head:.2f} with a shuffled head" + ("" if network is None else f", {network:.2f} with a shuffled network")
@@ -196,7 +209,7 @@ def check_randomised(head: float, network: float | None) -> Finding:
         "they show what was learnt." if status is Status.PASS else "they show much that nothing had to be learnt for."
     )
     return Finding(
-        check="randomised weights",
+        check=check,
         status=status,
         value=value,
         why=f"The maps correlate, in rank and whatever the sign, by {both}: {said}",
@@ -258,11 +271,11 @@ def _lower(values: Shares, groups: Groups, tests: int) -> float:
     return float(means.mean()) - quantile * float(means.std(ddof=1)) / math.sqrt(len(means))
 
 
-def _too_few(check: str) -> Finding:
+def _too_few(check: str, why: str = f"No class has heat in images of {LEAST_GROUPS} patients") -> Finding:
     return Finding(
         check=check,
         status=Status.WARN,
-        why=f"No class has heat in images of {LEAST_GROUPS} patients, so this cannot be judged.",
+        why=f"{why}, so this cannot be judged.",
         do="Explain more test images: pass --data with the whole set.",
     )
 

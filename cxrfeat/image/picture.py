@@ -23,6 +23,8 @@ HEAT, ACTIVITY = "YlOrRd", "viridis"
 ends in dark red, which stands out from bone and from air; what ends in yellow or white is lost on bone."""
 
 _GROUND, _INK = 18, 235
+_LEAST_WIDTH = 240
+"""Of a framed picture whose text needs it, in pixels: narrower, each line would hold a word."""
 _OPACITY = 0.6
 """Of the hottest place: what is under it must stay in sight."""
 
@@ -115,23 +117,30 @@ def framed(pixels: Pixels, lines: Sequence[str], scale: Sequence[str] = ("0", "1
 
     Args:
         pixels: The picture.
-        lines: Text; what is too long for the width is set smaller.
+        lines: Text; what is too long for the width is set smaller, then broken at spaces. Nothing is cut off: a word
+            that is still too long widens the whole.
         scale: What the lower and the upper end of the bar mean.
         colours: Colour map of the bar.
 
     Returns:
         `(height, width, 3)`, larger than the picture: the picture is its upper left part.
     """
-    picture = _coloured(pixels)
+    picture, lines = _coloured(pixels), [_printed(line) for line in lines]
     height, width = picture.shape[:2]
     size = max(11, round(min(height, width) / 28))
     pad = max(4, size // 2)
     ends = [_font(size).getlength(end) for end in scale]
     bar = max(8, size)
     right = pad + bar + pad // 2 + math.ceil(max(ends)) + pad
-    fonts = [_fitting(line, size, width + right - 2 * pad) for line in lines]
-    below = pad + sum(font.size + pad // 2 for font in fonts) + pad // 2
-    canvas = Image.new("RGB", (width + right, height + math.ceil(below)), (_GROUND,) * 3)
+    room = max(width + right, _LEAST_WIDTH) - 2 * pad
+    text = [
+        (part, font)
+        for line, font in [(line, _fitting(line, size, room, least=10)) for line in lines]
+        for part in _broken(line, font, room)
+    ]
+    wide = max([width + right, *(math.ceil(font.getlength(line)) + 2 * pad for line, font in text)])
+    below = pad + sum(font.size + pad // 2 for _, font in text) + pad // 2
+    canvas = Image.new("RGB", (wide, height + math.ceil(below)), (_GROUND,) * 3)
     canvas.paste(Image.fromarray(picture), (0, 0))
     # The bar shows the colours as they lie over middle grey, which is how they look in the picture.
     ramp = np.linspace(1, 0, height - 2 * pad)[:, None] * np.ones(bar)
@@ -142,7 +151,7 @@ def framed(pixels: Pixels, lines: Sequence[str], scale: Sequence[str] = ("0", "1
     pen.text((x, pad), scale[-1], fill=(_INK,) * 3, font=_font(size), anchor="lt")
     pen.text((x, height - pad), scale[0], fill=(_INK,) * 3, font=_font(size), anchor="lb")
     y: float = height + pad
-    for line, font in zip(lines, fonts, strict=True):
+    for line, font in text:
         pen.text((pad, y), line, fill=(_INK,) * 3, font=font, anchor="lt")
         y += font.size + pad // 2
     return np.asarray(canvas)
@@ -155,15 +164,19 @@ def sheet(pictures: Sequence[Pixels], captions: Sequence[str], *, columns: int, 
         pictures: At least one; all of one size.
         captions: A line for each; all empty to leave no room for them.
         columns: Pictures in a row.
-        title: A line above all.
+        title: A line above all, as wide as it takes.
     """
+    captions, title = [_printed(caption) for caption in captions], _printed(title)
     height, width = pictures[0].shape[:2]
     gap, size = max(2, width // 40), max(9, min(14, width // 10))
     text = size + 4 if any(captions) else 0
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
     top = 24 if title else 0
-    canvas = Image.new("RGB", (columns * (width + gap) + gap, top + rows * (height + text + gap) + gap), (_GROUND,) * 3)
+    wide = columns * (width + gap) + gap
+    if title:
+        wide = max(wide, math.ceil(_fitting(title, 14, wide - 2 * gap).getlength(title)) + 2 * gap + 4)
+    canvas = Image.new("RGB", (wide, top + rows * (height + text + gap) + gap), (_GROUND,) * 3)
     pen = ImageDraw.Draw(canvas)
     if title:
         pen.text((gap + 2, 6), title, fill=(_INK,) * 3, font=_fitting(title, 14, canvas.width - 2 * gap), anchor="lt")
@@ -244,13 +257,29 @@ def _shades(name: str) -> Pixels:
     return np.asarray(colormaps[name](np.arange(256), bytes=True))[:, :3]
 
 
+def _printed(text: str) -> str:
+    """A text in one line: Pillow cannot measure more, and a class may be named with anything."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _fitting(line: str, size: int, width: float) -> Any:  # noqa: ANN401  # Pillow's fonts share no type with a size
+def _fitting(line: str, size: int, width: float, least: int = 8) -> Any:  # noqa: ANN401  # Pillow's fonts share no type with a size
     """The largest font up to a size in which a line is no wider than it may be, or the least that can be read."""
-    while size > 8 and _font(size).getlength(line) > width:
+    while size > least and _font(size).getlength(line) > width:
         size -= 1
     return _font(size)
+
+
+def _broken(line: str, font: Any, width: float) -> list[str]:  # noqa: ANN401  # as above
+    """A line in as many as it takes for each to be no wider than it may be, unless a single word is."""
+    parts: list[str] = []
+    for word in line.split():
+        if parts and font.getlength(f"{parts[-1]} {word}") <= width:
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
+    return parts

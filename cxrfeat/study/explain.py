@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -41,7 +41,7 @@ from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.mask import Lungs, find_masks
+from cxrfeat.image.mask import Lungs
 from cxrfeat.image.picture import framed, overlay, plain, png, reduced, sheet, shrunk
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.report.table import RANDOM_WEIGHTS
@@ -51,6 +51,7 @@ from cxrfeat.study.predict import image_files, load_head, tuned_network
 from cxrfeat.study.sources import (
     Ready,
     Source,
+    folder_view,
     pixels_of,
     plain_view,
     readied,
@@ -59,7 +60,7 @@ from cxrfeat.study.sources import (
     spread,
     tested_sources,
 )
-from cxrfeat.types import Finding, Status, Views
+from cxrfeat.types import Finding, Groups, Status, Views
 
 SHOWN = 12
 """Images with an overlay, unless told otherwise."""
@@ -78,6 +79,9 @@ TYPICAL = 6
 """Images shown as the most typical of a class."""
 
 _TILE = 160
+
+_OWN = re.compile(r"(\d{3,}|mean|typical)-[A-Za-z0-9._-]+\.png")
+"""How the names of the pictures look: nothing else in a folder is ever removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -179,14 +183,18 @@ class Explained:
     """Verdicts on the heat, failed ones first; empty where single images were named."""
     means: dict[str, ClassMean]
     typical: dict[str, tuple[ExplainedImage, ...]]
-    """For each class the images with the highest score for it, of those predicted as it."""
+    """For each class, in the order of the run, the images with the highest score for it, of those predicted as it."""
     judged: int
     """Images behind the verdicts."""
     quarantined: tuple[Quarantined, ...]
+    total: int
+    """Images named, or in the folder: with those that cannot be used."""
     notes: tuple[str, ...]
     random: bool
     """Whether the network has random weights."""
     out: Path | None
+    sheets: dict[str, Path] = field(default_factory=dict)
+    """For each class that has any, the picture of its typical images."""
 
     @property
     def failed(self) -> list[Finding]:
@@ -218,6 +226,7 @@ class Explained:
                 name: [{"image": one.image, "score": round(one.score, 4), "true": one.true} for one in some]
                 for name, some in self.typical.items()
             },
+            "typical_pictures": {name: path.name for name, path in self.sheets.items()},
             "quarantined": [asdict(one) for one in self.quarantined],
             "notes": list(self.notes),
             "out": None if self.out is None else str(self.out),
@@ -246,11 +255,12 @@ def explain(
         run: From `find_run`: of a head, or fine-tuned.
         images: Files, or folders of them.
         data: In place of `images`, the data folder of the run: some of its test images are shown, right and wrong ones
-            of each class, and the heat of all of them is judged.
+            of each class, and heat is judged: that of up to 400 test images, or with occlusion (all that a
+            `knn` head allows) of those shown.
         target: The class to explain; the predicted one of each image unless given.
         count: Test images to show; only with `data`.
         method: `auto`, `cam`, `gradcam`, `gradcam++` or `occlusion`.
-        out: Folder for the overlays and `explain.json`; `None` writes nothing.
+        out: Folder for the overlays and `explain.json`, in place of those of an earlier call; `None` writes nothing.
         checks: Judge the heat; only with `data`.
         network: Where the network's file is, if it is no longer where it was.
         selection: Which images of `data` to read.
@@ -278,31 +288,43 @@ def explain(
     if out is not None:
         check_writable(out)
     identity = Identity.load() if redact else None
+    bad: list[Quarantined] = []
+    total = len(paths)
     if data is None:
         view = plain_view(run, spec, None)
         shown = [Source(name=shown_name(str(path), identity), path=path) for path in paths]
         tested: list[Source] = []
         notes: list[str] = []
     else:
-        manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
-        masks = find_masks(manifest.rows, manifest.root)
-        view = plain_view(run, spec, masks)
+        selection = selection or Selection()
+        manifest = index_folder(data, selection, progress=named(progress, "reading files"))
+        view, masks = folder_view(run, spec, manifest, selection)
         tested, notes = tested_sources(run, manifest, masks, identity)
         shown = spread(tested, head.classes, count, seed)
+        if not shown:
+            labels = ", ".join(sorted({one.label or "none" for one in tested}))
+            raise InputError(
+                f"Nothing in {data} can be shown: its labels are {labels}; the run knows {', '.join(head.classes)}. "
+                "Name the data folder as the run saw it, or single images."
+            )
+        bad = [replace(one, path=shown_name(one.path, identity)) for one in manifest.quarantined]
+        total = len(manifest.rows) + len(bad)
     graph = Graph(find_again(spec, name, path=network or tuned_network(run)), spec)
     explainer = Explainer(graph=graph, head=head, mean=domain.mean, method=method_for(method, head, graph))
     cheap = explainer.method != "occlusion"  # which takes a hundred passes for each image
     looked_at = some(tested, shown, seed) if checks and tested and cheap else shown
     if run.info.get("tta"):
         notes.append("This run predicts by the mean over views; shown and explained is the plain view alone.")
-    found, bad, pictures = _explained(explainer, looked_at, view, target, progress)
+    found, unusable, pictures = _explained(explainer, looked_at, view, target, progress)
+    bad += unusable
     if not found:
-        told = "; ".join(f"{one.path}: {one.reason}" for one in bad[:3])
+        told = "; ".join(f"{one.path}: {one.reason}" for one in unusable[:3])
         raise InputError(f"None of the {len(looked_at)} images can be used ({told}). Check the files.")
     judged = checks and data is not None
     findings: list[Finding] = []
     if judged:
         findings = _judged(found, head.classes)
+        notes += _judged_on(found, len(tested), cheap=cheap)
         if cheap:
             again = {one.path: one for one in looked_at}
             findings += _probed(explainer, found[:PROBED], again, view, seed, progress)
@@ -317,6 +339,7 @@ def explain(
         typical=_typical(found, head.classes) if judged else {},
         judged=len(found) if judged else 0,
         quarantined=tuple(bad),
+        total=total,
         notes=tuple(notes),
         random=graph.network.random,
         out=out,
@@ -412,7 +435,6 @@ def _judged(found: Sequence[ExplainedImage], classes: tuple[str, ...]) -> list[F
     border, corners = border_of(FRAME), corners_of(FRAME)
     frames = [one.frame() for one in found]
     views = [one.placing.seen(FRAME) for one in found]
-    _, groups = np.unique([one.group or one.image for one in found], return_inverse=True)
 
     def of_heat(regions: Iterable[NDArray[np.bool_]]) -> NDArray[np.float64]:
         return np.array([share(frame, region) for frame, region in zip(frames, regions, strict=True)])
@@ -424,7 +446,7 @@ def _judged(found: Sequence[ExplainedImage], classes: tuple[str, ...]) -> list[F
     seen = Seen(
         classes=classes,
         explained=np.array([classes.index(one.explained) for one in found], np.int64),
-        groups=groups.astype(np.int64),
+        groups=_groups(found),
         lungs=of_heat(lungs),
         lungs_area=of_area(lungs),
         border=of_heat([border] * len(found)),
@@ -432,7 +454,31 @@ def _judged(found: Sequence[ExplainedImage], classes: tuple[str, ...]) -> list[F
         corners=np.stack([of_heat([one] * len(found)) for one in corners], axis=1),
         corner_area=np.stack([of_area([one] * len(found)) for one in corners], axis=1),
     )
-    return [check_corners(seen), check_lungs(seen, masked=any(one.masked for one in found)), check_border(seen)]
+    return [check_corners(seen), check_lungs(seen, masked=sum(one.masked for one in found)), check_border(seen)]
+
+
+def _groups(found: Sequence[ExplainedImage]) -> Groups:
+    """Whose images these are; one without a patient stands for itself."""
+    _, groups = np.unique([one.group or one.image for one in found], return_inverse=True)
+    return groups.astype(np.int64)
+
+
+def _judged_on(found: Sequence[ExplainedImage], tested: int, *, cheap: bool) -> list[str]:
+    """What is to be said of the images behind the verdicts."""
+    notes = []
+    if len(found) < tested:
+        right = sum(bool(one.right) for one in found)
+        how = "drawn by chance" if cheap else "those shown"
+        notes.append(
+            f"Judged on {len(found)} of {tested} test images, {how}: {right} predicted right and "
+            f"{len(found) - right} wrong."
+        )
+    if not cheap:
+        notes.append(
+            "Agreement of views and randomised weights were not checked: occlusion takes a hundred passes through the "
+            "network for each map, and these checks take seven more of each image."
+        )
+    return notes
 
 
 def _probed(
@@ -462,7 +508,10 @@ def _probed(
             kept.append(item)
     if not kept:
         return []
-    return [check_views(np.array(agreement)), _randomised(explainer, np.concatenate(plain_views), kept, seed)]
+    return [
+        check_views(np.array(agreement), _groups(kept)),
+        _randomised(explainer, np.concatenate(plain_views), kept, seed),
+    ]
 
 
 def _agreement(evidence: Evidence, placings: Sequence[Placing]) -> float:
@@ -491,7 +540,7 @@ def _randomised(explainer: Explainer, views: Views, found: Sequence[ExplainedIma
         network = alike(explainer.evidence(replace(looked, maps=maps, features=features), index)) if finite else None
     finally:
         explainer.graph.restore(weights)
-    return check_randomised(float(np.mean(heads)), network)
+    return check_randomised(float(np.mean(heads)), network, len(np.unique(_groups(found))))
 
 
 def _means(found: Sequence[ExplainedImage], sums: Mapping[str, NDArray[np.float64]]) -> dict[str, ClassMean]:
@@ -537,23 +586,45 @@ def _write(made: Explained, out: Path, progress: Progress | None) -> Explained:
             images.append(one)
             if tell:
                 tell(done, total)
+    # Numbered: names that differ in other letters only, such as two in Chinese, clean to the same.
+    files = {name: f"{number:02d}-{file_name(name)}.png" for number, name in enumerate(made.typical, start=1)}
     means = {}
     for name, mean in made.means.items():
-        place = out / f"mean-{file_name(name)}.png"
+        place = out / f"mean-{files[name]}"
         lines = [f"mean heat for {name} over {mean.images} images", f"{NAMES[made.method]}; research use only"]
         write_atomic(place, png(framed(overlay(mean.picture, mean.heat), lines)))
         means[name] = replace(mean, written=place)
+    sheets = {}
     for name, best in made.typical.items():
         if best:
             tiles = [shrunk(pixels_of(one.path), _TILE) for one in best]
             told = [f"{one.probabilities[name]:.3f} {one.true or ''}" for one in best]
-            place = out / f"typical-{file_name(name)}.png"
+            sheets[name] = out / f"typical-{files[name]}"
             write_atomic(
-                place, png(sheet(tiles, told, columns=3, title=f"highest score for {name}: probability, label"))
+                sheets[name], png(sheet(tiles, told, columns=3, title=f"highest score for {name}: probability, label"))
             )
-    made = replace(made, images=tuple(images), means=means)
+    made = replace(made, images=tuple(images), means=means, sheets=sheets)
+    _clear(out, made)
     write_atomic(out / "explain.json", (json.dumps(made.to_dict(), indent=1, allow_nan=False) + "\n").encode())
     return made
+
+
+def _clear(out: Path, made: Explained) -> None:
+    """Removes the pictures that an earlier call wrote here and this one did not: they would be taken for its own."""
+    try:
+        before = json.loads((out / "explain.json").read_bytes())
+        names = set(_pictures(before))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or not one of ours: touch nothing
+        return
+    for name in names - set(_pictures(made.to_dict())):
+        if isinstance(name, str) and _OWN.fullmatch(name) and (out / name).is_file():
+            (out / name).unlink(missing_ok=True)
+
+
+def _pictures(document: Mapping[str, Any]) -> list[str]:
+    """The names of the pictures that a document speaks of."""
+    named = [one["overlay"] for one in document["images"]] + [one["picture"] for one in document["classes"].values()]
+    return [name for name in (*named, *document.get("typical_pictures", {}).values()) if name is not None]
 
 
 def _lines(made: Explained, one: ExplainedImage) -> list[str]:

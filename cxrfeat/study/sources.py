@@ -16,8 +16,9 @@ from cxrfeat.explain.place import FRAME
 from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.mask import Lungs, MaskFile, Masks, fitted, masks_digest, read_mask, template
-from cxrfeat.image.row import Manifest, Quarantined
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.mask import Lungs, MaskFile, Masks, find_masks, fitted, masks_digest, read_mask, template
+from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Grey, Part, Views
@@ -28,6 +29,8 @@ CHECKED = 400
 
 TOGETHER = 64
 """Images prepared ahead of the network."""
+
+_EVERYTHING = Selection()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +62,46 @@ def plain_view(run: Run, spec: FeatureSpec, masks: Masks | None) -> ViewSpec:
             f"{run.name} was trained on shuffled images, where a place in the view is no place in the image. "
             "Explain a run on whole images."
         )
-    if (view.masks or view.mask == "lungs") and (masks is None or masks_digest(masks) != view.masks):
+    if _takes_masks(view) and (masks is None or masks_digest(masks) != view.masks):
         what = "single images have none" if masks is None else "those in this folder are others"
         raise InputError(
             f"{run.name} was trained with the lung masks of its data, and {what}. Name its data folder with --data."
         )
     return view
+
+
+def _takes_masks(view: ViewSpec) -> bool:
+    return bool(view.masks or view.mask == "lungs")
+
+
+def folder_view(
+    run: Run, spec: FeatureSpec, manifest: Manifest, selection: Selection = _EVERYTHING
+) -> tuple[ViewSpec, Masks]:
+    """The plain view for the images of a folder, and their masks.
+
+    Where the run takes masks they must be those that its features were made with. Of the folder the features may have
+    taken a part, and the caller another: it is enough that the masks of the run's own images are the same.
+
+    Args:
+        run: Which is explained.
+        spec: Of its features.
+        manifest: Of the folder.
+        selection: Which images of the folder that is.
+
+    Raises:
+        InputError: If a place in the view is no place in the image, or the masks are others.
+        IntegrityError: If the run is damaged.
+    """
+    masks = find_masks(manifest.rows, manifest.root)
+    compared = masks
+    if _takes_masks(spec.view) and masks_digest(masks) != spec.view.masks:
+        if selection.limit is not None or selection.per_class is not None:
+            whole = index_folder(manifest.root, replace(selection, limit=None, per_class=None))
+            compared = find_masks(whole.rows, whole.root)
+        if masks_digest(compared) != spec.view.masks:
+            own = set(run.table("split.csv").get("content_sha256", []))
+            compared = {sha: mask for sha, mask in compared.items() if sha in own}
+    return plain_view(run, spec, compared), masks
 
 
 def tested_sources(
@@ -199,6 +236,8 @@ def readied(
     sources: Sequence[Source], view: ViewSpec, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[list[Ready | Quarantined]]:
     """The images in parts, each decoded in threads while the network is busy with the one before."""
+    if not sources:
+        return
     parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
     done = 0
     with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode") as pool:

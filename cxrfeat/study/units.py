@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import find_again
-from cxrfeat.errors import InputError, UsageError
+from cxrfeat.errors import BadImageError, InputError, UsageError
 from cxrfeat.explain.graph import Graph, Layer, Maps
 from cxrfeat.explain.place import Placing
 from cxrfeat.explain.unit import Place, best_cells, top
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
+from cxrfeat.image.decode import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.mask import find_masks
 from cxrfeat.image.picture import activity, cut_out, png, sheet
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run import Run
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.explain import file_name
 from cxrfeat.study.predict import load_head, tuned_network
-from cxrfeat.study.sources import Ready, Source, pixels_of, plain_view, readied, shown_name
+from cxrfeat.study.sources import Ready, Source, folder_view, pixels_of, plain_view, readied, shown_name
 
 PATCHES = 9
 """Patches of a unit, unless told otherwise."""
@@ -125,6 +126,7 @@ def activation_maps(
     image: Path,
     layer: str,
     *,
+    data: Path | None = None,
     out: Path | None = None,
     network: Path | None = None,
     redact: bool = False,
@@ -137,21 +139,31 @@ def activation_maps(
         run: From `find_run`.
         image: A file.
         layer: Its name, as `Graph.layers` has it.
+        data: Folder that the image is in; its mask is then taken from there, which a run on masked images needs.
         out: Folder for the picture.
         network: Where the network's file is, if it is no longer where it was.
         redact: Name the image by its salted id.
 
     Raises:
         UsageError: If there is no such layer.
-        InputError: If the image cannot be used.
+        InputError: If the image cannot be used, or is not in `data`.
     """
     _, _, spec, name = load_head(run)
-    view = plain_view(run, spec, None)
     if not image.is_file():
         raise InputError(f"There is no image {image}. Check the path.")
+    mask = None
+    if data is None:
+        view = plain_view(run, spec, None)
+    else:
+        manifest = index_folder(data)
+        view, masks = folder_view(run, spec, manifest)
+        digest = _digest(image)
+        if all(row.content_sha256 != digest for row in manifest.rows):
+            raise InputError(f"{image} is not in {data}, where its mask is looked for. Name the folder that holds it.")
+        mask = masks.get(digest)
     if out is not None:
         check_writable(out)
-    source = Source(name=shown_name(str(image), Identity.load() if redact else None), path=image)
+    source = Source(name=shown_name(str(image), Identity.load() if redact else None), path=image, mask=mask)
     (ready,) = next(readied([source], view))
     if isinstance(ready, Quarantined):
         raise InputError(f"{image} cannot be used ({ready.stage}: {ready.reason}). Choose another image.")
@@ -162,6 +174,13 @@ def activation_maps(
         written = out / f"maps-{file_name(image.stem if not redact else source.name)}-{file_name(layer)}.png"
         write_atomic(written, png(_all_channels(maps[0], f"{layer}: {maps.shape[3]} channels of {source.name}")))
     return ActivationMaps(image=source.name, layer=layer, maps=maps, written=written)
+
+
+def _digest(image: Path) -> str:
+    try:
+        return sha256(read_file(image)).hexdigest()
+    except BadImageError as error:
+        raise InputError(f"{image} cannot be used ({error.stage}: {error.reason}). Choose another image.") from error
 
 
 def top_patches(
@@ -203,9 +222,9 @@ def top_patches(
     _, _, spec, name = load_head(run)
     if out is not None:
         check_writable(out)
-    manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
-    masks = find_masks(manifest.rows, manifest.root)
-    view = plain_view(run, spec, masks)
+    selection = selection or Selection()
+    manifest = index_folder(data, selection, progress=named(progress, "reading files"))
+    view, masks = folder_view(run, spec, manifest, selection)
     identity = Identity.load() if redact else None
     sources = [
         Source(
@@ -220,7 +239,7 @@ def top_patches(
     looked = Graph(find_again(spec, name, path=network or tuned_network(run)), spec).layer(layer)
     best: dict[int, list[Place]] = defaultdict(list)
     good: list[Ready] = []
-    bad = list(manifest.quarantined)
+    bad = [replace(one, path=shown_name(one.path, identity)) for one in manifest.quarantined]
     for part in readied(sources, view, named(progress, "looking for patches")):
         bad += [one for one in part if isinstance(one, Quarantined)]
         ready = [one for one in part if isinstance(one, Ready)]

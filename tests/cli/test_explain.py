@@ -56,6 +56,7 @@ def test_strict_makes_a_failed_check_exit_8(run: str, cli: Cli, data: Path, monk
 
     monkeypatch.setattr(judge, "OTHER_VIEW", 1.1)
     monkeypatch.setattr(judge, "SAME_VIEW", 1.1)
+    monkeypatch.setattr(judge, "LEAST_GROUPS", 2)  # the phantoms are few
     said = cli("explain", run, "--data", data, "--strict", "--quiet")
     assert said.code == 8
     assert re.search(r"does not lie where it should \(.*agreement of views.*The pictures are written", said.err)
@@ -88,6 +89,58 @@ def test_a_layer_is_shown_for_one_image(run: str, cli: Cli, data: Path) -> None:
     assert f"{layer}, unit 1: strongest of" in said.out
 
 
+def spoil(data: Path, count: int) -> list[Path]:
+    """Cuts off that many images."""
+    spoilt = sorted(data.glob("NORMAL/images/*"))[:count]
+    for path in spoilt:
+        path.write_bytes(b"\x89PNG no more")
+    return spoilt
+
+
+def test_images_that_cannot_be_used_are_told_by_salted_ids(run: str, cli: Cli, data: Path) -> None:
+    (bad,) = spoil(data, 1)
+    names = re.search(r"There are (.*)\.", cli("explain", run, image_of(data), "--layer", "nothing").err)
+    assert names is not None
+    for arguments in (("--layer", names[1].split(", ")[1], "--unit", "1"), ("--n", "2")):
+        plain = cli("explain", run, "--data", data, *arguments, "--quiet")
+        assert plain.code == 0, plain.err
+        assert "1 images could not be used" in plain.out
+        assert bad.name in plain.out
+        for form in ((), ("--json",)):
+            said = cli("explain", run, "--data", data, *arguments, "--redact", "--quiet", *form)
+            assert said.code == 0, said.err
+            written = said.out + " ".join(path.read_text() for path in Path("explained").glob("*.json"))
+            assert bad.stem not in written
+            assert "-p0" not in written
+        assert len(said.json["quarantined"]) == 1
+
+
+def test_too_many_unusable_images_are_exit_4_and_the_others_are_explained(run: str, cli: Cli, data: Path) -> None:
+    bad = [Path(f"bad{number}.png") for number in range(6)]
+    for path in bad:
+        path.write_text("no image")
+    said = cli("explain", run, image_of(data), *bad, "--out", "seen")
+    assert said.code == 4
+    assert "6 of 7 images could not be used; the pictures of the others are written" in said.err
+    assert len(list(Path("seen").glob("001-*.png"))) == 1
+    assert cli("explain", run, image_of(data), *bad, "--max-bad", "6").code == 0
+    assert cli("explain", run, image_of(data), "--max-bad", "some").code == 2
+    spoil(data, 2)
+    said = cli("explain", run, "--data", data, "--n", "1", "--max-bad", "1")
+    assert said.code == 4
+    assert re.search(r"2 of \d\d images could not be used", said.err)
+
+
+def test_data_labelled_with_other_classes_are_refused(run: str, cli: Cli, data: Path) -> None:
+    (data / "metadata.csv").unlink()
+    (data / "COVID").rename(data / "FLU")
+    (data / "NORMAL").rename(data / "HEALTHY")
+    for method in ("auto", "occlusion"):
+        said = cli("explain", run, "--data", data, "--method", method)
+        assert said.code == 3
+        assert "its labels are FLU, HEALTHY; the run knows COVID, NORMAL" in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -105,6 +158,9 @@ def test_a_layer_is_shown_for_one_image(run: str, cli: Cli, data: Path) -> None:
         (["IMAGE", "--unit", "3"], 2, "name the layer with --layer"),
         (["IMAGE", "--unit", "3", "--layer", "x"], 2, "--unit looks for patches in a data set"),
         (["--layer", "x"], 2, "--layer shows the maps of one image"),
+        (["IMAGE", "--layer", "x", "--class", "COVID", "--n", "3"], 2, "nor judges heat: leave out --class, --n."),
+        (["IMAGE", "--layer", "x", "--method", "cam", "--strict"], 2, "leave out --method, --strict."),
+        (["IMAGE", "--n", "3", "--strict", "--limit", "2"], 2, "none is judged: leave out --n, --strict, --limit."),
         (["text.png", "--layer", "x"], 3, "text.png cannot be used"),
         (["IMAGE", "--network", "text.png"], 3, "is not the network that made these features"),
     ],

@@ -67,11 +67,11 @@ def test_regions_are_as_large_as_they_say() -> None:
 
 def test_heat_in_the_lungs_passes_and_heat_beside_them_fails() -> None:
     good = seen_of(many(0.3, 0.5) + many(0.7, 0.5), [0] * 12 + [1] * 12)
-    for check in (check_lungs(good, masked=False), check_border(good), check_corners(good)):
+    for check in (check_lungs(good, masked=0), check_border(good), check_corners(good)):
         assert check.status is Status.PASS, check.why
         assert not check.do
     bad = seen_of(many(0.3, 0.5) + many(0.5, 0.97), [0] * 12 + [1] * 12)
-    found = check_lungs(bad, masked=True)
+    found = check_lungs(bad, masked=len(bad.lungs))
     assert found.status is Status.FAIL
     assert "of the heat for NORMAL lies in the lungs (by masks), which are 62% of the picture: surely" in found.why
     assert found.value is not None
@@ -81,7 +81,7 @@ def test_heat_in_the_lungs_passes_and_heat_beside_them_fails() -> None:
 
 def test_even_heat_neither_passes_nor_fails() -> None:
     even = seen_of([np.random.default_rng(seed).uniform(0, 1, FRAME) for seed in range(24)], [0, 1] * 12)
-    assert check_lungs(even, masked=False).status is Status.WARN
+    assert check_lungs(even, masked=0).status is Status.WARN
     assert check_border(even).status is Status.WARN
     assert "not surely better than an even spread" in check_border(even).why
     assert check_corners(even).status is Status.PASS
@@ -108,19 +108,19 @@ def test_corners_that_are_warm_but_cooler_than_the_lungs_warn() -> None:
 
 
 def test_many_images_of_few_patients_are_not_judged() -> None:
-    found = check_lungs(seen_of(many(0.3, 0.5), [0] * 12, [0, 1, 2, 3] * 3), masked=False)
+    found = check_lungs(seen_of(many(0.3, 0.5), [0] * 12, [0, 1, 2, 3] * 3), masked=0)
     assert found.status is Status.WARN
     assert found.value is None
     assert "5 patients" in found.why
-    half = check_lungs(seen_of(many(0.3, 0.5, 14), [0] * 12 + [1] * 2), masked=False)
+    half = check_lungs(seen_of(many(0.3, 0.5, 14), [0] * 12 + [1] * 2), masked=0)
     assert half.status is Status.PASS
     assert "Too few patients to judge NORMAL." in half.why
 
 
 def test_images_without_heat_do_not_count() -> None:
     frames = many(0.3, 0.5) + [np.zeros(FRAME, np.float32)] * 3
-    found = check_lungs(seen_of(frames, [0] * 15), masked=False)
-    assert found.value == check_lungs(seen_of(frames[:12], [0] * 12), masked=False).value
+    found = check_lungs(seen_of(frames, [0] * 15), masked=0)
+    assert found.value == check_lungs(seen_of(frames[:12], [0] * 12), masked=0).value
     assert math.isnan(share(frames[-1], template(FRAME)))
 
 
@@ -134,12 +134,29 @@ def test_intervals_are_over_patients() -> None:
 
 @pytest.mark.parametrize(("value", "status"), [(0.9, Status.PASS), (0.5, Status.WARN), (0.1, Status.FAIL)])
 def test_views_agree_or_do_not(value: float, status: Status) -> None:
-    found = check_views(np.array([value, value, math.nan]))
+    found = check_views(np.array([value] * 5 + [math.nan]), np.arange(6))
     assert found.status is status
     assert found.value == pytest.approx(value)
     assert bool(found.do) is (status is not Status.PASS)
-    assert "mean of 2 images" in found.why
-    assert check_views(np.array([math.nan])).value is None
+    assert "mean of 5 images" in found.why
+
+
+def test_maps_of_few_patients_are_no_verdict() -> None:
+    for correlations, groups, patients in (([math.nan] * 6, range(6), 0), ([0.9] * 8, [0, 1, 2, 3] * 2, 4)):
+        found = check_views(np.array(correlations), np.array(groups))
+        assert (found.status, found.value) == (Status.WARN, None)
+        assert f"Views can be compared in images of {patients} patients, fewer than 5, so this" in found.why
+    for head in (0.1, 0.9):
+        found = check_randomised(head, None, 4)
+        assert (found.status, found.value) == (Status.WARN, None)
+        assert "in images of 4 patients" in found.why
+
+
+def test_lungs_are_told_by_masks_and_by_the_template() -> None:
+    assert (
+        "(by masks for 3 of 12, a template for the rest)"
+        in check_lungs(seen_of(many(0.3, 0.5), [0] * 12), masked=3).why
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +166,7 @@ def test_views_agree_or_do_not(value: float, status: Status) -> None:
 def test_maps_that_stay_the_same_without_what_was_learnt_fail(
     head: float, network: float | None, status: Status
 ) -> None:
-    found = check_randomised(head, network)
+    found = check_randomised(head, network, 5)
     assert found.status is status
     assert found.value == max(head, network or 0)
     assert ("shuffled network" in found.why) is (network is not None)

@@ -17,8 +17,10 @@ from cxrfeat.errors import InputError, StorageError, UsageError, WeightsError
 from cxrfeat.explain.graph import Graph
 from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode
-from cxrfeat.image.mask import template
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.mask import find_masks, template
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.image.row import Selection
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
 from cxrfeat.study.explain import Explained, caption, explain, pictures_of
@@ -73,7 +75,7 @@ def test_pictures_are_written_at_the_images_own_size_with_one_document(explained
     assert len(explained.images) == len(document["images"]) == 5
     for one in document["images"]:
         with Image.open(out / one["overlay"]) as picture:
-            assert one["width"] < picture.width < one["width"] + 60
+            assert one["width"] < picture.width < max(one["width"] + 60, 241)
             assert one["height"] < picture.height < one["height"] + 80
         assert np.array(one["heat"]).shape == (4, 4)
         assert np.array(one["heat"]).max() in (0.0, 1.0)
@@ -81,7 +83,7 @@ def test_pictures_are_written_at_the_images_own_size_with_one_document(explained
         assert one["lungs_by"] == "mask"
         assert one["true"] in ("COVID", "NORMAL")
     names = {path.name for path in out.iterdir()}
-    assert {"mean-COVID.png", "mean-NORMAL.png"} <= names
+    assert {"mean-01-COVID.png", "mean-02-NORMAL.png"} <= names
     assert {path for path in names if path.startswith("typical-")}
     assert not [name for name in names if name.startswith(".cxrfeat")]
 
@@ -180,6 +182,66 @@ def test_names_can_be_salted(data: Path, tiny_network: Path, tmp_path: Path) -> 
     assert "-p0" not in said
 
 
+def test_classes_whose_names_clean_to_the_same_have_files_of_their_own(
+    data: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    for given, name in (("COVID", "肺炎"), ("NORMAL", "正常")):
+        shutil.copytree(data / given / "images", other / name / "images")
+    run = runs_of(other, tiny_network, tmp_path, "ridge")[0]
+    found = explain(run, data=other, count=2, out=tmp_path / "out")
+    pictures = {mean.written for mean in found.means.values()}
+    assert len(pictures) == len(found.means) == 2
+    assert len(list((tmp_path / "out").glob("typical-*.png"))) == sum(bool(some) for some in found.typical.values())
+
+
+def test_what_the_verdicts_rest_on_is_said(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = run.table("predictions.csv")["part"].count("test")
+    assert not any("Judged on" in note for note in explain(run, data=data, count=2).notes)
+    found = explain(run, data=data, count=4, method="occlusion")
+    right = sum(bool(one.right) for one in found.images)
+    assert (
+        f"Judged on 4 of {tested} test images, those shown: {right} predicted right and {4 - right} wrong."
+        in found.notes
+    )
+    assert any(note.startswith("Agreement of views and randomised weights were not checked") for note in found.notes)
+    assert len(found.findings) == 3
+    monkeypatch.setattr("cxrfeat.study.sources.CHECKED", 6)
+    assert any(
+        f"Judged on 6 of {tested} test images, drawn by" in note for note in explain(run, data=data, count=2).notes
+    )
+
+
+def test_pictures_of_an_earlier_call_do_not_stay(run: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    explain(run, data=data, count=4, out=out)
+    (out / "003-mine.png").write_bytes(b"mine")
+    document = explain(run, [image_of(data)], out=out).to_dict()
+    (overlay,) = (one["overlay"] for one in document["images"])
+    assert sorted(path.name for path in out.iterdir()) == sorted(["003-mine.png", overlay, "explain.json"])
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        '{"images": [{"overlay": "../001-a.png"}, {"overlay": "notes.png"}], "classes": {}}',
+        '{"images": [{"overlay": 3}], "classes": {"A": {"picture": ["x"]}}}',
+        "[]",
+        "broken",
+        '"\\ud800"',
+    ],
+)
+def test_nothing_else_is_ever_removed(earlier: str, run: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    others = [tmp_path / "001-a.png", out / "notes.png", out / "mean-01-A.png"]
+    for path in others:
+        path.write_bytes(b"mine")
+    (out / "explain.json").write_text(earlier)
+    explain(run, [image_of(data)], out=out)
+    assert all(path.read_bytes() == b"mine" for path in others)
+
+
 def test_the_same_call_gives_the_same_numbers(run: Run, data: Path) -> None:
     one, again = (explain(run, data=data, count=4, seed=5).to_dict() for _ in range(2))
     assert one == again
@@ -198,10 +260,45 @@ def test_a_run_on_masked_images_takes_its_own_masks(data: Path, tiny_network: Pa
     assert len(found.images) == 2
     with pytest.raises(InputError, match=r"with the lung masks of its data, and single images have none.*--data"):
         explain(run, [image_of(data)])
+    part = Selection(limit=15, seed=3)
+    assert len(explain(run, data=data, count=2, selection=part).images) == 2
+    graph = graph_with(run, tiny_network)
+    patches = top_patches(run, graph.layers[0], [0], data, count=2, selection=part)
+    assert len(patches.units[0]) == 2
+    with pytest.raises(InputError, match=r"single images have none.*--data"):
+        activation_maps(run, image_of(data), graph.layers[0])
+    maps = activation_maps(run, image_of(data), graph.layers[0], data=data).maps
+    masked = views_of(
+        image_of(data).read_bytes(), "0" * 64, [replace(graph.spec.view, count=1)],
+        find_masks(index_folder(data).rows, data)[sha256(image_of(data).read_bytes()).hexdigest()],
+    ).of(replace(graph.spec.view, count=1))  # fmt: skip
+    np.testing.assert_allclose(maps, graph.layer(graph.layers[0]).run(masked), atol=1e-5)
+    (tmp_path / "strange.png").write_bytes(pictures_of(explain(run, data=data, count=1).images[0])[0])
+    with pytest.raises(InputError, match=r"strange.png is not in .*where its mask is looked for"):
+        activation_maps(run, tmp_path / "strange.png", graph.layers[0], data=data)
     other = Path(shutil.copytree(data, tmp_path / "other", ignore=shutil.ignore_patterns("masks")))
     (other / "metadata.csv").unlink()
     with pytest.raises(InputError, match="those in this folder are others"):
         explain(run, data=other)
+
+
+def test_a_folder_that_has_grown_still_holds_the_runs_masks(data: Path, tiny_network: Path, tmp_path: Path) -> None:
+    grown = Path(shutil.copytree(data, tmp_path / "grown"))
+    run = runs_of(grown, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, mask="lungs"))[0]
+    image = image_of(grown)
+    with Image.open(image) as picture:
+        Image.fromarray(255 - np.asarray(picture.convert("L"))).save(image.with_name("new.png"))
+    table = (grown / "metadata.csv").read_text().splitlines()
+    (row,) = (line for line in table[1:] if image.relative_to(grown).as_posix() in line.split(","))
+    new = image.with_name("new.png").relative_to(grown).as_posix()
+    table.append(row.replace(image.relative_to(grown).as_posix(), new))
+    (grown / "metadata.csv").write_text("\n".join(table) + "\n")
+    mask = grown / next(cell for cell in row.split(",") if "/masks/" in cell)
+    assert len(explain(run, data=grown, count=2).images) == 2
+    with Image.open(mask) as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mask)
+    with pytest.raises(InputError, match="those in this folder are others"):
+        explain(run, data=grown, count=2)
 
 
 def test_a_run_on_shuffled_images_is_refused(data: Path, tiny_network: Path, tmp_path: Path) -> None:
@@ -287,8 +384,12 @@ def test_maps_of_a_layer_are_one_picture(run: Run, data: Path, tmp_path: Path) -
 
 
 def graph_of(run: Run) -> Graph:
+    return graph_with(run, run.path / "network.keras")
+
+
+def graph_with(run: Run, network: Path) -> Graph:
     _, _, spec, name = load_head(run)
-    return Graph(find_again(spec, name, path=run.path / "network.keras"), spec)
+    return Graph(find_again(spec, name, path=network), spec)
 
 
 def layers(run: Run) -> list[str]:
