@@ -261,6 +261,7 @@ EXIT_CODES = {
     "SpecError": 2,
     "MissingExtraError": 2,
     "InputError": 3,
+    "DivergedError": 3,
     "StaleFeaturesError": 3,
     "SplitError": 3,
     "WeightsError": 3,
