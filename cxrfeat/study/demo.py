@@ -64,7 +64,8 @@ def demo(
     The network has its ImageNet weights if they are on this machine already, else random ones.
 
     Args:
-        out: Folder for everything; a second call with the same arguments finds what the first made.
+        out: Folder for everything; a second call with the same arguments finds what the first made, the report too
+            (delete it to have it written again).
         seed: Of views, weights, splits and heads.
         views: Views per image.
         size: Height and width of the views in pixels; `None` is the network's own.
@@ -118,15 +119,17 @@ def demo(
     if problems := verify(file.path):
         raise IntegrityError(f"{file.path}: {problems[0]}. Delete it and run the demo again.")
     done("verify", {"ok": True, "problems": []})
-    title = "cxrfeat demo: phantom chest X-rays"
-    write(
-        fitted.runs,
-        out=report,
-        data=data,
-        features=features,
-        explained=EXPLAINED,
-        seed=seed,
-        title=title,
-        progress=progress,
-    )
+    # Heat maps take most of a minute, so a page of these very runs, written after them, is left as it is.
+    newest = max((run.path / "run.json").stat().st_mtime for run in fitted.runs)
+    if not (all(fitted.reused) and report.is_file() and report.stat().st_mtime > newest):
+        write(
+            fitted.runs,
+            out=report,
+            data=data,
+            features=features,
+            explained=EXPLAINED,
+            seed=seed,
+            title="cxrfeat demo: phantom chest X-rays",
+            progress=progress,
+        )
     return Demo(data=data, features=file.path, runs=runs, report=report, document={**document, "report": str(report)})

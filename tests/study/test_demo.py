@@ -49,9 +49,11 @@ def test_the_demo_shows_every_stage_once_and_a_second_call_makes_nothing_again(
 
     pictures = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.*")}
     runs = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.*")}
+    page = (tmp_path / "report.html").stat().st_mtime_ns
     stub.made.clear()
     told.clear()
     again()
+    assert (tmp_path / "report.html").stat().st_mtime_ns == page, "the page was made again, heat maps and all"
     assert [stage for stage, _ in told] == STAGES
     documents = dict(told)
     assert documents["extract"]["files"][0]["rows_computed"] == 0
@@ -60,6 +62,10 @@ def test_the_demo_shows_every_stage_once_and_a_second_call_makes_nothing_again(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.*")} == runs
     shown = len(documents["predict"]["predictions"])
     assert stub.rows == shown, "the network saw the predicted images and nothing else"
+
+    (tmp_path / "report.html").unlink()
+    again()
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_a_damaged_feature_file_stops_the_demo(
