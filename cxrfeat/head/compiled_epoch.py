@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.quiet import import_keras
-from cxrfeat.head.epoch import BETAS, EPSILON, Constants, Weights, corrected, dropout_key, scrambled
+from cxrfeat.head.constants import Constants, Weights
+from cxrfeat.head.dropout import dropout_key, scrambled
+from cxrfeat.head.move import BETAS, EPSILON, corrected
 from cxrfeat.types import Features
 
 Tensor: TypeAlias = Any

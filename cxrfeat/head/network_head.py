@@ -17,7 +17,8 @@ from threadpoolctl import ThreadpoolController
 from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import DivergedError
 from cxrfeat.head.compiled_epoch import CompiledEpochs
-from cxrfeat.head.epoch import Constants, Epochs, Weights
+from cxrfeat.head.constants import Constants, Weights
+from cxrfeat.head.epoch import Epochs
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.order import epoch_rows
 from cxrfeat.head.training import Training

@@ -64,9 +64,10 @@ def outcomes(
         jobs: How many processes at once; `None` is one per core where all fits together take long enough.
 
     Yields:
-        Indices of piece and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads
-        linear algebra rounds differently, and scikit-learn-intelex's SVMs stop at slightly other solutions (decision
-        values 3e-3 apart). Each fit holds how long it took beside the others. Leaving early ends the workers.
+        Indices of piece and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads the
+        networks are the same too, but linear algebra of scikit-learn's heads rounds differently, and
+        scikit-learn-intelex's SVMs stop at slightly other solutions (decision values 3e-3 apart). Each fit holds how
+        long it took beside the others. Leaving early ends the workers.
 
     Raises:
         CxrFeatError: What `Training` raises, whichever process it happens in.

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError
-from cxrfeat.head.epoch import Constants, Dropout
+from cxrfeat.head.constants import Constants
+from cxrfeat.head.dropout import Dropout
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.network_head import first_weights, hidden, importance, learning_rates
 from cxrfeat.head.order import epoch_rows

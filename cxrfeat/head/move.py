@@ -1,0 +1,142 @@
+"""How the weights of a small network move against the slope of its loss, on the CPU.
+
+All weights lie in one array, so that what is done to each of them is done in one pass. `compiled_epoch.py` has the same
+arithmetic for a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cxrfeat.head.blas import Blas, Matrix
+from cxrfeat.head.constants import Constants
+
+BETAS, EPSILON = (0.9, 0.999), 1e-7
+"""Of Adam, as in Keras."""
+
+_PIECE = 2**15
+"""Weights that are moved at a time: with slopes and memory they stay in a core's own cache."""
+
+
+class Arrays:
+    """Matrices that lie one after another in one array."""
+
+    def __init__(self, shapes: Sequence[tuple[int, int]]) -> None:
+        """Zeros of these shapes."""
+        self.whole = np.zeros(sum(rows * columns for rows, columns in shapes), np.float32)
+        """All numbers."""
+        self.parts: list[Matrix] = []
+        """The matrices, by rows."""
+        start = 0
+        for rows, columns in shapes:
+            self.parts.append(self.whole[start : start + rows * columns].reshape(rows, columns))
+            start += rows * columns
+
+    def alike(self) -> Arrays:
+        """Zeros of the same shapes."""
+        return Arrays([(len(part), part.shape[1]) for part in self.parts])
+
+
+class Mover:
+    """Moves weights in place."""
+
+    def __init__(self, constants: Constants, blas: Blas, weights: Arrays) -> None:
+        """Before the first step.
+
+        Args:
+            constants: Of the fit.
+            blas: To compute with.
+            weights: Kernel, bias, kernel, bias, ...
+        """
+        self._constants, self._blas, self._weights = constants, blas, weights
+
+    def __call__(self, inputs: Sequence[Matrix], slopes: Sequence[Matrix], rate: float) -> None:
+        """Make a step.
+
+        Args:
+            inputs: `(rows, in)`, what each part of the weights was multiplied with; a bias is multiplied with 1.
+            slopes: `(rows, out)` of the loss, by what came out; that by the part itself is `input.T @ slope`.
+            rate: Learning rate.
+        """
+        raise NotImplementedError
+
+    def _pulls(self, factor: float) -> list[tuple[int, Matrix]]:
+        """Slopes of the penalty by the kernels, times a factor, each with its place."""
+        l2 = self._constants.l2
+        kernels = enumerate(self._weights.parts[::2]) if l2 else ()
+        return [(2 * place, kernel * np.float32(2 * l2 * factor)) for place, kernel in kernels]
+
+
+class Nesterov(Mover):
+    """Nesterov's momentum as Keras writes it: `v = momentum * v - rate * slope`, `w += momentum * v - rate * slope`.
+
+    Which is `w -= momentum * v` with the v before, and `w += (1 + momentum) * v` with the v after. All velocities are
+    kept divided by one number, so that multiplying them by the momentum takes no pass over them.
+
+    Source: Sutskever et al. 2013.
+    """
+
+    _LEAST = 1e-6
+    """Of that number; it shrinks in every step, and the stored velocities grow as much."""
+
+    def __init__(self, constants: Constants, blas: Blas, weights: Arrays) -> None:
+        """At rest."""
+        super().__init__(constants, blas, weights)
+        self._stored = weights.alike()
+        self._unit = 1.0
+
+    def __call__(self, inputs: Sequence[Matrix], slopes: Sequence[Matrix], rate: float) -> None:
+        """Make a step."""
+        momentum = self._constants.momentum
+        weights, stored = self._weights.whole, self._stored.whole
+        self._unit *= momentum
+        if self._unit < self._LEAST:
+            stored *= np.float32(self._unit)
+            self._unit = 1.0
+        pulls = self._pulls(-rate / self._unit)
+        self._blas.add(weights, stored, -self._unit)
+        for part, x, slope in zip(self._stored.parts, inputs, slopes, strict=True):
+            self._blas.add_product(part, x.T, slope, -rate / self._unit)
+        for place, pull in pulls:
+            self._stored.parts[place] += pull
+        self._blas.add(weights, stored, (1 + momentum) * self._unit)
+
+
+class Adam(Mover):
+    """Source: Kingma & Ba 2015, section 2, last paragraph."""
+
+    def __init__(self, constants: Constants, blas: Blas, weights: Arrays) -> None:
+        """With moments of zero."""
+        super().__init__(constants, blas, weights)
+        self._slopes, self._first, self._second = (weights.alike() for _ in range(3))
+        self._step = 0
+
+    def __call__(self, inputs: Sequence[Matrix], slopes: Sequence[Matrix], rate: float) -> None:
+        """Make a step."""
+        self._step += 1
+        for part, x, slope in zip(self._slopes.parts, inputs, slopes, strict=True):
+            self._blas.add_product(part, x.T, slope, 1.0, keep=0.0)
+        for place, pull in self._pulls(1.0):
+            self._slopes.parts[place] += pull
+        arrays = self._weights.whole, self._slopes.whole, self._first.whole, self._second.whole
+        long = np.float32(corrected(rate, self._step))
+        for start in range(0, self._weights.whole.size, _PIECE):
+            weight, piece, first, second = (array[start : start + _PIECE] for array in arrays)
+            first *= np.float32(BETAS[0])
+            second *= np.float32(BETAS[1])
+            first += np.float32(1 - BETAS[0]) * piece
+            piece *= piece
+            second += np.float32(1 - BETAS[1]) * piece
+            np.sqrt(second, out=piece)
+            piece += np.float32(EPSILON)
+            np.divide(first, piece, out=piece)
+            piece *= long
+            weight -= piece
+
+
+def corrected(rates: Any, step: Any) -> Any:  # noqa: ANN401  # a number or an array of them
+    """Adam's learning rates at steps counted from 1, corrected for moments that began at zero."""
+    return rates * np.sqrt(1 - BETAS[1] ** step) / (1 - BETAS[0] ** step)
