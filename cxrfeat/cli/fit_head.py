@@ -112,6 +112,10 @@ def fit_head(
     """
     from typing import cast
 
+    from cxrfeat.garbage import collect_rarely
+
+    collect_rarely()  # before the libraries
+
     from cxrfeat.errors import UsageError
     from cxrfeat.report.curve import curve_table, shortcut_table, source_table
     from cxrfeat.report.spark import confusion_table, training_table

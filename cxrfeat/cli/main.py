@@ -29,6 +29,7 @@ from cxrfeat.cli import (
 )
 from cxrfeat.cli.console import printable
 from cxrfeat.errors import CxrFeatError
+from cxrfeat.garbage import leave
 
 app = typer.Typer(
     name="cxrfeat",
@@ -131,4 +132,6 @@ def main() -> None:
     for name in ("stdout", "stderr"):  # Python leaves them out when the caller closed them
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
-    sys.exit(run())
+    code = run()
+    leave()
+    sys.exit(code)

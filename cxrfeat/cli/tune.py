@@ -73,6 +73,10 @@ def tune(
     """
     from typing import cast
 
+    from cxrfeat.garbage import collect_rarely
+
+    collect_rarely()  # before the libraries
+
     from cxrfeat.report.curve import shortcut_table, source_table
     from cxrfeat.report.spark import confusion_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import InputError, SpecError
 from cxrfeat.files import TEMPORARY, storing
+from cxrfeat.garbage import collect_rarely
 from cxrfeat.head import network_head
 from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.training import Training
@@ -27,6 +28,9 @@ from cxrfeat.types import Features, Labels
 
 WORTH_WORKERS = 3.0
 """Seconds of fitting beside the longest fit from which it pays to start processes."""
+
+LOADING = 1.2
+"""Seconds that a worker takes to load scikit-learn."""
 
 IDLE = 10.0
 """Seconds for which workers wait for more to do; until they end, a process that was itself started by another waits."""
@@ -48,6 +52,8 @@ def outcomes(
     pieces: Sequence[Piece],
     classes: Sequence[str],
     jobs: int | None = None,
+    *,
+    again: bool = False,
 ) -> Generator[tuple[Place, Outcome]]:
     """Fit every head on every piece of the data, several at a time, and hand each over as it comes.
 
@@ -62,6 +68,7 @@ def outcomes(
         pieces: Training and validation images of each piece; validation may be empty.
         classes: Class names.
         jobs: How many processes at once; `None` is one per core where all fits together take long enough.
+        again: Whether the caller comes again soon: workers then wait for that, else they leave with their last fit.
 
     Yields:
         Indices of piece and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads the
@@ -96,9 +103,10 @@ def outcomes(
                     places=together, specs=tuple(specs[index] for _, index in together), path=path, train=train,
                     validation=validation, y=y[train], y_val=y[validation], classes=tuple(classes),
                 )  # fmt: skip
-                tasks.append((sum(costs[place] for place in together), task))
+                loading = 0.0 if specs[together[0][1]].kind in network_head.KINDS else LOADING
+                tasks.append((loading + sum(costs[place] for place in together), task))
             tasks.sort(key=lambda each: -each[0])  # the longest first, so that no worker ends long after the others
-            for fitted in _run([task for _, task in tasks], jobs):
+            for fitted in _run([task for _, task in tasks], jobs, again=again):
                 yield from fitted
     done = set(apart) if jobs > 1 else set()
     for piece, (train, validation) in enumerate(pieces):
@@ -134,8 +142,8 @@ def _cost(spec: HeadSpec, X: Features, images: int, classes: int) -> float:
     stored, dim = int(X.shape[1]), int(X.shape[2])
     views = min(stored, spec.views or stored)
     if spec.kind not in network_head.KINDS:
-        return images * views * dim / 2e6
-    return spec.epochs * images * (spec.views_per_epoch or views) * network_head.size(spec, dim, classes) / 1e10
+        return images * views * dim / 5e6
+    return spec.epochs * images * (spec.views_per_epoch or views) * network_head.size(spec, dim, classes) / 1.2e10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,20 +167,24 @@ class _Task:
 
     def fit(self) -> list[tuple[Place, Outcome]]:
         """The heads, trained on the rows of this piece, which alone are copied."""
+        collect_rarely()
         X = self.features()
         training = Training(X[self.train], self.y, X[self.validation, 0], self.y_val, self.classes)
         return [(place, _outcome(spec, training)) for place, spec in zip(self.places, self.specs, strict=True)]
 
 
-def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[list[tuple[Place, Outcome]]]:
+def _run(tasks: Sequence[_Task], jobs: int, *, again: bool) -> Iterator[list[tuple[Place, Outcome]]]:
     """Hand over fits as they come. Leaving early, by an error or an interrupt, ends the workers at once."""
     from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
 
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1, idle_worker_timeout=IDLE):
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", max_nbytes=None)
     results = parallel(delayed(_Task.fit)(task) for task in tasks)
     try:
-        for found in results:  # noqa: UP028  # `yield from` would close them itself, in sight of the user
+        for number, found in enumerate(results, 1):
+            if number == len(tasks) and not again:  # they end while the last fit is tested
+                get_reusable_executor(reuse=True).shutdown(wait=False)
             yield found
     finally:
         with warnings.catch_warnings():

@@ -43,7 +43,9 @@ class Ranked:
 
     def wins(self, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`(resamples,)` how often an image of the class outranks one of the rest, and the number of such pairs."""
-        return _wins(*self._drawn(weights))
+        positive, both = self._drawn(weights)
+        negative = both - positive
+        return _wins(positive, negative, np.cumsum(negative, axis=1))
 
     def auroc_and_auprc(self, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`(resamples,)` AUROC, and the average precision: precision at each probability, weighted by recall gained.
@@ -51,11 +53,15 @@ class Ranked:
         Source: Hanley & McNeil 1982; Zhu 2004 and scikit-learn's `average_precision_score`, ties taken together.
         """
         positive, both = self._drawn(weights)
-        from_here = positive.sum(1)[:, None] - np.cumsum(positive, axis=1) + positive
-        called = both.sum(1)[:, None] - np.cumsum(both, axis=1) + both
-        precision = np.divide(from_here, called, out=np.zeros_like(called), where=called > 0)
-        auprc = _rate(np.einsum("rt,rt->r", positive, precision), positive.sum(1))
-        return _rate(*_wins(positive, both)), auprc
+        positive_below, both_below = np.cumsum(positive, axis=1), np.cumsum(both, axis=1)  # those here included
+        positives, everything = positive_below[:, -1:], both_below[:, -1:]
+        precision = positives - positive_below + positive
+        called = everything - both_below + both
+        np.divide(precision, called, out=precision, where=called > 0)  # else nothing is called, nor positive
+        auprc = _rate(np.einsum("rt,rt->r", positive, precision), positives[:, 0])
+        both_below -= positive_below
+        both -= positive
+        return _rate(*_wins(positive, both, both_below)), auprc
 
     def _drawn(self, weights: Weights) -> tuple[Weights, Weights]:
         """`(resamples, values)` drawn images of the class, and drawn images, for each distinct value from the least."""
@@ -67,10 +73,12 @@ class Ranked:
         return positive, both
 
 
-def _wins(positive: Weights, both: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    negative = both - positive
-    below = np.cumsum(negative, axis=1) - 0.5 * negative
-    return np.einsum("rt,rt->r", positive, below), positive.sum(1) * negative.sum(1)
+def _wins(
+    positive: Weights, negative: Weights, negative_below: Weights
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From how often images of the class were drawn at each value, and of the rest, there and up to there."""
+    pairs = positive.sum(1) * negative_below[:, -1]
+    return np.einsum("rt,rt->r", positive, negative_below - 0.5 * negative), pairs
 
 
 def _rate(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -254,7 +254,7 @@ class Bench:
 
     def _fit_missing(self, specs: Sequence[HeadSpec], number: int, part: Piece) -> None:
         file, pieces = self._data.file, [(part.train, part.validation)]
-        coming = outcomes(specs, self._data.X, file.labels, pieces, file.classes, self.plan.jobs)
+        coming = outcomes(specs, self._data.X, file.labels, pieces, file.classes, self.plan.jobs, again=True)
         with contextlib.closing(coming):
             for (_, index), outcome in coming:
                 if isinstance(outcome, Fit):
