@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from cxrfeat.feature.block import FEATURES, LOOKS, Failure
 from cxrfeat.feature.compute import Job, Progress, compute
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
+from cxrfeat.feature.versions import versions
 from cxrfeat.feature.work import Work
 from cxrfeat.files import check_writable, move, storing
 from cxrfeat.image.group import group_copies, group_keys
@@ -408,14 +408,3 @@ def _content(
 
 def _part(name: str) -> int:
     return PARTS.index(Part(name))
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides the numbers, where installed."""
-    found = {}
-    for name in ("cxrfeat", "keras", "tensorflow", "jax", "numpy", "pillow", "h5py"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cxrfeat.head.blas import Blas
 from cxrfeat.head.constants import Constants, Weights
 from cxrfeat.head.dropout import Dropout
-from cxrfeat.head.move import Adam, Arrays, Nesterov
+from cxrfeat.head.move import Adam, Arrays, Nesterov, padded
 from cxrfeat.head.pace import Pace
 from cxrfeat.types import Features
 
@@ -42,19 +42,23 @@ class Epochs:
         """
         self._constants = constants
         self._weights = Arrays([np.atleast_2d(array).shape for array in weights])
-        for part, array in zip(self._weights.parts, weights, strict=True):
-            part[:] = array
+        for part, array in zip(self._weights.parts, map(np.atleast_2d, weights), strict=True):
+            part[: len(array)] = array
         self._blas = Blas()
         self._pace = Pace(self._blas.most)
         self._move = (Adam if constants.adam else Nesterov)(constants, self._blas, self._weights)
         self._data = X, targets, importance
-        self._ones = np.ones((min(constants.batch, len(X)), 1), np.float32)
+        batch = min(constants.batch, len(X))
+        self._x = np.zeros((batch, padded(X.shape[1])), np.float32)
+        self._ones = np.ones((batch, 1), np.float32)
         self._kept = Dropout(constants, len(X), len(weights[1])) if len(weights) > 2 and constants.dropout else None
         self._step = 0
 
     def weights(self) -> Weights:
         """A copy of the weights as they are now."""
-        return [array[0].copy() if place % 2 else array.copy() for place, array in enumerate(self._weights.parts)]
+        first, *others = self._weights.parts
+        kernel = np.array(first[: self._data[0].shape[1]], order="C")
+        return [kernel, *(array.copy() if place % 2 else array[0].copy() for place, array in enumerate(others))]
 
     def run(self, order: NDArray[np.int64], rates: NDArray[np.float64]) -> tuple[float, float]:
         """Train on rows in this order. Weights that overflow are the caller's to find.
@@ -82,7 +86,9 @@ class Epochs:
     def _learn(self, rows: NDArray[np.int64], rate: float) -> tuple[float, int]:
         """One step on one batch: its loss before, and how many rows were right."""
         weights, l2 = self._weights.parts, self._constants.l2
-        x, target, importance = (array.take(rows, axis=0) for array in self._data)
+        X, target, importance = (array.take(rows, axis=0) for array in self._data)
+        x = self._x[: len(rows)]
+        x[:, : X.shape[1]] = X
         weighed = importance / np.float32(len(rows))
         layers = len(weights) // 2
         # Forward: what goes into each layer, and what each hidden unit passes on.

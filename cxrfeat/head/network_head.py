@@ -72,6 +72,9 @@ def train(
     if not spec.epochs:
         return head, history, []
     rows = (training.rows if scaler else training.X.reshape(-1, dim)).astype(np.float32, copy=False)
+    held = training.X_val
+    if scaler:
+        held = ((held - scaler["mean"]) / scaler["scale"]).astype(np.float32)
     smooth = np.float32(spec.label_smoothing)
     targets = np.eye(classes, dtype=np.float32)[training.row_labels] * (1 - smooth) + smooth / classes
     work = spec.epochs * images * (spec.views_per_epoch or views) * size(spec, dim, classes)
@@ -98,7 +101,7 @@ def train(
         # NumPy's BLAS is not the one that trains, and after a product its threads keep their cores for a tenth of a
         # second, in which those of the other would wait for them.
         with cores.limit(limits=1, user_api="blas"):
-            told = _validate(now, training.X_val, training.y_val)
+            told = _validate(weights, held, training.y_val)
         history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
         value = told["val_loss"]
         if spec.patience is None or value is None or value < best:
@@ -177,10 +180,13 @@ def _constants(spec: HeadSpec) -> Constants:
     )
 
 
-def _validate(head: FittedHead, X: Features, y: Labels) -> dict[str, float | None]:
+def _validate(weights: Weights, X: Features, y: Labels) -> dict[str, float | None]:
+    """Loss and accuracy on rows that are as those trained on, in float32, as these were."""
     if not len(y):
         return {"val_loss": None, "val_accuracy": None}
-    decision = head.decision(X)
+    for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+        X = np.maximum(X @ kernel + bias, 0)
+    decision = (X @ weights[-2] + weights[-1]).astype(np.float64)
     return {"val_loss": log_loss(decision, y), "val_accuracy": float((decision.argmax(1) == y).mean())}
 
 

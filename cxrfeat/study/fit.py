@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from cxrfeat.audit.short import ShortAudit, check_thumbnail, failed_first
 from cxrfeat.errors import InputError, UsageError
-from cxrfeat.feature.extract import versions
 from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.versions import versions
 from cxrfeat.files import check_writable
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head

@@ -39,11 +39,12 @@ def test_velocities_kept_divided_are_nesterovs_momentum(momentum: float, l2: flo
         np.testing.assert_allclose(part, other, atol=2e-5)
 
 
+@pytest.mark.parametrize("dim", [1000, 1024])
 @pytest.mark.parametrize(
     "fields",
     [{}, {"optimizer": "adam", "learning_rate": 1e-4}, {"l2": 1e-3}, {"hidden": (333, 77, 31)}, {"batch": 100}],
 )
-def test_threads_do_not_change_a_bit(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_do_not_change_a_bit(fields: dict[str, Any], dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of products that BLAS parts differently for two: 500 inner numbers are, and 1000, with the one of today."""
     used: set[int] = set()
 
@@ -53,7 +54,7 @@ def test_threads_do_not_change_a_bit(fields: dict[str, Any], monkeypatch: pytest
             super().took(seconds)
 
     monkeypatch.setattr(epoch, "Pace", Spy)
-    data, heads = blobs(images=1000, dim=1000), []
+    data, heads = blobs(images=1000, dim=dim), []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
             heads.append(fitted("dropout", data, epochs=1, **fields).head.to_npz())

@@ -94,6 +94,17 @@ def test_training_is_plain_keras_from_the_same_start_in_the_same_order(fields: d
     np.testing.assert_allclose(found.head.predict_proba(X_val), softmax(model.predict(X_val, verbose=0)), atol=nearly)
 
 
+@pytest.mark.parametrize("fields", [{}, {"optimizer": "adam", "learning_rate": 1e-4, "l2": 1e-3}])
+def test_so_it_is_with_features_for_which_weights_are_stored_with_a_gap(fields: dict[str, Any]) -> None:
+    data = blobs(images=40, dim=1024, distance=0.3)
+    spec = HeadSpec(kind="dense", epochs=2, **fields)
+    model, losses = plain_keras(spec, data)
+    found = fitted("dense", data, epochs=2, **fields)
+    assert [row["loss"] for row in found.history] == pytest.approx(losses, rel=1e-4)
+    for ours, theirs in zip(found.head.arrays.values(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=5e-4 if fields else 2e-5)
+
+
 def test_the_networks_are_those_of_the_study() -> None:
     shapes = {kind: [v.shape for n, v in fitted(kind, epochs=0).head.arrays.items() if "w" in n] for kind in KINDS}
     assert shapes["softmax"] == [(16, 3)]
