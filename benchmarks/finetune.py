@@ -1,7 +1,8 @@
 """What does an epoch of fine-tuning cost against plain Keras, and what does a warm start save?
 
 `--part epoch`: one epoch of a whole network and a dropout head: same images, batch and optimiser, no validation:
-- `plain`: Keras's `fit` on `image_dataset_from_directory`, with its layers for mirroring, zoom and brightness;
+- `plain`: Keras's `fit` on `image_dataset_from_directory` (where there is no TensorFlow: on decoded images in memory),
+  with its layers for mirroring, zoom and brightness;
 - `cxrfeat`: drawn views of images that lie decoded in memory, and a step for each batch. Its checkpoints are apart.
 What the first epoch compiles and decodes is apart on both sides. The candidates take turns.
 
@@ -18,6 +19,7 @@ network and real images.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -37,9 +39,12 @@ from cxrfeat.finetune.images import Images
 from cxrfeat.finetune.recipe import DEFAULT, PAPER
 from cxrfeat.finetune.start import cold_head
 from cxrfeat.finetune.trainable import Trainable
+from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, ViewSpec
 from cxrfeat.study.finetune import WARM, finetune
+from cxrfeat.view.apply import apply_views
+from cxrfeat.view.draw import draw_views
 
 PARTS = ("epoch", "accuracy")
 
@@ -48,9 +53,8 @@ def plain(network: Network, features: FeatureSpec, data: Path, spec: FinetuneSpe
     """An epoch as Keras's own guide to fine-tuning writes it."""
     keras = import_keras()
     layers, size = keras.layers, network.size
-    images = keras.utils.image_dataset_from_directory(
-        str(data), label_mode="categorical", image_size=(size, size), batch_size=spec.head.batch, verbose=False
-    )
+    fit = _from_folder if importlib.util.find_spec("tensorflow") else _from_memory
+    classes = len(index_folder(data).classes)
     body = load_body(network, features)
     channels = body.input_shape[-1]
     model = keras.Sequential(
@@ -66,14 +70,32 @@ def plain(network: Network, features: FeatureSpec, data: Path, spec: FinetuneSpe
             layers.Dense(500, "relu"),
             layers.Dropout(0.5),
             layers.Dense(200, "relu"),
-            layers.Dense(len(images.class_names), "softmax"),
+            layers.Dense(classes, "softmax"),
         ]
     )
     body.trainable = True
     model.compile(
         keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True), "categorical_crossentropy", metrics=["accuracy"]
     )
+    return fit(model, data, size, spec.head.batch)
+
+
+def _from_folder(model: Any, data: Path, size: int, batch: int) -> Callable[[], float]:  # noqa: ANN401  # Keras's
+    """Keras's own way, which takes TensorFlow."""
+    images = import_keras().utils.image_dataset_from_directory(
+        str(data), label_mode="categorical", image_size=(size, size), batch_size=batch, verbose=False
+    )
     return lambda: seconds_of(lambda: model.fit(images, epochs=1, shuffle=False, verbose=0))
+
+
+def _from_memory(model: Any, data: Path, size: int, batch: int) -> Callable[[], float]:  # noqa: ANN401  # Keras's
+    """All images decoded before the clock starts."""
+    manifest, view = index_folder(data), ViewSpec(size=size)
+    images = [decode(read_file(data / row.path)) for row in manifest.rows]
+    views = [apply_views(view, image, draw_views(view, "0" * 64)[:1])[0] for image in images]
+    pixels = np.repeat(np.stack(views)[..., None].astype(np.float32), 3, axis=-1)
+    targets = np.eye(len(manifest.classes), dtype=np.float32)[manifest.labels]
+    return lambda: seconds_of(lambda: model.fit(pixels, targets, batch_size=batch, epochs=1, verbose=0))
 
 
 def ours(network: Network, features: FeatureSpec, data: Path, spec: FinetuneSpec) -> Callable[[], float]:

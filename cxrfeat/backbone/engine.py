@@ -14,7 +14,7 @@ import numpy as np
 
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.network import Network
-from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.backbone.quiet import full_float32, import_keras
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.types import Features, Views
@@ -77,7 +77,8 @@ class KerasEngine:
         """
         while True:
             try:
-                return in_batches(views, self.batch, self.dim, self._model.predict_on_batch)
+                with full_float32():
+                    return in_batches(views, self.batch, self.dim, self._model.predict_on_batch)
             except Exception as error:  # each backend says "out of memory" with an exception of its own; others go on
                 if not out_of_memory(error):
                     raise
