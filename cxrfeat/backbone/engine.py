@@ -63,11 +63,14 @@ class KerasEngine:
         if threads:
             os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
         keras = import_keras()
-        self._model = build(network, spec)
-        # XLA made one of the five networks four times slower on a CPU, and JAX runs no other way.
-        self._model.jit_compile = keras.backend.backend() == "jax"
+        model = build(network, spec)
+        if keras.backend.backend() == "jax":
+            self._step = _compiled_by_jax(model)
+        else:
+            model.jit_compile = False  # XLA made one of the five networks four times slower on a CPU
+            self._step = model.predict_on_batch
         self.batch = batch
-        self.dim = int(self._model.output_shape[-1])
+        self.dim = int(model.output_shape[-1])
 
     def run(self, views: Views) -> Features:
         """Features of `(n, size, size)` uint8 views, `(n, dim)` float32, in their order.
@@ -78,7 +81,7 @@ class KerasEngine:
         while True:
             try:
                 with full_float32():
-                    return in_batches(views, self.batch, self.dim, self._model.predict_on_batch)
+                    return in_batches(views, self.batch, self.dim, self._step)
             except Exception as error:  # each backend says "out of memory" with an exception of its own; others go on
                 if not out_of_memory(error):
                     raise
@@ -90,14 +93,43 @@ class KerasEngine:
                 self.batch //= 2
 
 
+def _compiled_by_jax(model: Any) -> Callable[[Views], Any]:  # noqa: ANN401  # Keras has no types
+    """The network as a function that returns at once, while the device computes.
+
+    Keras's own `predict_on_batch` waits for the device, and brings every weight there and back around each batch.
+    """
+    import jax
+
+    weights = [
+        [variable.value for variable in part] for part in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    call = jax.jit(lambda trainable, others, views: model.stateless_call(trainable, others, views, training=False)[0])
+    return lambda views: call(*weights, views)
+
+
 def in_batches(views: Views, size: int, dim: int, step: Callable[[Views], Any]) -> Features:
-    """Features of `(n, side, side)` views by a function of `(size, side, side, 1)`; the last batch is padded."""
+    """Features of `(n, side, side)` views by a function of `(size, side, side, 1)`; the last batch is padded.
+
+    A batch is handed over before the features of the one before it are asked for: a device need not wait for this.
+    """
     features = np.empty((len(views), dim), dtype=np.float32)
+    made: tuple[int, Any] | None = None
     for start in range(0, len(views), size):
-        some = views[start : start + size]
-        batch = np.pad(some[..., np.newaxis], [(0, size - len(some)), (0, 0), (0, 0), (0, 0)])
-        features[start : start + len(some)] = np.asarray(step(batch))[: len(some)]
+        batch = views[start : start + size, ..., np.newaxis]
+        if len(batch) < size:
+            batch = np.pad(batch, [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)])
+        before, made = made, (start, step(batch))
+        _keep(features, before)
+    _keep(features, made)
     return features
+
+
+def _keep(features: Features, made: tuple[int, Any] | None) -> None:
+    """Put the features of a batch, which begins at a row, where they belong."""
+    if made is not None:
+        start, found = made
+        rows = features[start : start + len(found)]
+        rows[:] = np.asarray(found)[: len(rows)]
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.backbone.quiet import full_float32, import_keras
 from cxrfeat.head.constants import Constants, Weights
 from cxrfeat.head.dropout import dropout_key, scrambled
 from cxrfeat.head.move import BETAS, EPSILON, corrected
@@ -79,16 +79,17 @@ class CompiledEpochs:
         if self._shape.adam:
             rates = corrected(rates, self._step + np.arange(1, steps + 1))
         room = -(-self._rows // batch) * batch
-        result = _compiled(self._shape)(
-            self._weights,
-            self._slots,
-            *self._data,
-            _grown(order.astype(np.int32), room),
-            _grown(rates.astype(np.float32), room // batch),
-            np.array([steps, count, self._step], np.int32),
-            self._key,
-            *self._constants,
-        )
+        with full_float32():
+            result = _compiled(self._shape)(
+                self._weights,
+                self._slots,
+                *self._data,
+                _grown(order.astype(np.int32), room),
+                _grown(rates.astype(np.float32), room // batch),
+                np.array([steps, count, self._step], np.int32),
+                self._key,
+                *self._constants,
+            )
         self._weights, self._slots = list(result[0]), list(result[1])
         self._step += steps
         return float(result[2]) / count, float(result[3]) / count

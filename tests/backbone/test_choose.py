@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cxrfeat.backbone import choose, quiet
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.converted import Converter
-from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, KerasEngine
+from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, KerasEngine, in_batches
 from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.backbone.quiet import has_gpu, import_keras
 from cxrfeat.errors import UsageError
@@ -91,14 +92,14 @@ def test_a_gpu_is_looked_for_in_keras_only_where_a_driver_is(monkeypatch: pytest
 class _Small:
     """A device whose memory holds batches of `most` views."""
 
-    def __init__(self, model: Any, most: int) -> None:
-        self.model, self.most, self.tried = model, most, [0]
+    def __init__(self, step: Callable[[Views], Any], most: int) -> None:
+        self.step, self.most, self.tried = step, most, [0]
 
-    def predict_on_batch(self, batch: Views) -> Any:
+    def __call__(self, batch: Views) -> Any:
         self.tried.append(len(batch))
         if len(batch) > self.most:
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12345678 bytes")
-        return self.model.predict_on_batch(batch)
+        return self.step(batch)
 
 
 def test_a_batch_too_large_for_the_device_is_halved_until_it_fits() -> None:
@@ -106,13 +107,55 @@ def test_a_batch_too_large_for_the_device_is_halved_until_it_fits() -> None:
     engine = KerasEngine(network, spec, 16)
     views = np.random.default_rng(0).integers(0, 256, (20, 32, 32), dtype=np.uint8)
     whole = engine.run(views)
-    engine._model = small = _Small(engine._model, 4)
+    engine._step = small = _Small(engine._step, 4)
     assert np.allclose(engine.run(views), whole, rtol=1e-5, atol=1e-6)
     assert engine.batch == 4
     assert set(small.tried) == {0, 16, 8, 4}
-    engine._model = _Small(small.model, 0)
+    engine._step = _Small(small.step, 0)
     with pytest.raises(UsageError, match="too little memory for one view"):
         engine.run(views)
+
+
+def test_float32_is_not_rounded_on_the_way() -> None:
+    """GPUs would, unless they are told: features then lie a thousandth apart from a CPU's (H200)."""
+    import tensorflow
+
+    rounds = tensorflow.config.experimental.tensor_float_32_execution_enabled
+    network, spec = network_and_spec()
+    engine, told = KerasEngine(network, spec, 4), list[bool]()
+    step = engine._step
+
+    def spy(batch: Views) -> Any:
+        told.append(rounds())
+        return step(batch)
+
+    engine._step = spy
+    engine.run(np.zeros((2, 32, 32), np.uint8))
+    assert told == [False]
+    assert rounds()  # the user's other networks are left as they were
+
+
+def test_the_next_batch_is_handed_over_before_features_are_asked_for() -> None:
+    events: list[str] = []
+
+    class Later:
+        """Features that a device is still computing."""
+
+        def __init__(self, batch: Views) -> None:
+            self.rows = batch[:, 0, 0, :].astype(np.float32)
+            events.append(f"handed over {self.rows[0, 0]:g}")
+
+        def __len__(self) -> int:
+            return len(self.rows)
+
+        def __array__(self, *_: Any, **__: Any) -> Any:
+            events.append(f"asked for {self.rows[0, 0]:g}")
+            return self.rows
+
+    views = np.arange(7, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    assert in_batches(views, 3, 1, Later).ravel().tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert events == ["handed over 0", "handed over 3", "asked for 0", "handed over 6", "asked for 3", "asked for 6"]
+    assert in_batches(views[:0], 3, 5, Later).shape == (0, 5)
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
