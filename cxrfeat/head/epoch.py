@@ -57,7 +57,7 @@ class Epochs:
     def weights(self) -> Weights:
         """A copy of the weights as they are now."""
         first, *others = self._weights.parts
-        kernel = np.array(first[: self._data[0].shape[1]], order="C")
+        kernel = first[: self._data[0].shape[1]].copy(order="F")
         return [kernel, *(array.copy() if place % 2 else array[0].copy() for place, array in enumerate(others))]
 
     def run(self, order: NDArray[np.int64], rates: NDArray[np.float64]) -> tuple[float, float]:

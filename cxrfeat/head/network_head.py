@@ -66,11 +66,10 @@ def train(
     classes = len(training.classes)
     scaler = training.scaler if spec.standardize else {}
     weights = first_weights(spec, dim, classes)
-    head = _head(spec, training.classes, scaler, weights)
     history: list[dict[str, Any]] = []
     best, kept = np.inf, 0
     if not spec.epochs:
-        return head, history, []
+        return _head(spec, training.classes, scaler, weights), history, []
     rows = (training.rows if scaler else training.X.reshape(-1, dim)).astype(np.float32, copy=False)
     held = training.X_val
     if scaler:
@@ -91,21 +90,20 @@ def train(
     for epoch in range(spec.epochs):
         image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, epoch)
         loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
-        weights = epochs.weights()
-        if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in weights):
+        now = epochs.weights()
+        if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in now):
             raise DivergedError(
                 f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
                 f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it, or --standardize."
             )
-        now = _head(spec, training.classes, scaler, weights)
         # NumPy's BLAS is not the one that trains, and after a product its threads keep their cores for a tenth of a
         # second, in which those of the other would wait for them.
         with cores.limit(limits=1, user_api="blas"):
-            told = _validate(weights, held, training.y_val)
+            told = _validate(now, held, training.y_val)
         history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
         value = told["val_loss"]
         if spec.patience is None or value is None or value < best:
-            head, kept, best = now, epoch, np.inf if value is None else value
+            weights, kept, best = now, epoch, np.inf if value is None else value
         if progress is not None:
             progress(epoch + 1, spec.epochs)
         if spec.patience is not None and epoch - kept >= spec.patience:
@@ -118,7 +116,7 @@ def train(
             notes.append(f"Trained for {len(history)} epochs of at most {spec.epochs}; epoch {kept + 1} is kept.")
         else:
             notes.append("There are no validation images, so training did not stop early.")
-    return head, history, notes
+    return _head(spec, training.classes, scaler, weights), history, notes
 
 
 def learning_rates(spec: HeadSpec, steps: int) -> NDArray[np.float64]:

@@ -43,6 +43,7 @@ class Pace:
         self.threads = 1
         self._most = most
         self._alone: deque[float] = deque(maxlen=self._LOOKED_AT)
+        self._usual = 0.0
         self._left = self._LOOKED_AT
         self._rest = self.SHORT
         self._lost = 0.0
@@ -61,11 +62,12 @@ class Pace:
             self._left -= 1
             if self._left <= 0:
                 self.threads, self._lost, self._steps = self._most, 0.0, 0
+                self._usual = statistics.median(self._alone)
             return
         self._steps += 1
         if self._steps == 1:  # threads are woken in it
             return
-        lost = min(seconds - statistics.median(self._alone), self.LOST / 2)  # one long step is chance
+        lost = min(seconds - self._usual, self.LOST / 2)  # one long step is chance
         self._lost = max(0.0, self._lost + lost)
         if self._lost > self.LOST:
             self.threads, self._left = 1, self._rest

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,9 @@ WORTH_WORKERS = 3.0
 
 LOADING = 1.2
 """Seconds that a worker takes to load scikit-learn."""
+
+SHORT = 5.0
+"""Seconds of fitting that are not parted among workers."""
 
 IDLE = 10.0
 """Seconds for which workers wait for more to do; until they end, a process that was itself started by another waits."""
@@ -97,7 +100,7 @@ def outcomes(
     if jobs > 1:
         with _shared(X) as path:
             tasks = []
-            for together in _together(apart, specs, jobs):
+            for together in _together(apart, specs, jobs, costs):
                 train, validation = pieces[together[0][0]]
                 task = _Task(
                     places=together, specs=tuple(specs[index] for _, index in together), path=path, train=train,
@@ -117,16 +120,20 @@ def outcomes(
                 yield (piece, index), _outcome(specs[index], training)
 
 
-def _together(apart: Sequence[Place], specs: Sequence[HeadSpec], jobs: int) -> list[tuple[Place, ...]]:
+def _together(
+    apart: Sequence[Place], specs: Sequence[HeadSpec], jobs: int, costs: Mapping[Place, float]
+) -> list[tuple[Place, ...]]:
     """What one worker fits in one go: scikit-learn's heads of a piece, which share the library and standardised rows.
 
-    Each head by itself where there would be too few to go round.
+    Each head by itself where they take long together, or where there would be too few to go round.
     """
-    shared: dict[tuple[int, int], list[Place]] = {}
+    shared: dict[int, list[Place]] = {}
     for piece, index in apart:
-        network = specs[index].kind in network_head.KINDS
-        shared.setdefault((piece, index if network else -1), []).append((piece, index))
-    groups = [tuple(places) for places in shared.values()]
+        if specs[index].kind not in network_head.KINDS:
+            shared.setdefault(piece, []).append((piece, index))
+    short = [tuple(places) for places in shared.values() if sum(costs[place] for place in places) < SHORT]
+    grouped = {place for places in short for place in places}
+    groups = [*short, *((place,) for place in apart if place not in grouped)]
     return groups if len(groups) > jobs else [(place,) for place in apart]
 
 
@@ -142,7 +149,8 @@ def _cost(spec: HeadSpec, X: Features, images: int, classes: int) -> float:
     stored, dim = int(X.shape[1]), int(X.shape[2])
     views = min(stored, spec.views or stored)
     if spec.kind not in network_head.KINDS:
-        return images * views * dim / 5e6
+        rows = images * views
+        return rows * dim / 5e6 + (rows**2 * dim / 2e10 if spec.kind in ("svm-linear", "svm-rbf") else 0.0)
     return spec.epochs * images * (spec.views_per_epoch or views) * network_head.size(spec, dim, classes) / 1.2e10
 
 

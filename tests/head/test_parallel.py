@@ -159,6 +159,16 @@ def test_what_is_long_begins_first(sent: list[parallel._Task]) -> None:
     assert [task.places for task in sent] == [((0, 2),), ((0, 1),), ((0, 0),)]
 
 
+def test_heads_that_share_a_library_go_apart_where_they_are_long(
+    sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "SHORT", 0.0)
+    fit_all(SPECS, X, PIECES[:1], 2)
+    assert sorted(task.places for task in sent) == [((0, index),) for index in range(len(SPECS))]
+    rows = parallel._cost(HeadSpec(kind="svm-rbf"), np.broadcast_to(np.float32(0), (2304, 8, 1024)), 2304, 3)
+    assert 10 < rows < 30  # seconds: the rows' square decides
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_workers_error_arrives_as_itself(jobs: int) -> None:
     with pytest.raises(SplitError, match="No training image is of class NORMAL"):
