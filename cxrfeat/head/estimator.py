@@ -19,9 +19,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.path import ridge_leave_group_out
+from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.head.training import Training
 from cxrfeat.spec import ClassWeights, HeadKind, HeadSpec, Optimizer, Schedule
-from cxrfeat.types import Features, Probabilities
+from cxrfeat.types import Features, Labels, Probabilities
 
 Matrix = Any
 """`(n, dim)` numbers: whatever scikit-learn takes for an array."""
@@ -78,20 +80,34 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             fields["seed"] = state if isinstance(state, int) else int(check_random_state(state).randint(2**31 - 1))
         return HeadSpec(kind=self.KIND, **fields)
 
-    def _fit(self, X: Matrix, y: Matrix, sample_weight: Matrix = None) -> Self:
+    def _rows(self, X: Matrix, y: Matrix) -> tuple[Features, Labels, NDArray[Any]]:
+        """Features, class indices, and the labels that they count into."""
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
+        classes, labels = np.unique(y, return_inverse=True)
+        return X, labels, classes
+
+    def _training(
+        self, X: Features, labels: Labels, classes: NDArray[Any], weights: NDArray[np.float64] | None = None
+    ) -> Training:
+        if len(classes) < 2:
+            only = classes[0].item()
+            raise ValueError(f"{type(self).__name__} tells classes apart, and y holds only one class: {only!r}.")
+        nothing = np.empty((0, X.shape[1]), np.float32)
+        names = [str(label) for label in classes.tolist()]
+        return Training(X[:, None], labels, nothing, np.empty(0, np.int64), names, weights)
+
+    def _fit(self, X: Matrix, y: Matrix, sample_weight: Matrix = None) -> Self:
+        X, labels, classes = self._rows(X, y)
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
             there = weights > 0  # a row of no weight is no row, and its class none to be told apart
-            X, y, weights = X[there], y[there], weights[there]
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"{type(self).__name__} tells classes apart, and y holds only one class: {y[0].item()!r}.")
-        nothing = np.empty((0, X.shape[1]), np.float32)
-        names = [str(label) for label in self.classes_.tolist()]
-        fit = fit_head(self._spec(), Training(X[:, None], labels, nothing, np.empty(0, np.int64), names, weights))
+            X, weights = X[there], weights[there]
+            kept, labels = np.unique(labels[there], return_inverse=True)
+            classes = classes[kept]
+        self.classes_ = classes
+        fit = fit_head(self._spec(), self._training(X, labels, classes, weights))
         self.head_, self.history_ = fit.head, fit.history
         self.notes_ = fit.notes
         return self
@@ -222,6 +238,44 @@ class RidgeHead(_StrengthHead):
     """Least squares on targets of 1 and -1 on standardised features, penalty 1000 (C = 0.001)."""
 
     KIND: ClassVar[HeadKind] = "ridge"
+
+    def leave_group_out(self, X: Matrix, y: Matrix, groups: Matrix) -> NDArray[np.float64]:
+        """Decision values of each row by the head that never saw its group, for the price of one fit.
+
+        They are what `cross_val_predict(head, X, y, groups=groups, cv=LeaveOneGroupOut(), method="decision_function")`
+        refits for once per group, but that features are standardised, and classes balanced, by all rows.
+
+        Args:
+            X: `(n, dim)` features.
+            y: `(n,)` labels, of any type that can be sorted.
+            groups: `(n,)` of any type that can be sorted: patients, say.
+
+        Returns:
+            As `decision_function`: `(n, classes)`, or `(n,)` of two classes, in the order of the sorted labels.
+
+        Raises:
+            ValueError: If the rows cannot be used, or are of one class or of one group only.
+
+        Example:
+            >>> X, y = np.array([[0.0], [0.1], [1.0], [1.1]]), np.array([0, 0, 1, 1])
+            >>> (RidgeHead(strength=1.0).leave_group_out(X, y, groups=[1, 2, 3, 4]) > 0).tolist()
+            [False, False, True, True]
+        """
+        X, labels, classes = self._rows(X, y)
+        groups = np.asarray(groups)
+        if groups.shape != labels.shape:
+            raise ValueError(f"A group for each of {len(labels)} rows; got shape {groups.shape}.")
+        spec = self._spec()
+        training = self._training(X, labels, classes)
+        decision = ridge_leave_group_out(
+            training.rows,
+            labels,
+            np.unique(groups, return_inverse=True)[1],
+            len(classes),
+            [spec.strength or STRENGTH["ridge"]],
+            spec.class_weights,
+        )[0]
+        return np.asarray(decision if len(classes) > 2 else decision[:, 1] - decision[:, 0])
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -279,3 +279,29 @@ def test_scikit_learn_heads_are_estimators_without_tensorflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_ridge_leaves_each_group_out_for_the_price_of_one_fit(classes: int) -> None:
+    X, y, *_ = blobs(classes, images=90, views=1, distance=0.5)
+    groups = np.array([f"p{row // 3:02}" for row in range(90)])
+    rows, labels = X[:, 0], np.array(NAMES)[y]
+    head = RidgeHead(strength=0.01, class_weights="balanced")
+    found = head.leave_group_out(rows, labels, groups)
+    assert not hasattr(head, "classes_")  # it is as unfitted as before
+    refitted = cross_val_predict(head, rows, labels, groups=groups, cv=LeaveOneGroupOut(), method="decision_function")
+    assert found.shape == refitted.shape == ((90,) if classes == 2 else (90, classes))
+    np.testing.assert_allclose(found, refitted, atol=0.15 * np.abs(refitted).max())  # they standardise anew
+    assert np.corrcoef(found.ravel(), refitted.ravel())[0, 1] > 0.995
+    seen = head.fit(rows, labels).decision_function(rows)
+    assert np.abs(found - seen).max() > 5 * np.abs(found - refitted).mean()
+
+
+def test_ridge_says_what_it_cannot_leave_out() -> None:
+    X, y = np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 1] * 3)
+    with pytest.raises(ValueError, match="at least two groups"):
+        RidgeHead().leave_group_out(X, y, np.zeros(6))
+    with pytest.raises(ValueError, match="A group for each of 6 rows"):
+        RidgeHead().leave_group_out(X, y, np.zeros(5))
+    with pytest.raises(ValueError, match="only one class"):
+        RidgeHead().leave_group_out(X, np.zeros(6), np.arange(6))
