@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import engines, extract, finetune, heads, obvious, scale, two_stage
+from benchmarks import engines, extract, finetune, gpu, heads, obvious, scale, two_stage
 from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
@@ -87,6 +87,22 @@ def test_engines_refuses_a_candidate_that_computes_something_else() -> None:
     engines.check("vgg16", {"predict": lambda _: ones, "keras": lambda _: ones * np.float32(1.00001)}, views)
     with pytest.raises(RuntimeError, match="keras gives other features than predict for vgg16"):
         engines.check("vgg16", {"predict": lambda _: ones, "keras": lambda _: ones * 2}, views)
+
+
+def test_gpu_holds_precisions_against_each_other_and_features_against_another_machines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "features.npy"
+    network = ["--backbone", "vgg16", "--size", "32", "--total", "4", "--repeats", "1"]
+    (row,) = ran(gpu.main, [*network, "--precision", "float32", "--write", str(place)], tmp_path, capsys)
+    assert row["rates"]["float32"]["median"] > 0
+    assert np.load(place).shape == (4, 512)
+    np.save(place, 1.001 * np.load(place))
+    (row,) = ran(gpu.main, [*network, "--precision", "float32", "--precision", "bfloat16", "--reference", str(place)],
+                 tmp_path, capsys)  # fmt: skip
+    assert row["reference"]["norm"] == pytest.approx(0.001, rel=0.05)
+    assert 0 < row["half"]["bfloat16"]["norm"] < 0.05
+    assert set(row["loading"]) == {"float32", "bfloat16"}
 
 
 def test_extract_holds_the_whole_call_against_engine_and_hand(
