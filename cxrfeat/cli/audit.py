@@ -30,7 +30,7 @@ def audit(
         Path | None, typer.Option("--page", help="Write a page of all of it, with the images it is about.")
     ] = None,
     strict: options.Strict = False,
-    classes: options.Classes = "",
+    classes: options.Classes = None,
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,

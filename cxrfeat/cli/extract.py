@@ -47,7 +47,7 @@ def extract(
         str | None,
         typer.Option("--split-by", "--split", help="With --normalize featurewise: group, date, column or paper."),
     ] = None,
-    classes: options.Classes = "",
+    classes: options.Classes = None,
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,

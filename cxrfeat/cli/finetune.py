@@ -104,7 +104,7 @@ def finetune(
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
     strict: options.Strict = False,
-    classes: options.Classes = "",
+    classes: options.Classes = None,
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,

@@ -8,7 +8,7 @@ from cxrfeat.cli.console import note, print_json, progress, say, show
 
 def index(
     data: options.Data = None,
-    classes: options.Classes = "",
+    classes: options.Classes = None,
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,

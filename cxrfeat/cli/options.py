@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from pathlib import Path
@@ -31,7 +32,15 @@ Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no hints.")]
 Redact = Annotated[bool, typer.Option("--redact", help="Show salted ids in place of paths.")]
-Classes = Annotated[str, typer.Option("--classes", help="Take these classes only, separated by commas.")]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--classes",
+        help="Take these classes only, commas between them; may be given again. A name that holds a comma stands in "
+        "double quotes: --classes 'NORMAL,\"COVID, ARDS\"'.",
+        show_default=False,
+    ),
+]
 PerClass = Annotated[int | None, typer.Option("--per-class", help="Take exactly this many of each class.")]
 Limit = Annotated[int | None, typer.Option("--limit", help="Take at most this many of each class.")]
 PatientRegex = Annotated[
@@ -100,14 +109,49 @@ def data_folder(data: Path | None) -> Path:
     return folder
 
 
+def class_names(given: Sequence[str] | None) -> tuple[str, ...]:
+    """The names that `--classes` gives, each once, in the order given.
+
+    Args:
+        given: The option's value each time it was given, in the way of a line of CSV: commas between the names, and a
+            name that holds a comma in double quotes. `None` is no such option.
+
+    Returns:
+        Empty where the option was not given, which means all classes.
+
+    Raises:
+        UsageError: If a quote is not closed, or the option was given and names no class.
+
+    Example:
+        >>> class_names(['NORMAL, "COVID, ARDS"', "FLU"])
+        ('NORMAL', 'COVID, ARDS', 'FLU')
+        >>> class_names(None)
+        ()
+    """
+    names: dict[str, None] = {}
+    for text in given or ():
+        try:
+            cells = [cell.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for cell in row]
+        except csv.Error:
+            raise UsageError(
+                f"--classes {text!r} cannot be read: a name that holds a comma stands whole between double quotes, as "
+                "in --classes 'NORMAL,\"COVID, ARDS\"'."
+            ) from None
+        names |= dict.fromkeys(cell for cell in cells if cell)
+    if given and not names:
+        raise UsageError("--classes names no class. Give names with commas between them, or leave it out for all.")
+    return tuple(names)
+
+
 def selection(
-    classes: str, per_class: int | None, limit: int | None, seed: int, patient_regex: str | None
+    classes: Sequence[str] | None, per_class: int | None, limit: int | None, seed: int, patient_regex: str | None
 ) -> Selection:
     """Which images are meant."""
     from cxrfeat.image.row import Selection
 
-    names = tuple(name.strip() for name in classes.split(",") if name.strip())
-    return Selection(classes=names, per_class=per_class, limit=limit, seed=seed, patient_regex=patient_regex)
+    return Selection(
+        classes=class_names(classes), per_class=per_class, limit=limit, seed=seed, patient_regex=patient_regex
+    )
 
 
 def too_many_bad(text: str | None, bad: int, total: int) -> bool:
