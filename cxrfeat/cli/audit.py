@@ -49,7 +49,7 @@ def audit(
     from cxrfeat.study.audit import write_page
 
     folder = options.data_folder(data)
-    with progress("images", quiet=quiet or json) as tell:
+    with progress("images", quiet=quiet) as tell:
         result = run(
             folder,
             cache=cache,

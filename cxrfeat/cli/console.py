@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -140,7 +141,7 @@ def progress(unit: str, *, quiet: bool = False) -> Iterator[Progress | None]:
 @contextlib.contextmanager
 def _bar(unit: str) -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
@@ -148,54 +149,111 @@ def _bar(unit: str) -> Iterator[Progress]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
     ]
     with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, rate="")
-        clock = _Clock()
+        task = bar.add_task("", total=None, pace="")
+        paces: defaultdict[str, Pace] = defaultdict(lambda: Pace(unit))  # of several networks, each has its own
+        shown = None
 
         def tell(name: str, done: int, total: int) -> None:
-            rate = clock.rate(name, done)
-            if clock.fresh:
+            nonlocal shown
+            pace = paces[name]
+            pace.tell(done, total)
+            if name != shown:
                 bar.reset(task, total=total, description=name)
-            speed = f"{rate:.1f} {unit}/s" if total > 1 else ""
-            bar.update(task, completed=done, total=total, description=name, rate=speed)
+                shown = name
+            bar.update(task, completed=done, total=total, description=name, pace=pace.words)
 
         yield tell
 
 
-class _Clock:
-    """How fast the thing now being done goes: its time runs from the end of the one before."""
+class Pace:
+    """How fast one thing goes and how long it will take, once that means something.
 
-    def __init__(self) -> None:
-        self.fresh = False
-        self._name = ""
-        self._began = self._last = time.monotonic()
+    The rate is that of the last half minute. What came before the first count is no part of it: a network was loaded
+    meanwhile, or rows stood already. Nothing is said before some seconds, some counts and some share of the whole have
+    passed.
+    """
 
-    def rate(self, name: str, done: int) -> float:
-        self.fresh = name != self._name
-        if self.fresh:
-            self._name, self._began = name, self._last
-        self._last = time.monotonic()
-        return done / max(self._last - self._began, 1e-3)
+    WINDOW, SECONDS, COUNTS, SHARE = 30.0, 5.0, 3, 0.01
+
+    def __init__(self, unit: str, now: Callable[[], float] = time.monotonic) -> None:
+        """What is counted, and by which clock."""
+        self.unit = unit
+        self.done = self.total = self._counts = 0
+        self._now = now
+        self._seen: deque[tuple[float, int]] = deque()
+        self._began = self._at = 0.0, 0
+
+    def tell(self, done: int, total: int) -> None:
+        """Take a count."""
+        at, before, self.done, self.total = self._now(), self.done, done, total
+        self._at = at, done
+        if not self._seen or done < before:  # the first, or all over again
+            self._began, self._counts = self._at, 0
+            self._seen = deque([self._at])
+        elif done > before:
+            self._counts += 1
+            if at - self._seen[-1][0] >= self.WINDOW / 60:  # thousands of counts a second are not all kept
+                self._seen.append(self._at)
+            while len(self._seen) > self.COUNTS + 1 and at - self._seen[1][0] >= self.WINDOW:
+                self._seen.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Units per second; `None` where it cannot be told yet."""
+        (began, first), (at, done) = self._began, self._at
+        passed, share = at - began, (done - first) / max(self.total - first, 1)
+        if self._counts < self.COUNTS or passed < self.SECONDS or (share < self.SHARE and passed < self.WINDOW):
+            return None
+        since, before = self._seen[0]
+        return (done - before) / (at - since)
+
+    @property
+    def words(self) -> str:
+        """The rate and the time left, as far as they can be told.
+
+        Example:
+            >>> seconds = iter(range(0, 100, 2))
+            >>> pace = Pace("images", lambda: next(seconds))
+            >>> for done in range(5):
+            ...     pace.tell(done, 300)
+            >>> pace.words
+            '0.5 images/s, 10 min left'
+        """
+        rate, left = self.rate, self.total - self.done
+        if rate is None:
+            return ""
+        speed = f"{rate:.1f} {self.unit}/s" if rate >= 0.1 else f"{1 / rate:.0f} s each"
+        return f"{speed}, {_span(left / rate)} left" if left else speed
 
 
-def _lines(unit: str) -> Progress:
-    clock = _Clock()
-    said = time.monotonic()
+def _span(seconds: float) -> str:
+    """How long that is, as exactly as an estimate may be.
+
+    Example:
+        >>> [_span(seconds) for seconds in (8.2, 89.0, 480.0, 21268.0)]
+        ['8 s', '89 s', '8 min', '5.9 h']
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _lines(unit: str, now: Callable[[], float] = time.monotonic) -> Progress:
+    paces: defaultdict[str, Pace] = defaultdict(lambda: Pace(unit, now))
+    said = now()
 
     def tell(name: str, done: int, total: int) -> None:
         nonlocal said
-        rate = clock.rate(name, done)
-        now = time.monotonic()
-        if now - said < _PLAIN_EVERY or not done:
+        pace = paces[name]
+        pace.tell(done, total)
+        if now() - said < _PLAIN_EVERY or not done:
             return
-        said = now
-        if total == 1:  # one step, such as loading a network, has no rate
-            print(name, file=sys.stderr, flush=True)
-            return
-        left = (total - done) / rate
-        print(f"{name}: {done} of {total}, {rate:.1f} {unit}/s, {left:.0f} s left", file=sys.stderr, flush=True)
+        said = now()
+        # One step, such as loading a network, is no count.
+        counted = "" if total == 1 else ", ".join(part for part in (f": {done} of {total}", pace.words) if part)
+        print(f"{name}{counted}", file=sys.stderr, flush=True)
 
     return tell

@@ -59,7 +59,7 @@ def demo(
         else:
             say("Every checksum of the feature file matches.")
 
-    with progress("steps", quiet=quiet or json) as on_the_way:
+    with progress("steps", quiet=quiet) as on_the_way:
         made = run(out, seed=seed, tell=tell, progress=on_the_way)
     if json:
         print_json(made.document)

@@ -97,7 +97,7 @@ def explain(
     if layer is not None:
         _layer(found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact)
         return
-    with progress("images", quiet=quiet or json) as tell:
+    with progress("images", quiet=quiet) as tell:
         result = run(
             found,
             images or [],
@@ -161,7 +161,7 @@ def _layer(
     if units:
         if data is None or images:
             raise UsageError("--unit looks for patches in a data set: name it with --data, and no images.")
-        with progress("images", quiet=quiet or json) as tell:
+        with progress("images", quiet=quiet) as tell:
             patches = top_patches(
                 run, layer, units, data, count=top, out=out, network=network, selection=selection, redact=redact,
                 progress=tell,

@@ -83,7 +83,7 @@ def extract(
         seed=seed,
     )
     split = SplitSpec(by=cast(SplitBy, split_by), seed=seed) if split_by else None
-    with progress("views", quiet=quiet or json) as tell:
+    with progress("views", quiet=quiet) as tell:
         made = run(
             folder,
             backbone=backbone or ["densenet121"],

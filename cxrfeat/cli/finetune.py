@@ -170,7 +170,7 @@ def finetune(
         letters=remove_letters,
         mask=cast(Masking, mask),
     )
-    with progress("images", quiet=quiet or json) as tell:
+    with progress("images", quiet=quiet) as tell:
         result = run(
             folder,
             backbone=backbone,

@@ -155,7 +155,7 @@ def fit_head(
         for kind in head_kinds(head or ["dropout"])
     ]
     path = find_features(file, features)
-    with progress("fits", quiet=quiet or json) as tell:
+    with progress("fits", quiet=quiet) as tell:
         result = fit(
             path,
             specs,

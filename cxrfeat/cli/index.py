@@ -26,7 +26,7 @@ def index(
     from cxrfeat.report.table import index_tables
 
     folder = options.data_folder(data)
-    with progress("files", quiet=quiet or json) as tell:
+    with progress("files", quiet=quiet) as tell:
         manifest = index_folder(
             folder,
             options.selection(classes, per_class, limit, seed, patient_regex),

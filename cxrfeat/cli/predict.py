@@ -30,7 +30,7 @@ def predict(
     from cxrfeat.study.predict import predict as run
 
     options.too_many_bad(max_bad, 0, 1)
-    with progress("images", quiet=quiet or json) as tell:
+    with progress("images", quiet=quiet) as tell:
         made = run(find_run(runs, name), images, network=network, progress=tell)
     document = made.to_dict()
     for one in document["predictions"]:

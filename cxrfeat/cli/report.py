@@ -49,7 +49,7 @@ def report(
     from cxrfeat.study.report import report as write
 
     chosen = [find_run(runs, name) for name in names or [path.name for path in all_runs(runs)]]
-    with progress("steps", quiet=quiet or json) as tell:
+    with progress("steps", quiet=quiet) as tell:
         made = write(
             chosen,
             out=out,

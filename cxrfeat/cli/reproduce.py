@@ -80,7 +80,7 @@ def reproduce(
     )  # fmt: skip
     if resume and (asked != Options() or dry_run):
         raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
-    with progress("images", quiet=quiet or json) as tell:
+    with progress("images", quiet=quiet) as tell:
         if dry_run:
             planned = plan(folder, asked, tell)
             parts = estimate(planned, measure(planned, progress=tell))
@@ -92,7 +92,7 @@ def reproduce(
         else:
 
             def told(step: Step, made: Run) -> None:
-                note(f"{step.row.name} ({step.protocol}): {number(made.info['test']['accuracy'])}", quiet=quiet or json)
+                note(f"{step.row.name} ({step.protocol}): {number(made.info['test']['accuracy'])}", quiet=quiet)
 
             result = run(
                 folder, None if resume else asked, resume=resume, features=features, runs=runs, tell=told, progress=tell

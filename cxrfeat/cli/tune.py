@@ -87,7 +87,7 @@ def tune(
     from cxrfeat.study.tune import tune as search_and_test
 
     path = find_features(file, features, "tune")
-    with progress("fits", quiet=quiet or json) as tell:
+    with progress("fits", quiet=quiet) as tell:
         result = search_and_test(
             path,
             head,

@@ -31,7 +31,7 @@ def verify(
     from cxrfeat.errors import IntegrityError
     from cxrfeat.study.verify import verify as run
 
-    with progress("rows", quiet=quiet or json) as tell:
+    with progress("rows", quiet=quiet) as tell:
         problems = run(file, recompute=recompute, data=data, network=network, seed=seed, progress=tell)
     if json:
         print_json({"ok": not problems, "problems": problems})

@@ -1,0 +1,114 @@
+"""Progress: on stderr, with an estimate once it means something, whatever goes to stdout."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from cxrfeat.cli import console
+from cxrfeat.cli.console import Pace
+from tests.cli.conftest import RANDOM, Cli
+
+
+class Clock:
+    """Time that passes when told."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def left_of(line: str) -> float:
+    """Seconds that a line says are left."""
+    amount, unit = re.findall(r"([\d.]+) (s|min|h) left", line)[0]
+    return float(amount) * {"s": 1, "min": 60, "h": 3600}[unit]
+
+
+def lines_of(steps: Iterator[tuple[float, int, int]], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is printed where each step takes so many seconds and tells so much of so much."""
+    clock = Clock()
+    tell = console._lines("images", clock)
+    for seconds, done, total in steps:
+        clock.at += seconds
+        tell("heat maps", done, total)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_no_line_of_a_job_of_eight_minutes_is_far_off_though_the_first_image_loads_a_network(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One image after 55 s, then four a second: by the mean since the start the first line said hours."""
+    steps = ((55.0 if done == 1 else 0.25, done, 1910) for done in range(1, 1911))
+    lines = lines_of(steps, capsys)
+    assert "left" not in lines[0], "there is no estimate after one image"
+    told = [line for line in lines if "left" in line]
+    assert len(told) > 40
+    for line in told:
+        done = int(re.findall(r"(\d+) of 1910", line)[0])
+        assert left_of(line) == pytest.approx((1910 - done) / 4, rel=0.05, abs=31), line
+
+
+def test_the_rate_is_the_recent_one(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = ((0.1 if done < 1000 else 1.0, done, 2000) for done in range(1, 1200))
+    assert left_of(lines_of(steps, capsys)[-1]) == pytest.approx(800, rel=0.1)
+
+
+def test_rows_that_stood_already_are_not_taken_for_speed(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = ((1.0, done, 1000) for done in range(900, 960))
+    line = lines_of(steps, capsys)[-1]
+    assert "1.0 images/s" in line
+    assert left_of(line) == pytest.approx(1000 - int(re.findall(r"(\d+) of", line)[0]), abs=2)
+
+
+def test_networks_that_take_turns_keep_their_rates(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    tell = console._lines("views", clock)
+    for done in range(1, 61):
+        for name in ("densenet121", "resnet50"):
+            clock.at += 0.5
+            tell(name, done, 100)
+    assert "1.0 views/s" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counts", "total", "told"),
+    [
+        (4.0, 10, 100, False),  # too few seconds
+        (20.0, 2, 100, False),  # too few counts
+        (20.0, 10, 100_000, False),  # too small a share
+        (40.0, 10, 100_000, True),  # which half a minute makes up for
+        (20.0, 10, 100, True),
+    ],
+)
+def test_an_estimate_waits_until_it_means_something(seconds: float, counts: int, total: int, *, told: bool) -> None:
+    clock = Clock()
+    pace = Pace("images", clock)
+    pace.tell(0, total)
+    for done in range(1, counts + 1):
+        clock.at += seconds / counts
+        pace.tell(done, total)
+    assert ("left" in pace.words) is told
+
+
+@pytest.mark.usefixtures("data")
+def test_json_keeps_its_progress_on_stderr(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_PLAIN_EVERY", 0.0)
+    for words in (["index", "data"], ["extract", "data", *RANDOM], ["fit-head", "--head", "softmax"]):
+        said = cli(*words, "--json")
+        assert said.json, "one document, and nothing else, on stdout"
+        assert said.err, words
+        assert cli(*words, "--json", "--quiet").err == "", "--quiet is still quiet"
+
+
+def test_no_command_hides_its_progress_under_json() -> None:
+    from cxrfeat.cli import main
+
+    for command in main.app.registered_commands:
+        assert command.callback is not None
+        source = inspect.getsource(inspect.getmodule(command.callback))  # type: ignore[arg-type]
+        assert not re.search(r"quiet=[^,)]*\bjson\b", source), command.callback.__name__
