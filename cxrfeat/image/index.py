@@ -6,7 +6,6 @@ The only place that chooses images and that reads all of them.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,10 @@ import numpy as np
 
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, SpecError
+from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
-from cxrfeat.spec import canonical_json
 
 _EVERYTHING = Selection()
 
@@ -73,7 +72,7 @@ def index_folder(
         shown = "; ".join(f"{each.path!r}: {each.reason}" for each in bad[:3])
         raise InputError(f"Not one of the {len(bad)} images in {str(root)!r} can be used. {shown}.")
     return Manifest(
-        dataset=_dataset_name(root, selection),
+        dataset=dataset_name(root, selection),
         root=root,
         rows=tuple(sorted(rows, key=lambda row: row.path)),
         quarantined=tuple(bad),
@@ -211,18 +210,3 @@ def _draw(entries: Sequence[Entry], selection: Selection) -> list[Entry]:
         order = np.random.default_rng([selection.seed, *words.tolist()]).permutation(len(found))
         taken.extend(found[place] for place in order[:wanted])
     return taken
-
-
-def _dataset_name(root: Path, selection: Selection) -> str:
-    """The folder's name, fit for file names, with a mark of what was chosen: a part never replaces the whole."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name)[:80].lstrip(".-").rstrip(".") or "data"
-    drawn = selection.per_class is not None or selection.limit is not None
-    if not drawn and not selection.classes:
-        return name
-    choice = {
-        "classes": sorted(set(selection.classes)),
-        "per_class": selection.per_class,
-        "limit": selection.limit,
-        "seed": selection.seed if drawn else None,
-    }
-    return f"{name}.{hashlib.sha256(canonical_json(choice).encode()).hexdigest()[:6]}"

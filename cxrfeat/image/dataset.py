@@ -1,0 +1,32 @@
+"""What a data set is called in file names, before anything is known of other data sets beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from cxrfeat.image.row import Selection
+from cxrfeat.spec import canonical_json
+
+
+def dataset_name(root: Path, selection: Selection) -> str:
+    """The folder's name, fit for file names, with a mark of what was chosen: a part never replaces the whole.
+
+    Example:
+        >>> dataset_name(Path("/there/chest images"), Selection())
+        'chest-images'
+        >>> dataset_name(Path("/there/chest images"), Selection(limit=5))
+        'chest-images.93433b'
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name)[:80].lstrip(".-").rstrip(".") or "data"
+    drawn = selection.per_class is not None or selection.limit is not None
+    if not drawn and not selection.classes:
+        return name
+    choice = {
+        "classes": sorted(set(selection.classes)),
+        "per_class": selection.per_class,
+        "limit": selection.limit,
+        "seed": selection.seed if drawn else None,
+    }
+    return f"{name}.{hashlib.sha256(canonical_json(choice).encode()).hexdigest()[:6]}"
