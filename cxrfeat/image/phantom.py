@@ -27,6 +27,7 @@ from PIL import Image
 
 from cxrfeat.errors import InputError, SpecError
 from cxrfeat.files import make_folder, write_atomic
+from cxrfeat.image.resample import resized
 from cxrfeat.spec import canonical_json, to_dict
 
 Letters = Literal["random", "class", "none"]
@@ -895,8 +896,7 @@ def _expose(attenuation: _Plane, device: _Acquisition, pose: _Pose, rng: np.rand
     shape = attenuation.shape
     white = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
     # Scattered rays lay a blurred copy over the whole: dense parts lose contrast most.
-    coarse = Image.fromarray(attenuation.astype(np.float32)).resize((12, 12), Image.Resampling.BOX)
-    veil = np.asarray(coarse.resize(shape[::-1], Image.Resampling.BICUBIC))
+    veil = resized(resized(attenuation.astype(np.float32), 12, 12, "box"), *shape, "bicubic")
     attenuation = 0.84 * attenuation + 0.16 * veil
     noise = np.fft.irfft2(white * _noise_filter(*shape, device.blur), s=shape)
     # Fewer photons pass where the body is dense, so it is grainier there; the tone curve hides much of it again.
@@ -932,7 +932,7 @@ def _draw_letter(spec: PhantomSpec, class_index: int, patient: int, number: int,
     tall = max(7, round(spec.size * rng.uniform(0.055, 0.08)))
     wide = max(5, round(tall * 5 / 7))
     bitmap = np.array([[255 * (dot == "#") for dot in line] for line in _GLYPHS[letter]], np.uint8)
-    shape = np.asarray(Image.fromarray(bitmap).resize((wide, tall), Image.Resampling.BICUBIC), np.float32) / 255
+    shape = resized(bitmap, tall, wide, "bicubic").astype(np.float32) / 255
     across, y0 = round(width * rng.uniform(0.03, 0.07)), round(height * rng.uniform(0.03, 0.09))
     x0 = across if letter == "R" else width - across - wide
     place = pixels[y0 : y0 + tall, x0 : x0 + wide]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from cxrfeat.image.resample import fitted_in, resized
 from cxrfeat.types import Grey
 
 Pixels = NDArray[np.uint8]
@@ -40,10 +41,8 @@ def data_address(image: Grey, side: int = 240) -> str:
         >>> data_address(np.zeros((400, 300), np.uint8))[:22]
         'data:image/png;base64,'
     """
-    small = Image.fromarray(np.rint(image).astype(np.uint8))
-    small.thumbnail((side, side))
     content = io.BytesIO()
-    small.save(content, "PNG")
+    Image.fromarray(reduced(image, side)).save(content, "PNG")
     return "data:image/png;base64," + b64encode(content.getvalue()).decode()
 
 
@@ -207,11 +206,10 @@ def cut_out(image: Grey, box: tuple[int, int, int, int], cell: tuple[float, floa
         side: Of the square; the part keeps its form, and what is left is dark.
     """
     x0, y0, x1, y1 = box
-    part = Image.fromarray(plain(image)[y0:y1, x0:x1])
-    factor = side / max(part.size)
-    part = part.resize(
-        (max(1, round(part.width * factor)), max(1, round(part.height * factor))), Image.Resampling.BICUBIC
-    )
+    pixels = plain(image)[y0:y1, x0:x1]
+    factor = side / max(pixels.shape)
+    tall, wide = (max(1, round(length * factor)) for length in pixels.shape)
+    part = Image.fromarray(resized(pixels, tall, wide, "bicubic"))
     canvas = Image.new("RGB", (side, side), (_GROUND,) * 3)
     left, top = (side - part.width) // 2, (side - part.height) // 2
     canvas.paste(part, (left, top))
@@ -227,9 +225,7 @@ def cut_out(image: Grey, box: tuple[int, int, int, int], cell: tuple[float, floa
 
 def reduced(image: Grey, side: int) -> Pixels:
     """An image as it is shown, no longer than `side` in height and width."""
-    small = Image.fromarray(plain(image))
-    small.thumbnail((side, side))
-    return np.asarray(small)
+    return fitted_in(plain(image), side)
 
 
 def shrunk(image: Grey, side: int) -> Pixels:

@@ -1,4 +1,4 @@
-"""From one grey image and drawn parameters to the pixels a network sees: the only place that resamples.
+"""From one grey image and drawn parameters to the pixels a network sees.
 
 What changes the image itself comes first, in one order: letters, mask, crop, darkening, border only. A letter is found
 best in the whole image, and a mask is as large as the whole. Then the view is drawn, and last it is shuffled.
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import Lungs, fitted, template
+from cxrfeat.image.resample import Source, resized
 from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Grey, Views
 from cxrfeat.view.draw import ViewParams
@@ -64,16 +64,16 @@ def changed(spec: ViewSpec, image: Grey, *, without_letters: Grey | None = None,
 def drawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
     """Views of a `changed` image.
 
-    Each is one Pillow `resize(box=..., BILINEAR)`, which filters when it shrinks, with no second interpolation; then
-    the mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
+    Each is one bilinear resampling of a part of the image (`image.resample`), which filters when it shrinks; then the
+    mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
     """
     height, width = image.shape
-    source = Image.fromarray(image)
+    source = Source(image)
     views = np.empty((len(params), spec.size, spec.size), dtype=np.uint8)
     for view, one in zip(views, params, strict=True):
         half_width, half_height = width / 2 / one.zoom, height / 2 / one.zoom
         box = (width / 2 - half_width, height / 2 - half_height, width / 2 + half_width, height / 2 + half_height)
-        pixels = np.asarray(source.resize((spec.size, spec.size), Image.Resampling.BILINEAR, box=box))
+        pixels = source.resized(spec.size, spec.size, "bilinear", box)
         if one.flip:
             pixels = pixels[:, ::-1]
         view[...] = _gain(pixels, one.gain)
@@ -92,10 +92,9 @@ def working_copy(spec: ViewSpec, image: Grey) -> Views:
     least = math.ceil(OVERSAMPLED * spec.zoom[1] * spec.size)
     height, width = image.shape
     factor = least / min(height, width)
-    source = Image.fromarray(image)
     if factor < 1:
-        source = source.resize((round(width * factor), round(height * factor)), Image.Resampling.BILINEAR)
-    return _gain(np.asarray(source), 1.0)
+        image = resized(image, round(height * factor), round(width * factor), "bilinear")
+    return _gain(np.ascontiguousarray(image), 1.0)  # no view of a larger one, which would be kept with it
 
 
 def _masked(image: Grey, spec: ViewSpec, lungs: Lungs | None) -> Grey:
