@@ -17,8 +17,12 @@ from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from cxrfeat.errors import SpecError
 
-DECODER_REVISION = 1
-"""Raise when `image/decode.py` comes to give other pixels for the same bytes."""
+DECODER_REVISION = 2
+"""Raise when `image/decode.py` or `image/resample.py` come to give other pixels for the same bytes.
+
+2: images taller than wide are resampled like all others, whatever Pillow is installed, and integers far below the range
+of their type are no longer black. Square and wide images of 8 or 16 bits are as they were in 1.
+"""
 
 Normalize = Literal["backbone", "featurewise", "none"]
 Preprocess = Literal["tf", "torch", "caffe", "none"]
@@ -209,7 +213,7 @@ class FeatureSpec:
     """Type of the stored features; `float16` halves the file and keeps three digits."""
 
     decoder: int = DECODER_REVISION
-    """Revision of the image decoder."""
+    """Revision of what makes pixels of a file's bytes, decoding and resampling."""
 
     def __post_init__(self) -> None:
         """Check every field, and that statistics are there exactly where they are used."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class Block:
     """`features (n, views, dim)`, `view_params (n, views, 3)`, `crc32 (n,)`, and `LOOKS`."""
     engine: str
     """What computed them."""
+    decoders: dict[str, str] = field(default_factory=dict)
+    """Versions of what decoded their images."""
     failures: tuple[Failure, ...] = field(default=())
 
 
@@ -65,6 +68,7 @@ def write_block(path: Path, block: Block) -> None:
         content_sha256=np.array(block.content_sha256, dtype="S64"),
         failures=failures.reshape(-1, 3),
         engine=np.array(block.engine),
+        decoders=np.array(json.dumps(block.decoders)),
         **block.arrays,
     )
     archive = content.getvalue()
@@ -86,8 +90,9 @@ def read_block(path: Path) -> Block | None:
             for sha, stage, reason in arrays.pop("failures").tolist()
         )
         engine = str(arrays.pop("engine"))
+        versions = {str(name): str(version) for name, version in json.loads(str(arrays.pop("decoders"))).items()}
         if not arrays.keys() >= set(LOOKS):
             return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or of another version
         return None
-    return Block(content_sha256=keys, arrays=arrays, engine=engine, failures=failures)
+    return Block(content_sha256=keys, arrays=arrays, engine=engine, decoders=versions, failures=failures)

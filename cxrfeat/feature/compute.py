@@ -22,7 +22,7 @@ from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.feature.block import FEATURES, Block, Failure, row_crc32
 from cxrfeat.feature.plan import Plan
 from cxrfeat.feature.work import Work
-from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.decode import decode, decoders, read_file
 from cxrfeat.image.fingerprint import PORTRAIT, Look, look
 from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, read_mask
@@ -333,6 +333,7 @@ def _block(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Block:
             "pixel_digest": np.array([one.pixel_digest for one in looks], dtype=np.uint64),
         },
         engine=job.plan.settings.engine,
+        decoders=decoders(),
         failures=tuple(
             Failure(content_sha256=sha, stage=error.stage, reason=error.reason) for sha, error in bad.items()
         ),

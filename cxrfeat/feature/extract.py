@@ -21,11 +21,13 @@ from cxrfeat.cores import threads
 from cxrfeat.errors import InputError, IntegrityError, StorageError
 from cxrfeat.feature.block import FEATURES, LOOKS, Failure
 from cxrfeat.feature.compute import Job, Progress, compute
+from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
 from cxrfeat.feature.versions import versions
 from cxrfeat.feature.work import Work
 from cxrfeat.files import check_writable, move, storing
+from cxrfeat.image.decode import decoders
 from cxrfeat.image.group import group_copies, group_keys
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.manifest_file import manifest_path, write_manifest
@@ -36,9 +38,6 @@ from cxrfeat.types import Groups, Part
 
 FROM_PIXELS = ("view_params", "crc32", *LOOKS)
 """Columns that come with the features, not from the manifest."""
-
-
-_AND = " and "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +68,8 @@ class Extracted:
     engine: str
     random: bool
     """Whether the weights are random, so that scores mean nothing."""
+    mixed: str = ""
+    """The decoders that changed between the runs that the rows are from, such as `pillow 12.3.0 and 13.0.0`."""
 
     def to_dict(self) -> dict[str, Any]:
         """What `--json` tells of the file."""
@@ -125,7 +126,7 @@ def extract_features(
             work = stack.enter_context(Work(path))
             tasks.append(_Task(request, work, [stack.enter_context(file) for file in _committed(path, request.spec)]))
         for task in tasks:
-            committed = {sha for file in task.files for sha in file.content_sha256}
+            committed = {sha for keys in task.keys for sha in keys}
             todo, network, spec = set(paths) - committed, task.request.network, task.request.spec
             views = len(todo) * spec.view.count
             chosen = engine if make_engine else choose_engine(engine, network, spec, views)
@@ -161,19 +162,25 @@ class _Task:
         self.request = request
         self.work = work
         self.files = files
+        self.keys = [_keys(file) for file in files]
+        """Of each file, the content hash of each row; empty for a row that would be another today."""
+
+
+def _keys(file: FeatureFile) -> list[str]:
+    return [sha if same else "" for sha, same in zip(file.content_sha256, unchanged(file).tolist(), strict=True)]
 
 
 def _committed(path: Path, spec: FeatureSpec) -> list[FeatureFile]:
-    """Every readable file with features of this description, the wanted one first; any of their rows will do."""
-    name = fingerprint(spec)
+    """Every readable file with features of this description, the wanted one first; any of their `_keys` will do."""
+    names = [fingerprint(one) for one in (spec, earlier(spec)) if one is not None]
     files = [FeatureFile(path)] if path.exists() else []
-    for other in sorted(path.parent.glob(f"*-{name[:8]}.h5")):
+    for other in [place for name in names for place in sorted(path.parent.glob(f"*-{name[:8]}.h5"))]:
         if other != path:
             try:
                 files.append(FeatureFile(other))
             except (InputError, IntegrityError):
                 continue  # another data set's damaged file is no business of this run
-    alike = [file for file in files if file.fingerprint == name]
+    alike = [file for file in files if file.fingerprint in names]
     for file in files:
         if file not in alike:
             file.close()
@@ -220,7 +227,7 @@ def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
     for task in tasks:
         if contents <= looks.keys():
             break
-        sources = [(file.content_sha256, file.content.columns) for file in task.files]
+        sources = [(keys, file.content.columns) for keys, file in zip(task.keys, task.files, strict=True)]
         for keys, columns in chain(sources, ((block.content_sha256, block.arrays) for block in task.work.blocks())):
             for row, sha in enumerate(keys):
                 if sha in contents:
@@ -234,7 +241,7 @@ def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
 def _finish(task: _Task, manifest: Manifest, groups: Groups, identity: Identity) -> Extracted:
     job, request, path = task.job, task.request, task.work.path
     failures = {failure.content_sha256: failure for block in task.work.blocks() for failure in block.failures}
-    sources = _Sources(task.files, task.work)
+    sources = _Sources(task.files, task.keys, task.work)
     rows = [index for index, row in enumerate(manifest.rows) if row.content_sha256 in sources.where]
     quarantined = _quarantined(manifest, failures, sources)
     known = sources.where.keys() | failures.keys()
@@ -272,27 +279,33 @@ def _finish(task: _Task, manifest: Manifest, groups: Groups, identity: Identity)
         views_per_second=round(len(job.computed) * views / job.seconds, 2) if job.computed and job.seconds else 0.0,
         engine=content.engine,
         random=request.network.random,
+        mixed=", ".join(f"{name} {told}" for name, told in sources.decoders.items() if AND in told),
     )
 
 
 class _Sources:
     """Where the computed rows lie: in committed files, and in shards."""
 
-    def __init__(self, files: Sequence[FeatureFile], work: Work) -> None:
-        self._files, self._work = files, work
+    def __init__(self, files: Sequence[FeatureFile], keys: Sequence[Sequence[str]], work: Work) -> None:
+        self._files, self._keys, self._work = files, keys, work
         self.where: dict[str, tuple[int, int]] = {}
         """Content hash to (place among the sources, row there); the first that has it."""
         self.dim = next((file.dim for file in files), 0)
         self._offset = len(files)
-        engines = {name for file in files for name in file.content.engine.split(_AND)}
         for number, keys, arrays in self._each():
             for row, sha in enumerate(keys):
-                self.where.setdefault(sha, (number, row))
+                if sha:
+                    self.where.setdefault(sha, (number, row))
             if FEATURES in arrays and len(keys):
                 self.dim = arrays[FEATURES].shape[2]
-        engines |= {block.engine for block in work.blocks() if block.content_sha256}
-        self.engine = _AND.join(sorted(engines))
+        used = {number for number, _ in self.where.values()}
+        told = [(one.content.engine, one.content.versions) for number, one in enumerate(files) if number in used]
+        told += [(block.engine, block.decoders) for block in work.blocks() if block.content_sha256]
+        engines = {name for engine, _ in told for name in engine.split(AND)}
+        self.engine = AND.join(sorted(engines))
         """What computed the rows; more than one where engines changed between runs."""
+        self.decoders = joined({name: one[name] for name in decoders() if name in one} for _, one in told)
+        """Versions of what decoded the images of the rows, likewise."""
 
     def columns(self, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The columns that come from pixels, for the wanted contents in their order."""
@@ -310,8 +323,7 @@ class _Sources:
     def rows(self, wanted: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
         """The features of the wanted contents, source by source."""
         places = _places(wanted)
-        for number, file in enumerate(self._files):
-            keys = file.content_sha256
+        for number, (file, keys) in enumerate(zip(self._files, self._keys, strict=True)):
             for part, stored in file.checked_blocks():
                 yield from self._chosen(number, part.start, keys[part], stored, places)
         for number, block in enumerate(self._work.blocks(), self._offset):
@@ -329,8 +341,8 @@ class _Sources:
             yield np.array(to, dtype=np.intp), stored[rows]
 
     def _each(self) -> Iterator[tuple[int, Sequence[str], dict[str, NDArray[Any]]]]:
-        for number, file in enumerate(self._files):
-            yield number, file.content_sha256, file.content.columns
+        for number, (file, keys) in enumerate(zip(self._files, self._keys, strict=True)):
+            yield number, keys, file.content.columns
         for number, block in enumerate(self._work.blocks(), self._offset):
             yield number, block.content_sha256, block.arrays
 
@@ -402,7 +414,7 @@ def _content(
             {"image_id": identity.image_id(one.path), "stage": one.stage, "reason": one.reason} for one in quarantined
         ],
         engine=sources.engine,
-        versions=versions(),
+        versions=versions() | sources.decoders,
     )
 
 

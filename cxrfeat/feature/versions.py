@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 
+from cxrfeat.image.decode import decoders
+
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers, where installed."""
+    """Versions of what decides the numbers, where installed: the libraries that decode images too."""
     found = {}
-    for name in ("cxrfeat", "keras", "tensorflow", "jax", "numpy", "pillow", "h5py"):
+    for name in ("cxrfeat", "keras", "tensorflow", "jax", "numpy", "h5py"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return found | decoders()

@@ -16,10 +16,11 @@ import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
@@ -30,11 +31,12 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.row import Header
-from cxrfeat.types import Grey
+from cxrfeat.types import Grey, Views
 
 MAX_BYTES = 256_000_000
 """Larger files are refused unread."""
@@ -145,9 +147,11 @@ def decode(content: bytes) -> Grey:
     EXIF orientation is applied; of several frames the first is taken.
 
     More than 8 bits are kept, as float32, unrounded, scaled to [0, 255] by the range that the file declares: the TIFF
-    tags MinSampleValue/MaxSampleValue (or SMin/SMax) where they cover the values found, else the range of the stored
-    type: 65535 for 16 bits, 4095 for 12. Signed integers without a negative value count from 0. Floats count as 0 to 1,
-    0 to 255 or 0 to 65535, the first that covers them; beyond that they are refused, since nothing says what is white.
+    tags MinSampleValue/MaxSampleValue (or SMin/SMax) where they cover the values found, else by the range of the stored
+    type: 65535 for 16 bits, 4095 for 12. Where that is far wider than the values, they tell the depth: integers up to
+    255 count as 8 bits in whatever type they are stored, and in 32 bits those up to 65535 as 16 (with a sign, -32768 to
+    32767). Signed integers without a negative value count from 0. Floats count as 0 to 1, 0 to 255 or 0 to 65535, the
+    first that covers them; beyond that, and just above 1 or 255, they are refused, since nothing says what is white.
     Pillow reads 16-bit *colour* at 8 bits, so that stays uint8.
 
     Args:
@@ -159,7 +163,7 @@ def decode(content: bytes) -> Grey:
     Raises:
         BadImageError: Stage `header` as in `probe`; stage `decode` where the pixels are damaged or cut short.
     """
-    return _decode(content, with_colour=False)[0]
+    return _decode(content, _plain)
 
 
 def decode_with_colour(content: bytes) -> tuple[Grey, float]:
@@ -178,12 +182,36 @@ def decode_with_colour(content: bytes) -> tuple[Grey, float]:
     Raises:
         BadImageError: As `decode`.
     """
-    return _decode(content, with_colour=True)
-
-
-def _decode(content: bytes, *, with_colour: bool) -> tuple[Grey, float]:
-    header = probe(content, "")
     colour = 0.0
+
+    def both(image: Image.Image, luminance: Callable[[], Grey]) -> Grey:
+        nonlocal colour
+        colour = _colour(image)
+        return luminance()
+
+    return _decode(content, both), colour
+
+
+def decode_opacity(content: bytes) -> Views:
+    """How opaque an image is, upright: `(h, w)` uint8, 0 where nothing is seen and 255 all over if it has no alpha.
+
+    Raises:
+        BadImageError: As `decode`.
+    """
+
+    def opacity(image: Image.Image, _luminance: Callable[[], Grey]) -> Views:
+        return np.array(image.convert("RGBA").getchannel("A"))
+
+    return _decode(content, opacity)  # type: ignore[return-value]  # turned, it is still what `opacity` gives
+
+
+def _plain(_image: Image.Image, luminance: Callable[[], Grey]) -> Grey:
+    return luminance()
+
+
+def _decode(content: bytes, take: Callable[[Image.Image, Callable[[], Grey]], Grey]) -> Grey:
+    """What `take` makes of the loaded image, or of its luminance, upright."""
+    header = probe(content, "")
     try:
         if header.format == "PNG":
             _check_png(content)
@@ -193,9 +221,7 @@ def _decode(content: bytes, *, with_colour: bool) -> tuple[Grey, float]:
             declared = _declared_range(image)
             inverted = _is_min_is_white(image)
             image.load()
-            grey = _luminance(image, header, declared, inverted=inverted)
-            if with_colour:
-                colour = _colour(image)
+            grey = take(image, lambda: _luminance(image, header, declared, inverted=inverted))
     except BadImageError:
         raise
     except Exception as error:  # noqa: BLE001  # as in `probe`
@@ -203,7 +229,21 @@ def _decode(content: bytes, *, with_colour: bool) -> tuple[Grey, float]:
     grey = _upright(grey, orientation)
     if grey.shape != (header.height, header.width):
         raise BadImageError("decode", "the pixels are not of the size that the header says")
-    return np.require(grey, requirements="C"), colour
+    return np.require(grey, requirements="C")
+
+
+def decoders() -> dict[str, str]:
+    """Versions of the libraries that turn a file's bytes into pixels, by name; without those Pillow was built without.
+
+    All files tried so far come out the same with each (`tests/image/test_decode.py`), but nothing promises that: lossy
+    JPEG and WebP may be decoded a level apart, and damaged files refused by one and not by another.
+    """
+    known = {"libjpeg-turbo": "libjpeg_turbo", "libwebp": "webp", "libtiff": "libtiff"}
+    found = {"pillow": PIL.__version__}
+    found |= {name: version for name, asked in known.items() if (version := features.version(asked))}
+    if "libjpeg-turbo" not in found and (version := features.version("jpg")):
+        found["libjpeg"] = version
+    return found
 
 
 def _refuse_irregular(status: os.stat_result) -> None:
@@ -466,19 +506,39 @@ def _scaled(
     found_low, found_high = float(values.min()), float(values.max())
     if not np.isfinite(found_low) or not np.isfinite(found_high):  # a NaN makes both NaN
         raise BadImageError("decode", "some pixels are not numbers (NaN or infinite)")
-    low, high = 0.0, float(2**header.bits - 1)
     if declared is not None and declared[0] <= found_low and found_high <= declared[1]:
         low, high = declared
-    elif header.mode == "F":
-        ranges = (top for top in (1.0, 255.0, 65535.0) if found_high <= top)
-        high = next(ranges, 0.0)
-        if found_low < 0 or not high:
-            raise BadImageError(
-                "decode",
-                f"floats from {found_low:g} to {found_high:g} without a declared range (TIFF tags SMinSampleValue, "
-                "SMaxSampleValue), so nothing says what is white",
-            )
-    elif header.mode == "I" and (found_low < 0 or found_high <= 2 ** (header.bits - 1) - 1):
-        low, high = (-float(2 ** (header.bits - 1)) if found_low < 0 else 0.0), float(2 ** (header.bits - 1) - 1)
+    else:
+        low, high = (_float_range if header.mode == "F" else _integer_range)(found_low, found_high, header)
     grey = (values - low) * (255.0 / (high - low))
     return (255.0 - grey if inverted else grey).clip(0.0, 255.0).astype(np.float32)
+
+
+def _integer_range(found_low: float, found_high: float, header: Header) -> tuple[float, float]:
+    """Black and white of integers that declare no range: their type's, or what a much narrower type would have."""
+    signed, full = header.mode == "I", float(2**header.bits - 1)
+    if found_low < 0:
+        half = 2.0**15 if found_low >= -(2**15) and found_high < 2**15 else 2.0 ** (header.bits - 1)
+        return -half, half - 1
+    if found_high <= 255:
+        return 0.0, 255.0
+    if header.bits > 16 and found_high <= 65535:
+        return 0.0, 65535.0
+    return 0.0, float(2 ** (header.bits - 1) - 1) if signed and found_high < 2 ** (header.bits - 1) else full
+
+
+def _float_range(found_low: float, found_high: float, _header: Header) -> tuple[float, float]:
+    """Black and white of floats that declare no range.
+
+    What ends a little above 1 or 255 has most likely been resampled, which overshoots. By the next wider range it would
+    be black, and cut off at 1 or 255 the brightest would be lost.
+    """
+    high = next((top for top in (1.0, 255.0, 65535.0) if found_high <= top), 0.0)
+    overshot = any(top < found_high <= 2 * top for top in (1.0, 255.0))
+    if found_low < 0 or not high or overshot:
+        raise BadImageError(
+            "decode",
+            f"floats from {found_low:g} to {found_high:g} without a declared range (TIFF tags SMinSampleValue, "
+            "SMaxSampleValue), so nothing says what is white",
+        )
+    return 0.0, high

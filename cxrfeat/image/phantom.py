@@ -896,7 +896,8 @@ def _expose(attenuation: _Plane, device: _Acquisition, pose: _Pose, rng: np.rand
     shape = attenuation.shape
     white = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
     # Scattered rays lay a blurred copy over the whole: dense parts lose contrast most.
-    veil = resized(resized(attenuation.astype(np.float32), 12, 12, "box"), *shape, "bicubic")
+    coarse = resized(attenuation.astype(np.float32), 12, 12, "box")
+    veil = resized(coarse, shape[0], shape[1], "bicubic")
     attenuation = 0.84 * attenuation + 0.16 * veil
     noise = np.fft.irfft2(white * _noise_filter(*shape, device.blur), s=shape)
     # Fewer photons pass where the body is dense, so it is grainier there; the tone curve hides much of it again.

@@ -12,6 +12,7 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, UsageError
 from cxrfeat.feature.compute import Progress, prepare
+from cxrfeat.feature.decoded import why_other
 from cxrfeat.feature.store import FeatureFile, verify_features
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import NO_MASKS, find_masks
@@ -76,9 +77,11 @@ def verify(
             if np.linalg.norm(difference) > NORM * loose * np.linalg.norm(again) or (
                 difference.max() > PEAK * loose * np.abs(again).max()
             ):
-                reason = ", unless its lung mask is another" if file.spec.view.masks else ""
+                reasons = [why_other(file), "its lung mask may be another" if file.spec.view.masks else ""]
+                reason = "; ".join(one for one in reasons if one)
                 problems.append(
-                    f"row {row} computed again is another (largest difference {difference.max():.3g}){reason}"
+                    f"row {row} computed again is another (largest difference {difference.max():.3g})"
+                    + (f": {reason}" if reason else "")
                 )
             if progress:
                 progress("recompute", done, len(rows))

@@ -94,7 +94,8 @@ def working_copy(spec: ViewSpec, image: Grey) -> Views:
     factor = least / min(height, width)
     if factor < 1:
         image = resized(image, round(height * factor), round(width * factor), "bilinear")
-    return _gain(np.ascontiguousarray(image), 1.0)  # no view of a larger one, which would be kept with it
+    own: Grey = np.require(image, requirements="C")  # no part of a larger one, which would be kept with it
+    return _gain(own, 1.0)
 
 
 def _masked(image: Grey, spec: ViewSpec, lungs: Lungs | None) -> Grey:

@@ -32,13 +32,14 @@ def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype:
     assert set(LOOKS) <= set(arrays)
     keys = tuple(f"{seed:032x}{number:032x}" for number in range(images))
     failures = (Failure(content_sha256="f" * 64, stage="decode", reason="cut short: « 3 »"),)
-    return Block(content_sha256=keys, arrays=arrays, engine="stub", failures=failures)
+    return Block(content_sha256=keys, arrays=arrays, engine="stub", decoders={"pillow": "0"}, failures=failures)
 
 
 def equal(a: Block, b: Block) -> bool:
     return (
         a.content_sha256 == b.content_sha256
         and a.failures == b.failures
+        and (a.engine, a.decoders) == (b.engine, b.decoders)
         and a.arrays.keys() == b.arrays.keys()
         and all(
             a.arrays[name].dtype == b.arrays[name].dtype
@@ -92,11 +93,12 @@ def test_what_is_not_there_is_no_block(tmp_path: Path) -> None:
     assert read_block(archive(tmp_path / "other", a=np.zeros(3))) is None
 
 
-@pytest.mark.parametrize("column", LOOKS)
+@pytest.mark.parametrize("column", [*LOOKS, "engine", "decoders"])
 def test_a_block_of_a_version_that_knew_less_is_no_block(tmp_path: Path, column: str) -> None:
     block = make()
     keys = np.array(block.content_sha256, dtype="S64")
-    parts = {"content_sha256": keys, "failures": np.empty((0, 3), np.str_), "engine": np.array("stub"), **block.arrays}
+    told = {"failures": np.empty((0, 3), np.str_), "engine": np.array("stub"), "decoders": np.array("{}")}
+    parts = {"content_sha256": keys, **told, **block.arrays}
     assert read_block(archive(tmp_path / "b", **parts)) is not None
     del parts[column]
     assert read_block(archive(tmp_path / "b", **parts)) is None

@@ -13,4 +13,5 @@ def pattern(height: int, width: int, *, deep: bool = False) -> Grey:
     fine = (x * x * 7 + y * y * 13 + x * y * 5) % 65536
     coarse = (x // 16 * 37 + y // 16 * 91) % 65536 * 256 % 65536
     values = (fine // 2 + coarse // 2) % 65536
-    return (values / 257).astype(np.float32) if deep else (values // 256).astype(np.uint8)
+    grey: Grey = (values / 257).astype(np.float32) if deep else (values // 256).astype(np.uint8)
+    return grey

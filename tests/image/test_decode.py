@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image import decode as decode_module
-from cxrfeat.image.decode import decode, decode_with_colour, probe, read_file
+from cxrfeat.image.decode import decode, decode_opacity, decode_with_colour, decoders, probe, read_file
 from cxrfeat.types import Grey
 from tests.image.encode import HEIGHT, WIDTH, encode, noise, png, png_header, png_rows, ramp, tiff
 
@@ -108,6 +109,20 @@ DEEP_FILES: dict[str, tuple[bytes, NDArray[Any], int]] = {
     "floats to 255": (tiff((DEEP / 257).astype(np.float32)), DEEP / 65535 * 255, 32),
     "floats to 65535": (tiff(DEEP.astype(np.float32)), DEEP / 65535 * 255, 32),
     "floats, low is white": (tiff((DEEP / 65535).astype(np.float32), photometric=0), 255 - DEEP / 65535 * 255, 32),
+    "8 bits in signed 32": (tiff((DEEP >> 8).astype(np.int32)), DEEP >> 8, 32),
+    "8 bits in unsigned 32": (tiff((DEEP >> 8).astype(np.uint32)), DEEP >> 8, 32),
+    "8 bits in signed 16": (tiff((DEEP >> 8).astype(np.int16)), DEEP >> 8, 16),
+    "8 bits in a 16-bit PNG": (encode(DEEP >> 8, "PNG"), DEEP >> 8, 16),
+    "16 bits in signed 32": (tiff(DEEP.astype(np.int32)), DEEP / 65535 * 255, 32),
+    "16 bits in unsigned 32": (tiff(DEEP.astype(np.uint32)), DEEP / 65535 * 255, 32),
+    "signed 16 bits in 32": (tiff(DEEP.astype(np.int32) - 32768), DEEP / 65535 * 255, 32),
+    "12 bits in 32, declared": (tiff((DEEP >> 4).astype(np.int32), t281=4095), (DEEP >> 4) / 4095 * 255, 32),
+    "signed 32-bit": (
+        tiff(((DEEP.astype(np.int64) << 16) - 2**31).astype(np.int32)),
+        DEEP.astype(float) * 65536 / (2**32 - 1) * 255,
+        32,
+    ),
+    "12 bits in a 16-bit PNG, which stays dark": (encode(DEEP >> 4, "PNG"), (DEEP >> 4) / 65535 * 255, 16),
     "one value throughout": (tiff(np.full((32, 32), 0.5, np.float32)), np.full((32, 32), 127.5), 32),
 }
 
@@ -154,12 +169,31 @@ def test_sixteen_bit_colour_png_keeps_its_high_byte(colour: int) -> None:
         (np.full((32, 32), np.nan, np.float32), "not numbers"),
         (np.full((32, 32), np.inf, np.float32), "not numbers"),
         (np.linspace(-1024, 3071, 1024, dtype=np.float32).reshape(32, 32), "floats from -1024 to 3071 without"),
+        (np.linspace(0, 1.03, 1024, dtype=np.float32).reshape(32, 32), "floats from 0 to 1.03 without"),
+        (np.linspace(0, 258, 1024, dtype=np.float32).reshape(32, 32), "floats from 0 to 258 without"),
     ],
 )
 def test_floats_without_a_meaning_are_refused(values: NDArray[np.float32], reason: str) -> None:
     with pytest.raises(BadImageError, match=reason) as caught:
         decode(tiff(values))
     assert caught.value.stage == "decode"
+
+
+def test_opacity_is_upright_and_whole_without_an_alpha() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    seen = Image.merge("LA", (Image.new("L", (WIDTH, HEIGHT)), Image.fromarray(ramp())))
+    np.testing.assert_array_equal(decode_opacity(encode(seen, "PNG", exif=exif)), ramp().T[:, ::-1])
+    assert decode_opacity(encode(ramp(), "PNG")).min() == 255
+    with pytest.raises(BadImageError, match="cut short"):
+        decode_opacity(encode(seen, "PNG")[:-20])
+
+
+def test_the_decoders_are_named_with_their_versions() -> None:
+    found = decoders()
+    assert found["pillow"] == PIL.__version__
+    assert set(found) >= {"pillow", "libwebp", "libtiff"}
+    assert all(version[0].isdigit() for version in found.values())
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])

@@ -35,12 +35,13 @@ def triangle(length: int, size: int, low: float, high: float) -> NDArray[np.floa
     return weights
 
 
-def by_hand(image: NDArray[np.uint8], height: int, width: int, region: Region) -> NDArray[np.uint8]:
+def by_hand(image: NDArray[Any], height: int, width: int, region: Region) -> NDArray[np.uint8]:
     """Rows, rounded to 8 bits, then columns, rounded again: Pillow's fixed-point arithmetic of 22 bits."""
 
     def one_pass(weights: NDArray[np.float64], columns: NDArray[Any]) -> NDArray[np.int64]:
         fixed = np.trunc(weights * (1 << 22) + np.where(weights < 0, -0.5, 0.5)).astype(np.int64)
-        return np.clip((fixed @ columns + (1 << 21)) >> 22, 0, 255)
+        rounded: NDArray[np.int64] = np.clip((fixed @ columns + (1 << 21)) >> 22, 0, 255)
+        return rounded
 
     left, upper, right, lower = region
     across = one_pass(triangle(image.shape[1], width, left, right), image.T.astype(np.int64)).T
