@@ -19,6 +19,7 @@ from typing import Any
 from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.files import make_folder, put_folder
 from cxrfeat.spec import canonical_json
+from cxrfeat.types import Status
 
 FORMAT = "cxrfeat-run"
 VERSION = 1
@@ -42,6 +43,11 @@ class Run:
     def name(self) -> str:
         """The folder's name, which commands accept, or any unambiguous beginning of it."""
         return self.path.name
+
+    @property
+    def failed_checks(self) -> list[dict[str, Any]]:
+        """The checks of its own fit that it failed, as in the JSON documents: they go wherever the run goes."""
+        return [one for one in self.info.get("audit") or [] if one["status"] == Status.FAIL]
 
     def bytes_of(self, name: str) -> bytes:
         """One file of the run.

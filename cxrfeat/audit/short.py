@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxrfeat.audit.container import container_of_file, indicators
 from cxrfeat.audit.control import Piece, check_control, check_outside, control_probabilities, tested
 from cxrfeat.audit.people import check_children, check_labels, check_patients, metadata_features
-from cxrfeat.audit.source import SourceTable, check_sources
+from cxrfeat.audit.source import SourceTable, check_sources, check_within
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.split import torn
 from cxrfeat.metric.shortcut import control_scores
@@ -128,6 +128,15 @@ def check_thumbnail(scores: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     if THUMBNAIL not in scores or not tested(scores[THUMBNAIL]):
         return []
     return [check_control(THUMBNAIL, SEEN[THUMBNAIL], remedy, scores[THUMBNAIL])]
+
+
+def check_tested(test: Mapping[str, Any]) -> list[Finding]:
+    """What a run's own test says against it, besides what the short audit says of the data.
+
+    Args:
+        test: Its scores, as `run.json` holds them.
+    """
+    return [*check_thumbnail(test.get("shortcuts") or {}), *check_within(test.get("within_source"))]
 
 
 def failed_first(findings: Iterable[Finding]) -> list[Finding]:

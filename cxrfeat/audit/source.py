@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -138,3 +138,58 @@ def check_sources(table: SourceTable) -> Finding:
             do="Compare with the score within one source, or balance the sources between the classes.",
         )
     return Finding(check="source", status=Status.PASS, value=value, why=f"{said}.")
+
+
+_MEND = (
+    "Report this figure, not the overall one. See the AUROC within sources for whether it ranks at all; add images of "
+    "every class from each source."
+)
+
+WITHIN = "within sources"
+"""The check's name."""
+
+NO_BETTER = "Within one source it is no better than naming the commonest class"
+NOT_SHOWN = "Within one source it is not shown to be better than naming the commonest class"
+"""What the check says where it fails: with an accuracy that is not higher, and with one that may be so by chance."""
+
+
+def check_within(within: Mapping[str, Any] | None) -> list[Finding]:
+    """Whether a model beats always naming the commonest class of each image's source, which takes no network.
+
+    It fails unless the whole 95 % interval of its accuracy within sources lies above that: the proof is the score's to
+    give. Where no interval can be given there are too few images to say, which is a warning. The value is by how much
+    its accuracy is higher.
+
+    Args:
+        within: Of `metric.source.within_source`; nothing is found where no source is known or none holds two classes.
+
+    Example:
+        >>> told = {"accuracy": 0.74, "accuracy_ci": [0.67, 0.8], "chance": 0.759, "images": 160, "sources": 1}
+        >>> check_within(told)[0].status.name
+        'FAIL'
+    """
+    if not within or not within["images"]:
+        return []
+    accuracy, interval, chance = within["accuracy"], within["accuracy_ci"], within["chance"]
+    ends = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    figures = (
+        f"accuracy {accuracy:.3f}{ends} over {within['images']} test images of sources with several classes; always "
+        f"naming a source's commonest class, which takes no network, reaches {chance:.3f}"
+    )
+    if interval is None:
+        status, said = Status.WARN, "There are too few images to say whether it beats naming the commonest class"
+    elif interval[0] > chance:
+        status, said = Status.PASS, "Among images of one source it beats naming the commonest class"
+    elif accuracy > chance:
+        status, said = Status.FAIL, NOT_SHOWN
+    else:
+        status, said = Status.FAIL, NO_BETTER
+    return [
+        Finding(
+            check=WITHIN,
+            status=status,
+            value=accuracy - chance,
+            why=f"{said}: {figures}.",
+            do="" if status is Status.PASS else _MEND,
+        )
+    ]

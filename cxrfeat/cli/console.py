@@ -80,8 +80,24 @@ def show_audit(findings: Sequence[Mapping[str, Any]], *, everything: bool = Fals
         everything: Those that passed too, and some of the images they are about.
     """
     table = audit_table(findings, everything=everything)
-    if table is None:
-        return
+    if table is not None:
+        _show_checks(table)
+
+
+def show_failed(findings: Sequence[Mapping[str, Any]], run: str) -> None:
+    """The checks that a run failed when it was fitted, above whatever it says now; nothing where it failed none.
+
+    Args:
+        findings: As `Run.failed_checks` gives them.
+        run: Its name.
+    """
+    table = audit_table(findings)
+    if table is not None:
+        names = ", ".join(str(one["check"]) for one in findings)
+        _show_checks(replace(table, title=f"{run} failed its audit ({names}): before you believe what follows"))
+
+
+def _show_checks(table: Table) -> None:
     print(printable(table.title))
     colours = {"fail": "\033[1;31m", "warn": "\033[33m", "pass": "\033[32m"}
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -23,7 +23,7 @@ def demo(
     """
     from typing import Any
 
-    from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
+    from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit, show_failed
     from cxrfeat.report.spark import confusion_table
     from cxrfeat.report.table import (
         RESEARCH_USE,
@@ -55,6 +55,7 @@ def demo(
             show(confusion_table(document["runs"][0], marks()))
             show(difference_table(document["comparisons"]))
         elif stage == "predict":
+            show_failed(document["failed_checks"], document["run"])
             show(prediction_table(document))
         else:
             say("Every checksum of the feature file matches.")

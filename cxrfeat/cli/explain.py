@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit, show_failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +89,7 @@ def explain(
         _refuse(given, "--layer shows a layer, and neither explains a class nor judges heat")
     elif data is None:
         _refuse(
-            {"--n": count, "--strict": strict, "--limit": limit},
+            {"--n": count, "--limit": limit},
             "Without --data every image named is shown and none is judged",
         )
     found = find_run(runs, name)
@@ -116,6 +116,7 @@ def explain(
     if json:
         print_json(document)
     else:
+        show_failed(document["failed_checks"], found.name)
         show_audit(document["checks"], everything=True)
         show(image_table(document))
         show(mean_table(document))
@@ -125,9 +126,11 @@ def explain(
         say(str(out))
         say(RESEARCH_USE)
     options.refuse_bad(max_bad, len(result.quarantined), result.total, "the pictures of the others are written")
-    if strict and result.failed:
-        failed = ", ".join(finding.check for finding in result.failed)
-        raise AuditError(f"The heat does not lie where it should ({failed}). The pictures are written all the same.")
+    heat, own = [one.check for one in result.failed], [one["check"] for one in found.failed_checks]
+    told = [f"The heat does not lie where it should ({', '.join(heat)})."] if heat else []
+    told += [f"The run failed its audit when it was fitted ({', '.join(own)})."] if own else []
+    if strict and told:
+        raise AuditError(f"{' '.join(told)} The pictures are written all the same.")
 
 
 def _refuse(given: Mapping[str, object], why: str) -> None:
@@ -175,9 +178,11 @@ def _layer(
         maps = activation_maps(run, images[0], layer, data=data, out=out, network=network, redact=redact)
         document, bad, total = maps.to_dict(), 0, 1
         tables = [maps_table(document)]
+    document["failed_checks"] = run.failed_checks
     if json:
         print_json(document)
     else:
+        show_failed(run.failed_checks, run.name)
         for table in tables:
             show(table)
         show(quarantine_table(document.get("quarantined", [])))

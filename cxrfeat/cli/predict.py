@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import print_json, progress, say, show
+from cxrfeat.cli.console import print_json, progress, say, show, show_failed
 
 
 def predict(
@@ -40,6 +40,7 @@ def predict(
     if json:
         print_json(document)
     else:
+        show_failed(document["failed_checks"], document["run"])
         show(prediction_table(document))
         show(quarantine_table(document["quarantined"]))
         say(RESEARCH_USE)

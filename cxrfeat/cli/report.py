@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say
+from cxrfeat.cli.console import note, print_json, progress, say, show_failed
 
 
 def report(
@@ -44,6 +44,7 @@ def report(
 
     Verdicts first, then scores, curves, heat maps, the feature map, copies, and where all of it comes from.
     """
+    from cxrfeat.report.summary import worst_findings
     from cxrfeat.report.table import RESEARCH_USE
     from cxrfeat.run import all_runs, find_run
     from cxrfeat.study.report import report as write
@@ -67,6 +68,11 @@ def report(
     if json:
         print_json(made.to_dict())
         return
+    for part in made.content.data:
+        failed = {run.summary["run"]: run.summary["failed_checks"] for run in part.runs}
+        worst = [{**one, "why": f"{one['why']} {one['of']}".rstrip()} for one in worst_findings(list(failed.values()))]
+        some = [name for name, found in failed.items() if found]
+        show_failed(worst, some[0] if len(some) == 1 else f"{len(some)} of {len(failed)} runs")
     say(str(made.path))
     for part in made.content.data:
         for line in part.notes:

@@ -84,7 +84,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "key": key,
         "dataset": data.dataset,
         "random": random,
-        "verdict": verdict(findings, random=random),
+        "verdict": verdict(findings, random=random, test=best["test"]),
         "figure": honest_figure(best["test"]),
         "best": f"{best['head']} on {best['backbone']}",
         "standing": standing(comparison),

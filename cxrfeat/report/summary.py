@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cxrfeat.audit.source import WITHIN, check_within
 from cxrfeat.report.table import number, with_interval
+from cxrfeat.types import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +32,20 @@ class Figure:
     value: str | None
     interval: str | None
     notes: tuple[str, ...]
+    against: str | None = None
+    """What takes no network, where there is something to hold the number against."""
+    sentence: str = ""
+    """What comes of the two, as large as the numbers."""
 
 
-def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool) -> Verdict:
+def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool, test: Mapping[str, Any] | None = None) -> Verdict:
     """The audit in a sentence.
 
     Args:
         findings: As in the JSON documents.
         random: Whether a network has random weights.
+        test: Scores of the run whose number stands beside: where that is no better within a source than naming the
+            commonest class, the headline says so.
 
     Example:
         >>> verdict([{"check": "split", "status": "fail", "why": "It leaks."}], random=False).headline
@@ -54,10 +62,12 @@ def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool) -> Verdict:
         )
     if failed:
         many = "A check failed" if len(failed) == 1 else f"{len(failed)} checks failed"
+        listed, why = f"{many}: {', '.join(failed)}.", "The scores may measure something other than the disease."
+        beaten = [one for one in check_within((test or {}).get("within_source")) if one.status is Status.FAIL]
         return Verdict(
             status="fail",
-            headline=f"{many}: {', '.join(failed)}.",
-            why="The scores may measure something other than the disease. Mend this first.",
+            headline=f"{beaten[0].why.partition(':')[0]}." if beaten else listed,
+            why=f"{listed} {why} Mend this first." if beaten else f"{why} Mend this first.",
             reasons=_reasons(findings, "fail"),
         )
     if warned:
@@ -126,7 +136,7 @@ def _worst(audits: Sequence[Sequence[Mapping[str, Any]]], order: Sequence[str]) 
     return told
 
 
-SMALLER_IS_WORSE = frozenset({"heat in lungs", "agreement of views"})
+SMALLER_IS_WORSE = frozenset({"heat in lungs", "agreement of views", WITHIN})
 """Checks of whose values the smaller is the worse; of all others it is the larger: heat outside, copies, a ratio."""
 
 
@@ -177,6 +187,7 @@ def honest_figure(test: Mapping[str, Any]) -> Figure:
             ),
         )
     sources = "1 source that holds" if within["sources"] == 1 else f"{within['sources']} sources that hold"
+    (checked,) = check_within(within)
     return Figure(
         label="accuracy within one source",
         value=number(within["accuracy"]),
@@ -184,13 +195,14 @@ def honest_figure(test: Mapping[str, Any]) -> Figure:
         notes=tuple(
             note
             for note in (
-                f"Over {within['images']} test images of {sources} several classes; always naming a source's commonest "
-                f"class reaches {number(within['chance'])}.",
+                f"Over {within['images']} test images of {sources} several classes.",
                 overall,
                 unsaid,
             )
             if note
         ),
+        against=number(within["chance"]),
+        sentence=f"{checked.why.partition(':')[0]}.",
     )
 
 

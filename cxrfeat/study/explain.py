@@ -210,6 +210,7 @@ class Explained:
             "method": self.method,
             "random_weights": self.random,
             "images": [one.to_dict() for one in self.images],
+            "failed_checks": self.run.failed_checks,
             "checks": [asdict(one) for one in self.findings],
             "judged": self.judged,
             "classes": {

@@ -45,7 +45,7 @@ from cxrfeat.study.fit import (
     identity_of,
     load,
     outcome_of,
-    with_shortcuts,
+    with_tested,
     write_fitted,
 )
 from cxrfeat.study.pieces import Pieces, part_images
@@ -281,7 +281,7 @@ class _Job:
         return FitResult(
             runs=(run,),
             reused=(reused,),
-            audit=with_shortcuts(self.findings, [run]),
+            audit=with_tested(self.findings, [run]),
             quarantined=self.quarantined,
             began_with=self.run,
         )

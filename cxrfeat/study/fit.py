@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.short import ShortAudit, check_thumbnail, failed_first
+from cxrfeat.audit.short import ShortAudit, check_tested, failed_first
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.versions import versions
@@ -29,10 +29,11 @@ from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.metric.score import scores
 from cxrfeat.metric.source import within_source
+from cxrfeat.report.summary import worst_findings
 from cxrfeat.run import HISTORY, Run, Table, check_name, digest8, read_run, run_name, write_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadSpec, SplitBy, to_dict
 from cxrfeat.study.pieces import Piece, Pieces, Rows, part_images
-from cxrfeat.types import Features, Finding, Probabilities
+from cxrfeat.types import Features, Finding, Probabilities, Status
 
 Progress = Callable[[str, int, int], None]
 """Called with the head being fitted, how many fits are done, and how many there are."""
@@ -66,7 +67,12 @@ def run_summary(run: Run) -> dict[str, Any]:
     """What `--json` tells of a run."""
     info = run.info
     keys = ("head", "seconds", "validation", "test", "folds", "backbone", "dataset", "random_weights", "notes", "split")
-    return {"run": run.name, "path": str(run.path), **{key: info.get(key) for key in keys}}
+    return {
+        "run": run.name,
+        "path": str(run.path),
+        **{key: info.get(key) for key in keys},
+        "failed_checks": run.failed_checks,
+    }
 
 
 def head_kinds(names: Sequence[str]) -> list[str]:
@@ -275,15 +281,19 @@ def fit(
     return FitResult(
         runs=fitted_runs,
         reused=tuple(run is not None for run in found),
-        audit=with_shortcuts(findings, fitted_runs),
+        audit=with_tested(findings, fitted_runs),
     )
 
 
-def with_shortcuts(findings: Sequence[Finding], runs: Sequence[Run]) -> tuple[Finding, ...]:
-    """The short audit, and what the thumbnails say of the run that owes them most."""
-    told = [finding for run in runs for finding in check_thumbnail(run.info["test"].get("shortcuts", {}))]
-    worst = [max(told, key=lambda one: one.value or 0.0)] if told else []
-    return tuple(failed_first([*findings, *worst]))
+def with_tested(findings: Iterable[Finding], runs: Sequence[Run]) -> tuple[Finding, ...]:
+    """The short audit, and what the runs' own tests say, each check as it came out for the run it is worst for."""
+    own = worst_findings([[asdict(one) for one in check_tested(run.info["test"])] for run in runs])
+    told = []
+    for one in own:
+        of, status = one.pop("of"), Status(one["status"])
+        told.append(Finding(**one | {"status": status, "why": f"{one['why']} {of}".rstrip()}))
+    named = {one.check for one in told}
+    return tuple(failed_first([*(one for one in findings if one.check not in named), *told]))
 
 
 def fit_pieces(
@@ -509,7 +519,7 @@ def write_fitted(
         "validation": outcome.validation,
         "test": outcome.test,
         "folds": outcome.folds,
-        "audit": [asdict(one) for one in failed_first([*audit, *check_thumbnail(outcome.test["shortcuts"])])],
+        "audit": [asdict(one) for one in failed_first([*audit, *check_tested(outcome.test)])],
         "notes": outcome.notes,
         "versions": {**versions(), "engine": file.content.engine},
         **(extra or {}),

@@ -57,6 +57,7 @@ class Predictions:
         return {
             "run": self.run.name,
             "random_weights": self.random,
+            "failed_checks": self.run.failed_checks,
             "predictions": [asdict(one) for one in self.predictions],
             "quarantined": [asdict(one) for one in self.quarantined],
         }

@@ -80,6 +80,9 @@ class Report:
                 "heat_maps": sum(len(run.heat.pictures) for run in one.runs if run.heat),
                 "feature_maps": [len(shown.words) for shown in one.maps],
                 "copies": None if one.copies is None else len(one.copies),
+                "failed_checks": [
+                    {"run": run.summary["run"], **failed} for run in one.runs for failed in run.summary["failed_checks"]
+                ],
                 "notes": list(one.notes),
             }
             for one in self.content.data

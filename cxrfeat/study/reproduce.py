@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from cxrfeat.audit.short import failed_first
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.scratch import SCRATCH
@@ -30,7 +29,7 @@ from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy
 from cxrfeat.study.compare import training_columns
 from cxrfeat.study.extract import extract
 from cxrfeat.study.finetune import finetune
-from cxrfeat.study.fit import fit, run_summary
+from cxrfeat.study.fit import fit, run_summary, with_tested
 from cxrfeat.study.rows import CLASSES, PER_CLASS, SIZE, Row, find_rows
 from cxrfeat.types import Finding, Status
 
@@ -293,7 +292,7 @@ def reproduce(
     return Reproduction(
         plan=planned,
         made=tuple(made),
-        audit=tuple(_audit(run for _, run in made)),
+        audit=tuple(_audit([run for _, run in made])),
         failed=tuple(failed),
         quarantined=quarantined,
     )
@@ -356,16 +355,14 @@ def _run(
     ).runs[0]  # fmt: skip
 
 
-def _audit(runs: Any) -> list[Finding]:  # noqa: ANN401  # runs, one after the other
-    """What the checks of all runs say, each once, failed ones first."""
+def _audit(runs: Sequence[Run]) -> list[Finding]:
+    """What the checks of all runs say, each once, those of their own tests for the worst run; failed ones first."""
     found: dict[tuple[str, str], Finding] = {}
     for run in runs:
         for one in run.info["audit"]:
-            if one["check"] == "thumbnail":
-                continue  # it is of one run's score, and stands in its own table
             values = {**one, "status": Status(one["status"]), "images": tuple(one["images"])}
             found.setdefault((one["check"], one["why"]), Finding(**values))
-    return failed_first(found.values())
+    return list(with_tested(found.values(), runs))
 
 
 def _study(row: Row) -> dict[str, Any]:

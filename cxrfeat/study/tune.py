@@ -34,7 +34,7 @@ from cxrfeat.study.fit import (
     load,
     outcome_of,
     run_summary,
-    with_shortcuts,
+    with_tested,
     write_fitted,
 )
 from cxrfeat.study.pieces import Piece, Pieces, part_images
@@ -138,7 +138,7 @@ def tune(
         place = runs / (name or run_name(file.content.dataset, file.content.backbone, "tuned", short))
         standing = existing_run(place, identity)
         if standing is not None:
-            return TuneResult(run=standing, reused=True, audit=with_shortcuts(audit.findings, [standing]), notes=())
+            return TuneResult(run=standing, reused=True, audit=with_tested(audit.findings, [standing]), notes=())
         notebook = Notebook(runs / f".tune-{short}.json", identity, len(file.classes))
         steps = Steps(progress, len(searched) * plan.fits(inner_folds) + len(searched))
         found = [
@@ -166,7 +166,7 @@ def tune(
             data, pieces, last, place, identity, audit.findings, outcome, extra
         )
         remove(notebook.path)
-    return TuneResult(run=run, reused=False, audit=with_shortcuts(audit.findings, [run]), notes=tuple(notebook.notes))
+    return TuneResult(run=run, reused=False, audit=with_tested(audit.findings, [run]), notes=tuple(notebook.notes))
 
 
 def inner_pieces(data: Data, piece: Piece, count: int, seed: int) -> list[Piece]:

@@ -332,3 +332,43 @@ def test_recomputing_finds_nothing_wrong_in_what_was_just_made(cli: Cli, feature
     assert "every checksum matches, and the rows computed again are the same" in said.out
     assert cli("verify", features, "--recompute", "3").code == 2
     assert cli("verify", features, "--recompute", "-3", "--data", "data").code == 2
+
+
+def fail_within(run: Path) -> str:
+    """Let a run be one that failed a check when it was fitted; returns the check."""
+    place = run / "run.json"
+    info = json.loads(place.read_text())
+    told = {
+        "check": "within sources",
+        "status": "fail",
+        "value": 0.0,
+        "why": "No better.",
+        "do": "Mend it.",
+        "images": [],
+    }
+    info["audit"] = [told, *(one for one in info["audit"] if one["check"] != "within sources")]
+    place.write_text(json.dumps(info))
+    return "within sources"
+
+
+def test_a_failed_check_of_its_fit_follows_a_run_into_whatever_it_says(cli: Cli, data: Path, features: Path) -> None:
+    runs = [cli("fit-head", features, "--head", kind, "--json").json["runs"][0] for kind in ("logreg", "ridge")]
+    failed = {fail_within(Path(run["path"])) for run in runs}
+    image, name = sorted(data.glob("COVID/images/*"))[0], runs[0]["run"]
+    for words, what in (
+        (["predict", name, image], "Predictions"),
+        (["compare", *(run["run"] for run in runs)], "Test scores"),
+        (["report", name], "report.html"),
+    ):
+        said = cli(*words)
+        assert said.code == 0, said.err
+        assert said.out.index("within sources") < said.out.index(what), words
+        assert f"{said.out}FAIL".index("FAIL") < said.out.index(what), words
+    assert f"{name} failed its audit" in cli("predict", name, image).out
+    document = cli("predict", name, image, "--json").json
+    assert {one["check"] for one in document["failed_checks"]} == failed
+    document = cli("compare", *(run["run"] for run in runs), "--json").json
+    assert {one["check"] for run in document["runs"] for one in run["failed_checks"]} >= failed
+    document = cli("report", name, "--json").json
+    told = {(one["run"], one["check"]) for one in document["data"][0]["failed_checks"]}
+    assert told == {(name, one) for one in failed}

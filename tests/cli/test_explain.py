@@ -11,6 +11,7 @@ from PIL import Image
 
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from tests.cli.conftest import Cli
+from tests.cli.test_commands import fail_within
 from tests.image.encode import noise
 
 
@@ -62,6 +63,19 @@ def test_strict_makes_a_failed_check_exit_8(run: str, cli: Cli, data: Path, monk
     assert re.search(r"does not lie where it should \(.*agreement of views.*The pictures are written", said.err)
     assert Path("explained/explain.json").is_file()
     assert cli("explain", run, "--data", data, "--quiet").code == 0
+
+
+def test_the_checks_that_the_run_failed_stand_above_its_heat_and_count_under_strict(
+    run: str, cli: Cli, data: Path
+) -> None:
+    failed = [fail_within(Path("runs") / run)]
+    image = image_of(data)
+    said = cli("explain", run, image, "--quiet")
+    assert (said.code, said.out.index(f"{run} failed its audit ({', '.join(failed)})")) == (0, 0)
+    assert [one["check"] for one in cli("explain", run, image, "--json").json["failed_checks"]] == failed
+    said = cli("explain", run, image, "--quiet", "--strict")
+    assert said.code == 8
+    assert f"failed its audit when it was fitted ({', '.join(failed)})" in said.err
 
 
 def test_redacted_results_hold_no_path(run: str, cli: Cli, data: Path) -> None:
@@ -160,7 +174,7 @@ def test_data_labelled_with_other_classes_are_refused(run: str, cli: Cli, data: 
         (["--layer", "x"], 2, "--layer shows the maps of one image"),
         (["IMAGE", "--layer", "x", "--class", "COVID", "--n", "3"], 2, "nor judges heat: leave out --class, --n."),
         (["IMAGE", "--layer", "x", "--method", "cam", "--strict"], 2, "leave out --method, --strict."),
-        (["IMAGE", "--n", "3", "--strict", "--limit", "2"], 2, "none is judged: leave out --n, --strict, --limit."),
+        (["IMAGE", "--n", "3", "--limit", "2"], 2, "none is judged: leave out --n, --limit."),
         (["text.png", "--layer", "x"], 3, "text.png cannot be used"),
         (["IMAGE", "--network", "text.png"], 3, "is not the network that made these features"),
     ],

@@ -84,9 +84,31 @@ def test_the_honest_number_is_the_one_within_sources() -> None:
     assert (told.label, told.value, told.interval) == ("accuracy within one source", "0.600", "0.500 to 0.700")
     text = " ".join(told.notes)
     assert "60 test images of 2 sources" in text
-    assert "reaches 0.550" in text
+    assert told.against == "0.550"
     assert "A and B share no source" in text
     assert "0.900 [0.850, 0.950]" in text
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "ends", "beaten", "said"),
+    [
+        (0.740, [0.67, 0.80], True, "Within one source it is no better than naming the commonest class."),
+        (0.780, [0.75, 0.81], True, "Within one source it is not shown to be better than naming the commonest class."),
+        (0.840, [0.80, 0.88], False, "Among images of one source it beats naming the commonest class."),
+        (0.840, None, False, "There are too few images to say whether it beats naming the commonest class."),
+    ],
+)
+def test_a_number_that_takes_no_network_stands_beside_and_the_headline_says_who_wins(
+    accuracy: float, ends: list[float] | None, beaten: bool, said: str
+) -> None:
+    test = within(accuracy=accuracy, accuracy_ci=ends, chance=0.759)
+    told = honest_figure(test)
+    assert (told.value, told.against, told.sentence) == (f"{accuracy:.3f}", "0.759", said)
+    headline = verdict([finding("source", "fail"), finding("split", "fail")], random=False, test=test).headline
+    assert headline == (said if beaten else "2 checks failed: source, split.")
+    if beaten:
+        why = verdict([finding("source", "fail"), finding("split", "fail")], random=False, test=test).why
+        assert "2 checks failed: source, split." in why, "no failed check is hidden by the headline"
 
 
 def test_without_a_shared_source_there_is_no_honest_number() -> None:

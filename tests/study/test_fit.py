@@ -17,7 +17,7 @@ from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, St
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.metric.score import scores
-from cxrfeat.run import Run
+from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec
 from cxrfeat.study.fit import find_features, fit, head_kinds
 from cxrfeat.types import Part
@@ -327,6 +327,7 @@ def test_a_given_split_that_tears_patients_apart_fails_and_regroup_mends_it(tmp_
     assert "--regroup" in torn.failed[0].do
     assert torn.to_dict()["audit"][0]["check"] == "split", "what failed comes first"
     assert torn.runs[0].info["audit"][0]["status"] == "fail", "the run remembers"
+    assert [one["check"] for one in torn.runs[0].failed_checks] == ["split"]
     mended = fit(path, LOGREG, runs=tmp_path / "runs", regroup_given=True)
     assert mended.failed == []
     assert all(len(parts) == 1 for parts in sides(mended.runs[0], path).values())
@@ -445,3 +446,16 @@ def test_tables_of_a_run_are_plain_csv(all_heads: tuple[Run, ...]) -> None:
         for name in ("history.csv", "predictions.csv", "split.csv"):
             rows = list(csv.reader(io.StringIO((run.path / name).read_text())))
             assert len({len(row) for row in rows}) == 1
+
+
+def test_features_that_know_nothing_fail_within_sources_and_every_run_remembers(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "f.h5", distance=0.0, sources=["A", "A", "B", "B"] * 20)
+    result = fit(path, [HeadSpec(kind="logreg"), HeadSpec(kind="ridge")], runs=tmp_path / "runs")
+    (told,) = [one for one in result.audit if one.check == "within sources"]
+    assert told.status == "fail"
+    assert told.why.startswith("Within one source it is no")
+    for run, summary in zip(result.runs, result.to_dict()["runs"], strict=True):
+        for failed in (run.failed_checks, read_run(run.path).failed_checks, summary["failed_checks"]):
+            assert "within sources" in [one["check"] for one in failed]
+    good = make_features(tmp_path / "good.h5", distance=8.0, groups=40, sources=["A", "A", "B", "B"] * 40)
+    assert not fit(good, [HeadSpec(kind="logreg")], runs=tmp_path / "runs").failed
