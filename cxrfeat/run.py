@@ -7,17 +7,19 @@ A run is plain text and plain arrays: `run.json`, `head.npz` (and `domain.npz`),
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.files import make_folder, put_folder
+from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.spec import canonical_json
 from cxrfeat.types import Status
 
@@ -48,6 +50,10 @@ class Run:
     def failed_checks(self) -> list[dict[str, Any]]:
         """The checks of its own fit that it failed, as in the JSON documents: they go wherever the run goes."""
         return [one for one in self.info.get("audit") or [] if one["status"] == Status.FAIL]
+
+    def __fspath__(self) -> str:
+        """Its folder, so that a run can stand where a path can."""
+        return str(self.path)
 
     def bytes_of(self, name: str) -> bytes:
         """One file of the run.
@@ -94,6 +100,10 @@ class Run:
             raise IntegrityError(f"{self.path / 'history.csv'} is damaged ({error}). Fit the head again.") from error
 
 
+RunLike = Run | PathLike
+"""A run, its name or an unambiguous beginning of it, or its folder."""
+
+
 def run_name(*parts: str) -> str:
     """A run's folder name from its parts, safe for any file system."""
     return "-".join(re.sub(r"[^A-Za-z0-9._-]+", "_", part).strip("._-") or "x" for part in parts)
@@ -132,16 +142,23 @@ def write_run(path: Path, info: Mapping[str, Any], *, arrays: Mapping[str, bytes
     return Run(path, full)
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: PathLike) -> Run:
     """Read a run folder.
 
     Raises:
         InputError: If it is not one.
         IntegrityError: If it was one and is damaged.
     """
+    path = as_path(path, "the folder of a run")
     place = path / "run.json"
     if not place.is_file():
-        raise InputError(f"{path} is not a run: it has no run.json. Make one with `cxrfeat fit-head`.")
+        inside = all_runs(path)
+        hint = (
+            f"It holds {len(inside)} {'run' if len(inside) == 1 else 'runs'}; name one, such as {inside[0]}."
+            if inside
+            else "Make one with `cxrfeat fit-head`."
+        )
+        raise InputError(f"{path} is not a run: it has no run.json. {hint}")
     try:
         info = json.loads(Run(path, {}).bytes_of("run.json"))
     except (ValueError, RecursionError) as error:
@@ -153,25 +170,56 @@ def read_run(path: Path) -> Run:
     return Run(path, info)
 
 
-def find_run(runs: Path, name: str) -> Run:
-    """The run that a path, a name, or an unambiguous beginning of a name means.
+def find_run(run: RunLike, *, runs: PathLike = "runs") -> Run:
+    """The run that is meant.
+
+    Args:
+        run: A run, its folder, its name, or an unambiguous beginning of its name.
+        runs: Folder in which names are looked for.
 
     Raises:
         InputError: If there is none, or more than one.
+        IntegrityError: If it is damaged.
     """
-    if (Path(name) / "run.json").is_file():
-        return read_run(Path(name))
-    there = all_runs(runs)
-    exact = [path for path in there if path.name == name]
-    fitting = exact or [path for path in there if path.name.startswith(name)]
+    if isinstance(run, Run):
+        return run
+    path = as_path(run, "a run")
+    if (path / "run.json").is_file():
+        return read_run(path)
+    named = len(path.parts) == 1
+    folder, name = (as_path(runs, "the folder of the runs"), path.name) if named else (path.parent, path.name)
+    there = all_runs(folder)
+    exact = [one for one in there if one.name == name]
+    fitting = exact or [one for one in there if name and one.name.startswith(name)]
     if len(fitting) == 1:
         return read_run(fitting[0])
-    names = [path.name for path in fitting or there]
+    names = [one.name for one in fitting or there]
     listed = "".join(f"\n  {one}" for one in names[:20]) + ("\n  ..." if len(names) > 20 else "")
     if fitting:
-        raise InputError(f"{name!r} begins the names of {len(fitting)} runs in {runs}; say more of it:{listed}")
+        raise InputError(f"{name!r} begins the names of {len(fitting)} runs in {folder}; say more of it:{listed}")
+    if path.is_dir() and (not named or all_runs(path)):
+        return read_run(path)  # which says why it is none
+    near = difflib.get_close_matches(name, names, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
     hint = f" There are:{listed}" if there else " There is none yet: make one with `cxrfeat fit-head`."
-    raise InputError(f"There is no run {name!r} in {runs}.{hint}")
+    raise InputError(f"There is no run {name!r} in {folder}.{meant}{hint}")
+
+
+def find_runs(given: RunLike | Iterable[RunLike] | None = None, *, runs: PathLike = "runs") -> list[Run]:
+    """The runs that are meant, in the order given.
+
+    Args:
+        given: One run or many, each as `find_run` takes it; `None` is every run in the folder, sorted by name.
+        runs: Folder in which names are looked for.
+
+    Raises:
+        InputError: If there is no such run, or a name means more than one.
+        IntegrityError: If one is damaged.
+    """
+    if given is None:
+        return [read_run(path) for path in all_runs(as_path(runs, "the folder of the runs"))]
+    each: list[RunLike] = one_or_many(given)
+    return [find_run(run, runs=runs) for run in each]
 
 
 def all_runs(runs: Path) -> list[Path]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -8,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import cxrfeat
+from cxrfeat import errors, spec
+from cxrfeat.errors import CxrFeatError
 from tests.study.helpers import make_features
 
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "numpy", "PIL", "h5py", "matplotlib", "rich", "jinja2", "joblib")
@@ -59,6 +63,25 @@ for path in all_runs(Path(sys.argv[2])):
 def test_every_name_of_the_package_loads_when_it_is_used_and_says_what_it_is(name: str) -> None:
     assert callable(getattr(cxrfeat, name))
     assert (getattr(cxrfeat, name).__doc__ or "").strip()
+
+
+def test_type_checkers_see_the_names_that_load_when_they_are_used() -> None:
+    tree = ast.parse(Path(cxrfeat.__file__).read_text(encoding="utf-8"))
+    (checked,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {}
+    for node in checked.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            seen[alias.asname or alias.name] = getattr(importlib.import_module(str(node.module)), alias.name)
+    assert set(seen) == set(cxrfeat.__all__) <= set(dir(cxrfeat))
+    for name, thing in seen.items():
+        assert getattr(cxrfeat, name) is thing
+
+
+def test_every_error_and_every_description_is_a_name_of_the_package() -> None:
+    raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, CxrFeatError)}
+    assert raised <= set(cxrfeat.__all__)
+    assert {name for name in vars(spec) if name.endswith("Spec")} <= set(cxrfeat.__all__)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:

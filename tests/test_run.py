@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageError, UsageError
-from cxrfeat.run import Run, all_runs, check_name, digest8, find_run, read_run, run_name, to_csv, write_run
+from cxrfeat.run import Run, all_runs, check_name, digest8, find_run, find_runs, read_run, run_name, to_csv, write_run
 
 TABLE: dict[str, list[object]] = {"image_id": ["aa", 'b"b', "c,c"], "p": [0.1, 1 / 3, 1e-300], "label": [0, 1, 2]}
 
@@ -107,15 +107,61 @@ def test_a_file_out_of_proportion_is_not_read(tmp_path: Path, monkeypatch: pytes
 def test_a_run_is_found_by_any_unambiguous_beginning(tmp_path: Path) -> None:
     for name in ("a-1", "a-12", "b-1"):
         made(tmp_path, name)
-    assert find_run(tmp_path, "b").name == "b-1"
-    assert find_run(tmp_path, "a-1").name == "a-1", "a whole name is no beginning"
-    assert find_run(tmp_path, str(tmp_path / "a-12")).name == "a-12"
+    assert find_run("b", runs=tmp_path).name == "b-1"
+    assert find_run("a-1", runs=tmp_path).name == "a-1", "a whole name is no beginning"
     with pytest.raises(InputError, match=r"'a' begins the names of 2 runs in .*say more of it:\n  a-1\n  a-12"):
-        find_run(tmp_path, "a")
+        find_run("a", runs=tmp_path)
     with pytest.raises(InputError, match=r"There is no run 'c' in .* There are:\n  a-1\n  a-12\n  b-1"):
-        find_run(tmp_path, "c")
+        find_run("c", runs=tmp_path)
+    with pytest.raises(InputError, match=r"There is no run 'a-3' in .* Did you mean a-1\?"):
+        find_run("a-3", runs=tmp_path)
     with pytest.raises(InputError, match=r"There is none yet: make one with `cxrfeat fit-head`"):
-        find_run(tmp_path / "nowhere", "c")
+        find_run("c", runs=tmp_path / "nowhere")
+
+
+def test_a_run_is_found_in_every_form_that_callers_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a-1", "a-2", "runs"):
+        made(tmp_path / "runs", name)
+    monkeypatch.chdir(tmp_path)
+    run = find_run("a-1")
+    assert find_run(run) is run
+    forms = ("a-1", Path("a-1"), "runs/a-1", "runs/a-1/", Path("runs/a-1"), tmp_path / "runs" / "a-1", "./runs/a-1")
+    for form in forms:
+        assert find_run(form).path.resolve() == run.path.resolve(), form
+    assert find_run("runs/r").name == "runs", "a beginning of a folder's name, too"
+    assert find_run("runs").name == "runs", "a run's name comes before a folder that holds runs"
+
+
+def test_runs_are_one_or_many(tmp_path: Path) -> None:
+    run, other = made(tmp_path, "a-1"), made(tmp_path, "b-1")
+
+    def names(given: Any) -> list[str]:
+        return [one.name for one in find_runs(given, runs=tmp_path)]
+
+    for one in ("a-1", Path("a-1"), run.path, str(run.path), run):
+        assert names(one) == ["a-1"]
+    for many in (["b-1", run], ("b-1", run.path), iter([other, "a"]), {"b-1": 0, "a-1": 0}):
+        assert names(many) == ["b-1", "a-1"]
+    assert names(None) == ["a-1", "b-1"]
+    assert names([]) == []
+
+
+def test_a_folder_of_runs_is_no_run_and_says_what_it_holds(tmp_path: Path) -> None:
+    made(tmp_path / "mine", "a-1")
+    for form in (tmp_path / "mine", str(tmp_path / "mine")):
+        with pytest.raises(
+            InputError, match=r"mine is not a run: it has no run.json. It holds 1 run; name one, such as .*a-1"
+        ):
+            find_run(form)
+    with pytest.raises(InputError, match=r"not a run: it has no run.json\. Make one with"):
+        find_run(tmp_path)
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_an_empty_text_is_no_run(tmp_path: Path, nothing: str) -> None:
+    made(tmp_path, "a-1")
+    with pytest.raises(InputError, match="An empty text was given as a run"):
+        find_run(nothing, runs=tmp_path)
 
 
 def test_unfinished_runs_are_not_listed(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from cxrfeat.backbone.scratch import SIZE as SCRATCH_SIZE
 from cxrfeat.backbone.table import TABLE, Row, find_row
 from cxrfeat.errors import InputError, UsageError, WeightsError
 from cxrfeat.files import replace_atomic, user_cache, write_atomic
+from cxrfeat.given import PathLike, as_path
 from cxrfeat.spec import FeatureSpec, Preprocess
 
 FILE = "file"
@@ -116,7 +117,7 @@ def find_network(
     )
 
 
-def find_again(spec: FeatureSpec, name: str, *, path: Path | None = None) -> Network:
+def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) -> Network:
     """The network that made some features, from their description.
 
     Args:
@@ -127,7 +128,7 @@ def find_again(spec: FeatureSpec, name: str, *, path: Path | None = None) -> Net
     Raises:
         WeightsError: If it cannot be found, or what is at `path` is another network.
     """
-    seed = None
+    seed, path = None, None if path is None else as_path(path, "the network")
     if drawn := re.match(r"random:seed=(\d{1,20}),", spec.weights):
         seed = int(drawn[1])
         if spec.weights != _random_identity(seed):

@@ -65,12 +65,10 @@ def compare(
         predictive_table,
         score_table,
     )
-    from cxrfeat.run import all_runs, find_run
     from cxrfeat.study.compare import compare as run
 
     stated = _stated(prevalence or [])
-    chosen = [find_run(runs, name) for name in names or [path.name for path in all_runs(runs)]]
-    compared = run(chosen, seed=seed, prevalence=stated)
+    compared = run(names or None, seed=seed, prevalence=stated, folder=runs)
     document = compared.to_dict()
     if csv is not None:
         write_atomic(csv, comparison_csv(document).encode(errors="backslashreplace"))

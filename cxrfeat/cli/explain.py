@@ -92,7 +92,7 @@ def explain(
             {"--n": count, "--limit": limit},
             "Without --data every image named is shown and none is judged",
         )
-    found = find_run(runs, name)
+    found = find_run(name, runs=runs)
     selection = Selection(limit=limit, seed=seed)
     if layer is not None:
         _layer(found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact)

@@ -120,7 +120,7 @@ def fit_head(
     from cxrfeat.report.curve import curve_table, shortcut_table, source_table
     from cxrfeat.report.spark import confusion_table, training_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
-    from cxrfeat.spec import ClassWeights, HeadKind, HeadSpec, Optimizer, Schedule, SplitBy
+    from cxrfeat.spec import ClassWeights, HeadSpec, Optimizer, Schedule, SplitBy
     from cxrfeat.study.curve import Curve, learning_curve, views_curve
     from cxrfeat.study.fit import find_features, fit, head_kinds
 
@@ -130,7 +130,7 @@ def fit_head(
         raise UsageError("--views-curve and --train-sizes go with --folds or one test part, and nothing else.")
     specs = [
         HeadSpec(
-            kind=cast(HeadKind, kind),
+            kind=kind,
             views=views,
             epochs=epochs,
             batch=batch,

@@ -26,12 +26,11 @@ def predict(
     """Predict the class of images. Research use only, never diagnosis."""
     from cxrfeat.errors import QuarantineError
     from cxrfeat.report.table import RESEARCH_USE, prediction_table, quarantine_table
-    from cxrfeat.run import find_run
     from cxrfeat.study.predict import predict as run
 
     options.too_many_bad(max_bad, 0, 1)
     with progress("images", quiet=quiet) as tell:
-        made = run(find_run(runs, name), images, network=network, progress=tell)
+        made = run(name, images, network=network, runs=runs, progress=tell)
     document = made.to_dict()
     for one in document["predictions"]:
         one["image"] = options.shown(one["image"], redact=redact)

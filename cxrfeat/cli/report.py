@@ -46,13 +46,12 @@ def report(
     """
     from cxrfeat.report.summary import worst_findings
     from cxrfeat.report.table import RESEARCH_USE
-    from cxrfeat.run import all_runs, find_run
     from cxrfeat.study.report import report as write
 
-    chosen = [find_run(runs, name) for name in names or [path.name for path in all_runs(runs)]]
     with progress("steps", quiet=quiet) as tell:
         made = write(
-            chosen,
+            names or None,
+            folder=runs,
             out=out,
             data=data,
             features=features,

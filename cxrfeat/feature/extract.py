@@ -71,6 +71,10 @@ class Extracted:
     mixed: str = ""
     """The decoders that changed between the runs that the rows are from, such as `pillow 12.3.0 and 13.0.0`."""
 
+    def __fspath__(self) -> str:
+        """Its path, so that it can stand where a path can."""
+        return str(self.path)
+
     def to_dict(self) -> dict[str, Any]:
         """What `--json` tells of the file."""
         return {**asdict(self), "path": str(self.path)}

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError
 from cxrfeat.feature.block import FEATURES, row_crc32
 from cxrfeat.files import SteadyFile, replace_atomic, storage_error
+from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.split import split
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec, canonical_json, feature_spec, fingerprint, to_dict
 from cxrfeat.types import Features, Groups, Labels, Part
@@ -247,20 +248,24 @@ class FeatureFile:
     Use it as a context manager, or `close` it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: PathLike) -> None:
         """Open and check the file.
 
         Raises:
             InputError: If there is no file, or it is not a feature file.
             IntegrityError: If it is damaged, or holds anything but plain data of the format.
         """
-        self.path = path
+        self.path = path = as_path(path, "a feature file")
         self._file = _open(path)
         try:
             self._features, self.content = _read(self._file, path)
         except BaseException:  # whatever ends the reading, the file is closed
             self._file.close()
             raise
+
+    def __fspath__(self) -> str:
+        """Its path, so that an opened file can stand where a path can."""
+        return str(self.path)
 
     def __enter__(self) -> Self:
         """The file itself."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, SpecError
+from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
@@ -26,7 +27,7 @@ _EVERYTHING = Selection()
 
 
 def index_folder(
-    root: Path,
+    root: PathLike,
     selection: Selection = _EVERYTHING,
     *,
     decode_all: bool = False,
@@ -49,6 +50,7 @@ def index_folder(
         InputError: If the folder, its layout, its table or the selection cannot be used, or not one image can.
         SpecError: If a number in the selection is out of range.
     """
+    root = as_path(root, "the data folder")
     layout = find_layout(root)
     entries = _with_patients(_of_classes(layout.entries, selection.classes), selection.patient_regex)
     bad = [Quarantined(path=each.path, stage="open", reason=each.problem) for each in entries if each.problem]

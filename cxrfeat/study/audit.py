@@ -27,6 +27,7 @@ from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.variant import variant_features
 from cxrfeat.files import write_atomic
+from cxrfeat.given import PathLike
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.group import group
@@ -155,10 +156,10 @@ class _Images:
 
 
 def audit(
-    data: Path | str,
+    data: PathLike,
     *,
-    cache: Path | str | None = None,
-    network: Path | None = None,
+    cache: PathLike | None = None,
+    network: PathLike | None = None,
     mitigate: bool = False,
     fold_count: int = 5,
     selection: Selection | None = None,
@@ -190,8 +191,8 @@ def audit(
     if mitigate and cache is None:
         raise InputError("--mitigate runs a network over changed images: name a feature file of it with --cache.")
     with ExitStack() as stack:
-        file = stack.enter_context(FeatureFile(Path(cache))) if cache is not None else None
-        manifest = index_folder(Path(data), selection or Selection(), progress=named(progress, "reading files"))
+        file = stack.enter_context(FeatureFile(cache)) if cache is not None else None
+        manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
         require_classes(manifest)
         images, bad = _read(manifest, file, fold_count, seed, progress)
         controls = _pixel_controls(images)
@@ -311,7 +312,7 @@ def _pixel_controls(images: _Images) -> dict[str, Probabilities]:
 def _changed(
     images: _Images,
     file: FeatureFile,
-    network: Path | None,
+    network: PathLike | None,
     make: EngineFactory | None,
     changes: Mapping[str, Mapping[str, Any]],
     progress: Progress | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.feature.store import number_groups
+from cxrfeat.given import PathLike
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import check_prevalence, predictive_values
-from cxrfeat.run import Run
+from cxrfeat.run import Run, RunLike, find_runs
 from cxrfeat.study.fit import run_summary
 from cxrfeat.types import Probabilities
 
@@ -50,21 +51,29 @@ class Comparison:
         return {"runs": runs, "comparisons": list(self.differences), "audit": list(findings.values())}
 
 
-def compare(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str, float] | None = None) -> Comparison:
+def compare(
+    runs: RunLike | Iterable[RunLike] | None = None,
+    seed: int = 0,
+    *,
+    prevalence: Mapping[str, float] | None = None,
+    folder: PathLike = "runs",
+) -> Comparison:
     """Set runs side by side, in order of test accuracy.
 
     Args:
-        runs: At least two.
+        runs: At least two, each a run, its name or an unambiguous beginning of it, or its folder; `None` is every run
+            in `folder`.
         seed: Of the bootstrap.
         prevalence: `{class: share}`: how frequent classes are among the people a test is used on. A run without the
             class has no predictive value of it.
+        folder: Where the runs' names are looked for.
 
     Raises:
         UsageError: If there are fewer than two different runs, or a prevalence is of no class or not between 0 and 1.
-        InputError: If a run has no test.
+        InputError: If there is no such run, or one has no test.
         IntegrityError: If a run is damaged.
     """
-    if len(distinct := different(runs)) < 2:
+    if len(distinct := different(find_runs(runs, runs=folder))) < 2:
         given = f"only {distinct[0].name} is" if distinct else "none is"
         raise UsageError(
             f"Comparing takes at least two different runs, and {given} here. Fit another head: "

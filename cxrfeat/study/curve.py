@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cxrfeat.errors import InputError
 from cxrfeat.feature.store import FeatureFile
+from cxrfeat.given import PathLike
 from cxrfeat.metric.compare import paired_difference
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.score import scores
 from cxrfeat.spec import HeadSpec, SplitBy
-from cxrfeat.study.fit import Data, fit_pieces, load
+from cxrfeat.study.fit import Data, HeadLike, fit_pieces, head_specs, load
 from cxrfeat.study.pieces import Pieces, part_images, thinned
 from cxrfeat.types import Probabilities
 
@@ -55,8 +55,8 @@ def view_counts(views: int) -> list[int]:
 
 
 def views_curve(
-    features: Path | str,
-    heads: Sequence[HeadSpec],
+    features: PathLike,
+    heads: HeadLike | Iterable[HeadLike],
     *,
     split_by: SplitBy | None = None,
     fold_count: int | None = None,
@@ -76,7 +76,8 @@ def views_curve(
     Raises:
         InputError: If there is only one view.
     """
-    with FeatureFile(Path(features)) as file:
+    heads = head_specs(heads, seed)
+    with FeatureFile(features) as file:
         if file.views < 2:
             raise InputError(f"{file.path} holds one view of each image; extract with --views 8 to see what more give.")
         data = load(file)
@@ -97,8 +98,8 @@ def views_curve(
 
 
 def learning_curve(
-    features: Path | str,
-    heads: Sequence[HeadSpec],
+    features: PathLike,
+    heads: HeadLike | Iterable[HeadLike],
     *,
     sizes: Sequence[float] = SIZES,
     split_by: SplitBy | None = None,
@@ -120,7 +121,8 @@ def learning_curve(
     Raises:
         SplitError: If a size is not such a share.
     """
-    with FeatureFile(Path(features)) as file:
+    heads = head_specs(heads, seed)
+    with FeatureFile(features) as file:
         data = load(file)
         pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
         thin = [

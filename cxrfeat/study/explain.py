@@ -39,13 +39,14 @@ from cxrfeat.explain.place import FRAME, Placing, from_frame
 from cxrfeat.explain.score import scores, shuffled
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
+from cxrfeat.given import PathLike, as_path, as_paths
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs
 from cxrfeat.image.picture import framed, overlay, plain, png, reduced, sheet, shrunk
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.report.table import RANDOM_WEIGHTS
-from cxrfeat.run import Run
+from cxrfeat.run import Run, RunLike, find_run
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.predict import image_files, load_head, tuned_network
 from cxrfeat.study.sources import (
@@ -235,16 +236,17 @@ class Explained:
 
 
 def explain(
-    run: Run,
-    images: Sequence[Path] = (),
+    run: RunLike,
+    images: PathLike | Iterable[PathLike] = (),
     *,
-    data: Path | None = None,
+    data: PathLike | None = None,
     target: str | None = None,
     count: int = SHOWN,
     method: str = "auto",
-    out: Path | None = None,
+    out: PathLike | None = None,
     checks: bool = True,
-    network: Path | None = None,
+    network: PathLike | None = None,
+    runs: PathLike = "runs",
     selection: Selection | None = None,
     redact: bool = False,
     seed: int = 0,
@@ -253,8 +255,8 @@ def explain(
     """Show which places of images speak for a class, and judge whether they are where they should be.
 
     Args:
-        run: From `find_run`: of a head, or fine-tuned.
-        images: Files, or folders of them.
+        run: Of a head, or fine-tuned: a run, its name or an unambiguous beginning of it, or its folder.
+        images: Files, or folders of them; one or many.
         data: In place of `images`, the data folder of the run: some of its test images are shown, right and wrong ones
             of each class, and heat is judged: that of up to 400 test images, or with occlusion (all that a
             `knn` head allows) of those shown.
@@ -264,6 +266,7 @@ def explain(
         out: Folder for the overlays and `explain.json`, in place of those of an earlier call; `None` writes nothing.
         checks: Judge the heat; only with `data`.
         network: Where the network's file is, if it is no longer where it was.
+        runs: Folder in which the run's name is looked for.
         selection: Which images of `data` to read.
         redact: Name images by their salted ids.
         seed: Of which test images are shown, and of the randomised weights.
@@ -279,6 +282,8 @@ def explain(
         WeightsError: If the network is no longer there.
         StorageError: If `out` cannot be written.
     """
+    run = find_run(run, runs=runs)
+    images = as_paths(images, "an image or a folder of images")
     if bool(images) == (data is not None):
         raise UsageError("Name images, or the data folder of the run with --data: one of the two.")
     if count < 1:
@@ -287,6 +292,7 @@ def explain(
     head, domain, spec, name = load_head(run)
     target = None if target is None else _class(target, head.classes)
     if out is not None:
+        out = as_path(out, "the folder for the pictures")
         check_writable(out)
     identity = Identity.load() if redact else None
     bad: list[Quarantined] = []

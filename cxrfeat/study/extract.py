@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from cxrfeat.feature.extract import Extracted, Request, extract_features
 from cxrfeat.feature.look import look_and_group
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.files import check_writable
+from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
@@ -37,11 +38,11 @@ class Extraction:
 
 
 def extract(
-    data: Path | str,
+    data: PathLike,
     *,
-    backbone: str | Sequence[str] = "densenet121",
+    backbone: PathLike | Iterable[PathLike] = "densenet121",
     views: int = 8,
-    weights: str = "imagenet",
+    weights: PathLike = "imagenet",
     preprocess: str | None = None,
     normalize: Normalize = "backbone",
     size: int | None = None,
@@ -53,8 +54,8 @@ def extract(
     seed: int = 0,
     split_spec: SplitSpec | None = None,
     selection: Selection | None = None,
-    features: Path | str = "features",
-    runs: Path | str = "runs",
+    features: PathLike = "features",
+    runs: PathLike = "runs",
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
@@ -91,12 +92,13 @@ def extract(
         LockedError: If another process is making one of the files.
         StorageError: If the disk refuses; what was finished is kept.
     """
-    data, features = Path(data), Path(features)
-    names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone))
+    data, features, weights = as_path(data, "the data folder"), as_path(features), os.fspath(weights)
+    each: list[PathLike] = one_or_many(backbone)
+    names = list(dict.fromkeys(os.fspath(one) for one in each))
     if not names:
         raise UsageError("Name at least one backbone.")
     view = replace(view or ViewSpec(size=224), count=views, seed=seed)
-    tuned = {one: run for one in names if (run := find_tuned(one, Path(runs))) is not None}
+    tuned = {one: run for one in names if (run := find_tuned(one, as_path(runs))) is not None}
     described = weights != "imagenet" or preprocess is not None or normalize != "backbone" or size is not None
     if tuned and (described or precision != "float32"):
         raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from cxrfeat.finetune.recipe import DEFAULT
 from cxrfeat.finetune.start import check_warm, cold_head, warm_head
 from cxrfeat.finetune.train import CHECKPOINT_EVERY, Trained, train
 from cxrfeat.finetune.trainable import Trainable, prepare_exactness
+from cxrfeat.given import PathLike, as_path
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.hold import Hold
@@ -34,7 +36,7 @@ from cxrfeat.image.mask import NO_MASKS, find_masks, masks_digest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import check_parts
 from cxrfeat.metric.calibrate import fit_temperature
-from cxrfeat.run import Run, check_name, digest8, find_run, run_name
+from cxrfeat.run import Run, RunLike, check_name, digest8, find_run, run_name
 from cxrfeat.spec import FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec, to_dict
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import (
@@ -68,27 +70,27 @@ _PLAIN = ViewSpec(size=16, count=1)
 
 
 def finetune(
-    data: Path | str,
+    data: PathLike,
     *,
-    backbone: str | None = None,
-    weights: str = "imagenet",
+    backbone: PathLike | None = None,
+    weights: PathLike = "imagenet",
     preprocess: str | None = None,
     normalize: Normalize = "backbone",
     size: int | None = None,
     view: ViewSpec | None = None,
     spec: FinetuneSpec = DEFAULT,
-    head_from: Run | str | None = None,
+    head_from: RunLike | None = None,
     warm: HeadSpec | None = WARM,
-    cache: Path | str | None = None,
-    network: Path | None = None,
+    cache: PathLike | None = None,
+    network: PathLike | None = None,
     split_by: SplitBy | None = None,
     regroup_given: bool = False,
     selection: Selection | None = None,
     image_memory: int | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
     seed: int = 0,
-    features: Path | str = "features",
-    runs: Path | str = "runs",
+    features: PathLike = "features",
+    runs: PathLike = "runs",
     name: str | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -106,7 +108,7 @@ def finetune(
         size: Height and width of the views in pixels; `None` is the network's own.
         view: How views are drawn; size, count and seed are taken from the other arguments.
         spec: The protocol; its head gives the layers only where none is warm.
-        head_from: A run of stage two, or its name: its head, network and split are taken.
+        head_from: A run of stage two, its name or folder: its head, network and split are taken.
         warm: The head that is fitted on cached features where none is given; `None` begins with a drawn one.
         cache: A feature file: its network, pixels and split are taken.
         network: Where the file of the network is, if it has moved.
@@ -132,11 +134,12 @@ def finetune(
         LockedError: If another process makes the same run.
         StorageError: If the disk refuses; checkpoints stay.
     """
-    data, features, runs = Path(data), Path(features), Path(runs)
+    data, features, runs = as_path(data, "the data folder"), as_path(features), as_path(runs)
+    backbone, weights = None if backbone is None else os.fspath(backbone), os.fspath(weights)
     if name is not None:
         check_name(name)
     check_writable(runs)
-    run = find_run(runs, head_from) if isinstance(head_from, str) else head_from
+    run = None if head_from is None else find_run(head_from, runs=runs)
     if warm is not None:
         check_warm(warm.kind)
     if backbone is not None and find_tuned(backbone, runs) is not None:
@@ -162,7 +165,7 @@ def finetune(
     if run is not None:
         path = _features_of(run, features)
     elif cache is not None:
-        path = Path(cache)
+        path = as_path(cache, "a feature file")
     else:
         wanted = backbone or "densenet121"
         backbone = None  # what is found is what was asked for

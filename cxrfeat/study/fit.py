@@ -18,6 +18,7 @@ from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.versions import versions
 from cxrfeat.files import check_writable
+from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
@@ -31,12 +32,15 @@ from cxrfeat.metric.score import scores
 from cxrfeat.metric.source import within_source
 from cxrfeat.report.summary import worst_findings
 from cxrfeat.run import HISTORY, Run, Table, check_name, digest8, read_run, run_name, write_run
-from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadSpec, SplitBy, to_dict
+from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec, SplitBy, to_dict
 from cxrfeat.study.pieces import Piece, Pieces, Rows, part_images
 from cxrfeat.types import Features, Finding, Probabilities, Status
 
 Progress = Callable[[str, int, int], None]
 """Called with the head being fitted, how many fits are done, and how many there are."""
+
+HeadLike = HeadSpec | str
+"""A description of a head, or the name of a kind, or `all` or `all+controls`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +79,13 @@ def run_summary(run: Run) -> dict[str, Any]:
     }
 
 
-def head_kinds(names: Sequence[str]) -> list[str]:
+def head_kinds(names: Sequence[str]) -> list[HeadKind]:
     """Head kinds from what the user wrote: names, or `all`.
 
     Raises:
         UsageError: If there is no such head.
     """
-    kinds: list[str] = []
+    kinds: list[HeadKind] = []
     for name in names:
         if name == "all":
             kinds += MAIN_KINDS
@@ -90,7 +94,7 @@ def head_kinds(names: Sequence[str]) -> list[str]:
         elif name in HEAD_KINDS:
             kinds.append(name)
         else:
-            near = difflib.get_close_matches(name.lower(), HEAD_KINDS, n=1)
+            near = difflib.get_close_matches(str(name).lower(), HEAD_KINDS, n=1)
             hint = f"Did you mean {near[0]}? " if near else ""
             raise UsageError(
                 f"There is no head {name!r}. {hint}The heads are {', '.join(HEAD_KINDS)}, all, or all+controls."
@@ -98,14 +102,34 @@ def head_kinds(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-def find_features(features: Path | str | None, folder: Path, command: str = "fit-head") -> Path:
+def head_specs(heads: HeadLike | Iterable[HeadLike], seed: int = 0) -> list[HeadSpec]:
+    """The heads that are meant, in order, each once.
+
+    Args:
+        heads: One or many; a name is that kind of head as it is by default, or `all`.
+        seed: Of the heads that are named.
+
+    Raises:
+        UsageError: If there is no such head, or none is named.
+    """
+    specs: list[HeadSpec] = []
+    each: list[HeadLike] = one_or_many(heads)
+    for one in each:
+        specs += [one] if isinstance(one, HeadSpec) else [HeadSpec(kind=kind, seed=seed) for kind in head_kinds([one])]
+    if not specs:
+        raise UsageError("Name at least one head, or 'all'.")
+    return list(dict.fromkeys(specs))
+
+
+def find_features(features: PathLike | None, folder: PathLike, command: str = "fit-head") -> Path:
     """The feature file that is meant: the one given, else the only one in the folder.
 
     Raises:
         InputError: If there is none, or more than one; then the choices are listed.
     """
     if features is not None:
-        return Path(features)
+        return as_path(features, "a feature file")
+    folder = as_path(folder)
     there = sorted(path for path in folder.glob("*.h5") if not path.name.startswith("."))
     if len(there) == 1:
         return there[0]
@@ -199,8 +223,8 @@ def load(file: FeatureFile, *, tta: bool = False) -> Data:
 
 
 def fit(
-    features: Path | str,
-    heads: Sequence[HeadSpec],
+    features: PathLike,
+    heads: HeadLike | Iterable[HeadLike] = "all",
     *,
     split_by: SplitBy | None = None,
     regroup_given: bool = False,
@@ -209,7 +233,7 @@ def fit(
     source_out: bool = False,
     tta: bool = False,
     seed: int = 0,
-    runs: Path | str = "runs",
+    runs: PathLike = "runs",
     name: str | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -217,8 +241,8 @@ def fit(
     """Train heads on cached features and test each on images it has not seen.
 
     Args:
-        features: A feature file.
-        heads: What to train.
+        features: A feature file, or one that is open.
+        heads: What to train, one or many: descriptions, or names such as `logreg` and `all`.
         split_by: `group`, `date`, `column` or `paper`; `None` keeps the split the features are bound to, else the
             data's own split column, else splits by group.
         regroup_given: Move groups that the data's own split tears to one side.
@@ -226,7 +250,7 @@ def fit(
         repeats: How often to cross-validate, groups dealt anew.
         source_out: Leave out one source at a time in place of one test part.
         tta: Validation and test use the mean probability over the views in place of the plain view.
-        seed: Of the split and the intervals.
+        seed: Of the split, the intervals, and the heads that are only named.
         runs: Folder for the runs.
         name: The run's name; only with one head.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
@@ -240,12 +264,12 @@ def fit(
         SplitError: If the images cannot be split as asked, or the features are bound to another split.
         StorageError: If the run cannot be written.
     """
-    runs = Path(runs)
+    runs, heads = as_path(runs), head_specs(heads, seed)
     if name is not None:
         check_name(name)
         if len(heads) != 1:
             raise UsageError(f"--name names one run, and {len(heads)} heads were asked for.")
-    with FeatureFile(Path(features)) as file:
+    with FeatureFile(features) as file:
         data = load(file, tta=tta)
         pieces = part_images(
             file,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,14 +14,15 @@ from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.cores import threads
-from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError
+from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError, UsageError
 from cxrfeat.feature.compute import Progress, views_of
+from cxrfeat.given import PathLike, as_paths
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.layout import SUFFIXES
 from cxrfeat.image.row import Quarantined
-from cxrfeat.run import Run
+from cxrfeat.run import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, feature_spec
 
 NETWORK = "network.keras"
@@ -85,19 +86,21 @@ def tuned_network(run: Run) -> Path | None:
 
 
 def predict(
-    run: Run,
-    images: Sequence[Path],
+    run: RunLike,
+    images: PathLike | Iterable[PathLike],
     *,
-    network: Path | None = None,
+    network: PathLike | None = None,
+    runs: PathLike = "runs",
     make_engine: EngineFactory = auto_engine,
     progress: Progress | None = None,
 ) -> Predictions:
     """Predict the class of images with a fitted head.
 
     Args:
-        run: From `find_run`.
-        images: Files, or folders, which are searched for images.
+        run: A run, its name or an unambiguous beginning of it, or its folder.
+        images: Files, or folders, which are searched for images; one or many.
         network: Where the network's file is, if it is no longer where it was.
+        runs: Folder in which the run's name is looked for.
         make_engine: Loads a network.
         progress: Told after every batch.
 
@@ -105,11 +108,16 @@ def predict(
         One prediction per readable image, in the order given.
 
     Raises:
-        InputError: If a path does not exist, no image can be used, or the head was trained with lung masks.
+        UsageError: If no image is named.
+        InputError: If there is no such run, a path does not exist, no image can be used, or the head was trained with
+            lung masks.
         IntegrityError: If the run is damaged.
         WeightsError: If the network is no longer there.
     """
-    paths = image_files(images)
+    run = find_run(run, runs=runs)
+    paths = image_files(as_paths(images, "an image or a folder of images"))
+    if not paths:
+        raise UsageError("Name at least one image, or a folder of them.")
     head, domain, spec, name = load_head(run)
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from cxrfeat.explain.projection import projection as lay_out
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable, write_atomic
+from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -41,7 +42,7 @@ from cxrfeat.report.content import (
 )
 from cxrfeat.report.page import render_report
 from cxrfeat.report.table import Table, counts_table
-from cxrfeat.run import Run
+from cxrfeat.run import Run, RunLike, find_runs
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import different, side_by_side, tested
 from cxrfeat.study.explain import Explained, explain
@@ -92,14 +93,15 @@ class Report:
 
 
 def report(
-    runs: Sequence[Run],
+    runs: RunLike | Iterable[RunLike] | None = None,
     *,
-    out: Path | str = "report.html",
-    data: Path | None = None,
-    features: Path | str = "features",
+    out: PathLike = "report.html",
+    data: PathLike | None = None,
+    features: PathLike = "features",
     images: bool = True,
     redact: bool = False,
-    network: Path | None = None,
+    network: PathLike | None = None,
+    folder: PathLike = "runs",
     explained: int = EXPLAINED,
     projection: str = "pca",
     seed: int = 0,
@@ -109,13 +111,15 @@ def report(
     """Write one self-contained page of everything that is known of some runs.
 
     Args:
-        runs: At least one; runs of different data sets are kept apart.
+        runs: At least one, each a run, its name or an unambiguous beginning of it, or its folder; `None` is every run
+            in `folder`. Runs of different data sets are kept apart.
         out: The page.
         data: The folder of the images, for heat maps and names; without it there are none.
         features: Folder of the feature files, for the feature map and copies.
         images: Whether the page may hold pictures of patients.
         redact: Name images by their salted ids in place of paths.
         network: Where the network's file is, if it is no longer where it was.
+        folder: Where the runs' names are looked for.
         explained: Runs of each data set that get heat maps, the best first.
         projection: How the feature map is laid out: `pca`, `tsne` or `umap`.
         seed: Of intervals, and of which images are shown.
@@ -132,10 +136,12 @@ def report(
         IntegrityError: If a run or a feature file is damaged.
         StorageError: If the page cannot be written.
     """
-    out = Path(out)
+    out, features = as_path(out, "the page"), as_path(features)
+    data = None if data is None else as_path(data, "the data folder")
+    network = None if network is None else as_path(network, "the network")
     _check_place(out)
     method = _projecting(projection)
-    chosen = different(runs)
+    chosen = different(find_runs(runs, runs=folder))
     if not chosen:
         raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
     by_data: dict[str, list[Run]] = {}
@@ -143,7 +149,7 @@ def report(
         by_data.setdefault(_data_of(run), []).append(run)
     rows = _rows_of(data, chosen, progress)
     parts = [
-        _of_data(sha, of_data, Path(features), rows, method, images=images, redact=redact, seed=seed, progress=progress)
+        _of_data(sha, of_data, features, rows, method, images=images, redact=redact, seed=seed, progress=progress)
         for sha, of_data in by_data.items()
     ]
     aside: list[str] = []
@@ -170,7 +176,7 @@ def report(
             [
                 *_command(chosen, data is not None, images=images, redact=redact, seed=seed),
                 *(["--map", method] if method != "pca" else []),
-                *_places(out, Path(features), network, chosen, redact=redact),
+                *_places(out, features, network, chosen, redact=redact),
             ]
         ),
         notes=_kept_apart(parts),

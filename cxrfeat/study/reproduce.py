@@ -22,6 +22,7 @@ from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.finetune.recipe import PAPER
 from cxrfeat.finetune.start import cold_head
 from cxrfeat.finetune.trainable import Trainable
+from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run import Run
@@ -167,7 +168,7 @@ class Reproduction:
         return bool(low <= step.row.test_accuracy <= high)
 
 
-def plan(data: Path | str, options: Options, progress: Progress | None = None) -> Plan:
+def plan(data: PathLike, options: Options, progress: Progress | None = None) -> Plan:
     """Say what a reproduction would do.
 
     Args:
@@ -181,7 +182,7 @@ def plan(data: Path | str, options: Options, progress: Progress | None = None) -
     """
     rows = find_rows(options.rows)
     base = Selection(seed=options.seed)
-    found = index_folder(Path(data), base, progress=named(progress, "reading files"))
+    found = index_folder(data, base, progress=named(progress, "reading files"))
     require_classes(found)
     there = Counter(row.label for row in found.rows)
     notes = []
@@ -236,12 +237,12 @@ def _steps(row: Row, options: Options) -> list[Step]:
 
 
 def reproduce(
-    data: Path | str,
+    data: PathLike,
     options: Options | None = None,
     *,
     resume: bool = False,
-    features: Path | str = "features",
-    runs: Path | str = "runs",
+    features: PathLike = "features",
+    runs: PathLike = "runs",
     make_engine: EngineFactory | None = None,
     tell: Callable[[Step, Run], None] | None = None,
     progress: Progress | None = None,
@@ -266,7 +267,7 @@ def reproduce(
         SplitError: If the images cannot be split.
         StorageError: If the disk refuses.
     """
-    runs, features = Path(runs), Path(features)
+    data, runs, features = as_path(data, "the data folder"), as_path(runs), as_path(features)
     check_writable(runs)
     if resume:
         if options is not None:
@@ -275,12 +276,12 @@ def reproduce(
     options = options or Options()
     planned = plan(data, options, progress)
     write_atomic(runs / OPTIONS, json.dumps(asdict(options), indent=1).encode())
-    places, quarantined = _extract_all(Path(data), planned, features, make_engine, progress)
+    places, quarantined = _extract_all(data, planned, features, make_engine, progress)
     made: list[tuple[Step, Run]] = []
     failed: list[tuple[Step, str]] = []
     for step in planned.steps:
         try:
-            run = _run(Path(data), planned, step, places[step.extraction], features, runs, progress)
+            run = _run(data, planned, step, places[step.extraction], features, runs, progress)
         except DivergedError as error:  # a network that diverges is written; of a head nothing is
             failed.append((step, str(error)))
             continue

@@ -7,10 +7,10 @@ are chosen by the held images of those folds. With `--folds` the whole search is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -18,11 +18,12 @@ from cxrfeat.audit.short import ShortAudit
 from cxrfeat.errors import InputError, IntegrityError, SplitError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable, remove
+from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.path import STRENGTHS
 from cxrfeat.image.split import folds, validation_rows
 from cxrfeat.run import Run, all_runs, check_name, digest8, read_run, run_name
-from cxrfeat.spec import HeadKind, HeadSpec, SplitBy, SplitSpec
+from cxrfeat.spec import HeadSpec, SplitBy, SplitSpec
 from cxrfeat.study.fit import (
     Data,
     FitResult,
@@ -70,8 +71,8 @@ class TuneResult:
 
 
 def tune(
-    features: Path | str,
-    heads: Sequence[str] | None = None,
+    features: PathLike,
+    heads: str | Iterable[str] | None = None,
     *,
     trials: int = 32,
     inner_folds: int = 5,
@@ -81,7 +82,7 @@ def tune(
     fold_count: int | None = None,
     tta: bool = False,
     seed: int = 0,
-    runs: Path | str = "runs",
+    runs: PathLike = "runs",
     name: str | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -89,8 +90,8 @@ def tune(
     """Choose a head and its settings on the training part alone, and test the choice once.
 
     Args:
-        features: A feature file.
-        heads: Kinds to choose among, or `all`; `None` is the six and ridge.
+        features: A feature file, or one that is open.
+        heads: Kinds to choose among, one or many, or `all`; `None` is the six and ridge.
         trials: Configurations drawn, beside the default of each kind and the paths.
         inner_folds: Grouped folds of the training part to choose by.
         sampler: `halving` drops two thirds after one fold, and again after a few; `optuna` lets a model of the scores
@@ -115,12 +116,12 @@ def tune(
         StorageError: If the disk refuses.
         UsageError: If something asked for does not exist.
     """
-    runs = Path(runs)
-    kinds = cast(tuple[HeadKind, ...], tuple(head_kinds(heads))) if heads else TUNED
+    runs = as_path(runs)
+    kinds = tuple(head_kinds(one_or_many(heads))) if heads else TUNED
     _check(trials, inner_folds, sampler, by, jobs)
     if name is not None:
         check_name(name)
-    with FeatureFile(Path(features)) as file:
+    with FeatureFile(features) as file:
         data = load(file, tta=tta)
         pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
         space = Space(kinds=kinds, views=file.views, seed=seed)

@@ -36,7 +36,7 @@ def find_tuned(name: str, runs: Path) -> Run | None:
     if (Path(name) / "run.json").is_file():
         run = read_run(Path(name))
     elif any(path.name.startswith(name) for path in all_runs(runs)):
-        run = find_run(runs, name)
+        run = find_run(name, runs=runs)
     else:
         return None
     if tuned_network(run) is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,12 +20,13 @@ from cxrfeat.explain.place import Placing
 from cxrfeat.explain.unit import Place, best_cells, top
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
+from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.picture import activity, cut_out, png, sheet
 from cxrfeat.image.row import Quarantined, Selection
-from cxrfeat.run import Run
+from cxrfeat.run import RunLike, find_run
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.explain import file_name
 from cxrfeat.study.predict import load_head, tuned_network
@@ -122,13 +123,14 @@ class TopPatches:
 
 
 def activation_maps(
-    run: Run,
-    image: Path,
+    run: RunLike,
+    image: PathLike,
     layer: str,
     *,
-    data: Path | None = None,
-    out: Path | None = None,
-    network: Path | None = None,
+    data: PathLike | None = None,
+    out: PathLike | None = None,
+    network: PathLike | None = None,
+    runs: PathLike = "runs",
     redact: bool = False,
 ) -> ActivationMaps:
     """Show every channel of a layer for one image, dark where it is least and light where it is most active.
@@ -136,18 +138,20 @@ def activation_maps(
     Each channel has its own scale; one that is the same everywhere is dark.
 
     Args:
-        run: From `find_run`.
+        run: A run, its name or an unambiguous beginning of it, or its folder.
         image: A file.
         layer: Its name, as `Graph.layers` has it.
         data: Folder that the image is in; its mask is then taken from there, which a run on masked images needs.
         out: Folder for the picture.
         network: Where the network's file is, if it is no longer where it was.
+        runs: Folder in which the run's name is looked for.
         redact: Name the image by its salted id.
 
     Raises:
         UsageError: If there is no such layer.
         InputError: If the image cannot be used, or is not in `data`.
     """
+    run, image = find_run(run, runs=runs), as_path(image, "an image")
     _, _, spec, name = load_head(run)
     if not image.is_file():
         raise InputError(f"There is no image {image}. Check the path.")
@@ -162,6 +166,7 @@ def activation_maps(
             raise InputError(f"{image} is not in {data}, where its mask is looked for. Name the folder that holds it.")
         mask = masks.get(digest)
     if out is not None:
+        out = as_path(out, "the folder for the pictures")
         check_writable(out)
     source = Source(name=shown_name(str(image), Identity.load() if redact else None), path=image, mask=mask)
     (ready,) = next(readied([source], view))
@@ -184,14 +189,15 @@ def _digest(image: Path) -> str:
 
 
 def top_patches(
-    run: Run,
+    run: RunLike,
     layer: str,
-    units: Sequence[int],
-    data: Path,
+    units: int | Iterable[int],
+    data: PathLike,
     *,
     count: int = PATCHES,
-    out: Path | None = None,
-    network: Path | None = None,
+    out: PathLike | None = None,
+    network: PathLike | None = None,
+    runs: PathLike = "runs",
     selection: Selection | None = None,
     redact: bool = False,
     progress: Progress | None = None,
@@ -199,13 +205,14 @@ def top_patches(
     """Find the places of a data set that excite units of a layer most; of each image the one best place counts.
 
     Args:
-        run: From `find_run`.
+        run: A run, its name or an unambiguous beginning of it, or its folder.
         layer: Its name.
-        units: Channels of the layer.
+        units: Channels of the layer, one or many.
         data: Folder of images; they need not be those of the run.
         count: Patches of each unit.
         out: Folder for one picture of each unit, and `units.json`.
         network: Where the network's file is, if it is no longer where it was.
+        runs: Folder in which the run's name is looked for.
         selection: Which images to take.
         redact: Name images by their salted ids.
         progress: Told after some images.
@@ -219,8 +226,10 @@ def top_patches(
     """
     if count < 1:
         raise UsageError(f"--top is patches of each unit, at least 1; got {count}.")
+    run, units = find_run(run, runs=runs), one_or_many(units)
     _, _, spec, name = load_head(run)
     if out is not None:
+        out = as_path(out, "the folder for the pictures")
         check_writable(out)
     selection = selection or Selection()
     manifest = index_folder(data, selection, progress=named(progress, "reading files"))

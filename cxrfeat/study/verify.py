@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from cxrfeat.backbone.choose import auto_engine
@@ -14,6 +12,7 @@ from cxrfeat.errors import BadImageError, UsageError
 from cxrfeat.feature.compute import Progress, prepare
 from cxrfeat.feature.decoded import why_other
 from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import NO_MASKS, find_masks
 
@@ -22,11 +21,11 @@ NORM, PEAK = 1e-5, 1e-4
 
 
 def verify(
-    path: Path,
+    path: PathLike,
     *,
     recompute: int = 0,
-    data: Path | None = None,
-    network: Path | None = None,
+    data: PathLike | None = None,
+    network: PathLike | None = None,
     seed: int = 0,
     make_engine: EngineFactory = auto_engine,
     progress: Progress | None = None,
@@ -34,7 +33,7 @@ def verify(
     """Every problem of a feature file; none is an empty list.
 
     Args:
-        path: The file.
+        path: The file, or one that is open.
         recompute: How many random rows to compute again.
         data: Folder of the images, needed then.
         network: Where the network's file is, if it has moved.
@@ -50,10 +49,12 @@ def verify(
         raise UsageError(f"--recompute is a number of rows, at least 0; got {recompute}.")
     if recompute and data is None:
         raise UsageError("--recompute needs the images: add --data FOLDER.")
+    path = as_path(path, "a feature file")
     problems = verify_features(path)
     if problems or not recompute or data is None:
         return problems
     manifest = index_folder(data)
+    data = manifest.root
     places = {row.content_sha256: row.path for row in manifest.rows}
     with FeatureFile(path) as file:
         masks = find_masks(manifest.rows, data) if file.spec.view.masks else NO_MASKS
