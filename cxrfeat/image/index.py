@@ -18,6 +18,7 @@ import numpy as np
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, SpecError
 from cxrfeat.given import PathLike, as_path
+from cxrfeat.image.classes import doubt
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
@@ -84,11 +85,13 @@ def index_folder(
 
 
 def require_classes(manifest: Manifest, least: int = 2) -> None:
-    """Refuse a data set with nothing to tell apart; for whoever is about to spend time on it.
+    """Refuse a data set with nothing to tell apart, or too much; for whoever is about to spend time on it.
 
     Raises:
-        InputError: If it has fewer than `least` classes.
+        InputError: If it has fewer than `least` classes, or what it has are no names of classes.
     """
+    if why := doubt(Counter(row.label for row in manifest.rows)):
+        raise InputError(f"{str(manifest.root)!r}: {why}")
     if len(manifest.classes) >= least:
         return
     folders = {row.path.split("/")[1] for row in manifest.rows if row.path.count("/") > 1}

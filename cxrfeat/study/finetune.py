@@ -31,7 +31,7 @@ from cxrfeat.given import PathLike, as_path
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.hold import Hold
-from cxrfeat.image.index import index_folder
+from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, find_masks, masks_digest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import check_parts
@@ -161,6 +161,7 @@ def finetune(
     if normalize == "featurewise" and regroup_given:
         raise UsageError("--regroup does not go with --normalize featurewise, whose statistics are bound to one split.")
     manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
+    require_classes(manifest)
     quarantined: tuple[Quarantined, ...] = manifest.quarantined
     if run is not None:
         path = _features_of(run, features)
