@@ -21,7 +21,6 @@ from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.files import make_folder, put_folder
 from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.spec import canonical_json
-from cxrfeat.types import Status
 
 FORMAT = "cxrfeat-run"
 VERSION = 1
@@ -49,7 +48,7 @@ class Run:
     @property
     def failed_checks(self) -> list[dict[str, Any]]:
         """The checks of its own fit that it failed, as in the JSON documents: they go wherever the run goes."""
-        return [one for one in self.info.get("audit") or [] if one["status"] == Status.FAIL]
+        return [one for one in self.info.get("audit") or [] if one["status"] == "fail"]
 
     def __fspath__(self) -> str:
         """Its folder, so that a run can stand where a path can."""

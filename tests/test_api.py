@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_type_checkers_see_the_names_that_load_when_they_are_used() -> None:
 def test_every_error_and_every_description_is_a_name_of_the_package() -> None:
     raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, CxrFeatError)}
     assert raised <= set(cxrfeat.__all__)
-    assert {name for name in vars(spec) if name.endswith("Spec")} <= set(cxrfeat.__all__)
+    assert {name for name in vars(spec) if re.fullmatch(".+Spec", name)} <= set(cxrfeat.__all__)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
