@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.audit.container import container_of_file, indicators
-from cxrfeat.audit.control import Piece, check_control, check_outside, control_probabilities, tested
-from cxrfeat.audit.people import check_children, check_labels, check_patients, metadata_features
+from cxrfeat.audit.control import (
+    Piece,
+    check_control,
+    check_controls,
+    check_outside,
+    column_scores,
+    control_probabilities,
+    tested,
+    too_few,
+)
+from cxrfeat.audit.people import (
+    Column,
+    check_children,
+    check_labels,
+    check_mixed,
+    check_patients,
+    check_unknown,
+    metadata_columns,
+)
 from cxrfeat.audit.source import SourceTable, check_sources, check_within
 from cxrfeat.feature.store import FeatureFile
+from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.split import torn
-from cxrfeat.metric.shortcut import control_scores
+from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores, tested_groups
 from cxrfeat.types import Finding, Groups, Labels, Probabilities, Status
 
 CONTAINER, THUMBNAIL = "container", "thumbnail"
@@ -82,35 +100,75 @@ class ShortAudit:
         file = self.file
         found = [
             check_weights(file.spec.weights),
-            check_sources(SourceTable.of(file.labels, file.sources, file.classes)),
+            *check_sources(SourceTable.of(file.labels, file.sources, file.classes)),
             *self._outside(),
-            check_children(file.content.columns["age"].astype(np.float64), file.labels, file.classes),
+            check_unknown(self._metadata, file.labels, file.classes),
+            check_children(self._metadata["age"].astype(np.float64), file.labels, file.classes),
             check_patients(file.known_patients),
+            self._mixed(),
             check_labels(file.labels, file.groups, file.known_patients),
             check_split(self.parts, file.groups),
-            check_conflicts(file.labels, file.content_sha256),
+            check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.parts),
             check_quarantine(len(file.content.quarantine), file.images),
         ]
         return failed_first(one for one in found if one is not None)
 
-    def _outside(self) -> list[Finding]:
+    @property
+    def _metadata(self) -> dict[str, NDArray[np.generic]]:
+        texts = {name: np.array([one or "" for one in self.file.texts(name)]) for name in ("sex", "view_position")}
+        return {"age": self.file.content.columns["age"], **texts}
+
+    def _outside(self) -> list[Finding | None]:
         """What is no part of the picture."""
         file, rows = self.file, self.tested
         y, groups = file.labels[rows], file.groups[rows]
-        told = {name: self.controls[name] for name in (CONTAINER,) if name in self.controls}
-        texts = {name: np.array([one or "" for one in file.texts(name)]) for name in ("sex", "view_position")}
-        columns = {"age": file.content.columns["age"], **texts}
-        told |= {
-            name: control_probabilities(seen, file.labels, self.pieces, file.classes)
-            for name, seen in metadata_features(columns).items()
-        }
-        scored = {name: control_scores(y, one, groups, file.classes, seed=self.seed) for name, one in told.items()}
-        found = [
-            check_outside(name, SEEN[name], REMEDY[name], scores)
-            for name, scores in scored.items()
-            if name == CONTAINER or tested(scores)  # that there are too few is said once
-        ]
-        return found if CONTAINER in told else [alike(), *found]
+        there = tested_groups(y, groups, file.classes)
+        found = [check_controls(there)]
+        told = self.controls.get(CONTAINER)
+        if told is None:
+            found.append(alike())
+        else:
+            scores = control_scores(y, told, groups, file.classes, seed=self.seed)
+            if tested(scores):  # if not, that there are too few is said once for all
+                found.append(check_outside(CONTAINER, SEEN[CONTAINER], REMEDY[CONTAINER], scores))
+        for name, column in metadata_columns(self._metadata).items():
+            of_known = column_scores(column, file.labels, file.groups, self.pieces, file.classes, seed=self.seed)
+            found.append(check_column(name, column, of_known, there))
+        return found
+
+    def _mixed(self) -> Finding:
+        """Groups of known patients stand for the patients, whose names no feature file holds."""
+        file = self.file
+        groups, known = file.groups.tolist(), file.known_patients.tolist()
+        patients = [one if there else None for one, there in zip(groups, known, strict=True)]
+        columns = file.content.columns["age"].astype(np.float64)
+        ages = [None if np.isnan(age) else age for age in columns.tolist()]
+        mixed = mixed_patients(patients, file.sources, file.texts("sex"), ages, file.dates)
+        return check_mixed(mixed, len(set(patients) - {None}))
+
+
+def check_column(
+    name: str, column: Column, scores: Mapping[str, Any] | None, there: Mapping[str, int]
+) -> Finding | None:
+    """What a column of the metadata says of the class; `None` where `check_controls` says why it cannot be told.
+
+    Args:
+        name: Of the column, and of the check.
+        column: As a control is given it.
+        scores: Of `control.column_scores`.
+        there: Groups of each class among the images that test, whether the column says anything of them or not.
+    """
+    gaps = int((~column.known).sum())
+    besides = f" It is unknown for {gaps} of {len(column.known)} images, which were left out." if gaps else ""
+    if scores is None:
+        scores = {"auroc_ci": None, "judged": [], "too_few": dict.fromkeys(there, 0)}
+    enough = [one for one, groups in there.items() if groups >= LEAST_GROUPS]
+    if not tested(scores) and len(enough) < 2:
+        return None
+    unknown = {one: scores["too_few"][one] for one in enough if one in scores["too_few"]}
+    if tested(scores) and unknown:
+        besides += f" Not all classes could be judged: {too_few(unknown)} for whom it is known."
+    return check_outside(name, SEEN[name], REMEDY[name], scores, besides=besides)
 
 
 def alike() -> Finding:
@@ -166,33 +224,51 @@ def check_split(parts: NDArray[np.str_] | None, groups: Groups) -> Finding:
             status=Status.FAIL,
             value=broken,
             why=f"The split is leaky: {broken} patients or sets of copies have images in more than one part.",
-            do="Keep them together with --split-by group, or mend the given split with --regroup.",
+            do="Keep them together with cxrfeat fit-head --split-by group, or mend the given split with --regroup.",
         )
     return Finding(check="split", status=Status.PASS, value=0, why="No patient and no copy stands on two sides.")
 
 
-def check_conflicts(labels: Labels, content_sha256: Sequence[str]) -> Finding:
-    """Whether the same bytes carry different labels, and how many copies there are."""
-    pairs = set(zip(content_sha256, labels.tolist(), strict=True))
-    conflicts = sum(count > 1 for count in Counter(sha for sha, _ in pairs).values())
-    copies = len(content_sha256) - len(set(content_sha256))
+def check_exact_copies(
+    labels: Labels, pixel_digests: NDArray[np.uint64], parts: NDArray[np.str_] | None = None
+) -> Finding:
+    """Whether the same pixels carry different labels, how many copies there are, and how many across the split.
+
+    Changed copies take a look at every pair of pictures: that is the whole audit's.
+
+    Args:
+        labels: `(images,)` class indices.
+        pixel_digests: `(images,)`, as in `image.fingerprint.Look`.
+        parts: `(images,)` the split in use, if it is one.
+    """
+    sets: dict[int, list[int]] = defaultdict(list)
+    for row, pixels in enumerate(pixel_digests.tolist()):  # the same bytes are the same pixels
+        sets[pixels].append(row)
+    copied = [rows for rows in sets.values() if len(rows) > 1]
+    conflicts = sum(len(set(labels[rows].tolist())) > 1 for rows in copied)
+    copies = sum(len(rows) - 1 for rows in copied)
+    across = 0 if parts is None else sum(len(set(parts[rows].tolist())) > 1 for rows in copied)
+    split = f" {across} of them have copies in more than one part." if across else ""
+    look = "See which, and the changed copies too, with cxrfeat audit DATA --copies FILE.csv"
     if conflicts:
         return Finding(
             check="copies",
             status=Status.FAIL,
             value=conflicts,
-            why=f"{conflicts} images are there more than once with different labels.",
-            do="Decide on one label for each and delete the other files.",
+            why=f"{conflicts} pictures are there more than once with different labels.{split}",
+            do=f"{look}; decide on one label for each and delete the other files.",
         )
     if copies:
         return Finding(
             check="copies",
             status=Status.WARN,
             value=copies,
-            why=f"{copies} images are byte for byte copies of others; they stay on one side, but count twice.",
-            do="Delete the copies.",
+            why=f"{copies} images are copies of others, byte for byte or pixel for pixel; they count twice.{split}",
+            do=f"{look}; delete the copies.",
         )
-    return Finding(check="copies", status=Status.PASS, value=0, why="No image is there twice, byte for byte.")
+    return Finding(
+        check="copies", status=Status.PASS, value=0, why="No image is there twice, byte for byte or pixel for pixel."
+    )
 
 
 def check_quarantine(bad: int, good: int) -> Finding:

@@ -29,6 +29,14 @@ def audit(
     page: Annotated[
         Path | None, typer.Option("--page", help="Write a page of all of it, with the images it is about.")
     ] = None,
+    copies: Annotated[
+        Path | None,
+        typer.Option(
+            "--copies",
+            help="Write every pair of copies as CSV: both paths, kind, distance, patients, parts, labels, and which of "
+            "the two to leave out.",
+        ),
+    ] = None,
     strict: options.Strict = False,
     classes: options.Classes = None,
     per_class: options.PerClass = None,
@@ -46,8 +54,10 @@ def audit(
     from cxrfeat.report.audit import control_table, mitigation_table, pairs_table, sources_table
     from cxrfeat.report.table import RESEARCH_USE
     from cxrfeat.study.audit import audit as run
-    from cxrfeat.study.audit import write_page
+    from cxrfeat.study.audit import check_place, write_copies, write_page
 
+    for place, option in ((page, "--page"), (copies, "--copies")):
+        check_place(place, option)
     folder = options.data_folder(data)
     with progress("images", quiet=quiet) as tell:
         result = run(
@@ -65,6 +75,8 @@ def audit(
         document = _redacted(document)
     if page is not None:
         write_page(page, document, None if redact else folder)
+    if copies is not None:
+        write_copies(copies, document["copies"])
     if json:
         print_json(document)
     else:
@@ -73,8 +85,9 @@ def audit(
         show(control_table(document["controls"]))
         show(pairs_table(document["within_source"]))
         show(mitigation_table(document["mitigations"]))
-        if page is not None:
-            say(str(page))
+        for place in (page, copies):
+            if place is not None:
+                say(str(place))
         say(RESEARCH_USE)
     options.refuse_failed(result.failed, strict=strict, written="Mend")
 
@@ -89,6 +102,9 @@ def _redacted(document: dict[str, object]) -> dict[str, object]:
     told = cast(dict[str, Any], document)
     return told | {
         "checks": [one | {"images": [identity.image_id(path) for path in one["images"]]} for one in told["checks"]],
-        "duplicates": [[identity.image_id(path) for path in pair] for pair in told["duplicates"]],
+        "copies": [
+            one | {name: identity.image_id(one[name]) for name in ("image", "copy", "leave_out") if one[name]}
+            for one in told["copies"]
+        ],
         "quarantined": [one | {"path": identity.image_id(one["path"])} for one in told["quarantined"]],
     }

@@ -17,6 +17,9 @@ from cxrfeat.metric.resample import Weights, numbered, percentile_interval, weig
 from cxrfeat.metric.score import checked
 from cxrfeat.types import Groups, Labels, Probabilities
 
+LEAST_GROUPS = 8
+"""Patients of a class among the images that test: with fewer, chance alone tells classes apart without a doubt."""
+
 LEAST = 0.1
 """A model whose AUROC is nearer to chance than this has no score of which a control could have a share."""
 
@@ -34,6 +37,10 @@ def control_scores(
 ) -> dict[str, Any]:
     """Accuracy and AUROC of a control, and its shortcut ratio to a model tested on the same images.
 
+    Judged are the classes with at least `LEAST_GROUPS` groups, control and model alike among them alone, so that one
+    small class hides nothing of the others. Where fewer than two have as many, the scores are of all classes that are
+    there, and prove nothing.
+
     Args:
         y: `(n,)` true class indices.
         control: `(n, classes)` probabilities of the control, rows summing to 1.
@@ -45,11 +52,12 @@ def control_scores(
         seed: Decides the draws.
 
     Returns:
-        `accuracy` and `auroc` (mean over classes, one against the rest), each with its `_ci`; `groups`, those of the
-        class that has the fewest; and `ratio` with
+        `accuracy` and `auroc` (mean over the classes judged, one against the rest), each with its `_ci`; `judged`,
+        their names, at least two, or none where there are too few groups of them; `too_few`, the groups of each other
+        class; and `ratio` with
         `ratio_ci`: (AUROC of the control - 0.5) / (AUROC of the model - 0.5), both drawn together. 0 is a model that
-        owes nothing to what the control sees, 1 one that does no better. `None` where it does not exist: a class is
-        missing, there is one group, or the model is at chance.
+        owes nothing to what the control sees, 1 one that does no better. `None` where it does not exist: there is one
+        class, there is one group, or the model is at chance.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
@@ -66,10 +74,16 @@ def control_scores(
     y, control = checked(y, control, len(classes))
     if np.shape(groups) != y.shape:
         raise ValueError(f"Groups of {len(y)} images; got shape {np.shape(groups)}.")
-    group, count = numbered(groups)
     told = [control] if model is None else [control, checked(y, model, len(classes))[1]]
-    ranked = [[Ranked(y == index, one[:, index], group) for index in range(len(classes))] for one in told]
-    hits = np.bincount(group, weights=control.argmax(1) == y, minlength=count)
+    there = tested_groups(y, groups, classes)
+    of_class = np.array(list(there.values()))
+    judged = np.flatnonzero(of_class >= LEAST_GROUPS)
+    shown = judged if len(judged) > 1 else np.flatnonzero(of_class)
+    held = np.isin(y, shown)
+    y, told = np.searchsorted(shown, y[held]), [_among(one[held], shown) for one in told]
+    group, count = numbered(groups[held])
+    ranked = [[Ranked(y == index, one[:, index], group) for index in range(len(shown))] for one in told]
+    hits = np.bincount(group, weights=told[0].argmax(1) == y, minlength=count)
     sizes = np.bincount(group, minlength=count).astype(np.float64)
     once = np.ones((1, count))
     blocks = list(weight_blocks(count, len(y), resamples, seed)) if count > 1 else []
@@ -80,7 +94,8 @@ def control_scores(
         "accuracy_ci": _interval([(weights @ hits) / (weights @ sizes) for weights in blocks], level),
         "auroc": _plain(observed[0]),
         "auroc_ci": _interval(drawn[0], level),
-        "groups": min(len(np.unique(group[y == index])) for index in range(len(classes))),
+        "judged": [classes[index] for index in judged.tolist()] if len(judged) > 1 else [],
+        "too_few": {name: number for name, number in there.items() if number < LEAST_GROUPS},
     }
     if model is not None:
         scores["ratio"] = _plain(_ratio(*observed))
@@ -88,6 +103,28 @@ def control_scores(
         if scores["ratio"] is None:
             scores["ratio_ci"] = None
     return scores
+
+
+def tested_groups(y: Labels, groups: Groups, classes: Sequence[str]) -> dict[str, int]:
+    """How many groups of each class there are.
+
+    Args:
+        y: `(n,)` class indices.
+        groups: `(n,)` group indices.
+        classes: Class names.
+
+    Example:
+        >>> tested_groups(np.array([0, 0, 1]), np.array([5, 5, 6]), ["COVID", "NORMAL"])
+        {'COVID': 1, 'NORMAL': 1}
+    """
+    return {name: len(np.unique(groups[y == index])) for index, name in enumerate(classes)}
+
+
+def _among(probabilities: Probabilities, classes: NDArray[np.intp]) -> Probabilities:
+    """`(n, k)`: what is said of these classes, one of them being it; all alike where nothing is."""
+    some = probabilities[:, classes]
+    total = some.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(some, total, out=np.full_like(some, 1 / len(classes)), where=total > 0))
 
 
 def _mean_auroc(ranked: Sequence[Ranked], weights: Weights) -> NDArray[np.float64]:

@@ -47,8 +47,9 @@ def within_source(
         `accuracy` and `accuracy_ci` over the images of sources with more than one class, each predicted among the
         classes of its source; `chance`, what always naming a source's commonest class would reach; `images` and
         `sources`, how many those are; `known`, the images whose source is known; and `pairs`, for each pair of classes
-        `classes`, `identifiable` (whether they share a source), `images`, `auroc` and `auroc_ci`: the chance that of
-        two images of one source, one of each class, the right one has the larger odds. What cannot be said is `None`.
+        `classes`, `identifiable` (whether they share a source), `known` (whether any source is known of both),
+        `images`, `auroc` and `auroc_ci`: the chance that of two images of one source, one of each class, the right one
+        has the larger odds. What cannot be said is `None`.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
@@ -67,6 +68,7 @@ def within_source(
         raise ValueError(f"Groups and sources of {len(y)} images; got {np.shape(groups)} and {np.shape(sources)}.")
     present = {int(code): np.unique(y[sources == code]) for code in np.unique(sources) if code >= 0}
     mixed = {code: there for code, there in present.items() if len(there) > 1}
+    sourced = np.unique(y[sources >= 0]).tolist()
     held, known = np.isin(sources, list(mixed)), int((sources >= 0).sum())
     group, count = numbered(groups[held]) if held.any() else (np.zeros(0, np.int64), 0)
     blocks = list(weight_blocks(count, int(held.sum()), resamples, seed)) if count > 1 else []
@@ -90,6 +92,7 @@ def within_source(
             {
                 "classes": [classes[a], classes[b]],
                 "identifiable": bool(shared),
+                "known": a in sourced and b in sourced,
                 "images": int(rows.sum()),
                 "auroc": None if np.isnan(auroc[0]) else float(auroc[0]),
                 "auroc_ci": percentile_interval(np.concatenate(told), level) if told else None,

@@ -16,8 +16,15 @@ def sources_table(sources: Mapping[str, Any]) -> Table | None:
         (name, *(str(sources["counts"][index][place]) for index in range(len(sources["classes"]))))
         for place, name in enumerate(sources["sources"])
     ]
-    apart = [" and ".join(pair["classes"]) for pair in sources["pairs"] if not pair["identifiable"]]
+    unknown = sources["unknown_by_class"]
+    if sources["unknown"]:
+        rows.append(("unknown", *(str(unknown[name]) for name in sources["classes"])))
+    judged = [pair for pair in sources["pairs"] if pair["judged"]]
+    apart = [" and ".join(pair["classes"]) for pair in judged if not pair["identifiable"]]
     said = f"; not identifiable: {', '.join(apart)}" if apart else "; every pair of classes shares a source"
+    if len(judged) < len(sources["pairs"]):
+        few = [" and ".join(pair["classes"]) for pair in sources["pairs"] if not pair["judged"]]
+        said = (said if judged else "") + f"; too few known to say: {', '.join(few)}"
     return Table(
         title=f"Images by source and class (Cramer's V {number(sources['cramers_v'], 2)}; the source alone predicts "
         f"the class with balanced accuracy {number(sources['balanced_accuracy'])}{said})",
@@ -55,7 +62,7 @@ def pairs_table(within: Mapping[str, Any] | None) -> Table | None:
     rows = [
         (
             " against ".join(pair["classes"]),
-            with_interval(pair["auroc"], pair["auroc_ci"]) if pair["identifiable"] else "not identifiable",
+            within_pair(pair),
             str(pair["images"]),
         )
         for pair in within["pairs"]
@@ -66,6 +73,17 @@ def pairs_table(within: Mapping[str, Any] | None) -> Table | None:
         rows=tuple(rows),
         numeric=frozenset({2}),
     )
+
+
+def within_pair(pair: Mapping[str, Any]) -> str:
+    """How well two classes are told apart within the sources they share, or why nobody can say.
+
+    Args:
+        pair: One of `pairs` of `metric.source.within_source`.
+    """
+    if pair["identifiable"]:
+        return with_interval(pair["auroc"], pair["auroc_ci"])
+    return "not identifiable" if pair["known"] else "source unknown"
 
 
 def mitigation_table(mitigations: Sequence[Mapping[str, Any]]) -> Table | None:

@@ -64,7 +64,8 @@ def source_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
         for pair in within["pairs"]:
             names = " against ".join(pair["classes"])
             if not pair["identifiable"]:
-                rows.append((run["head"], names, "-", "not identifiable: they share no source"))
+                why = "not identifiable: they share no source" if pair["known"] else "source unknown"
+                rows.append((run["head"], names, "-", why))
             else:
                 auroc = with_interval(pair["auroc"], pair["auroc_ci"])
                 rows.append((run["head"], f"{names}, {pair['images']} images", auroc, "AUROC"))

@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from cxrfeat import __version__
-from cxrfeat.report.audit import control_table, mitigation_table, pairs_table, sources_table
+from cxrfeat.report.audit import control_table, mitigation_table, pairs_table, sources_table, within_pair
 from cxrfeat.report.chart import SHAPES, calibration_chart, map_points, mark, roc_chart, training_chart, whisker
 from cxrfeat.report.content import DataContent, FeatureMap, ReportContent, RunContent, Tiles
 from cxrfeat.report.curve import shortcut_table
@@ -204,12 +204,7 @@ def _within(runs: Sequence[Mapping[str, Any]]) -> Table | None:
     pairs = [tuple(pair["classes"]) for pair in known[0][1]["pairs"]]
     rows = []
     for run, within in known:
-        told = {
-            tuple(pair["classes"]): with_interval(pair["auroc"], pair["auroc_ci"])
-            if pair["identifiable"]
-            else "not identifiable"
-            for pair in within["pairs"]
-        }
+        told = {tuple(pair["classes"]): within_pair(pair) for pair in within["pairs"]}
         cells = (told.get(pair, "-") for pair in pairs)
         rows.append((run["head"], run["backbone"], with_interval(within["accuracy"], within["accuracy_ci"]), *cells))
     first = known[0][1]
@@ -373,7 +368,7 @@ PAIRS, EXAMPLES = 48, 6
 
 def pictured(audit: Mapping[str, Any]) -> list[str]:
     """Paths of the images that the page of an audit shows."""
-    paths = [path for pair in audit["duplicates"][:PAIRS] for path in pair]
+    paths = [path for pair in audit["copies"][:PAIRS] for path in (pair["image"], pair["copy"])]
     return list(dict.fromkeys(paths + [path for _, images in _examples(audit) for path in images]))
 
 
@@ -399,8 +394,8 @@ def render_audit(title: str, audit: Mapping[str, Any], pictures: Mapping[str, st
         title=title,
         checks=audit_table(audit["checks"], everything=True),
         results=[table for table in tables if table is not None],
-        pairs=audit["duplicates"],
-        shown=min(PAIRS, len(audit["duplicates"])),
+        pairs=audit["copies"],
+        shown=min(PAIRS, len(audit["copies"])),
         examples=_examples(audit),
         pictures=pictures,
         images=audit["images"],

@@ -174,7 +174,7 @@ def honest_figure(test: Mapping[str, Any]) -> Figure:
             interval=_interval(test["balanced_accuracy_ci"]),
             notes=(overall, "The data name no source, so nobody can say how much of it is the hospital's."),
         )
-    apart = [" and ".join(pair["classes"]) for pair in within["pairs"] if not pair["identifiable"]]
+    apart = [" and ".join(pair["classes"]) for pair in within["pairs"] if pair["known"] and not pair["identifiable"]]
     unsaid = f"{_listed(apart)} share no source, so no number tells them apart from their hospitals." if apart else ""
     if not within["images"] or within["accuracy"] is None:
         return Figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -12,21 +13,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.audit.container import container_of_rows, indicators
-from cxrfeat.audit.control import check_control, check_outside, control_probabilities
-from cxrfeat.audit.copies import check_copies, told_pairs
-from cxrfeat.audit.people import check_children, check_labels, check_patients, metadata_features
+from cxrfeat.audit.control import (
+    check_control,
+    check_controls,
+    check_outside,
+    control_probabilities,
+    tested,
+    untested,
+)
+from cxrfeat.audit.control import column_scores as scores_of_column
+from cxrfeat.audit.copies import COLUMNS, Copy, check_copies, told_copies
+from cxrfeat.audit.people import (
+    check_children,
+    check_labels,
+    check_mixed,
+    check_patients,
+    check_unknown,
+    metadata_columns,
+)
 from cxrfeat.audit.sanity import check_sanity
-from cxrfeat.audit.short import CONTAINER, REMEDY, SEEN, THUMBNAIL, alike, check_quarantine, check_split, failed_first
+from cxrfeat.audit.short import (
+    CONTAINER,
+    REMEDY,
+    SEEN,
+    THUMBNAIL,
+    alike,
+    check_column,
+    check_quarantine,
+    check_split,
+    failed_first,
+)
 from cxrfeat.audit.source import SourceTable, check_sources
 from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.cores import threads
-from cxrfeat.errors import BadImageError, InputError
+from cxrfeat.errors import BadImageError, InputError, SplitError
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.variant import variant_features
-from cxrfeat.files import write_atomic
+from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.given import PathLike
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.duplicate import Pair, find_duplicates
@@ -34,12 +60,14 @@ from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.inspect import Inspection, inspect_images
 from cxrfeat.image.mask import find_masks, masks_digest
+from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.picture import data_address
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import folds
-from cxrfeat.metric.shortcut import control_scores
+from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores, tested_groups
 from cxrfeat.metric.source import within_source
 from cxrfeat.report.page import pictured, render_audit
+from cxrfeat.run import to_csv
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.pieces import Piece
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Status
@@ -72,7 +100,6 @@ _SEEN = SEEN | {
     "lungs out": "Images with the lungs blacked out",
     "shuffled blocks": "Images cut into blocks and shuffled",
 }
-_LOOK = "Look at what differs between the classes, and see what helps: cxrfeat audit DATA --cache FILE --mitigate."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +130,8 @@ class AuditResult:
     """Scores of the model among images of one source, where there is a model."""
     controls: dict[str, dict[str, Any]]
     """Scores of each control, and of the model under `model`."""
-    duplicates: tuple[tuple[str, str], ...]
-    """Paths of the copies."""
+    copies: tuple[Copy, ...]
+    """Pairs of images that are one picture."""
     mitigations: tuple[Mitigation, ...]
     quarantined: tuple[Quarantined, ...]
 
@@ -122,7 +149,7 @@ class AuditResult:
             "sources": self.sources.to_dict(),
             "within_source": self.within_source,
             "controls": self.controls,
-            "duplicates": [list(pair) for pair in self.duplicates],
+            "copies": [one.to_dict() for one in self.copies],
             "mitigations": [asdict(one) for one in self.mitigations],
             "quarantined": [asdict(one) for one in self.quarantined],
         }
@@ -136,10 +163,12 @@ class _Images:
     rows: tuple[ImageRow, ...]
     inspections: tuple[Inspection, ...]
     pairs: tuple[Pair, ...]
-    """Copies; all pairs that were found are in `groups`."""
     groups: Groups
     labels: Labels
     folds: tuple[Piece, ...]
+    """Of the classes that are large enough; none where there are no two."""
+    unfolded: Finding | None
+    """What there is to say of classes that are not."""
     seed: int
 
     @property
@@ -185,42 +214,99 @@ def audit(
 
     Raises:
         InputError: If the data cannot be used, or the feature file holds too few of the images.
-        SplitError: If a class has fewer groups than there are folds.
+        SplitError: If there are fewer than 2 folds.
         WeightsError: If the network of the features is not there.
     """
+    data = Path(data)
     if mitigate and cache is None:
         raise InputError("--mitigate runs a network over changed images: name a feature file of it with --cache.")
+    if fold_count < 2:
+        raise SplitError(f"Cross-validation needs at least 2 folds; got {fold_count}.")
     with ExitStack() as stack:
         file = stack.enter_context(FeatureFile(cache)) if cache is not None else None
+        if file is not None:
+            find_again(file.spec, file.content.backbone, path=network)  # before minutes of work, not after
         manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
         require_classes(manifest)
         images, bad = _read(manifest, file, fold_count, seed, progress)
-        controls = _pixel_controls(images)
         model, mitigations = None, tuple[Mitigation, ...]()
-        if file is not None:
-            model = images.probabilities(_stored(file, images.rows))
-            ways = _ways(images) if mitigate else {}
-            without = {_without_lungs(name): _control_of(change) for name, change in ways.items()}
-            seen = _changed(images, file, network, make_engine, {**CONTROL_VIEWS, **ways, **without}, progress)
-            told = {name: images.probabilities(features) for name, features in seen.items()}
-            controls |= {name: told[name] for name in CONTROL_VIEWS}
-            mitigations = tuple(_mitigation(images, name, told) for name in ways)
-    scored = {name: images.scores(told, model) for name, told in controls.items()}
-    findings = [*_about_images(images), *_about_controls(scored), *_about_data(images, bad)]
+        scored: dict[str, dict[str, Any]] = {}
+        if images.folds:
+            controls = _pixel_controls(images)
+            if file is not None:
+                model = images.probabilities(_stored(file, images.rows))
+                ways = _ways(images) if mitigate else {}
+                without = {_without_lungs(name): _control_of(change) for name, change in ways.items()}
+                seen = _changed(images, file, network, make_engine, {**CONTROL_VIEWS, **ways, **without}, progress)
+                told = {name: images.probabilities(features) for name, features in seen.items()}
+                controls |= {name: told[name] for name in CONTROL_VIEWS}
+                mitigations = tuple(_mitigation(images, name, told) for name in ways)
+            scored = {name: images.scores(told, model) for name, told in controls.items()}
+    columns = _column_scores(images)
+    copies = told_copies(images.pairs, images.rows)
+    look = _look(data, cache, mitigated=mitigate)
+    findings = [
+        *_about_images(images, copies),
+        *_about_controls(images, scored, columns, look),
+        *_about_data(images, bad),
+    ]
+    scored |= {name: one for name, one in columns.items() if one is not None}
     if model is not None:
         scored[MODEL] = images.scores(model)
-    paths = [row.path for row in images.rows]
     return AuditResult(
         images=len(images.rows),
         classes=manifest.classes,
-        findings=tuple(failed_first(findings)),
+        findings=tuple(failed_first(one for one in findings if one is not None)),
         sources=_sources(images),
         within_source=None if model is None else _within(images, model),
         controls=scored,
-        duplicates=tuple((paths[pair.one], paths[pair.other]) for pair in images.pairs),
+        copies=copies,
         mitigations=mitigations,
         quarantined=tuple(bad),
     )
+
+
+def _look(data: Path, cache: PathLike | None, *, mitigated: bool) -> str:
+    """What to do about a control that does well, as commands to paste."""
+    look = "Look at what differs between the classes"
+    if mitigated:
+        return f"{look}, and at what helps: the table of ways to make it look at the lungs."
+    if cache is None:
+        return f"{look}, and at what a model has of it: cxrfeat audit {shlex.quote(str(data))} --cache FEATURES.h5"
+    return f"{look}, and see what helps: " + shlex.join(
+        ["cxrfeat", "audit", str(data), "--cache", str(cache), "--mitigate"]
+    )
+
+
+def check_place(place: Path | None, option: str) -> None:
+    """Refuse, before minutes of work, a file that could not be written.
+
+    Raises:
+        InputError: If its folder is not there, or it is a folder.
+        StorageError: If nothing can be written there.
+    """
+    if place is None:
+        return
+    if place.is_dir():
+        raise InputError(f"{option} {shlex.quote(str(place))} is a folder; name a file in it.")
+    if not place.parent.is_dir():
+        raise InputError(f"There is no folder {place.parent} to write {place.name} into. Make it, or choose another.")
+    check_writable(place.parent)
+
+
+def write_copies(place: Path, copies: Sequence[Mapping[str, Any]]) -> None:
+    """Write every pair of copies as a row of CSV, readable by its owner only, since it holds paths.
+
+    Args:
+        place: The file.
+        copies: As in the document of `audit`.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    text = to_csv({name: [one[name] for one in copies] for name in COLUMNS})
+    # surrogatepass: file names that are not UTF-8 must come back as they were.
+    write_atomic(place, text.encode("utf-8", "surrogatepass"), private=True)
 
 
 def write_page(place: Path, document: Mapping[str, Any], root: Path | None) -> None:
@@ -250,23 +336,28 @@ def _picture(path: Path) -> str | None:
 def _read(
     manifest: Manifest, file: FeatureFile | None, fold_count: int, seed: int, progress: Progress | None
 ) -> tuple[_Images, list[Quarantined]]:
-    inspected = inspect_images(manifest, named(progress, "looking at images"))
     bad = list(manifest.quarantined)
-    rows, inspections, strangers = [], [], 0
-    known = None if file is None else set(file.content_sha256)
-    for row, one in zip(manifest.rows, inspected, strict=True):
+    ours = manifest
+    if file is not None:
+        known = set(file.content_sha256)
+        ours = replace(manifest, rows=tuple(row for row in manifest.rows if row.content_sha256 in known))
+        if 2 * len(ours.rows) < len(manifest.rows):
+            raise InputError(
+                f"{file.path} was made from other data: of the {len(manifest.rows)} images in {manifest.root} it "
+                f"holds {len(ours.rows)}. Check the folder, and with --cache name the feature file of these images."
+            )
+    inspected = inspect_images(ours, named(progress, "looking at images"))
+    rows, inspections = [], []
+    for row, one in zip(ours.rows, inspected, strict=True):
         if isinstance(one, BadImageError):
             bad.append(Quarantined(path=row.path, stage=one.stage, reason=one.reason))
-        elif known is None or row.content_sha256 in known:
+        else:
             rows.append(row)
             inspections.append(one)
-        else:
-            strangers += 1
-    if not rows or strangers > len(rows):
-        where = "None of the images can be used" if file is None else f"{file.path} was made from other data"
+    if not rows:
         raise InputError(
-            f"{where}: {len(rows)} of the {len(manifest.rows)} images in {manifest.root} are left to audit. "
-            "Check the folder, and with --cache name the feature file of these images."
+            f"Not one of the {len(ours.rows)} images in {manifest.root} can be used, such as {bad[0].path!r} "
+            f"({bad[0].reason}). Check the folder."
         )
     whole = replace(manifest, rows=tuple(rows))
     keys = [row.content_sha256 for row in rows]
@@ -277,21 +368,49 @@ def _read(
         None if file is None else _stored(file, rows),
     )
     groups = group(rows, also=[(pair.one, pair.other) for pair in pairs])
-    dealt = folds(whole.labels, groups, manifest.classes, fold_count, seed, keys=keys)
+    dealt, unfolded = _dealt(whole, groups, fold_count, seed)
     images = _Images(
         manifest=whole,
         rows=tuple(rows),
         inspections=tuple(inspections),
-        pairs=told_pairs(pairs, [row.patient for row in rows]),
+        pairs=pairs,
         groups=groups,
         labels=whole.labels,
-        folds=tuple(
-            Piece(name=f"fold {number}", train=train, validation=np.arange(0), test=test)
-            for number, (train, test) in enumerate(dealt)
-        ),
+        folds=dealt,
+        unfolded=unfolded,
         seed=seed,
     )
     return images, bad
+
+
+def _dealt(manifest: Manifest, groups: Groups, count: int, seed: int) -> tuple[tuple[Piece, ...], Finding | None]:
+    """Folds of the classes that have groups enough for them, and what to say of the others."""
+    labels, classes = manifest.labels, manifest.classes
+    there = tested_groups(labels, groups, classes)
+    said = check_controls(there, least=max(LEAST_GROUPS, count), do=_more(list(there.values()), count))
+    large = [index for index, name in enumerate(classes) if there[name] >= count]
+    if len(large) < 2:
+        return (), said
+    rows = np.flatnonzero(np.isin(labels, large))
+    names = [classes[index] for index in large]
+    keys = [manifest.rows[row].content_sha256 for row in rows.tolist()]
+    try:
+        dealt = folds(np.searchsorted(large, labels[rows]), groups[rows], names, count, seed, keys=keys)
+    except SplitError as error:
+        return (), untested(str(error))
+    pieces = tuple(
+        Piece(name=f"fold {number}", train=rows[train], validation=np.arange(0), test=rows[test])
+        for number, (train, test) in enumerate(dealt)
+    )
+    return pieces, said
+
+
+def _more(groups: Sequence[int], count: int) -> str:
+    """What to do where classes are too small for so many folds."""
+    second = sorted(groups)[-2]
+    if count > second >= LEAST_GROUPS:
+        return f"Ask for {second} folds or fewer: --folds {second}."
+    return "Add images of the small classes, or leave them out: --classes."
 
 
 def _pixel_controls(images: _Images) -> dict[str, Probabilities]:
@@ -304,9 +423,21 @@ def _pixel_controls(images: _Images) -> dict[str, Probabilities]:
         THUMBNAIL: np.array([look.thumbnail for look in looks], np.float32).reshape(len(looks), -1),
         HISTOGRAM: np.sqrt(shares).astype(np.float32),
     }
-    texts = {name: np.array([getattr(row, name) or "" for row in images.rows]) for name in ("sex", "view_position")}
-    seen |= metadata_features({"age": _ages(images.rows), **texts})
     return {name: images.probabilities(values) for name, values in seen.items() if values.shape[1]}
+
+
+def _metadata(rows: Sequence[ImageRow]) -> dict[str, NDArray[np.generic]]:
+    texts = {name: np.array([getattr(row, name) or "" for row in rows]) for name in ("sex", "view_position")}
+    return {"age": _ages(rows), **texts}
+
+
+def _column_scores(images: _Images) -> dict[str, dict[str, Any] | None]:
+    """Scores of each column of the metadata, among the images of which it says anything."""
+    if not images.folds:
+        return {}
+    of = (images.labels, images.groups, images.folds, images.manifest.classes)
+    columns = metadata_columns(_metadata(images.rows))
+    return {name: scores_of_column(column, *of, seed=images.seed) for name, column in columns.items()}
 
 
 def _changed(
@@ -361,37 +492,58 @@ def _mitigation(images: _Images, name: str, told: Mapping[str, Probabilities]) -
     )
 
 
-def _about_images(images: _Images) -> list[Finding]:
-    paths = [row.path for row in images.rows]
-    copies = check_copies(images.pairs, images.labels, [row.split for row in images.rows], paths)
-    return [*check_sanity(images.rows, images.inspections), *copies]
+def _about_images(images: _Images, copies: Sequence[Copy]) -> list[Finding]:
+    split = any(row.split is not None for row in images.rows)
+    return [*check_sanity(images.rows, images.inspections), *check_copies(copies, split=split)]
 
 
-def _about_controls(scored: Mapping[str, Mapping[str, Any]]) -> Iterable[Finding]:
-    if CONTAINER not in scored:
+def _about_controls(
+    images: _Images,
+    scored: Mapping[str, Mapping[str, Any]],
+    columns: Mapping[str, Mapping[str, Any] | None],
+    look: str,
+) -> Iterable[Finding | None]:
+    yield images.unfolded
+    if images.folds and CONTAINER not in scored:
         yield alike()
     for name, scores in scored.items():
+        if not tested(scores):
+            continue  # said once for all
         if name in REMEDY:
             yield check_outside(name, _SEEN[name], REMEDY[name], scores)
         else:
-            yield check_control(name, _SEEN[name], _LOOK, scores)
+            yield check_control(name, _SEEN[name], look, scores)
+    there = tested_groups(images.labels, images.groups, images.manifest.classes)
+    made = metadata_columns(_metadata(images.rows)) if columns else {}
+    for name, column in made.items():
+        yield check_column(name, column, columns[name], there)
 
 
-def _about_data(images: _Images, bad: Sequence[Quarantined]) -> list[Finding]:
-    rows, classes = images.rows, images.manifest.classes
+def _about_data(images: _Images, bad: Sequence[Quarantined]) -> list[Finding | None]:
+    rows, classes, paths = images.rows, images.manifest.classes, [row.path for row in images.rows]
     known = np.array([row.patient is not None for row in rows])
-    paths = [row.path for row in rows]
-    given = [row.split for row in rows]
+    given = np.array([row.split is not None for row in rows])
+    patients = [row.patient for row in rows]
+    mixed = mixed_patients(
+        patients,
+        [row.source for row in rows],
+        [row.sex for row in rows],
+        [row.age for row in rows],
+        [row.date for row in rows],
+    )
     found = [
-        check_sources(_sources(images)),
+        *check_sources(_sources(images)),
+        check_unknown(_metadata(rows), images.labels, classes),
         check_patients(known),
+        check_mixed(mixed, len(set(patients) - {None}), paths),
         check_labels(images.labels, images.groups, known, paths),
         check_children(_ages(rows), images.labels, classes),
         check_quarantine(len(bad), len(rows)),
     ]
-    if all(part is not None for part in given):
-        found.append(check_split(np.array(given), images.groups))
-    return [one for one in found if one is not None]
+    if given.any():
+        parts = np.array([row.split for row in rows if row.split is not None])
+        found.append(check_split(parts, images.groups[given]))
+    return found
 
 
 def _sources(images: _Images) -> SourceTable:

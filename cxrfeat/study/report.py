@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
@@ -13,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.copies import told_pairs
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, MissingExtraError, UsageError, WeightsError
 from cxrfeat.explain.explainer import NAMES
 from cxrfeat.explain.projection import Projecting
@@ -231,8 +231,8 @@ def _kept_apart(parts: Sequence[DataContent]) -> tuple[str, ...]:
     )
 
 
-def _rows_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) -> dict[str, ImageRow]:
-    """The images of a folder by content.
+def _rows_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) -> dict[str, list[ImageRow]]:
+    """The images of a folder by content, those of one content in order of path.
 
     Raises:
         InputError: If no run was tested on any of them.
@@ -240,7 +240,9 @@ def _rows_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) 
     if data is None:
         return {}
     manifest = index_folder(data, progress=named(progress, "images"))
-    rows = {row.content_sha256: row for row in manifest.rows}
+    rows: dict[str, list[ImageRow]] = {}
+    for row in manifest.rows:
+        rows.setdefault(row.content_sha256, []).append(row)
     known = {sha for run in runs for sha, _ in tested(run).rows}
     if not known & rows.keys():
         raise InputError(
@@ -254,7 +256,7 @@ def _of_data(
     sha: str,
     runs: Sequence[Run],
     features: Path,
-    rows: Mapping[str, ImageRow],
+    rows: Mapping[str, Sequence[ImageRow]],
     method: Projecting,
     *,
     images: bool,
@@ -289,11 +291,12 @@ def _of_data(
         for file in files:
             of_file = [row for row, key in enumerate(file.content_sha256) if key in keys]
             best = next(run for run in compared.runs if _fingerprint(run) == file.fingerprint)
-            maps.append(_feature_map(file, of_file, best, sheet, names, method, seed))
+            maps.append(_feature_map(file, of_file, best, sheet, _named(file, names), method, seed))
             if progress:
                 progress("feature maps", len(maps), len(files))
         if pairs is not None:
-            copies = tuple(_copy(first, pair, sheet, names) for pair in pairs)
+            known = _patients(first)
+            copies = tuple(_copy(first, pair, sheet, _named(first, names), known, where) for pair in pairs)
         tiles = sheet.tiles() if images else None
         for file in files:
             file.close()
@@ -310,12 +313,22 @@ def _of_data(
     )
 
 
-def _names(rows: Mapping[str, ImageRow], *, redact: bool) -> dict[str, str]:
-    """What each image may be called, by content."""
+def _names(rows: Mapping[str, Sequence[ImageRow]], *, redact: bool) -> dict[str, list[str]]:
+    """What the images of each content may be called."""
     if not redact:
-        return {sha: row.path for sha, row in rows.items()}
+        return {sha: [row.path for row in same] for sha, same in rows.items()}
     identity = Identity.load() if rows else None
-    return {sha: identity.image_id(row.path) for sha, row in rows.items()} if identity else {}
+    return {sha: [identity.image_id(row.path) for row in same] for sha, same in rows.items()} if identity else {}
+
+
+def _named(file: FeatureFile, names: Mapping[str, Sequence[str]]) -> list[str]:
+    """What each image of a file is called; copies, which are one content, by their own names in the same order."""
+    told, seen = [], Counter[str]()
+    for key, image_id in zip(file.content_sha256, file.image_ids, strict=True):
+        known = names.get(key, ())
+        told.append(known[seen[key]] if seen[key] < len(known) else f"image {image_id[:8]}")
+        seen[key] += 1
+    return told
 
 
 def _of_run(run: Run, summary: Mapping[str, Any], seed: int) -> RunContent:
@@ -409,7 +422,7 @@ def _feature_map(
     rows: Sequence[int],
     best: Run,
     sheet: _Sheet,
-    names: Mapping[str, str],
+    names: Sequence[str],
     method: Projecting,
     seed: int,
 ) -> FeatureMap:
@@ -428,7 +441,7 @@ def _feature_map(
         kinds.append((int(labels[row]), listed.index(source) if listed else 0))
         missed = key in said and said[key] != name
         parts = [name, f"source {source}" if listed else "", where.get(key, "")]
-        parts += [f"taken for {said[key]}" if key in said else "", names.get(key, f"image {file.image_ids[row][:8]}")]
+        parts += [f"taken for {said[key]}" if key in said else "", names[row]]
         words.append(", ".join(part for part in parts if part))
         wrong.append(missed)
     X, _, _ = file.arrays(view=0)
@@ -453,22 +466,37 @@ def _pairs(file: FeatureFile, notes: list[str]) -> tuple[Pair, ...] | None:
         notes.append(f"{file.images} images are too many to search for copies here: run `cxrfeat audit`.")
         return None
     columns, keys = file.content.columns, file.content_sha256
-    pairs = find_duplicates(keys, columns["portrait"], columns["pixel_digest"])
+    return find_duplicates(keys, columns["portrait"], columns["pixel_digest"])
+
+
+def _patients(file: FeatureFile) -> list[str | None]:
+    """Whose each image is, as far as the private manifest says: the one file that may."""
     place = manifest_path(file.path.parent, file.content.dataset)
-    known = read_patients(place) if place.is_file() else {}  # the one file that may tell whose an image is
-    patients = [known.get(image_id) for image_id in file.image_ids]
-    return told_pairs(pairs, patients)
+    known = read_patients(place) if place.is_file() else {}
+    return [known.get(image_id) for image_id in file.image_ids]
 
 
-def _copy(file: FeatureFile, pair: Pair, sheet: _Sheet, names: Mapping[str, str]) -> Copy:
+def _copy(
+    file: FeatureFile,
+    pair: Pair,
+    sheet: _Sheet,
+    names: Sequence[str],
+    patients: Sequence[str | None],
+    parts: Sequence[str | None],
+) -> Copy:
     both = (pair.one, pair.other)
-    keys, ids, labels = file.content_sha256, file.image_ids, file.labels
+    keys, labels = file.content_sha256, file.labels
     how = {"bytes": "The same file.", "pixels": "The same pixels in another file."}.get(
         pair.kind, f"Nearly the same picture (similarity {pair.similarity:.2f})"
     )
     if pair.kind == "near":
         how += f", {pair.change}." if pair.change else "."
-    one, other = (names.get(keys[row], f"image {ids[row][:8]}") for row in both)
+    if patients[pair.one] is not None and patients[pair.one] == patients[pair.other]:
+        how += " Of one patient."
+    sides = [parts[row] for row in both]
+    if None not in sides and sides[0] != sides[1]:
+        how += f" In two parts: {sides[0]} and {sides[1]}."
+    one, other = (names[row] for row in both)
     a, b = (file.classes[labels[row]] for row in both)
     return Copy(
         tiles=(sheet.number(keys[pair.one]), sheet.number(keys[pair.other])),

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrfeat.audit.control import LEAST_GROUPS, check_control, check_outside, control_probabilities
+from cxrfeat.audit.control import check_control, check_controls, check_outside, control_probabilities
 from cxrfeat.audit.short import check_thumbnail
+from cxrfeat.metric.shortcut import LEAST_GROUPS
 from cxrfeat.study.pieces import Piece
 from cxrfeat.types import Status
 from tests.audit.verdict import verdict
@@ -14,7 +15,9 @@ from tests.audit.verdict import verdict
 
 def scores(auroc: float, ratio: float | None = None, groups: int = 100) -> dict[str, Any]:
     """Of a control, with intervals of 0.05 to both sides."""
-    told: dict[str, Any] = {"accuracy": 0.5, "accuracy_ci": [0.4, 0.6], "groups": groups}
+    told: dict[str, Any] = {"accuracy": 0.5, "accuracy_ci": [0.4, 0.6]}
+    enough = groups >= LEAST_GROUPS
+    told |= {"judged": ["a", "b"] if enough else [], "too_few": {} if enough else {"a": groups, "b": groups}}
     told |= {"auroc": auroc, "auroc_ci": [auroc - 0.05, auroc + 0.05]}
     if ratio is not None:
         told |= {"ratio": ratio, "ratio_ci": [ratio - 0.05, ratio + 0.05]}
@@ -53,6 +56,29 @@ def test_a_few_patients_prove_nothing() -> None:
     assert verdict(found, "container") is Status.WARN
     assert "could not be tested" in found.why
     assert check_outside("container", "Files", "Judge.", scores(1.0, groups=LEAST_GROUPS)).status is Status.FAIL
+
+
+def test_a_small_class_is_said_once_and_hides_nothing_of_the_others() -> None:
+    assert check_controls({"a": LEAST_GROUPS, "b": LEAST_GROUPS}) is None
+    some = check_controls({"a": 40, "b": 40, "c": 4})
+    assert some is not None
+    assert verdict(some, "controls") is Status.WARN
+    assert "tested among a and b alone" in some.why
+    assert "4 of c" in some.why
+    none = check_controls({"a": 40, "c": 4})
+    assert none is not None
+    assert "could not be tested" in none.why
+
+
+def test_a_class_that_a_piece_cannot_learn_has_no_probability() -> None:
+    labels = np.array([0, 1, 0, 1, 2, 2])
+    seen = np.eye(3, dtype=np.float32)[labels]
+    pieces = [Piece(name="a", train=np.arange(4), validation=np.arange(0), test=np.arange(4, 6))]
+    told = control_probabilities(seen, labels, pieces, ("a", "b", "c"))
+    assert (told[:, 2] == 0).all()
+    np.testing.assert_allclose(told.sum(axis=1), 1)
+    alone = [Piece(name="a", train=np.array([0, 2]), validation=np.arange(0), test=np.array([1]))]
+    assert control_probabilities(seen, labels, alone, ("a", "b", "c")).tolist() == [[1 / 3] * 3]
 
 
 def test_thumbnails_are_told_once_there_is_a_model() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,7 @@ def test_the_audit_is_one_document(cli: Cli, leaky: Path) -> None:
     said = cli("audit", str(leaky), "--json")
     assert said.code == 0, said.err
     assert said.err == ""
-    assert {"checks", "duplicates", "controls", "sources", "mitigations"} <= set(said.json)
+    assert {"checks", "copies", "controls", "sources", "mitigations"} <= set(said.json)
     order = [("fail", "warn", "pass").index(one["status"]) for one in said.json["checks"]]
     assert order == sorted(order)
     assert {one["check"] for one in said.json["checks"] if one["status"] == "fail"} >= {"source", "container"}
@@ -75,6 +77,40 @@ def test_a_page_shows_the_images_and_redacted_shows_none(cli: Cli, clean: Path, 
     assert f"copy{first.suffix}" not in page
 
 
+def test_copies_are_written_with_what_to_leave_out(cli: Cli, clean: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "two copies"
+    shutil.copytree(clean, copied)
+    first = sorted((copied / "COVID" / "images").iterdir())[0]
+    (copied / "metadata.csv").unlink()
+    shutil.copy(first, first.with_name(f"zcopy{first.suffix}"))
+    said = cli("audit", str(copied), "--copies", "copies.csv", "--json")
+    assert said.code == 0, said.err
+    assert stat.S_IMODE((tmp_path / "copies.csv").stat().st_mode) == 0o600
+    with (tmp_path / "copies.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["image"], row["copy"]) == tuple(f"COVID/images/{name}" for name in (first.name, f"zcopy{first.suffix}"))
+    assert (row["kind"], row["distance"], row["leave_out"]) == ("same bytes", "0.0", row["copy"])
+    assert said.json["copies"][0]["leave_out"] == row["leave_out"]
+    assert cli("audit", str(copied), "--copies", "copies.csv", "--redact", "--quiet").code == 0
+    assert first.name not in (tmp_path / "copies.csv").read_text()
+
+
+def test_strict_counts_what_is_known(cli: Cli, leaky: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    shutil.copytree(leaky, one)
+    table = (one / "metadata.csv").read_text().replace(",Hospital B,", ",,", 1).replace(",Hospital A,", ",,", 1)
+    (one / "metadata.csv").write_text(table)
+    said = cli("audit", str(one), "--strict")
+    assert said.code == 8, said.err
+    assert "source" in said.err
+    assert "unknown sources" not in said.err
+    assert "unknown sources: The source of 2 of" in said.out
+    assert cli("extract", str(one), *RANDOM).code == 0
+    said = cli("fit-head", "--head", "ridge", "--folds", "3", "--strict")
+    assert said.code == 8, said.err
+    assert "unknown sources" in said.out
+
+
 def test_redact_names_no_image(cli: Cli, leaky: Path) -> None:
     said = cli("audit", str(leaky), "--json", "--redact")
     assert said.code == 0, said.err
@@ -89,4 +125,6 @@ def test_what_cannot_be_audited_is_a_sentence_and_a_code(cli: Cli, clean: Path, 
     (tmp_path / "no.h5").write_bytes(b"rubbish")
     assert cli("audit", str(clean), "--cache", "no.h5").code in (3, 5)
     assert cli("audit", "nowhere").code == 3
-    assert cli("audit", str(clean), "--folds", "99").code == 3
+    assert cli("audit", str(clean), "--folds", "1").code == 3
+    assert cli("audit", str(clean), "--copies", "nowhere/copies.csv").code == 3
+    assert cli("audit", str(clean), "--copies", tmp_path).code == 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from cxrfeat.metric.shortcut import control_scores
+from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores
 
 CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
 
@@ -47,6 +47,26 @@ def test_a_model_at_chance_has_no_ratio() -> None:
     found = control_scores(y, drawn(1.0)[1], np.arange(600), CLASSES, np.full((600, 3), 1 / 3))
     assert (found["ratio"], found["ratio_ci"]) == (None, None)
     assert control_scores(y, none, np.zeros(600, np.int64), CLASSES)["auroc_ci"] is None
+
+
+def test_a_class_of_few_patients_is_left_out_and_the_others_are_judged_as_if_it_were_not_there() -> None:
+    y, p = drawn(1.0)
+    model = drawn(2.0)[1]
+    few = np.flatnonzero(y == 2)[: LEAST_GROUPS - 1]
+    rows = np.concatenate([np.flatnonzero(y < 2), few])
+    found = control_scores(y[rows], p[rows], rows, CLASSES, model[rows])
+    assert (found["judged"], found["too_few"]) == (["COVID", "NORMAL"], {"PNEUMONIA": LEAST_GROUPS - 1})
+    rows = np.flatnonzero(y < 2)
+
+    def two(told: np.ndarray) -> np.ndarray:
+        return np.asarray(told[rows, :2] / told[rows, :2].sum(axis=1, keepdims=True))
+
+    alone = control_scores(y[rows], two(p), rows, CLASSES[:2], two(model))
+    assert {name: found[name] for name in alone if name != "too_few"} == {
+        name: value for name, value in alone.items() if name != "too_few"
+    }
+    missing = control_scores(y[rows], p[rows], rows, CLASSES)
+    assert missing["auroc"] == found["auroc"], "a class without any image is no NaN"
 
 
 def test_whole_groups_are_drawn() -> None:

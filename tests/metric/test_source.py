@@ -62,6 +62,13 @@ def test_unknown_or_pure_sources_give_no_number() -> None:
         assert not found["pairs"][0]["identifiable"]
 
 
+def test_a_pair_of_which_no_source_is_known_is_not_said_to_share_none() -> None:
+    y = np.array([0, 0, 1, 1, 2, 2])
+    found = within_source(y, np.eye(3)[y], np.arange(6), np.array([0, 0, 1, 1, -1, -1]), CLASSES)
+    assert [pair["known"] for pair in found["pairs"]] == [True, False, False]
+    assert not any(pair["identifiable"] for pair in found["pairs"])
+
+
 def test_a_class_outside_the_source_cannot_be_predicted_there() -> None:
     y = np.array([0, 1])
     p = np.array([[0.2, 0.1, 0.7], [0.1, 0.2, 0.7]])

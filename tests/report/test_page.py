@@ -241,6 +241,14 @@ def test_a_run_alone_is_compared_with_nothing(tmp_path: Path) -> None:
     assert "This head has no epochs" in text
 
 
+def copy(one: str, other: str) -> dict[str, Any]:
+    return {
+        "image": one, "copy": other, "kind": "near", "distance": 0.05, "change": "inverted", "same_patient": "yes",
+        "part_image": "train", "part_copy": "test", "across_parts": "yes", "label_image": "COVID",
+        "label_copy": "COVID", "leave_out": one,
+    }  # fmt: skip
+
+
 def audited(**fields: Any) -> dict[str, Any]:
     """The document of an audit of two copies and one turned image."""
     scores = {"accuracy": 0.7, "accuracy_ci": [0.6, 0.8], "auroc": 0.9, "auroc_ci": [0.8, 0.95]}
@@ -257,7 +265,7 @@ def audited(**fields: Any) -> dict[str, Any]:
         "controls": {"thumbnail": scores, "lungs out": {**scores, "ratio": 0.5, "ratio_ci": [0.4, 0.6]}},
         "within_source": None,
         "mitigations": [],
-        "duplicates": [["a.png", "b.png"]],
+        "copies": [copy("a.png", "b.png")],
         **fields,
     }
 
@@ -276,11 +284,12 @@ def test_the_audits_page_shows_what_it_found_and_the_images() -> None:
     order = [reader.text.index(text) for text in ("A why.", "None is blank.", "Controls", "Copies", "orientation")]
     assert order[0] < order[1] < order[2] < order[3]
     assert "0.500 [0.400, 0.600]" in reader.text
+    assert "near, inverted, of one patient, in train and test" in reader.text
 
 
 def test_the_audits_page_without_pictures_names_them_and_shows_only_some_of_many() -> None:
-    many = [[f"{number}a.png", f"{number}b.png"] for number in range(PAIRS + 10)]
-    reader = read(render_audit("audit", audited(duplicates=many), {}))
+    many = [copy(f"{number}a.png", f"{number}b.png") for number in range(PAIRS + 10)]
+    reader = read(render_audit("audit", audited(copies=many), {}))
     assert "img" not in {tag for tag, _ in reader.elements}
     assert f"{PAIRS} of {PAIRS + 10} pairs" in reader.text
     assert f"{PAIRS - 1}a.png" in reader.text

@@ -91,6 +91,7 @@ def make_features(
     }
     columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in given.items()}
     columns |= {name: numbers for name, (numbers, _) in coded.items()}
+    columns["pixel_digest"] = np.array([keys.index(key) + 1 for key in keys], np.uint64)
     if pictures:
         columns["portrait"] = rng.integers(0, 256, (images, 40, 40), dtype=np.uint8)
         columns["portrait"][1] = columns["portrait"][0]

@@ -1,0 +1,114 @@
+"""The only place that asks whether a patient number stands for one person: by sources, sexes and ages."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from cxrfeat.image.row import ImageRow
+
+AGES_APART = 20.0
+"""Years between two ages under one number, where no dates explain them: longer than most archives have been kept."""
+
+BORN_APART = 3.0
+"""Years between two years of birth, where date less age gives them: rounded ages, and dates moved, make two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixedPatients:
+    """Patients that seem to be several people."""
+
+    rows: tuple[tuple[int, ...], ...] = ()
+    """The images of each."""
+    reasons: tuple[tuple[str, int], ...] = ()
+    """What speaks for it, and for how many; one patient may be under several."""
+
+    def said(self, of: int) -> str:
+        """It in a sentence.
+
+        Args:
+            of: Patients in all.
+
+        Example:
+            >>> MixedPatients(rows=((0, 1),), reasons=(("in several sources", 1),)).said(40)
+            '1 of 40 patient numbers does not seem to be one person: 1 in several sources.'
+        """
+        told = ", ".join(f"{count} {reason}" for reason, count in self.reasons)
+        do = "does" if len(self.rows) == 1 else "do"
+        return f"{len(self.rows)} of {of} patient numbers {do} not seem to be one person: {told}."
+
+
+def mixed_patients(
+    patients: Sequence[Hashable | None],
+    sources: Sequence[str | None],
+    sexes: Sequence[str | None],
+    ages: Sequence[float | None],
+    dates: Sequence[str | None],
+) -> MixedPatients:
+    """Find the patients whose images disagree about who they are; what is unknown disagrees with nothing.
+
+    Args:
+        patients: `(images,)` a name or number, `None` where unknown.
+        sources: `(images,)` likewise, as all that follow.
+        sexes: As the data write them: `M`, `male` and `Man` are one.
+        ages: Years.
+        dates: ISO 8601; with them, ages years apart may be one person's.
+
+    Example:
+        >>> found = mixed_patients(["7", "7", "8"], ["A", "B", "A"], ["M", "F", None], [30, 70, 5], [None] * 3)
+        >>> found.rows, [count for _, count in found.reasons]
+        (((0, 1),), [1, 1, 1])
+    """
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for row, patient in enumerate(patients):
+        if patient is not None:
+            members[patient].append(row)
+    found, reasons = [], Counter[str]()
+    for rows in members.values():
+        why = []
+        if len({sources[row] for row in rows} - {None}) > 1:
+            why.append("in several sources")
+        if len({_sex(sexes[row]) for row in rows} - {None}) > 1:
+            why.append("of different sexes")
+        aged = [(age, dates[row]) for row in rows if (age := ages[row]) is not None]
+        if aged and _ages_apart(aged):
+            why.append("of ages too far apart")
+        if why:
+            found.append(tuple(rows))
+            reasons.update(why)
+    order = ("in several sources", "of different sexes", "of ages too far apart")
+    return MixedPatients(rows=tuple(found), reasons=tuple((name, reasons[name]) for name in order if reasons[name]))
+
+
+def mixed_note(rows: Sequence[ImageRow]) -> str | None:
+    """What `index` has to say of patients that seem to be several people; `None` if there is none. Names nobody."""
+    patients = [row.patient for row in rows]
+    mixed = mixed_patients(
+        patients,
+        [row.source for row in rows],
+        [row.sex for row in rows],
+        [row.age for row in rows],
+        [row.date for row in rows],
+    )
+    if not mixed.rows:
+        return None
+    said = mixed.said(len(set(patients) - {None}))
+    return (
+        f"{said} If numbers begin anew in each source, make them differ in the column patient_id, as in A-17 and B-17: "
+        "images of one number are kept together."
+    )
+
+
+def _sex(text: str | None) -> str | None:
+    """The first letter, W (woman) being F."""
+    first = (text or "").strip()[:1].casefold()
+    return {"w": "f"}.get(first, first) or None
+
+
+def _ages_apart(aged: Sequence[tuple[float, str | None]]) -> bool:
+    born = [int(date[:4]) - age for age, date in aged if date and date[:4].isdigit()]
+    if len(born) == len(aged):
+        return max(born) - min(born) > BORN_APART
+    ages = [age for age, _ in aged]
+    return max(ages) - min(ages) >= AGES_APART

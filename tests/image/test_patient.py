@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.patient import mixed_note, mixed_patients
+
+NONE = [None, None]
+
+
+@pytest.mark.parametrize(
+    ("sources", "sexes", "ages", "dates", "reason"),
+    [
+        (["A", "A"], ["M", "M"], [50, 50], NONE, None),
+        (["A", "B"], NONE, NONE, NONE, "in several sources"),
+        (["A", None], ["M", None], [50, None], NONE, None),
+        (NONE, ["M", "F"], NONE, NONE, "of different sexes"),
+        (NONE, ["M", "male"], NONE, NONE, None),
+        (NONE, ["Woman", "female"], NONE, NONE, None),
+        (NONE, NONE, [50, 69], NONE, None),
+        (NONE, NONE, [30, 70], NONE, "of ages too far apart"),
+        (NONE, NONE, [30, 70], ["1980-01-01", "2020-05-05"], None),
+        (NONE, NONE, [50, 50], ["1980-01-01", "2020-05-05"], "of ages too far apart"),
+        (NONE, NONE, [50, 52], ["2020-01-01", None], None),
+    ],
+)
+def test_one_number_of_several_people_is_found(
+    sources: list[str | None],
+    sexes: list[str | None],
+    ages: list[float | None],
+    dates: list[str | None],
+    reason: str | None,
+) -> None:
+    found = mixed_patients(["7", "7"], sources, sexes, ages, dates)
+    assert found.rows == (((0, 1),) if reason else ())
+    assert [name for name, _ in found.reasons] == ([reason] if reason else [])
+
+
+def test_unknown_patients_are_nobody() -> None:
+    assert not mixed_patients([None, None], ["A", "B"], ["M", "F"], [3, 80], NONE).rows
+
+
+def test_a_patient_may_be_mixed_for_several_reasons_and_is_counted_once() -> None:
+    found = mixed_patients(["7", "7", "8"], ["A", "B", "B"], ["M", "F", "F"], [30, 70, 50], [None] * 3)
+    assert found.said(2) == (
+        "1 of 2 patient numbers does not seem to be one person: 1 in several sources, 1 of different sexes, "
+        "1 of ages too far apart."
+    )
+
+
+def test_the_phantoms_are_one_person_each_and_a_note_names_nobody(phantoms: Path, tmp_path: Path) -> None:
+    assert mixed_note(index_folder(phantoms).rows) is None
+    rows = index_folder(phantoms).rows
+    from dataclasses import replace
+
+    both = [replace(row, patient="secret", source=name) for row, name in zip(rows[:2], ("A", "B"), strict=True)]
+    note = mixed_note(both) or ""
+    assert note.startswith("1 of 1 patient numbers does not seem to be one person: 1 in several sources")
+    assert "secret" not in note
