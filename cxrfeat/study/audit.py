@@ -43,7 +43,7 @@ from cxrfeat.audit.short import (
     check_split,
     failed_first,
 )
-from cxrfeat.audit.source import SourceTable, check_sources
+from cxrfeat.audit.source import SourceTable, check_sources, check_within
 from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
@@ -53,7 +53,7 @@ from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.variant import variant_features
 from cxrfeat.files import check_writable, write_atomic
-from cxrfeat.given import PathLike
+from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.group import group
@@ -217,7 +217,7 @@ def audit(
         SplitError: If there are fewer than 2 folds.
         WeightsError: If the network of the features is not there.
     """
-    data = Path(data)
+    data = as_path(data, "the data folder")
     if mitigate and cache is None:
         raise InputError("--mitigate runs a network over changed images: name a feature file of it with --cache.")
     if fold_count < 2:
@@ -245,9 +245,11 @@ def audit(
     columns = _column_scores(images)
     copies = told_copies(images.pairs, images.rows)
     look = _look(data, cache, mitigated=mitigate)
+    within = None if model is None else _within(images, model)
     findings = [
         *_about_images(images, copies),
         *_about_controls(images, scored, columns, look),
+        *check_within(within),
         *_about_data(images, bad),
     ]
     scored |= {name: one for name, one in columns.items() if one is not None}
@@ -258,7 +260,7 @@ def audit(
         classes=manifest.classes,
         findings=tuple(failed_first(one for one in findings if one is not None)),
         sources=_sources(images),
-        within_source=None if model is None else _within(images, model),
+        within_source=within,
         controls=scored,
         copies=copies,
         mitigations=mitigations,

@@ -66,7 +66,7 @@ TEST: dict[str, Any] = {
     "accuracy": 0.9, "accuracy_ci": [0.85, 0.95], "balanced_accuracy": 0.8, "balanced_accuracy_ci": [0.7, 0.9],
     "images": 100, "groups": 80,
 }  # fmt: skip
-PAIR = {"classes": ["A", "B"], "identifiable": False}
+PAIR = {"classes": ["A", "B"], "identifiable": False, "known": True}
 
 
 def within(**fields: Any) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def within(**fields: Any) -> dict[str, Any]:
         **TEST,
         "within_source": {
             "known": 100, "images": 60, "sources": 2, "accuracy": 0.6, "accuracy_ci": [0.5, 0.7], "chance": 0.55,
-            "pairs": [PAIR, {"classes": ["A", "C"], "identifiable": True}], **fields,
+            "pairs": [PAIR, {"classes": ["A", "C"], "identifiable": True, "known": True}], **fields,
         },
     }  # fmt: skip
 
@@ -86,6 +86,8 @@ def test_the_honest_number_is_the_one_within_sources() -> None:
     assert "60 test images of 2 sources" in text
     assert told.against == "0.550"
     assert "A and B share no source" in text
+    unknown = honest_figure(within(pairs=[{**PAIR, "known": False}]))
+    assert "share no source" not in " ".join(unknown.notes), "nobody knows"
     assert "0.900 [0.850, 0.950]" in text
 
 
