@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -36,6 +37,26 @@ def commands() -> Iterator[tuple[str, str]]:
 COMMANDS = dict(commands())
 
 
+def options() -> dict[str, set[str]]:
+    """The options of each command."""
+    found: dict[str, set[str]] = {}
+    pending: list[tuple[tuple[str, ...], Any]] = [((), typer.main.get_command(app))]
+    while pending:
+        names, command = pending.pop(0)
+        pending += [((*names, name), one) for name, one in (getattr(command, "commands", None) or {}).items()]
+        spelled = [text for one in command.params for text in (*one.opts, *one.secondary_opts)]
+        found[" ".join(names)] = {*spelled, "--help"}
+    return found
+
+
+def said_by_the_package() -> Iterator[tuple[str, str]]:
+    """Every text in the code, with where it stands; of one with values in it, what is between them."""
+    for path in sorted((ROOT / "cxrfeat").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
+
+
 def blocks(kind: str, language: str) -> list[str]:
     """The code in README.md between `<!-- kind -->` and `<!-- /kind -->`."""
     marked = re.findall(rf"<!-- {kind} -->(.*?)<!-- /{kind} -->", README, re.DOTALL)
@@ -49,6 +70,19 @@ def example(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     use_engine(monkeypatch, RoomyStub)
     return tmp_path
+
+
+def test_options_that_messages_recommend_exist_where_they_are_recommended() -> None:
+    known = options()
+    every = set().union(*known.values())
+    named = re.compile(rf"cxrfeat ({'|'.join(sorted(filter(None, known), key=len, reverse=True))})((?: [^\s`.;,:)]+)*)")
+    wrong = []
+    for where, text in said_by_the_package():
+        wrong += [(where, one) for one in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", text) if one not in every]
+        for command, rest in named.findall(text):
+            asked = re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", rest)
+            wrong += [(where, f"{command} {one}") for one in asked if one not in known[command]]
+    assert not wrong, wrong
 
 
 def test_there_are_the_commands_that_were_promised() -> None:

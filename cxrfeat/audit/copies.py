@@ -161,7 +161,7 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
                 value=len(copies),
                 why=f"{_pairs(len(copies))} of images are copies ({exact} exactly, {len(copies) - exact} changed)"
                 f"{_of_one_patient(copies)}; they stay on one side of every split that cxrfeat makes, but count twice.",
-                do="List them with --copies FILE.csv, look at them, and delete the copies.",
+                do="List them (cxrfeat audit --copies FILE.csv), look at them, and delete the copies.",
                 images=_named(copies),
             )
         )
@@ -175,11 +175,14 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
                 status=Status.FAIL if across else Status.PASS,
                 value=len(across),
                 why=f"The data's own split has {_pairs(len(across))} of copies in two parts{_of_one_patient(across)}.",
-                do="Mend it with cxrfeat fit-head --regroup, or split by group: --split-by group." if across else "",
+                do=_MEND if across else "",
                 images=_named(across),
             )
         )
     return found
+
+
+_MEND = "Mend it with cxrfeat fit-head --regroup, or part all images anew with cxrfeat fit-head --split-by group."
 
 
 def _of_one_patient(copies: Sequence[Copy]) -> str:

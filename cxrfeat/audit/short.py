@@ -36,7 +36,7 @@ from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.split import torn
 from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores, tested_groups
-from cxrfeat.types import Finding, Groups, Labels, Probabilities, Status
+from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status
 
 CONTAINER, THUMBNAIL = "container", "thumbnail"
 
@@ -129,7 +129,7 @@ class ShortAudit:
             found.append(alike())
         else:
             scores = control_scores(y, told, groups, file.classes, seed=self.seed)
-            if tested(scores):  # if not, that there are too few is said once for all
+            if scores["judged"]:  # if not, that there are too few is said once for all
                 found.append(check_outside(CONTAINER, SEEN[CONTAINER], REMEDY[CONTAINER], scores))
         for name, column in metadata_columns(self._metadata).items():
             of_known = column_scores(column, file.labels, file.groups, self.pieces, file.classes, seed=self.seed)
@@ -163,7 +163,7 @@ def check_column(
     if scores is None:
         scores = {"auroc_ci": None, "judged": [], "too_few": dict.fromkeys(there, 0)}
     enough = [one for one, groups in there.items() if groups >= LEAST_GROUPS]
-    if not tested(scores) and len(enough) < 2:
+    if not scores["judged"] and len(enough) < 2:
         return None
     unknown = {one: scores["too_few"][one] for one in enough if one in scores["too_few"]}
     if tested(scores) and unknown:
@@ -183,7 +183,7 @@ def check_thumbnail(scores: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
         scores: As `ShortAudit.control_scores` gives them for a model.
     """
     remedy = "Look at what differs between the classes, and see what helps: cxrfeat audit DATA --cache FILE --mitigate."
-    if THUMBNAIL not in scores or not tested(scores[THUMBNAIL]):
+    if THUMBNAIL not in scores or not scores[THUMBNAIL]["judged"]:
         return []
     return [check_control(THUMBNAIL, SEEN[THUMBNAIL], remedy, scores[THUMBNAIL])]
 
@@ -210,7 +210,7 @@ def check_weights(weights: str) -> Finding:
             check="weights",
             status=Status.WARN,
             why="RANDOM WEIGHTS: the network was never trained, so these scores mean nothing.",
-            do="Extract with --weights imagenet.",
+            do="Extract with trained weights: cxrfeat extract --weights imagenet.",
         )
     return Finding(check="weights", status=Status.PASS, why="The network's weights were loaded from a file.")
 
@@ -247,7 +247,7 @@ def check_exact_copies(
     copied = [rows for rows in sets.values() if len(rows) > 1]
     conflicts = sum(len(set(labels[rows].tolist())) > 1 for rows in copied)
     copies = sum(len(rows) - 1 for rows in copied)
-    across = 0 if parts is None else sum(len(set(parts[rows].tolist())) > 1 for rows in copied)
+    across = 0 if parts is None else sum(len(set(parts[rows].tolist()) & set(Part)) > 1 for rows in copied)
     split = f" {across} of them have copies in more than one part." if across else ""
     look = "See which, and the changed copies too, with cxrfeat audit DATA --copies FILE.csv"
     if conflicts:

@@ -129,6 +129,7 @@ class SourceTable:
                     "classes": list(pair.classes),
                     "identifiable": bool(pair.shared),
                     "judged": pair.judged,
+                    "told": pair.told,
                     "cramers_v": pair.cramers_v,
                 }
                 for pair in self.pairs

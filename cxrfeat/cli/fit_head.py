@@ -121,7 +121,7 @@ def fit_head(
     from cxrfeat.report.spark import confusion_table, training_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import ClassWeights, HeadSpec, Optimizer, Schedule, SplitBy
-    from cxrfeat.study.curve import Curve, learning_curve, views_curve
+    from cxrfeat.study.curve import Curve, check_curves, learning_curve, views_curve
     from cxrfeat.study.fit import find_features, fit, head_kinds
 
     by = cast(SplitBy, split_by) if split_by else None
@@ -155,6 +155,7 @@ def fit_head(
         for kind in head_kinds(head or ["dropout"])
     ]
     path = find_features(file, features)
+    check_curves(path, over_views=show_views, sizes=sizes or ())
     with progress("fits", quiet=quiet) as tell:
         result = fit(
             path,

@@ -104,7 +104,7 @@ def check_lungs(seen: Seen, *, masked: int) -> Finding:
         seen.lungs_area,
         wanted=1,
         what=f"of the heat for {{name}} lies in the lungs (by {by}), which are {{area:.0%}} of the picture",
-        do="Look at the overlays. cxrfeat audit --mitigate says whether --mask lungs or --border-crop helps.",
+        do="Look at the overlays, and see whether lung masks or a cut border help: cxrfeat audit --mitigate.",
     )
 
 

@@ -22,6 +22,9 @@ def sources_table(sources: Mapping[str, Any]) -> Table | None:
     judged = [pair for pair in sources["pairs"] if pair["judged"]]
     apart = [" and ".join(pair["classes"]) for pair in judged if not pair["identifiable"]]
     said = f"; not identifiable: {', '.join(apart)}" if apart else "; every pair of classes shares a source"
+    nearly = [" and ".join(pair["classes"]) for pair in judged if pair["identifiable"] and pair["told"]]
+    if nearly:
+        said += f"; next to no source in common: {', '.join(nearly)}"
     if len(judged) < len(sources["pairs"]):
         few = [" and ".join(pair["classes"]) for pair in sources["pairs"] if not pair["judged"]]
         said = (said if judged else "") + f"; too few known to say: {', '.join(few)}"

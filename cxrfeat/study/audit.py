@@ -18,7 +18,6 @@ from cxrfeat.audit.control import (
     check_controls,
     check_outside,
     control_probabilities,
-    tested,
     untested,
 )
 from cxrfeat.audit.control import column_scores as scores_of_column
@@ -509,7 +508,7 @@ def _about_controls(
     if images.folds and CONTAINER not in scored:
         yield alike()
     for name, scores in scored.items():
-        if not tested(scores):
+        if not scores["judged"]:
             continue  # said once for all
         if name in REMEDY:
             yield check_outside(name, _SEEN[name], REMEDY[name], scores)

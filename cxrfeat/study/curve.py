@@ -16,7 +16,7 @@ from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.score import scores
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.study.fit import Data, HeadLike, fit_pieces, head_specs, load
-from cxrfeat.study.pieces import Pieces, part_images, thinned
+from cxrfeat.study.pieces import Pieces, check_share, part_images, thinned
 from cxrfeat.types import Probabilities
 
 SIZES = (0.1, 0.2, 0.5, 1.0)
@@ -54,6 +54,30 @@ def view_counts(views: int) -> list[int]:
     return [*(1 << power for power in range(views.bit_length()) if 1 << power < views), views]
 
 
+def check_curves(features: PathLike, *, over_views: bool, sizes: Sequence[float] = ()) -> None:
+    """Refuse curves that cannot be drawn before anything is fitted.
+
+    Args:
+        features: A feature file.
+        over_views: Whether `views_curve` is wanted.
+        sizes: Those of `learning_curve`, if it is wanted.
+
+    Raises:
+        InputError: If there is only one view.
+        SplitError: If a size is no share of the training images.
+    """
+    for size in sizes:
+        check_share(size)
+    if over_views:
+        with FeatureFile(features) as file:
+            _check_views(file)
+
+
+def _check_views(file: FeatureFile) -> None:
+    if file.views < 2:
+        raise InputError(f"{file.path} holds one view of each image; extract with --views 8 to see what more give.")
+
+
 def views_curve(
     features: PathLike,
     heads: HeadLike | Iterable[HeadLike],
@@ -78,8 +102,7 @@ def views_curve(
     """
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
-        if file.views < 2:
-            raise InputError(f"{file.path} holds one view of each image; extract with --views 8 to see what more give.")
+        _check_views(file)
         data = load(file)
         pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
         return [

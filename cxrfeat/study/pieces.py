@@ -173,14 +173,23 @@ def _with_validation(file: FeatureFile, name: str, rest: Rows, test: Rows, seed:
     return Piece(name=name, train=np.setdiff1d(rest, validation), validation=validation, test=test)
 
 
+def check_share(share: float) -> None:
+    """Refuse what is no share of the training part.
+
+    Raises:
+        SplitError: If it is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise SplitError(f"--train-sizes are shares of the training part, above 0 and at most 1; got {share:g}.")
+
+
 def thinned(piece: Piece, labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> Piece:
     """The piece with a share of its training groups, class by class; a smaller share is part of a larger one.
 
     Raises:
         SplitError: If the share is not above 0 and at most 1.
     """
-    if not 0 < share <= 1:
-        raise SplitError(f"--train-sizes are shares of the training part, above 0 and at most 1; got {share:g}.")
+    check_share(share)
     keep = []
     rng = np.random.default_rng(seed)
     for label in np.unique(labels[piece.train]):

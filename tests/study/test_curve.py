@@ -9,7 +9,7 @@ import pytest
 
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.spec import HeadSpec
-from cxrfeat.study.curve import learning_curve, view_counts, views_curve
+from cxrfeat.study.curve import check_curves, learning_curve, view_counts, views_curve
 from tests.study.helpers import make_features
 
 
@@ -26,6 +26,15 @@ def test_views_are_doubled_up_to_all() -> None:
     assert view_counts(1) == [1]
     assert view_counts(8) == [1, 2, 4, 8]
     assert view_counts(5) == [1, 2, 4, 5]
+
+
+def test_curves_that_cannot_be_drawn_are_refused_before_anything_is_fitted(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "one.h5", views=1)
+    check_curves(path, over_views=False, sizes=[0.1, 1.0])
+    with pytest.raises(InputError, match="one view"):
+        check_curves(path, over_views=True)
+    with pytest.raises(SplitError, match="got 2"):
+        check_curves(path, over_views=False, sizes=[0.5, 2])
 
 
 def test_views_that_are_noise_do_not_help_and_it_is_said(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cxrfeat.cli.main import run as command_line
 from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, StorageError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.index import index_folder
+from cxrfeat.image.row import Header, ImageRow
 from cxrfeat.report.content import Heat, HeatPicture
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
@@ -67,6 +68,28 @@ def test_a_report_has_curves_maps_copies_and_counts_of_the_runs(folder: Path) ->
     told = found.to_dict()
     assert json.loads(json.dumps(told))["data"][0]["feature_maps"] == [80]
     assert told["pictures"] is True
+
+
+def test_a_pair_of_copies_has_both_names_and_says_whose_and_in_which_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [f"{max(index, 1):064x}" for index in range(80)]
+    path = make_features(tmp_path / "features" / "f.h5", contents=contents, pictures=True)
+    fit(path, [HeadSpec(kind="logreg")], runs=tmp_path / "runs")
+    header = Header(format="PNG", suffix=".png", width=9, height=9, bits=8, mode="L", file_bytes=9)
+    names = ("COVID/1.png", "COVID/copy of 1.png")
+    same = [ImageRow(path=name, label="COVID", content_sha256=contents[0], header=header) for name in names]
+    monkeypatch.setattr(recipe, "_rows_of", lambda *_: {contents[0]: same})
+    with FeatureFile(path) as file:
+        ids = file.image_ids
+    monkeypatch.setattr(recipe, "read_patients", lambda _: dict.fromkeys(ids[:2], "p"))
+    (tmp_path / "features" / "blobs.manifest.csv").touch()
+    (copy,) = made(tmp_path).content.data[0].copies or ()
+    assert copy.names == names
+    assert copy.how == "The same file. Of one patient."
+    (data,) = made(tmp_path, redact=True).content.data
+    (copy,) = data.copies or ()
+    assert len(set(copy.names)) == 2, "and both ids"
 
 
 def test_without_images_there_is_no_picture_and_the_points_are_there_still(folder: Path) -> None:
