@@ -158,13 +158,14 @@ def check_children(ages: NDArray[np.floating], labels: Labels, classes: Sequence
     )
 
 
-def check_mixed(mixed: MixedPatients, of: int, images: Sequence[str] = ()) -> Finding:
+def check_mixed(mixed: MixedPatients, of: int, images: Sequence[str] = (), what: str = "patient numbers") -> Finding:
     """Whether one patient number seems to stand for several people: a finding, since it cannot be told from here.
 
     Args:
         mixed: As `image.patient.mixed_patients` finds them.
         of: Patients in all.
         images: `(images,)` paths, where they are known.
+        what: What patients are told by.
     """
     if not mixed.rows:
         return Finding(check="patient numbers", status=Status.PASS, value=0, why="Every patient seems one person.")
@@ -172,7 +173,7 @@ def check_mixed(mixed: MixedPatients, of: int, images: Sequence[str] = ()) -> Fi
         check="patient numbers",
         status=Status.WARN,
         value=len(mixed.rows),
-        why=f"{mixed.said(of)} One number may stand for several people; they are kept together as one.",
+        why=f"{mixed.said(of, what)} One number may stand for several people; they are kept together as one.",
         do="If numbers begin anew in each source, make them differ in the column patient_id of metadata.csv, as in "
         "A-17 and B-17; if not, correct the source, sex or age.",
         images=tuple(images[row] for rows in mixed.rows for row in rows) if images else (),

@@ -137,14 +137,15 @@ class ShortAudit:
         return found
 
     def _mixed(self) -> Finding:
-        """Groups of known patients stand for the patients, whose names no feature file holds."""
+        """Groups stand for the patients, whose names no feature file holds; copies may have joined two."""
         file = self.file
         groups, known = file.groups.tolist(), file.known_patients.tolist()
         patients = [one if there else None for one, there in zip(groups, known, strict=True)]
         columns = file.content.columns["age"].astype(np.float64)
         ages = [None if np.isnan(age) else age for age in columns.tolist()]
         mixed = mixed_patients(patients, file.sources, file.texts("sex"), ages, file.dates)
-        return check_mixed(mixed, len(set(patients) - {None}))
+        what = "patients, taken together with those who have copies of their images,"
+        return check_mixed(mixed, len(set(patients) - {None}), what=what)
 
 
 def check_column(

@@ -24,11 +24,12 @@ class MixedPatients:
     reasons: tuple[tuple[str, int], ...] = ()
     """What speaks for it, and for how many; one patient may be under several."""
 
-    def said(self, of: int) -> str:
+    def said(self, of: int, what: str = "patient numbers") -> str:
         """It in a sentence.
 
         Args:
             of: Patients in all.
+            what: What they are told by.
 
         Example:
             >>> MixedPatients(rows=((0, 1),), reasons=(("in several sources", 1),)).said(40)
@@ -36,7 +37,7 @@ class MixedPatients:
         """
         told = ", ".join(f"{count} {reason}" for reason, count in self.reasons)
         do = "does" if len(self.rows) == 1 else "do"
-        return f"{len(self.rows)} of {of} patient numbers {do} not seem to be one person: {told}."
+        return f"{len(self.rows)} of {of} {what} {do} not seem to be one person: {told}."
 
 
 def mixed_patients(

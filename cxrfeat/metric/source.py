@@ -46,10 +46,10 @@ def within_source(
     Returns:
         `accuracy` and `accuracy_ci` over the images of sources with more than one class, each predicted among the
         classes of its source; `chance`, what always naming a source's commonest class would reach; `images` and
-        `sources`, how many those are; `known`, the images whose source is known; and `pairs`, for each pair of classes
-        `classes`, `identifiable` (whether they share a source), `known` (whether any source is known of both),
-        `images`, `auroc` and `auroc_ci`: the chance that of two images of one source, one of each class, the right one
-        has the larger odds. What cannot be said is `None`.
+        `sources`, how many those are; `known`, the images whose source is known, and `unknown`, the others; and
+        `pairs`, for each pair of classes `classes`, `identifiable` (whether they share a source), `known` (whether any
+        source is known of both), `images`, `auroc` and `auroc_ci`: the chance that of two images of one source, one of
+        each class, the right one has the larger odds. What cannot be said is `None`.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
@@ -105,6 +105,7 @@ def within_source(
         "images": len(y),
         "sources": len(mixed),
         "known": known,
+        "unknown": len(probabilities) - known,
         "pairs": pairs,
     }
 

@@ -176,6 +176,8 @@ def honest_figure(test: Mapping[str, Any]) -> Figure:
         )
     apart = [" and ".join(pair["classes"]) for pair in within["pairs"] if pair["known"] and not pair["identifiable"]]
     unsaid = f"{_listed(apart)} share no source, so no number tells them apart from their hospitals." if apart else ""
+    gap = within["unknown"] / (within["known"] + within["unknown"])
+    unknown = f"The source of {100 * gap:.1f} % of the test images is unknown; they are left out of it." if gap else ""
     if not within["images"] or within["accuracy"] is None:
         return Figure(
             label="no honest number",
@@ -198,6 +200,7 @@ def honest_figure(test: Mapping[str, Any]) -> Figure:
                 f"Over {within['images']} test images of {sources} several classes.",
                 overall,
                 unsaid,
+                unknown,
             )
             if note
         ),

@@ -137,5 +137,5 @@ def test_groups_of_two_sexes_are_several_people(tmp_path: Path) -> None:
 
     found = with_columns(tmp_path / "a.h5", change, sources=["A", "A", "B", "B"] * 20)["patient numbers"]
     assert verdict(found, "patient numbers") is Status.WARN
-    assert "1 of 40 patient numbers" in found.why
+    assert "1 of 40 patients, taken together with those who have copies of their images," in found.why
     assert found.images == ()

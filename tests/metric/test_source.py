@@ -41,6 +41,7 @@ def test_stratified_auroc_is_a_count_over_pairs_of_one_source() -> None:
         assert pair["auroc"] == pytest.approx(wins / pairs)
         assert pair["auroc_ci"][0] <= pair["auroc"] <= pair["auroc_ci"][1]
     assert found["known"] == (sources >= 0).sum()
+    assert found["unknown"] == (sources < 0).sum()
 
 
 def test_classes_that_share_no_source_are_not_identifiable() -> None:

@@ -73,7 +73,8 @@ def within(**fields: Any) -> dict[str, Any]:
     return {
         **TEST,
         "within_source": {
-            "known": 100, "images": 60, "sources": 2, "accuracy": 0.6, "accuracy_ci": [0.5, 0.7], "chance": 0.55,
+            "known": 100, "unknown": 0, "images": 60, "sources": 2,
+            "accuracy": 0.6, "accuracy_ci": [0.5, 0.7], "chance": 0.55,
             "pairs": [PAIR, {"classes": ["A", "C"], "identifiable": True, "known": True}], **fields,
         },
     }  # fmt: skip
@@ -88,6 +89,9 @@ def test_the_honest_number_is_the_one_within_sources() -> None:
     assert "A and B share no source" in text
     unknown = honest_figure(within(pairs=[{**PAIR, "known": False}]))
     assert "share no source" not in " ".join(unknown.notes), "nobody knows"
+    some = " ".join(honest_figure(within(known=95, unknown=5)).notes)
+    assert "The source of 5.0 % of the test images is unknown" in some
+    assert "unknown" not in text
     assert "0.900 [0.850, 0.950]" in text
 
 
