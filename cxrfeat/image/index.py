@@ -22,6 +22,7 @@ from cxrfeat.image.classes import doubt
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
+from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
 
 _EVERYTHING = Selection()
@@ -52,7 +53,10 @@ def index_folder(
         SpecError: If a number in the selection is out of range.
     """
     root = as_path(root, "the data folder")
-    layout = find_layout(root)
+    layout = find_layout(root, selection.follow_links)
+    tell(layout.notes)
+    if selection.strict:
+        refuse_losses(layout.notes)
     entries = _with_patients(_of_classes(layout.entries, selection.classes), selection.patient_regex)
     bad = [Quarantined(path=each.path, stage="open", reason=each.problem) for each in entries if each.problem]
     chosen = _draw([each for each in entries if not each.problem], selection)
@@ -128,7 +132,7 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "formats": dict(sorted(Counter(row.header.format for row in rows).items())),
         "sizes": {"smallest": sizes[0], "median": _median(sizes), "largest": sizes[-1]} if sizes else {},
         "masks": sum(row.mask is not None for row in rows),
-        "notes": list(manifest.notes),
+        "notes": texts(manifest.notes),
     }
     if any(row.split for row in rows):
         result["splits"] = dict(sorted(splits.items()))

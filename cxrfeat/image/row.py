@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cxrfeat.image.note import Note
 from cxrfeat.types import Groups, Labels, Part
 
 
@@ -80,8 +81,8 @@ class Manifest:
     quarantined: tuple[Quarantined, ...] = ()
     classes: tuple[str, ...] = field(default=())
     """Class names, sorted; a label's index is its place here."""
-    notes: tuple[str, ...] = ()
-    """What was seen and left aside, one sentence each, for the user to read."""
+    notes: tuple[Note, ...] = ()
+    """The ledger: what was seen and not used, or used in another way than it is written; the gravest first."""
 
     @property
     def labels(self) -> Labels:
@@ -110,3 +111,7 @@ class Selection:
     seed: int = 0
     patient_regex: str | None = None
     """Takes the patient from the relative path: group `patient`, else the first group, else the whole match."""
+    follow_links: Sequence[Path] = ()
+    """Folders outside of the data folder into which links may lead."""
+    strict: bool = False
+    """Refuse data of which images, parts of a split or a column of patients are lost."""

@@ -1,0 +1,194 @@
+"""The only place that knows which files of a folder are masks by their names, and which image each belongs to.
+
+Masks are never images. A mask of something else than the lungs (an infection, the heart) is not taken for theirs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from cxrfeat.image.note import Note, Weight, examples, number
+from cxrfeat.image.value import words
+
+_MASK = frozenset(("mask", "masks"))
+_MAYBE = frozenset(("segmentation", "segmentations", "seg", "segs", "segmap", "segmaps", "annotation", "annotations",
+                    "labelmap", "labelmaps", "groundtruth", "gt", "contour", "contours", "lungseg"))  # fmt: skip
+_IMAGES = frozenset(("image", "images", "img", "imgs", "cxr", "cxrs", "xray", "xrays", "original", "originals"))
+_SOMETHING_ELSE = frozenset(("infection", "infections", "infected", "lesion", "lesions", "heart", "hearts", "cardiac",
+                             "clavicle", "clavicles", "rib", "ribs", "bone", "bones", "tumor", "tumour", "nodule",
+                             "nodules", "pneumothorax", "trachea", "device"))  # fmt: skip
+_HALVES = frozenset(("left", "right"))
+_WITH_MASK = frozenset(("lung", "lungs", "manual", "auto", "binary", "pred", "predicted", "prediction", *_HALVES))
+
+
+@dataclass(slots=True)
+class MaskFiles:
+    """The masks among the files of a folder."""
+
+    of: dict[str, str] = field(default_factory=dict)
+    """The mask of each image that has one."""
+    files: set[str] = field(default_factory=set)
+    """Every mask, joined to an image or not."""
+    notes: list[Note] = field(default_factory=list)
+
+
+def find_mask_files(paths: Collection[str]) -> MaskFiles:
+    """Which of these files are masks, and whose.
+
+    A mask lies in a folder whose name says so (`masks`, `Lung_Masks`, `masks_png`, `lung masks`; `segmentations`,
+    `annotations` and the like where they hold files named as images beside them), or beside its image as
+    `NAME_mask.png`. It belongs to the image of the same name, whatever the suffix of either, in the folder beside it or
+    above it; failing that, to the only image of that name.
+
+    Args:
+        paths: Files that are taken for images, relative to the data folder, with `/` between the parts.
+
+    Example:
+        >>> found = find_mask_files(["A/images/1.jpg", "A/Lung_Masks/1.png", "A/images/2.jpg", "A/images/2_mask.png"])
+        >>> found.of
+        {'A/images/1.jpg': 'A/Lung_Masks/1.png', 'A/images/2.jpg': 'A/images/2_mask.png'}
+    """
+    found = MaskFiles()
+    stems: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        stems[_stem(path)].add(path)
+    maybe: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(paths):
+        folders = path.split("/")[:-1]
+        if any(_is_mask_name(folder) for folder in folders):
+            found.files.add(path)
+        elif folders and _MAYBE & set(words(folders[-1])):
+            maybe["/".join(folders)].append(path)
+        elif (plain := _without_mask(_stem(path))) and any(_folder(one) == _folder(path) for one in stems[plain]):
+            found.files.add(path)
+    for folder, inside in maybe.items():
+        above = _folder(folder)
+        beside = [
+            path
+            for path in inside
+            if any(
+                one.startswith(f"{above}/" if above else "") and _folder(one) != folder and one not in found.files
+                for one in stems[_without_mask(_stem(path)) or _stem(path)] | stems[_stem(path)]
+            )
+        ]
+        if 2 * len(beside) > len(inside):
+            found.files.update(inside)
+    _join(found, paths)
+    return found
+
+
+def _join(found: MaskFiles, paths: Iterable[str]) -> None:
+    images: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    names: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        if path not in found.files:
+            images[_key(path, _stem(path))].append(path)
+            names[_stem(path)].append(path)
+    others, halves, orphans, ambiguous, twice = [], [], [], [], []
+    for mask in sorted(found.files, key=lambda each: (not _of_lungs(each), each)):
+        said = {word for name in mask.split("/") if _is_mask_name(name) for word in words(name)}
+        if said & _SOMETHING_ELSE and not said & {"lung", "lungs"}:
+            others.append(mask)
+            continue
+        if said & _HALVES:
+            halves.append(mask)
+            continue
+        stem = _stem(mask)
+        plain = [each for each in (stem, _without_mask(stem)) if each]
+        candidates = next((images[key] for each in plain if (key := _key(mask, each)) in images), None)
+        if candidates is None:
+            candidates = next((names[each] for each in plain if each in names), [])
+        if not candidates:
+            orphans.append(mask)
+        elif len(candidates) > 1:
+            ambiguous.append(mask)
+        elif candidates[0] in found.of:
+            twice.append(mask)
+        else:
+            found.of[candidates[0]] = mask
+    if others:
+        found.notes.append(
+            Note(
+                text=f"{number(len(others), 'mask')} of something else than lungs, by the name of folder or file"
+                f"{examples(others)}, {'is' if len(others) == 1 else 'are'} not used.",
+                weight=Weight.MINOR,
+            )
+        )
+    for masks, why in (
+        (
+            halves,
+            "show one lung of two by their names; join each pair into one file, for half of a mask cuts a lung away",
+        ),
+        (orphans, "belong to no image by their names"),
+        (ambiguous, "could belong to several images of their name"),
+        (twice, "belong to an image that has a mask already"),
+    ):
+        if masks:
+            found.notes.append(Note(text=f"{number(len(masks), 'mask')} that {why}{examples(masks)}, not used."))
+
+
+def _is_mask_name(name: str) -> bool:
+    return any(word in _MASK or word.endswith(("mask", "masks")) for word in words(name))
+
+
+def _of_lungs(path: str) -> bool:
+    return any(_is_mask_name(each) and {"lung", "lungs"} & set(words(each)) for each in path.split("/"))
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _stem(path: str) -> str:
+    """The file's name without its suffix, lower case."""
+    name = path.rpartition("/")[2]
+    stem, dot, suffix = name.rpartition(".")
+    return (stem if dot and stem and suffix.isalnum() and len(suffix) <= 5 else name).lower()
+
+
+def _without_mask(stem: str) -> str:
+    """A stem without the words at its end, or its beginning, that say it is a mask; empty if there are none.
+
+    Example:
+        >>> [_without_mask(stem) for stem in ("7_mask", "covid-7_lung_mask", "mask_7", "7", "mask")]
+        ['7', 'covid-7', '7', '', '']
+    """
+    for signs in ("_", "-", " ", "."):
+        parts = stem.split(signs)
+        last = len(parts)
+        while last > 1 and (parts[last - 1] in _MASK | _MAYBE or _mask_word(parts, last)):
+            last -= 1
+        if last < len(parts):
+            return signs.join(parts[:last])
+        if len(parts) > 1 and parts[0] in _MASK:
+            return signs.join(parts[1:])
+    for word in ("masks", "mask"):
+        if stem.endswith(word) and len(stem) > len(word):
+            return stem.removesuffix(word).rstrip("_- .")
+    return ""
+
+
+def _mask_word(parts: list[str], last: int) -> bool:
+    """Whether the last of some words is one that goes with `mask`, which has been taken off already."""
+    return last < len(parts) and parts[last - 1] in _WITH_MASK
+
+
+def _key(path: str, stem: str) -> tuple[str, ...]:
+    """Where a file lies, the folders for images and for masks left out, and its name."""
+    folders = path.split("/")[:-1]
+    if folders and _MAYBE & set(words(folders[-1])):
+        folders = folders[:-1]
+    return (*(folder for folder in folders if not _is_mask_name(folder) and not sorts_images(folder)), stem)
+
+
+def sorts_images(folder: str) -> bool:
+    """Whether a folder's name says that images are in it, and nothing else of them.
+
+    Example:
+        >>> [sorts_images(name) for name in ("images", "Images_001", "NORMAL", "images of NORMAL")]
+        [True, True, False, False]
+    """
+    found = {word for word in words(folder) if not word.isdecimal()}
+    return bool(found) and found <= _IMAGES
