@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit
 
 
 def audit(
@@ -42,6 +42,7 @@ def audit(
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
+    follow_links: options.FollowLinks = None,
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -59,18 +60,18 @@ def audit(
     for place, option in ((page, "--page"), (copies, "--copies")):
         check_place(place, option)
     folder = options.data_folder(data)
-    with progress("images", quiet=quiet) as tell:
+    with noting(redact=redact) as notes, progress("images", quiet=quiet) as tell:
         result = run(
             folder,
             cache=cache,
             network=network,
             mitigate=mitigate,
             fold_count=folds,
-            selection=options.selection(classes, per_class, limit, seed, patient_regex),
+            selection=options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links),
             seed=seed,
             progress=tell,
         )
-    document = result.to_dict()
+    document = result.to_dict() | {"notes": notes}
     if redact:
         document = _redacted(document)
     if page is not None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from cxrfeat.errors import CxrFeatError
 from cxrfeat.report.table import Table, audit_table
 
 Progress = Callable[[str, int, int], None]
@@ -40,6 +41,49 @@ def note(text: str, *, quiet: bool = False) -> None:
     """A line beside the result, on stderr."""
     if not quiet:
         print(printable(text), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def noting(*, redact: bool = False, show: bool = True) -> Iterator[list[str]]:
+    """Gather what the reading of data has to say, and say what could matter on stderr at once, also under `--quiet`.
+
+    Args:
+        redact: Leave the examples out, which name files and people.
+        show: Say it; else it is only gathered.
+
+    Yields:
+        Every note once, the minor ones too, for `--json`.
+    """
+    import logging
+
+    from cxrfeat.cli.options import shown_note
+    from cxrfeat.image.note import LOGGER
+
+    gathered: list[str] = []
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = shown_note(record.getMessage(), redact=redact)
+            if text in gathered:
+                return
+            gathered.append(text)
+            if show and record.levelno >= logging.WARNING:
+                note(f"Note: {text}")
+
+    handler, level, propagate = Said(), LOGGER.level, LOGGER.propagate
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+    try:
+        yield gathered
+    except CxrFeatError:  # what was to be shown with the result is shown with its failure
+        for text in () if show else gathered:
+            note(f"Note: {text}")
+        raise
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
+        LOGGER.propagate = propagate
 
 
 def show(table: Table | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say, show, show_audit, show_failed
+from cxrfeat.cli.console import note, noting, print_json, progress, say, show, show_audit, show_failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +56,7 @@ def explain(
         Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
     ] = None,
     limit: options.Limit = None,
+    follow_links: options.FollowLinks = None,
     max_bad: options.MaxBad = None,
     strict: options.Strict = False,
     seed: options.Seed = 0,
@@ -93,11 +94,11 @@ def explain(
             "Without --data every image named is shown and none is judged",
         )
     found = find_run(name, runs=runs)
-    selection = Selection(limit=limit, seed=seed)
+    selection = Selection(limit=limit, seed=seed, follow_links=tuple(follow_links or ()), strict=strict)
     if layer is not None:
         _layer(found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact)
         return
-    with progress("images", quiet=quiet) as tell:
+    with noting(redact=redact) as said, progress("images", quiet=quiet) as tell:
         result = run(
             found,
             images or [],
@@ -114,7 +115,7 @@ def explain(
         )
     document = result.to_dict()
     if json:
-        print_json(document)
+        print_json(document | {"notes": [*said, *document["notes"]]})
     else:
         show_failed(document["failed_checks"], found.name)
         show_audit(document["checks"], everything=True)
@@ -164,7 +165,7 @@ def _layer(
     if units:
         if data is None or images:
             raise UsageError("--unit looks for patches in a data set: name it with --data, and no images.")
-        with progress("images", quiet=quiet) as tell:
+        with noting(redact=redact) as said, progress("images", quiet=quiet) as tell:
             patches = top_patches(
                 run, layer, units, data, count=top, out=out, network=network, selection=selection, redact=redact,
                 progress=tell,
@@ -175,12 +176,15 @@ def _layer(
     else:
         if len(images) != 1:
             raise UsageError("--layer shows the maps of one image: name one, or add --unit and --data for patches.")
-        maps = activation_maps(run, images[0], layer, data=data, out=out, network=network, redact=redact)
+        with noting(redact=redact) as said:
+            maps = activation_maps(
+                run, images[0], layer, data=data, out=out, network=network, selection=selection, redact=redact
+            )
         document, bad, total = maps.to_dict(), 0, 1
         tables = [maps_table(document)]
     document["failed_checks"] = run.failed_checks
     if json:
-        print_json(document)
+        print_json(document | {"notes": said})
     else:
         show_failed(run.failed_checks, run.name)
         for table in tables:

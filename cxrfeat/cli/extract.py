@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, show
+from cxrfeat.cli.console import note, noting, print_json, progress, show
 
 
 def extract(
@@ -51,6 +51,8 @@ def extract(
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
+    follow_links: options.FollowLinks = None,
+    strict: options.StrictReading = False,
     max_bad: options.MaxBad = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -83,7 +85,7 @@ def extract(
         seed=seed,
     )
     split = SplitSpec(by=cast(SplitBy, split_by), seed=seed) if split_by else None
-    with progress("views", quiet=quiet) as tell:
+    with noting(redact=redact) as notes, progress("views", quiet=quiet) as tell:
         made = run(
             folder,
             backbone=backbone or ["densenet121"],
@@ -99,7 +101,9 @@ def extract(
             batch=batch,
             seed=seed,
             split_spec=split,
-            selection=options.selection(classes, per_class, limit, seed, patient_regex),
+            selection=options.selection(
+                classes, per_class, limit, seed, patient_regex, follow_links=follow_links, strict=strict
+            ),
             features=features,
             runs=runs,
             progress=tell,
@@ -109,7 +113,7 @@ def extract(
         for one in made.quarantined
     ]
     if json:
-        print_json({"files": [{**one.to_dict(), "quarantined": bad} for one in made.files]})
+        print_json({"files": [{**one.to_dict(), "quarantined": bad} for one in made.files], "notes": notes})
     else:
         show(extract_table([one.to_dict() for one in made.files]))
         show(quarantine_table(bad))

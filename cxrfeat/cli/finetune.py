@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 
 
 def finetune(
@@ -108,6 +108,7 @@ def finetune(
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
+    follow_links: options.FollowLinks = None,
     max_bad: options.MaxBad = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
     features: options.Features = Path("features"),
@@ -170,7 +171,7 @@ def finetune(
         letters=remove_letters,
         mask=cast(Masking, mask),
     )
-    with progress("images", quiet=quiet) as tell:
+    with noting(redact=redact) as notes, progress("images", quiet=quiet) as tell:
         result = run(
             folder,
             backbone=backbone,
@@ -186,7 +187,9 @@ def finetune(
             network=network,
             split_by=cast(SplitBy, split_by) if split_by else None,
             regroup_given=regroup,
-            selection=options.selection(classes, per_class, limit, seed, patient_regex),
+            selection=options.selection(
+                classes, per_class, limit, seed, patient_regex, follow_links=follow_links, strict=strict
+            ),
             image_memory=None if image_memory is None else int(image_memory * 1e9),
             seed=seed,
             features=features,
@@ -200,7 +203,7 @@ def finetune(
     images = len(made.table("split.csv")["part"])
     for one in bad:
         one["path"] = options.shown(one["path"], redact=redact)
-    document |= {"comparisons": against, "quarantined": bad}
+    document |= {"comparisons": against, "quarantined": bad, "notes": notes}
     if json:
         print_json(document)
     else:

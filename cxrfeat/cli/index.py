@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say, show
+from cxrfeat.cli.console import note, noting, print_json, progress, say, show
 
 
 def index(
@@ -12,6 +12,8 @@ def index(
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
+    follow_links: options.FollowLinks = None,
+    strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -21,27 +23,32 @@ def index(
 
     Classes, sizes, patients, sources, copies, bad files. Every image is decoded, so that a damaged one is found now.
     """
+    import shlex
+
     from cxrfeat.feature.compute import named
     from cxrfeat.image.index import index_folder, summary
+    from cxrfeat.image.note import refuse_losses
     from cxrfeat.report.table import index_tables
 
     folder = options.data_folder(data)
-    with progress("files", quiet=quiet) as tell:
+    with noting(redact=redact, show=False) as notes, progress("files", quiet=quiet) as tell:
         manifest = index_folder(
             folder,
-            options.selection(classes, per_class, limit, seed, patient_regex),
+            options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links),
             decode_all=True,
             progress=named(tell, "reading"),
         )
     found = summary(manifest)
     for bad in found["quarantined"]:
         bad["path"] = options.shown(bad["path"], redact=redact)
-    found["notes"] = [options.shown_note(line, redact=redact) for line in found["notes"]]
+    found["notes"] = notes
     if json:
         print_json(found)
-        return
-    for table in index_tables(found):
-        show(table)
-    for line in found["notes"]:
-        say(f"Note: {line}")
-    note(f"Next: cxrfeat extract {folder} --backbone densenet121", quiet=quiet)
+    else:
+        for table in index_tables(found):
+            show(table)
+        for line in notes:
+            say(f"Note: {line}")
+        note(f"Next: cxrfeat extract {shlex.quote(str(folder))} --backbone densenet121", quiet=quiet)
+    if strict:
+        refuse_losses(manifest.notes)

@@ -87,7 +87,19 @@ MaxBad = Annotated[
     typer.Option("--max-bad", help="Unusable images allowed, N or P%. Default: up to 3, or 1%."),
 ]
 Regroup = Annotated[bool, typer.Option("--regroup", help="Move patients that the data's own split tears to one side.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Leave with exit code 8 when an audit check fails.")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Exit code 8 when an audit check fails, or reading the data loses images, parts or patients."
+    ),
+]
+StrictReading = Annotated[
+    bool, typer.Option("--strict", help="Exit code 8 when reading the data loses images, parts or patients.")
+]
+FollowLinks = Annotated[
+    list[Path] | None,
+    typer.Option("--follow-links", help="A folder outside of the data into which links may lead; may be given again."),
+]
 
 
 def data_folder(data: Path | None) -> Path:
@@ -144,13 +156,26 @@ def class_names(given: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def selection(
-    classes: Sequence[str] | None, per_class: int | None, limit: int | None, seed: int, patient_regex: str | None
+    classes: Sequence[str] | None = None,
+    per_class: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    patient_regex: str | None = None,
+    *,
+    follow_links: Sequence[Path] | None = None,
+    strict: bool = False,
 ) -> Selection:
-    """Which images are meant."""
+    """Which images are meant, and how their folder is read."""
     from cxrfeat.image.row import Selection
 
     return Selection(
-        classes=class_names(classes), per_class=per_class, limit=limit, seed=seed, patient_regex=patient_regex
+        classes=class_names(classes),
+        per_class=per_class,
+        limit=limit,
+        seed=seed,
+        patient_regex=patient_regex,
+        follow_links=tuple(follow_links or ()),
+        strict=strict,
     )
 
 
@@ -215,4 +240,6 @@ def shown(path: str, *, redact: bool) -> str:
 
 def shown_note(note: str, *, redact: bool) -> str:
     """A note as it may be shown: with its example of a path, or without."""
-    return re.sub(r",? such as (['\"]).*?\1,?", "", note) if redact else note
+    from cxrfeat.image.note import without_examples
+
+    return without_examples(note) if redact else note

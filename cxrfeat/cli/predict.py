@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import print_json, progress, say, show, show_failed
+from cxrfeat.cli.console import noting, print_json, progress, say, show, show_failed
 
 
 def predict(
@@ -18,6 +18,8 @@ def predict(
         Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
     ] = None,
     max_bad: options.MaxBad = None,
+    follow_links: options.FollowLinks = None,
+    strict: options.StrictReading = False,
     runs: options.Runs = Path("runs"),
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -29,9 +31,10 @@ def predict(
     from cxrfeat.study.predict import predict as run
 
     options.too_many_bad(max_bad, 0, 1)
-    with progress("images", quiet=quiet) as tell:
-        made = run(name, images, network=network, runs=runs, progress=tell)
-    document = made.to_dict()
+    reading = options.selection(follow_links=follow_links, strict=strict)
+    with noting(redact=redact) as notes, progress("images", quiet=quiet) as tell:
+        made = run(name, images, network=network, runs=runs, reading=reading, progress=tell)
+    document = made.to_dict() | {"notes": notes}
     for one in document["predictions"]:
         one["image"] = options.shown(one["image"], redact=redact)
     for one in document["quarantined"]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 
 if TYPE_CHECKING:
     from cxrfeat.run import Run
@@ -48,6 +48,7 @@ def reproduce(
         bool, typer.Option("--dry-run", help="Print the plan, and what it would cost on this machine, and do nothing.")
     ] = False,
     max_bad: options.MaxBad = None,
+    follow_links: options.FollowLinks = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
@@ -80,9 +81,10 @@ def reproduce(
     )  # fmt: skip
     if resume and (asked != Options() or dry_run):
         raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
-    with progress("images", quiet=quiet) as tell:
+    reading = options.selection(follow_links=follow_links, strict=strict)
+    with noting(redact=redact) as notes, progress("images", quiet=quiet) as tell:
         if dry_run:
-            planned = plan(folder, asked, tell)
+            planned = plan(folder, asked, tell, reading)
             parts = estimate(planned, measure(planned, progress=tell))
             document = {
                 "images": planned.counts, "comparable": planned.comparable, "notes": list(planned.notes),
@@ -95,13 +97,14 @@ def reproduce(
                 note(f"{step.row.name} ({step.protocol}): {number(made.info['test']['accuracy'])}", quiet=quiet)
 
             result = run(
-                folder, None if resume else asked, resume=resume, features=features, runs=runs, tell=told, progress=tell
-            )
+                folder, None if resume else asked, resume=resume, reading=reading, features=features, runs=runs,
+                tell=told, progress=tell,
+            )  # fmt: skip
             document = result.to_dict()
             for one in document["quarantined"]:
                 one["path"] = options.shown(one["path"], redact=redact)
     if json:
-        print_json(document)
+        print_json(document | {"notes": [*notes, *document["notes"]]})
     elif dry_run:
         show(plan_table(document))
         for line in document["notes"]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import print_json, progress, say
+from cxrfeat.cli.console import noting, print_json, progress, say
 
 
 def verify(
@@ -20,6 +20,8 @@ def verify(
     network: Annotated[
         Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
     ] = None,
+    follow_links: options.FollowLinks = None,
+    strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -31,10 +33,11 @@ def verify(
     from cxrfeat.errors import IntegrityError
     from cxrfeat.study.verify import verify as run
 
-    with progress("rows", quiet=quiet) as tell:
-        problems = run(file, recompute=recompute, data=data, network=network, seed=seed, progress=tell)
+    reading = options.selection(follow_links=follow_links, strict=strict)
+    with noting() as notes, progress("rows", quiet=quiet) as tell:
+        problems = run(file, recompute=recompute, data=data, network=network, reading=reading, seed=seed, progress=tell)
     if json:
-        print_json({"ok": not problems, "problems": problems})
+        print_json({"ok": not problems, "problems": problems, "notes": notes})
     elif not problems:
         rows = ", and the rows computed again are the same" if recompute else ""
         say(f"{file} is whole: every checksum matches{rows}.")

@@ -75,7 +75,8 @@ def single_folder(paths: Collection[str]) -> str:
         (top,) = tops
         inner = {path[len(base) + len(top) + 1 :].split("/")[0] for path in paths if path.count("/", len(base)) > 1}
         telling = {name for name in inner if not sorts_images(name)}
-        named = _is_class_word(top) or part_of(top) is not None
+        inside_named = any(_is_class_word(name) for name in telling)  # COVID-19_Radiography_Dataset/COVID
+        named = (_is_class_word(top) and not inside_named) or part_of(top) is not None
         if named or not (len(telling) > 1 or (len(inner) == 1 and telling) or (sorts_images(top) and inner)):
             return base
         base += f"{top}/"
@@ -115,7 +116,7 @@ def claims_of(paths: Sequence[str], base: str, root_name: str) -> FolderClaims:
             f"{'does' if len(rest) == 1 else 'do'} not, so they are not classes of one data set. Give {nested[0]!r} as "
             "the data folder, or move what is beside it away."
         )
-    elif parted or (nested and len(nested) == len(tops) and not any(map(_is_class_word, tops))):
+    elif parted or (nested == tops and all(len(folders) != 2 for folders in inner.values())):
         level = 0 if parted else 1
         for path, folders in inner.items():
             if len(folders) > level and (part := part_of(folders[level])) is not None:

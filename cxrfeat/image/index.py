@@ -76,7 +76,8 @@ def index_folder(
             raise
     bad.sort(key=lambda each: each.path)
     if not rows:
-        shown = "; ".join(f"{each.path!r}: {each.reason}" for each in bad[:3])
+        first = {each.reason: each.path for each in reversed(bad)}  # of each reason one
+        shown = "; ".join(f"{path!r}: {reason}" for reason, path in list(first.items())[::-1][:3])
         raise InputError(f"Not one of the {len(bad)} images in {str(root)!r} can be used. {shown}.")
     return Manifest(
         dataset=dataset_name(root, selection),
@@ -173,9 +174,15 @@ def _of_classes(entries: Sequence[Entry], classes: Sequence[str]) -> list[Entry]
         if name not in known:
             usable = sorted({entry.label for entry in entries if not entry.problem})
             raise InputError(
-                f"There is no class {name!r} in these data.{nearest(name, usable)} The classes are {', '.join(usable)}."
+                f"There is no class {name!r} in these data.{nearest(name, usable)} "
+                f"The classes are {', '.join(map(_as_typed, usable))}."
             )
     return [entry for entry in entries if not classes or entry.label in classes]
+
+
+def _as_typed(name: str) -> str:
+    """A class as a list of classes takes it: in double quotes where its name holds a comma."""
+    return f'"{name}"' if "," in name else name
 
 
 def _with_patients(entries: list[Entry], pattern: str | None) -> list[Entry]:

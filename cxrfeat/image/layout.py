@@ -96,10 +96,10 @@ def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
     """
     listing = _listed(root, follow)
     masks = find_mask_files(listing.images())
-    images = sorted(listing.images() - masks.files)
+    images = listing.images() - masks.files
     seen = sorted({*images, *listing.problems})
     base = "" if TABLE in listing.files else single_folder(images)
-    claims = claims_of(seen, base, root.name)
+    claims = claims_of([path for path in seen if "/" in path or path in images], base, root.name)
     table = None
     if f"{base}{TABLE}" in listing.files:
         allowed = [os.path.realpath(root), *map(os.path.realpath, follow)]
@@ -110,13 +110,19 @@ def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
         raise InputError(f"{str(root)!r} holds {_instead(listing, masks)}. {LAYOUTS}")
     if table is None or "label" not in table.columns:
         _refuse_unlabelled(root, claims, table)
-    notes = [*claims.notes, *masks.notes, *listing.others([f"{base}{TABLE}"]), *_other_tables(listing, base)]
+    tables = _other_tables(listing, base)
+    notes = [*claims.notes, *masks.notes, *listing.others([f"{base}{TABLE}", *tables]), *_unread(tables, base)]
     entries = (
         _from_folders(claims, seen, listing, masks, notes)
         if table is None
         else _merged(root, claims, table, seen, listing, masks, notes)
     )
     entries = _with_split(entries, notes, given=table is not None and any(row.split for row in table.rows.values()))
+    if not entries and table is not None and "label" not in table.columns:
+        raise InputError(
+            f"{TABLE} has no column label, and the folders give no class to an image that it lists, such as "
+            f"{min(table.rows)!r}. {LAYOUTS}"
+        )
     if not entries:
         raise InputError(
             f"Not one image of {str(root)!r} has a class: {' '.join(note.text for note in notes)} {LAYOUTS}"
@@ -299,7 +305,7 @@ def _with_split(entries: list[Entry], notes: list[Note], *, given: bool) -> list
         (only,) = found
         notes.append(Note(text=f"Images lie in folders of the {only} part and of no other: not taken for a split."))
         return [replace(entry, split=None) for entry in entries]
-    missing = [entry.path for entry in entries if entry.split is None]
+    missing = [entry.path for entry in entries if entry.split is None and not entry.problem]
     if found and missing:
         are = f"{number(len(missing), 'image')} {'is' if len(missing) == 1 else 'are'}"
         notes.append(
@@ -366,18 +372,23 @@ def _left(masks: MaskFiles) -> list[Note]:
     return [Note(text=f"{number(count, 'mask')} left aside: never images.", weight=Weight.MINOR)] if count else []
 
 
-def _other_tables(listing: Listing, base: str) -> list[Note]:
+def _other_tables(listing: Listing, base: str) -> list[str]:
     """Tables beside the images that nobody reads."""
     suffixes = (".csv", ".tsv", ".xlsx", ".xls", ".parquet", ".json")
-    tables = [
+    return sorted(
         path
         for path in listing.files
         if path.count("/") <= base.count("/") and path.lower().endswith(suffixes) and path != f"{base}{TABLE}"
-    ]
+    )
+
+
+def _unread(tables: Sequence[str], base: str) -> list[Note]:
     if not tables:
         return []
-    are = f"{'the table' if len(tables) == 1 else 'the tables'} {', '.join(map(repr, sorted(tables)[:4]))}"
-    return [Note(text=f"Not read: {are}; only {base}{TABLE} is.", weight=Weight.NOTABLE)]
+    are = f"{'The table' if len(tables) == 1 else 'The tables'} {', '.join(map(repr, tables[:4]))}"
+    more = " and others" if len(tables) > 4 else ""
+    is_ = "is" if len(tables) == 1 else "are"
+    return [Note(text=f"{are}{more} {is_} not read; a table of the images is called {base}{TABLE}.")]
 
 
 def _were(count: int) -> str:

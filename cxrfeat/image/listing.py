@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from cxrfeat.image.note import Note, Weight, examples, number
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".dcm")
 """Files with these suffixes are taken for images unopened; what they really are, `decode` finds out."""
 
-OUTSIDE = "a link that leads out of the data folder; --follow-links names a folder into which links may lead"
+OUTSIDE = "a link that leads out of the data folder"
 
 _HEAD = 348 + 4  # as far as any of the signatures below lies
 _UNREAD_SUFFIXES = (".gif", ".jp2", ".j2k", ".avif", ".heic", ".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".svs",
@@ -39,6 +40,8 @@ class Listing:
     """Files whose suffix is no image's, and whose content is."""
     unread: dict[str, str] = field(default_factory=dict)
     """Files that hold images of a kind that is not read, and the kind."""
+    outside: dict[str, str] = field(default_factory=dict)
+    """Links that lead out of the folder and were not followed, and where they lead."""
 
     def is_image(self, path: str) -> bool:
         """Whether a file is taken for an image, or a mask."""
@@ -51,6 +54,17 @@ class Listing:
     def others(self, known: Sequence[str] = ()) -> list[Note]:
         """What is to be said of the files that are no images, but for `known` ones."""
         notes = []
+        if self.outside:
+            place = os.path.commonpath(list(self.outside.values()))
+            lead = "link leads" if len(self.outside) == 1 else "links lead"
+            notes.append(
+                Note(
+                    text=f"{len(self.outside)} {lead} out of the data folder{examples(sorted(self.outside))}, and "
+                    f"{'was' if len(self.outside) == 1 else 'were'} not followed. If that is where the images are "
+                    f"kept, allow it: --follow-links {shlex.quote(place)}",
+                    weight=Weight.LOSS,
+                )
+            )
         if self.unread:
             kinds = Counter(self.unread.values())
             told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
@@ -61,8 +75,7 @@ class Listing:
                     weight=Weight.LOSS,
                 )
             )
-        rest = [path for path in self.files if not self.is_image(path) and path not in self.unread]
-        rest = [path for path in rest if path not in known]
+        rest = sorted(path for path in self.files - {*known, *self.unread} if not self.is_image(path))
         if rest:
             kinds = Counter(_suffix(path) or "without suffix" for path in rest)
             told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
@@ -74,7 +87,7 @@ class Listing:
                 )
             )
         if self.recognised:
-            kinds = Counter(_suffix(path) or "without suffix" for path in self.recognised)
+            kinds = Counter(_suffix(path) or "without suffix" for path in sorted(self.recognised))
             told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
             notes.append(
                 Note(text=f"{number(len(self.recognised), 'file')} taken for images by content: {told}.",
@@ -146,6 +159,7 @@ def _sort_in(
     if item.is_symlink() and not inside(real, allowed):
         if like_image or is_folder or kind_of_file(real)[0]:
             listing.problems[path] = OUTSIDE
+            listing.outside[path] = real if is_folder else os.path.dirname(real)  # noqa: PTH120
     elif is_folder and like_image:
         listing.problems[path] = "not a regular file but a folder"
     elif is_folder:

@@ -145,7 +145,7 @@ def _stem(path: str) -> str:
     """The file's name without its suffix, lower case."""
     name = path.rpartition("/")[2]
     stem, dot, suffix = name.rpartition(".")
-    return (stem if dot and stem and suffix.isalnum() and len(suffix) <= 5 else name).lower()
+    return (stem if dot and stem and suffix.isalnum() and not suffix.isdecimal() and len(suffix) <= 5 else name).lower()
 
 
 def _without_mask(stem: str) -> str:

@@ -182,7 +182,7 @@ def read_table(
     twice = len(lines) - len(found.rows)
     if twice:
         found.notes.append(
-            Note(text=f"{number(twice, 'row')} of {TABLE} list an image again and say nothing else of it; merged.",
+            Note(text=f"{number(twice, 'further row')} of {TABLE} for images listed before, merged with the first.",
                  weight=Weight.MINOR)
         )  # fmt: skip
     return found
@@ -361,14 +361,17 @@ def _note_placeholders(title: str, taken: Iterator[str], notes: list[Note]) -> N
     counts = Counter(taken)
     if counts:
         told = ", ".join(f"{text!r} ({count})" for text, count in counts.most_common(8))
-        notes.append(Note(text=f"Taken for unknown in the column {title}: {told}{' ...' if len(counts) > 8 else ''}."))
+        notes.append(
+            Note(text=f"Taken for unknown in the column {title}: {told}{' and others' if len(counts) > 8 else ''}.")
+        )
 
 
 def _odd(title: str, texts: Sequence[str], what: str, notes: list[Note]) -> None:
     if texts:
         values = number(len(texts), "value")
+        is_ = "is" if len(texts) == 1 else "are"
         shown = examples(sorted(set(texts)))
-        notes.append(Note(text=f"Taken for unknown in the column {title}: {values}{shown}, {what}."))
+        notes.append(Note(text=f"Taken for unknown in the column {title}: {values} that {is_} {what}{shown}."))
 
 
 def _numbers(
@@ -380,7 +383,7 @@ def _numbers(
     _note_placeholders(titles[name], (text for text in cells[name] if text and unknown(text)), notes)
     ages = [None if text is None else age_of(text) for text in told]
     odd = [text for text, age in zip(told, ages, strict=True) if text is not None and age is None]
-    _odd(titles[name], odd, "that are no age in years from 0 to 120", notes)
+    _odd(titles[name], odd, "no age in years from 0 to 120", notes)
     return ages
 
 
@@ -392,7 +395,7 @@ def _dates(cells: dict[str, list[str]], titles: dict[str, str], notes: list[Note
     texts = [cells["date"][place] for place in known]
     dates = dates_of(texts)
     odd = [text for text, day in zip(texts, dates, strict=True) if day is None]
-    _odd(titles["date"], odd, "that are no date, or not surely one (write 2020-03-31)", notes)
+    _odd(titles["date"], odd, "no date, or not surely one (write 2020-03-31)", notes)
     found: list[str | None] = [None] * len(cells["date"])
     for place, day in zip(known, dates, strict=True):
         found[place] = day
@@ -474,7 +477,7 @@ class _Finder:
             return None
         path = "/".join(parts)
         if not inside(os.path.realpath(f"{self._allowed[0]}/{path}"), self._allowed):
-            faults.add(line, column, f"{path!r} is {OUTSIDE}.")
+            faults.add(line, column, f"{path!r} is {OUTSIDE}; --follow-links names a folder into which links may lead.")
             return None
         return path
 

@@ -30,6 +30,7 @@ from cxrfeat.audit.people import (
     check_unknown,
     metadata_columns,
 )
+from cxrfeat.audit.reading import check_reading
 from cxrfeat.audit.sanity import check_sanity
 from cxrfeat.audit.short import (
     CONTAINER,
@@ -246,6 +247,7 @@ def audit(
     look = _look(data, cache, mitigated=mitigate)
     within = None if model is None else _within(images, model)
     findings = [
+        *check_reading(manifest.notes),
         *_about_images(images, copies),
         *_about_controls(images, scored, columns, look),
         *check_within(within),

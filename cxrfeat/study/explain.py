@@ -267,7 +267,7 @@ def explain(
         checks: Judge the heat; only with `data`.
         network: Where the network's file is, if it is no longer where it was.
         runs: Folder in which the run's name is looked for.
-        selection: Which images of `data` to read.
+        selection: Which images of `data` to read, and how folders are read.
         redact: Name images by their salted ids.
         seed: Of which test images are shown, and of the randomised weights.
         progress: Told after every batch.
@@ -288,22 +288,22 @@ def explain(
         raise UsageError("Name images, or the data folder of the run with --data: one of the two.")
     if count < 1:
         raise UsageError(f"--n is test images to show, at least 1; got {count}.")
-    paths = image_files(images)
+    selection = selection or Selection()
+    paths, unopened = image_files(images, selection)
     head, domain, spec, name = load_head(run)
     target = None if target is None else _class(target, head.classes)
     if out is not None:
         out = as_path(out, "the folder for the pictures")
         check_writable(out)
     identity = Identity.load() if redact else None
-    bad: list[Quarantined] = []
-    total = len(paths)
+    bad = [replace(one, path=shown_name(one.path, identity)) for one in unopened]
+    total = len(paths) + len(bad)
     if data is None:
         view = plain_view(run, spec, None)
         shown = [Source(name=shown_name(str(path), identity), path=path) for path in paths]
         tested: list[Source] = []
         notes: list[str] = []
     else:
-        selection = selection or Selection()
         manifest = index_folder(data, selection, progress=named(progress, "reading files"))
         view, masks = folder_view(run, spec, manifest, selection)
         tested, notes = tested_sources(run, manifest, masks, identity)

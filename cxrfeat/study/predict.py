@@ -20,8 +20,9 @@ from cxrfeat.given import PathLike, as_paths
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.image.decode import read_file
-from cxrfeat.image.layout import SUFFIXES
-from cxrfeat.image.row import Quarantined
+from cxrfeat.image.layout import find_images
+from cxrfeat.image.note import refuse_losses, tell
+from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, feature_spec
 
@@ -91,6 +92,7 @@ def predict(
     *,
     network: PathLike | None = None,
     runs: PathLike = "runs",
+    reading: Selection | None = None,
     make_engine: EngineFactory = auto_engine,
     progress: Progress | None = None,
 ) -> Predictions:
@@ -98,9 +100,11 @@ def predict(
 
     Args:
         run: A run, its name or an unambiguous beginning of it, or its folder.
-        images: Files, or folders, which are searched for images; one or many.
+        images: Files, or folders, which are searched for images as `index` searches them (masks, hidden files and checkpoints
+            are none); one or many.
         network: Where the network's file is, if it is no longer where it was.
         runs: Folder in which the run's name is looked for.
+        reading: How folders are read: its `follow_links` and its `strict`.
         make_engine: Loads a network.
         progress: Told after every batch.
 
@@ -115,9 +119,10 @@ def predict(
         WeightsError: If the network is no longer there.
     """
     run = find_run(run, runs=runs)
-    paths = image_files(as_paths(images, "an image or a folder of images"))
-    if not paths:
+    given = as_paths(images, "an image or a folder of images")
+    if not given:
         raise UsageError("Name at least one image, or a folder of them.")
+    paths, bad = image_files(given, reading)
     head, domain, spec, name = load_head(run)
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
@@ -128,7 +133,6 @@ def predict(
     view = spec.view if run.info.get("tta") else replace(spec.view, count=1)
     engine = None
     made: list[Prediction] = []
-    bad: list[Quarantined] = []
     for start in range(0, len(paths), CPU_BATCH):
         good, views = [], []
         for path in paths[start : start + CPU_BATCH]:
@@ -163,21 +167,34 @@ def predict(
     return Predictions(run=run, predictions=tuple(made), quarantined=tuple(bad), random=where.random)
 
 
-def image_files(images: Sequence[Path]) -> list[Path]:
-    """The image files that paths name: themselves, or those in folders, sorted.
+def image_files(images: Sequence[Path], reading: Selection | None = None) -> tuple[list[Path], list[Quarantined]]:
+    """The image files that paths name: themselves, or those in folders, sorted; and those that cannot even be opened.
+
+    What folders hold besides is told as by `index`.
+
+    Args:
+        images: Files, or folders.
+        reading: How folders are read: its `follow_links` and its `strict`.
 
     Raises:
         InputError: If there is nothing at a path, or no image in a folder.
+        AuditError: If the reading is strict, and images are lost.
     """
+    reading = reading or Selection()
     paths: list[Path] = []
+    bad: list[Quarantined] = []
     for image in images:
         if image.is_dir():
-            inside = sorted(path for path in image.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-            if not inside:
-                raise InputError(f"{image} holds no image ({', '.join(sorted(SUFFIXES))}).")
-            paths += inside
+            found = find_images(image, reading.follow_links)
+            tell(found.notes)
+            if reading.strict:
+                refuse_losses(found.notes)
+            paths += [image / path for path in found.paths]
+            bad += [
+                Quarantined(path=str(image / path), stage="open", reason=why) for path, why in found.problems.items()
+            ]
         elif image.exists():
             paths.append(image)
         else:
             raise InputError(f"There is no image {image}. Check the path.")
-    return paths
+    return paths, bad

@@ -168,20 +168,21 @@ class Reproduction:
         return bool(low <= step.row.test_accuracy <= high)
 
 
-def plan(data: PathLike, options: Options, progress: Progress | None = None) -> Plan:
+def plan(data: PathLike, options: Options, progress: Progress | None = None, reading: Selection | None = None) -> Plan:
     """Say what a reproduction would do.
 
     Args:
         data: Folder of images (see `index`).
         options: What is asked for.
         progress: Told on the way.
+        reading: How the folder is read: its `follow_links` and its `strict`.
 
     Raises:
         UsageError: If there is no such row.
         InputError: If the data cannot be used.
     """
     rows = find_rows(options.rows)
-    base = Selection(seed=options.seed)
+    base = replace(reading or Selection(), seed=options.seed)
     found = index_folder(data, base, progress=named(progress, "reading files"))
     require_classes(found)
     there = Counter(row.label for row in found.rows)
@@ -241,6 +242,7 @@ def reproduce(
     options: Options | None = None,
     *,
     resume: bool = False,
+    reading: Selection | None = None,
     features: PathLike = "features",
     runs: PathLike = "runs",
     make_engine: EngineFactory | None = None,
@@ -255,6 +257,7 @@ def reproduce(
         data: Folder of images (see `index`).
         options: What is asked for; `None` is everything.
         resume: Take the options of the last reproduction in this folder of runs instead.
+        reading: How the folder is read: its `follow_links` and its `strict`.
         features: Folder for the feature files.
         runs: Folder for the runs.
         make_engine: Loads a network for the frozen rows.
@@ -274,7 +277,7 @@ def reproduce(
             raise UsageError("--resume takes the options of the reproduction that was begun: leave the others away.")
         options = _begun(runs)
     options = options or Options()
-    planned = plan(data, options, progress)
+    planned = plan(data, options, progress, reading)
     write_atomic(runs / OPTIONS, json.dumps(asdict(options), indent=1).encode())
     places, quarantined = _extract_all(data, planned, features, make_engine, progress)
     made: list[tuple[Step, Run]] = []

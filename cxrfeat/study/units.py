@@ -131,6 +131,7 @@ def activation_maps(
     out: PathLike | None = None,
     network: PathLike | None = None,
     runs: PathLike = "runs",
+    selection: Selection | None = None,
     redact: bool = False,
 ) -> ActivationMaps:
     """Show every channel of a layer for one image, dark where it is least and light where it is most active.
@@ -145,6 +146,7 @@ def activation_maps(
         out: Folder for the picture.
         network: Where the network's file is, if it is no longer where it was.
         runs: Folder in which the run's name is looked for.
+        selection: Which images of `data` to read, and how.
         redact: Name the image by its salted id.
 
     Raises:
@@ -159,8 +161,9 @@ def activation_maps(
     if data is None:
         view = plain_view(run, spec, None)
     else:
-        manifest = index_folder(data)
-        view, masks = folder_view(run, spec, manifest)
+        selection = selection or Selection()
+        manifest = index_folder(data, selection)
+        view, masks = folder_view(run, spec, manifest, selection)
         digest = _digest(image)
         if all(row.content_sha256 != digest for row in manifest.rows):
             raise InputError(f"{image} is not in {data}, where its mask is looked for. Name the folder that holds it.")

@@ -15,6 +15,7 @@ from cxrfeat.feature.store import FeatureFile, verify_features
 from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import NO_MASKS, find_masks
+from cxrfeat.image.row import Selection
 
 NORM, PEAK = 1e-5, 1e-4
 """How far two engines may differ: in norm, and in the largest element, both relative. float16 files: 1e-3."""
@@ -26,6 +27,7 @@ def verify(
     recompute: int = 0,
     data: PathLike | None = None,
     network: PathLike | None = None,
+    reading: Selection | None = None,
     seed: int = 0,
     make_engine: EngineFactory = auto_engine,
     progress: Progress | None = None,
@@ -37,6 +39,7 @@ def verify(
         recompute: How many random rows to compute again.
         data: Folder of the images, needed then.
         network: Where the network's file is, if it has moved.
+        reading: How the folder is read: its `follow_links` and its `strict`.
         seed: Of the choice of rows.
         make_engine: Loads a network.
         progress: Told after every row.
@@ -53,7 +56,7 @@ def verify(
     problems = verify_features(path)
     if problems or not recompute or data is None:
         return problems
-    manifest = index_folder(data)
+    manifest = index_folder(data, reading or Selection())
     data = manifest.root
     places = {row.content_sha256: row.path for row in manifest.rows}
     with FeatureFile(path) as file:

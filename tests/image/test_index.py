@@ -172,7 +172,11 @@ def test_the_summary_is_the_index_document(tmp_path: Path) -> None:
         "formats": {"PNG": 3, "WEBP": 1},
         "sizes": {"smallest": [48, 40], "median": [48, 40], "largest": [200, 100]},
         "masks": 0,
-        "notes": ["3 images are not listed in metadata.csv, such as 'A/p0_1.png', and were left aside."],
+        "notes": [
+            "3 images are not listed in metadata.csv, such as 'A/p0_1.png', and were left aside.",
+            "2 images are in no part of the split that the data give, such as 'B/p0_0.png': neither for training nor "
+            "for validation nor for the test.",
+        ],
         "splits": {"none": 1, "test": 1, "train": 2},
     }
 
@@ -183,5 +187,7 @@ def test_one_class_is_refused_where_classes_are_needed(tmp_path: Path) -> None:
         require_classes(manifest)
     require_classes(index_folder(make(tmp_path / "two", {"A": 1, "B": 1})))
     above = index_folder(make(tmp_path / "above", {"set/A": 1, "set/B": 1}))
-    with pytest.raises(InputError, match="If 'A', 'B' are the classes, give 'set' inside it"):
-        require_classes(above)
+    assert above.classes == ("A", "B")  # a single folder is entered
+    inside = index_folder(make(tmp_path / "inside", {"COVID/A": 1, "COVID/B": 1}))
+    with pytest.raises(InputError, match="If 'A', 'B' are the classes, give 'COVID' inside it"):
+        require_classes(inside)

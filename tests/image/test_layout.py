@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cxrfeat.errors import InputError
-from cxrfeat.image.layout import Entry, Layout, find_layout, find_patients
+from cxrfeat.image.layout import Entry, Layout, find_images, find_layout, find_patients
+from cxrfeat.image.note import Weight, texts
 from cxrfeat.types import Part
 
 
@@ -37,7 +39,7 @@ def test_a_folder_is_a_class_and_so_is_what_lies_below(tmp_path: Path) -> None:
     make(tmp_path, ".git/x.png", "__MACOSX/A/1.png", "README.md")
     layout = find_layout(tmp_path)
     assert labels(layout) == {"A/1.jpeg": "A", "A/p7/deep/3.tif": "A", "B/2.PNG": "B"}
-    assert layout.notes == ("2 files are not images by their suffix and were left aside.",)
+    assert texts(layout.notes) == ["2 files that are no image by content, left aside: 1 .txt, 1 .md."]
 
 
 def test_the_kaggle_layout_gives_masks_and_never_takes_them_for_images(tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_the_kaggle_layout_gives_masks_and_never_takes_them_for_images(tmp_path:
     assert {entry.path: entry.mask for entry in layout.entries} == {
         "COVID/images/1.png": "COVID/masks/1.png",
         "COVID/images/2.png": None,
-        "Normal/1.png": None,  # a mask folder is `masks`; another spelling is never images either
+        "Normal/1.png": "Normal/Masks/1.png",
         "Viral Pneumonia/1.png": None,
     }
 
@@ -92,7 +94,9 @@ def test_a_missing_folder_and_a_file_are_refused(tmp_path: Path) -> None:
 def test_images_beside_class_folders_are_counted_aloud(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "A/1.png", "loose.png"))
     assert labels(layout) == {"A/1.png": "A"}
-    assert layout.notes == ("1 images lie outside the class folders, such as 'loose.png', and were left aside.",)
+    (note,) = layout.notes
+    assert note.text == "1 image lies outside the class folders, such as 'loose.png', and was left aside."
+    assert note.weight is Weight.LOSS
 
 
 def test_links_stay_inside_the_folder(tmp_path: Path) -> None:
@@ -175,10 +179,17 @@ def test_the_table_is_the_whole_list(tmp_path: Path) -> None:
         ),
         Entry(path="sub/2.png", label="B"),
     )
-    assert layout.notes == (
+    assert texts(layout.notes) == [
         "2 images are not listed in metadata.csv, such as 'A/more.png', and were left aside.",
-        "1 masks listed in metadata.csv are not there.",
-    )
+        "1 image is in no part of the split that the data give, such as 'sub/2.png': neither for training nor for "
+        "validation nor for the test.",
+        "Taken for unknown in the column patient_id: 'unknown' (1).",
+        "Taken for unknown in the column source: 'unknown' (1).",
+        "Taken for unknown in the column age: 'n/a' (1).",
+        "1 mask listed in metadata.csv is not there.",
+        "Read from metadata.csv: file_name as image.",
+        "Not used of metadata.csv: the column other.",
+    ]
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
@@ -202,20 +213,19 @@ def test_ages_are_in_years(tmp_path: Path, cell: str, age: float | None) -> None
         ("image,label\n", "header but no rows"),
         (
             "picture,label\n1.png,A\n",
-            r"line 1: there is no column image \(or file_name\); the columns are picture, label",
+            r"line 1: there is no column image \(or file_name, .*\)\. The columns are picture, label",
         ),
-        ("image,class\n1.png,A\n", "line 1: there is no column label"),
+        ("image,kind\n1.png,A\n", "metadata.csv has no column label, and the folders give no class to an image"),
         ("image,label,label\n1.png,A,A\n", "column label is there twice"),
-        ("image,label\n1.png,\n", "line 2, column label: '1.png' has no label"),
-        ("image,label\n1.png\n", "line 2, column label: '1.png' has no label"),
+        ("image,label\n1.png,\n", "Not one image of .* has a class: .*without a label, such as '1.png'"),
+        ("image,label\n1.png\n", "Not one image of .* has a class: .*without a label, such as '1.png'"),
         ("image,label\n,A\n", "line 2, column image: the path is empty"),
         ("image,label\n1.png,A,B\n", "line 2: 3 fields under 2 column names"),
-        ("image,label\n1.png,A\n./1.png,B\n", "line 3, column image: '1.png' was listed before, in line 2"),
+        (
+            "image,label\n1.png,A\n./1.png,B\n",
+            "line 3, column label: '1.png' was listed before, in line 2, with 'A' and not 'B'",
+        ),
         ("image,label,split\n1.png,A,hold-out\n", "line 2, column split: 'hold-out' is no part of a split"),
-        ("image,label,date\n1.png,A,31.03.2020\n", "line 2, column date: '31.03.2020' is not a date"),
-        ("image,label,date\n1.png,A,2020-02-30\n", "is not a date"),
-        ("image,label,age\n1.png,A,old\n", "line 2, column age: 'old' is not an age"),
-        ("image,label,age\n1.png,A,414\n", "not an age in years"),
         ("image,label\n../x.png,A\n", "'../x.png' must be a path inside"),
         ("image,label\n/etc/passwd,A\n", "must be a path inside"),
         ("image,label\nC:\\x.png,A\n", "must be a path inside"),
@@ -270,3 +280,106 @@ def test_a_patient_is_the_named_group_or_the_first_or_the_match(pattern: str, pa
 def test_a_useless_patient_regex_is_refused(pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_patients([Entry(path="A/1.png", label="A")], pattern)
+
+
+def kinds(root: Path) -> tuple[dict[str, str], dict[str, Part | None]]:
+    layout = find_layout(root)
+    return labels(layout), {entry.path: entry.split for entry in layout.entries}
+
+
+def test_a_table_takes_nothing_away_that_the_folders_say(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{part}/{label}/images/1.png" for part in ("train", "val", "test") for label in "AB"))
+    make(tmp_path, "train/A/masks/1.png")
+    before = find_layout(tmp_path)
+    rows = "".join(f"{entry.path},p{place}\n" for place, entry in enumerate(before.entries))
+    after = find_layout(table(tmp_path, f"image,patient_id\n{rows}", "train/A/images/1.png"))
+    assert [replace(entry, patient=None) for entry in after.entries] == list(before.entries)
+    assert [entry.patient for entry in after.entries] == [f"p{place}" for place in range(6)]
+    assert after.entries[2].mask == "train/A/masks/1.png"
+    assert {entry.split for entry in after.entries} == set(Part)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("image,label,split", "train/A/1.png,A,test", "'train/A/1.png' is for test, and its folder says train"),
+        ("image,label", "train/A/1.png,B", "'train/A/1.png' is 'B', and its folder says 'A'"),
+    ],
+)
+def test_where_table_and_folders_contradict_each_other_both_are_named(
+    tmp_path: Path, header: str, row: str, message: str
+) -> None:
+    columns = ",".join(["test"] * header.count("split"))
+    others = f"test/A/2.png,A{columns and ','}{columns}\ntest/B/3.png,B{columns and ','}{columns}\n"
+    root = table(tmp_path, f"{header}\n{row}\n{others}", "train/A/1.png", "test/A/2.png", "test/B/3.png")
+    with pytest.raises(InputError, match=f"contradict each other for 1 image:\n  line 2: {message}"):
+        find_layout(root)
+
+
+def test_a_folder_that_is_no_class_of_the_table_contradicts_nothing(tmp_path: Path) -> None:
+    text = "image,label\nimages_001/1.png,A\nimages_001/2.png,B\n"
+    root = table(tmp_path, text, "images_001/1.png", "images_001/2.png")
+    assert labels(find_layout(root)) == {"images_001/1.png": "A", "images_001/2.png": "B"}
+
+
+def test_a_cell_that_is_empty_leaves_to_the_folder_what_the_table_has_a_column_for(tmp_path: Path) -> None:
+    text = "image,label,split\ntrain/A/1.png,,\ntrain/B/2.png,B,\ntest/A/3.png,A,test\n"
+    root = table(tmp_path, text, "train/A/1.png", "train/B/2.png", "test/A/3.png")
+    assert kinds(root) == (
+        {"train/A/1.png": "A", "train/B/2.png": "B", "test/A/3.png": "A"},
+        {"train/A/1.png": Part.TRAIN, "train/B/2.png": Part.TRAIN, "test/A/3.png": Part.TEST},
+    )
+
+
+def test_rows_without_a_label_are_left_aside_aloud(tmp_path: Path) -> None:
+    layout = find_layout(table(tmp_path, "image,label\n1.png,A\nsub/2.png,#N/A\n"))
+    assert labels(layout) == {"1.png": "A"}
+    lost = [note.text for note in layout.notes if note.weight is Weight.LOSS]
+    assert lost == ["1 image in metadata.csv without a label, such as 'sub/2.png', left aside."]
+
+
+def test_a_table_of_one_part_keeps_it_and_folders_of_one_part_are_no_split(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/A/1.png", "train/B/2.png")
+    assert set(kinds(root)[1].values()) == {None}
+    assert "Images lie in folders of the train part and of no other" in " ".join(texts(find_layout(root).notes))
+    given = table(tmp_path, "image,split\ntrain/A/1.png,train\ntrain/B/2.png,train\n", "train/A/1.png")
+    assert set(kinds(given)[1].values()) == {Part.TRAIN}
+
+
+def test_names_that_may_be_one_class_are_told_first(tmp_path: Path) -> None:
+    make(tmp_path, "train/NORMAL/1.png", "train/COVID/2.png", "test/Normal/3.png", "test/COVID/4.png", "x.png")
+    first = find_layout(tmp_path).notes[0].text
+    assert "'NORMAL' (1 image) and 'Normal' (1 image). They are taken for different classes" in first
+    assert "'COVID'" not in first
+
+
+def test_images_without_classes_are_found_where_index_finds_them(tmp_path: Path) -> None:
+    make(tmp_path, "1.png", "A/images/2.png", "A/masks/2.png", "A/._2.png", ".ipynb_checkpoints/3.png", "A/notes.txt")
+    make(tmp_path, "__MACOSX/A/1.png")
+    (tmp_path / "lost.png").symlink_to("nowhere.png")
+    found = find_images(tmp_path)
+    assert found.paths == ("1.png", "A/images/2.png")
+    assert found.problems == {"lost.png": "a link that leads nowhere"}
+    assert "1 mask left aside: never images." in texts(found.notes)
+    with pytest.raises(InputError, match="no images but only masks"):
+        find_images(make(tmp_path / "only", "masks/1.png"))
+
+
+def test_tables_that_nobody_reads_are_named(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "A/1.png", "labels.csv", "A/ignored.csv"))
+    assert texts(layout.notes)[0] == "The table 'labels.csv' is not read; a table of the images is called metadata.csv."
+
+
+def test_links_are_followed_into_folders_that_are_named(tmp_path: Path) -> None:
+    store = make(tmp_path / "store", "blob1", "blob2", "more/3.png")
+    root = make(tmp_path / "data", "B/4.png")
+    (root / "A").mkdir()
+    (root / "A" / "1.png").symlink_to("../../store/blob1")
+    (root / "A" / "deep").symlink_to(store / "more")
+    refused = find_layout(root)
+    assert set(problems(refused)) == {"A/1.png", "A/deep"}
+    assert "2 links lead out of the data folder, such as 'A/1.png', and were not followed" in refused.notes[0].text
+    assert refused.notes[0].text.endswith(f"--follow-links {store}")
+    assert labels(find_layout(root, [store])) == {"A/1.png": "A", "A/deep/3.png": "A", "B/4.png": "B"}
+    with pytest.raises(InputError, match=r"no folder .*into which links are to be followed"):
+        find_layout(root, [tmp_path / "gone"])

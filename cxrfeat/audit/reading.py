@@ -1,0 +1,42 @@
+"""Whether the data set is what its folder and its table say: what reading them lost, or had to interpret."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cxrfeat.image.note import Note, Weight
+from cxrfeat.types import Finding, Status
+
+
+def check_reading(notes: Sequence[Note]) -> list[Finding]:
+    """A finding of what was lost, which fails, and one of what may surprise, which warns; else one that passes.
+
+    Args:
+        notes: The ledger of a manifest.
+    """
+    lost = [note.text for note in notes if note.weight is Weight.LOSS]
+    odd = [note.text for note in notes if note.weight is Weight.NOTABLE]
+    found = []
+    if lost:
+        found.append(
+            Finding(
+                check="reading",
+                status=Status.FAIL,
+                value=len(lost),
+                why=" ".join(lost),
+                do="Mend the folder or metadata.csv, so that nothing is left aside that belongs to the data.",
+            )
+        )
+    if odd:
+        found.append(
+            Finding(
+                check="reading",
+                status=Status.WARN,
+                value=len(odd),
+                why=" ".join(odd),
+                do="See that this is what was meant.",
+            )
+        )
+    return found or [
+        Finding(check="reading", status=Status.PASS, value=0, why="Everything in the folder and its table was used.")
+    ]
