@@ -60,7 +60,7 @@ def audit(
     for place, option in ((page, "--page"), (copies, "--copies")):
         check_place(place, option)
     folder = options.data_folder(data)
-    with noting(redact=redact) as notes, progress("images", quiet=quiet) as tell:
+    with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         result = run(
             folder,
             cache=cache,
@@ -97,12 +97,20 @@ def _redacted(document: dict[str, object]) -> dict[str, object]:
     """The document with ids in place of paths."""
     from typing import Any, cast
 
+    from cxrfeat.cli.options import shown_note
     from cxrfeat.image.identity import Identity
 
     identity = Identity.load()
     told = cast(dict[str, Any], document)
     return told | {
-        "checks": [one | {"images": [identity.image_id(path) for path in one["images"]]} for one in told["checks"]],
+        "checks": [
+            one
+            | {
+                "why": shown_note(one["why"], redact=True),
+                "images": [identity.image_id(path) for path in one["images"]],
+            }
+            for one in told["checks"]
+        ],
         "copies": [
             one | {name: identity.image_id(one[name]) for name in ("image", "copy", "leave_out") if one[name]}
             for one in told["copies"]

@@ -49,7 +49,7 @@ def noting(*, redact: bool = False, show: bool = True) -> Iterator[list[str]]:
 
     Args:
         redact: Leave the examples out, which name files and people.
-        show: Say it; else it is only gathered.
+        show: Say it; else it is only gathered, for a document, and said should the command fail.
 
     Yields:
         Every note once, the minor ones too, for `--json`.

@@ -98,7 +98,7 @@ def explain(
     if layer is not None:
         _layer(found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact)
         return
-    with noting(redact=redact) as said, progress("images", quiet=quiet) as tell:
+    with noting(redact=redact, show=not json) as said, progress("images", quiet=quiet) as tell:
         result = run(
             found,
             images or [],
@@ -165,7 +165,7 @@ def _layer(
     if units:
         if data is None or images:
             raise UsageError("--unit looks for patches in a data set: name it with --data, and no images.")
-        with noting(redact=redact) as said, progress("images", quiet=quiet) as tell:
+        with noting(redact=redact, show=not json) as said, progress("images", quiet=quiet) as tell:
             patches = top_patches(
                 run, layer, units, data, count=top, out=out, network=network, selection=selection, redact=redact,
                 progress=tell,
@@ -176,7 +176,7 @@ def _layer(
     else:
         if len(images) != 1:
             raise UsageError("--layer shows the maps of one image: name one, or add --unit and --data for patches.")
-        with noting(redact=redact) as said:
+        with noting(redact=redact, show=not json) as said:
             maps = activation_maps(
                 run, images[0], layer, data=data, out=out, network=network, selection=selection, redact=redact
             )

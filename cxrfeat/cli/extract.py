@@ -85,7 +85,7 @@ def extract(
         seed=seed,
     )
     split = SplitSpec(by=cast(SplitBy, split_by), seed=seed) if split_by else None
-    with noting(redact=redact) as notes, progress("views", quiet=quiet) as tell:
+    with noting(redact=redact, show=not json) as notes, progress("views", quiet=quiet) as tell:
         made = run(
             folder,
             backbone=backbone or ["densenet121"],

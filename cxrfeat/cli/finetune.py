@@ -171,7 +171,7 @@ def finetune(
         letters=remove_letters,
         mask=cast(Masking, mask),
     )
-    with noting(redact=redact) as notes, progress("images", quiet=quiet) as tell:
+    with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         result = run(
             folder,
             backbone=backbone,

@@ -32,7 +32,7 @@ def predict(
 
     options.too_many_bad(max_bad, 0, 1)
     reading = options.selection(follow_links=follow_links, strict=strict)
-    with noting(redact=redact) as notes, progress("images", quiet=quiet) as tell:
+    with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         made = run(name, images, network=network, runs=runs, reading=reading, progress=tell)
     document = made.to_dict() | {"notes": notes}
     for one in document["predictions"]:

@@ -82,7 +82,7 @@ def reproduce(
     if resume and (asked != Options() or dry_run):
         raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
     reading = options.selection(follow_links=follow_links, strict=strict)
-    with noting(redact=redact) as notes, progress("images", quiet=quiet) as tell:
+    with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         if dry_run:
             planned = plan(folder, asked, tell, reading)
             parts = estimate(planned, measure(planned, progress=tell))

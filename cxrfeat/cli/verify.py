@@ -34,7 +34,7 @@ def verify(
     from cxrfeat.study.verify import verify as run
 
     reading = options.selection(follow_links=follow_links, strict=strict)
-    with noting() as notes, progress("rows", quiet=quiet) as tell:
+    with noting(show=not json) as notes, progress("rows", quiet=quiet) as tell:
         problems = run(file, recompute=recompute, data=data, network=network, reading=reading, seed=seed, progress=tell)
     if json:
         print_json({"ok": not problems, "problems": problems, "notes": notes})

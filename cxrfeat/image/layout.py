@@ -111,7 +111,12 @@ def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
     if table is None or "label" not in table.columns:
         _refuse_unlabelled(root, claims, table)
     tables = _other_tables(listing, base)
-    notes = [*claims.notes, *masks.notes, *listing.others([f"{base}{TABLE}", *tables]), *_unread(tables, base)]
+    notes = [
+        *claims.notes,
+        *masks.notes,
+        *listing.others([f"{base}{TABLE}", *tables]),
+        *_unread(tables, base, given=table is not None),
+    ]
     entries = (
         _from_folders(claims, seen, listing, masks, notes)
         if table is None
@@ -374,7 +379,7 @@ def _left(masks: MaskFiles) -> list[Note]:
 
 def _other_tables(listing: Listing, base: str) -> list[str]:
     """Tables beside the images that nobody reads."""
-    suffixes = (".csv", ".tsv", ".xlsx", ".xls", ".parquet", ".json")
+    suffixes = (".csv", ".tsv", ".xlsx", ".xls", ".parquet")
     return sorted(
         path
         for path in listing.files
@@ -382,13 +387,14 @@ def _other_tables(listing: Listing, base: str) -> list[str]:
     )
 
 
-def _unread(tables: Sequence[str], base: str) -> list[Note]:
+def _unread(tables: Sequence[str], base: str, *, given: bool) -> list[Note]:
     if not tables:
         return []
     are = f"{'The table' if len(tables) == 1 else 'The tables'} {', '.join(map(repr, tables[:4]))}"
     more = " and others" if len(tables) > 4 else ""
     is_ = "is" if len(tables) == 1 else "are"
-    return [Note(text=f"{are}{more} {is_} not read; a table of the images is called {base}{TABLE}.")]
+    text = f"{are}{more} {is_} not read; a table of the images is called {base}{TABLE}."
+    return [Note(text=text, weight=Weight.MINOR if given else Weight.NOTABLE)]
 
 
 def _were(count: int) -> str:

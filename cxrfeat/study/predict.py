@@ -100,8 +100,8 @@ def predict(
 
     Args:
         run: A run, its name or an unambiguous beginning of it, or its folder.
-        images: Files, or folders, which are searched for images as `index` searches them (masks, hidden files and checkpoints
-            are none); one or many.
+        images: Files, or folders, which are searched for images as `index` searches them (masks, hidden files and
+            checkpoints are none); one or many.
         network: Where the network's file is, if it is no longer where it was.
         runs: Folder in which the run's name is looked for.
         reading: How folders are read: its `follow_links` and its `strict`.
