@@ -69,6 +69,7 @@ def audit(
             fold_count=folds,
             selection=options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links),
             seed=seed,
+            places=not redact,
             progress=tell,
         )
     document = result.to_dict() | {"notes": notes}

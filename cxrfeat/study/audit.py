@@ -193,6 +193,7 @@ def audit(
     fold_count: int = 5,
     selection: Selection | None = None,
     seed: int = 0,
+    places: bool = True,
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> AuditResult:
@@ -206,6 +207,7 @@ def audit(
         fold_count: Controls and model are judged by grouped cross-validation in so many folds.
         selection: Which images to take.
         seed: Of folds and intervals.
+        places: Whether commands to paste may name `data` and `cache`.
         make_engine: Loads a network; for tests and other engines.
         progress: Told what is being done, how much of it, out of how much.
 
@@ -244,7 +246,8 @@ def audit(
             scored = {name: images.scores(told, model) for name, told in controls.items()}
     columns = _column_scores(images)
     copies = told_copies(images.pairs, images.rows)
-    look = _look(data, cache, mitigated=mitigate)
+    hidden = (Path("DATA"), None if cache is None else "FEATURES.h5")
+    look = _look(*((data, cache) if places else hidden), mitigated=mitigate)
     within = None if model is None else _within(images, model)
     findings = [
         *check_reading(manifest.notes),

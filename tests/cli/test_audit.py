@@ -116,6 +116,8 @@ def test_redact_names_no_image(cli: Cli, leaky: Path) -> None:
     assert said.code == 0, said.err
     assert ".png" not in said.out.replace('".png"', "")
     assert "/images/" not in said.out
+    assert "cxrfeat audit DATA --cache" in said.out
+    assert str(leaky) not in said.out
 
 
 def test_what_cannot_be_audited_is_a_sentence_and_a_code(cli: Cli, clean: Path, tmp_path: Path) -> None:
