@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from cxrfeat.image.row import ImageRow
+
+class Described(Protocol):
+    """What is said of an image: an `ImageRow`, or an entry of a table."""
+
+    @property
+    def patient(self) -> str | None: ...  # noqa: D102  # as in `ImageRow`, like the others
+    @property
+    def source(self) -> str | None: ...  # noqa: D102
+    @property
+    def sex(self) -> str | None: ...  # noqa: D102
+    @property
+    def age(self) -> float | None: ...  # noqa: D102
+    @property
+    def date(self) -> str | None: ...  # noqa: D102
+
 
 AGES_APART = 20.0
 """Years between two ages under one number, where no dates explain them: longer than most archives have been kept."""
@@ -82,7 +97,7 @@ def mixed_patients(
     return MixedPatients(rows=tuple(found), reasons=tuple((name, reasons[name]) for name in order if reasons[name]))
 
 
-def mixed_note(rows: Sequence[ImageRow]) -> str | None:
+def mixed_note(rows: Sequence[Described]) -> str | None:
     """What `index` has to say of patients that seem to be several people; `None` if there is none. Names nobody."""
     patients = [row.patient for row in rows]
     mixed = mixed_patients(

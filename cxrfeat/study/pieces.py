@@ -136,7 +136,10 @@ def _folds(file: FeatureFile, count: int, repeats: int, seed: int) -> Pieces:
 
 
 def _sources(file: FeatureFile, seed: int) -> Pieces:
-    """One piece for each source that can be left out: every class is still there to learn without it."""
+    """One piece for each source that can be left out: every class is still there to learn without it.
+
+    Images of unknown source are in no piece, since they may be from the very source that tests.
+    """
     sources, labels, groups = np.array([one or "" for one in file.sources]), file.labels, file.groups
     names = sorted(set(sources.tolist()) - {""})
     if len(names) < 2:
@@ -145,10 +148,16 @@ def _sources(file: FeatureFile, seed: int) -> Pieces:
             "Fill the column source of metadata.csv, or use --folds 5."
         )
     pieces, notes = [], []
+    unknown = sources == ""
+    if unknown.any():
+        notes.append(
+            f"{int(unknown.sum())} of {len(sources)} images are of unknown source and left out: they may be from the "
+            "source that tests."
+        )
     named = np.full(len(labels), "not tested", dtype=object)
     for name in names:
         test = np.flatnonzero(sources == name)
-        rest = np.flatnonzero((sources != name) & ~np.isin(groups, groups[test]))
+        rest = np.flatnonzero((sources != name) & ~unknown & ~np.isin(groups, groups[test]))
         lacking = [label for index, label in enumerate(file.classes) if not np.any(labels[rest] == index)]
         if lacking:
             notes.append(f"{name} cannot be left out: without it there is no image of {', '.join(lacking)} to learn.")
@@ -165,6 +174,8 @@ def _sources(file: FeatureFile, seed: int) -> Pieces:
             "every class comes from several."
         )
     stored = {"by": "source-out", "seed": seed, "sha256": digest(named.astype(str), file.content_sha256)}
+    if unknown.any():
+        stored["unknown_left_out"] = int(unknown.sum())
     return Pieces(pieces=tuple(pieces), stored=stored, notes=tuple(notes), named=tuple(named.tolist()))
 
 

@@ -70,6 +70,19 @@ def test_each_source_is_left_out_with_every_group_that_is_in_it(tmp_path: Path) 
         assert not pieces.notes
 
 
+def test_an_image_of_unknown_source_may_be_from_the_one_that_tests_and_is_in_no_piece(tmp_path: Path) -> None:
+    sources = ["A", "A", "B", "B", "C", "C"] * 20
+    some: list[str | None] = [*sources[:-1], None]
+    classes = ("COVID", "NORMAL", "X")
+    with FeatureFile(make_features(tmp_path / "a.h5", classes=classes, sources=some)) as file:
+        pieces = part_images(file, source_out=True)
+        assert [piece.name for piece in pieces.pieces] == ["source A", "source B", "source C"]
+        for piece in pieces.pieces:
+            assert 119 not in {*piece.train, *piece.validation, *piece.test}
+        assert pieces.named[119] == "not tested"
+        assert "1 of 120 images are of unknown source and left out" in pieces.notes[0]
+
+
 def test_a_source_that_holds_all_of_a_class_cannot_be_left_out(tmp_path: Path) -> None:
     sources = ["A"] * 40 + ["B", "C"] * 20
     with FeatureFile(make_features(tmp_path / "blobs.h5", groups=40, per_group=1, sources=sources)) as file:
