@@ -5,9 +5,11 @@ Masks are never images. A mask of something else than the lungs (an infection, t
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.image.value import words
@@ -21,6 +23,7 @@ _SOMETHING_ELSE = frozenset(("infection", "infections", "infected", "lesion", "l
                              "nodules", "pneumothorax", "trachea", "device"))  # fmt: skip
 _HALVES = frozenset(("left", "right"))
 _WITH_MASK = frozenset(("lung", "lungs", "manual", "auto", "binary", "pred", "predicted", "prediction", *_HALVES))
+_SOUNDS = re.compile("|".join(sorted(_MASK | _MAYBE)))
 
 
 @dataclass(slots=True)
@@ -88,7 +91,12 @@ def _join(found: MaskFiles, paths: Iterable[str]) -> None:
             names[_stem(path)].append(path)
     others, halves, orphans, ambiguous, twice = [], [], [], [], []
     for mask in sorted(found.files, key=lambda each: (not _of_lungs(each), each)):
-        said = {word for name in mask.split("/") if _is_mask_name(name) for word in words(name)}
+        said = {
+            word
+            for name in mask.split("/")
+            if _SOUNDS.search(name.lower()) and _is_mask_name(name)
+            for word in words(name)
+        }
         if said & _SOMETHING_ELSE and not said & {"lung", "lungs"}:
             others.append(mask)
             continue
@@ -129,6 +137,7 @@ def _join(found: MaskFiles, paths: Iterable[str]) -> None:
             found.notes.append(Note(text=f"{number(len(masks), 'mask')} that {why}{examples(masks)}, not used."))
 
 
+@lru_cache(maxsize=4096)
 def _is_mask_name(name: str) -> bool:
     return any(word in _MASK or word.endswith(("mask", "masks")) for word in words(name))
 
@@ -155,6 +164,8 @@ def _without_mask(stem: str) -> str:
         >>> [_without_mask(stem) for stem in ("7_mask", "covid-7_lung_mask", "mask_7", "7", "mask")]
         ['7', 'covid-7', '7', '', '']
     """
+    if not _SOUNDS.search(stem):  # nearly all
+        return ""
     for signs in ("_", "-", " ", "."):
         parts = stem.split(signs)
         last = len(parts)
@@ -183,6 +194,7 @@ def _key(path: str, stem: str) -> tuple[str, ...]:
     return (*(folder for folder in folders if not _is_mask_name(folder) and not sorts_images(folder)), stem)
 
 
+@lru_cache(maxsize=4096)
 def sorts_images(folder: str) -> bool:
     """Whether a folder's name says that images are in it, and nothing else of them.
 

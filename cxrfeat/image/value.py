@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 
 from cxrfeat.types import Part
 
@@ -113,16 +114,18 @@ _BESIDE_PARTS = frozenset(
 )  # fmt: skip
 
 
-def words(name: str) -> list[str]:
+@lru_cache(maxsize=4096)  # of folders, whose names come again with every image
+def words(name: str) -> tuple[str, ...]:
     """The words of a name, lower case: parted at signs, between letters and digits, and where a capital begins one.
 
     Example:
         >>> words("stage_2_trainImages"), words("Lung Masks-256"), words("COVID")
-        (['stage', '2', 'train', 'images'], ['lung', 'masks', '256'], ['covid'])
+        (('stage', '2', 'train', 'images'), ('lung', 'masks', '256'), ('covid',))
     """
-    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+", name)]
+    return tuple(word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+", name))
 
 
+@lru_cache(maxsize=4096)
 def part_of(text: str) -> Part | None:
     """The part of a split that a cell or a folder names; `None` if it names none.
 
