@@ -78,7 +78,8 @@ def find_mask_files(paths: Collection[str]) -> MaskFiles:
         ]
         if 2 * len(beside) > len(inside):
             found.files.update(inside)
-    _join(found, paths)
+    if found.files:
+        _join(found, paths)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -18,6 +18,7 @@ from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs, MaskFile, Masks, find_masks, fitted, masks_digest, read_mask, template
+from cxrfeat.image.note import Note, number, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
@@ -121,14 +122,14 @@ def tested_sources(
     """
     table = run.table("predictions.csv")
     try:
-        columns = [table[name] for name in ("content_sha256", "part", "predicted", "group")]
+        columns = [table[name] for name in ("content_sha256", "part", "label", "predicted", "group")]
         known = set(run.table("split.csv")["content_sha256"])
     except KeyError as error:
         raise IntegrityError(f"The tables of {run.path} lack {error}. Fit the head again.") from error
     crossed = not run.info.get("itself_tested", True)  # the parts are then its folds, and every row was tested
     told = {
-        sha: (predicted, group)
-        for sha, part, predicted, group in zip(*columns, strict=True)
+        sha: (label, predicted, group)
+        for sha, part, label, predicted, group in zip(*columns, strict=True)
         if crossed or part == Part.TEST
     }
     first = {row.content_sha256: row for row in reversed(manifest.rows)}  # of copies one: their heat is the same
@@ -142,6 +143,7 @@ def tested_sources(
             else f"None of the {len(manifest.rows)} images in {manifest.root} is one of {run.name}: it was fitted on "
             "other data, or the files were changed. Name its data folder, or single images."
         )
+    _tell_other_labels(run, manifest, {sha: label for sha, (label, _, _) in told.items()})
     notes = []
     if len(there) < len(told):
         notes.append(f"{len(told) - len(there)} of the {len(told)} images that tested the run are not in this folder.")
@@ -153,12 +155,29 @@ def tested_sources(
             path=manifest.root / row.path,
             sha256=row.content_sha256,
             label=row.label,
-            predicted=told[row.content_sha256][0],
-            group=told[row.content_sha256][1],
+            predicted=told[row.content_sha256][1],
+            group=told[row.content_sha256][2],
             mask=masks.get(row.content_sha256),
         )
         for row in there
     ], notes
+
+
+def _tell_other_labels(run: Run, manifest: Manifest, labels: Mapping[str, str]) -> None:
+    """Say where the folder gives an image another class than it had in the test: class folders may be swapped."""
+    here: dict[str, set[str]] = {}
+    for row in manifest.rows:
+        here.setdefault(row.content_sha256, set()).add(row.label)
+    other = [row for row in manifest.rows if labels.get(row.content_sha256, row.label) not in here[row.content_sha256]]
+    if other:
+        first = other[0]
+        count = number(len(other), "image")
+        text = (
+            f"{count} that tested {run.name} {'has' if len(other) == 1 else 'have'} another class in this folder than "
+            f"then: the first is {first.label!r} here, and was {labels[first.content_sha256]!r}. Are class folders "
+            "swapped, or labels corrected? Right and wrong are told by the classes of the folder."
+        )
+        tell([Note(text=text)])
 
 
 def spread(sources: Sequence[Source], classes: Sequence[str], count: int, seed: int) -> list[Source]:

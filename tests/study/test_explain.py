@@ -27,6 +27,7 @@ from cxrfeat.study.explain import Explained, caption, explain, pictures_of
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
 from cxrfeat.study.predict import load_head, predict
+from cxrfeat.study.sources import tested_sources
 from cxrfeat.study.units import activation_maps, top_patches
 
 
@@ -299,6 +300,16 @@ def test_a_folder_that_has_grown_still_holds_the_runs_masks(data: Path, tiny_net
         picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mask)
     with pytest.raises(InputError, match="those in this folder are others"):
         explain(run, data=grown, count=2)
+
+
+def test_swapped_class_folders_are_told(run: Run, data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    manifest = index_folder(data)
+    tested_sources(run, manifest, {}, None)
+    assert "another class" not in caplog.text
+    other = dict(zip(manifest.classes, reversed(manifest.classes), strict=True))
+    swapped = replace(manifest, rows=tuple(replace(row, label=other[row.label]) for row in manifest.rows))
+    tested_sources(run, swapped, {}, None)
+    assert f"that tested {run.name} have another class in this folder than then" in caplog.text
 
 
 def test_a_run_on_shuffled_images_is_refused(data: Path, tiny_network: Path, tmp_path: Path) -> None:
