@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,9 @@ BEAT = 1.0
 SILENCE = 6.0
 """Seconds without a heartbeat after which an owner on another machine is taken for dead."""
 
+RETRY = 0.02
+"""Seconds between two looks at a lock that is waited for."""
+
 
 class Hold:
     """Exclusive hold on the making of one file or folder, and the hidden folder beside it for what is unfinished.
@@ -29,14 +33,16 @@ class Hold:
     Use it as a context manager.
     """
 
-    def __init__(self, path: Path, stem: str | None = None) -> None:
+    def __init__(self, path: Path, stem: str | None = None, *, wait: float = 0.0) -> None:
         """Name the places; nothing is touched yet.
 
         Args:
             path: What is to be made.
             stem: What the hidden names beside it are made of; by default its own name.
+            wait: Seconds to wait for another owner, of something that is quickly made.
         """
         self.path = path
+        self._wait = wait
         stem = stem or path.name
         self.folder = path.with_name(f".{stem}.work")
         self._lock = filelock.FileLock(path.with_name(f".{stem}.lock"), timeout=0)
@@ -48,6 +54,16 @@ class Hold:
         Raises:
             LockedError: If another process holds it.
         """
+        until = time.monotonic() + self._wait
+        while True:
+            try:
+                return self._take()
+            except LockedError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(RETRY)
+
+    def _take(self) -> Self:
         make_folder(self.path.parent)
         with storing("lock", self.path):
             try:

@@ -74,7 +74,7 @@ def audit(
         )
     document = result.to_dict() | {"notes": notes}
     if redact:
-        document = _redacted(document)
+        document = _redacted(document, result.contents)
     if page is not None:
         write_page(page, document, None if redact else folder)
     if copies is not None:
@@ -94,27 +94,31 @@ def audit(
     options.refuse_failed(result.failed, strict=strict, written="Mend")
 
 
-def _redacted(document: dict[str, object]) -> dict[str, object]:
-    """The document with ids in place of paths."""
+def _redacted(document: dict[str, object], contents: dict[str, str]) -> dict[str, object]:
+    """The document with ids in place of paths: those of the manifest."""
     from typing import Any, cast
 
     from cxrfeat.cli.options import shown_note
     from cxrfeat.image.identity import Identity
 
     identity = Identity.load()
+
+    def named(path: str) -> str:
+        return identity.image_id(path, contents.get(path, ""))
+
     told = cast(dict[str, Any], document)
     return told | {
         "checks": [
             one
             | {
                 "why": shown_note(one["why"], redact=True),
-                "images": [identity.image_id(path) for path in one["images"]],
+                "images": [named(path) for path in one["images"]],
             }
             for one in told["checks"]
         ],
         "copies": [
-            one | {name: identity.image_id(one[name]) for name in ("image", "copy", "leave_out") if one[name]}
+            one | {name: named(one[name]) for name in ("image", "copy", "leave_out") if one[name]}
             for one in told["copies"]
         ],
-        "quarantined": [one | {"path": identity.image_id(one["path"])} for one in told["quarantined"]],
+        "quarantined": [one | {"path": named(one["path"])} for one in told["quarantined"]],
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,22 @@ from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.cores import threads
 from cxrfeat.errors import InputError, IntegrityError, StorageError
-from cxrfeat.feature.block import FEATURES, LOOKS, Failure
+from cxrfeat.feature.block import FEATURES, LOOKS, Block, Failure
+from cxrfeat.feature.claim import Claim, claim_name, record
 from cxrfeat.feature.compute import Job, Progress, compute
 from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
 from cxrfeat.feature.plan import Settings
+from cxrfeat.feature.spare import Spare
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
 from cxrfeat.feature.versions import versions
 from cxrfeat.feature.work import Work
-from cxrfeat.files import check_writable, move, storing
+from cxrfeat.files import check_writable, storing
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.group import group_copies, group_keys
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.manifest_file import manifest_path, write_manifest
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
+from cxrfeat.image.note import Note, tell
+from cxrfeat.image.note import number as counted
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
 from cxrfeat.spec import FeatureSpec, fingerprint
 from cxrfeat.types import Groups, Part
@@ -48,6 +51,37 @@ class Request:
     spec: FeatureSpec
     bound_split: NDArray[np.str_] | None = None
     """`(images,)` in the manifest's order, where the spec is bound to a split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """Images that a feature file had and has no more; their rows are kept beside it."""
+
+    images: int = 0
+    gone: int = 0
+    """Not in the data folder any more."""
+    changed: int = 0
+    """In their place, with other bytes."""
+    classes: tuple[str, ...] = ()
+    """Those of which no image is left."""
+
+    def notes(self, path: Path) -> list[Note]:
+        """What there is to say about it, of the file at `path`."""
+        if not self.images:
+            return []
+        left = self.images - self.gone - self.changed
+        whole = f" ({'class' if len(self.classes) == 1 else 'classes'} {', '.join(self.classes)} as a whole)"
+        parts = [
+            f"{self.gone} {'is' if self.gone == 1 else 'are'} gone" if self.gone else "",
+            f"{self.changed} {'has' if self.changed == 1 else 'have'} other bytes now" if self.changed else "",
+            f"{left} {'is' if left == 1 else 'are'} not among the chosen" if left else "",
+        ]
+        said = (
+            f"{path.name} had {counted(self.images, 'image')} that it has no more{whole if self.classes else ''}: "
+            f"{', '.join(part for part in parts if part)}. Their features are kept in {Spare.folder_of(path).name}, "
+            "for when the images come back; delete it if they will not."
+        )
+        return [Note(text=said)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +102,12 @@ class Extracted:
     engine: str
     random: bool
     """Whether the weights are random, so that scores mean nothing."""
+    dataset: str
+    """The data set's name in the features folder."""
+    dropped: Dropped
+    """Images that the file had before this call."""
+    rows_kept: int
+    """Rows beside the file, of images that are not in it any more."""
     mixed: str = ""
     """The decoders that changed between the runs that the rows are from, such as `pillow 12.3.0 and 13.0.0`."""
 
@@ -121,6 +161,8 @@ def extract_features(
     """
     assert all(one.spec.view.masks in (None, masks_digest(masks)) for one in requests), "masks that no spec names"
     check_writable(features)
+    claim = claim_name(features, manifest, identity)
+    manifest = claim.manifest
     paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
     places = [feature_path(features, manifest.dataset, one.network.name, one.spec) for one in requests]
     with ExitStack() as stack:
@@ -128,9 +170,10 @@ def extract_features(
         for path in sorted(set(places)):  # one order, so no two runs wait for each other; a network named twice, once
             request = requests[places.index(path)]
             work = stack.enter_context(Work(path))
-            tasks.append(_Task(request, work, [stack.enter_context(file) for file in _committed(path, request.spec)]))
+            files = [stack.enter_context(file) for file in _committed(path, request.spec, manifest.dataset)]
+            tasks.append(_Task(request, work, files))
         for task in tasks:
-            committed = {sha for keys in task.keys for sha in keys}
+            committed = {sha for keys in task.keys for sha in keys} | task.spare.contents
             todo, network, spec = set(paths) - committed, task.request.network, task.request.spec
             views = len(todo) * spec.view.count
             chosen = engine if make_engine else choose_engine(engine, network, spec, views)
@@ -145,15 +188,13 @@ def extract_features(
                 missing=task.work.missing(plan),
                 computed=set(),
             )
-        _check_space(features, tasks, len(manifest.rows))
+        _check_space(features, tasks, len(manifest.rows), paths)
         for together in _alike([task.job for task in tasks]):
             compute(together, paths, progress, masks=masks)
         groups = _groups(manifest, tasks)
-        if tasks:
-            # By way of a folder that is locked and cleared, so that a kill leaves no private file behind.
-            written = write_manifest(tasks[0].work.folder, manifest, groups, identity)
-            move(written, manifest_path(features, manifest.dataset))
-        done = {task.work.path: _finish(task, manifest, groups, identity) for task in tasks}
+        lines = record(features, claim, groups, identity, _failed(manifest, tasks))
+        told = {line.image_id: line.path for line in lines}
+        done = {task.work.path: _finish(task, claim, groups, identity, told) for task in tasks}
     return [done[path] for path in places]
 
 
@@ -168,16 +209,28 @@ class _Task:
         self.files = files
         self.keys = [_keys(file) for file in files]
         """Of each file, the content hash of each row; empty for a row that would be another today."""
+        self.spare = Spare(work.path)
 
 
 def _keys(file: FeatureFile) -> list[str]:
     return [sha if same else "" for sha, same in zip(file.content_sha256, unchanged(file).tolist(), strict=True)]
 
 
-def _committed(path: Path, spec: FeatureSpec) -> list[FeatureFile]:
-    """Every readable file with features of this description, the wanted one first; any of their `_keys` will do."""
+def _committed(path: Path, spec: FeatureSpec, dataset: str) -> list[FeatureFile]:
+    """Every readable file with features of this description, the wanted one first; any of their `_keys` will do.
+
+    Raises:
+        InputError: If something else stands in the place of the wanted one.
+        IntegrityError: If that is damaged.
+    """
     names = [fingerprint(one) for one in (spec, earlier(spec)) if one is not None]
     files = [FeatureFile(path)] if path.exists() else []
+    if files and (files[0].content.dataset, files[0].fingerprint) != (dataset, names[0]):
+        files[0].close()
+        raise InputError(
+            f"{path} would be replaced, and it holds other features: those of the data set "
+            f"{files[0].content.dataset!r}. Move it away, or choose another folder with --features."
+        )
     for other in [place for name in names for place in sorted(path.parent.glob(f"*-{name[:8]}.h5"))]:
         if other != path:
             try:
@@ -200,7 +253,7 @@ def _alike(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(together.values())
 
 
-def _check_space(folder: Path, tasks: Sequence[_Task], images: int) -> None:
+def _check_space(folder: Path, tasks: Sequence[_Task], images: int, contents: Container[str]) -> None:
     """Refuse before hours of work what cannot fit.
 
     The files are built one after the other, each from its shards, which are deleted once it stands. How long the rows
@@ -214,6 +267,9 @@ def _check_space(folder: Path, tasks: Sequence[_Task], images: int) -> None:
         image_bytes = job.spec.view.count * dim * (2 if job.spec.storage == "float16" else 4)
         shards.append(image_bytes * sum(len(job.plan.shard(index)) for index in job.missing))
         files.append(image_bytes * images if job.plan.todo else 0)
+        files[-1] += image_bytes * sum(
+            file.path == task.work.path and sha not in contents for file in task.files for sha in file.content_sha256
+        )
     needed = max((sum(files[: k + 1]) + sum(shards[k:]) for k in range(len(tasks))), default=0)
     with storing("measure the free space of", folder):
         free = shutil.disk_usage(folder).free
@@ -232,7 +288,8 @@ def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
         if contents <= looks.keys():
             break
         sources = [(keys, file.content.columns) for keys, file in zip(task.keys, task.files, strict=True)]
-        for keys, columns in chain(sources, ((block.content_sha256, block.arrays) for block in task.work.blocks())):
+        blocks = chain(task.work.blocks(), task.spare.blocks(contents))
+        for keys, columns in chain(sources, ((block.content_sha256, block.arrays) for block in blocks)):
             for row, sha in enumerate(keys):
                 if sha in contents:
                     looks.setdefault(sha, (columns["portrait"][row], columns["pixel_digest"][row]))
@@ -242,10 +299,18 @@ def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
     return group_copies(manifest.rows, list(looks), np.stack(portraits), np.array(digests, dtype=np.uint64))
 
 
-def _finish(task: _Task, manifest: Manifest, groups: Groups, identity: Identity) -> Extracted:
-    job, request, path = task.job, task.request, task.work.path
+def _failed(manifest: Manifest, tasks: Sequence[_Task]) -> tuple[Quarantined, ...]:
+    """Images that one network at least could not be given."""
+    failures = {one.content_sha256: one for task in tasks for block in task.work.blocks() for one in block.failures}
+    found = ((row.path, failures.get(row.content_sha256)) for row in manifest.rows)
+    return tuple(Quarantined(path=path, stage=one.stage, reason=one.reason) for path, one in found if one is not None)
+
+
+def _finish(task: _Task, claim: Claim, groups: Groups, identity: Identity, told: Mapping[str, str]) -> Extracted:
+    job, request, path, manifest = task.job, task.request, task.work.path, claim.manifest
     failures = {failure.content_sha256: failure for block in task.work.blocks() for failure in block.failures}
-    sources = _Sources(task.files, task.keys, task.work)
+    contents = {row.content_sha256 for row in manifest.rows}
+    sources = _Sources(task, contents)
     rows = [index for index, row in enumerate(manifest.rows) if row.content_sha256 in sources.where]
     quarantined = _quarantined(manifest, failures, sources)
     known = sources.where.keys() | failures.keys()
@@ -255,19 +320,22 @@ def _finish(task: _Task, manifest: Manifest, groups: Groups, identity: Identity)
             f"{len(lost)} of the {len(manifest.rows)} computed rows cannot be read back from {task.work.folder}, so "
             f"{path} was not built. Check the disk, then run the same command again: what is missing is computed again."
         )
+    own = next((file for file in task.files if file.path == path), None)
+    dropped = Dropped() if own is None else _dropped(own, manifest, told)
+    task.spare.keep(_unwanted(own, task, contents))
     if not rows:
         task.work.clear()  # what failed now is tried again next time
         first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:3])
         raise InputError(f"None of the {len(manifest.rows)} images can be used ({first}). Check the files.")
     content = _content(request, manifest, rows, groups, identity, sources, quarantined)
     dim = sources.dim
-    for file in task.files:
-        if file.path == path and file.content.same(content):
-            content = file.content  # nothing to change: the file stays as it is
-            break
+    if own is not None and own.content.same(content):
+        content = own.content  # nothing to change: the file stays as it is
     else:
         write_features(path, content, dim, sources.rows([manifest.rows[index].content_sha256 for index in rows]))
+    tell(dropped.notes(path))
     task.work.clear()
+    task.spare.forget({manifest.rows[index].content_sha256 for index in rows})
     computed = sum(manifest.rows[index].content_sha256 in job.computed for index in rows)
     views = request.spec.view.count
     return Extracted(
@@ -284,14 +352,63 @@ def _finish(task: _Task, manifest: Manifest, groups: Groups, identity: Identity)
         engine=content.engine,
         random=request.network.random,
         mixed=", ".join(f"{name} {told}" for name, told in sources.decoders.items() if AND in told),
+        dataset=manifest.dataset,
+        dropped=dropped,
+        rows_kept=len(task.spare.contents - contents),
     )
+
+
+def _dropped(file: FeatureFile, manifest: Manifest, told: Mapping[str, str]) -> Dropped:
+    """What a file had that is not among the images any more.
+
+    Args:
+        file: As it stands.
+        manifest: The images.
+        told: The path of each image id.
+    """
+    contents, places = {row.content_sha256 for row in manifest.rows}, {row.path for row in manifest.rows}
+    rows = list(zip(file.image_ids, file.content_sha256, file.labels.tolist(), strict=True))
+    lost = [told.get(image) for image, sha, _ in rows if sha not in contents]
+    left, there = {label for _, sha, label in rows if sha in contents}, set(manifest.classes)
+    return Dropped(
+        images=len(lost),
+        gone=sum(place is None or not (manifest.root / place).exists() for place in lost),
+        changed=sum(place in places for place in lost),
+        classes=tuple(name for label, name in enumerate(file.classes) if label not in left and name not in there),
+    )
+
+
+def _unwanted(file: FeatureFile | None, task: _Task, contents: set[str]) -> Iterator[Block]:
+    """The rows that the file and the shards hold and the new file will not: of images that may come back."""
+    if file is not None:
+        shas = file.content_sha256
+        for part, stored in file.checked_blocks() if not contents >= set(shas) else ():
+            arrays = {name: file.content.columns[name][part] for name in FROM_PIXELS} | {FEATURES: stored}
+            told = {name: file.content.versions[name] for name in decoders() if name in file.content.versions}
+            whole = Block(content_sha256=tuple(shas[part]), arrays=arrays, engine=file.content.engine, decoders=told)
+            yield from _apart(whole, task.spare, contents)
+    for block in task.work.blocks():
+        yield from _apart(block, task.spare, contents)
+
+
+def _apart(block: Block, spare: Spare, contents: set[str]) -> Iterator[Block]:
+    keys, kept = block.content_sha256, spare.contents | contents
+    rows = [row for row, sha in enumerate(keys) if sha not in kept and sha not in keys[:row]]
+    if rows:
+        yield replace(
+            block,
+            content_sha256=tuple(keys[row] for row in rows),
+            arrays={name: values[rows] for name, values in block.arrays.items()},
+            failures=(),
+        )
 
 
 class _Sources:
     """Where the computed rows lie: in committed files, and in shards."""
 
-    def __init__(self, files: Sequence[FeatureFile], keys: Sequence[Sequence[str]], work: Work) -> None:
-        self._files, self._keys, self._work = files, keys, work
+    def __init__(self, task: _Task, wanted: set[str]) -> None:
+        files = self._files = task.files
+        self._keys, self._work, self._spare, self._wanted = task.keys, task.work, task.spare, wanted
         self.where: dict[str, tuple[int, int]] = {}
         """Content hash to (place among the sources, row there); the first that has it."""
         self.dim = next((file.dim for file in files), 0)
@@ -304,12 +421,16 @@ class _Sources:
                 self.dim = arrays[FEATURES].shape[2]
         used = {number for number, _ in self.where.values()}
         told = [(one.content.engine, one.content.versions) for number, one in enumerate(files) if number in used]
-        told += [(block.engine, block.decoders) for block in work.blocks() if block.content_sha256]
+        told += [(block.engine, block.decoders) for block in self._blocks() if block.content_sha256]
         engines = {name for engine, _ in told for name in engine.split(AND)}
         self.engine = AND.join(sorted(engines))
         """What computed the rows; more than one where engines changed between runs."""
         self.decoders = joined({name: one[name] for name in decoders() if name in one} for _, one in told)
         """Versions of what decoded the images of the rows, likewise."""
+
+    def _blocks(self) -> Iterator[Block]:
+        yield from self._work.blocks()
+        yield from self._spare.blocks(self._wanted)
 
     def columns(self, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The columns that come from pixels, for the wanted contents in their order."""
@@ -330,7 +451,7 @@ class _Sources:
         for number, (file, keys) in enumerate(zip(self._files, self._keys, strict=True)):
             for part, stored in file.checked_blocks():
                 yield from self._chosen(number, part.start, keys[part], stored, places)
-        for number, block in enumerate(self._work.blocks(), self._offset):
+        for number, block in enumerate(self._blocks(), self._offset):
             yield from self._chosen(number, 0, block.content_sha256, block.arrays[FEATURES], places)
 
     def _chosen(
@@ -347,7 +468,7 @@ class _Sources:
     def _each(self) -> Iterator[tuple[int, Sequence[str], dict[str, NDArray[Any]]]]:
         for number, (file, keys) in enumerate(zip(self._files, self._keys, strict=True)):
             yield number, keys, file.content.columns
-        for number, block in enumerate(self._work.blocks(), self._offset):
+        for number, block in enumerate(self._blocks(), self._offset):
             yield number, block.content_sha256, block.arrays
 
 
@@ -390,7 +511,7 @@ def _content(
     coded = {name: code([texts[name](row) for row in kept]) for name in CODED}
     bound = [-1] * len(rows) if request.bound_split is None else [_part(request.bound_split[index]) for index in rows]
     plain: dict[str, Sequence[Any]] = {
-        "image_id": [identity.image_id(row.path).encode() for row in kept],
+        "image_id": [identity.image_id(row.path, row.content_sha256).encode() for row in kept],
         "content_sha256": [row.content_sha256.encode() for row in kept],
         "label": [manifest.classes.index(row.label) for row in kept],
         "group": [identity.group_id(keys[groups[index]]).encode() for index in rows],

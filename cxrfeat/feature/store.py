@@ -477,6 +477,17 @@ class FeatureFile:
             yield part, self._features[part]
 
 
+def dataset_of(path: Path) -> str | None:
+    """The data set that a feature file says it is of, if the file is named after it; little else of it is read."""
+    try:
+        with _open(path) as file:
+            dataset = _text(file.attrs, "dataset", path) if "dataset" in file.attrs else ""
+    except (InputError, IntegrityError, OSError, RuntimeError, ValueError):
+        return None
+    sound = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", dataset) is not None  # it becomes a part of paths
+    return dataset if sound and path.name.startswith(f"{dataset}-") else None
+
+
 def verify_features(path: Path) -> list[str]:
     """Every problem that can be found in a feature file without the images; none is an empty list."""
     try:

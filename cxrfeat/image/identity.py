@@ -51,9 +51,17 @@ class Identity:
         salt = _read(path)
         return cls(salt if salt is not None else _make(path))
 
-    def image_id(self, path: str) -> str:
-        """32 hexadecimal digits for an image, by its path relative to the data root."""
-        return self._id("image", path)
+    def image_id(self, path: str, content_sha256: str = "") -> str:
+        """32 hexadecimal digits for an image: for its bytes, in their place in the data set.
+
+        So images of two data sets that are called the same have two ids, an image whose bytes change gets another one,
+        and a data set that moves as a whole keeps its ids.
+
+        Args:
+            path: Relative to the data root, with `/` between the parts.
+            content_sha256: Of the file's bytes; empty for an image that could not be used, which goes by its place.
+        """
+        return self._id("image", f"{path}\0{content_sha256}" if content_sha256 else path)
 
     def group_id(self, key: str) -> str:
         """32 hexadecimal digits for a group, by its key from `group_keys`."""

@@ -33,18 +33,19 @@ class Note:
     """One line of the ledger."""
 
     text: str
-    """A sentence or two; an example stands in it as `such as 'a'`, so that it can be left out."""
+    """A sentence or two; an example stands in it as `such as 'a'`, a place as `that of 'b'` or `once in 'b'`, so that
+    they can be left out."""
     weight: Weight = Weight.NOTABLE
 
 
 def without_examples(text: str) -> str:
-    """A note without its examples, which name files and people.
+    """A note without its examples and places, which name files and people.
 
     Example:
         >>> without_examples("2 images are not listed, such as 'a.png', 'b, c.png', and were left aside.")
         '2 images are not listed and were left aside.'
     """
-    return re.sub(r",? such as (['\"]).*?\1(, (['\"]).*?\3)*,?", "", text)
+    return re.sub(r",? (?:such as|that of|once in) (['\"]).*?\1(, (['\"]).*?\3)*,?", "", text)
 
 
 def tell(notes: Iterable[Note]) -> None:

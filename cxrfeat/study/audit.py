@@ -134,6 +134,8 @@ class AuditResult:
     """Pairs of images that are one picture."""
     mitigations: tuple[Mitigation, ...]
     quarantined: tuple[Quarantined, ...]
+    contents: dict[str, str]
+    """Content hash of each image, by its path."""
 
     @property
     def failed(self) -> list[Finding]:
@@ -269,6 +271,7 @@ def audit(
         copies=copies,
         mitigations=mitigations,
         quarantined=tuple(bad),
+        contents={row.path: row.content_sha256 for row in images.rows},
     )
 
 

@@ -34,6 +34,7 @@ class Extraction:
 
     files: tuple[Extracted, ...]
     manifest: Manifest
+    """Under the name that the data set has in the features folder."""
     quarantined: tuple[Quarantined, ...]
 
 
@@ -172,7 +173,9 @@ def extract(
     )
     quarantined = {one.path: one for file in files for one in file.quarantined}
     return Extraction(
-        files=tuple(files), manifest=manifest, quarantined=tuple(quarantined[p] for p in sorted(quarantined))
+        files=tuple(files),
+        manifest=replace(manifest, dataset=files[0].dataset),
+        quarantined=tuple(quarantined[p] for p in sorted(quarantined)),
     )
 
 

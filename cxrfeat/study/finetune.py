@@ -17,6 +17,7 @@ from cxrfeat.backbone.network import FILE, Network, backend, find_again, find_ne
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
 from cxrfeat.cores import threads
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
+from cxrfeat.feature.claim import look_up
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable
@@ -410,7 +411,7 @@ def _views_cached(network: Network, normalize: Normalize, view: ViewSpec, manife
     """
     wanted = (network.backbone, network.weights, normalize, replace(view, size=network.size))
     found = []
-    for path in folder.glob(f"{manifest.dataset}-*.h5"):
+    for path in folder.glob(f"{look_up(folder, manifest).manifest.dataset}-*.h5"):
         with contextlib.suppress(InputError, IntegrityError), FeatureFile(path) as file:
             spec = file.spec
             plain = replace(spec.view, count=1, masks=None)

@@ -318,7 +318,7 @@ def _names(rows: Mapping[str, Sequence[ImageRow]], *, redact: bool) -> dict[str,
     if not redact:
         return {sha: [row.path for row in same] for sha, same in rows.items()}
     identity = Identity.load() if rows else None
-    return {sha: [identity.image_id(row.path) for row in same] for sha, same in rows.items()} if identity else {}
+    return {sha: [identity.image_id(row.path, sha) for row in same] for sha, same in rows.items()} if identity else {}
 
 
 def _named(file: FeatureFile, names: Mapping[str, Sequence[str]]) -> list[str]:
@@ -362,12 +362,10 @@ def _feature_files(runs: Sequence[Run], folder: Path, notes: list[str]) -> list[
             continue
         name = str(run.info["features"]["file"])
         there = [path for path in (folder / name, *sorted(folder.glob(f"*{fingerprint[:8]}.h5"))) if path.is_file()]
-        file = FeatureFile(there[0]) if there else None
-        if file is not None and file.fingerprint == fingerprint and file.content.data_sha256 == _data_of(run):
+        file = _made_of(there, fingerprint, _data_of(run))
+        if file is not None:
             found[fingerprint] = file
             continue
-        if file is not None:
-            file.close()
         missed.add(fingerprint)
         why = f"{name} is not in {folder.name}" if not there else f"{there[0].name} was made again since, of other data"
         notes.append(
@@ -377,6 +375,16 @@ def _feature_files(runs: Sequence[Run], folder: Path, notes: list[str]) -> list[
     if not found and not missed:
         notes.append("No feature map and no search for copies: a network that was fine-tuned keeps no features.")
     return list(found.values())
+
+
+def _made_of(places: Sequence[Path], fingerprint: str, data: str) -> FeatureFile | None:
+    """The feature file of one network and of these data; other data sets have files of the network too."""
+    for place in places:
+        file = FeatureFile(place)
+        if (file.fingerprint, file.content.data_sha256) == (fingerprint, data):
+            return file
+        file.close()
+    return None
 
 
 def _some(images: int, seed: int) -> list[int]:

@@ -151,7 +151,7 @@ def tested_sources(
         notes.append("The head was fitted on all images after its cross-validation: it has seen those explained here.")
     return [
         Source(
-            name=shown_name(row.path, identity),
+            name=shown_name(row.path, identity, row.content_sha256),
             path=manifest.root / row.path,
             sha256=row.content_sha256,
             label=row.label,
@@ -269,9 +269,9 @@ def readied(
                 progress(done, len(sources))
 
 
-def shown_name(path: str, identity: Identity | None) -> str:
-    """A path as it may be shown: itself, or its salted id."""
-    return path if identity is None else identity.image_id(path)
+def shown_name(path: str, identity: Identity | None, content_sha256: str = "") -> str:
+    """A path as it may be shown: itself, or its salted id (that of the manifest, for an image of known content)."""
+    return path if identity is None else identity.image_id(path, content_sha256)
 
 
 def pixels_of(path: Path) -> Grey:

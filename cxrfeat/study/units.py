@@ -240,7 +240,7 @@ def top_patches(
     identity = Identity.load() if redact else None
     sources = [
         Source(
-            name=shown_name(row.path, identity),
+            name=shown_name(row.path, identity, row.content_sha256),
             path=manifest.root / row.path,
             sha256=row.content_sha256,
             label=row.label,

@@ -72,7 +72,7 @@ def test_every_row_is_the_network_of_the_views_of_its_image(tmp_path: Path, phan
             assert (columns["portrait"][number] == prepared.look.portrait).all()
             assert columns["pixel_digest"][number] == prepared.look.pixel_digest
             assert columns["container/file_bytes"][number] == row.header.file_bytes
-            assert file.image_ids[number] == SALT.image_id(row.path)
+            assert file.image_ids[number] == SALT.image_id(row.path, row.content_sha256)
         assert file.classes == manifest.classes
         assert file.labels.tolist() == manifest.labels.tolist()
         pairs = set(zip(file.groups.tolist(), manifest.groups.tolist(), strict=True))
@@ -518,7 +518,7 @@ def test_images_that_come_and_go_between_runs_cost_only_their_own_rows(tmp_path:
 def test_a_full_disk_loses_nothing_that_was_committed(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fsync, left = os.fsync, [7]  # owner, settings, and the first shard take two each
+    fsync, left = os.fsync, [11]  # owner, manifest, owner, settings, and the first shard take two each
 
     def full(handle: int) -> None:
         left[0] -= 1

@@ -15,11 +15,12 @@ import pytest
 
 from cxrfeat.errors import StorageError
 from cxrfeat.feature.block import read_block
+from cxrfeat.feature.claim import record
 from cxrfeat.feature.extract import Extracted, extract_features
 from cxrfeat.feature.store import verify_features
 from cxrfeat.files import TEMPORARY
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.manifest_file import read_manifest, write_manifest
+from cxrfeat.image.manifest_file import Line, read_manifest
 from cxrfeat.image.row import Manifest
 from cxrfeat.run import Run, read_run, write_run
 from tests.feature.faults import faulty
@@ -137,8 +138,8 @@ def disturb(features: Path, undisturbed: Undisturbed, place: int, number: int, *
 
 def test_every_change_of_the_disk_goes_through_the_seam(undisturbed: Undisturbed) -> None:
     shards = undisturbed.rows // SHARD_IMAGES
-    assert undisturbed.changes.count("replace") == shards + 5, "shards, owner, settings, manifest twice, features"
-    assert undisturbed.changes.count("unlink") == shards + 3, "shards, probe, owner, settings"
+    assert undisturbed.changes.count("replace") == shards + 6, "shards, owners, settings, manifest, features"
+    assert undisturbed.changes.count("unlink") == shards + 5, "shards, probe, owners, settings"
     assert undisturbed.changes.count("write") > 50, "HDF5's own"
 
 
@@ -173,13 +174,13 @@ def test_whichever_change_fails_and_how_nothing_is_lost(
 def test_computed_rows_that_cannot_be_read_back_are_not_left_out_in_silence(
     tmp_path: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def damage(folder: Path, *rest: Any) -> Path:  # after the last shard, before the file is built
-        shard = sorted(folder.glob("*.shard"))[1]
+    def damage(features: Path, *rest: Any) -> list[Line]:  # after the last shard, before the file is built
+        shard = sorted(features.glob(".*.work/*.shard"))[1]
         shard.write_bytes(shard.read_bytes()[:-1])
-        return write_manifest(folder, *rest)
+        return record(features, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr("cxrfeat.feature.extract.write_manifest", damage)
+        patch.setattr("cxrfeat.feature.extract.record", damage)
         with pytest.raises(
             StorageError, match=r"2 of the 6 computed rows cannot be read back .* run the same command again"
         ):

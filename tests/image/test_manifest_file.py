@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import stat
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,14 @@ from hypothesis import strategies as st
 
 from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.manifest_file import COLUMNS, manifest_path, read_manifest, read_patients, write_manifest
+from cxrfeat.image.manifest_file import (
+    COLUMNS,
+    manifest_path,
+    read_lines,
+    read_manifest,
+    read_patients,
+    write_manifest,
+)
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
 from tests.image.test_group import HEADER
 
@@ -26,32 +35,78 @@ def manifest(*paths: str, quarantined: tuple[str, ...] = ()) -> Manifest:
     return Manifest(dataset="set", root=Path("nowhere"), rows=rows, quarantined=bad, classes=("A",))
 
 
+def written(folder: Path, found: Manifest, failed: Sequence[Quarantined] = ()) -> Path:
+    write_manifest(folder, found, found.groups, IDENTITY, failed=failed)
+    return manifest_path(folder, found.dataset)
+
+
 def test_the_file_maps_ids_to_paths_and_is_private(tmp_path: Path) -> None:
     found = manifest("A/1.png", "A/2.png", quarantined=("A/3.png",))
-    path = write_manifest(tmp_path, found, found.groups, IDENTITY)
-    assert path == manifest_path(tmp_path, "set") == tmp_path / "set.manifest.csv"
+    path = written(tmp_path, found)
+    assert path == tmp_path / "set.manifest.csv"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    names = ["A/1.png", "A/2.png", "A/3.png"]
-    assert read_manifest(path) == {IDENTITY.image_id(name): name for name in names}
-    patients = dict(zip(names, ("p0", "p0", None), strict=True))
-    assert read_patients(path) == {IDENTITY.image_id(name): patient for name, patient in patients.items()}
+    ids = [IDENTITY.image_id(row.path, row.content_sha256) for row in found.rows] + [IDENTITY.image_id("A/3.png")]
+    assert read_manifest(path) == dict(zip(ids, ["A/1.png", "A/2.png", "A/3.png"], strict=True))
+    assert read_patients(path) == dict(zip(ids, ("p0", "p0", None), strict=True))
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["group"] == rows[1]["group"] == IDENTITY.group_id("patient:p0")
     assert [row["quarantined"] for row in rows] == ["", "", "decode: cut short"]
     assert tuple(rows[0]) == COLUMNS
+    assert {row["root"] for row in rows} == {str(Path("nowhere").resolve())}
+
+
+def test_ids_that_were_given_once_stay_and_are_marked(tmp_path: Path) -> None:
+    path = written(tmp_path, manifest("A/1.png", "A/2.png", "A/3.png", quarantined=("A/4.png",)))
+    before = read_manifest(path)
+    rows = list(manifest("A/1.png", "A/2.png").rows)
+    rows[1] = replace(rows[1], content_sha256="f" * 64)
+    written(tmp_path, replace(manifest("A/1.png"), rows=tuple(rows)))
+    lines = read_lines(path)
+    assert before.items() < read_manifest(path).items(), "every id is known still"
+    assert [(line.path, line.present) for line in lines] == [
+        ("A/1.png", "yes"), ("A/2.png", "yes"), ("A/2.png", "no"), ("A/3.png", "no"), ("A/4.png", "no")
+    ]  # fmt: skip
+    assert lines[1].image_id != lines[2].image_id, "other bytes are another image"
+    written(tmp_path, manifest("A/1.png", "A/2.png", "A/3.png"))
+    present = {line.path for line in read_lines(path) if line.present == "yes"}
+    assert (present, len(read_lines(path))) == ({"A/1.png", "A/2.png", "A/3.png"}, 5)
+
+
+def test_nothing_is_written_where_nothing_changed(tmp_path: Path) -> None:
+    path = written(tmp_path, manifest("A/1.png"))
+    before = path.stat().st_ino
+    written(tmp_path, manifest("A/1.png"))
+    assert path.stat().st_ino == before
+
+
+def test_an_image_that_turned_out_unusable_has_the_id_that_feature_files_use(tmp_path: Path) -> None:
+    bad = Quarantined(path="A/2.png", stage="decode", reason="cut short")
+    path = written(tmp_path, manifest("A/1.png", "A/2.png"), [bad])
+    assert read_manifest(path)[IDENTITY.image_id("A/2.png")] == "A/2.png"
+    assert [line.quarantined for line in read_lines(path)] == ["", "decode: cut short", "decode: cut short"]
+
+
+def test_a_manifest_that_a_spreadsheet_spoilt_is_kept_aside(tmp_path: Path) -> None:
+    path = written(tmp_path, manifest("A/1.png"))
+    spoilt = path.read_bytes().replace(b",", b";")
+    path.write_bytes(spoilt)
+    written(tmp_path, manifest("A/1.png"))
+    assert len(read_manifest(path)) == 1
+    aside = tmp_path / "set.manifest-damaged.csv"
+    assert aside.read_bytes() == spoilt
 
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_characters="\0"), min_size=1), unique=True, max_size=5))
 def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     found = manifest(*names)
-    path = write_manifest(tmp_path_factory.mktemp("m"), found, found.groups, IDENTITY)
+    path = written(tmp_path_factory.mktemp("m"), found)
     assert sorted(read_manifest(path).values()) == sorted(names)
 
 
 @pytest.mark.parametrize("name", ["a,b", 'a"b', "a\nb", "a\r\nb", "\r", "=1+1", "caf\udce9", " ", "'"])
 def test_awkward_names_come_back(tmp_path: Path, name: str) -> None:
-    path = write_manifest(tmp_path, manifest(name), manifest(name).groups, IDENTITY)
+    path = written(tmp_path, manifest(name))
     assert list(read_manifest(path).values()) == [name]
 
 

@@ -1,0 +1,76 @@
+"""Rows of a feature file whose images are not there any more, kept so that nothing is computed twice if they return."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
+
+from cxrfeat.feature.block import Block, read_block, write_block
+from cxrfeat.files import make_folder, remove, remove_folder, sweep_temporaries
+
+
+class Spare:
+    """The blocks in `<feature file>.spare`, beside the file; whoever uses it holds the lock of the file.
+
+    A file is built without the rows of images that are gone: they are put here first, and taken from here when the
+    images are back.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Learn what is there.
+
+        Args:
+            path: The feature file.
+        """
+        self.folder = self.folder_of(path)
+        self._keys: dict[Path, tuple[str, ...]] = {}
+        for place in sorted(self.folder.glob("*.shard")):
+            block = read_block(place)
+            if block is not None:  # a damaged one is as good as none: its rows are computed again
+                self._keys[place] = block.content_sha256
+
+    @staticmethod
+    def folder_of(path: Path) -> Path:
+        """Where the spare rows of a feature file lie."""
+        return path.with_suffix(".spare")
+
+    @property
+    def contents(self) -> set[str]:
+        """Content hashes of the rows that are kept."""
+        return {sha for keys in self._keys.values() for sha in keys}
+
+    def blocks(self, wanted: Container[str]) -> Iterator[Block]:
+        """Those with a wanted row, one at a time in memory."""
+        for place, keys in sorted(self._keys.items()):
+            if any(sha in wanted for sha in keys):
+                block = read_block(place)
+                if block is not None:
+                    yield block
+
+    def keep(self, blocks: Iterable[Block]) -> None:
+        """Commit more rows.
+
+        Raises:
+            StorageError: If the disk refuses.
+        """
+        for block in blocks:
+            make_folder(self.folder)
+            sweep_temporaries(self.folder)
+            name = hashlib.sha256(" ".join(block.content_sha256).encode()).hexdigest()[:16]
+            place = self.folder / f"{name}.shard"  # of its rows: a kill and another try leave one
+            write_block(place, block)
+            self._keys[place] = block.content_sha256
+
+    def forget(self, standing: Container[str]) -> None:
+        """Delete what the file holds again, once it stands.
+
+        Raises:
+            StorageError: If the disk refuses.
+        """
+        for place, keys in list(self._keys.items()):
+            if all(sha in standing for sha in keys):
+                remove(place)
+                del self._keys[place]
+        if not self._keys and self.folder.is_dir():
+            remove_folder(self.folder)
