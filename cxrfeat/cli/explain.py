@@ -36,7 +36,9 @@ def explain(
     count: Annotated[
         int | None, typer.Option("--n", help="With --data: test images to show. Default: 12.", show_default=False)
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for pictures and JSON.")] = Path("explained"),
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for pictures and JSON. Default: explained/RUN.")
+    ] = None,
     method: Annotated[
         str,
         typer.Option(
@@ -94,6 +96,7 @@ def explain(
             "Without --data every image named is shown and none is judged",
         )
     found = find_run(name, runs=runs)
+    out = out or Path("explained") / found.name  # so that no run's pictures take the place of another's
     selection = Selection(limit=limit, seed=seed, follow_links=tuple(follow_links or ()), strict=strict)
     if layer is not None:
         _layer(found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact)

@@ -32,7 +32,10 @@ def report(
             help="How the feature map is laid out: pca keeps distances; tsne and umap (an extra) keep neighbours.",
         ),
     ] = "pca",
-    out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("report.html"),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The page. Default: report.html, or a free name where that is of other data."),
+    ] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from hashlib import sha256
+from html import unescape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -271,6 +274,16 @@ def _confusion(test: Mapping[str, Any]) -> dict[str, Any]:
             ]
         )
     return {"classes": test["classes"], "rows": rows}
+
+
+def datasets_of(page: Path) -> set[str]:
+    """The data sets that a page of `render_report` is about; none if the file is no such page."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return set()
+    made = re.search(r"<dt>made by</dt><dd>cxrfeat ", text) is not None
+    return {unescape(name) for name in re.findall(r"<dt>data ([^<]*)</dt>", text)} if made else set()
 
 
 def _run_facts(summary: Mapping[str, Any], info: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ from cxrfeat.report.content import (
     RunContent,
     Tiles,
 )
-from cxrfeat.report.page import render_report
+from cxrfeat.report.page import datasets_of, render_report
 from cxrfeat.report.table import Table, counts_table
 from cxrfeat.run import Run, RunLike, find_runs
 from cxrfeat.spec import HeadSpec
@@ -56,6 +56,7 @@ EXPLAINED, SHOWN = 3, 8
 """Runs of one data set that heat maps are made for, the best first, and test images of each."""
 SIDE = 400
 """Height and width of a picture under its heat, at most, in pixels."""
+_USUAL = "report.html"
 LOOKED_THROUGH = 6000
 """Images that are searched for copies while somebody waits; `cxrfeat audit` searches any number."""
 
@@ -95,7 +96,7 @@ class Report:
 def report(
     runs: RunLike | Iterable[RunLike] | None = None,
     *,
-    out: PathLike = "report.html",
+    out: PathLike | None = None,
     data: PathLike | None = None,
     features: PathLike = "features",
     images: bool = True,
@@ -113,7 +114,8 @@ def report(
     Args:
         runs: At least one, each a run, its name or an unambiguous beginning of it, or its folder; `None` is every run
             in `folder`. Runs of different data sets are kept apart.
-        out: The page.
+        out: The page. `None` is `report.html` here, or the first of `report-2.html`, ... where that is a page of other
+            data, or none of cxrfeat.
         data: The folder of the images, for heat maps and names; without it there are none.
         features: Folder of the feature files, for the feature map and copies.
         images: Whether the page may hold pictures of patients.
@@ -136,14 +138,16 @@ def report(
         IntegrityError: If a run or a feature file is damaged.
         StorageError: If the page cannot be written.
     """
-    out, features = as_path(out, "the page"), as_path(features)
+    place, features = None if out is None else as_path(out, "the page"), as_path(features)
     data = None if data is None else as_path(data, "the data folder")
     network = None if network is None else as_path(network, "the network")
-    _check_place(out)
+    _check_place(place or Path(_USUAL))
     method = _projecting(projection)
     chosen = different(find_runs(runs, runs=folder))
     if not chosen:
         raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
+    aside: list[str] = []
+    out = place or _usual_place(chosen, aside)
     by_data: dict[str, list[Run]] = {}
     for run in chosen:
         by_data.setdefault(_data_of(run), []).append(run)
@@ -152,7 +156,6 @@ def report(
         _of_data(sha, of_data, features, rows, method, images=images, redact=redact, seed=seed, progress=progress)
         for sha, of_data in by_data.items()
     ]
-    aside: list[str] = []
     if data is not None and explained:
         parts = [
             _with_heat(
@@ -211,6 +214,18 @@ def _check_place(out: Path) -> None:
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {out.parent} to write {out.name} into. Make it, or choose another --out.")
     check_writable(out.parent)
+
+
+def _usual_place(runs: Sequence[Run], notes: list[str]) -> Path:
+    """Where a page of these runs goes that nobody named: never over one of other data, which may have taken minutes."""
+    datasets = {str(run.info.get("dataset")) for run in runs}
+    place, number = Path(_USUAL), 1
+    while place.exists() and not datasets & datasets_of(place):
+        number += 1
+        place = Path(f"report-{number}.html")
+    if number > 1:
+        notes.append(f"{_USUAL} is no page of these data: this one is {place}, and nothing is replaced.")
+    return place
 
 
 def _data_of(run: Run) -> str:
@@ -680,7 +695,7 @@ def _places(out: Path, features: Path, network: Path | None, runs: Sequence[Run]
     The page may go anywhere, so it does not tell where somebody's folders lie.
     """
     told = {"--network": network, "--out": out, "--features": features, "--runs": runs[0].path.parent}
-    usual = {"--out": "report.html", "--features": "features", "--runs": "runs"}
+    usual = {"--out": _USUAL, "--features": "features", "--runs": "runs"}
     words = []
     for option, place in told.items():
         if place is not None:

@@ -44,9 +44,9 @@ def test_the_heat_of_the_test_images_is_judged_above_the_table(run: str, cli: Cl
     assert said.code == 0, said.err
     order = [said.out.index(text) for text in ("hot corner", "Where the class comes from", "Mean heat over")]
     assert order == sorted(order)
-    assert Path("explained/explain.json").is_file()
+    assert Path("explained", run, "explain.json").is_file()
     document = cli("explain", run, "--data", data, "--n", "2", "--json").json
-    assert document == json.loads(Path("explained/explain.json").read_text())
+    assert document == json.loads(Path("explained", run, "explain.json").read_text())
     assert set(document) >= {"run", "method", "images", "checks", "classes", "typical", "quarantined", "notes"}
     assert {one["status"] for one in document["checks"]} <= {"pass", "warn", "fail"}
     assert len(document["images"]) == 2
@@ -61,7 +61,7 @@ def test_strict_makes_a_failed_check_exit_8(run: str, cli: Cli, data: Path, monk
     said = cli("explain", run, "--data", data, "--strict", "--quiet")
     assert said.code == 8
     assert re.search(r"does not lie where it should \(.*agreement of views.*The pictures are written", said.err)
-    assert Path("explained/explain.json").is_file()
+    assert Path("explained", run, "explain.json").is_file()
     assert cli("explain", run, "--data", data, "--quiet").code == 0
 
 
@@ -81,7 +81,7 @@ def test_the_checks_that_the_run_failed_stand_above_its_heat_and_count_under_str
 def test_redacted_results_hold_no_path(run: str, cli: Cli, data: Path) -> None:
     said = cli("explain", run, "--data", data, "--n", "2", "--redact", "--quiet")
     assert said.code == 0
-    written = " ".join([said.out, *(path.name for path in Path("explained").iterdir())])
+    written = " ".join([said.out, *(path.name for path in Path("explained", run).iterdir())])
     assert "COVID-p" not in written
     assert "NORMAL-p" not in written
 
@@ -95,7 +95,7 @@ def test_a_layer_is_shown_for_one_image(run: str, cli: Cli, data: Path) -> None:
     said = cli("explain", run, image_of(data), "--layer", layer)
     assert said.code == 0, said.err
     assert f"{layer}: 8 channels of 8 x 8 cells" in said.out
-    assert list(Path("explained").glob("maps-*.png"))
+    assert list(Path("explained", run).glob("maps-*.png"))
     said = cli("explain", run, "--data", data, "--layer", layer, "--unit", "1", "--unit", "2", "--top", "3", "--json")
     assert said.code == 0, said.err
     assert {unit: len(found["patches"]) for unit, found in said.json["units"].items()} == {"1": 3, "2": 3}
@@ -123,7 +123,7 @@ def test_images_that_cannot_be_used_are_told_by_salted_ids(run: str, cli: Cli, d
         for form in ((), ("--json",)):
             said = cli("explain", run, "--data", data, *arguments, "--redact", "--quiet", *form)
             assert said.code == 0, said.err
-            written = said.out + " ".join(path.read_text() for path in Path("explained").glob("*.json"))
+            written = said.out + " ".join(path.read_text() for path in Path("explained", run).glob("*.json"))
             assert bad.stem not in written
             assert "-p0" not in written
         assert len(said.json["quarantined"]) == 1
@@ -189,7 +189,7 @@ def test_what_cannot_be_explained_is_said_in_a_sentence(
     assert re.search(message, said.err)
     assert said.err.startswith("cxrfeat: ")
     assert said.out == ""
-    assert not list(Path().glob("explained/*"))
+    assert not list(Path().glob("explained/*/*"))
 
 
 def test_a_run_that_is_none_is_refused(run: str, cli: Cli, data: Path) -> None:
@@ -226,5 +226,5 @@ def test_an_image_of_another_size_and_depth_is_explained(run: str, cli: Cli) -> 
     (one,) = said.json["images"]
     assert (one["width"], one["height"]) == (400, 200)
     assert len(one["heat"]) == 10
-    with Image.open(Path("explained") / one["overlay"]) as picture:
+    with Image.open(Path("explained", run) / one["overlay"]) as picture:
         assert picture.width > 400

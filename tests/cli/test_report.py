@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from cxrfeat.cli.console import marks, show
+from cxrfeat.report.page import datasets_of
 from cxrfeat.report.spark import ASCII, BLOCKS
 from cxrfeat.report.table import Table
+from cxrfeat.run import read_run
 from tests.cli.conftest import Cli
 from tests.study.helpers import make_features
 
@@ -102,17 +104,32 @@ def test_a_folder_that_may_not_be_written_is_a_storage_error(cli: Cli, runs: Pat
 
 
 def test_a_disk_that_refuses_leaves_the_old_page(cli: Cli, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("report.html").write_text("old")
+    Path("page.html").write_text("old")
 
     def refuse(handle: int, content: bytes) -> int:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", refuse)
-        said = cli("report")
+        said = cli("report", "--out", "page.html")
     assert said.code == 7
     assert "The disk is full: free some space" in said.err
-    assert Path("report.html").read_text() == "old"
+    assert Path("page.html").read_text() == "old"
+
+
+def test_a_page_of_other_data_is_not_replaced(cli: Cli, runs: Path) -> None:
+    assert cli("report", "--quiet").out.splitlines()[0] == "report.html"
+    page = Path("report.html").read_text(encoding="utf-8")
+    dataset = str(read_run(next(runs.iterdir())).info["dataset"])
+    assert datasets_of(Path("report.html")) == {dataset}
+    assert cli("report", "--quiet").out.splitlines()[0] == "report.html", "the same data"
+    for other in (page.replace(f"data {dataset}<", "data images-2<"), "<title>my own page</title>"):
+        Path("report.html").write_text(other, encoding="utf-8")
+        said = cli("report")
+        assert said.out.splitlines()[0] == "report-2.html"
+        assert "report.html is no page of these data: this one is report-2.html, and nothing is replaced." in said.err
+        assert Path("report.html").read_text(encoding="utf-8") == other
+    assert not Path("report-3.html").exists(), "it was the page of these data"
 
 
 class Terminal(io.TextIOWrapper):
