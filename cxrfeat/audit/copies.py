@@ -71,7 +71,8 @@ def told_copies(pairs: Sequence[Pair], rows: Sequence[ImageRow]) -> tuple[Copy, 
     """The pairs with what is known of both images, and which of each set of copies to leave out.
 
     Of a set (pairs taken transitively) one image stays: one of the test part before validation, training and none, so
-    that what tests stays what it was; of these the one with the most pixels, then bytes; then the first by path.
+    that what tests stays what it was; of these one whose patient is known; then the one with the most pixels, then
+    bytes; then the first by path.
 
     Args:
         pairs: As `image.duplicate.find_duplicates` gives them.
@@ -122,9 +123,15 @@ def _sets(near: dict[int, list[tuple[int, Pair]]]) -> Iterator[list[int]]:
         yield members
 
 
-def _worth(row: ImageRow) -> tuple[int, int, int, str]:
+def _worth(row: ImageRow) -> tuple[int, bool, int, int, str]:
     order = [Part.TEST, Part.VALIDATION, Part.TRAIN, None]
-    return order.index(row.split), -row.header.width * row.header.height, -row.header.file_bytes, row.path
+    return (
+        order.index(row.split),
+        row.patient is None,
+        -row.header.width * row.header.height,
+        -row.header.file_bytes,
+        row.path,
+    )
 
 
 def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
@@ -146,7 +153,7 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
                 check="copies",
                 status=Status.FAIL,
                 value=len(conflicts),
-                why=f"{len(conflicts)} of {_pairs(len(copies))} of copies have different labels"
+                why=f"Different labels in {len(conflicts)} of {_pairs(len(copies))} of copies"
                 f"{_of_one_patient(conflicts)}.",
                 do="Decide on one label for each and delete the other file.",
                 images=_named(conflicts),
@@ -159,7 +166,7 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
                 check="copies",
                 status=Status.WARN,
                 value=len(copies),
-                why=f"{_pairs(len(copies))} of images are copies ({exact} exactly, {len(copies) - exact} changed)"
+                why=f"There {_are(len(copies))} {_pairs(len(copies))} of copies ({exact} exact, {len(copies) - exact} changed)"
                 f"{_of_one_patient(copies)}; they stay on one side of every split that cxrfeat makes, but count twice.",
                 do="List them (cxrfeat audit --copies FILE.csv), look at them, and delete the copies.",
                 images=_named(copies),
@@ -196,3 +203,11 @@ def _pairs(count: int) -> str:
 
 def _named(copies: Sequence[Copy]) -> tuple[str, ...]:
     return tuple(row.path for one in copies for row in (one.one, one.other))
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"

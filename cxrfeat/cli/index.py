@@ -28,6 +28,7 @@ def index(
     from cxrfeat.feature.compute import named
     from cxrfeat.image.index import index_folder, summary
     from cxrfeat.image.note import refuse_losses
+    from cxrfeat.image.patient import mixed_notes
     from cxrfeat.report.table import index_tables
 
     folder = options.data_folder(data)
@@ -41,6 +42,7 @@ def index(
     found = summary(manifest)
     for bad in found["quarantined"]:
         bad["path"] = options.shown(bad["path"], redact=redact)
+    notes += mixed_notes(manifest.rows)
     found["notes"] = notes
     if json:
         print_json(found)

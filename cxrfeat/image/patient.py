@@ -97,8 +97,8 @@ def mixed_patients(
     return MixedPatients(rows=tuple(found), reasons=tuple((name, reasons[name]) for name in order if reasons[name]))
 
 
-def mixed_note(rows: Sequence[Described]) -> str | None:
-    """What `index` has to say of patients that seem to be several people; `None` if there is none. Names nobody."""
+def mixed_notes(rows: Sequence[Described]) -> list[str]:
+    """What `index` has to say of patients that seem to be several people: a line, or none. It names nobody."""
     patients = [row.patient for row in rows]
     mixed = mixed_patients(
         patients,
@@ -108,12 +108,12 @@ def mixed_note(rows: Sequence[Described]) -> str | None:
         [row.date for row in rows],
     )
     if not mixed.rows:
-        return None
+        return []
     said = mixed.said(len(set(patients) - {None}))
-    return (
+    return [
         f"{said} If numbers begin anew in each source, make them differ in the column patient_id, as in A-17 and B-17: "
         "images of one number are kept together."
-    )
+    ]
 
 
 def _sex(text: str | None) -> str | None:

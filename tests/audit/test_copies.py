@@ -34,7 +34,7 @@ def test_no_copies_pass_copies_warn_and_two_labels_fail() -> None:
     assert verdict(none, "copies") is Status.PASS
     (some,) = check_copies(copies_of([NEAR, BYTES], rows("A", "A", "B", "B")), split=False)
     assert verdict(some, "copies") is Status.WARN
-    assert "2 pairs of images are copies (1 exactly, 1 changed)" in some.why
+    assert "There are 2 pairs of copies (1 exact, 1 changed)" in some.why
     (torn,) = check_copies(copies_of([NEAR, BYTES], rows("A", "A", "A", "B")), split=False)
     assert verdict(torn, "copies") is Status.FAIL
     assert (torn.value, torn.images) == (1, ("c.png", "d.png"))
@@ -71,6 +71,8 @@ def test_a_row_says_what_is_known_of_both() -> None:
         "label_copy": "COVID", "leave_out": "a.png",
     }  # fmt: skip
     assert copies_of([NEAR], [row("a.png", side=200), row("b.png")])[0].leave_out == "b.png", "the smaller one"
+    named = row("b.png", patient="p")
+    assert copies_of([NEAR], [row("a.png", side=200), named])[0].leave_out == "a.png", "nobody knows whose it is"
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.patient import mixed_note, mixed_patients
+from cxrfeat.image.patient import mixed_notes, mixed_patients
 
 NONE = [None, None]
 
@@ -51,11 +52,9 @@ def test_a_patient_may_be_mixed_for_several_reasons_and_is_counted_once() -> Non
 
 
 def test_the_phantoms_are_one_person_each_and_a_note_names_nobody(phantoms: Path, tmp_path: Path) -> None:
-    assert mixed_note(index_folder(phantoms).rows) is None
     rows = index_folder(phantoms).rows
-    from dataclasses import replace
-
+    assert mixed_notes(rows) == []
     both = [replace(row, patient="secret", source=name) for row, name in zip(rows[:2], ("A", "B"), strict=True)]
-    note = mixed_note(both) or ""
+    (note,) = mixed_notes(both)
     assert note.startswith("1 of 1 patient numbers does not seem to be one person: 1 in several sources")
     assert "secret" not in note
