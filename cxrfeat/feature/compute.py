@@ -25,7 +25,7 @@ from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decode, decoders, read_file
 from cxrfeat.image.fingerprint import PORTRAIT, Look, look
 from cxrfeat.image.letters import remove_letters
-from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, read_mask
+from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, read_mask, template
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Views
 from cxrfeat.view.apply import apply_views, changed, working_copy
@@ -82,7 +82,14 @@ class Job:
     engine: Engine | None = None
 
 
-def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
+def prepare(
+    path: Path,
+    content_sha256: str,
+    specs: Sequence[ViewSpec],
+    mask: MaskFile | None = None,
+    *,
+    stand_in: bool = False,
+) -> Prepared:
     """Read, check and decode one file, and make its views.
 
     Args:
@@ -90,11 +97,12 @@ def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec], mask: Ma
         content_sha256: What the file held when it was indexed.
         specs: The views that are wanted.
         mask: The image's mask file, if it has one.
+        stand_in: As in `views_of`.
 
     Raises:
         BadImageError: If it cannot be used, or is not the file that was indexed.
     """
-    return views_of(_read(path, content_sha256), content_sha256, specs, mask)
+    return views_of(_read(path, content_sha256), content_sha256, specs, mask, stand_in=stand_in)
 
 
 def prepare_copy(path: Path, content_sha256: str, spec: ViewSpec, mask: MaskFile | None = None) -> Views:
@@ -126,7 +134,14 @@ def _read(path: Path, content_sha256: str) -> bytes:
     return content
 
 
-def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
+def views_of(
+    content: bytes,
+    content_sha256: str,
+    specs: Sequence[ViewSpec],
+    mask: MaskFile | None = None,
+    *,
+    stand_in: bool = False,
+) -> Prepared:
     """Decode a file's bytes once, and make the views of every spec.
 
     A mask that is missing or cannot be used costs only the views of the specs that need it.
@@ -136,6 +151,8 @@ def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mas
         content_sha256: Their hash, by which views are drawn.
         specs: The views that are wanted.
         mask: The image's mask file, if it has one; used by specs whose `masks` is set, and no others.
+        stand_in: Whether the template takes the place of a mask that is missing or cannot be used, so that every spec
+            has views of every image: for questions to a data set, not for features that are kept.
 
     Raises:
         BadImageError: If the image cannot be used.
@@ -146,6 +163,8 @@ def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mas
     prepared = Prepared({}, look(image))
     for spec in specs:
         lungs = _lungs_for(spec, given)
+        if isinstance(lungs, BadImageError) and stand_in:
+            lungs = template(image.shape)
         if isinstance(lungs, BadImageError):
             prepared.failures[spec] = lungs
             continue

@@ -37,19 +37,21 @@ def variant_features(
         views: How to change them, one view each.
         engine: The network.
         progress: Told after some images how many are done, and how many there are.
-        masks: Lung masks, for the specs that name them.
+        masks: Lung masks, for the specs that name them; the template stands in for one that cannot be used, and where
+            only lungs are kept also for one that is not there.
 
     Returns:
         `(images, dim)` float32 for each spec.
 
     Raises:
-        BadImageError: If an image, or the mask it needs, cannot be used any more.
+        BadImageError: If an image cannot be used any more.
         InputError: If the network gives NaN or infinity.
     """
     found: dict[ViewSpec, list[Features]] = {view: [] for view in views}
 
     def made(row: ImageRow) -> Prepared:
-        return prepare(root / row.path, row.content_sha256, list(found), masks.get(row.content_sha256))
+        mask = masks.get(row.content_sha256)
+        return prepare(root / row.path, row.content_sha256, list(found), mask, stand_in=True)
 
     with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode") as pool:
         for start in range(0, len(rows), _AT_ONCE):

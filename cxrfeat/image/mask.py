@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError
-from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.decode import decode, decode_opacity, probe, read_file
 from cxrfeat.image.row import ImageRow
+from cxrfeat.types import Grey
 
 Lungs = NDArray[np.bool_]
 """`(h, w)`, true in the lungs."""
@@ -24,7 +28,16 @@ ASPECT = 0.02
 """By how much the ratio of width to height of a mask may differ from the image's: rounding a side costs less than this
 from 50 pixels on."""
 
-_WHITE = 255.0
+LABELS = 16
+"""Values of a label map, at most: background, lungs, lobes, heart. Soft edges have more."""
+
+_FLAT = 0.5
+"""Share of the pixels between darkest and brightest whose neighbours all have their value: more where these are labels,
+less where they are soft edges."""
+_OUTSIDE, _TOUCHING = 0.9, 0.5
+"""Share of the border that is bright in a mask turned round, at least; and in one that is not, at most."""
+_LEAST, _MOST = 0.01, 0.95
+"""Share of the area that lungs take."""
 
 # The template's left ellipse, in parts of width and height; the right one is its mirror image.
 _CENTRE = (0.30, 0.45)
@@ -39,6 +52,12 @@ class MaskFile:
     path: Path
     sha256: str | None
     """Of its bytes, 64 hexadecimal digits; `None` if they could not be read."""
+    image: str = ""
+    """Path of the image it belongs to, relative to the data root."""
+    problem: tuple[str, str] | None = None
+    """Stage and reason why it cannot be used."""
+    inverted: bool = False
+    """Whether it is bright outside the lungs, and so was turned round."""
 
 
 Masks = Mapping[str, MaskFile]
@@ -56,17 +75,49 @@ def find_masks(rows: Iterable[ImageRow], root: Path) -> Masks:
         rows: Of a manifest.
         root: Its data folder.
     """
-    masks: dict[str, MaskFile] = {}
+    wanted: dict[str, ImageRow] = {}
     for row in rows:
-        if row.mask is None or row.content_sha256 in masks:
-            continue
-        path = root / row.mask
-        try:
-            digest = hashlib.sha256(read_file(path)).hexdigest()
-        except BadImageError:  # told when the image is computed, under its name
-            digest = None
-        masks[row.content_sha256] = MaskFile(path, digest)
-    return masks
+        if row.mask is not None:
+            wanted.setdefault(row.content_sha256, row)
+    with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="masks") as pool:
+        return dict(zip(wanted, pool.map(lambda row: _found(row, root), wanted.values()), strict=True))
+
+
+def _found(row: ImageRow, root: Path) -> MaskFile:
+    path = root / str(row.mask)
+    digest = None
+    try:
+        content = read_file(path)
+        digest = hashlib.sha256(content).hexdigest()
+        _, inverted = _understood(content, (row.header.height, row.header.width))
+    except BadImageError as error:
+        return MaskFile(path, digest, row.path, problem=(error.stage, error.reason))
+    return MaskFile(path, digest, row.path, inverted=inverted)
+
+
+def mask_notes(masks: Masks, then: str | None, shown: Callable[[str], str] = str) -> list[str]:
+    """What there is to say of masks that are not as they should be, a line for each kind.
+
+    Args:
+        masks: From `find_masks`.
+        then: What becomes of images whose mask cannot be used, as a sentence; `None` where these are told elsewhere.
+        shown: How the path of an image is shown.
+
+    Example:
+        >>> bad = MaskFile(Path("masks/1.png"), None, "1.png", problem=("header", "the file is empty"))
+        >>> mask_notes({"00" * 32: bad}, "A template stands in.")
+        ['1 of 1 lung masks cannot be used: that of 1.png (the file is empty). A template stands in.']
+    """
+    bad = [mask for mask in masks.values() if mask.problem is not None]
+    turned = sum(mask.inverted for mask in masks.values())
+    notes = []
+    if bad and then is not None:
+        named = ", ".join(f"that of {shown(one.image)} ({one.problem[1]})" for one in bad[:3] if one.problem)
+        more = f", and {len(bad) - 3} more" if len(bad) > 3 else ""
+        notes.append(f"{len(bad)} of {len(masks)} lung masks cannot be used: {named}{more}. {then}")
+    if turned:
+        notes.append(f"{turned} of {len(masks)} lung masks are bright outside the lungs, and are taken turned round.")
+    return notes
 
 
 def masks_digest(masks: Masks) -> str:
@@ -81,7 +132,12 @@ def masks_digest(masks: Masks) -> str:
 
 
 def read_mask(mask: MaskFile, shape: tuple[int, ...]) -> Lungs:
-    """The lungs as a mask file marks them: what is brighter than half of white.
+    """The lungs as a mask file marks them.
+
+    Whatever two values a mask has, the lungs are the brighter one; of a label map they are all but the background,
+    which is what most of the border has; where edges are soft, what is brighter than half of white, or than the middle
+    of its range where all is darker. A mask that is bright along its border is one turned round, since lungs leave it
+    free. Where the colours show nothing, the opacity is taken.
 
     Args:
         mask: The file.
@@ -91,26 +147,77 @@ def read_mask(mask: MaskFile, shape: tuple[int, ...]) -> Lungs:
         `(h, w)` bool, of the mask's own size.
 
     Raises:
-        BadImageError: If the file cannot be read or is another than it was, marks nothing or everything, or is not of
-            the image's form. The reason says that it is the mask's.
+        BadImageError: If the file cannot be read or is another than it was, marks nothing or everything, is a picture,
+            or is not of the image's form. The reason says that it is the mask's.
     """
     try:
+        if mask.problem is not None:
+            raise BadImageError(*mask.problem)
         content = read_file(mask.path)
         if hashlib.sha256(content).hexdigest() != mask.sha256:
             raise BadImageError("open", "the file changed while the run went on")
-        grey = decode(content)
+        return _understood(content, shape)[0]
     except BadImageError as error:
         raise BadImageError(error.stage, f"its lung mask: {error.reason}") from None
-    lungs: Lungs = grey > _WHITE / 2
-    if lungs.all() or not lungs.any():
-        what = "everything is" if lungs.all() else "nothing is"
-        raise BadImageError("decode", f"its lung mask: blank, since {what} brighter than half of white")
-    (height, width), (image_height, image_width) = lungs.shape, shape
+
+
+def _understood(content: bytes, shape: tuple[int, ...]) -> tuple[Lungs, bool]:
+    """The lungs, and whether the mask was turned round for them."""
+    grey = decode(content)
+    (height, width), (image_height, image_width) = grey.shape, shape
     if abs(width * image_height / (height * image_width) - 1) > ASPECT:
         raise BadImageError(
-            "decode", f"its lung mask: {width} x {height}, another form than the image's {image_width} x {image_height}"
+            "decode", f"{width} x {height}, another form than the image's {image_width} x {image_height}"
         )
-    return lungs
+    if grey.min() == grey.max():
+        grey = decode_opacity(content)
+    lungs = _marked(grey, lossy=probe(content, "").format in ("JPEG", "WEBP"))
+    border = np.concatenate([lungs[0], lungs[-1], lungs[1:-1, 0], lungs[1:-1, -1]]).mean()
+    inverted = bool(border >= _OUTSIDE)
+    if inverted:
+        lungs = ~lungs
+    elif border > _TOUCHING:
+        raise BadImageError(
+            "decode", f"bright along {border:.0%} of its border, so neither lungs nor what is round them"
+        )
+    share = lungs.mean()
+    if not _LEAST <= share <= _MOST:
+        raise BadImageError("decode", f"it marks {share:.2%} of the image, which are no lungs")
+    return lungs, inverted
+
+
+def _marked(grey: Grey, *, lossy: bool) -> Lungs:
+    """What a mask marks, before anybody asks whether that can be lungs."""
+    deep = grey.dtype != np.uint8
+    steps = np.rint(grey * np.float32(257)).astype(np.uint16) if deep else grey
+    white = 65535 if deep else 255
+    counts = np.bincount(steps.ravel())
+    values = np.flatnonzero(counts)
+    low, high = int(values[0]), int(values[-1])
+    if low == high:
+        raise BadImageError("decode", "blank: it has one value all over")
+    if len(values) == 2:
+        marked: Lungs = steps == high
+        return marked
+    if len(values) <= LABELS and not lossy and _flat(steps, low, high) > _FLAT:
+        border = np.concatenate([steps[0], steps[-1], steps[:, 0], steps[:, -1]])
+        labelled: Lungs = steps != np.bincount(border).argmax()
+        return labelled
+    reach = (high - low) // 8
+    if counts[low + reach + 1 : high - reach].sum() > steps.size / 2:
+        raise BadImageError("decode", f"a picture and no mask: {len(values)} grey values, most of them in between")
+    middle = white / 2 if low <= white / 2 < high else (low + high) / 2
+    soft: Lungs = steps > middle
+    return soft
+
+
+def _flat(steps: NDArray[Any], low: int, high: int) -> float:
+    """Share of the pixels between two values whose four neighbours have the same value as they."""
+    inner = steps[1:-1, 1:-1]
+    same = (inner == steps[:-2, 1:-1]) & (inner == steps[2:, 1:-1])
+    same &= (inner == steps[1:-1, :-2]) & (inner == steps[1:-1, 2:])
+    between = (inner > low) & (inner < high)
+    return int(np.count_nonzero(same & between)) / max(1, int(np.count_nonzero(between)))
 
 
 def fitted(lungs: Lungs, shape: tuple[int, ...]) -> Lungs:

@@ -102,7 +102,9 @@ def mitigation_table(mitigations: Sequence[Mapping[str, Any]]) -> Table | None:
         )
         for one in mitigations
     ]
-    lungs = "" if any(one["name"] == "lungs" for one in mitigations) else "\n(lungs: takes a mask of every image)"
+    lungs = (
+        "" if any(one["name"] == "lungs" for one in mitigations) else "\n(lungs: takes a mask of nine in ten images)"
+    )
     return Table(
         title="Making it look at the lungs: the model's AUROC, and what is left of it with the lungs blacked out"
         + lungs,

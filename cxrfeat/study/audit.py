@@ -22,6 +22,7 @@ from cxrfeat.audit.control import (
 )
 from cxrfeat.audit.control import column_scores as scores_of_column
 from cxrfeat.audit.copies import COLUMNS, Copy, check_copies, told_copies
+from cxrfeat.audit.mask import check_masks
 from cxrfeat.audit.people import (
     check_children,
     check_labels,
@@ -59,7 +60,7 @@ from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.inspect import Inspection, inspect_images
-from cxrfeat.image.mask import find_masks, masks_digest
+from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
 from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.picture import data_address
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
@@ -75,6 +76,10 @@ from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Stat
 BORDER = 0.12
 """Share of height and width at each side that the control "border only" keeps, and that the remedies take away: letters
 lie in it, and little of the lungs."""
+
+MASKED = 0.9
+"""Share of the images that have a lung mask, at least, for the remedy that leaves nothing but lungs; the template
+stands in for the masks of the others."""
 
 HISTOGRAM, MODEL = "histogram", "model"
 
@@ -235,13 +240,15 @@ def audit(
         images, bad = _read(manifest, file, fold_count, seed, progress)
         model, mitigations = None, tuple[Mitigation, ...]()
         scored: dict[str, dict[str, Any]] = {}
+        masks = find_masks(images.rows, manifest.root) if file is not None else NO_MASKS
         if images.folds:
             controls = _pixel_controls(images)
             if file is not None:
                 model = images.probabilities(_stored(file, images.rows))
-                ways = _ways(images) if mitigate else {}
+                ways = _ways(images, masks) if mitigate else {}
                 without = {_without_lungs(name): _control_of(change) for name, change in ways.items()}
-                seen = _changed(images, file, network, make_engine, {**CONTROL_VIEWS, **ways, **without}, progress)
+                changes = {**CONTROL_VIEWS, **ways, **without}
+                seen = _changed(images, masks, file, network, make_engine, changes, progress)
                 told = {name: images.probabilities(features) for name, features in seen.items()}
                 controls |= {name: told[name] for name in CONTROL_VIEWS}
                 mitigations = tuple(_mitigation(images, name, told) for name in ways)
@@ -257,6 +264,7 @@ def audit(
         *_about_controls(images, scored, columns, look),
         *check_within(within),
         *_about_data(images, bad),
+        *check_masks(masks, [row.content_sha256 for row in images.rows]),
     ]
     scored |= {name: one for name, one in columns.items() if one is not None}
     if model is not None:
@@ -451,6 +459,7 @@ def _column_scores(images: _Images) -> dict[str, dict[str, Any] | None]:
 
 def _changed(
     images: _Images,
+    masks: Masks,
     file: FeatureFile,
     network: PathLike | None,
     make: EngineFactory | None,
@@ -459,7 +468,6 @@ def _changed(
 ) -> dict[str, Features]:
     """`(images, dim)` of the plain view of every image, changed in each of these ways; each image is decoded once."""
     root, spec = images.manifest.root, file.spec
-    masks = find_masks(images.rows, root)
     digest = masks_digest(masks) if masks else None
     plain = replace(spec.view, count=1)
     views: dict[str, ViewSpec] = {
@@ -474,9 +482,10 @@ def _changed(
     return {name: found[view] for name, view in views.items()}
 
 
-def _ways(images: _Images) -> dict[str, dict[str, Any]]:
-    """The mitigations that these images allow: only lungs can be left where every image has a mask."""
-    masked = all(row.mask is not None for row in images.rows)
+def _ways(images: _Images, masks: Masks) -> dict[str, dict[str, Any]]:
+    """The mitigations that these images allow: only lungs can be left where nearly every image has a mask."""
+    usable = sum(row.content_sha256 in masks and masks[row.content_sha256].problem is None for row in images.rows)
+    masked = usable >= MASKED * len(images.rows)
     return {name: change for name, change in MITIGATIONS.items() if masked or change.get("mask") != "lungs"}
 
 

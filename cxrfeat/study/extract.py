@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from cxrfeat.files import check_writable
 from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
-from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
+from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, mask_notes, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import digest, split
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
@@ -89,7 +90,8 @@ def extract(
 
     Raises:
         UsageError: If a backbone or an option does not exist.
-        InputError: If the data, or a network, cannot be used; if an image has no mask where only lungs are kept.
+        InputError: If the data, or a network, cannot be used; if most images of a class have no mask where only
+            lungs are kept.
         LockedError: If another process is making one of the files.
         StorageError: If the disk refuses; what was finished is kept.
     """
@@ -188,14 +190,18 @@ def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
         masks: Those of `find_masks`.
 
     Raises:
-        InputError: If only lungs are kept, and an image has no mask.
+        InputError: If only lungs are kept, and most images of a class have no mask. Single images without one are set
+            aside when they are computed.
     """
-    without = [row.path for row in manifest.rows if row.content_sha256 not in masks]
-    if view.mask == "lungs" and without:
+    without = [row for row in manifest.rows if row.content_sha256 not in masks]
+    labels, lacking = Counter(row.label for row in manifest.rows), Counter(row.label for row in without)
+    most = [name for name in manifest.classes if 2 * lacking[name] > labels[name]]
+    if view.mask == "lungs" and most:
         raise InputError(
-            f"{len(without)} of the {len(manifest.rows)} images have no lung mask, such as {without[0]!r}, and "
-            "--mask lungs keeps nothing else. Put each image's mask under the image's name into a folder `masks` "
-            "beside the images, or name it in the column `mask` of metadata.csv; without masks, use --border-crop."
+            f"{len(without)} of the {len(manifest.rows)} images have no lung mask, such as {without[0].path!r}; of "
+            f"class {most[0]} most have none, and --mask lungs keeps nothing else. Put each image's mask under the "
+            "image's name into a folder `masks` beside the images, or name it in the column `mask` of metadata.csv; "
+            "without masks, use --border-crop."
         )
     return replace(view, masks=masks_digest(masks) if masks and view.mask != "none" else None)
 

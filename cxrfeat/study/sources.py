@@ -17,7 +17,7 @@ from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.mask import Lungs, MaskFile, Masks, find_masks, fitted, masks_digest, read_mask, template
+from cxrfeat.image.mask import Lungs, MaskFile, Masks, find_masks, fitted, mask_notes, masks_digest, read_mask, template
 from cxrfeat.image.note import Note, number, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.run import Run
@@ -149,6 +149,9 @@ def tested_sources(
         notes.append(f"{len(told) - len(there)} of the {len(told)} images that tested the run are not in this folder.")
     if crossed:
         notes.append("The head was fitted on all images after its cross-validation: it has seen those explained here.")
+    told_of = {row.content_sha256: masks[row.content_sha256] for row in there if row.content_sha256 in masks}
+    names = {row.path: shown_name(row.path, identity, row.content_sha256) for row in there}
+    notes += mask_notes(told_of, "Heat there is judged by a template.", lambda path: names.get(path, path))
     return [
         Source(
             name=shown_name(row.path, identity, row.content_sha256),
@@ -239,7 +242,7 @@ def _ready(source: Source, view: ViewSpec) -> Ready | Quarantined:
     if source.mask is not None:
         try:
             lungs, masked = fitted(read_mask(source.mask, size), FRAME), True
-        except BadImageError:  # the audit names the mask; heat is judged by the template then
+        except BadImageError:  # named in the notes; heat is judged by the template then
             masked = False
     return Ready(
         source=source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrfeat.errors import BadImageError
+from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.mask import Lungs, MaskFile, find_masks, masks_digest, read_mask, template
+from cxrfeat.image.mask import Lungs, MaskFile, find_masks, mask_notes, masks_digest, read_mask, template
 from cxrfeat.image.phantom import PhantomSpec, draw_phantom
-from tests.image.encode import encode
+from tests.image.encode import encode, noise, tiff
 
 
 def boxes(height: int = 60, width: int = 60) -> Lungs:
@@ -34,15 +36,76 @@ def saved(path: Path, picture: NDArray[np.generic] | bytes, kind: str = "PNG") -
 GREY = np.uint8(255) * boxes()
 
 
-@pytest.mark.parametrize(
-    "picture",
-    [GREY, boxes(), np.dstack([GREY] * 3), np.uint16(65535) * boxes(), np.where(boxes(), 128, 127).astype(np.uint8)],
-    ids=["8 bits", "1 bit", "RGB as Kaggle's", "16 bits", "half of white"],
-)
-def test_what_is_above_half_of_white_is_lung(picture: NDArray[np.generic], tmp_path: Path) -> None:
-    lungs = read_mask(saved(tmp_path / "mask.png", picture), (60, 60))
+def palette(colours: list[int]) -> Image.Image:
+    image = Image.new("P", (60, 60))
+    image.putpalette(colours)
+    image.paste(1, (0, 0), Image.fromarray(GREY))
+    return image
+
+
+def opaque(colour: int) -> Image.Image:
+    plain = Image.new("L", (60, 60), colour)
+    return Image.merge("RGBA", (plain, plain, plain, Image.fromarray(GREY)))
+
+
+def labels(*, left: int, right: int, background: int = 0) -> NDArray[np.uint8]:
+    """Two lungs with values of their own, of which together the result is."""
+    picture = np.full((60, 60), background, np.uint8)
+    picture[boxes()] = left
+    picture[boxes() & (np.arange(60) > 24)] = right
+    return picture
+
+
+def soft(low: int, high: int) -> NDArray[np.uint8]:
+    """Large lungs whose edges were smoothed by resizing."""
+    large = Image.fromarray(np.uint8(255) * boxes(15, 15)).resize((60, 60), Image.Resampling.BILINEAR)
+    return np.rint(low + np.asarray(large) / 255 * (high - low)).astype(np.uint8)
+
+
+VALUES: dict[str, bytes] = {
+    "8 bits": encode(GREY, "PNG"),
+    "1 bit": encode(boxes(), "PNG"),
+    "1 bit BMP": encode(boxes(), "BMP"),
+    "RGB as Kaggle's": encode(np.dstack([GREY] * 3), "PNG"),
+    "zeros and ones": encode(boxes().astype(np.uint8), "PNG"),
+    "two greys": encode(np.where(boxes(), 128, 127).astype(np.uint8), "PNG"),
+    "16 bits": encode(np.uint16(65535) * boxes(), "PNG"),
+    "zeros and ones of 16 bits": encode(boxes().astype(np.uint16), "PNG"),
+    "zeros and ones of 32 bits": tiff(boxes().astype(np.int32)),
+    "floats": tiff(boxes().astype(np.float32)),
+    "left 1, right 2": encode(labels(left=1, right=2), "PNG"),
+    "left 2, right 1": encode(labels(left=2, right=1), "PNG"),
+    "left 128, right 255": encode(labels(left=128, right=255), "PNG"),
+    "labels of 16 bits": encode(labels(left=1, right=2).astype(np.uint16), "PNG"),
+    "lungs 0 and 1, background 255": encode(labels(left=0, right=1, background=255), "PNG"),
+    "a dark palette": encode(palette([0, 0, 0, 128, 0, 0]), "PNG"),
+    "a palette from light to dark": encode(palette([255, 255, 255, 0, 0, 0]), "PNG"),
+    "grey of RGBA": encode(np.dstack([GREY] * 3 + [np.full((60, 60), 255, np.uint8)]), "PNG"),
+    "opacity of white": encode(opaque(255), "PNG"),
+    "opacity of black": encode(opaque(0), "PNG"),
+    "bright outside": encode(255 - GREY, "PNG"),
+    "zeros and ones, bright outside": encode((~boxes()).astype(np.uint8), "PNG"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_any_two_values_and_any_labels_are_understood(name: str, tmp_path: Path) -> None:
+    lungs = read_mask(saved(tmp_path / "mask.png", VALUES[name]), (60, 60))
     assert lungs.dtype == bool
     assert np.array_equal(lungs, boxes())
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 100), (20, 90), (255, 0)])
+def test_soft_edges_are_cut_in_the_middle(low: int, high: int, tmp_path: Path) -> None:
+    expected = soft(0, 255) > 127
+    lungs = read_mask(saved(tmp_path / "mask.png", soft(low, high)), (60, 60))
+    assert (lungs != expected).mean() < 0.003
+
+
+def test_what_jpeg_leaves_round_an_edge_is_no_label(tmp_path: Path) -> None:
+    content = encode(np.uint8(255) * boxes(128, 128), "JPEG", quality=95)
+    lungs = read_mask(saved(tmp_path / "mask.png", content), (128, 128))
+    assert (lungs != boxes(128, 128)).mean() < 0.001
 
 
 def test_a_mask_keeps_its_own_size_and_may_be_off_by_rounding(tmp_path: Path) -> None:
@@ -59,17 +122,27 @@ def test_a_mask_of_another_form_is_refused(shape: tuple[int, int], tmp_path: Pat
         read_mask(mask, shape)
 
 
+def lit(share: float) -> NDArray[np.uint8]:
+    """White but for a part of two sides."""
+    picture = np.zeros((60, 60), np.uint8)
+    picture[round(60 * (1 - share)) :] = 255
+    return picture
+
+
 @pytest.mark.parametrize(
     ("picture", "reason"),
     [
-        (np.zeros((60, 60), np.uint8), "decode: its lung mask: blank, since nothing is brighter than half of white"),
-        (boxes().astype(np.uint8), "blank, since nothing is brighter"),  # zeros and ones
-        (np.full((60, 60), 255, np.uint8), "blank, since everything is brighter"),
+        (np.zeros((60, 60), np.uint8), "decode: its lung mask: blank: it has one value all over"),
+        (np.full((60, 60), 255, np.uint8), "blank: it has one value all over"),
+        (encode(np.dstack([GREY * 0] * 4), "PNG"), "blank: it has one value all over"),
+        (noise(1, 60, 60), "decode: its lung mask: a picture and no mask: 2.. grey values, most of them in between"),
+        (lit(0.6), "decode: its lung mask: bright along 55% of its border, so neither lungs nor what is round them"),
+        (np.uint8(255) * (boxes() & (np.arange(60) == 21)), "it marks 0.42% of the image, which are no lungs"),
         (encode(GREY, "PNG")[:90], "decode: its lung mask: .*cut short"),
         (b"", "header: its lung mask: the file is empty"),
         (np.uint8(255) * boxes(20, 20), "header: its lung mask: 20 x 20 is too small"),
     ],
-    ids=["black", "zeros and ones", "white", "cut short", "empty", "tiny"],
+    ids=["black", "white", "transparent", "a picture", "half the border", "a speck", "cut short", "empty", "tiny"],
 )
 def test_a_mask_that_says_nothing_is_refused(picture: NDArray[np.generic] | bytes, reason: str, tmp_path: Path) -> None:
     with pytest.raises(BadImageError, match=reason):
@@ -117,6 +190,37 @@ def test_the_digest_names_the_masks_of_the_images_and_not_where_they_lie(phantom
     gone = find_masks([replace(rows[0], mask="nowhere.png"), *rows[1:]], phantoms)
     assert gone[rows[0].content_sha256].sha256 is None
     assert masks_digest(gone) != digest, "a mask that cannot be read"
+
+
+def test_masks_are_judged_when_they_are_found(phantoms: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(phantoms, tmp_path / "data"))
+    rows = list({row.content_sha256: row for row in index_folder(data).rows}.values())[:6]
+    wrong = [data / str(row.mask) for row in rows]
+    turned, black, oblong = (decode(path.read_bytes()) for path in wrong[:3])
+    wrong[0].write_bytes(encode(255 - turned, "PNG"))
+    wrong[1].write_bytes(encode(black * 0, "PNG"))
+    wrong[2].write_bytes(encode(oblong[: len(oblong) // 2], "PNG"))
+    wrong[3].write_bytes(wrong[3].read_bytes()[:60])
+    wrong[4].write_bytes(b"")
+    masks = find_masks([*rows[:5], replace(rows[5], mask="gone.png")], data)
+    assert [mask.image for mask in masks.values()] == [row.path for row in rows]
+    assert [mask.inverted for mask in masks.values()] == [True] + [False] * 5
+    told = [mask.problem for mask in masks.values()]
+    assert told[0] is None
+    assert [one and one[0] for one in told[1:]] == ["decode", "decode", "decode", "header", "open"]
+    for row, mask in zip(rows[1:], list(masks.values())[1:], strict=True):
+        with pytest.raises(BadImageError, match="its lung mask: "):
+            read_mask(mask, (row.header.height, row.header.width))
+    first, second = mask_notes(masks, "So there.", lambda path: path.upper())
+    assert first.startswith(
+        f"5 of 6 lung masks cannot be used: that of {rows[1].path.upper()} (blank: it has one value"
+    )
+    assert first.endswith(", and 2 more. So there.")
+    assert second == "1 of 6 lung masks are bright outside the lungs, and are taken turned round."
+    assert mask_notes(masks, None) == [second]
+    good = find_masks(rows, phantoms)
+    assert all(mask.problem is None and not mask.inverted for mask in good.values())
+    assert mask_notes(good, "So there.") == []
 
 
 def test_the_template_is_the_same_on_both_sides_and_fits_any_size() -> None:

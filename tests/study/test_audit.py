@@ -19,7 +19,8 @@ from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.study.audit import CONTROL_VIEWS, MITIGATIONS, MODEL, AuditResult, _look, audit
 from cxrfeat.study.extract import extract
-from cxrfeat.types import Features, Status, Views
+from cxrfeat.types import Features, Finding, Status, Views
+from tests.image.encode import encode
 
 
 class Grid:
@@ -126,6 +127,33 @@ def test_copies_join_folds_and_are_told(tmp_path: Path) -> None:
     assert copies.status is Status.FAIL
     assert copies.value == 1
     assert {Path(path).name for path in copies.images} == {images[2].name, "mirrored.png"}
+
+
+def test_one_bad_mask_is_named_and_a_template_stands_in(tmp_path: Path) -> None:
+    data = phantoms(
+        tmp_path / "data", classes=("COVID", "NORMAL"), patients_per_class=12, images_per_patient=1, size=64
+    )
+    made = extract(data, backbone="vgg16", weights="random", views=1, size=48, features=tmp_path, make_engine=Grid)
+    bad, oblong, empty = sorted((data / "COVID" / "masks").iterdir())[:3]
+    Image.open(bad).point(lambda _: 0).save(bad)
+
+    def found() -> tuple[AuditResult, Finding]:
+        result = audit(data, cache=made.files[0].path, mitigate=True, fold_count=3, make_engine=Grid)
+        return result, next(one for one in result.findings if one.check == "masks")
+
+    result, masks = found()
+    assert masks.status is Status.WARN
+    assert masks.why == (
+        "1 of 24 lung masks cannot be used (1 x blank: it has one value all over); a template stands in."
+    )
+    assert [Path(path).stem for path in masks.images] == [bad.stem]
+    assert {one.name for one in result.mitigations} == set(MITIGATIONS), "the lungs of one in 24 cost no row"
+    oblong.write_bytes(encode(np.zeros((40, 90), np.uint8), "PNG"))
+    empty.write_bytes(b"")
+    result, masks = found()
+    assert masks.value == 3
+    assert {one.name for one in result.mitigations} == set(MITIGATIONS) - {"lungs"}, "those of three in 24 do"
+    assert set(result.controls) >= set(CONTROL_VIEWS)
 
 
 def test_what_cannot_be_audited_is_said(tmp_path: Path) -> None:

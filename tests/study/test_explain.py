@@ -171,6 +171,20 @@ def test_without_a_mask_the_template_stands_in(run: Run, data: Path) -> None:
     np.testing.assert_array_equal(one.lungs, template((64, 64)))
 
 
+def test_a_bad_mask_is_named_and_the_template_judges_its_image(run: Run, data: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(data, tmp_path / "other"))
+    tested = sorted(explain(run, data=other).images, key=lambda one: one.image)
+    name = tested[0].image
+    row = next(row for row in index_folder(other).rows if row.path == name)
+    (other / str(row.mask)).write_bytes(b"")
+    found = explain(run, data=other)
+    assert any(
+        note.startswith("1 of ") and f"that of {name} (the file is empty). Heat there is judged by a template." in note
+        for note in found.notes
+    )
+    assert sum(not one.masked for one in found.images) == sum(not one.masked for one in tested) + 1
+
+
 def test_names_can_be_salted(data: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(data, tiny_network, tmp_path, "ridge")[0]
     found = explain(run, data=data, count=3, out=tmp_path / "out", redact=True)

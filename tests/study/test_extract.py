@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cxrfeat.study.extract as recipe
 from cxrfeat.errors import CxrFeatError, InputError, SpecError, StorageError, UsageError
@@ -19,7 +20,7 @@ from cxrfeat.image.manifest_file import manifest_path, read_manifest
 from cxrfeat.image.mask import find_masks, masks_digest
 from cxrfeat.image.row import Selection
 from cxrfeat.image.split import torn
-from cxrfeat.spec import SplitSpec, ViewSpec
+from cxrfeat.spec import Masking, SplitSpec, ViewSpec
 from cxrfeat.study.extract import extract
 from cxrfeat.study.pieces import part_images
 from tests.feature.images import break_image, make_copies, make_data
@@ -173,7 +174,7 @@ def test_featurewise_statistics_see_the_masked_pixels(phantoms: Path, run: Calla
 def test_without_masks_the_lungs_cannot_be_kept_and_a_template_takes_them_out(
     data: Path, phantoms: Path, run: Callable[..., recipe.Extraction], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"16 of the 16 images have no lung mask, such as 'A/image0.png', and --mask"):
+    with pytest.raises(InputError, match=r"16 of the 16 images have no lung mask, such as 'A/image0.png'; of class A"):
         run(data, view=ViewSpec(size=32, mask="lungs"))
     outside = run(data, view=ViewSpec(size=32, mask="outside"))
     with FeatureFile(outside.files[0].path) as file:
@@ -184,13 +185,34 @@ def test_without_masks_the_lungs_cannot_be_kept_and_a_template_takes_them_out(
     rows = index_folder(some).rows
     lacking = sum(row.mask is None for row in rows)
     assert lacking
-    message = rf"{lacking} of the {len(rows)} images have no lung mask, such as '.*p002-1\.\w+', .* the column `mask`"
-    with pytest.raises(InputError, match=message):
-        run(some, view=ViewSpec(size=32, mask="lungs"))
+    kept = run(some, view=ViewSpec(size=32, mask="lungs")).files[0]
+    assert kept.images == len(rows) - lacking
+    assert {one.reason for one in kept.quarantined} == {"no lung mask, and without one nothing of it would be kept"}
+    assert len(kept.quarantined) == lacking
     mixed = run(some, view=ViewSpec(size=32, mask="outside")).files[0]
     assert (mixed.images, mixed.quarantined) == (len(rows), ())
     with FeatureFile(mixed.path) as file:
         assert file.spec.view.masks == masks_digest(find_masks(rows, some))
+
+
+@pytest.mark.parametrize("mask", ["lungs", "outside"])
+def test_one_bad_mask_costs_its_own_image_and_one_turned_round_costs_none(
+    phantoms: Path, run: Callable[..., recipe.Extraction], tmp_path: Path, mask: Masking
+) -> None:
+    data = Path(shutil.copytree(phantoms, tmp_path / "phantoms"))
+    bad, turned = sorted((data / "NORMAL" / "masks").iterdir())[:2]
+    black = Image.open(bad).point(lambda _: 0)
+    Image.open(turned).point(lambda grey: 255 - grey).save(turned)
+    whole = run(data, view=ViewSpec(size=32, mask=mask))
+    assert whole.notes == (
+        f"1 of {len(find_masks(whole.manifest.rows, data))} lung masks are bright outside the lungs, and are taken "
+        "turned round.",
+    )
+    black.save(bad)
+    found = run(data, view=ViewSpec(size=32, mask=mask))
+    (lost,) = found.quarantined
+    assert (Path(lost.path).stem, lost.reason) == (bad.stem, "its lung mask: blank: it has one value all over")
+    assert found.files[0].images == whole.files[0].images - 1
 
 
 def test_two_copies_with_different_masks_do_no_harm(
