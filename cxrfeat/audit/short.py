@@ -22,6 +22,7 @@ from cxrfeat.audit.control import (
     tested,
     too_few,
 )
+from cxrfeat.audit.odd import check_odd
 from cxrfeat.audit.people import (
     Column,
     check_children,
@@ -110,6 +111,7 @@ class ShortAudit:
             check_split(self.parts, file.groups),
             check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.parts),
             check_quarantine(len(file.content.quarantine), file.images),
+            *check_odd(file),
         ]
         return failed_first(one for one in found if one is not None)
 

@@ -69,7 +69,14 @@ def measure(images: int, folder: Path, pause: float = 0.0) -> dict[str, float]:
     """Seconds, and the peak of memory in MB, of one extraction and of one that finds all of it done."""
     seen = look(ramp())
 
-    def prepare(path: Path, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
+    def prepare(
+        path: Path,
+        content_sha256: str,
+        specs: Sequence[ViewSpec],
+        mask: MaskFile | None = None,
+        *,
+        stand_in: bool = False,
+    ) -> Prepared:
         first = np.frombuffer(bytes.fromhex(content_sha256), np.uint8)
         views = {spec: np.resize(first, (spec.count, spec.size, spec.size)) for spec in specs}
         return Prepared(views, seen)
