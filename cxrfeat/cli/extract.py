@@ -117,9 +117,5 @@ def extract(
     else:
         show(extract_table([one.to_dict() for one in made.files]))
         show(quarantine_table(bad))
-        for told in made.notes:
-            note(told)
-        for mixed in sorted({one.mixed for one in made.files if one.mixed}):
-            note(f"Some rows were decoded by other libraries than the rest: {mixed}. `verify --recompute` compares.")
         note(f"Next: cxrfeat fit-head {made.files[0].path}", quiet=quiet)
     options.refuse_bad(max_bad, len(bad), len(bad) + made.files[0].images, "the features of the others are written")

@@ -22,6 +22,7 @@ from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, mask_notes, masks_digest
+from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import digest, split
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
@@ -173,6 +174,9 @@ def extract(
         progress=progress,
         masks=masks,
     )
+    tell(Note(text=line) for line in mask_notes(masks, None))  # images whose mask cannot be used are quarantined
+    mixed = sorted({one.mixed for one in files if one.mixed})
+    tell(Note(text=f"Some rows were decoded by other libraries than the rest: {one}.") for one in mixed)
     quarantined = {one.path: one for file in files for one in file.quarantined}
     return Extraction(
         files=tuple(files),
