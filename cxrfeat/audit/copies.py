@@ -153,8 +153,7 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
                 check="copies",
                 status=Status.FAIL,
                 value=len(conflicts),
-                why=f"Different labels in {len(conflicts)} of {_pairs(len(copies))} of copies"
-                f"{_of_one_patient(conflicts)}.",
+                why=f"{_found(len(copies))}, {len(conflicts)} of different labels{_of_one_patient(conflicts)}.",
                 do="Decide on one label for each and delete the other file.",
                 images=_named(conflicts),
             )
@@ -166,7 +165,7 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
                 check="copies",
                 status=Status.WARN,
                 value=len(copies),
-                why=f"There {_are(len(copies))} {_pairs(len(copies))} of copies ({exact} exact, {len(copies) - exact} changed)"
+                why=f"{_found(len(copies))} ({exact} exact, {len(copies) - exact} changed)"
                 f"{_of_one_patient(copies)}; they stay on one side of every split that cxrfeat makes, but count twice.",
                 do="List them (cxrfeat audit --copies FILE.csv), look at them, and delete the copies.",
                 images=_named(copies),
@@ -194,7 +193,7 @@ _MEND = "Mend it with cxrfeat fit-head --regroup, or part all images anew with c
 
 def _of_one_patient(copies: Sequence[Copy]) -> str:
     count = sum(one.same_patient is True for one in copies)
-    return f", {count} of them of one patient" if count else ""
+    return f", {count} of one patient" if count else ""
 
 
 def _pairs(count: int) -> str:
@@ -205,9 +204,5 @@ def _named(copies: Sequence[Copy]) -> tuple[str, ...]:
     return tuple(row.path for one in copies for row in (one.one, one.other))
 
 
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
+def _found(count: int) -> str:
+    return "1 pair of copies was found" if count == 1 else f"{count} pairs of copies were found"

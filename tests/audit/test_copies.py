@@ -34,7 +34,7 @@ def test_no_copies_pass_copies_warn_and_two_labels_fail() -> None:
     assert verdict(none, "copies") is Status.PASS
     (some,) = check_copies(copies_of([NEAR, BYTES], rows("A", "A", "B", "B")), split=False)
     assert verdict(some, "copies") is Status.WARN
-    assert "There are 2 pairs of copies (1 exact, 1 changed)" in some.why
+    assert "2 pairs of copies were found (1 exact, 1 changed)" in some.why
     (torn,) = check_copies(copies_of([NEAR, BYTES], rows("A", "A", "A", "B")), split=False)
     assert verdict(torn, "copies") is Status.FAIL
     assert (torn.value, torn.images) == (1, ("c.png", "d.png"))
@@ -56,7 +56,7 @@ def test_copies_of_one_named_patient_are_told_and_marked() -> None:
     assert [one.to_dict()["same_patient"] for one in told] == ["yes", "unknown"]
     (found,) = check_copies(told, split=False)
     assert found.value == 2
-    assert "1 of them of one patient" in found.why
+    assert "1 of one patient" in found.why
     images[1] = row("b.png", "NORMAL", patient="p")
     assert check_copies(copies_of([NEAR], images), split=False)[0].status is Status.FAIL
 

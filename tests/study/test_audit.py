@@ -298,7 +298,7 @@ def test_copies_of_one_patient_and_across_parts_are_told(tmp_path: Path) -> None
     assert told["leave_out"] == first["image"], "the one that does not test"
     found = {one.check: one for one in result.findings}
     assert found["copies"].status is Status.WARN
-    assert "1 of them of one patient" in found["copies"].why
+    assert "1 of one patient" in found["copies"].why
     assert found["copies across the split"].status is Status.FAIL
 
 
