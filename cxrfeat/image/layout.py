@@ -356,7 +356,7 @@ def _class_notes(entries: Sequence[Entry]) -> list[Note]:
     if joined:
         notes.append(
             Note(
-                text=f"{number(len(joined), 'class', 'classes')} of {len(counts)} join several "
+                text=f"Of {len(counts)} classes {len(joined)} {'joins' if len(joined) == 1 else 'join'} several "
                 f"findings{examples(joined)}; each combination is a class of its own."
             )
         )

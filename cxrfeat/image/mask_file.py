@@ -117,25 +117,16 @@ def _join(found: MaskFiles, paths: Iterable[str]) -> None:
             twice.append(mask)
         else:
             found.of[candidates[0]] = mask
-    if others:
-        found.notes.append(
-            Note(
-                text=f"{number(len(others), 'mask')} of something else than lungs, by the name of folder or file"
-                f"{examples(others)}, {'is' if len(others) == 1 else 'are'} not used.",
-                weight=Weight.MINOR,
-            )
-        )
-    for masks, why in (
-        (
-            halves,
-            "show one lung of two by their names; join each pair into one file, for half of a mask cuts a lung away",
-        ),
-        (orphans, "belong to no image by their names"),
-        (ambiguous, "could belong to several images of their name"),
-        (twice, "belong to an image that has a mask already"),
+    for masks, what, remedy in (
+        (others, "of something else than lungs, by the name of folder or file", ""),
+        (halves, "of one lung alone, by the name of folder or file", " Join each pair into one file."),
+        (orphans, "whose name no image has", ""),
+        (ambiguous, "whose name several images have", ""),
+        (twice, "of images that have another", ""),
     ):
         if masks:
-            found.notes.append(Note(text=f"{number(len(masks), 'mask')} that {why}{examples(masks)}, not used."))
+            text = f"Not used: {number(len(masks), 'mask')} {what}{examples(masks)}.{remedy}"
+            found.notes.append(Note(text=text, weight=Weight.MINOR if masks is others else Weight.NOTABLE))
 
 
 @lru_cache(maxsize=4096)

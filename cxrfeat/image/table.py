@@ -49,6 +49,7 @@ _COLUMNS = {
     "sex": ("sex", "gender", "patientsex", "patientgender", "patientsexdicom"),
     "age": ("age", "patientage", "ageyears", "ageinyears", "patientageyears"),
     "view_position": ("viewposition", "view", "projection", "appa", "position"),
+    "folder": ("folder", "directory", "dir", "subfolder", "imagefolder"),
     "mask": ("mask", "maskpath", "maskfile", "lungmask", "lungmaskpath", "masks"),
 }  # fmt: skip
 """The columns that are used, and the names under which they are taken, signs and case left out; first come first."""
@@ -156,7 +157,8 @@ def read_table(
     parts = _parts(cells, titles, numbers, faults)
     finder = _Finder(root, base, images, files, allowed)
     for place, line in enumerate(numbers):
-        path = finder.find(cells["image"][place], line, titles["image"], faults)
+        folder = cells["folder"][place] if "folder" in cells else ""
+        path = finder.find(cells["image"][place], folder, line, titles["image"], faults)
         if path is None:
             continue
         mask = None
@@ -431,31 +433,41 @@ class _Finder:
                 self._ends[stem].append(path)
         self._moved: list[str] = []
 
-    def find(self, text: str, line: int, column: str, faults: Faults) -> str | None:
-        """The path of the image that a cell names, relative to the data folder; its own words if it is not there."""
+    def find(self, text: str, folder: str, line: int, column: str, faults: Faults) -> str | None:
+        """The path of the image that a cell names, relative to the data folder; its own words if it is not there.
+
+        Args:
+            text: The cell.
+            folder: What another column says of the folder; empty if there is none.
+            line: Of the table.
+            column: Its title.
+            faults: Where a path that leads out, or that is ambiguous, is kept.
+        """
+        if folder and not unknown(folder) and text:
+            text = f"{folder}/{text}"
         path = self.inside(text, line, column, faults)
         if path is None or path in self._files or os.path.lexists(f"{self._allowed[0]}/{path}"):
             return path
-        parts = path.removeprefix(self._base).split("/")
-        name = parts[-1]
+        *folders, name = path.removeprefix(self._base).split("/")
         candidates = self._ends.get(name) or self._ends.get(_bare(name) or name) or []
         if not candidates and re.fullmatch(r"\d+\.0", name):
             candidates = self._ends.get(name.removesuffix(".0")) or []
-        for kept in range(len(parts), 0, -1):  # the most of the path that still leads to an image
-            folders = parts[-kept:-1]
-            good = (
-                [one for one in candidates if one.split("/")[:-1][-len(folders) :] == folders]
-                if folders
-                else candidates
-            )
-            if len(good) == 1:
-                self._moved.append(path)
-                return good[0]
-            if len(good) > 1:
-                places = ", ".join(map(repr, sorted(good)[:3]))
-                faults.add(line, column, f"{text!r} could be any of {places}; give the path from the data folder on.")
-                return None
-        return path
+        # The one path must be the end of the other: an image of the same name in another folder is another image.
+        shared = {one: depth for one in candidates if (depth := self._shared(one, folders)) is not None}
+        good = [one for one, depth in shared.items() if depth == max(shared.values())]
+        if len(good) > 1:
+            places = ", ".join(map(repr, sorted(good)[:3]))
+            faults.add(line, column, f"{text!r} could be any of {places}; give the path from the data folder on.")
+            return None
+        if good:
+            self._moved.append(path)
+        return good[0] if good else path
+
+    def _shared(self, path: str, folders: Sequence[str]) -> int | None:
+        """How many folders a path on disk shares with one in the table, where one of them is the end of the other."""
+        here = path.removeprefix(self._base).split("/")[:-1]
+        depth = min(len(here), len(folders))
+        return depth if here[len(here) - depth :] == list(folders[len(folders) - depth :]) else None
 
     def inside(self, text: str, line: int, column: str, faults: Faults) -> str | None:
         """The path in a cell, normalised, if it stays inside the data folder."""
@@ -486,7 +498,7 @@ class _Finder:
             return []
         count = number(len(self._moved), "image")
         return [
-            Note(text=f"{count} of {TABLE} found by name, since the path is another{examples(self._moved)}.",
+            Note(text=f"{count} found by name, since {TABLE} does not give the path{examples(self._moved)}.",
                  weight=Weight.MINOR)
         ]  # fmt: skip
 

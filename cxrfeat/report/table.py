@@ -350,6 +350,7 @@ def index_tables(found: Mapping[str, Any]) -> list[Table]:
         ("patients", f"{found['patients']} known; unknown for {found['unknown_patients']} images"),
         ("groups", f"{found['groups']} (images of one patient, and copies, are one)"),
         ("copies", f"{found['duplicates']} byte for byte; changed copies are looked for by cxrfeat audit, not here"),
+        ("masks", f"{found['masks']} images have one"),
         ("size", ", ".join(f"{name} {width} x {height}" for name, (width, height) in sizes.items())),
         ("unusable", str(len(found["quarantined"]))),
     ]

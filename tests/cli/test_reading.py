@@ -28,7 +28,7 @@ def spoilt(data: Path) -> Path:
 
 
 LOST = ("1 image lies outside the class folders, such as 'loose.png'", "1 file of formats that are not read")
-NOTED = "1 mask that belong to no image by their names"
+NOTED = "1 mask whose name no image has"
 
 
 def test_every_command_that_reads_a_folder_says_what_it_did_not_use(cli: Cli, spoilt: Path) -> None:

@@ -58,6 +58,6 @@ def test_masks_that_are_not_used_are_told() -> None:
     assert found.of == {"A/images/3.png": "A/lung_masks/3.png"}
     assert found.files == {*masks, *twice}
     told = " ".join(texts(found.notes))
-    for part in ("1 mask of something else than lungs", "show one lung of two", "belong to no image", "could belong to",
-                 "has a mask already"):  # fmt: skip
+    for part in ("1 mask of something else than lungs", "1 mask of one lung alone", "1 mask whose name no image has",
+                 "1 mask whose name several images have", "1 mask of images that have another"):  # fmt: skip
         assert part in told

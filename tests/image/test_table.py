@@ -157,3 +157,14 @@ def test_a_second_row_fills_in_and_may_not_contradict(tmp_path: Path) -> None:
         InputError, match=r"line 3, column sex: 'i/1\.png' was listed before, in line 2, with 'M' and not"
     ):
         read(tmp_path, "image,label,sex\ni/1.png,A,M\ni/1.png,A,F\n")
+
+
+def test_a_column_of_folders_is_joined(tmp_path: Path) -> None:
+    images = ["images/1.png", "volumes/1.png"]
+    claims = read(tmp_path, "folder,filename,finding\nvolumes,1.png,A\nimages,1.png,B\n", images)
+    assert [(row.path, row.label) for row in rows(claims)] == [("volumes/1.png", "A"), ("images/1.png", "B")]
+
+
+def test_an_image_of_the_same_name_in_another_folder_is_another_image(tmp_path: Path) -> None:
+    claims = read(tmp_path, "image,label\ntrain/1.png,A\nother/test/2.png,B\n", ["test/1.png", "test/2.png"])
+    assert list(claims.rows) == ["train/1.png", "test/2.png"]
