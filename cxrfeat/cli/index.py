@@ -32,7 +32,7 @@ def index(
     from cxrfeat.report.table import index_tables
 
     folder = options.data_folder(data)
-    with noting(redact=redact, show=False) as notes, progress("files", quiet=quiet) as tell:
+    with noting(redact=redact, show=False), progress("files", quiet=quiet) as tell:
         manifest = index_folder(
             folder,
             options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links),
@@ -43,13 +43,13 @@ def index(
     for bad in found["quarantined"]:
         bad["path"] = options.shown(bad["path"], redact=redact)
     notes += mixed_notes(manifest.rows)
-    found["notes"] = notes
+    found["notes"] = [options.shown_note(line, redact=redact) for line in found["notes"]]
     if json:
         print_json(found)
     else:
         for table in index_tables(found):
             show(table)
-        for line in notes:
+        for line in found["notes"]:
             say(f"Note: {line}")
         note(f"Next: cxrfeat extract {shlex.quote(str(folder))} --backbone densenet121", quiet=quiet)
     if strict:

@@ -23,6 +23,7 @@ from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
 from cxrfeat.image.note import refuse_losses, tell, texts
+from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
 
 _EVERYTHING = Selection()
@@ -135,6 +136,15 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "masks": sum(row.mask is not None for row in rows),
         "notes": texts(manifest.notes),
     }
+    mixed = mixed_patients(
+        patients,
+        [row.source for row in rows],
+        [row.sex for row in rows],
+        [row.age for row in rows],
+        [row.date for row in rows],
+    )
+    if mixed.rows:
+        result["notes"].append(f"{mixed.said(result['patients'])} They are kept together as one.")
     if any(row.split for row in rows):
         result["splits"] = dict(sorted(splits.items()))
     return result
