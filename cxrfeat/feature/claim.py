@@ -202,8 +202,10 @@ def _known(features: Path) -> dict[str, dict[str, _Known]]:
     for path in sorted(features.glob(f"*{SUFFIX}")):
         try:
             lines = read_lines(path)
-        except (InputError, IntegrityError):
+        except IntegrityError:
             continue  # what it stood for is judged by the feature files
+        except InputError:
+            lines = []  # another user's, perhaps: whatever it is, its name is taken
         dataset = path.name.removesuffix(SUFFIX)
         told.add(dataset)
         _add(known, dataset, lines)

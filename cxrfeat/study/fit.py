@@ -376,10 +376,18 @@ def identity_of(data: Data, pieces: Pieces, **asked: Any) -> dict[str, Any]:  # 
         "features": content.fingerprint,
         "data_sha256": content.data_sha256,
         "groups": digest8(data.file.groups.tolist()),
+        "metadata": _metadata_digest(data.file),
         **asked,
         "split": pieces.stored,
         "tta": data.tta,
     }
+
+
+def _metadata_digest(file: FeatureFile) -> str:
+    """Names what else is known of the images, which scores within sources and the audit depend on."""
+    texts = [file.texts(name) for name in ("source", "sex", "view_position")]
+    ages = [str(age) for age in file.content.columns["age"].tolist()]
+    return digest8([*texts, ages, file.dates, file.known_patients.tolist()])
 
 
 def existing_run(place: Path, identity: Mapping[str, Any]) -> Run | None:

@@ -239,6 +239,17 @@ def test_features_without_a_manifest_are_not_replaced_either(tmp_path: Path) -> 
         check_resolved(features)
 
 
+def test_the_name_of_a_manifest_that_may_not_be_read_is_taken(tmp_path: Path) -> None:
+    features, data = tmp_path / "f", make_data(tmp_path / "images", 3)
+    first = only(extract(data, features))
+    place = manifest_path(features, "images")
+    place.unlink()
+    place.mkdir()  # root may read any file
+    result = only(extract(data, features))
+    assert (result.dataset, result.rows_computed) == ("images-2", 0)
+    assert first.path.exists()
+
+
 @pytest.mark.parametrize("said", ["../../elsewhere", "other", ""])
 def test_a_file_that_says_it_is_of_something_else_names_nothing(tmp_path: Path, said: str) -> None:
     features, data = tmp_path / "f", make_data(tmp_path / "images", 3)

@@ -261,6 +261,16 @@ def test_other_features_make_another_run(tmp_path: Path) -> None:
     assert second.runs[0].path != first.runs[0].path
 
 
+@pytest.mark.parametrize("known", [{"sources": ["A", None] * 45}, {"dates": ["2020-03-01"] * 90}])
+def test_the_same_images_of_which_more_is_known_make_another_run(
+    known: dict[str, Any], blobs: Path, tmp_path: Path
+) -> None:
+    more = make_features(tmp_path / "more.h5", classes=THREE, groups=15, **known)
+    first, second = (fit(path, LOGREG, runs=tmp_path / "runs") for path in (blobs, more))
+    assert first.runs[0].info["identity"]["data_sha256"] == second.runs[0].info["identity"]["data_sha256"]
+    assert second.reused == (False,), "what is said within sources, and of dates, is not of these"
+
+
 def test_a_name_is_kept_and_never_given_to_another_run(blobs: Path, tmp_path: Path) -> None:
     assert fit(blobs, LOGREG, runs=tmp_path, name="mine").runs[0].path == tmp_path / "mine"
     assert fit(blobs, LOGREG, runs=tmp_path, name="mine").reused == (True,)
