@@ -42,7 +42,7 @@ def index(
     found = summary(manifest)
     for bad in found["quarantined"]:
         bad["path"] = options.shown(bad["path"], redact=redact)
-    notes += mixed_notes(manifest.rows)
+    found["notes"] += mixed_notes(manifest.rows)
     found["notes"] = [options.shown_note(line, redact=redact) for line in found["notes"]]
     if json:
         print_json(found)
