@@ -77,6 +77,9 @@ def told_copies(pairs: Sequence[Pair], rows: Sequence[ImageRow]) -> tuple[Copy, 
     Args:
         pairs: As `image.duplicate.find_duplicates` gives them.
         rows: The images.
+
+    Returns:
+        Those of two labels first, then those in two parts of the data's own split, then the others, as they come.
     """
     near: dict[int, list[tuple[int, Pair]]] = {}
     for pair in pairs:
@@ -97,7 +100,7 @@ def told_copies(pairs: Sequence[Pair], rows: Sequence[ImageRow]) -> tuple[Copy, 
         for index in members:
             for further, pair in near[index]:  # a pair beside the way: one of the two goes already
                 leave.setdefault((pair.one, pair.other), further if further != kept else index)
-    return tuple(
+    told = [
         Copy(
             one=rows[pair.one],
             other=rows[pair.other],
@@ -105,7 +108,8 @@ def told_copies(pairs: Sequence[Pair], rows: Sequence[ImageRow]) -> tuple[Copy, 
             leave_out=rows[leave[pair.one, pair.other]].path if (pair.one, pair.other) in leave else "",
         )
         for pair in pairs
-    )
+    ]
+    return tuple(sorted(told, key=lambda one: (not one.torn, not one.across)))
 
 
 def _sets(near: dict[int, list[tuple[int, Pair]]]) -> Iterator[list[int]]:

@@ -61,6 +61,14 @@ def test_copies_of_one_named_patient_are_told_and_marked() -> None:
     assert check_copies(copies_of([NEAR], images), split=False)[0].status is Status.FAIL
 
 
+def test_the_worst_come_first() -> None:
+    images = [row(name, label, part=part) for name, label, part in (
+        ("a.png", "A", Part.TEST), ("b.png", "A", Part.TEST), ("c.png", "A", Part.TRAIN), ("d.png", "A", Part.TEST),
+        ("e.png", "A", None), ("f.png", "B", None))]  # fmt: skip
+    pairs = [Pair(one=one, other=one + 1, kind="near", similarity=0.9) for one in (0, 2, 4)]
+    assert [one.one.path for one in told_copies(pairs, images)] == ["e.png", "c.png", "a.png"]
+
+
 def test_a_row_says_what_is_known_of_both() -> None:
     images = [row("a.png", part=Part.TRAIN, side=200), row("b.png", part=Part.TEST)]
     (told,) = copies_of([NEAR], images)
