@@ -28,7 +28,6 @@ def index(
     from cxrfeat.feature.compute import named
     from cxrfeat.image.index import index_folder, summary
     from cxrfeat.image.note import refuse_losses
-    from cxrfeat.image.patient import mixed_notes
     from cxrfeat.report.table import index_tables
 
     folder = options.data_folder(data)
@@ -42,7 +41,6 @@ def index(
     found = summary(manifest)
     for bad in found["quarantined"]:
         bad["path"] = options.shown(bad["path"], redact=redact)
-    found["notes"] += mixed_notes(manifest.rows)
     found["notes"] = [options.shown_note(line, redact=redact) for line in found["notes"]]
     if json:
         print_json(found)

@@ -23,7 +23,7 @@ from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
 from cxrfeat.image.note import refuse_losses, tell, texts
-from cxrfeat.image.patient import mixed_patients
+from cxrfeat.image.patient import mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
 
 _EVERYTHING = Selection()
@@ -134,17 +134,8 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "formats": dict(sorted(Counter(row.header.format for row in rows).items())),
         "sizes": {"smallest": sizes[0], "median": _median(sizes), "largest": sizes[-1]} if sizes else {},
         "masks": sum(row.mask is not None for row in rows),
-        "notes": texts(manifest.notes),
+        "notes": [*texts(manifest.notes), *mixed_notes(rows)],
     }
-    mixed = mixed_patients(
-        patients,
-        [row.source for row in rows],
-        [row.sex for row in rows],
-        [row.age for row in rows],
-        [row.date for row in rows],
-    )
-    if mixed.rows:
-        result["notes"].append(f"{mixed.said(result['patients'])} They are kept together as one.")
     if any(row.split for row in rows):
         result["splits"] = dict(sorted(splits.items()))
     return result
