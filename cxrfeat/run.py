@@ -116,7 +116,7 @@ def check_name(name: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,120}", name):
         raise UsageError(
-            f"--name {name!r}: letters, digits and . _ + - only, at most 121, not beginning with a dot or a -."
+            f"`name` {name!r}: letters, digits and . _ + - only, at most 121, not beginning with a dot or a -."
         )
     return name
 

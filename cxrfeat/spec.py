@@ -159,7 +159,7 @@ class ViewSpec:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "letters", bool(self.letters))
         if self.mask not in get_args(Masking):
-            raise SpecError(f"--mask is none, lungs or outside; got {self.mask!r}.")
+            raise SpecError(f"`mask` is none, lungs or outside; got {self.mask!r}.")
         if self.masks is not None:
             if not isinstance(self.masks, str) or not re.fullmatch("[0-9a-f]{64}", self.masks):
                 raise SpecError(
@@ -223,11 +223,11 @@ class FeatureSpec:
             raise SpecError(f"FeatureSpec.view is a ViewSpec; got {self.view!r}.")
         _whole("FeatureSpec.decoder", self.decoder, "a revision", least=1, most=2**31 - 1)
         if self.normalize not in ("backbone", "featurewise", "none"):
-            raise SpecError(f"--normalize is backbone, featurewise or none; got {self.normalize!r}.")
+            raise SpecError(f"`normalize` is backbone, featurewise or none; got {self.normalize!r}.")
         if self.preprocess not in ("tf", "torch", "caffe", "none"):
-            raise SpecError(f"--preprocess is tf, torch, caffe or none; got {self.preprocess!r}.")
+            raise SpecError(f"`preprocess` is tf, torch, caffe or none; got {self.preprocess!r}.")
         if self.precision not in get_args(Precision):
-            raise SpecError(f"--precision is float32, float16 or bfloat16; got {self.precision!r}.")
+            raise SpecError(f"`precision` is float32, float16 or bfloat16; got {self.precision!r}.")
         if self.storage not in ("float32", "float16"):
             raise SpecError(f"Features are stored as float32 or float16; got {self.storage!r}.")
         if self.normalize == "featurewise":
@@ -337,38 +337,38 @@ class HeadSpec:
             raise SpecError(f"There is no head {self.kind!r}; the heads are {', '.join(HEAD_KINDS)}.")
         for name, kinds in (("optimizer", Optimizer), ("schedule", Schedule), ("class_weights", ClassWeights)):
             if getattr(self, name) not in get_args(kinds):
-                raise SpecError(f"--{_option(name)} is {' or '.join(get_args(kinds))}; got {getattr(self, name)!r}.")
-        _whole("--epochs", self.epochs, "passes over the training rows", least=0, most=100_000)
-        _whole("--batch", self.batch, "rows per step", least=1, most=2**20)
-        _whole("--neighbours", self.neighbours, "training rows that vote", least=1, most=2**20)
-        _whole("--seed", self.seed, "a seed", least=0, most=2**32 - 1)
+                raise SpecError(f"`{name}` is {' or '.join(get_args(kinds))}; got {getattr(self, name)!r}.")
+        _whole("`epochs`", self.epochs, "passes over the training rows", least=0, most=100_000)
+        _whole("`batch`", self.batch, "rows per step", least=1, most=2**20)
+        _whole("`neighbours`", self.neighbours, "training rows that vote", least=1, most=2**20)
+        _whole("`seed`", self.seed, "a seed", least=0, most=2**32 - 1)
         if self.views is not None:
-            _whole("--views", self.views, "cached views of each image", least=1, most=1024)
+            _whole("`views`", self.views, "cached views of each image", least=1, most=1024)
         if self.views_per_epoch is not None:
-            _whole("--views-per-epoch", self.views_per_epoch, "views per image and epoch", least=1, most=1024)
+            _whole("`views_per_epoch`", self.views_per_epoch, "views per image and epoch", least=1, most=1024)
         if self.patience is not None:
-            _whole("--patience", self.patience, "epochs without a lower validation loss", least=1, most=100_000)
+            _whole("`patience`", self.patience, "epochs without a lower validation loss", least=1, most=100_000)
         if self.hidden is not None:
             object.__setattr__(self, "hidden", tuple(self.hidden))
             if not 1 <= len(self.hidden) <= 8:
-                raise SpecError(f"--hidden is the units of one to eight layers; got {len(self.hidden)}.")
+                raise SpecError(f"`hidden` is the units of one to eight layers; got {len(self.hidden)}.")
             for units in self.hidden:
-                _whole("--hidden", units, "units of a layer", least=1, most=2**16)
+                _whole("`hidden`", units, "units of a layer", least=1, most=2**16)
         bounds = {
             "learning_rate": (0.0, 1e3), "decay": (0.0, 1e3), "momentum": (0.0, 1.0), "dropout": (0.0, 0.99),
             "l2": (0.0, 1e3), "label_smoothing": (0.0, 0.99),
         }  # fmt: skip
         for name, (low, high) in bounds.items():
-            value = _number(f"--{_option(name)}", getattr(self, name))
+            value = _number(f"`{name}`", getattr(self, name))
             if not low <= value <= high:
-                raise SpecError(f"--{_option(name)} is from {low:g} to {high:g}; got {value:g}.")
+                raise SpecError(f"`{name}` is from {low:g} to {high:g}; got {value:g}.")
             object.__setattr__(self, name, value)
         object.__setattr__(self, "standardize", bool(self.standardize))
         object.__setattr__(self, "calibrate", bool(self.calibrate))
         if self.strength is not None:
-            strength = _number("--strength", self.strength)
+            strength = _number("`strength`", self.strength)
             if strength <= 0:
-                raise SpecError(f"--strength is above 0; got {strength:g}.")
+                raise SpecError(f"`strength` is above 0; got {strength:g}.")
             object.__setattr__(self, "strength", strength)
 
 
@@ -398,23 +398,18 @@ class FinetuneSpec:
                 f"take {', '.join(TRAINED_KINDS)}."
             )
         if self.head.l2:
-            raise SpecError("--l2 is of heads alone: whole networks are kept from overfitting by --patience.")
+            raise SpecError("`l2` is of heads alone: whole networks are kept from overfitting by `patience`.")
         if self.clip is not None:
-            clip = _number("--clip", self.clip)
+            clip = _number("`clip`", self.clip)
             if clip <= 0:
-                raise SpecError(f"--clip is a length above 0, or none; got {clip:g}.")
+                raise SpecError(f"`clip` is a length above 0, or none; got {clip:g}.")
             object.__setattr__(self, "clip", clip)
         if self.freeze_until is not None:
-            _text("--freeze-until", self.freeze_until)
+            _text("`freeze_until`", self.freeze_until)
         if self.batchnorm not in get_args(BatchNorm):
-            raise SpecError(f"--batchnorm is {' or '.join(get_args(BatchNorm))}; got {self.batchnorm!r}.")
+            raise SpecError(f"`batchnorm` is {' or '.join(get_args(BatchNorm))}; got {self.batchnorm!r}.")
         if self.precision not in get_args(Precision):
-            raise SpecError(f"--precision is {', '.join(get_args(Precision))}; got {self.precision!r}.")
-
-
-def _option(field: str) -> str:
-    """A field as it is typed."""
-    return field.replace("_", "-")
+            raise SpecError(f"`precision` is {', '.join(get_args(Precision))}; got {self.precision!r}.")
 
 
 def feature_spec(stored: dict[str, Any]) -> FeatureSpec:

@@ -116,7 +116,7 @@ VERBS: dict[str, Callable[[Form], Any]] = {
     ),
     "top_patches": lambda p: (
         cxrfeat.top_patches(
-            p("runs/logreg"), "conv2d", 1, p("data"), count=1, out=p("out"), network=p("net.keras")
+            p("runs/logreg"), "conv2d", 1, p("data"), top=1, out=p("out"), network=p("net.keras")
         ).images
     ),
     "tune": lambda p: cxrfeat.tune(p("f.h5"), "ridge", trials=1, inner_folds=2, runs=p("new")).run.info["head"],

@@ -128,7 +128,7 @@ def _of_table(keras: Any, network: Network) -> Any:  # noqa: ANN401  # Keras has
         except Exception as error:  # Keras raises all kinds for a file that does not fit
             raise WeightsError(
                 f"{network.path} does not fit {network.name} ({_first_line(error)}). "
-                "It must hold the weights of this network without its classification layers (`notop`)."
+                "It must hold the weights of this network without its classification layers ('notop')."
             ) from error
     return body
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.report.table import Table, audit_table
 
@@ -40,7 +41,7 @@ def say(text: str) -> None:
 def note(text: str, *, quiet: bool = False) -> None:
     """A line beside the result, on stderr."""
     if not quiet:
-        print(printable(text), file=sys.stderr)
+        print(printable(as_typed(text)), file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -170,7 +170,7 @@ def _layer(
             raise UsageError("--unit looks for patches in a data set: name it with --data, and no images.")
         with noting(redact=redact, show=not json) as said, progress("images", quiet=quiet) as tell:
             patches = top_patches(
-                run, layer, units, data, count=top, out=out, network=network, selection=selection, redact=redact,
+                run, layer, units, data, top=top, out=out, network=network, selection=selection, redact=redact,
                 progress=tell,
             )  # fmt: skip
         document, bad = patches.to_dict(), len(patches.quarantined)

@@ -28,6 +28,7 @@ from cxrfeat.cli import (
     weights,
 )
 from cxrfeat.cli.console import printable
+from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.garbage import leave
 
@@ -91,7 +92,7 @@ def run(arguments: list[str] | None = None) -> int:
             return _say("Interrupted. What was finished is kept; run the same command again to continue.", 130)
         return code if isinstance(code, int) else 0
     except CxrFeatError as error:
-        return _say(str(error), error.exit_code)
+        return _say(as_typed(str(error)), error.exit_code)
     except _Terminated:
         return _say("Terminated. What was finished is kept; run the same command again to continue.", 143)
     except (BrokenPipeError, SystemExit):  # the second is what Typer makes of the first

@@ -9,6 +9,7 @@ import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
+from cxrfeat.cli.words import as_typed
 
 if TYPE_CHECKING:
     from cxrfeat.run import Run
@@ -101,6 +102,8 @@ def reproduce(
                 tell=told, progress=tell,
             )  # fmt: skip
             document = result.to_dict()
+            for failed in document["failed"]:
+                failed["why"] = as_typed(failed["why"])
             for one in document["quarantined"]:
                 one["path"] = options.shown(one["path"], redact=redact)
     if json:

@@ -37,7 +37,7 @@ def best_cells(maps: Maps, units: Sequence[int], first: int = 0) -> dict[int, li
     images, _, width, channels = maps.shape
     for unit in units:
         if not 0 <= unit < channels:
-            raise UsageError(f"--unit {unit}: the layer has units 0 to {channels - 1}.")
+            raise UsageError(f"`units={unit}`: the layer has units 0 to {channels - 1}.")
     found = {}
     for unit in units:
         flat: NDArray[np.float32] = maps[..., unit].reshape(images, -1)

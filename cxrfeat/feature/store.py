@@ -397,22 +397,23 @@ class FeatureFile:
         if self.spec.split is None:
             return by or ("column" if all(part is not None for part in self.given_split) else "group")
         if by not in (None, "group"):
-            self.refuse_other_split("--split-by")
+            self.refuse_other_split("split_by")
         return "bound"
 
-    def refuse_other_split(self, option: str) -> None:
+    def refuse_other_split(self, field: str) -> None:
         """Raise a `SplitError` if the network has seen one training part, so that no other split is honest."""
         if self.spec.split is None:
             return
         if self.spec.normalize == "featurewise":
             why, remedy = (
-                "was made with the training part of one split (--normalize featurewise)",
-                "--normalize backbone",
+                "was made with the training part of one split (`normalize=featurewise`)",
+                "`normalize=backbone`",
             )
         else:
             why, remedy = "comes from a network that was tuned on the training part of one split", "a frozen network"
         raise SplitError(
-            f"{self.path.name} {why}, so no other split of it is honest. Leave {option} away, or extract with {remedy}."
+            f"{self.path.name} {why}, so no other split of it is honest. Leave `{field}` away, or extract with "
+            f"{remedy}."
         )
 
     @property

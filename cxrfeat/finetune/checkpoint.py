@@ -76,7 +76,7 @@ class Checkpoints:
         if found is not None and canonical_json(found) != wanted:
             raise InputError(
                 f"{folder} holds the checkpoints of another run (other data, another split, network or recipe). Choose "
-                "another --name, or delete that folder."
+                "another `name`, or delete that folder."
             )
         make_folder(folder)
         sweep_temporaries(folder)

@@ -75,9 +75,9 @@ def check_batch(body: Any, batch: int, parameters: int, free: int | None) -> Non
         return
     most = int((MARGIN * free - fixed) // each) if each else 0
     remedy = (
-        f"The largest that fits is --batch {most}." if most > 0 else "Not even one image fits: take a smaller --size."
+        f"The largest that fits is `batch={most}`." if most > 0 else "Not even one image fits: take a smaller `size`."
     )
     raise UsageError(
-        f"--batch {batch} takes about {(fixed + batch * each) / 2**30:.1f} GB of memory for this network, and "
+        f"`batch={batch}` takes about {(fixed + batch * each) / 2**30:.1f} GB of memory for this network, and "
         f"{free / 2**30:.1f} GB are free. {remedy} (Or close other programs.)"
     )

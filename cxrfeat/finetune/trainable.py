@@ -134,8 +134,8 @@ class Trainable:
             if not out_of_memory(error):
                 raise
             raise UsageError(
-                f"The device has too little memory for --batch {len(views)}: try --batch {max(1, len(views) // 2)}, or "
-                "--precision float16 on a GPU. What was finished is kept."
+                f"The device has too little memory for `batch={len(views)}`: try `batch={max(1, len(views) // 2)}`, or "
+                "`precision=float16` on a GPU. What was finished is kept."
             ) from error
         return float(told["loss"]), float(told["accuracy"])
 

@@ -60,7 +60,7 @@ def fit_head(spec: HeadSpec, training: Training, progress: Progress | None = Non
     if spec.views_per_epoch is not None and spec.views_per_epoch > views:
         raise SpecError(
             f"{spec.views_per_epoch} views per image and epoch were asked for; there are {views}. "
-            f"Pass --views-per-epoch {views}, or extract with --views {spec.views_per_epoch}."
+            f"Pass `views_per_epoch={views}`, or extract with `views={spec.views_per_epoch}`."
         )
     history: list[dict[str, Any]] = []
     if spec.kind in network_head.KINDS:

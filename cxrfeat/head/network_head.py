@@ -94,7 +94,8 @@ def train(
         if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in now):
             raise DivergedError(
                 f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
-                f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it, or --standardize."
+                f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it, or "
+                "`standardize=True`."
             )
         # NumPy's BLAS is not the one that trains, and after a product its threads keep their cores for a tenth of a
         # second, in which those of the other would wait for them.

@@ -85,7 +85,7 @@ def outcomes(
         StorageError: If the temporary file cannot be written.
     """
     if jobs is not None and jobs < 1:
-        raise SpecError(f"--jobs is how many heads are fitted at once, at least 1; got {jobs}.")
+        raise SpecError(f"`jobs` is how many heads are fitted at once, at least 1; got {jobs}.")
     gpu = any(spec.kind in network_head.KINDS for spec in specs) and has_gpu()
     apart = [
         (piece, index)

@@ -64,8 +64,8 @@ def _keep_rows(spec: HeadSpec, training: Training) -> tuple[Arrays, list[str]]:
     rows = training.X.reshape(-1, training.X.shape[2])
     if spec.neighbours > len(rows):
         raise SpecError(
-            f"{spec.neighbours} neighbours were to vote, and there are {len(rows)} training rows. Pass --neighbours "
-            f"{len(rows)} or fewer; about the square root of the rows, {round(len(rows) ** 0.5)}, is usual."
+            f"{spec.neighbours} neighbours were to vote, and there are {len(rows)} training rows. Set `neighbours` "
+            f"to {len(rows)} or fewer; about the square root of the rows, {round(len(rows) ** 0.5)}, is usual."
         )
     notes = []
     if spec.class_weights != "none":

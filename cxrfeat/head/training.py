@@ -59,8 +59,8 @@ class Training:
             return self
         if count > views:
             raise SpecError(
-                f"{count} views of each image were asked for; the features hold {views}. Pass --views {views}, or "
-                f"extract with --views {count}."
+                f"{count} views of each image were asked for; the features hold {views}. Pass `views={views}`, or "
+                f"extract with `views={count}`."
             )
         if count not in self._fewer:
             self._fewer[count] = Training(self.X[:, :count], self.y, self.X_val, self.y_val, self.classes, self.weights)
@@ -131,8 +131,8 @@ def _check(training: Training) -> None:
     if not counts.all():
         lacking = ", ".join(name for name, count in zip(classes, counts, strict=True) if not count)
         raise SplitError(
-            f"No training image is of class {lacking}. Choose another --seed for the split, add images, or leave the "
-            f"class out with --classes."
+            f"No training image is of class {lacking}. Choose another `seed` for the split, add images, or leave the "
+            f"class out by `classes`."
         )
     check_finite(X, "training features")
     check_finite(X_val, "validation features")

@@ -16,7 +16,7 @@ ROOM = 60_000
 
 _REMEDY = (
     "Give each image the short name of one class (in the column label of the table, or as the folder it lies in), "
-    "or choose the classes to take with --classes."
+    "or choose those to take by `classes`."
 )
 
 

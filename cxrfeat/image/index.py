@@ -203,16 +203,16 @@ def check_per_class(there: Mapping[str, int], per_class: int) -> None:
     if short:
         counts = ", ".join(f"{name} has {count}" for name, count in short.items())
         raise InputError(
-            f"--per-class {per_class} asks for more images than there are: {counts}. "
+            f"`per_class={per_class}` asks for more images than there are: {counts}. "
             f"The most that every class has is {min(short.values())}."
         )
 
 
 def _draw(entries: Sequence[Entry], selection: Selection) -> list[Entry]:
     """Draw from each class by itself, so that what is taken of one class does not depend on the others."""
-    for option, number in (("--per-class", selection.per_class), ("--limit", selection.limit)):
+    for field, number in (("per_class", selection.per_class), ("limit", selection.limit)):
         if number is not None and number < 1:
-            raise SpecError(f"{option} is images per class, at least 1; got {number}.")
+            raise SpecError(f"`{field}` is images per class, at least 1; got {number}.")
     by_class: dict[str, list[Entry]] = defaultdict(list)
     for entry in sorted(entries, key=lambda entry: entry.path):
         by_class[entry.label].append(entry)

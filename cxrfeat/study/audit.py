@@ -228,7 +228,7 @@ def audit(
     """
     data = as_path(data, "the data folder")
     if mitigate and cache is None:
-        raise InputError("--mitigate runs a network over changed images: name a feature file of it with --cache.")
+        raise InputError("`mitigate` runs a network over changed images: name a feature file of it with `cache`.")
     if fold_count < 2:
         raise SplitError(f"Cross-validation needs at least 2 folds; got {fold_count}.")
     with ExitStack() as stack:
@@ -361,7 +361,7 @@ def _read(
         if 2 * len(ours.rows) < len(manifest.rows):
             raise InputError(
                 f"{file.path} was made from other data: of the {len(manifest.rows)} images in {manifest.root} it "
-                f"holds {len(ours.rows)}. Check the folder, and with --cache name the feature file of these images."
+                f"holds {len(ours.rows)}. Check the folder, and with `cache` name the feature file of these images."
             )
     inspected = inspect_images(ours, named(progress, "looking at images"))
     rows, inspections = [], []

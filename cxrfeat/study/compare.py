@@ -95,7 +95,7 @@ def side_by_side(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str,
     try:
         check_prevalence(stated, list(dict.fromkeys(name for test in tests for name in test.classes)))
     except ValueError as error:
-        raise UsageError(f"--prevalence: {error}") from error
+        raise UsageError(f"`prevalence`: {error}") from error
     found = []
     for run, test in zip(ordered[1:], tests[1:], strict=True):
         found.append({"a": ordered[0].name, "b": run.name, **_difference(tests[0], test, seed)})

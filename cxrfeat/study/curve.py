@@ -75,7 +75,7 @@ def check_curves(features: PathLike, *, over_views: bool, sizes: Sequence[float]
 
 def _check_views(file: FeatureFile) -> None:
     if file.views < 2:
-        raise InputError(f"{file.path} holds one view of each image; extract with --views 8 to see what more give.")
+        raise InputError(f"{file.path} holds one view of each image; extract with `views=8` to see what more give.")
 
 
 def views_curve(

@@ -285,9 +285,9 @@ def explain(
     run = find_run(run, runs=runs)
     images = as_paths(images, "an image or a folder of images")
     if bool(images) == (data is not None):
-        raise UsageError("Name images, or the data folder of the run with --data: one of the two.")
+        raise UsageError("Name images, or the data folder of the run with `data`: one of the two.")
     if count < 1:
-        raise UsageError(f"--n is test images to show, at least 1; got {count}.")
+        raise UsageError(f"`count` is test images to show, at least 1; got {count}.")
     selection = selection or Selection()
     paths, unopened = image_files(images, selection)
     head, domain, spec, name = load_head(run)

@@ -106,8 +106,8 @@ def extract(
     described = weights != "imagenet" or preprocess is not None or normalize != "backbone" or size is not None
     if tuned and (described or precision != "float32"):
         raise UsageError(
-            f"{next(iter(tuned))} is a fine-tuned network, whose pixels are prepared as it was tuned: leave --weights, "
-            "--preprocess, --normalize, --size and --precision away."
+            f"{next(iter(tuned))} is a fine-tuned network, whose pixels are prepared as it was tuned: leave `weights`, "
+            "`preprocess`, `normalize`, `size` and `precision` away."
         )
     frozen = {
         one: find_network(one, weights=weights, preprocess=preprocess, size=size, seed=seed)
@@ -115,7 +115,7 @@ def extract(
         if one not in tuned
     }
     if precision != "float32" and any(network.backbone == FILE for network in frozen.values()):
-        raise UsageError("--precision is for the networks of the table; one of your own computes as it was saved.")
+        raise UsageError("`precision` is for the networks of the table; one of your own computes as it was saved.")
     wanted = {
         one: (
             network,
@@ -203,9 +203,9 @@ def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
     if view.mask == "lungs" and most:
         raise InputError(
             f"{len(without)} of the {len(manifest.rows)} images have no lung mask, such as {without[0].path!r}; of "
-            f"class {most[0]} most have none, and --mask lungs keeps nothing else. Put each image's mask under the "
-            "image's name into a folder `masks` beside the images, or name it in the column `mask` of metadata.csv; "
-            "without masks, use --border-crop."
+            f"class {most[0]} most have none, and `mask=lungs` keeps nothing else. Put each image's mask under the "
+            "image's name into a folder 'masks' beside the images, or name it in the column 'mask' of metadata.csv; "
+            "without masks, use `border_crop`."
         )
     return replace(view, masks=masks_digest(masks) if masks and view.mask != "none" else None)
 

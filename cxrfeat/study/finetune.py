@@ -146,21 +146,23 @@ def finetune(
     if backbone is not None and find_tuned(backbone, runs) is not None:
         raise UsageError(
             f"{backbone} is a fine-tuned run. To train its network further, extract with it, fit a head on those "
-            f"features, and begin with that head: `cxrfeat extract --backbone {backbone}`, then --head-from."
+            f"features, and begin with that head: `cxrfeat extract --backbone {backbone}`, then `head_from`."
         )
     described = {
-        "--weights": weights != "imagenet", "--normalize": normalize != "backbone", "--size": size is not None,
-        "--preprocess": preprocess is not None and backbone is None, "--cache": run is not None and cache is not None,
+        "`weights`": weights != "imagenet", "`normalize`": normalize != "backbone", "`size`": size is not None,
+        "`preprocess`": preprocess is not None and backbone is None, "`cache`": run is not None and cache is not None,
         "the options of views": view is not None and replace(view, size=16, count=1, seed=0) != _PLAIN,
-        "--split-by": run is not None and (split_by is not None or regroup_given),
+        "`split_by`": run is not None and (split_by is not None or regroup_given),
     }  # fmt: skip
     if (run is not None or cache is not None) and any(described.values()):
         raise UsageError(
-            f"{', '.join(option for option, given in described.items() if given)}: the head or the features that you "
+            f"{', '.join(field for field, given in described.items() if given)}: the head or the features that you "
             "begin with say so already. Leave it away."
         )
     if normalize == "featurewise" and regroup_given:
-        raise UsageError("--regroup does not go with --normalize featurewise, whose statistics are bound to one split.")
+        raise UsageError(
+            "`regroup_given` does not go with `normalize=featurewise`, whose statistics are bound to one split."
+        )
     manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
     require_classes(manifest)
     quarantined: tuple[Quarantined, ...] = manifest.quarantined
@@ -304,7 +306,7 @@ def _made(job: _Job, images: Images, every: float, progress: Progress | None) ->
             begun = checkpoints.settings["backend"]
             raise UsageError(
                 f"{job.place.name} was begun on Keras's backend {begun}, and sums come out otherwise on {backend()}. "
-                f"Set KERAS_BACKEND={begun}, or choose another --name."
+                f"Set KERAS_BACKEND={begun}, or choose another `name`."
             )
         prepare_exactness(int(checkpoints.settings["threads"]))
         if progress:
@@ -389,7 +391,7 @@ def _features_of(run: Run, folder: Path) -> Path:
     if not run.info.get("itself_tested", True):
         raise UsageError(
             f"The head of {run.name} was fitted on all images, so none is left to test the network on. "
-            "Fit one without --folds: `cxrfeat fit-head --head logreg`."
+            "Fit one without `fold_count`: `cxrfeat fit-head --head logreg`."
         )
     if run.info.get("kind") != "head":
         raise UsageError(f"{run.name} is no head of stage two. Make one with `cxrfeat fit-head --head logreg`.")
@@ -400,7 +402,7 @@ def _features_of(run: Run, folder: Path) -> Path:
                 return path
     raise InputError(
         f"{folder} no longer holds the features that {run.name} was fitted on ({run.info['features'].get('file')}). "
-        "Name their folder with --features, or extract them again."
+        "Name their folder with `features`, or extract them again."
     )
 
 
@@ -427,7 +429,7 @@ def _check_backbone(asked: str, file: FeatureFile, preprocess: str | None) -> No
         name = asked if find_network(asked, preprocess=preprocess or "none").weights == file.spec.weights else name
     if asked != name:
         raise StaleFeaturesError(
-            f"The head and features that you begin with are those of {name}, not of {asked}. Leave --backbone away, "
+            f"The head and features that you begin with are those of {name}, not of {asked}. Leave `backbone` away, "
             f"or fit a head on features of {asked}."
         )
 

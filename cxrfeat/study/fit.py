@@ -268,7 +268,7 @@ def fit(
     if name is not None:
         check_name(name)
         if len(heads) != 1:
-            raise UsageError(f"--name names one run, and {len(heads)} heads were asked for.")
+            raise UsageError(f"`name` names one run, and {len(heads)} heads were asked for.")
     with FeatureFile(features) as file:
         data = load(file, tta=tta)
         pieces = part_images(
@@ -401,7 +401,7 @@ def existing_run(place: Path, identity: Mapping[str, Any]) -> Run | None:
     run = read_run(place)
     if run.info.get("identity") == identity:
         return run
-    raise InputError(f"{place} stands already and is another run. Choose another --name, or delete it.")
+    raise InputError(f"{place} stands already and is another run. Choose another `name`, or delete it.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,19 +89,19 @@ def part_images(
         UsageError: If what is asked for does not go together.
     """
     if repeats < 1:
-        raise SplitError(f"--repeats is at least 1; got {repeats}.")
+        raise SplitError(f"`repeats` is at least 1; got {repeats}.")
     if repeats > 1 and fold_count is None:
-        raise UsageError("--repeats repeats a cross-validation: say how many folds, as in --folds 5 --repeats 3.")
+        raise UsageError("`repeats` repeats a cross-validation: say how many folds, as in `fold_count=5`.")
     if fold_count is None and not source_out:
         return _parts(file, by, regroup_given=regroup_given, seed=seed)
-    option = "--source-out" if source_out else "--folds"
+    field = "source_out" if source_out else "fold_count"
     if source_out and fold_count is not None:
-        raise UsageError("--folds and --source-out part the images in two ways. Leave one of them out.")
-    file.refuse_other_split(option)
+        raise UsageError("`fold_count` and `source_out` part the images in two ways. Leave one of them out.")
+    file.refuse_other_split(field)
     if by not in (None, "group") or regroup_given:
         raise UsageError(
-            f"{option} parts the images itself, patients whole, so neither --split-by nor --regroup goes with it. "
-            "Leave one or the other out."
+            f"`{field}` parts the images itself, patients whole, so neither `split_by` nor `regroup_given` goes with "
+            "it. Leave one or the other out."
         )
     return _sources(file, seed) if source_out else _folds(file, fold_count or 0, repeats, seed)
 
@@ -145,7 +145,7 @@ def _sources(file: FeatureFile, seed: int) -> Pieces:
     if len(names) < 2:
         raise SplitError(
             f"Leaving a source out takes at least two, and the data name {len(names)}. "
-            "Fill the column source of metadata.csv, or use --folds 5."
+            "Fill the column source of metadata.csv, or use `fold_count=5`."
         )
     pieces, notes = [], []
     unknown = sources == ""
@@ -191,7 +191,7 @@ def check_share(share: float) -> None:
         SplitError: If it is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
-        raise SplitError(f"--train-sizes are shares of the training part, above 0 and at most 1; got {share:g}.")
+        raise SplitError(f"`sizes` are shares of the training part, above 0 and at most 1; got {share:g}.")
 
 
 def thinned(piece: Piece, labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> Piece:

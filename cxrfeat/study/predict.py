@@ -127,7 +127,7 @@ def predict(
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
             f"{run.name} was trained on images {_SHOWN[spec.view.mask]} by their lung masks, and an image to predict "
-            "has no mask. Extract features without --mask and fit a head on them."
+            "has no mask. Extract features without `mask` and fit a head on them."
         )
     where = find_again(spec, name, path=network or tuned_network(run))
     view = spec.view if run.info.get("tta") else replace(spec.view, count=1)

@@ -192,11 +192,13 @@ def report(
 def _projecting(method: str) -> Projecting:
     """The projection of that name, if it is there: before minutes of work."""
     if method == "umap" and find_spec("umap") is None:
-        raise MissingExtraError("--map umap needs the extra umap: pip install 'cxrfeat[umap]'. Or take pca or tsne.")
+        raise MissingExtraError(
+            "`projection=umap` needs the extra umap: pip install 'cxrfeat[umap]'. Or take pca or tsne."
+        )
     for one in _HOW:
         if one == method:
             return one
-    raise UsageError(f"--map lays features out by {', '.join(_HOW)}; got {method!r}.")
+    raise UsageError(f"`projection` lays features out by {', '.join(_HOW)}; got {method!r}.")
 
 
 _HOW: dict[Projecting, str] = {
@@ -212,7 +214,7 @@ def _check_place(out: Path) -> None:
     if out.is_dir():
         raise InputError(f"{out} is a folder; the page needs the name of a file, such as {out / 'report.html'}.")
     if not out.parent.is_dir():
-        raise InputError(f"There is no folder {out.parent} to write {out.name} into. Make it, or choose another --out.")
+        raise InputError(f"There is no folder {out.parent} to write {out.name} into. Make it, or choose another `out`.")
     check_writable(out.parent)
 
 
@@ -262,7 +264,7 @@ def _rows_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) 
     if not known & rows.keys():
         raise InputError(
             f"{data} is not the data of these runs: of their {len(known)} test images it holds none. "
-            "Name the folder that the features were extracted from, or leave --data out."
+            "Name the folder that the features were extracted from, or leave `data` out."
         )
     return rows
 

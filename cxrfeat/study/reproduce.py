@@ -62,9 +62,9 @@ class Options:
     def __post_init__(self) -> None:
         """Check what no other description checks."""
         if self.split not in ("group", "paper"):
-            raise UsageError(f"--split is group, or paper (the study's own, which leaks); got {self.split!r}.")
+            raise UsageError(f"`split` is group, or paper (the study's own, which leaks); got {self.split!r}.")
         if self.weights not in ("imagenet", "random"):
-            raise UsageError(f"--weights is imagenet or random; got {self.weights!r}.")
+            raise UsageError(f"`weights` is imagenet or random; got {self.weights!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,7 @@ def reproduce(
     check_writable(runs)
     if resume:
         if options is not None:
-            raise UsageError("--resume takes the options of the reproduction that was begun: leave the others away.")
+            raise UsageError("`resume` takes the options of the reproduction that was begun: leave the others away.")
         options = _begun(runs)
     options = options or Options()
     planned = plan(data, options, progress, reading)
@@ -309,7 +309,7 @@ def _begun(runs: Path) -> Options:
         return Options(**{**stored, "rows": tuple(stored["rows"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"There is no reproduction to resume in {runs} ({place.name}: {error}). Run the command without --resume."
+            f"There is no reproduction to resume in {runs} ({place.name}: {error}). Leave `resume` out."
         ) from error
 
 

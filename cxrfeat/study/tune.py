@@ -194,7 +194,7 @@ def inner_pieces(data: Data, piece: Piece, count: int, seed: int) -> list[Piece]
             found.append(Piece(name=f"inner fold {number}", train=train, validation=validation, test=rows[held]))
     except SplitError as error:
         where = f"the training part of {piece.name}" if piece.name.startswith("fold") else "the training part"
-        raise SplitError(f"--inner-folds {count} part {where}: {error}") from error
+        raise SplitError(f"`inner_folds={count}` part {where}: {error}") from error
     return found
 
 
@@ -256,15 +256,15 @@ def settings_text(differs: Mapping[str, Any]) -> str:
 
 
 def _check(trials: int, inner_folds: int, sampler: str, by: str, jobs: int | None) -> None:
-    for option, value, known in (("--sampler", sampler, get_args(Sampler)), ("--by", by, get_args(By))):
+    for field, value, known in (("sampler", sampler, get_args(Sampler)), ("by", by, get_args(By))):
         if value not in known:
-            raise UsageError(f"{option} is {', '.join(known[:-1])} or {known[-1]}; got {value!r}.")
+            raise UsageError(f"`{field}` is {', '.join(known[:-1])} or {known[-1]}; got {value!r}.")
     if trials < 1:
-        raise UsageError(f"--trials is how many configurations are drawn, at least 1; got {trials}.")
+        raise UsageError(f"`trials` is how many configurations are drawn, at least 1; got {trials}.")
     if inner_folds < 2:
-        raise UsageError(f"--inner-folds is at least 2: one part to train on, one to judge by; got {inner_folds}.")
+        raise UsageError(f"`inner_folds` is at least 2: one part to train on, one to judge by; got {inner_folds}.")
     if jobs is not None and jobs < 1:
-        raise UsageError(f"--jobs is how many heads are fitted at once, at least 1; got {jobs}.")
+        raise UsageError(f"`jobs` is how many heads are fitted at once, at least 1; got {jobs}.")
     if sampler == "optuna":
         load_optuna()
 

@@ -68,7 +68,7 @@ def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
     if asked not in (plain, replace(spec.view, size=16, count=1, seed=0, masks=view.masks)):
         raise UsageError(
             f"{run.name} was tuned on images changed in its own way, and its features are made the same way: leave the "
-            "options of views away, but for --views."
+            "options of views away, but for `views`."
         )
     spec = replace(spec, view=replace(spec.view, count=view.count, seed=view.seed))
     return find_again(spec, name, path=tuned_network(run)), spec

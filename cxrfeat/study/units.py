@@ -17,7 +17,8 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, UsageError
 from cxrfeat.explain.graph import Graph, Layer, Maps
 from cxrfeat.explain.place import Placing
-from cxrfeat.explain.unit import Place, best_cells, top
+from cxrfeat.explain.unit import Place, best_cells
+from cxrfeat.explain.unit import top as top_places
 from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.given import PathLike, as_path, one_or_many
@@ -197,7 +198,7 @@ def top_patches(
     units: int | Iterable[int],
     data: PathLike,
     *,
-    count: int = PATCHES,
+    top: int = PATCHES,
     out: PathLike | None = None,
     network: PathLike | None = None,
     runs: PathLike = "runs",
@@ -212,7 +213,7 @@ def top_patches(
         layer: Its name.
         units: Channels of the layer, one or many.
         data: Folder of images; they need not be those of the run.
-        count: Patches of each unit.
+        top: Patches of each unit.
         out: Folder for one picture of each unit, and `units.json`.
         network: Where the network's file is, if it is no longer where it was.
         runs: Folder in which the run's name is looked for.
@@ -227,8 +228,8 @@ def top_patches(
     Source: Zeiler & Fergus 2014, section 4.1 (strongest activations over a set, shown as image patches); Girshick et
         al. 2014, section 3.1.
     """
-    if count < 1:
-        raise UsageError(f"--top is patches of each unit, at least 1; got {count}.")
+    if top < 1:
+        raise UsageError(f"`top` is patches of each unit, at least 1; got {top}.")
     run, units = find_run(run, runs=runs), one_or_many(units)
     _, _, spec, name = load_head(run)
     if out is not None:
@@ -258,7 +259,7 @@ def top_patches(
         if ready:
             maps = looked.run(np.concatenate([one.views for one in ready]))
             for unit, places in best_cells(maps, units, first=len(good)).items():
-                best[unit] = top([*best[unit], *places], count)
+                best[unit] = top_places([*best[unit], *places], top)
             good += [replace(one, views=one.views[:0]) for one in ready]  # the pixels are no longer needed
     if not good:
         raise InputError(f"None of the {len(sources)} images in {data} can be used. Run `cxrfeat index {data}`.")

@@ -49,9 +49,9 @@ def verify(
         InputError: If the file is not a feature file, or the data cannot be used.
     """
     if recompute < 0:
-        raise UsageError(f"--recompute is a number of rows, at least 0; got {recompute}.")
+        raise UsageError(f"`recompute` is a number of rows, at least 0; got {recompute}.")
     if recompute and data is None:
-        raise UsageError("--recompute needs the images: add --data FOLDER.")
+        raise UsageError("`recompute` needs the images: name their folder with `data`.")
     path = as_path(path, "a feature file")
     problems = verify_features(path)
     if problems or not recompute or data is None:

@@ -23,5 +23,5 @@ def test_each_image_gives_its_best_place_and_the_best_images_win() -> None:
 
 @pytest.mark.parametrize("unit", [-1, 2])
 def test_a_unit_that_is_not_there_is_refused(unit: int) -> None:
-    with pytest.raises(UsageError, match=rf"--unit {unit}: the layer has units 0 to 1"):
+    with pytest.raises(UsageError, match=rf"`units={unit}`: the layer has units 0 to 1"):
         best_cells(np.zeros((1, 2, 2, 2), np.float32), [unit])

@@ -167,7 +167,7 @@ def test_checkpoints_of_another_run_are_refused(tmp_path: Path) -> None:
     Checkpoints(tmp_path / "run", {"data": "one"}, {"threads": 2})
     again = Checkpoints(tmp_path / "run", {"data": "one"}, {"threads": 4})
     assert again.settings == {"threads": 2}, "a resume keeps the threads that it began with"
-    with pytest.raises(InputError, match=r"checkpoints of another run .*--name"):
+    with pytest.raises(InputError, match=r"checkpoints of another run .*`name`"):
         Checkpoints(tmp_path / "run", {"data": "two"}, {"threads": 2})
 
 

@@ -218,7 +218,7 @@ def test_memory_is_reckoned_from_the_layers() -> None:
     assert activation_bytes(body) == 2 * 8 * 8 * 4 * 4
     check_batch(body, 10, parameters=40, free=None)
     check_batch(body, 10, parameters=40, free=10**6)
-    with pytest.raises(UsageError, match=r"The largest that fits is --batch 4\."):
+    with pytest.raises(UsageError, match=r"The largest that fits is `batch=4`\."):
         check_batch(body, 10, parameters=40, free=10_000)
     with pytest.raises(UsageError, match=r"Not even one image fits"):
         check_batch(body, 10, parameters=40, free=1000)

@@ -261,7 +261,7 @@ def test_weights_that_leave_one_class_are_refused() -> None:
 
 def test_a_parameter_out_of_range_is_refused_when_training_starts() -> None:
     X, y, _ = rows()
-    with pytest.raises(SpecError, match=r"--epochs is passes over the training rows.*got -1"):
+    with pytest.raises(SpecError, match=r"^`epochs` is passes over the training rows.*got -1"):
         SoftmaxHead(epochs=-1).fit(X, y)
     with pytest.raises(SpecError, match="99 neighbours were to vote"):
         KnnHead(neighbours=99).fit(X, y)

@@ -117,7 +117,7 @@ def test_one_class_is_not_enough() -> None:
 
 
 def test_more_views_per_epoch_than_there_are_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"3 views per image and epoch.*there are 2.*--views-per-epoch 2"):
+    with pytest.raises(SpecError, match=r"3 views per image and epoch.*there are 2.*`views_per_epoch=2`"):
         fitted("softmax", views_per_epoch=3)
 
 

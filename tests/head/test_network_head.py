@@ -255,7 +255,7 @@ def test_standardised_features_are_standardised_in_the_head_too() -> None:
 
 def test_divergence_names_the_remedy() -> None:
     X, y, X_val, y_val = blobs()
-    with pytest.raises(InputError, match=r"dense head diverged in epoch \d.*learning rate 10 .*--standardize"):
+    with pytest.raises(InputError, match=r"dense head diverged in epoch \d.*learning rate 10 .*`standardize=True`"):
         fitted("dense", (X * 1000, y, X_val, y_val), epochs=5, learning_rate=10.0)
 
 

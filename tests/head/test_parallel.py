@@ -198,7 +198,7 @@ def test_a_full_disk_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_fewer_jobs_than_one_are_refused() -> None:
-    with pytest.raises(SpecError, match=r"--jobs .* at least 1; got 0"):
+    with pytest.raises(SpecError, match=r"`jobs` .* at least 1; got 0"):
         fit_all(SPECS, X, PIECES, 0)
 
 

@@ -158,7 +158,7 @@ def test_neighbours_take_no_class_weights_and_say_so() -> None:
 
 def test_more_neighbours_than_rows_are_refused() -> None:
     assert fitted("knn", neighbours=120).head.arrays["neighbours"] == 120
-    with pytest.raises(SpecError, match=r"121 neighbours .* 120 training rows\. Pass --neighbours 120 or fewer"):
+    with pytest.raises(SpecError, match=r"121 neighbours .* 120 training rows\. Set `neighbours` to 120 or fewer"):
         fitted("knn", neighbours=121)
 
 

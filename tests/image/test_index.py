@@ -103,9 +103,9 @@ def test_a_draw_is_seeded_and_of_each_class_by_itself(tmp_path: Path) -> None:
 
 def test_more_than_there_are_is_refused_with_the_counts(tmp_path: Path) -> None:
     root = make(tmp_path / "data", {"A": 4, "B": 2})
-    with pytest.raises(InputError, match=r"--per-class 3 .*B has 2\. The most that every class has is 2\."):
+    with pytest.raises(InputError, match=r"`per_class=3` .*B has 2\. The most that every class has is 2\."):
         index_folder(root, Selection(per_class=3))
-    with pytest.raises(SpecError, match="--limit is images per class, at least 1; got 0"):
+    with pytest.raises(SpecError, match="`limit` is images per class, at least 1; got 0"):
         index_folder(root, Selection(limit=0))
 
 

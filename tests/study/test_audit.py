@@ -158,7 +158,7 @@ def test_one_bad_mask_is_named_and_a_template_stands_in(tmp_path: Path) -> None:
 
 def test_what_cannot_be_audited_is_said(tmp_path: Path) -> None:
     data = phantoms(tmp_path / "data", classes=("COVID", "NORMAL"), patients_per_class=3)
-    with pytest.raises(InputError, match=r"--mitigate .* --cache"):
+    with pytest.raises(InputError, match=r"`mitigate` .* `cache`"):
         audit(data, mitigate=True)
     with pytest.raises(SplitError, match="at least 2 folds"):
         audit(data, fold_count=1)

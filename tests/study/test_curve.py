@@ -78,7 +78,7 @@ def test_the_last_point_is_the_run_of_fit(tmp_path: Path) -> None:
 
 def test_one_view_has_no_curve_and_sizes_are_shares(tmp_path: Path) -> None:
     path = make_features(tmp_path / "blobs.h5", views=1)
-    with pytest.raises(InputError, match="--views 8"):
+    with pytest.raises(InputError, match="`views=8`"):
         views_curve(path, [HeadSpec(kind="logreg")])
-    with pytest.raises(SplitError, match="--train-sizes"):
+    with pytest.raises(SplitError, match="`sizes`"):
         learning_curve(path, [HeadSpec(kind="logreg")], sizes=[0.5, 2.0])

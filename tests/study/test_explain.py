@@ -273,14 +273,14 @@ def test_a_run_on_masked_images_takes_its_own_masks(data: Path, tiny_network: Pa
     run = runs_of(data, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, mask="lungs"))[0]
     found = explain(run, data=data, count=2)
     assert len(found.images) == 2
-    with pytest.raises(InputError, match=r"with the lung masks of its data, and single images have none.*--data"):
+    with pytest.raises(InputError, match=r"with the lung masks of its data, and single images have none.*`data`"):
         explain(run, [image_of(data)])
     part = Selection(limit=15, seed=3)
     assert len(explain(run, data=data, count=2, selection=part).images) == 2
     graph = graph_with(run, tiny_network)
-    patches = top_patches(run, graph.layers[0], [0], data, count=2, selection=part)
+    patches = top_patches(run, graph.layers[0], [0], data, top=2, selection=part)
     assert len(patches.units[0]) == 2
-    with pytest.raises(InputError, match=r"single images have none.*--data"):
+    with pytest.raises(InputError, match=r"single images have none.*`data`"):
         activation_maps(run, image_of(data), graph.layers[0])
     maps = activation_maps(run, image_of(data), graph.layers[0], data=data).maps
     masked = views_of(
@@ -353,7 +353,7 @@ def test_what_cannot_be_explained_is_said(run: Run, data: Path, tmp_path: Path) 
         explain(run)
     with pytest.raises(UsageError, match="one of the two"):
         explain(run, [image], data=data)
-    with pytest.raises(UsageError, match="--n is test images to show, at least 1; got 0"):
+    with pytest.raises(UsageError, match="`count` is test images to show, at least 1; got 0"):
         explain(run, data=data, count=0)
     (tmp_path / "cut.png").write_bytes(image.read_bytes()[:200])
     found = explain(run, [tmp_path / "cut.png", image])
@@ -424,7 +424,7 @@ def layers(run: Run) -> list[str]:
 def test_top_patches_are_the_strongest_cells_of_all_images(run: Run, data: Path, tmp_path: Path) -> None:
     graph, images = graph_of(run), sorted(data.glob("*/images/*"))
     layer = graph.layers[1]
-    found = top_patches(run, layer, [0, 3], data, count=4, out=tmp_path / "out")
+    found = top_patches(run, layer, [0, 3], data, top=4, out=tmp_path / "out")
     assert found.images == len(images)
     assert json.loads((tmp_path / "out" / "units.json").read_text()) == found.to_dict()
     view = replace(graph.spec.view, count=1)
@@ -442,7 +442,7 @@ def test_top_patches_are_the_strongest_cells_of_all_images(run: Run, data: Path,
             assert maps[(row, *one.cell, unit)] == pytest.approx(one.activation, rel=1e-5)
         assert found.written[unit].is_file()
     assert list(found.field) == [7, 7]
-    with pytest.raises(UsageError, match="--unit 99: the layer has units 0 to 7"):
+    with pytest.raises(UsageError, match="`units=99`: the layer has units 0 to 7"):
         top_patches(run, layer, [99], data)
-    with pytest.raises(UsageError, match="--top is patches of each unit"):
-        top_patches(run, layer, [0], data, count=0)
+    with pytest.raises(UsageError, match="`top` is patches of each unit"):
+        top_patches(run, layer, [0], data, top=0)

@@ -119,7 +119,7 @@ def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(place
         parts = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
         assert file.split().tolist() == [parts[sha] for sha in file.content_sha256]
         X = file.read()[:, 0]
-    with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Leave --folds away"):
+    with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Leave `fold_count` away"):
         fit(made.files[0].path, [HeadSpec(kind="logreg")], fold_count=3, runs=place.runs)
     head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
     assert head.info["split"]["by"] == "bound"
@@ -325,7 +325,7 @@ def test_a_batch_that_cannot_fit_is_refused_with_the_largest_that_can(
 ) -> None:
     monkeypatch.setattr("cxrfeat.finetune.trainable.available_memory", lambda: 2**20)
     with pytest.raises(
-        UsageError, match=r"--batch 4096 takes about 0\.\d GB .*largest that fits is --batch \d+"
+        UsageError, match=r"`batch=4096` takes about 0\.\d GB .*largest that fits is `batch=\d+`"
     ) as told:
         place.finetune(spec=replace(SPEC, head=replace(SPEC.head, batch=4096)))
     fits = int(str(told.value).split("largest that fits is --batch ")[1].split(".")[0])
@@ -347,7 +347,7 @@ def test_checkpoints_of_other_data_under_the_same_name_are_refused(
     with pytest.raises(Stopped):
         place.finetune(name="mine", progress=stop)
     assert list(place.runs.glob(".mine.work/state-*.npz"))
-    with pytest.raises(InputError, match=r"checkpoints of another run .*--name"):
+    with pytest.raises(InputError, match=r"checkpoints of another run .*`name`"):
         place.finetune(name="mine", seed=3)
     assert place.finetune(name="mine").runs[0].name == "mine"
 

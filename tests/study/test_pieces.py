@@ -133,5 +133,5 @@ def test_a_smaller_share_is_part_of_a_larger_one_with_every_class(file: FeatureF
         assert whole.sum() == len(one.train), "no group is cut"
         assert np.array_equal(one.test, piece.test)
     for share in (0.0, 1.5, float("nan")):
-        with pytest.raises(SplitError, match="--train-sizes"):
+        with pytest.raises(SplitError, match="`sizes`"):
             thinned(piece, file.labels, file.groups, share, seed=1)

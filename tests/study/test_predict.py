@@ -107,7 +107,7 @@ def test_an_image_is_treated_as_the_training_images_were(view: ViewSpec, data: P
 def test_a_head_that_was_trained_with_masks_is_refused(mask: Masking, shown: str, data: Path, tmp_path: Path) -> None:
     run = run_of(data, tmp_path, view=ViewSpec(size=32, mask=mask))
     image = sorted(data.glob("COVID/images/*"))[0]
-    with pytest.raises(InputError, match=rf"{run.name} was trained on images {shown}.*Extract features without --mask"):
+    with pytest.raises(InputError, match=rf"{run.name} was trained on images {shown}.*Extract features without `mask`"):
         predict(run, [image], make_engine=StubEngine)
 
 

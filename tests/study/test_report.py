@@ -269,7 +269,7 @@ def test_a_map_may_keep_neighbours_in_place_of_distances(folder: Path, monkeypat
     monkeypatch.setattr(recipe, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'cxrfeat\[umap\]'"):
         made(folder, projection="umap")
-    with pytest.raises(UsageError, match="--map lays features out by pca, tsne, umap; got 'mds'"):
+    with pytest.raises(UsageError, match="`projection` lays features out by pca, tsne, umap; got 'mds'"):
         made(folder, projection="mds")
 
 

@@ -387,7 +387,7 @@ def test_optuna_searches_the_same_space_and_goes_on_too(blobs: Path, tmp_path: P
 def test_without_optuna_the_extra_is_named(blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(
-        MissingExtraError, match=r"--sampler optuna needs the extra tune: pip install 'cxrfeat\[tune\]'"
+        MissingExtraError, match=r"`sampler=optuna` needs the extra tune: pip install 'cxrfeat\[tune\]'"
     ):
         tune(blobs, runs=tmp_path / "runs", sampler="optuna")
     assert not (tmp_path / "runs").exists()

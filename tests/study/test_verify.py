@@ -111,9 +111,9 @@ def test_an_image_that_is_gone_is_named(made: Path, stub: StubFactory, tmp_path:
 
 
 def test_recomputing_needs_images_the_network_and_a_number(made: Path, phantoms: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--recompute needs the images: add --data FOLDER"):
+    with pytest.raises(UsageError, match="`recompute` needs the images: name their folder with `data`"):
         verify(made, recompute=1)
-    with pytest.raises(UsageError, match="--recompute is a number of rows, at least 0; got -3"):
+    with pytest.raises(UsageError, match="`recompute` is a number of rows, at least 0; got -3"):
         verify(made, recompute=-3, data=phantoms)
     with pytest.raises(InputError, match="There is no feature file"):
         verify(tmp_path / "nowhere.h5")

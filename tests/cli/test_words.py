@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import cxrfeat
+from cxrfeat.cli.main import app
+from cxrfeat.cli.words import as_typed, option_of
+from tests.cli.conftest import Cli
+from tests.study.helpers import make_features
+
+PACKAGE = Path(cxrfeat.__file__).parent
+
+
+def options() -> set[str]:
+    command: Any = typer.main.get_command(app)
+    return {option for each in command.commands.values() for one in getattr(each, "params", ()) for option in one.opts}
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """Texts of a module that are no docstrings, with a placeholder for what f-strings fill in."""
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "0" for one in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told | parts:
+            yield node.value
+
+
+def test_every_field_that_a_message_names_is_an_option_of_the_command_line() -> None:
+    known, named = options(), set()
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "cli":
+            continue
+        for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
+            named |= {(path.name, field) for field in re.findall(r"`([a-z][a-z0-9_]*)(?:=[^`]*)?`", text)}
+    assert len(named) > 40
+    assert {(name, field) for name, field in named if field != "0" and option_of(field) not in known} == set()
+
+
+@pytest.mark.parametrize("module", ["spec.py", "head", "study", "finetune"])
+def test_what_descriptions_and_verbs_raise_names_no_option(module: str) -> None:
+    place = PACKAGE / module
+    for path in [place] if place.is_file() else sorted(place.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for text in texts(node) if isinstance(node, ast.Raise) else ():
+                bare = re.sub(r"`cxrfeat [^`]*`", "", text)
+                assert not re.search(r"(^|\s|`)--[a-z]", bare), f"{path.name}: {text}"
+
+
+def test_a_message_is_in_pythons_words_in_python_and_in_the_command_lines_words_there(cli: Cli, tmp_path: Path) -> None:
+    with pytest.raises(cxrfeat.SpecError, match=r"^`learning_rate` is from 0 to 1000; got -1\."):
+        cxrfeat.HeadSpec(kind="softmax", learning_rate=-1)
+    with pytest.raises(cxrfeat.SpecError, match=r"^`strength` is above 0; got 0\."):
+        cxrfeat.LogregHead(strength=0.0).fit([[0.0], [1.0]], [0, 1])
+    file = make_features(tmp_path / "f.h5")
+    with pytest.raises(cxrfeat.UsageError, match=r"^`fold_count` and `source_out` part"):
+        cxrfeat.fit(file, "logreg", fold_count=3, source_out=True)
+    for arguments, said in (
+        (("--learning-rate", "-1"), "--learning-rate is from 0 to 1000; got -1."),
+        (("--strength", "0"), "--strength is above 0; got 0."),
+        (("--folds", "3", "--source-out"), "--folds and --source-out part the images in two ways."),
+    ):
+        answer = cli("fit-head", "f.h5", *arguments)
+        assert answer.code in (2, 3)
+        assert f"cxrfeat: {said}" in answer.err
+
+
+def test_what_stands_in_backquotes_and_is_no_field_stays() -> None:
+    for text in ("Run `cxrfeat index data`.", "`ViewSpec.size` is", "`` and `--views 8`", "`Name`"):
+        assert as_typed(text) == text
