@@ -121,7 +121,7 @@ def _of_table(keras: Any, network: Network) -> Any:  # noqa: ANN401  # Keras has
             weights=None, include_top=False, input_shape=(network.size, network.size, 3), name=network.backbone
         )
     except ValueError as error:  # each network has a least size
-        raise UsageError(f"{network.name} does not take --size {network.size} ({_first_line(error)}).") from error
+        raise UsageError(f"{network.name} does not take `size={network.size}` ({_first_line(error)}).") from error
     if network.path is not None:
         try:
             body.load_weights(str(network.path))

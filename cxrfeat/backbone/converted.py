@@ -71,8 +71,8 @@ class Converter:
         """
         if not self.installed():
             raise MissingExtraError(
-                f"--engine {self.name} needs the extra {self.name}: pip install 'cxrfeat[{self.name}]'. "
-                "Or leave --engine out."
+                f"`engine={self.name}` needs the extra {self.name}: pip install 'cxrfeat[{self.name}]'. "
+                "Or leave `engine` out."
             )
         folder = self.folder(network, spec)
         if not _whole(folder):
@@ -119,8 +119,8 @@ class Converter:
         """
         if backend() != "tensorflow":
             raise UsageError(
-                f"--engine {self.name} converts {network.name} with TensorFlow, and Keras runs on {backend()}. "
-                "Convert it once with KERAS_BACKEND=tensorflow, or use --engine keras."
+                f"`engine={self.name}` converts {network.name} with TensorFlow, and Keras runs on {backend()}. "
+                "Convert it once with KERAS_BACKEND=tensorflow, or use `engine=keras`."
             )
         model = build(network, spec)
 
@@ -137,8 +137,8 @@ class Converter:
         apart = np.abs(self.load(place, len(views), 0).run(views) - wanted).max()
         if apart > TOLERANCE * np.abs(wanted).max():  # never true of NaN, which is the network's own
             raise UsageError(
-                f"Converted for --engine {self.name}, {network.name} computes other features than in Keras "
-                f"({apart:.2g} apart, where the largest is {np.abs(wanted).max():.2g}). Use --engine keras."
+                f"Converted for `engine={self.name}`, {network.name} computes other features than in Keras "
+                f"({apart:.2g} apart, where the largest is {np.abs(wanted).max():.2g}). Use `engine=keras`."
             )
 
 

@@ -88,7 +88,7 @@ class KerasEngine:
                 if self.batch == 1:
                     raise UsageError(
                         "The device has too little memory for one view of this network. Close other programs on it, "
-                        "pass a smaller --size, or compute on the CPU with --engine openvino or onnx."
+                        "pass a smaller `size`, or compute on the CPU with `engine=openvino` or onnx."
                     ) from error
                 self.batch //= 2
 

@@ -90,10 +90,10 @@ def find_network(
     """
     if _is_path(backbone):
         if weights != "imagenet":
-            raise UsageError(f"--weights {weights} does not go with a network of your own: its file holds the weights.")
+            raise UsageError(f"`weights={weights}` does not go with a network of your own: its file holds the weights.")
         if preprocess is None:
             raise UsageError(
-                f"{backbone} does not say how its pixels were prepared. Add --preprocess tf (-1 to 1), torch (0 to 1, "
+                f"{backbone} does not say how its pixels were prepared. Add `preprocess`: tf (-1 to 1), torch (0 to 1, "
                 "ImageNet mean and deviation removed), caffe (BGR, ImageNet mean removed) or none (0 to 255)."
             )
         return _own_network(Path(backbone), preprocess, size)
@@ -102,8 +102,8 @@ def find_network(
     row = find_row(backbone)
     if preprocess not in (None, row.preprocess):
         raise UsageError(
-            f"{row.name} was trained with --preprocess {row.preprocess}. "
-            "For other pixels use --normalize featurewise or none."
+            f"{row.name} was trained with `preprocess={row.preprocess}`. "
+            "For other pixels use `normalize=featurewise` or none."
         )
     path, identity = _weights_of(row, weights, seed)
     return Network(
@@ -149,7 +149,7 @@ def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) ->
         if path is None:
             raise WeightsError(
                 f"The network {name} (SHA-256 {wanted[:12]}...) is no longer in {user_cache() / 'networks'}. "
-                "Give its file with --network PATH."
+                "Give its file with `network`."
             )
     return Network(
         name=name,
@@ -225,12 +225,12 @@ def import_weights(path: Path) -> tuple[str, Path]:
 def _scratch(weights: str, preprocess: str | None, size: int | None, seed: int) -> Network:
     """The small network that starts from nothing."""
     if weights not in ("imagenet", "random"):
-        raise UsageError(f"{SCRATCH} starts from random weights: leave --weights {weights} away.")
+        raise UsageError(f"{SCRATCH} starts from random weights: leave `weights={weights}` away.")
     if preprocess not in (None, "tf"):
-        raise UsageError(f"{SCRATCH} takes pixels from -1 to 1 (--preprocess tf); for others use --normalize.")
+        raise UsageError(f"{SCRATCH} takes pixels from -1 to 1 (`preprocess=tf`); for others use `normalize`.")
     size = SCRATCH_SIZE if size is None else size
     if size < 32:
-        raise UsageError(f"{SCRATCH} halves its input four times: --size is at least 32; got {size}.")
+        raise UsageError(f"{SCRATCH} halves its input four times: `size` is at least 32; got {size}.")
     return Network(
         name=SCRATCH, backbone=SCRATCH, weights=_random_identity(seed), preprocess="tf", size=size, seed=seed
     )
@@ -284,7 +284,7 @@ def _download(row: Row) -> None:
             f"The ImageNet weights of {row.name} are not on this machine and cannot be downloaded ({reason}). "
             f"On a machine with internet download {row.weights_url}, bring it here, and run "
             f"`cxrfeat weights import {row.weights_file}` (it belongs in {keras_folder()}). "
-            "Or pass --weights PATH, or --weights random for a trial whose scores mean nothing."
+            "Or pass a path as `weights`, or `weights=random` for a trial whose scores mean nothing."
         ) from error
     finally:
         socket.setdefaulttimeout(waited)
@@ -293,12 +293,12 @@ def _download(row: Row) -> None:
 def _own_network(path: Path, preprocess: str, size: int | None) -> Network:
     _check_file(path, "network")
     if preprocess not in get_args(Preprocess):
-        raise UsageError(f"--preprocess is {', '.join(get_args(Preprocess))}; got {preprocess!r}.")
+        raise UsageError(f"`preprocess` is {', '.join(get_args(Preprocess))}; got {preprocess!r}.")
     config = _model_config(path)
     refuse_code(config, path)
     native = _input_size(config, path)
     if native is not None and size not in (None, native):
-        raise UsageError(f"{path.name} takes images of {native} px only; got --size {size}.")
+        raise UsageError(f"{path.name} takes images of {native} px only; got `size={size}`.")
     kept, identity = _remember(path)
     return Network(
         name=re.sub(r"[^A-Za-z0-9_]+", "_", path.stem)[:60] or "network",

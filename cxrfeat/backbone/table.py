@@ -70,5 +70,5 @@ def find_row(name: str) -> Row:
     hint = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(
         f"There is no backbone {name!r}. {hint}The backbones are {', '.join(TABLE)}, "
-        "or the path of a Keras model (.keras or .h5) with --preprocess."
+        "or the path of a Keras model (.keras or .h5) with `preprocess`."
     )

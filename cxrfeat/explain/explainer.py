@@ -91,7 +91,7 @@ def method_for(asked: str, head: FittedHead, graph: Graph) -> Method:
         UsageError: If there is no such method, or this head or network does not allow it.
     """
     if asked not in get_args(Asked):
-        raise UsageError(f"--method is {', '.join(get_args(Asked))}; got {asked!r}.")
+        raise UsageError(f"`method` is {', '.join(get_args(Asked))}; got {asked!r}.")
     linear = linear_of(head) is not None
     allowed: list[Method] = []
     if linear and graph.averages:
@@ -112,4 +112,4 @@ def method_for(asked: str, head: FittedHead, graph: Graph) -> Method:
             why = f"a class activation map takes averaged maps, and {graph.network.name} goes on after its maps"
     else:
         why = f"a {head.kind} head has no gradient"
-    raise UsageError(f"--method {asked}: {why}. Possible here: {', '.join(allowed)}.")
+    raise UsageError(f"`method={asked}`: {why}. Possible here: {', '.join(allowed)}.")

@@ -53,6 +53,6 @@ def gradient_of_sum(
     else:
         raise UsageError(
             f"Keras runs on {name}, where cxrfeat takes no gradients. Set KERAS_BACKEND to tensorflow or jax, or pass "
-            "--method occlusion."
+            "`method=occlusion`."
         )
     return np.asarray(found, np.float32), np.asarray(gradient, np.float32)

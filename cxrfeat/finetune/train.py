@@ -168,7 +168,7 @@ def _named(tell: Tell | None, name: str) -> Callable[[int, int], None] | None:
 def _advice(number: int, now: Progress, rate: float) -> str:
     return (
         f"Training diverged in epoch {number}, step {now.batch + 1}: the loss is not a number any more. Steps of "
-        f"learning rate {rate:g} are too long for this network; try `learning_rate={rate / 10:.2g}`, and `clip=1`. "
+        f"learning rate {rate:g} are too long for this network; try --learning-rate {rate / 10:.2g}, and --clip 1. "
         f"The weights of epoch {now.kept}, the last good ones, are kept."
     )
 

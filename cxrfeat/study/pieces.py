@@ -91,7 +91,9 @@ def part_images(
     if repeats < 1:
         raise SplitError(f"`repeats` is at least 1; got {repeats}.")
     if repeats > 1 and fold_count is None:
-        raise UsageError("`repeats` repeats a cross-validation: say how many folds, as in `fold_count=5`.")
+        raise UsageError(
+            "`repeats` repeats a cross-validation: say how many folds, as in `fold_count=5` and `repeats=3`."
+        )
     if fold_count is None and not source_out:
         return _parts(file, by, regroup_given=regroup_given, seed=seed)
     field = "source_out" if source_out else "fold_count"

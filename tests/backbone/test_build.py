@@ -163,7 +163,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, content: bytes) -> 
 
 def test_a_size_below_the_networks_least_is_refused() -> None:
     network = find_network("inceptionv3", weights="random", size=64)
-    with pytest.raises(UsageError, match=r"inceptionv3 does not take --size 64 \(.*at least 75"):
+    with pytest.raises(UsageError, match=r"inceptionv3 does not take `size=64` \(.*at least 75"):
         build(network, spec_of(network))
 
 

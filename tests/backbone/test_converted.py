@@ -194,7 +194,7 @@ def test_a_conversion_that_computes_something_else_is_refused_and_not_kept(
         **{key: getattr(converter, key) for key in ("name", "packages", "distribution", "revision", "load")},
         write=lambda model, size, folder: write(model.model, size, folder),
     )
-    with pytest.raises(UsageError, match=r"other features than in Keras.*--engine keras"):
+    with pytest.raises(UsageError, match=r"other features than in Keras.*`engine=keras`"):
         unwrapped(network, described(network), 4)
     assert not converter.converted(network, described(network))
     assert [path.name for path in (tmp_path / converter.name).iterdir()] == [".lock"]

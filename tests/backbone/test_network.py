@@ -109,8 +109,8 @@ def test_weights_that_cannot_be_had_say_what_to_do(keras_home: Path, monkeypatch
     message = str(caught.value)
     for part in (
         "weights of resnet50 are not on this machine", "Temporary failure in name resolution", row.weights_url,
-        f"`cxrfeat weights import {row.weights_file}`", str(keras_home / "models"), "--weights PATH",
-        "--weights random",
+        f"`cxrfeat weights import {row.weights_file}`", str(keras_home / "models"), "a path as `weights`",
+        "`weights=random`",
     ):  # fmt: skip
         assert part in message, part
     assert "\n" not in message
@@ -212,15 +212,15 @@ def test_the_backend_is_the_one_that_keras_takes(keras_home: Path, monkeypatch: 
         (
             "resnet50",
             {"preprocess": "tf"},
-            r"resnet50 was trained with --preprocess caffe.*--normalize featurewise or none",
+            r"resnet50 was trained with `preprocess=caffe`.*`normalize=featurewise` or none",
         ),
         (
             "m.keras",
             {"weights": "random", "preprocess": "tf"},
-            r"--weights random does not go with a network of your own",
+            r"`weights=random` does not go with a network of your own",
         ),
-        ("m.keras", {}, r"m.keras does not say how its pixels were prepared. Add --preprocess tf"),
-        ("m.keras", {"preprocess": "keras"}, r"--preprocess is tf, torch, caffe, none; got 'keras'"),
+        ("m.keras", {}, r"m.keras does not say how its pixels were prepared. Add `preprocess`: tf"),
+        ("m.keras", {"preprocess": "keras"}, r"`preprocess` is tf, torch, caffe, none; got 'keras'"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -249,7 +249,7 @@ def test_a_network_of_ones_own_is_kept_by_its_digest(
     path.rename(tmp_path / "moved")
     assert find_again(spec_of(network), "my_net_2_") == network, "wherever the file goes"
     network.path.unlink()  # type: ignore[union-attr]  # a network from a file has a path
-    with pytest.raises(WeightsError, match=rf"my_net_2_ \(SHA-256 {digest[:12]}...\) is no longer in .*--network PATH"):
+    with pytest.raises(WeightsError, match=rf"my_net_2_ \(SHA-256 {digest[:12]}...\) is no longer in .*`network`"):
         find_again(spec_of(network), "my_net_2_")
     again = find_again(spec_of(network), "my_net_2_", path=tmp_path / "moved")
     assert dataclasses.replace(again, path=network.path) == network
@@ -275,7 +275,7 @@ def test_the_size_is_the_networks_own_where_it_has_one(tmp_path: Path) -> None:
     nested = str(write_keras(tmp_path / "nested.keras", functional(inner, shape=[None, 96, 96, 3])))
     assert find_network(fixed, preprocess="tf").size == 96
     assert find_network(fixed, preprocess="tf", size=96).size == 96
-    with pytest.raises(UsageError, match=r"fixed.keras takes images of 96 px only; got --size 64"):
+    with pytest.raises(UsageError, match=r"fixed.keras takes images of 96 px only; got `size=64`"):
         find_network(fixed, preprocess="tf", size=64)
     assert find_network(free, preprocess="tf").size == 224
     assert find_network(free, preprocess="tf", size=64).size == 64

@@ -152,7 +152,7 @@ def test_the_method_fits_the_head(kind: HeadKind, expected: str, graph: Graph, f
             r"a linear head on averaged maps, and svm-rbf is not.*gradcam, gradcam\+\+, occlusion",
         ),
         ("gradcam", "knn", "a knn head has no gradient. Possible here: occlusion"),
-        ("saliency", "logreg", "--method is auto, cam, gradcam.*got 'saliency'"),
+        ("saliency", "logreg", "`method` is auto, cam, gradcam.*got 'saliency'"),
     ],
 )
 def test_a_method_that_does_not_fit_is_refused(asked: Asked, kind: HeadKind, message: str, graph: Graph) -> None:

@@ -175,7 +175,7 @@ def test_a_workers_error_arrives_as_itself(jobs: int) -> None:
         fit_all(SPECS, X, [PIECES[0], (np.flatnonzero(Y != 2), PIECES[0][1])], jobs)
     (refused,) = dict(outcomes([HeadSpec(kind="knn", neighbours=81)], X, Y, PIECES[:1], NAMES[:3], jobs)).values()
     assert isinstance(refused, SpecError)
-    assert "--neighbours 80 or fewer" in str(refused)
+    assert "`neighbours` to 80 or fewer" in str(refused)
 
 
 def test_an_interrupt_ends_the_workers() -> None:

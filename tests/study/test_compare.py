@@ -199,8 +199,8 @@ def test_predictive_values_are_those_of_the_test_predictions(features: Path) -> 
 @pytest.mark.parametrize(
     ("stated", "said"),
     [
-        ({"FLU": 0.1}, "--prevalence: There is no class 'FLU'"),
-        ({"COVID": 1.0}, "--prevalence: The prevalence of COVID"),
+        ({"FLU": 0.1}, "`prevalence`: There is no class 'FLU'"),
+        ({"COVID": 1.0}, "`prevalence`: The prevalence of COVID"),
     ],
 )
 def test_a_prevalence_of_nothing_is_refused(stated: dict[str, float], said: str, features: Path) -> None:

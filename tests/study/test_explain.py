@@ -339,7 +339,7 @@ def test_a_network_in_the_run_folder_that_is_another_is_refused(run: Run, data: 
     with pytest.raises(WeightsError, match="is not the network that made these features"):
         explain(read_run(copy), [image_of(data)])
     (copy / "network.keras").unlink()
-    with pytest.raises(WeightsError, match=r"is no longer in .*Give its file with --network PATH"):
+    with pytest.raises(WeightsError, match=r"is no longer in .*Give its file with `network`"):
         explain(read_run(copy), [image_of(data)])
 
 

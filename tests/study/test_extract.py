@@ -242,7 +242,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[CxrFeatError], str]] = [
     ("no backbone", {"backbone": []}, UsageError, "Name at least one backbone"),
     ("one of two unknown", {"backbone": ["vgg16", "vgg"]}, UsageError, "no backbone 'vgg'"),
     ("missing network", {"backbone": "a/b.keras", "weights": "imagenet", "preprocess": "tf"}, InputError, "not exist"),
-    ("no preprocessing", {"backbone": "a/b.keras", "weights": "imagenet"}, UsageError, "Add --preprocess tf"),
+    ("no preprocessing", {"backbone": "a/b.keras", "weights": "imagenet"}, UsageError, "Add `preprocess`: tf"),
     ("missing weights", {"weights": "w.h5"}, InputError, "weights file w.h5 does not exist"),
     ("no views", {"views": 0}, SpecError, "views per image, the plain one included"),
     ("a size of nothing", {"size": 3}, SpecError, "ViewSpec.size is pixels"),

@@ -289,15 +289,15 @@ def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Plac
     ("options", "error", "why"),
     [
         ({"head_from": "HEAD", "backbone": "vgg16"}, StaleFeaturesError, r"those of tiny, not of vgg16"),
-        ({"head_from": "HEAD", "normalize": "none"}, UsageError, r"--normalize: the head or the features.*say so"),
-        ({"head_from": "HEAD", "split_by": "date"}, UsageError, r"--split-by: the head"),
+        ({"head_from": "HEAD", "normalize": "none"}, UsageError, r"`normalize`: the head or the features.*say so"),
+        ({"head_from": "HEAD", "split_by": "date"}, UsageError, r"`split_by`: the head"),
         ({"head_from": "SVM"}, UsageError, r"svm-linear head has no gradient"),
-        ({"head_from": "FOLDS"}, UsageError, r"fitted on all images.*without --folds"),
+        ({"head_from": "FOLDS"}, UsageError, r"fitted on all images.*without `fold_count`"),
         ({"head_from": "nobody"}, InputError, r"There is no run 'nobody'"),
         ({"head_from": "HEAD", "data": "OTHER"}, InputError, r"lacks \d+ of the \d+ images"),
         ({"head_from": "HEAD", "features": "OTHER"}, InputError, r"no longer holds the features that"),
         ({"spec": replace(SPEC, freeze_until="conv2d_99")}, UsageError, r"no layer 'conv2d_99'.*Its layers are"),
-        ({"name": "../up"}, UsageError, r"--name"),
+        ({"name": "../up"}, UsageError, r"`name`"),
     ],
 )
 def test_bad_input_is_refused_with_what_to_do(
@@ -328,7 +328,7 @@ def test_a_batch_that_cannot_fit_is_refused_with_the_largest_that_can(
         UsageError, match=r"`batch=4096` takes about 0\.\d GB .*largest that fits is `batch=\d+`"
     ) as told:
         place.finetune(spec=replace(SPEC, head=replace(SPEC.head, batch=4096)))
-    fits = int(str(told.value).split("largest that fits is --batch ")[1].split(".")[0])
+    fits = int(str(told.value).split("largest that fits is `batch=")[1].split("`")[0])
     assert 1 <= fits < 4096
     assert place.finetune(spec=replace(SPEC, head=replace(SPEC.head, batch=fits, epochs=1))).runs
     assert not list(place.runs.glob(".*.work"))

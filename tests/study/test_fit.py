@@ -374,7 +374,7 @@ def test_features_bound_to_a_split_refuse_every_other(tmp_path: Path) -> None:
     assert run.info["split"]["by"] == "bound"
     others: list[dict[str, Any]] = [{"fold_count": 3}, *({"split_by": by} for by in ("paper", "date", "column"))]
     for options in others:
-        with pytest.raises(SplitError, match=r"no other split of it is honest. Leave --(folds|split-by) away"):
+        with pytest.raises(SplitError, match=r"no other split of it is honest. Leave `(fold_count|split_by)` away"):
             fit(path, LOGREG, runs=tmp_path / "runs", **options)
 
 

@@ -105,11 +105,11 @@ def test_a_source_that_holds_all_of_a_class_cannot_be_left_out(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"repeats": 2}, UsageError, "--folds 5 --repeats 3"),
-        ({"repeats": 0, "fold_count": 3}, SplitError, "--repeats is at least 1"),
+        ({"repeats": 2}, UsageError, "`fold_count=5` and `repeats=3`"),
+        ({"repeats": 0, "fold_count": 3}, SplitError, "`repeats` is at least 1"),
         ({"source_out": True, "fold_count": 3}, UsageError, "two ways"),
-        ({"source_out": True, "by": "date"}, UsageError, "--source-out parts the images itself"),
-        ({"fold_count": 3, "regroup_given": True}, UsageError, "--folds parts the images itself"),
+        ({"source_out": True, "by": "date"}, UsageError, "`source_out` parts the images itself"),
+        ({"fold_count": 3, "regroup_given": True}, UsageError, "`fold_count` parts the images itself"),
         ({"fold_count": 99}, SplitError, "fewer than the 99 folds"),
     ],
 )

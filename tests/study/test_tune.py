@@ -332,15 +332,15 @@ def test_what_cannot_be_fitted_is_left_out_and_said(tmp_path: Path) -> None:
     ("options", "kind", "message"),
     [
         ({"heads": ["logref"]}, UsageError, r"no head 'logref'. Did you mean logreg"),
-        ({"trials": 0}, UsageError, "--trials is how many configurations are drawn, at least 1; got 0"),
-        ({"inner_folds": 1}, UsageError, "--inner-folds is at least 2.*got 1"),
-        ({"jobs": 0}, UsageError, "--jobs is .*at least 1; got 0"),
-        ({"sampler": "grid"}, UsageError, "--sampler is halving or optuna; got 'grid'"),
-        ({"by": "f1"}, UsageError, "--by is accuracy, balanced-accuracy, auroc or log-loss; got 'f1'"),
-        ({"inner_folds": 14}, SplitError, r"--inner-folds 14 part the training part: .*12 groups.*fewer than the 14"),
-        ({"inner_folds": 8, "fold_count": 2}, SplitError, r"--inner-folds 8 part the training part of fold 0: "),
+        ({"trials": 0}, UsageError, "`trials` is how many configurations are drawn, at least 1; got 0"),
+        ({"inner_folds": 1}, UsageError, "`inner_folds` is at least 2.*got 1"),
+        ({"jobs": 0}, UsageError, "`jobs` is .*at least 1; got 0"),
+        ({"sampler": "grid"}, UsageError, "`sampler` is halving or optuna; got 'grid'"),
+        ({"by": "f1"}, UsageError, "`by` is accuracy, balanced-accuracy, auroc or log-loss; got 'f1'"),
+        ({"inner_folds": 14}, SplitError, r"`inner_folds=14` part the training part: .*12 groups.*fewer than the 14"),
+        ({"inner_folds": 8, "fold_count": 2}, SplitError, r"`inner_folds=8` part the training part of fold 0: "),
         ({"fold_count": 16}, SplitError, "fewer than the 16 folds asked for"),
-        ({"name": "a/b"}, UsageError, "--name 'a/b'"),
+        ({"name": "a/b"}, UsageError, "`name` 'a/b'"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(

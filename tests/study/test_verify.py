@@ -124,5 +124,5 @@ def test_recomputing_needs_images_the_network_and_a_number(made: Path, phantoms:
         features, content = file.read(), file.content
     spec = replace(content.spec, weights=f"sha256:{'1' * 64}")
     write_features(other, replace(content, spec=spec), features.shape[2], [(np.arange(len(features)), features)])
-    with pytest.raises(WeightsError, match="Give its file with --network PATH"):
+    with pytest.raises(WeightsError, match="Give its file with `network`"):
         verify(other, recompute=1, data=phantoms)
