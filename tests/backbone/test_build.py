@@ -157,7 +157,7 @@ def test_weights_of_a_path_are_loaded_into_the_network_of_the_table(tmp_path: Pa
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "w.h5").write_bytes(content)
     network = find_network("vgg16", weights=str(tmp_path / "w.h5"), size=32)
-    with pytest.raises(WeightsError, match=r"does not fit vgg16 \(.*`notop`"):
+    with pytest.raises(WeightsError, match=r"does not fit vgg16 \(.*'notop'"):
         build(network, spec_of(network))
 
 
