@@ -68,18 +68,18 @@ def look_up(features: Path, manifest: Manifest) -> Claim:
     best: tuple[tuple[bool, float, bool], str, _Known] | None = None
     for name, sets in known.items():
         one = sets.get(mark) or next(iter(sets.values()))
-        likeness = one.likeness(manifest, root)
+        likeness = one.likeness(manifest)
         if likeness is not None:
-            rank = (one.root == root, likeness, name == base.casefold())
+            rank = (one.lay_in(root), likeness, name == base.casefold())
             if best is None or rank > best[0]:
                 best = rank, one.base, one
     if best is not None:
         _, name, one = best
         note = None
-        if one.root != root and name != base:
+        if not one.lay_in(root) and name != base:
             where = f", once in {one.root!r}" if one.root else ""
             note = Note(text=f"These are the images of the data set {name}{where}; they keep that name in {features}.")
-        stays = one.root is not None and one.root != root and one.is_there()
+        stays = one.root is not None and not one.lay_in(root) and one.is_there()
         return Claim(
             manifest=replace(manifest, dataset=name + mark), root=one.root if stays and one.root else root, note=note
         )
@@ -91,7 +91,7 @@ def look_up(features: Path, manifest: Manifest) -> Claim:
     if name != base:
         other = next(iter(known[base.casefold()].values()))
         where = f", that of {other.root!r}" if other.root else ""
-        where = ", which lay in this folder before" if other.root == root else where
+        where = ", which lay in this folder before" if other.lay_in(root) else where
         said = f"{base} in {features} is another data set{where}; this one is called {name}, and nothing is replaced."
         note = Note(text=said)
     return Claim(manifest=replace(manifest, dataset=name + mark), root=root, note=note)
@@ -160,12 +160,21 @@ class _Known:
     ever: set[tuple[str, str]] = field(default_factory=set)
     """Place and content hash of each image that was there once."""
 
-    def likeness(self, manifest: Manifest, root: str) -> float | None:
+    def lay_in(self, root: str) -> bool:
+        """Whether a folder is where it lay, perhaps by another way to it."""
+        if self.root is None or self.root == root:
+            return self.root == root
+        try:
+            return Path(self.root).samefile(root)
+        except OSError:
+            return False
+
+    def likeness(self, manifest: Manifest) -> float | None:
         """The share of images that the two have in common, if they are the same data set; else `None`."""
         ours = {(row.content_sha256, row.label) for row in manifest.rows}
         theirs = {(line.content_sha256, line.label) for line in self.present}
         share = len(ours & theirs) / max(1, len(ours | theirs))
-        if root == self.root:
+        if self.lay_in(str(manifest.root.resolve())):
             again = any((row.path, row.content_sha256) in self.ever for row in manifest.rows)
             return share if share >= _SHARE or again or self.is_there() else None
         here = {(row.path, row.content_sha256, row.label, row.patient or "", row.source or "") for row in manifest.rows}

@@ -40,6 +40,8 @@ class Line(NamedTuple):
 
 
 COLUMNS = Line._fields
+_BEFORE = COLUMNS[:-2]
+"""Those of manifests from before images could be away, whose ids are kept like all others."""
 
 
 def manifest_path(folder: Path, dataset: str) -> Path:
@@ -153,14 +155,15 @@ def read_lines(path: Path) -> list[Line]:
         ) from error
     try:
         table = csv.reader(io.StringIO(content.decode("utf-8", "surrogatepass"), newline=""), strict=True)
-        if tuple(next(table, ())) != COLUMNS:
+        columns = tuple(next(table, ()))
+        if columns not in (COLUMNS, _BEFORE):
             raise ValueError("the first line does not name its columns")
         rows = list(table)
-        if any(len(row) != len(COLUMNS) for row in rows):
+        if any(len(row) != len(columns) for row in rows):
             raise ValueError("a line has too few or too many fields")
     except (ValueError, csv.Error) as error:
         raise IntegrityError(
             f"{path} is not a manifest that this version wrote ({error}). "
             "Run `cxrfeat extract` on the same data to write it again."
         ) from error
-    return [Line._make(row) for row in rows]
+    return [Line._make(row if columns == COLUMNS else [*row, YES, ""]) for row in rows]

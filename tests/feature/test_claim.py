@@ -193,6 +193,15 @@ def test_a_copy_does_not_take_the_name_from_the_original(tmp_path: Path) -> None
     assert name_of(features, copy) == "copy", "it was left behind"
 
 
+def test_another_way_to_the_same_folder_is_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, data = tmp_path / "f", make_data(tmp_path / "images", 3)
+    extract(data, features)
+    (tmp_path / "mounted").symlink_to(data)
+    monkeypatch.setattr(Path, "resolve", lambda path, strict=False: path)  # as of a folder that is mounted twice
+    write_image(data / "A" / "new.png", seed=70)
+    assert only(extract(tmp_path / "mounted", features)).dataset == "images"
+
+
 def test_data_sets_that_are_mounted_at_one_place_in_turn_are_two(tmp_path: Path) -> None:
     features, mount = tmp_path / "f", tmp_path / "data"
     sets = [make_data(tmp_path / "one", 3), other_data(tmp_path / "two")]

@@ -87,6 +87,16 @@ def test_an_image_that_turned_out_unusable_has_the_id_that_feature_files_use(tmp
     assert [line.quarantined for line in read_lines(path)] == ["", "decode: cut short", "decode: cut short"]
 
 
+def test_ids_of_an_older_manifest_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "set.manifest.csv"
+    older = ("0" * 32, "A/1.png", "A", "0" * 64, "", "p0", "", "")
+    path.write_text(",".join(COLUMNS[:-2]) + "\n" + ",".join(older) + "\n")
+    assert read_manifest(path) == {"0" * 32: "A/1.png"}
+    written(tmp_path, manifest("A/1.png"))
+    assert [(line.path, line.present) for line in read_lines(path)] == [("A/1.png", "yes"), ("A/1.png", "no")]
+    assert read_lines(path)[1].image_id == "0" * 32
+
+
 def test_a_manifest_that_a_spreadsheet_spoilt_is_kept_aside(tmp_path: Path) -> None:
     path = written(tmp_path, manifest("A/1.png"))
     spoilt = path.read_bytes().replace(b",", b";")
