@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import socket
 import sys
 import zipfile
@@ -218,7 +219,7 @@ def import_weights(path: Path) -> tuple[str, Path]:
     names = ", ".join(row.weights_file for row in TABLE.values())
     raise WeightsError(
         f"{path} (MD5 {digest}) is not the ImageNet weights of a backbone: it is damaged, incomplete, or another file. "
-        f"Wanted are {names}. To use weights of your own, pass --weights {path} to `cxrfeat extract`."
+        f"Wanted are {names}. To use weights of your own, pass --weights {shlex.quote(str(path))} to `cxrfeat extract`."
     )
 
 

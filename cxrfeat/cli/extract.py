@@ -65,6 +65,7 @@ def extract(
 
     Killed, interrupted or out of space: nothing finished is lost, and the same command continues.
     """
+    import shlex
     from typing import cast
 
     from cxrfeat.report.table import extract_table, quarantine_table
@@ -117,5 +118,5 @@ def extract(
     else:
         show(extract_table([one.to_dict() for one in made.files]))
         show(quarantine_table(bad))
-        note(f"Next: cxrfeat fit-head {made.files[0].path}", quiet=quiet)
+        note(f"Next: cxrfeat fit-head {shlex.quote(str(made.files[0].path))}", quiet=quiet)
     options.refuse_bad(max_bad, len(bad), len(bad) + made.files[0].images, "the features of the others are written")

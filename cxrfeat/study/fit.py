@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -135,7 +136,7 @@ def find_features(features: PathLike | None, folder: PathLike, command: str = "f
         return there[0]
     if not there:
         raise InputError(f"There is no feature file in {folder}. Make one with `cxrfeat extract --backbone resnet50`.")
-    listed = "".join(f"\n  cxrfeat {command} {path}" for path in there)
+    listed = "".join(f"\n  cxrfeat {command} {shlex.quote(str(path))}" for path in there)
     raise InputError(f"There are {len(there)} feature files in {folder}; say which:{listed}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -262,7 +263,9 @@ def top_patches(
                 best[unit] = top_places([*best[unit], *places], top)
             good += [replace(one, views=one.views[:0]) for one in ready]  # the pixels are no longer needed
     if not good:
-        raise InputError(f"None of the {len(sources)} images in {data} can be used. Run `cxrfeat index {data}`.")
+        raise InputError(
+            f"None of the {len(sources)} images in {data} can be used. Run `cxrfeat index {shlex.quote(str(data))}`."
+        )
     found = TopPatches(
         layer=layer,
         images=len(good),
