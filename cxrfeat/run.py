@@ -235,6 +235,18 @@ def to_csv(table: Table) -> str:
     return text.getvalue()
 
 
+def csv_cell(text: str) -> str:
+    """A text as it stands in a line of CSV: in double quotes where it must.
+
+    Example:
+        >>> csv_cell("COVID, ARDS"), csv_cell("NORMAL")
+        ('"COVID, ARDS"', 'NORMAL')
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([text])
+    return line.getvalue()
+
+
 def digest8(value: object) -> str:
     """Eight hexadecimal digits that name a value of JSON's own types."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:8]

@@ -283,7 +283,7 @@ class SplitSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadSpec:
-    """A classifier on features, and how it is trained. The defaults are the study's protocol.
+    """A classifier on features, and how it is trained. The defaults are the study's protocol, on standardised features.
 
     The networks (softmax, dense, dropout) use the fields from `epochs` to `standardize`; the scikit-learn ones
     use `strength` or `neighbours`, and standardise always. The others are for all.
@@ -319,12 +319,13 @@ class HeadSpec:
     """Stop after so many epochs without a lower validation loss; the best epoch is kept. `None` keeps the last."""
     views_per_epoch: int | None = None
     """Training views of each image seen in an epoch, drawn anew; `None` is all of them."""
-    standardize: bool = False
-    """Remove the training mean and divide by the deviation, per feature."""
+    standardize: bool = True
+    """Remove the training mean and divide by the deviation, per feature, inside the fold; measured in
+    `benchmarks/README.md`. The study's way is `False`."""
     strength: float | None = None
     """Inverse regularisation C of logreg, the SVMs and ridge (whose penalty is 1 / C); `None` is each head's own."""
     neighbours: int = 15
-    """Training rows that vote; only of knn."""
+    """Training rows that vote; only of knn. Where there are fewer, as many as the square root of their number."""
     class_weights: ClassWeights = "none"
     """`balanced` weighs each row by `rows / (classes * rows of its class)`; not of knn."""
     calibrate: bool = False
@@ -380,7 +381,9 @@ class FinetuneSpec:
 
     head: HeadSpec
     """The head, and the protocol for both: epochs, batch, optimiser, rates, patience, weights of classes, smoothing,
-    seed. A head that is drawn anew is of this kind with these layers; one that is warm keeps its own layers."""
+    seed. A head that is drawn anew is of this kind with these layers; one that is warm keeps its own layers. Nothing is
+    standardised here, and `standardize` is always `False`: a warm head keeps the scaler that it was fitted with, and of
+    a drawn one the features move."""
     clip: float | None = 1.0
     """Longest gradient of one step, over all weights together; `None` leaves gradients as they are."""
     freeze_until: str | None = None
@@ -397,6 +400,7 @@ class FinetuneSpec:
                 f"A {self.head.kind} head has no gradient, so nothing can be trained through it; "
                 f"take {', '.join(TRAINED_KINDS)}."
             )
+        object.__setattr__(self, "head", dataclasses.replace(self.head, standardize=False))
         if self.head.l2:
             raise SpecError("`l2` is of heads alone: whole networks are kept from overfitting by `patience`.")
         if self.clip is not None:

@@ -23,6 +23,7 @@ from cxrfeat.audit.control import (
     too_few,
 )
 from cxrfeat.audit.odd import check_odd
+from cxrfeat.audit.outputs import check_outputs
 from cxrfeat.audit.people import (
     Column,
     check_children,
@@ -197,7 +198,11 @@ def check_tested(test: Mapping[str, Any]) -> list[Finding]:
     Args:
         test: Its scores, as `run.json` holds them.
     """
-    return [*check_thumbnail(test.get("shortcuts") or {}), *check_within(test.get("within_source"))]
+    return [
+        *check_thumbnail(test.get("shortcuts") or {}),
+        *check_within(test.get("within_source")),
+        *check_outputs(test.get("outputs")),
+    ]
 
 
 def failed_first(findings: Iterable[Finding]) -> list[Finding]:

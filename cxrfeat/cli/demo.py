@@ -50,6 +50,7 @@ def demo(
         elif stage == "fit-head":
             show_audit(document["audit"])
             show(score_table(document["runs"]))
+            say(document["best"]["sentence"])
         elif stage == "compare":
             show(class_table(document["runs"][0]))
             show(confusion_table(document["runs"][0], marks()))

@@ -17,7 +17,7 @@ def fit_head(
         list[str] | None,
         typer.Option(
             "--head",
-            help="softmax, dense, dropout (the default), logreg, svm-linear, svm-rbf, knn, ridge, all (the first six), "
+            help="softmax, dense, dropout, logreg, svm-linear, svm-rbf, knn, ridge, all (the first six, the default), "
             "or all+controls; may be given again.",
             show_default=False,
         ),
@@ -67,13 +67,18 @@ def fit_head(
     ] = None,
     standardize: Annotated[
         bool,
-        typer.Option("--standardize", help="Networks: standardise features (scikit-learn heads always do)."),
-    ] = False,
+        typer.Option(
+            "--standardize/--no-standardize",
+            help="Networks: standardise features inside the fold (the others always do); the study did not.",
+        ),
+    ] = True,
     strength: Annotated[
         float | None,
         typer.Option("--strength", help="C of logreg, the SVMs and ridge. Default: each head's own."),
     ] = None,
-    neighbours: Annotated[int, typer.Option("--neighbours", help="Of knn.")] = 15,
+    neighbours: Annotated[
+        int, typer.Option("--neighbours", help="Of knn; of fewer rows, the square root of their number vote.")
+    ] = 15,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", help="Fits at a time. Default: as many as pay."),
@@ -90,6 +95,7 @@ def fit_head(
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
+    classes: options.Classes = None,
     strict: options.Strict = False,
     show_views: Annotated[
         bool,
@@ -106,9 +112,10 @@ def fit_head(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train and test heads on cached features, in seconds.
+    """Train and test heads on cached features, in seconds: all six, unless some are named.
 
-    Every score has an interval over patients; failed checks stand above the scores.
+    Every score has an interval over patients; failed checks stand above the scores. Of several heads the best is named
+    by the validation images, never by those that test.
     """
     from typing import cast
 
@@ -116,7 +123,7 @@ def fit_head(
 
     collect_rarely()  # before the libraries
 
-    from cxrfeat.errors import UsageError
+    from cxrfeat.errors import InputError, UsageError
     from cxrfeat.report.curve import curve_table, shortcut_table, source_table
     from cxrfeat.report.spark import confusion_table, training_table
     from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
@@ -152,9 +159,9 @@ def fit_head(
             calibrate=calibrate,
             seed=seed,
         )
-        for kind in head_kinds(head or ["dropout"])
+        for kind in head_kinds(head or ["all"])
     ]
-    path = find_features(file, features)
+    path, chosen = find_features(file, features), options.class_names(classes)
     check_curves(path, over_views=show_views, sizes=sizes or ())
     with progress("fits", quiet=quiet) as tell:
         result = fit(
@@ -170,19 +177,28 @@ def fit_head(
             runs=runs,
             name=name,
             jobs=jobs,
+            classes=chosen,
             progress=tell,
         )
+        lost = {kind for kind, _ in result.unfitted}
+        specs = [spec for spec in specs if spec.kind not in lost]
         curves: list[Curve] = []
         if show_views:
-            curves += views_curve(path, specs, split_by=by, fold_count=folds, seed=seed, progress=tell)
+            curves += views_curve(path, specs, split_by=by, fold_count=folds, seed=seed, classes=chosen, progress=tell)
         if sizes:
-            curves += learning_curve(path, specs, sizes=sizes, split_by=by, fold_count=folds, seed=seed, progress=tell)
+            curves += learning_curve(
+                path, specs, sizes=sizes, split_by=by, fold_count=folds, seed=seed, classes=chosen, progress=tell
+            )
     document = result.to_dict() | {"curves": [curve.to_dict() for curve in curves]}
     if json:
         print_json(document)
     else:
+        for line in document["notes"]:
+            say(line)
         show_audit(document["audit"])
         show(score_table(document["runs"]))
+        if result.best is not None and len(result.runs) > 1:
+            say(f"{result.best.sentence}\n")
         for run in document["runs"]:
             show(class_table(run))
             show(confusion_table(run, marks()))
@@ -195,12 +211,22 @@ def fit_head(
         for run in document["runs"]:
             say(f"{run['path']}{' (stood already)' if run['reused'] else ''}")
             for line in run["notes"]:
-                note(f"  {line}", quiet=quiet)
+                if line not in document["notes"]:
+                    note(f"  {line}", quiet=quiet)
+        for one in document["unfitted"]:
+            say(f"{one['head']} could not be fitted: {one['why']}")
         say(RESEARCH_USE)
+        first = document["best"]["run"] if document["best"] else document["runs"][0]["run"]
         if len(document["runs"]) > 1:
-            note("Next: cxrfeat compare " + " ".join(run["run"] for run in document["runs"][-2:]), quiet=quiet)
-        else:
-            note(f"Next: cxrfeat predict {document['runs'][0]['run']} IMAGE", quiet=quiet)
+            others = [run["run"] for run in document["runs"] if run["run"] != first]
+            note(f"Next: cxrfeat compare {' '.join([first, *others])}", quiet=quiet)
+        note(f"Next: cxrfeat predict {first} IMAGE", quiet=quiet)
+    if result.unfitted:
+        named = ", ".join(kind for kind, _ in result.unfitted)
+        raise InputError(
+            f"{len(result.unfitted)} of {len(result.unfitted) + len(result.runs)} heads could not be fitted ({named}); "
+            "the runs of the others are written. Change what it says above, or name the heads you want with --head."
+        )
     options.refuse_failed(result.failed, strict=strict)
 
 

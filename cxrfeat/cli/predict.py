@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import noting, print_json, progress, say, show, show_failed
+from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit, show_failed
 
 
 def predict(
@@ -43,6 +43,7 @@ def predict(
         print_json(document)
     else:
         show_failed(document["failed_checks"], document["run"])
+        show_audit(document["checks"])
         show(prediction_table(document))
         show(quarantine_table(document["quarantined"]))
         say(RESEARCH_USE)

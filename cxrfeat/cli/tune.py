@@ -58,6 +58,7 @@ def tune(
     ] = None,
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
+    classes: options.Classes = None,
     strict: options.Strict = False,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
     features: options.Features = Path("features"),
@@ -102,6 +103,7 @@ def tune(
             runs=runs,
             name=name,
             jobs=jobs,
+            classes=options.class_names(classes),
             # One name for all, or the rate would begin anew with every kind.
             progress=None if tell is None else lambda _, done, total: tell("search", done, total),
         )
@@ -123,7 +125,8 @@ def tune(
             say(line)
         say(f"{run['path']}{' (stood already)' if run['reused'] else ''}")
         for line in run["notes"]:
-            note(f"  {line}", quiet=quiet)
+            if line not in document["tuning"]:
+                note(f"  {line}", quiet=quiet)
         say(RESEARCH_USE)
         note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
     options.refuse_failed(result.failed, strict=strict)

@@ -6,6 +6,8 @@ before memory is taken. Writing happens once, under a temporary name; a committe
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import hashlib
 import json
 import math
@@ -432,10 +434,21 @@ class FeatureFile:
         Raises:
             IntegrityError: If a row is not what was written.
         """
-        features = np.empty(self._features.shape, dtype=np.float32)
+        features = np.empty((self.images, self.views, self.dim), dtype=np.float32)
         for part, stored in self.checked_blocks():
             features[part] = stored
         return features
+
+    def of_classes(self, names: Sequence[str]) -> FeatureFile:
+        """The same file as if it held only images of some classes; closing either closes both.
+
+        Args:
+            names: Two or more of `classes`, in any order.
+
+        Raises:
+            InputError: If there is no such class, or fewer than two are named.
+        """
+        return _SomeClasses(self, names)
 
     def arrays(self, view: int | None = 0) -> tuple[Features, Labels, Groups]:
         """Features, labels and groups, ready for scikit-learn.
@@ -487,6 +500,54 @@ def dataset_of(path: Path) -> str | None:
         return None
     sound = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", dataset) is not None  # it becomes a part of paths
     return dataset if sound and path.name.startswith(f"{dataset}-") else None
+
+
+class _SomeClasses(FeatureFile):
+    """The rows of a feature file that are of some classes."""
+
+    def __init__(self, whole: FeatureFile, names: Sequence[str]) -> None:
+        known = whole.classes
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(
+                    name.casefold(), {one.casefold(): one for one in known}, n=1, cutoff=0.5
+                )
+                near = next((one for one in known if one.casefold() in close), None)
+                hint = f" Did you mean {near!r}?" if near else ""
+                raise InputError(
+                    f"{whole.path.name} holds no class {name!r}.{hint} Its classes are {', '.join(map(repr, known))}."
+                )
+        chosen = tuple(name for name in known if name in names)
+        if len(chosen) < 2:
+            raise InputError(
+                f"{whole.path.name}: telling classes apart takes two, and {len(chosen) or 'none'} was chosen. "
+                f"Its classes are {', '.join(map(repr, known))}."
+            )
+        self.path, self._file, self._features, self._whole = whole.path, whole._file, whole._features, whole
+        labels = whole.labels
+        self._kept = np.isin(labels, [known.index(name) for name in chosen])
+        columns = {name: column[self._kept] for name, column in whole.content.columns.items()}
+        place = np.array([chosen.index(name) if name in chosen else -1 for name in known])
+        columns["label"] = place[columns["label"]].astype(columns["label"].dtype)
+        self.content = dataclasses.replace(whole.content, classes=chosen, columns=columns)
+
+    def __fspath__(self) -> str:
+        """Refused: at its path lies the whole file."""
+        raise TypeError("Some classes of a feature file have no path of their own: give the whole file, and classes=.")
+
+    @property
+    def features(self) -> h5py.Dataset:
+        """`(images, views, dim)`, in memory: rows of a part of a file have no slices of their own."""
+        return self.read()
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """The features as stored, some rows at a time, in bounded memory."""
+        start = 0
+        for part, stored in self._whole.blocks():
+            rows = stored[self._kept[part]]
+            if len(rows):
+                yield slice(start, start + len(rows)), rows
+            start += len(rows)
 
 
 def verify_features(path: Path) -> list[str]:

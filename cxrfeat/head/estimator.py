@@ -151,7 +151,7 @@ class _Network(WeightedHeadClassifier):
     """Penalty on the squared weights, biases apart."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes."""
-    standardize: bool = False
+    standardize: bool = True
     """Remove the training mean and divide by the deviation, per feature."""
     class_weights: ClassWeights = "none"
     """`balanced` gives every class the same weight in all."""
@@ -285,7 +285,7 @@ class KnnHead(HeadClassifier):
     KIND: ClassVar[HeadKind] = "knn"
 
     neighbours: int = 15
-    """Rows that vote."""
+    """Rows that vote; where there are fewer, as many as the square root of their number (see `notes_`)."""
 
     def fit(self, X: Matrix, y: Matrix) -> Self:
         """Keep the rows.
@@ -295,7 +295,6 @@ class KnnHead(HeadClassifier):
             y: `(n,)` labels, of any type that can be sorted.
 
         Raises:
-            SpecError: If more neighbours are to vote than there are rows.
             ValueError: If the rows cannot be used, or are of one class only.
         """
         return self._fit(X, y)

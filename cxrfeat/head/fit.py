@@ -44,7 +44,7 @@ def fit_head(spec: HeadSpec, training: Training, progress: Progress | None = Non
 
     Raises:
         InputError: If training diverges.
-        SpecError: If more views per epoch, or more neighbours, are asked for than there are.
+        SpecError: If more views per epoch are asked for than there are.
 
     Example:
         >>> import numpy as np

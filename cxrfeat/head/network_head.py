@@ -70,10 +70,9 @@ def train(
     best, kept = np.inf, 0
     if not spec.epochs:
         return _head(spec, training.classes, scaler, weights), history, []
-    rows = (training.rows if scaler else training.X.reshape(-1, dim)).astype(np.float32, copy=False)
-    held = training.X_val
+    rows, held = training.X.reshape(-1, dim), training.X_val
     if scaler:
-        held = ((held - scaler["mean"]) / scaler["scale"]).astype(np.float32)
+        rows, held = training.standardized(rows), training.standardized(held)
     smooth = np.float32(spec.label_smoothing)
     targets = np.eye(classes, dtype=np.float32)[training.row_labels] * (1 - smooth) + smooth / classes
     work = spec.epochs * images * (spec.views_per_epoch or views) * size(spec, dim, classes)
@@ -94,8 +93,8 @@ def train(
         if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in now):
             raise DivergedError(
                 f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
-                f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it, or "
-                "`standardize=True`."
+                f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it"
+                f"{'' if spec.standardize else ', or `standardize=True`'}."
             )
         # NumPy's BLAS is not the one that trains, and after a product its threads keep their cores for a tenth of a
         # second, in which those of the other would wait for them.

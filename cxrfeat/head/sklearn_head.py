@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.errors import SpecError
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training import Training
 from cxrfeat.spec import HeadKind, HeadSpec
@@ -43,9 +42,6 @@ def train(spec: HeadSpec, training: Training) -> tuple[FittedHead, list[str]]:
 
     Returns:
         The head, of temperature 1, and notes for the user.
-
-    Raises:
-        SpecError: If more neighbours are to vote than there are training rows.
     """
     strength = spec.strength or STRENGTH.get(spec.kind, 1.0)
     notes: list[str] = []
@@ -62,15 +58,16 @@ def train(spec: HeadSpec, training: Training) -> tuple[FittedHead, list[str]]:
 
 def _keep_rows(spec: HeadSpec, training: Training) -> tuple[Arrays, list[str]]:
     rows = training.X.reshape(-1, training.X.shape[2])
-    if spec.neighbours > len(rows):
-        raise SpecError(
-            f"{spec.neighbours} neighbours were to vote, and there are {len(rows)} training rows. Set `neighbours` "
-            f"to {len(rows)} or fewer; about the square root of the rows, {round(len(rows) ** 0.5)}, is usual."
+    notes, neighbours = [], spec.neighbours
+    if neighbours > len(rows):  # not all of them: then every image would get the same answer
+        neighbours = round(len(rows) ** 0.5)
+        notes.append(
+            f"{spec.neighbours} neighbours were to vote, and there are {len(rows)} training rows: {neighbours} vote, "
+            "the square root of the rows."
         )
-    notes = []
     if spec.class_weights != "none":
         notes.append(f"Class weights {spec.class_weights} have no meaning for neighbours: knn was fitted without.")
-    return {"rows": rows, "labels": training.row_labels, "neighbours": np.asarray(spec.neighbours, np.int64)}, notes
+    return {"rows": rows, "labels": training.row_labels, "neighbours": np.asarray(neighbours, np.int64)}, notes
 
 
 def _fit_logistic(spec: HeadSpec, training: Training, strength: float) -> tuple[Arrays, list[str]]:

@@ -12,6 +12,9 @@ from cxrfeat.errors import SpecError, SplitError
 from cxrfeat.head.fitted import check_finite
 from cxrfeat.types import Features, Labels
 
+_BLOCK = 2**20
+"""Most numbers that are float64 at a time while float32 ones are made of them; 8 MB."""
+
 
 class Training:
     """Rows to train on and rows to validate on, checked once; heads fitted on the same one share what they derive."""
@@ -78,6 +81,17 @@ class Training:
         rows -= self.scaler["mean"]
         rows /= self.scaler["scale"]
         return rows
+
+    def standardized(self, X: Features) -> Features:
+        """`(n, dim)` features less the mean over the deviation of the training rows, in float32, rounded once."""
+        found = np.empty(X.shape, np.float32)
+        step = max(1, _BLOCK // max(1, X.shape[1]))
+        for start in range(0, len(X), step):
+            part = X[start : start + step].astype(np.float64)
+            part -= self.scaler["mean"]
+            part /= self.scaler["scale"]
+            found[start : start + step] = part
+        return found
 
     @cached_property
     def row_labels(self) -> Labels:

@@ -85,6 +85,7 @@ def views_curve(
     split_by: SplitBy | None = None,
     fold_count: int | None = None,
     seed: int = 0,
+    classes: str | Iterable[str] = (),
     progress: Progress | None = None,
 ) -> list[Curve]:
     """Accuracy and cost against the number of cached views that a head is trained on.
@@ -95,6 +96,7 @@ def views_curve(
         split_by: As in `fit`.
         fold_count: As in `fit`.
         seed: Of the split and the intervals.
+        classes: As in `fit`.
         progress: Told after every fit.
 
     Raises:
@@ -103,7 +105,8 @@ def views_curve(
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
         _check_views(file)
-        data = load(file)
+        data = load(file, classes=classes)
+        file = data.file
         pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
         return [
             _curve(
@@ -128,6 +131,7 @@ def learning_curve(
     split_by: SplitBy | None = None,
     fold_count: int | None = None,
     seed: int = 0,
+    classes: str | Iterable[str] = (),
     progress: Progress | None = None,
 ) -> list[Curve]:
     """Accuracy against the number of training images; test images stay the same.
@@ -139,6 +143,7 @@ def learning_curve(
         split_by: As in `fit`.
         fold_count: As in `fit`.
         seed: Of the split, the choice of images, and the intervals.
+        classes: As in `fit`.
         progress: Told after every fit.
 
     Raises:
@@ -146,7 +151,8 @@ def learning_curve(
     """
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
-        data = load(file)
+        data = load(file, classes=classes)
+        file = data.file
         pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
         thin = [
             replace(

@@ -43,6 +43,7 @@ from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import (
     Data,
     FitResult,
+    as_fitted,
     existing_run,
     fit,
     identity_of,
@@ -184,6 +185,8 @@ def finetune(
         )  # fmt: skip
         path, quarantined = extraction.files[0].path, extraction.quarantined
     with FeatureFile(path) as file:
+        if run is not None:
+            file = as_fitted(file, run) or file
         where = find_again(file.spec, file.content.backbone, path=network)
         if backbone is not None:
             _check_backbone(backbone, file, preprocess)
@@ -398,7 +401,8 @@ def _features_of(run: Run, folder: Path) -> Path:
     wanted = run.info["identity"]["features"], run.info["identity"]["data_sha256"]
     for path in sorted(folder.glob(f"*-{wanted[0][:8]}.h5")):
         with contextlib.suppress(InputError, IntegrityError), FeatureFile(path) as file:
-            if (file.fingerprint, file.content.data_sha256) == wanted:
+            fitted = as_fitted(file, run)
+            if fitted is not None and (fitted.fingerprint, fitted.content.data_sha256) == wanted:
                 return path
     raise InputError(
         f"{folder} no longer holds the features that {run.name} was fitted on ({run.info['features'].get('file')}). "

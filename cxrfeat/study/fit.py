@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.audit.outputs import Told, outputs_of
 from cxrfeat.audit.short import ShortAudit, check_tested, failed_first
-from cxrfeat.errors import InputError, UsageError
+from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.versions import versions
 from cxrfeat.files import check_writable
@@ -34,6 +35,7 @@ from cxrfeat.metric.source import within_source
 from cxrfeat.report.summary import worst_findings
 from cxrfeat.run import HISTORY, Run, Table, check_name, digest8, read_run, run_name, write_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec, SplitBy, to_dict
+from cxrfeat.study.best import Best, best_of
 from cxrfeat.study.pieces import Piece, Pieces, Rows, part_images
 from cxrfeat.types import Features, Finding, Probabilities, Status
 
@@ -56,6 +58,12 @@ class FitResult:
     """Images that this call found it could not use; stage two, which sees none, finds none."""
     began_with: Run | None = None
     """Of a fine-tuning, the run whose head was warm."""
+    unfitted: tuple[tuple[HeadKind, str], ...] = ()
+    """Heads of several that could not be fitted, and why; the runs of the others are there all the same."""
+    best: Best | None = None
+    """The run whose validation images it did best on; `None` where no run was validated."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of all runs, in sentences."""
 
     @property
     def failed(self) -> list[Finding]:
@@ -65,7 +73,13 @@ class FitResult:
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `fit-head`."""
         runs = [{**run_summary(run), "reused": reused} for run, reused in zip(self.runs, self.reused, strict=True)]
-        return {"runs": runs, "audit": [asdict(finding) for finding in self.audit]}
+        return {
+            "runs": runs,
+            "audit": [asdict(finding) for finding in self.audit],
+            "best": None if self.best is None else self.best.to_dict(),
+            "unfitted": [{"head": kind, "why": why} for kind, why in self.unfitted],
+            "notes": list(self.notes),
+        }
 
 
 def run_summary(run: Run) -> dict[str, Any]:
@@ -148,6 +162,10 @@ class Data:
     X: NDArray[np.float32]
     """`(images, views, dim)`."""
     tta: bool = False
+    classes: tuple[str, ...] = ()
+    """The classes that were chosen of the file's; empty where all were."""
+    notes: tuple[str, ...] = ()
+    """What was left out of the file, in sentences."""
     domains: dict[bytes, Domain] = field(default_factory=dict)
     """By the numbers of the rows they were learned from."""
 
@@ -181,6 +199,19 @@ class Data:
         mean: NDArray[np.float64] = predict(flat).reshape(len(rows), self.X.shape[1], -1).mean(axis=1)
         return mean
 
+    def told(self, piece: Piece, head: FittedHead, probabilities: Probabilities) -> Told:
+        """What a head says of the test images of a piece, to see whether it says anything."""
+        keys = self.file.content_sha256
+        return Told(
+            name=piece.name,
+            y=self.file.labels[piece.test],
+            probabilities=probabilities,
+            contents=[keys[row] for row in piece.test.tolist()],
+            features=self.plain,
+            rows=piece.test,
+            votes=head.kind == "knn",
+        )
+
     def scored(
         self, rows: Rows, probabilities: Probabilities, seed: int, thresholds: Mapping[str, float] | None = None
     ) -> dict[str, Any]:
@@ -208,13 +239,30 @@ class Data:
         return self.file.content.columns["source"].astype(np.int64)
 
 
-def load(file: FeatureFile, *, tta: bool = False) -> Data:
+def load(file: FeatureFile, *, tta: bool = False, classes: str | Iterable[str] = ()) -> Data:
     """Read the features of a file, for fits.
 
+    Args:
+        file: Open.
+        tta: As in `fit`.
+        classes: Take the images of these classes only; empty is all.
+
+    Returns:
+        The data, whose `file` is the one to go on with.
+
     Raises:
-        InputError: If it holds one class only, or a row is not finite.
+        InputError: If it holds one class only, a class is not there, or a row is not finite.
         IntegrityError: If a row is not what was written.
     """
+    named: list[str] = one_or_many(classes)
+    if named:
+        some = file.of_classes(named)
+        if some.classes != file.classes:
+            counts = np.bincount(file.labels, minlength=len(file.classes)).tolist()
+            others = {name: count for name, count in zip(file.classes, counts, strict=True) if name not in some.classes}
+            told = ", ".join(f"{name} {count}" for name, count in others.items())
+            note = f"{sum(others.values())} of {file.images} images are of other classes and left out: {told}."
+            return replace(load(some, tta=tta), classes=some.classes, notes=(note,))
     present = np.unique(file.labels)
     if len(present) < 2:
         raise InputError(
@@ -237,6 +285,7 @@ def fit(
     runs: PathLike = "runs",
     name: str | None = None,
     jobs: int | None = None,
+    classes: str | Iterable[str] = (),
     progress: Progress | None = None,
 ) -> FitResult:
     """Train heads on cached features and test each on images it has not seen.
@@ -255,13 +304,15 @@ def fit(
         runs: Folder for the runs.
         name: The run's name; only with one head.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
+        classes: Take the images of these classes only; empty is all.
         progress: Told after every fit.
 
     Returns:
-        One run per head, in order, and the audit. A run that stands already, made the same way, is not made again.
+        One run per head, in order, the audit, and which run did best on its validation images. A run that stands
+        already, made the same way, is not made again. Of several heads, one that cannot be fitted is in `unfitted`.
 
     Raises:
-        InputError: If the features cannot be used, or the name is taken by another run.
+        InputError: If the features cannot be used, the name is taken by another run, or no head can be fitted.
         SplitError: If the images cannot be split as asked, or the features are bound to another split.
         StorageError: If the run cannot be written.
     """
@@ -269,9 +320,10 @@ def fit(
     if name is not None:
         check_name(name)
         if len(heads) != 1:
-            raise UsageError(f"`name` names one run, and {len(heads)} heads were asked for.")
+            raise UsageError(f"`name` names one run, and {len(heads)} heads were asked for. Name one head too.")
     with FeatureFile(features) as file:
-        data = load(file, tta=tta)
+        data = load(file, tta=tta, classes=classes)
+        file = data.file
         pieces = part_images(
             file,
             by=split_by,
@@ -293,20 +345,34 @@ def fit(
         wanted = [index for index, run in enumerate(found) if run is None]
         made = list(found)
         specs = [heads[index] for index in wanted]
+        unfitted: dict[int, InputError | SpecError] = {}
         with closing(fits_as_they_come(data, specs, pieces.pieces, jobs=jobs, progress=progress)) as coming:
             for place, fitted in coming:
                 index = wanted[place]
-                outcome = outcome_of(data, heads[index], pieces, fitted, seed, audit)
+                try:
+                    if not isinstance(fitted, list):
+                        raise fitted
+                    outcome = outcome_of(data, heads[index], pieces, fitted, seed, audit)
+                except (InputError, SpecError) as error:
+                    if len(heads) == 1:
+                        raise
+                    unfitted[index] = error
+                    continue
                 # Another process, or a head named twice, may have made it meanwhile.
                 made[index] = existing_run(places[index], identities[index]) or write_fitted(
                     data, pieces, heads[index], places[index], identities[index], audit.findings, outcome
                 )
+        if len(unfitted) == len(heads):
+            raise unfitted[0]
         findings = audit.findings
     fitted_runs = tuple(run for run in made if run is not None)
     return FitResult(
         runs=fitted_runs,
-        reused=tuple(run is not None for run in found),
+        reused=tuple(one is not None for run, one in zip(made, found, strict=True) if run is not None),
         audit=with_tested(findings, fitted_runs),
+        unfitted=tuple((heads[index].kind, str(error)) for index, error in sorted(unfitted.items())),
+        best=best_of(fitted_runs, seed),
+        notes=data.notes,
     )
 
 
@@ -340,8 +406,17 @@ def fit_pieces(
 
     Returns:
         For each head its fits, one for each piece.
+
+    Raises:
+        InputError: If a head diverges.
+        SpecError: If it asks for more than there is.
     """
-    found = dict(fits_as_they_come(data, heads, pieces, jobs=jobs, progress=progress))
+    found: dict[int, list[Fit]] = {}
+    with closing(fits_as_they_come(data, heads, pieces, jobs=jobs, progress=progress)) as coming:
+        for place, fitted in coming:
+            if not isinstance(fitted, list):
+                raise fitted
+            found[place] = fitted
     return [found[place] for place in range(len(heads))]
 
 
@@ -352,19 +427,27 @@ def fits_as_they_come(
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
-) -> Generator[tuple[int, list[Fit]]]:
-    """`fit_pieces`, each head with its place as soon as it is fitted on every piece: what follows need not wait."""
+) -> Generator[tuple[int, list[Fit] | InputError | SpecError]]:
+    """`fit_pieces`, each head with its place as soon as it is fitted on every piece: what follows need not wait.
+
+    A head that cannot be fitted on some piece comes once, as the error of that piece, and the others go on.
+    """
     fits: dict[int, dict[int, Fit]] = defaultdict(dict)
+    lost: set[int] = set()
     parts = [(piece.train, piece.validation) for piece in pieces]
     name, done = heads[0].kind if len(heads) == 1 else "heads", 0
     with closing(outcomes(heads, data.X, data.file.labels, parts, data.file.classes, jobs=jobs)) as coming:
         for (piece, head), outcome in coming:
-            if not isinstance(outcome, Fit):
-                raise outcome
-            fits[head][piece] = outcome
             done += 1
             if progress:
                 progress(name, done, len(heads) * len(pieces))
+            if head in lost:
+                continue
+            if not isinstance(outcome, Fit):
+                lost.add(head)
+                yield head, outcome
+                continue
+            fits[head][piece] = outcome
             if len(fits[head]) == len(pieces):
                 of_head = fits.pop(head)
                 yield head, [of_head[number] for number in range(len(pieces))]
@@ -381,6 +464,7 @@ def identity_of(data: Data, pieces: Pieces, **asked: Any) -> dict[str, Any]:  # 
         **asked,
         "split": pieces.stored,
         "tta": data.tta,
+        **({"classes": list(data.classes)} if data.classes else {}),
     }
 
 
@@ -389,6 +473,14 @@ def _metadata_digest(file: FeatureFile) -> str:
     texts = [file.texts(name) for name in ("source", "sex", "view_position")]
     ages = [str(age) for age in file.content.columns["age"].tolist()]
     return digest8([*texts, ages, file.dates, file.known_patients.tolist()])
+
+
+def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:
+    """A feature file with the classes of a run that was fitted on some of them; `None` if it lacks one."""
+    chosen = run.info["identity"].get("classes")
+    if not chosen:
+        return file
+    return file.of_classes(chosen) if set(chosen) <= set(file.classes) else None
 
 
 def existing_run(place: Path, identity: Mapping[str, Any]) -> Run | None:
@@ -456,7 +548,8 @@ def outcome_of(
         domain=data.domain(piece),
         validation=data.scored(piece.validation, probabilities[:held], seed),
         test=data.scored(piece.test, probabilities[held:], seed, thresholds)
-        | {"shortcuts": audit.control_scores(probabilities[held:])},
+        | {"shortcuts": audit.control_scores(probabilities[held:])}
+        | {"outputs": outputs_of(spec.kind, [data.told(piece, fitted.head, probabilities[held:])], data.file.classes)},
         folds=None,
         predictions=_predictions(data, told, probabilities, parts),
         notes=fitted.notes,
@@ -474,15 +567,27 @@ def _crossed(
 ) -> _Outcome:
     """Each image was tested by a head that has not seen its group; the head to keep is fitted on all of them."""
     file = data.file
-    each = []
+    each, told = [], []
     for number, (piece, fitted) in enumerate(zip(pieces.pieces, fits, strict=True)):
         probabilities = data.probabilities(fitted.head, piece.test)
+        told.append(data.told(piece, fitted.head, probabilities))
+        held = (
+            scores(file.labels[piece.validation], data.probabilities(fitted.head, piece.validation), file.classes)
+            if len(piece.validation)
+            else None
+        )
         each.append(
             {
                 "fold": number,
                 "name": piece.name,
                 "images": len(piece.test),
                 **scores(file.labels[piece.test], probabilities, file.classes),
+                "validation": held
+                and {
+                    "images": len(piece.validation),
+                    "trained": len(piece.train),
+                    **{key: held[key] for key in ("accuracy", "log_loss")},
+                },
                 "probabilities": probabilities,
             }
         )
@@ -509,7 +614,8 @@ def _crossed(
         seconds=sum(fitted.seconds for fitted in fits) + final.seconds,
         domain=data.domain(whole),
         validation=None,
-        test=data.scored(rows, probabilities, seed) | {"shortcuts": audit.control_scores(probabilities)},
+        test=data.scored(rows, probabilities, seed)
+        | {"shortcuts": audit.control_scores(probabilities), "outputs": outputs_of(spec.kind, told, file.classes)},
         folds=each,
         predictions=_predictions(
             data, rows, probabilities, [piece.name for piece in pieces.pieces for _ in range(len(piece.test))]
@@ -553,7 +659,7 @@ def write_fitted(
         "test": outcome.test,
         "folds": outcome.folds,
         "audit": [asdict(one) for one in failed_first([*audit, *check_tested(outcome.test)])],
-        "notes": outcome.notes,
+        "notes": [*data.notes, *outcome.notes],
         "versions": {**versions(), "engine": file.content.engine},
         **(extra or {}),
     }

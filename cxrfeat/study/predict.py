@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrfeat.audit.outputs import check_predictions
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
@@ -25,6 +26,7 @@ from cxrfeat.image.note import refuse_losses, tell
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, feature_spec
+from cxrfeat.types import Finding, Probabilities
 
 NETWORK = "network.keras"
 """In the folder of a fine-tuned run: the network without its head."""
@@ -53,6 +55,8 @@ class Predictions:
     quarantined: tuple[Quarantined, ...]
     random: bool
     """Whether the network has random weights, so that predictions mean nothing."""
+    checks: tuple[Finding, ...] = ()
+    """What there is to object to in these outputs."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `predict`."""
@@ -60,6 +64,7 @@ class Predictions:
             "run": self.run.name,
             "random_weights": self.random,
             "failed_checks": self.run.failed_checks,
+            "checks": [asdict(one) for one in self.checks],
             "predictions": [asdict(one) for one in self.predictions],
             "quarantined": [asdict(one) for one in self.quarantined],
         }
@@ -133,22 +138,27 @@ def predict(
     view = spec.view if run.info.get("tta") else replace(spec.view, count=1)
     engine = None
     made: list[Prediction] = []
+    contents: list[str] = []
+    said: list[Probabilities] = []
     for start in range(0, len(paths), CPU_BATCH):
         good, views = [], []
         for path in paths[start : start + CPU_BATCH]:
             try:
                 content = read_file(path)
-                prepared = views_of(content, sha256(content).hexdigest(), [view])
+                digest = sha256(content).hexdigest()
+                prepared = views_of(content, digest, [view])
             except BadImageError as error:
                 bad.append(Quarantined(path=str(path), stage=error.stage, reason=error.reason))
                 continue
             good.append(path)
+            contents.append(digest)
             views.append(prepared.views[view])
         if good:
             engine = engine or make_engine(where, spec, CPU_BATCH, threads())
             features = engine.run(np.concatenate(views)).reshape(len(good), -1, engine.dim)
             flat = head.predict_proba(features.reshape(-1, engine.dim))
             probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
+            said.append(probabilities)
             outside = domain.outside(features[:, 0])
             made += [
                 Prediction(
@@ -164,7 +174,10 @@ def predict(
     if not made:
         shown = "; ".join(f"{one.path}: {one.reason}" for one in bad[:3])
         raise InputError(f"None of the {len(paths)} images can be used ({shown}). Check the files.")
-    return Predictions(run=run, predictions=tuple(made), quarantined=tuple(bad), random=where.random)
+    checks = check_predictions(np.concatenate(said), contents, votes=head.kind == "knn")
+    return Predictions(
+        run=run, predictions=tuple(made), quarantined=tuple(bad), random=where.random, checks=tuple(checks)
+    )
 
 
 def image_files(images: Sequence[Path], reading: Selection | None = None) -> tuple[list[Path], list[Quarantined]]:

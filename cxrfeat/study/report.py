@@ -42,10 +42,11 @@ from cxrfeat.report.content import (
 )
 from cxrfeat.report.page import datasets_of, render_report
 from cxrfeat.report.table import Table, counts_table
-from cxrfeat.run import Run, RunLike, find_runs
+from cxrfeat.run import Run, RunLike, csv_cell, find_runs
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import different, side_by_side, tested
 from cxrfeat.study.explain import Explained, explain
+from cxrfeat.study.fit import as_fitted
 from cxrfeat.study.sources import CHECKED, pixels_of
 
 LIMIT = 10_000_000
@@ -379,7 +380,7 @@ def _feature_files(runs: Sequence[Run], folder: Path, notes: list[str]) -> list[
             continue
         name = str(run.info["features"]["file"])
         there = [path for path in (folder / name, *sorted(folder.glob(f"*{fingerprint[:8]}.h5"))) if path.is_file()]
-        file = _made_of(there, fingerprint, _data_of(run))
+        file = _made_of(there, fingerprint, run)
         if file is not None:
             found[fingerprint] = file
             continue
@@ -394,12 +395,13 @@ def _feature_files(runs: Sequence[Run], folder: Path, notes: list[str]) -> list[
     return list(found.values())
 
 
-def _made_of(places: Sequence[Path], fingerprint: str, data: str) -> FeatureFile | None:
-    """The feature file of one network and of these data; other data sets have files of the network too."""
+def _made_of(places: Sequence[Path], fingerprint: str, run: Run) -> FeatureFile | None:
+    """The feature file of one network and of a run's data; other data sets have files of the network too."""
     for place in places:
         file = FeatureFile(place)
-        if (file.fingerprint, file.content.data_sha256) == (fingerprint, data):
-            return file
+        fitted = as_fitted(file, run)
+        if fitted is not None and (file.fingerprint, fitted.content.data_sha256) == (fingerprint, _data_of(run)):
+            return fitted
         file.close()
     return None
 
@@ -642,9 +644,11 @@ def command_of(run: Run) -> str | None:
         value = head.get(field.name, field.default)
         if field.name in ("kind", "seed") or value == field.default:
             continue
-        option = f"--{field.name.replace('_', '-')}"
+        option = field.name.replace("_", "-")
         listed = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        words += [option] if value is True else [option, listed]
+        words += [f"--{option}" if value else f"--no-{option}"] if isinstance(value, bool) else [f"--{option}", listed]
+    for name in identity.get("classes") or ():
+        words += ["--classes", csv_cell(name)]
     by = split.get("by")
     if by == "folds":
         words += ["--folds", str(split["folds"])] + (["--repeats", str(split["repeats"])] if "repeats" in split else [])

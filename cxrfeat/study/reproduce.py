@@ -87,9 +87,11 @@ class Step:
 
     @property
     def head(self) -> HeadSpec:
-        """The head, and how it is trained; epochs and seed are the caller's."""
+        """The head, and how it is trained; epochs and seed are the caller's. The study standardised nothing."""
         study = self.protocol == "study"
-        return HeadSpec(kind=self.row.head, views_per_epoch=1 if study and self.row.augmented else None)
+        return HeadSpec(
+            kind=self.row.head, views_per_epoch=1 if study and self.row.augmented else None, standardize=not study
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,7 @@ def tune(
     runs: PathLike = "runs",
     name: str | None = None,
     jobs: int | None = None,
+    classes: str | Iterable[str] = (),
     progress: Progress | None = None,
 ) -> TuneResult:
     """Choose a head and its settings on the training part alone, and test the choice once.
@@ -104,6 +105,7 @@ def tune(
         runs: Folder for the run. An unfinished search keeps what it has fitted there, and the same call goes on.
         name: The run's name.
         jobs: Heads fitted at a time; `None` is as many as there are cores where it pays.
+        classes: As in `fit`.
         progress: Told after every fit.
 
     Returns:
@@ -122,7 +124,8 @@ def tune(
     if name is not None:
         check_name(name)
     with FeatureFile(features) as file:
-        data = load(file, tta=tta)
+        data = load(file, tta=tta, classes=classes)
+        file = data.file
         pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
         space = Space(kinds=kinds, views=file.views, seed=seed)
         plan = Plan(space=space, trials=trials, sampler=sampler, by=by, jobs=jobs)
@@ -139,7 +142,9 @@ def tune(
         place = runs / (name or run_name(file.content.dataset, file.content.backbone, "tuned", short))
         standing = existing_run(place, identity)
         if standing is not None:
-            return TuneResult(run=standing, reused=True, audit=with_tested(audit.findings, [standing]), notes=())
+            return TuneResult(
+                run=standing, reused=True, audit=with_tested(audit.findings, [standing]), notes=data.notes
+            )
         notebook = Notebook(runs / f".tune-{short}.json", identity, len(file.classes))
         steps = Steps(progress, len(searched) * plan.fits(inner_folds) + len(searched))
         found = [
@@ -167,7 +172,8 @@ def tune(
             data, pieces, last, place, identity, audit.findings, outcome, extra
         )
         remove(notebook.path)
-    return TuneResult(run=run, reused=False, audit=with_tested(audit.findings, [run]), notes=tuple(notebook.notes))
+        notes = (*data.notes, *notebook.notes)
+    return TuneResult(run=run, reused=False, audit=with_tested(audit.findings, [run]), notes=notes)
 
 
 def inner_pieces(data: Data, piece: Piece, count: int, seed: int) -> list[Piece]:
@@ -240,16 +246,16 @@ def settings_text(differs: Mapping[str, Any]) -> str:
     """Fields as one reads them.
 
     Example:
-        >>> settings_text({"hidden": [256, 64], "learning_rate": 0.003, "standardize": True})
-        'hidden 256,64, learning rate 0.003, standardize'
+        >>> settings_text({"hidden": [256, 64], "learning_rate": 0.003, "standardize": False})
+        'hidden 256,64, learning rate 0.003, no standardize'
     """
     parts = []
     for field, value in differs.items():
         words = field.replace("_", " ")
         if isinstance(value, list):
             parts.append(f"{words} {','.join(map(str, value))}")
-        elif value is True:
-            parts.append(words)
+        elif isinstance(value, bool):
+            parts.append(words if value else f"no {words}")
         else:
             parts.append(f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}")
     return ", ".join(parts)

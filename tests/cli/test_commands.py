@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ from typing import Any
 import pytest
 
 from cxrfeat.feature.store import FeatureFile
+from cxrfeat.run import read_run
+from cxrfeat.spec import MAIN_KINDS
 from cxrfeat.study import demo as demo_recipe
+from cxrfeat.study.report import command_of
 from cxrfeat.types import Part
 from tests.cli.conftest import RANDOM, Cli
 from tests.study.helpers import PARTS, make_features
@@ -37,13 +41,17 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "fit-head": {
         "runs": [{"head": str, "run": str, "seconds": NUMBER, "validation": SCORES, "test": SCORES}],
-        "audit": [{"check": str, "status": str, "why": str}] * 9,
+        "audit": [{"check": str, "status": str, "why": str}] * 11,
+        "best": {"head": str, "run": str, "by": str, "validation": dict, "test": dict, "tied": list, "sentence": str},
+        "unfitted": [],
+        "notes": [],
     },
     "compare": {
         "runs": [{"head": str, "run": str, "seconds": NUMBER, "validation": SCORES, "test": SCORES}] * 2,
-        "audit": [{"check": str, "status": str, "why": str}] * 9,
+        "audit": [{"check": str, "status": str, "why": str}] * 11,
     },
     "predict": {
+        "checks": [],
         "predictions": [
             {
                 "image": str, "label": str, "probabilities": {"COVID": NUMBER, "NORMAL": NUMBER},
@@ -177,10 +185,56 @@ def test_two_commands_take_a_folder_to_tested_heads(cli: Cli, data: Path, tmp_pa
     assert said.code == 0, said.err
     said = cli("fit-head")
     assert said.code == 0, said.err
-    assert "dropout" in said.out
-    run = next((tmp_path / "runs").iterdir())
-    assert run.name.startswith("data-resnet50-dropout-")
-    assert json.loads((run / "run.json").read_text())["head"] == "dropout"
+    found = sorted(json.loads(path.read_text())["head"] for path in (tmp_path / "runs").glob("*/run.json"))
+    assert found == sorted(MAIN_KINDS), "all six, where none is named"
+    (line,) = [line for line in said.out.splitlines() if line.startswith("Best on validation: ")]
+    document = cli("fit-head", "--json").json
+    assert all(run["reused"] for run in document["runs"])
+    assert line == document["best"]["sentence"]
+    best = document["best"]["run"]
+    assert f"Next: cxrfeat predict {best} IMAGE" in said.err
+    (compare,) = [line for line in said.err.splitlines() if line.startswith("Next: cxrfeat compare ")]
+    assert cli(*compare.removeprefix("Next: cxrfeat ").split()).code == 0, "it can be typed as it stands"
+    assert cli("predict", best, next((tmp_path / "data").glob("COVID/images/*"))).code == 0
+
+
+def test_one_head_that_diverges_is_named_and_the_others_are_written(cli: Cli, tmp_path: Path) -> None:
+    path = make_features(tmp_path / "f.h5")
+    wild = ("--head", "dense", "--learning-rate", "999", "--epochs", "3")
+    said = cli("fit-head", path, *wild, "--head", "logreg", "--train-sizes", "0.5,1")
+    assert said.code == 3
+    assert "dense could not be fitted: Training the dense head diverged in epoch" in said.out
+    assert "1 of 2 heads could not be fitted (dense); the runs of the others are written" in said.err
+    assert "logreg: More" in said.out, "and so are their curves"
+    said = cli("fit-head", path, *wild, "--head", "logreg", "--json")
+    assert said.code == 3
+    assert [run["head"] for run in said.json["runs"]] == ["logreg"]
+    assert [one["head"] for one in said.json["unfitted"]] == ["dense"]
+    said = cli("fit-head", path, *wild)
+    assert (said.code, said.out) == (3, "")
+    assert "diverged in epoch" in said.err
+
+
+def test_fit_head_and_tune_take_some_classes(cli: Cli, tmp_path: Path) -> None:
+    path = make_features(tmp_path / "f.h5", classes=("COVID, ARDS", "NORMAL", "PNEUMONIA"))
+    chosen = ("--classes", '"COVID, ARDS"', "--classes", "NORMAL")
+    said = cli("fit-head", path, "--head", "logreg", *chosen, "--train-sizes", "0.5,1")
+    assert said.code == 0, said.err
+    assert "40 of 120 images are of other classes and left out: PNEUMONIA 40." in said.out
+    document = cli("fit-head", path, "--head", "logreg", *chosen, "--json").json
+    assert document["notes"] == ["40 of 120 images are of other classes and left out: PNEUMONIA 40."]
+    (run,) = document["runs"]
+    assert (run["reused"], run["test"]["classes"]) == (True, ["COVID, ARDS", "NORMAL"])
+    words = shlex.split(command_of(read_run(Path(run["path"]))) or "")
+    assert words[words.index("--classes") + 1] == '"COVID, ARDS"', "the report's own command makes it again"
+    assert cli("fit-head", path, *words[3:], "--json").json["runs"][0]["reused"]
+    tuned = cli("tune", path, "--head", "ridge", "--trials", "1", "--inner-folds", "2", *chosen, "--json")
+    assert tuned.code == 0, tuned.err
+    assert tuned.json["runs"][0]["test"]["classes"] == ["COVID, ARDS", "NORMAL"]
+    assert "left out: PNEUMONIA 40" in tuned.json["tuning"][0]
+    said = cli("fit-head", path, "--classes", "COVID,NORMAL")
+    assert said.code == 3
+    assert "holds no class 'COVID'" in said.err
 
 
 def test_the_card_s_own_words_work_without_further_arguments(cli: Cli, data: Path) -> None:

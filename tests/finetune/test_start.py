@@ -38,6 +38,6 @@ def test_a_cold_head_is_the_one_that_stage_two_begins_with() -> None:
     spec = HeadSpec(kind="dropout", hidden=(7, 4), seed=3)
     X, y, _, _ = blobs(3)
     drawn = cold_head(spec, X.shape[2], NAMES[: y.max() + 1])
-    untrained = fitted("dropout", hidden=(7, 4), seed=3, epochs=0).head
+    untrained = fitted("dropout", hidden=(7, 4), seed=3, epochs=0, standardize=False).head
     assert drawn.arrays.keys() == untrained.arrays.keys()
     assert all(np.array_equal(drawn.arrays[name], untrained.arrays[name]) for name in drawn.arrays)

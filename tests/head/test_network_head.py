@@ -85,7 +85,7 @@ def test_training_is_plain_keras_from_the_same_start_in_the_same_order(fields: d
     data = X[y.argsort()[:53]], y[y.argsort()[:53]], X_val, y_val  # a class of fewer images, and a shorter last batch
     spec = HeadSpec(kind="dense", epochs=3, seed=5, **fields)
     model, losses = plain_keras(spec, data)
-    found = fitted("dense", data, epochs=3, seed=5, **fields)
+    found = fitted("dense", data, epochs=3, seed=5, standardize=False, **fields)
     assert [row["loss"] for row in found.history] == pytest.approx(losses, rel=1e-4)
     # Adam divides by a slope's own size, and so makes rounding of small ones large.
     nearly = 5e-4 if spec.optimizer == "adam" else 2e-5
@@ -99,7 +99,7 @@ def test_so_it_is_with_features_for_which_weights_are_stored_with_a_gap(fields: 
     data = blobs(images=40, dim=1024, distance=0.3)
     spec = HeadSpec(kind="dense", epochs=2, **fields)
     model, losses = plain_keras(spec, data)
-    found = fitted("dense", data, epochs=2, **fields)
+    found = fitted("dense", data, epochs=2, standardize=False, **fields)
     assert [row["loss"] for row in found.history] == pytest.approx(losses, rel=1e-4)
     for ours, theirs in zip(found.head.arrays.values(), model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=5e-4 if fields else 2e-5)
@@ -126,7 +126,7 @@ def test_no_epochs_leave_the_head_as_it_was_drawn() -> None:
 def test_one_epoch_of_softmax_is_the_studys_protocol_step_by_step() -> None:
     X, y, *_ = data = blobs()
     spec = HeadSpec(kind="softmax", epochs=1, seed=4, decay=0.1)  # a decay that shows
-    start = fitted("softmax", data, epochs=0, seed=4).head.arrays
+    start = fitted("softmax", data, epochs=0, seed=4, standardize=False).head.arrays
     parameters = [start["weights_0"].astype(np.float64), start["bias_0"].astype(np.float64)]
     momenta = [np.zeros_like(value) for value in parameters]
     image, view = epoch_rows(X.shape[0], X.shape[1], None, 4, 0)
@@ -137,7 +137,7 @@ def test_one_epoch_of_softmax_is_the_studys_protocol_step_by_step() -> None:
         for index, gradient in enumerate((batch.T @ error, error.sum(0))):
             momenta[index] = spec.momentum * momenta[index] - rate * gradient
             parameters[index] += spec.momentum * momenta[index] - rate * gradient  # Nesterov
-    trained = fitted("softmax", data, epochs=1, seed=4, decay=0.1).head.arrays
+    trained = fitted("softmax", data, epochs=1, seed=4, decay=0.1, standardize=False).head.arrays
     np.testing.assert_allclose(trained["weights_0"], parameters[0], atol=1e-5)
     np.testing.assert_allclose(trained["bias_0"], parameters[1], atol=1e-5)
 
@@ -182,7 +182,8 @@ def test_dropout_trains_as_keras_s_own_on_average() -> None:
     import keras
 
     X, y, X_val, y_val = blobs(images=120, distance=0.8)
-    ours = [fitted("dropout", (X, y, X_val, y_val), epochs=6, seed=seed).history[-1]["loss"] for seed in range(8)]
+    data = X, y, X_val, y_val
+    ours = [fitted("dropout", data, epochs=6, seed=seed, standardize=False).history[-1]["loss"] for seed in range(8)]
     theirs = []
     for seed in range(8):
         dense, dropout = keras.layers.Dense, keras.layers.Dropout
@@ -248,15 +249,47 @@ def test_global_generators_are_left_alone() -> None:
 
 def test_standardised_features_are_standardised_in_the_head_too() -> None:
     X, y, X_val, y_val = blobs()
-    plain = fitted("dense", (X, y, X_val, y_val), epochs=1, standardize=True)
-    moved = fitted("dense", (X * 8 + 2, y, X_val * 8 + 2, y_val), epochs=1, standardize=True)
+    plain = fitted("dense", (X, y, X_val, y_val), epochs=1)
+    moved = fitted("dense", (X * 8 + 2, y, X_val * 8 + 2, y_val), epochs=1)
     np.testing.assert_allclose(moved.head.predict_proba(X_val * 8 + 2), plain.head.predict_proba(X_val), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_standardise_by_their_training_rows_unless_told_not_to(kind: HeadKind) -> None:
+    X, y, X_val, y_val = blobs()
+    X, X_val = X * 40 - 7, X_val * 40 - 7
+    X[..., 3], X_val[..., 3] = 5.0, 6.0  # a feature that says nothing is left at its size
+    rows = X.reshape(-1, 16).astype(np.float64)
+    mean, scale = rows.mean(0), rows.std(0)
+    scale[3] = 1.0
+    by_hand = ((X - mean) / scale).astype(np.float32), y, ((X_val - mean) / scale).astype(np.float32), y_val
+    ours = fitted(kind, (X, y, X_val, y_val), epochs=3)
+    theirs = fitted(kind, by_hand, epochs=3, standardize=False)
+    assert set(ours.head.arrays) - set(theirs.head.arrays) == {"mean", "scale"}
+    for name, array in theirs.head.arrays.items():
+        np.testing.assert_array_equal(ours.head.arrays[name], array)
+        assert ours.head.arrays[name].dtype == np.float32
+    assert ours.history == theirs.history
+    np.testing.assert_allclose(ours.head.predict_proba(X_val), theirs.head.predict_proba(by_hand[2]), atol=1e-5)
+
+
+def test_standardised_networks_do_not_mind_how_large_features_are() -> None:
+    """Where the study's way gets nowhere, or overflows."""
+    X, y, X_val, y_val = blobs(distance=4.0)
+    for factor in (1e-3, 1.0, 1e3):
+        data = X * np.float32(factor), y, X_val * np.float32(factor), y_val
+        assert fitted("dense", data, epochs=5).history[-1]["val_accuracy"] > 0.9
+    lost = fitted("dense", (X * np.float32(1e-3), y, X_val * np.float32(1e-3), y_val), epochs=5, standardize=False)
+    assert lost.history[-1]["val_accuracy"] < 0.9
 
 
 def test_divergence_names_the_remedy() -> None:
     X, y, X_val, y_val = blobs()
+    data = X * 1000, y, X_val, y_val
     with pytest.raises(InputError, match=r"dense head diverged in epoch \d.*learning rate 10 .*`standardize=True`"):
-        fitted("dense", (X * 1000, y, X_val, y_val), epochs=5, learning_rate=10.0)
+        fitted("dense", data, epochs=5, learning_rate=10.0, standardize=False)
+    with pytest.raises(InputError, match=r"learning rate 999 .*Try a tenth of it\."):
+        fitted("dense", data, epochs=5, learning_rate=999.0)
 
 
 def test_an_interrupt_passes_through() -> None:

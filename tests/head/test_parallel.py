@@ -173,9 +173,10 @@ def test_heads_that_share_a_library_go_apart_where_they_are_long(
 def test_a_workers_error_arrives_as_itself(jobs: int) -> None:
     with pytest.raises(SplitError, match="No training image is of class NORMAL"):
         fit_all(SPECS, X, [PIECES[0], (np.flatnonzero(Y != 2), PIECES[0][1])], jobs)
-    (refused,) = dict(outcomes([HeadSpec(kind="knn", neighbours=81)], X, Y, PIECES[:1], NAMES[:3], jobs)).values()
+    wanted = HeadSpec(kind="ridge", views=X.shape[1] + 1)
+    (refused,) = dict(outcomes([wanted], X, Y, PIECES[:1], NAMES[:3], jobs)).values()
     assert isinstance(refused, SpecError)
-    assert "`neighbours` to 80 or fewer" in str(refused)
+    assert "views of each image were asked for" in str(refused)
 
 
 def test_an_interrupt_ends_the_workers() -> None:

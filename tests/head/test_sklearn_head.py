@@ -12,7 +12,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cxrfeat.errors import SpecError
 from cxrfeat.head import sklearn_head
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.training import Training
@@ -156,10 +155,17 @@ def test_neighbours_take_no_class_weights_and_say_so() -> None:
     assert "Class weights balanced have no meaning for neighbours" in note
 
 
-def test_more_neighbours_than_rows_are_refused() -> None:
-    assert fitted("knn", neighbours=120).head.arrays["neighbours"] == 120
-    with pytest.raises(SpecError, match=r"121 neighbours .* 120 training rows\. Set `neighbours` to 120 or fewer"):
-        fitted("knn", neighbours=121)
+def test_of_fewer_rows_than_neighbours_the_square_root_votes() -> None:
+    """All of them would give every image the same answer, and none at all would cost the others of `all+controls`."""
+    as_asked = fitted("knn", neighbours=120)
+    assert as_asked.head.arrays["neighbours"] == 120
+    assert as_asked.notes == []
+    fewer = fitted("knn", neighbours=121)
+    assert fewer.head.arrays["neighbours"] == 11
+    assert fewer.notes == [
+        "121 neighbours were to vote, and there are 120 training rows: 11 vote, the square root of the rows."
+    ]
+    assert len(np.unique(fewer.head.predict_proba(blobs()[2]), axis=0)) > 1
 
 
 def test_kept_rows_are_training_rows_as_they_came() -> None:

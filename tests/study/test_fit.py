@@ -9,6 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
@@ -469,3 +470,100 @@ def test_features_that_know_nothing_fail_within_sources_and_every_run_remembers(
             assert "within sources" in [one["check"] for one in failed]
     good = make_features(tmp_path / "good.h5", distance=8.0, groups=40, sources=["A", "A", "B", "B"] * 40)
     assert not fit(good, [HeadSpec(kind="logreg")], runs=tmp_path / "runs").failed
+
+
+def test_a_head_that_cannot_be_fitted_does_not_cost_the_others(blobs: Path, tmp_path: Path) -> None:
+    wild = HeadSpec(kind="dense", learning_rate=999.0, epochs=3)
+    for fields in ({}, {"fold_count": 3}):
+        result = fit(blobs, [*LOGREG, wild, HeadSpec(kind="ridge")], runs=tmp_path, **fields)  # type: ignore[arg-type]
+        assert [run.info["head"] for run in result.runs] == ["logreg", "ridge"]
+        assert result.reused == (False, False)
+        ((kind, why),) = result.unfitted
+        assert kind == "dense"
+        assert "diverged in epoch" in why
+        assert result.to_dict()["unfitted"] == [{"head": kind, "why": why}]
+    with pytest.raises(InputError, match="diverged in epoch"):
+        fit(blobs, [wild], runs=tmp_path)
+    with pytest.raises(InputError, match="diverged in epoch"):
+        fit(blobs, [wild, HeadSpec(kind="dropout", learning_rate=999.0, epochs=3)], runs=tmp_path)
+    assert [run.info["head"] for run in fit(blobs, [*LOGREG, wild], runs=tmp_path).runs] == ["logreg"], "once more"
+
+
+def test_all_eight_heads_are_fitted_on_few_images(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "f.h5", groups=4, per_group=1, views=1)
+    result = fit(path, [HeadSpec(kind=kind, epochs=2) for kind in HEAD_KINDS], runs=tmp_path / "runs")
+    assert [run.info["head"] for run in result.runs] == list(HEAD_KINDS)
+    knn = next(run for run in result.runs if run.info["head"] == "knn")
+    assert "15 neighbours were to vote" in knn.info["notes"][0]
+
+
+def test_some_classes_of_a_file_are_a_data_set_of_their_own(blobs: Path, tmp_path: Path) -> None:
+    result = fit(blobs, LOGREG, runs=tmp_path, classes=["PNEUMONIA", "COVID"])
+    (run,) = result.runs
+    assert result.notes == ("30 of 90 images are of other classes and left out: NORMAL 30.",)
+    assert run.info["notes"][0] == result.notes[0]
+    assert run.info["classes"] == ["COVID", "PNEUMONIA"]
+    assert run.info["test"]["classes"] == ["COVID", "PNEUMONIA"]
+    with FeatureFile(blobs) as file:
+        kept = {sha for sha, label in zip(file.content_sha256, file.labels.tolist(), strict=True) if label != 1}
+        some = file.of_classes(["COVID", "PNEUMONIA"])
+        np.testing.assert_array_equal(some.read(), file.read()[file.labels != 1])
+        np.testing.assert_array_equal(some.arrays(view=1)[0], file.arrays(view=1)[0][file.labels != 1])
+        assert some.features.shape == (60, 2, 6)
+        with pytest.raises(TypeError, match="give the whole file, and classes="):
+            fit(some, LOGREG, runs=tmp_path)
+        assert (some.images, some.classes, some.labels.max()) == (60, ("COVID", "PNEUMONIA"), 1)
+        np.testing.assert_array_equal(some.labels == 1, file.labels[file.labels != 1] == 2)
+    assert set(split_of(run)) == kept
+    whole = fit(blobs, LOGREG, runs=tmp_path).runs[0]
+    assert whole.path != run.path
+    everything = fit(blobs, LOGREG, runs=tmp_path, classes=THREE)
+    assert everything.reused == (True,), "all classes are no choice"
+    assert everything.notes == ()
+
+
+def test_a_class_that_is_not_there_is_named_with_the_nearest(blobs: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"no class 'covid'\. Did you mean 'COVID'\? Its classes are 'COVID', 'NORMAL'"
+    ):
+        fit(blobs, LOGREG, runs=tmp_path, classes=["covid", "NORMAL"])
+    with pytest.raises(InputError, match="telling classes apart takes two"):
+        fit(blobs, LOGREG, runs=tmp_path, classes=["COVID"])
+
+
+def test_a_damaged_row_of_a_chosen_class_is_found(blobs: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "f.h5"
+    copy.write_bytes(blobs.read_bytes())
+    with h5py.File(copy, "r+") as raw:
+        raw["features"][80, 0, 0] += 1  # the last class
+    fit(copy, LOGREG, runs=tmp_path / "runs", classes=["COVID", "NORMAL"])
+    with pytest.raises(IntegrityError, match="checksum of row"):
+        fit(copy, LOGREG, runs=tmp_path / "runs", classes=["COVID", "PNEUMONIA"])
+
+
+@pytest.mark.parametrize("fold_count", [None, 3])
+def test_a_head_that_says_the_same_to_all_fails_a_check_of_its_own(fold_count: int | None, tmp_path: Path) -> None:
+    """SGD at 0.01 on features that are long: every unit dies, and the output is what the biases say."""
+    path = make_features(tmp_path / "f.h5", classes=THREE, groups=15)
+    with FeatureFile(path) as file:
+        long = 40 * file.read()
+    path = make_features(tmp_path / "long.h5", classes=THREE, groups=15, features=long)
+    heads = [HeadSpec(kind="dense", standardize=False), HeadSpec(kind="logreg")]
+    result = fit(path, heads, runs=tmp_path / "runs", fold_count=fold_count)
+    (failed,) = [one for one in result.failed if one.check == "outputs"]
+    assert failed.why.startswith("The dense head gives ")
+    assert failed.why.endswith("(1 of 2 runs)")
+    dense, logreg = result.runs
+    assert "outputs" in [one["check"] for one in dense.failed_checks], "the run remembers"
+    assert [one["status"] for one in logreg.info["audit"] if one["check"] == "outputs"] == ["pass"]
+    steady = fit(path, [HeadSpec(kind="dense")], runs=tmp_path / "runs", fold_count=fold_count)
+    assert [one.status for one in steady.audit if one.check == "outputs"] == ["pass"]
+    assert steady.runs[0].info["test"]["accuracy"] > 0.7
+
+
+def test_features_of_a_dead_network_fail(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "f.h5", features=np.ones((80, 2, 6), np.float32))
+    result = fit(path, [HeadSpec(kind=kind, epochs=2) for kind in HEAD_KINDS], runs=tmp_path / "runs")
+    for run in result.runs:
+        (failed,) = [one for one in run.failed_checks if one["check"] == "outputs"]
+        assert "their features are the same too" in failed["why"]

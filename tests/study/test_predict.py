@@ -6,6 +6,7 @@ import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, WeightsError
+from cxrfeat.head.fitted import FittedHead
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import FeatureSpec, HeadSpec, Masking, ViewSpec
@@ -109,6 +111,20 @@ def test_a_head_that_was_trained_with_masks_is_refused(mask: Masking, shown: str
     image = sorted(data.glob("COVID/images/*"))[0]
     with pytest.raises(InputError, match=rf"{run.name} was trained on images {shown}.*Extract features without `mask`"):
         predict(run, [image], make_engine=StubEngine)
+
+
+def test_one_output_for_many_images_is_a_failed_check_of_the_prediction(run: Run, data: Path) -> None:
+    images = sorted(data.glob("*/images/*"))
+    found = predict(run, images, make_engine=RoomyStub)
+    assert found.checks == ()
+    assert found.to_dict()["checks"] == []
+    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
+    dead = replace(head, arrays={**head.arrays, "coef": 0 * head.arrays["coef"]})
+    (run.path / "head.npz").write_bytes(dead.to_npz())
+    checks = predict(run, images, make_engine=RoomyStub).to_dict()["checks"]
+    assert [(one["check"], one["status"]) for one in checks] == [("outputs", "fail")]
+    assert f"{len(images)} of {len(images)} images get one and the same output" in checks[0]["why"]
+    assert predict(run, images[:2], make_engine=RoomyStub).checks == (), "of two images nothing can be said"
 
 
 def test_unusable_images_are_set_aside_and_the_others_predicted(run: Run, data: Path, tmp_path: Path) -> None:
