@@ -48,7 +48,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "compare": {
         "runs": [{"head": str, "run": str, "seconds": NUMBER, "validation": SCORES, "test": SCORES}] * 2,
-        "audit": [{"check": str, "status": str, "why": str}] * 11,
+        "audit": [{"check": str, "status": str, "why": str}] * 12,
     },
     "predict": {
         "checks": [],
