@@ -64,7 +64,7 @@ def noting(*, redact: bool = False, show: bool = True) -> Iterator[list[str]]:
 
     class Said(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            text = shown_note(record.getMessage(), redact=redact)
+            text = as_typed(shown_note(record.getMessage(), redact=redact))
             if text in gathered:
                 return
             gathered.append(text)
@@ -147,7 +147,7 @@ def _show_checks(table: Table) -> None:
     colours = {"fail": "\033[1;31m", "warn": "\033[33m", "pass": "\033[32m"}
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for status, check, why, remedy in table.rows:
-        said = printable(f"{check}: {why} {remedy}")
+        said = printable(as_typed(f"{check}: {why} {remedy}"))
         text = textwrap.fill(said, width=100, initial_indent="  ", subsequent_indent="        ")
         shown = f"{colours[status]}{status.upper()}\033[0m" if colour else status.upper()
         print(f"  {shown}{text}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show
+from cxrfeat.cli.words import as_typed
 
 
 def index(
@@ -41,7 +42,7 @@ def index(
     found = summary(manifest)
     for bad in found["quarantined"]:
         bad["path"] = options.shown(bad["path"], redact=redact)
-    found["notes"] = [options.shown_note(line, redact=redact) for line in found["notes"]]
+    found["notes"] = [as_typed(options.shown_note(line, redact=redact)) for line in found["notes"]]
     if json:
         print_json(found)
     else:

@@ -152,13 +152,13 @@ def find_patients(entries: Iterable[Entry], pattern: str) -> dict[str, str]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise InputError(f"--patient-regex {pattern!r} is not a regular expression: {error}.") from error
+        raise InputError(f"`patient_regex` {pattern!r} is not a regular expression: {error}.") from error
     group: str | int = "patient" if "patient" in expression.groupindex else min(1, expression.groups)
     paths = [entry.path for entry in entries]
     found = {path: match[group] for path in paths if (match := expression.search(path)) and match[group]}
     if not found and paths:
         raise InputError(
-            f"--patient-regex {pattern!r} finds no patient in any path, such as {paths[0]!r}. "
+            f"`patient_regex` {pattern!r} finds no patient in any path, such as {paths[0]!r}. "
             "It is searched for in the path relative to the data folder."
         )
     return found

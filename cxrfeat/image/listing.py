@@ -61,7 +61,7 @@ class Listing:
                 Note(
                     text=f"{len(self.outside)} {lead} out of the data folder{examples(sorted(self.outside))}, and "
                     f"{'was' if len(self.outside) == 1 else 'were'} not followed. If that is where the images are "
-                    f"kept, allow it: --follow-links {shlex.quote(place)}",
+                    f"kept, allow it: `follow_links={shlex.quote(place)}`.",
                     weight=Weight.LOSS,
                 )
             )

@@ -62,7 +62,7 @@ def refuse_losses(notes: Sequence[Note]) -> None:
     """
     losses = [without_examples(note.text) for note in notes if note.weight is Weight.LOSS]
     if losses:
-        raise AuditError("Reading the data loses something, which --strict refuses: " + " ".join(losses))
+        raise AuditError("Reading the data loses something, which `strict` refuses: " + " ".join(losses))
 
 
 def texts(notes: Iterable[Note]) -> list[str]:

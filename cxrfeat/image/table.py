@@ -489,7 +489,7 @@ class _Finder:
             return None
         path = "/".join(parts)
         if not inside(os.path.realpath(f"{self._allowed[0]}/{path}"), self._allowed):
-            faults.add(line, column, f"{path!r} is {OUTSIDE}; --follow-links names a folder into which links may lead.")
+            faults.add(line, column, f"{path!r} is {OUTSIDE}; `follow_links` names a folder into which links may lead.")
             return None
         return path
 

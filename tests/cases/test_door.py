@@ -176,7 +176,7 @@ def test_links_into_a_store(put: Put, tmp_path: Path) -> None:
         (root / "B" / f"{number}.png").symlink_to(store / f"blob{number}")
     manifest = index_folder(root)
     assert len(manifest.quarantined) == 2
-    assert f"--follow-links {store}" in told(manifest)
+    assert f"`follow_links={store}`" in told(manifest)
 
 
 @pytest.mark.parametrize(

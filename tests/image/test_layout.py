@@ -379,7 +379,7 @@ def test_links_are_followed_into_folders_that_are_named(tmp_path: Path) -> None:
     refused = find_layout(root)
     assert set(problems(refused)) == {"A/1.png", "A/deep"}
     assert "2 links lead out of the data folder, such as 'A/1.png', and were not followed" in refused.notes[0].text
-    assert refused.notes[0].text.endswith(f"--follow-links {store}")
+    assert refused.notes[0].text.endswith(f"`follow_links={store}`.")
     assert labels(find_layout(root, [store])) == {"A/1.png": "A", "A/deep/3.png": "A", "B/4.png": "B"}
     with pytest.raises(InputError, match=r"no folder .*into which links are to be followed"):
         find_layout(root, [tmp_path / "gone"])
