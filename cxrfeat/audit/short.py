@@ -279,6 +279,26 @@ def check_exact_copies(
     )
 
 
+def check_strangers(strange: Sequence[str], images: int) -> Finding:
+    """Whether a feature file holds all images of the folder: the others cannot be judged.
+
+    Args:
+        strange: Paths of those that it does not hold.
+        images: How many there are in the folder.
+    """
+    if strange:
+        return Finding(
+            check="feature file",
+            status=Status.WARN,
+            value=len(strange),
+            why=f"{len(strange)} of {images} images are not in the feature file (new, changed, or set aside when it was "
+            "made) and were left out of all that follows.",
+            do="Extract the features again: cxrfeat extract.",
+            images=tuple(strange),
+        )
+    return Finding(check="feature file", status=Status.PASS, value=0, why="It holds every image of the folder.")
+
+
 def check_quarantine(bad: int, good: int) -> Finding:
     """How many images the scores leave out."""
     if bad:

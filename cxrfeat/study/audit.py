@@ -42,6 +42,7 @@ from cxrfeat.audit.short import (
     check_column,
     check_quarantine,
     check_split,
+    check_strangers,
     failed_first,
 )
 from cxrfeat.audit.source import SourceTable, check_sources, check_within
@@ -176,6 +177,8 @@ class _Images:
     """Of the classes that are large enough; none where there are no two."""
     unfolded: Finding | None
     """What there is to say of classes that are not."""
+    strangers: Finding | None
+    """What there is to say of images that the feature file does not hold."""
     seed: int
 
     @property
@@ -354,7 +357,7 @@ def _read(
     manifest: Manifest, file: FeatureFile | None, fold_count: int, seed: int, progress: Progress | None
 ) -> tuple[_Images, list[Quarantined]]:
     bad = list(manifest.quarantined)
-    ours = manifest
+    ours, strangers = manifest, None
     if file is not None:
         known = set(file.content_sha256)
         ours = replace(manifest, rows=tuple(row for row in manifest.rows if row.content_sha256 in known))
@@ -363,6 +366,8 @@ def _read(
                 f"{file.path} was made from other data: of the {len(manifest.rows)} images in {manifest.root} it "
                 f"holds {len(ours.rows)}. Check the folder, and with `cache` name the feature file of these images."
             )
+        strange = [row.path for row in manifest.rows if row.content_sha256 not in known]
+        strangers = check_strangers(strange, len(manifest.rows))
     inspected = inspect_images(ours, named(progress, "looking at images"))
     rows, inspections = [], []
     for row, one in zip(ours.rows, inspected, strict=True):
@@ -395,6 +400,7 @@ def _read(
         labels=whole.labels,
         folds=dealt,
         unfolded=unfolded,
+        strangers=strangers,
         seed=seed,
     )
     return images, bad
@@ -550,6 +556,7 @@ def _about_data(images: _Images, bad: Sequence[Quarantined]) -> list[Finding | N
         [row.date for row in rows],
     )
     found = [
+        images.strangers,
         *check_sources(_sources(images)),
         check_unknown(_metadata(rows), images.labels, classes),
         check_patients(known),

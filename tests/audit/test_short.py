@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrfeat.audit.short import ShortAudit, check_exact_copies, check_quarantine, check_split, check_weights
+from cxrfeat.audit.short import (
+    ShortAudit,
+    check_exact_copies,
+    check_quarantine,
+    check_split,
+    check_strangers,
+    check_weights,
+)
 from cxrfeat.feature.store import Content, FeatureFile
 from cxrfeat.study.pieces import part_images
 from cxrfeat.types import Finding, Part, Status
@@ -54,6 +61,14 @@ def test_copies_in_two_parts_are_told() -> None:
     parts = np.array([Part.TRAIN, Part.TEST, Part.TEST, Part.TEST])
     found = check_exact_copies(np.zeros(4, np.int64), np.array([1, 1, 2, 2], np.uint64), parts)
     assert "1 of them have copies in more than one part" in found.why
+
+
+def test_images_that_the_feature_file_lacks_are_counted_and_named() -> None:
+    assert verdict(check_strangers([], 10), "feature file") is Status.PASS
+    found = check_strangers(["a.png"], 10)
+    assert verdict(found, "feature file") is Status.WARN
+    assert (found.value, found.images) == (1, ("a.png",))
+    assert "1 of 10 images are not in the feature file" in found.why
 
 
 def test_unreadable_images_warn() -> None:

@@ -270,6 +270,19 @@ def test_one_empty_cell_in_each_column_changes_no_verdict(tmp_path: Path) -> Non
         assert result.sources.counts.sum() == 31
 
 
+def test_an_image_that_the_feature_file_lacks_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    data = small(tmp_path / "data", classes=("COVID", "NORMAL"))
+    kept = cached(data, tmp_path)
+    image = next((data / "COVID" / "images").iterdir())
+    with Image.open(image) as opened:
+        opened.rotate(90).save(image)
+    result = audit(data, cache=kept, make_engine=Grid, fold_count=2)
+    (found,) = (one for one in result.findings if one.check == "feature file")
+    assert found.status is Status.WARN
+    assert found.images == (image.relative_to(data).as_posix(),)
+    assert result.images == 19
+
+
 def test_a_number_of_two_people_is_found(tmp_path: Path) -> None:
     data = small(tmp_path / "data", classes=("COVID", "NORMAL"))
     rewrite(data, lambda number, row: {**row, "patient_id": str(number % 10), "source": f"S{number // 10}"})
