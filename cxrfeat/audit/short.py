@@ -291,8 +291,8 @@ def check_strangers(strange: Sequence[str], images: int) -> Finding:
             check="feature file",
             status=Status.WARN,
             value=len(strange),
-            why=f"{len(strange)} of {images} images are not in the feature file (new, changed, or set aside when it was "
-            "made) and were left out of all that follows.",
+            why=f"{len(strange)} of {images} images are not in the feature file (new, changed, or set aside when it "
+            "was made) and were left out of all that follows.",
             do="Extract the features again: cxrfeat extract.",
             images=tuple(strange),
         )
