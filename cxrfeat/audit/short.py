@@ -36,7 +36,7 @@ from cxrfeat.audit.people import (
 from cxrfeat.audit.source import SourceTable, check_sources, check_within
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.patient import mixed_patients
-from cxrfeat.image.split import torn
+from cxrfeat.image.split import NO_PART, Parts, torn
 from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores, tested_groups
 from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status
 
@@ -66,9 +66,11 @@ class ShortAudit:
     file: FeatureFile
     pieces: Sequence[Piece]
     """What is trained on and tested; `test` of all of them together are the images of the scores."""
-    parts: NDArray[np.str_] | None
+    parts: Parts | None
     """`(images,)` the split, or `None` for grouped folds, which cannot leak."""
     seed: int = 0
+    also: Sequence[Finding] = ()
+    """What was found where the images were parted."""
 
     @property
     def tested(self) -> NDArray[np.intp]:
@@ -109,7 +111,8 @@ class ShortAudit:
             check_patients(file.known_patients),
             self._mixed(),
             check_labels(file.labels, file.groups, file.known_patients),
-            check_split(self.parts, file.groups),
+            check_split(self.parts, file.groups, bound=file.spec.split is not None),
+            *self.also,
             check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.parts),
             check_quarantine(len(file.content.quarantine), file.images),
             *check_odd(file),
@@ -223,8 +226,14 @@ def check_weights(weights: str) -> Finding:
     return Finding(check="weights", status=Status.PASS, why="The network's weights were loaded from a file.")
 
 
-def check_split(parts: NDArray[np.str_] | None, groups: Groups) -> Finding:
-    """Whether a patient, or copies of an image, stand on two sides."""
+def check_split(parts: Parts | None, groups: Groups, *, bound: bool = False) -> Finding:
+    """Whether a patient, or copies of an image, stand on two sides.
+
+    Args:
+        parts: `(images,)` the split; `None` for grouped folds.
+        groups: `(images,)`.
+        bound: Whether the features have seen the training part, so that no other split of them is honest.
+    """
     broken = 0 if parts is None else torn(parts, groups)
     if broken:
         return Finding(
@@ -232,14 +241,54 @@ def check_split(parts: NDArray[np.str_] | None, groups: Groups) -> Finding:
             status=Status.FAIL,
             value=broken,
             why=f"The split is leaky: {broken} patients or sets of copies have images in more than one part.",
-            do="Keep them together with cxrfeat fit-head --split-by group, or mend the given split with --regroup.",
+            do="Extract the features again with --split-by group, which keeps them together."
+            if bound
+            else "Keep them together with cxrfeat fit-head --split-by group, or mend the given split with --regroup.",
         )
     return Finding(check="split", status=Status.PASS, value=0, why="No patient and no copy stands on two sides.")
 
 
-def check_exact_copies(
-    labels: Labels, pixel_digests: NDArray[np.uint64], parts: NDArray[np.str_] | None = None
-) -> Finding:
+LEFT_OUT = {
+    "column": (
+        "no part in the data's own split",
+        "Give them a part (column split of metadata.csv), or part all images anew with --split-by group.",
+    ),
+    "date": ("no date", "Fill the column date of metadata.csv, or part all images with --split-by group."),
+    "bound": (
+        "no part in the split that the features are bound to",
+        "Give them a part and extract again, or extract with a frozen network and --normalize backbone.",
+    ),
+}
+"""Of each kind of split that can leave images out: what they lack, and what to do."""
+
+
+def check_left_out(parts: Parts, labels: Labels, classes: Sequence[str], kind: str) -> list[Finding]:
+    """Whether images are in no part of a split, so that nobody trains, validates or tests on them.
+
+    Args:
+        parts: `(images,)` the split.
+        labels: `(images,)` class indices.
+        classes: Class names.
+        kind: What the split goes by, a key of `LEFT_OUT`; one of another kind leaves nothing out.
+
+    Returns:
+        A warning `dropped parts` that `--strict` refuses; nothing where every image is in a part.
+    """
+    outside = np.bincount(labels[parts == NO_PART], minlength=len(classes))
+    count = int(outside.sum())
+    if not count:
+        return []
+    lacking, remedy = LEFT_OUT[kind]
+    of_class = ", ".join(f"{number} {name}" for name, number in zip(classes, outside.tolist(), strict=True) if number)
+    one = count == 1
+    why = (
+        f"{count} of {len(parts)} images ({of_class}) {'has' if one else 'have'} {lacking}, and "
+        f"{'is' if one else 'are'} left out of train, validation and test."
+    )
+    return [Finding(check="dropped parts", status=Status.WARN, value=count, why=why, do=remedy, strict=True)]
+
+
+def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], parts: Parts | None = None) -> Finding:
     """Whether the same pixels carry different labels, how many copies there are, and how many across the split.
 
     Changed copies take a look at every pair of pictures: that is the whole audit's.

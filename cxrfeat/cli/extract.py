@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, noting, print_json, progress, show
+from cxrfeat.cli.console import note, noting, print_json, progress, show, show_audit
 
 
 def extract(
@@ -66,8 +66,10 @@ def extract(
     Killed, interrupted or out of space: nothing finished is lost, and the same command continues.
     """
     import shlex
+    from dataclasses import asdict
     from typing import cast
 
+    from cxrfeat.errors import UsageError
     from cxrfeat.report.table import extract_table, quarantine_table
     from cxrfeat.spec import Masking, Normalize, Precision, SplitBy, SplitSpec, ViewSpec
     from cxrfeat.study.extract import extract as run
@@ -86,6 +88,11 @@ def extract(
         seed=seed,
     )
     split = SplitSpec(by=cast(SplitBy, split_by), seed=seed) if split_by else None
+    if split is not None and normalize != "featurewise":
+        raise UsageError(
+            "--split-by parts the images for --normalize featurewise only; other features fit any split. "
+            "Say it to the command that trains: `cxrfeat fit-head --split-by ...`."
+        )
     with noting(redact=redact, show=not json) as notes, progress("views", quiet=quiet) as tell:
         made = run(
             folder,
@@ -114,8 +121,10 @@ def extract(
         for one in made.quarantined
     ]
     if json:
-        print_json({"files": [{**one.to_dict(), "quarantined": bad} for one in made.files], "notes": notes})
+        files = [{**one.to_dict(), "quarantined": bad} for one in made.files]
+        print_json({"files": files, "audit": [asdict(one) for one in made.audit], "notes": notes})
     else:
+        show_audit([asdict(one) for one in made.audit])
         show(extract_table([one.to_dict() for one in made.files]))
         show(quarantine_table(bad))
         note(f"Next: cxrfeat fit-head {shlex.quote(str(made.files[0].path))}", quiet=quiet)

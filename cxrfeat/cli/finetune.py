@@ -223,4 +223,4 @@ def finetune(
     if made.info["diverged"]:
         raise InputError(made.info["diverged"])
     options.refuse_bad(max_bad, len(bad), len(bad) + images, "the run of the others is written")
-    options.refuse_failed(result.failed, strict=strict)
+    options.refuse_failed(result.refused, strict=strict)

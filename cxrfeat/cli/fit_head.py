@@ -227,7 +227,7 @@ def fit_head(
             f"{len(result.unfitted)} of {len(result.unfitted) + len(result.runs)} heads could not be fitted ({named}); "
             "the runs of the others are written. Change what it says above, or name the heads you want with --head."
         )
-    options.refuse_failed(result.failed, strict=strict)
+    options.refuse_failed(result.refused, strict=strict)
 
 
 def _numbers(option: str, text: str, kind: type[Any]) -> list[Any]:

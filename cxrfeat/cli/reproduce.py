@@ -35,8 +35,13 @@ def reproduce(
         int, typer.Option("--epochs", help="Passes over the training images, of heads and networks.")
     ] = 20,
     split: Annotated[
-        str, typer.Option("--split", help="group; or paper, the study's own, image by image, which leaks.")
-    ] = "group",
+        str | None,
+        typer.Option(
+            "--split-by",
+            "--split",
+            help="group; or paper, the study's own, image by image, which leaks. Default: the data's own, else group.",
+        ),
+    ] = None,
     views: Annotated[
         int, typer.Option("--views", help="Cached views per image; the study's way draws one of them per epoch.")
     ] = 8,
@@ -76,10 +81,10 @@ def reproduce(
     options.too_many_bad(max_bad, 0, 1)
     folder = options.data_folder(data)
     names = tuple(name for each in rows or () for name in each.split(",") if name.strip())
+    by = cast(SplitBy, split) if split else None
     asked = Options(
-        rows=names, per_class=per_class, limit=limit, epochs=epochs, split=cast(SplitBy, split), views=views,
-        weights=weights, seed=seed,
-    )  # fmt: skip
+        rows=names, per_class=per_class, limit=limit, epochs=epochs, split=by, views=views, weights=weights, seed=seed
+    )
     if resume and (asked != Options() or dry_run):
         raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
     reading = options.selection(follow_links=follow_links, strict=strict)
@@ -130,4 +135,4 @@ def reproduce(
     if not dry_run:
         bad = len(document["quarantined"])
         options.refuse_bad(max_bad, bad, sum(document["images"].values()), "the rows were done with the others")
-        options.refuse_failed([one for one in result.audit if one.status == "fail"], strict=strict)
+        options.refuse_failed([one for one in result.audit if one.refused], strict=strict)

@@ -58,6 +58,7 @@ def tune(
     ] = None,
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
+    regroup: options.Regroup = False,
     classes: options.Classes = None,
     strict: options.Strict = False,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
@@ -97,6 +98,7 @@ def tune(
             sampler=cast(Sampler, sampler),
             by=cast(By, by),
             split_by=cast(SplitBy, split_by) if split_by else None,
+            regroup_given=regroup,
             fold_count=folds,
             tta=tta,
             seed=seed,
@@ -129,7 +131,7 @@ def tune(
                 note(f"  {line}", quiet=quiet)
         say(RESEARCH_USE)
         note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
-    options.refuse_failed(result.failed, strict=strict)
+    options.refuse_failed(result.refused, strict=strict)
 
 
 def _tried_table(search: Mapping[str, Any]) -> Table:

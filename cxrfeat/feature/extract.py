@@ -36,6 +36,7 @@ from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.note import number as counted
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
+from cxrfeat.image.split import NO_PART, Parts
 from cxrfeat.spec import FeatureSpec, fingerprint
 from cxrfeat.types import Groups, Part
 
@@ -49,7 +50,7 @@ class Request:
 
     network: Network
     spec: FeatureSpec
-    bound_split: NDArray[np.str_] | None = None
+    bound_split: Parts | None = None
     """`(images,)` in the manifest's order, where the spec is bound to a split."""
 
 
@@ -544,4 +545,4 @@ def _content(
 
 
 def _part(name: str) -> int:
-    return PARTS.index(Part(name))
+    return -1 if name == NO_PART else PARTS.index(Part(name))

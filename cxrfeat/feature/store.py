@@ -28,7 +28,7 @@ from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, St
 from cxrfeat.feature.block import FEATURES, row_crc32
 from cxrfeat.files import SteadyFile, replace_atomic, storage_error
 from cxrfeat.given import PathLike, as_path
-from cxrfeat.image.split import split
+from cxrfeat.image.split import NO_PART, Parts, own_way, split
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec, canonical_json, feature_spec, fingerprint, to_dict
 from cxrfeat.types import Features, Groups, Labels, Part
 
@@ -82,7 +82,7 @@ CODED = (
 """Columns of small numbers that stand for texts, listed under the column's name in `values`; -1 is unknown."""
 
 PARTS = (Part.TRAIN, Part.VALIDATION, Part.TEST)
-"""What the numbers in `split` and `bound_split` mean; -1 is none."""
+"""What the numbers in `split` and `bound_split` mean; -1 is no part."""
 
 _TEXT_ATTRIBUTES = (
     "format", "classes", "spec", "fingerprint", "data_sha256", "weights", "backbone", "dataset", "engine", "versions",
@@ -358,49 +358,64 @@ class FeatureFile:
 
     @property
     def given_split(self) -> list[Part | None]:
-        """`(images,)` the part that the data's own split column names."""
+        """`(images,)` the part that the data's own split names, `None` where it names none."""
         return [None if code < 0 else PARTS[code] for code in self.content.columns["split"].tolist()]
 
     @property
-    def bound_split(self) -> NDArray[np.str_] | None:
-        """`(images,)` the split that the features have seen and cannot be freed from, or `None`."""
+    def bound_split(self) -> Parts | None:
+        """`(images,)` the split that the features have seen and cannot be freed from, or `None` if there is none.
+
+        An image that is in no part of it, for which it says `none`, is not to be trained, validated or tested on.
+        """
         if self.spec.split is None:
             return None
-        return np.array([PARTS[code].value for code in self.content.columns["bound_split"].tolist()], dtype="<U10")
+        named = [NO_PART if code < 0 else PARTS[code].value for code in self.content.columns["bound_split"].tolist()]
+        return np.array(named, dtype="<U10")
 
-    def split(self, seed: int = 0, *, by: SplitBy | None = None) -> NDArray[np.str_]:
+    def split(self, seed: int = 0, *, by: SplitBy | None = None) -> Parts:
         """Part the images into train, validation and test, as `fit-head` does.
 
         Args:
             seed: Of the split.
             by: `group`, `date`, `column` or `paper`; `None` is the split the features are bound to, else the data's
-                own column where every image has a part, else by group.
+                own split if it names the part of any image, else by group.
 
         Returns:
-            `(images,)`: `train`, `validation` or `test`.
+            `(images,)`: `train`, `validation` or `test`; `none` for images to which the data's own split, or the one
+            that the features are bound to, gives no part, and by date for those without one.
 
         Raises:
             SplitError: If the images cannot be parted so, or the features are bound to another split.
         """
-        bound, kind = self.bound_split, self.split_by(by)
-        if kind == "bound":
-            assert bound is not None  # that is what it says
-            return bound
-        spec, keys = SplitSpec(by=kind, seed=seed), self.content_sha256
-        column = self.given_split
-        return split(spec, self.labels, self.groups, self.classes, dates=self.dates, column=column, keys=keys)
+        bound = self.bound_split
+        if bound is None:
+            return self._parted(own_way(by, self.given_split), seed)
+        if by is not None and not self._is_parted(by, seed, bound):
+            self.refuse_other_split("split_by")
+        return bound
 
     def split_by(self, by: SplitBy | None) -> SplitBy | Literal["bound"]:
-        """What kind of split `split` makes.
+        """What kind of split `split` makes."""
+        return own_way(by, self.given_split) if self.spec.split is None else "bound"
 
-        Raises:
-            SplitError: If the features are bound to another.
-        """
-        if self.spec.split is None:
-            return by or ("column" if all(part is not None for part in self.given_split) else "group")
-        if by not in (None, "group"):
-            self.refuse_other_split("split_by")
-        return "bound"
+    def _parted(self, by: SplitBy, seed: int) -> Parts:
+        spec, column = SplitSpec(by=by, seed=seed), self.given_split
+        keys = self.content_sha256
+        try:
+            return split(spec, self.labels, self.groups, self.classes, dates=self.dates, column=column, keys=keys)
+        except SplitError as error:
+            if not self.content.quarantine:
+                raise
+            unread = len(self.content.quarantine)
+            more = f"{unread} more {'image' if unread == 1 else 'images'} could not be read"
+            raise SplitError(f"{error} ({more}: see `cxrfeat index`.)") from error
+
+    def _is_parted(self, by: SplitBy, seed: int, bound: Parts) -> bool:
+        """Whether the split that is asked for is the one that the features are bound to."""
+        try:
+            return np.array_equal(self._parted(by, seed), bound)
+        except SplitError:
+            return False
 
     def refuse_other_split(self, field: str) -> None:
         """Raise a `SplitError` if the network has seen one training part, so that no other split is honest."""
@@ -668,7 +683,7 @@ def _check_codes(content: Content, path: Path) -> None:
     limits |= {
         "label": (0, len(content.classes)),
         "split": (-1, 3),
-        "bound_split": (-1 if content.spec.split is None else 0, 3),
+        "bound_split": (-1, 3 if content.spec.split is not None else 0),
     }
     for name, (low, high) in limits.items():
         column = content.columns[name]

@@ -1,7 +1,9 @@
 """The only place that parts images into train, validation and test.
 
-Works on arrays, so a split can be made from a folder or from a feature file alike. Where `keys` (content hashes) are
-given, the outcome depends on the set of images and not on the order of their rows.
+The data's own split is never replaced unasked: images to which it gives no part are in no part (`NO_PART`), and whoever
+parts images so says how many they are. Works on arrays, so a split can be made from a folder or from a feature file
+alike. Where `keys` (content hashes) are given, the outcome depends on the set of images and not on the order of their
+rows.
 """
 
 from __future__ import annotations
@@ -14,14 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import SplitError
-from cxrfeat.spec import SplitSpec
+from cxrfeat.spec import SplitBy, SplitSpec
 from cxrfeat.types import Groups, Labels, Part
 
 Parts = NDArray[np.str_]
-"""`(n,)` values of `Part`, as text."""
+"""`(n,)` values of `Part`, as text; `NO_PART` for an image that is in none."""
+
+NO_PART = "none"
+"""What `Parts` say of an image that is in no part: nobody trains, validates or tests on it."""
 
 _Rows = NDArray[np.int64]
 _PARTS = tuple(Part)
+_NOWHERE = -1  # the place of an image in no part; the last of `_NAMES`
+_NAMES = np.array([*(part.value for part in _PARTS), NO_PART])
 _PERMUTE, _DEAL_TEST, _DEAL_VALIDATION, _DEAL_FOLDS = range(4)  # each draws from a stream of its own
 
 
@@ -43,23 +50,24 @@ def split(
     of a small data set come out larger than asked for, rather than without a class.
 
     By date, whole groups, in order of their newest image, fill the test part from the newest on until it is nearest to
-    its share. By column, a missing validation part is cut from the training part, groups whole. By paper, images are
-    permuted one by one; the last of the training part are its validation part, as Keras cuts it.
+    its share; images without a date are in no part. By column, images without a part stay in none, and a missing
+    validation part is cut from the training part, groups whole. By paper, images are permuted one by one; the last of
+    the training part are its validation part, as Keras cuts it.
 
     Args:
         spec: How, how much, and the seed.
         labels: `(n,)` indices into `classes`.
         groups: `(n,)`; images of one group stay together, except by paper, and by a column that parts them.
         classes: Class names, for the messages.
-        dates: ISO dates, needed by date.
-        column: The data's own parts, needed by column.
+        dates: ISO dates, needed by date; `None` or empty where unknown.
+        column: The data's own parts, needed by column; `None` where an image has none.
         keys: A text for each image that does not depend on its place, such as its content hash.
 
     Returns:
-        `(n,)` of `train`, `validation`, `test`.
+        `(n,)` of `train`, `validation`, `test`, and by date or by column `none`.
 
     Raises:
-        SplitError: If it cannot be done with every class in every part.
+        SplitError: If it cannot be done with every class in every part, or no image has a date or a part.
 
     Example:
         >>> labels, groups = np.repeat([0, 1], 50), np.arange(100)
@@ -69,21 +77,39 @@ def split(
     """
     if not len(labels):
         raise SplitError("There are no images to split.")
-    _check_classes(labels, groups, classes, whole_groups=spec.by in ("group", "date"))
-    order = _canonical(labels, groups, keys)
-    labels, groups = labels[order], _renumbered(groups[order])
-    if spec.by == "column":
-        ordered = _by_column(spec, labels, groups, classes, None if column is None else [column[row] for row in order])
-    elif spec.by == "date":
-        ordered = _by_date(spec, labels, groups, classes, None if dates is None else [dates[row] for row in order])
-    elif spec.by == "paper":
-        ordered = _by_paper(spec, len(labels))
-    else:
-        ordered = _by_group(spec, labels, groups, classes)
-    check_parts(ordered, labels, groups, classes)
-    parts = np.empty_like(ordered)
-    parts[order] = ordered
+    rows = _within(spec, len(labels), dates, column)
+    try:
+        inside = _split(
+            spec,
+            labels[rows],
+            groups[rows],
+            classes,
+            dates=None if dates is None else [dates[row] for row in rows],
+            column=None if column is None else [column[row] for row in rows],
+            keys=None if keys is None else [keys[row] for row in rows],
+        )
+    except SplitError as error:
+        if len(rows) == len(labels):
+            raise
+        outside = "no date" if spec.by == "date" else "no part in the data's own split"
+        raise SplitError(f"{error} ({len(labels) - len(rows)} of {len(labels)} images have {outside}.)") from error
+    parts = np.full(len(labels), NO_PART, dtype=_NAMES.dtype)
+    parts[rows] = inside
     return parts
+
+
+def own_way(by: SplitBy | None, column: Sequence[Part | None]) -> SplitBy:
+    """How images are parted: as asked; else as the data's own split says, if it gives any image a part; else by group.
+
+    Args:
+        by: What was asked for.
+        column: The data's own parts.
+
+    Example:
+        >>> own_way(None, [Part.TRAIN, None]), own_way(None, [None, None]), own_way("group", [Part.TRAIN])
+        ('column', 'group', 'group')
+    """
+    return by or ("column" if any(part is not None for part in column) else "group")
 
 
 def folds(
@@ -147,11 +173,13 @@ def validation_rows(spec: SplitSpec, labels: Labels, groups: Groups, rows: _Rows
 
 
 def check_parts(parts: Parts, labels: Labels, groups: Groups, classes: Sequence[str]) -> None:
-    """Refuse a split in which some class is missing in some part.
+    """Refuse a split in which some class is missing in some part; images in no part do not count.
 
     Raises:
         SplitError: Naming the class, the part, how many groups the class has, and what to do.
     """
+    inside = parts != NO_PART
+    parts, labels, groups = parts[inside], labels[inside], groups[inside]
     present = _groups_per_class(labels, groups, len(classes))
     for part in reversed(_PARTS):  # the test part first: what it lacks is the graver
         missing = np.setdiff1d(np.arange(len(classes)), labels[parts == part]).tolist()
@@ -166,16 +194,20 @@ def check_parts(parts: Parts, labels: Labels, groups: Groups, classes: Sequence[
 
 
 def torn(parts: Parts, groups: Groups) -> int:
-    """How many groups lie in more than one part, and so leak from one to another."""
-    pairs = np.unique(np.stack([groups, _places(parts)]), axis=1)
+    """How many groups lie in more than one part, and so leak from one to another; an image in no part leaks nowhere."""
+    inside = parts != NO_PART
+    pairs = np.unique(np.stack([groups[inside], _places(parts[inside])]), axis=1)
     return int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
 
 
 def regroup(parts: Parts, groups: Groups, labels: Labels) -> Parts:
-    """Move every torn group whole to the part that has most of its images; of equal ones, the first of the three.
+    """Move every torn group whole to one of the parts it lies in, so that each part stays about as large as it was.
 
-    Where that would take the last image of a class from a part, the torn group that loses least by it goes there
-    instead, if one can. Groups that are whole stay where they are.
+    Each goes to the part that has most of its images, and then, the largest first, to another one if that brings the
+    sizes nearer to what they were, until none would move. How far they are is the sum over parts, and over each class
+    and all of them together, of `(images - before)^2 / before`, of the test part twice, and a hundredth for each image
+    moved. Where a class would still have lost its last image of a part, the torn group that loses least by it goes
+    there instead, if one can. Groups that are whole stay where they are, and so do images in no part.
 
     Args:
         parts: `(n,)`, of a split that tears groups.
@@ -187,26 +219,86 @@ def regroup(parts: Parts, groups: Groups, labels: Labels) -> Parts:
     """
     places = _places(parts)
     moved = places.copy()
-    members = {index: np.flatnonzero(groups == index) for index in np.unique(groups).tolist()}
-    rent = {index: rows for index, rows in members.items() if len(np.unique(places[rows])) > 1}
-    for rows in rent.values():
-        moved[rows] = np.bincount(places[rows], minlength=len(_PARTS)).argmax()
+    rent = _rent(places, groups)
+    content = np.zeros((len(rent), len(_PARTS), int(labels.max(initial=0)) + 1))
+    for number, rows in enumerate(rent):
+        np.add.at(content[number], (places[rows], labels[rows]), 1)
+    inside = places != _NOWHERE
+    before = np.zeros(content.shape[1:])
+    np.add.at(before, (places[inside], labels[inside]), 1)
+    for rows, place in zip(rent, _homes(content, before), strict=True):
+        moved[rows] = place
     for part in range(len(_PARTS)):
         for label in np.setdiff1d(labels[places == part], labels[moved == part]).tolist():
-            able = [rows for rows in rent.values() if np.any((labels[rows] == label) & (places[rows] == part))]
+            able = [rows for rows in rent if np.any((labels[rows] == label) & (places[rows] == part))]
             for rows in sorted(able, key=lambda rows: int((places[rows] != part).sum())):
                 trial = moved.copy()
                 trial[rows] = part
-                if _pairs(labels, trial) > _pairs(labels, moved):
+                if _pairs(labels[inside], trial[inside]) > _pairs(labels[inside], moved[inside]):
                     moved = trial
                     break
-    return _names(moved)
+    return _NAMES[moved]
 
 
 def digest(parts: Parts, content_sha256: Sequence[str]) -> str:
-    """64 hexadecimal digits that name a split by which contents are in which part, whatever their order or paths."""
-    lines = sorted(f"{content} {part}\n" for content, part in zip(content_sha256, parts.tolist(), strict=True))
+    """64 hexadecimal digits that name a split by which contents are in which part, whatever their order or paths.
+
+    Images in no part are no part of the split: with more or fewer of them it is the same.
+    """
+    pairs = zip(content_sha256, parts.tolist(), strict=True)
+    lines = sorted(f"{content} {part}\n" for content, part in pairs if part != NO_PART)
     return hashlib.sha256("".join(("cxrfeat split\n", *lines)).encode()).hexdigest()
+
+
+def _within(
+    spec: SplitSpec, images: int, dates: Sequence[str | None] | None, column: Sequence[Part | None] | None
+) -> _Rows:
+    """The rows that a split is of: those with a date, or with a part of the data's own split, where it goes by these.
+
+    Raises:
+        SplitError: If there is none.
+    """
+    if spec.by == "date":
+        known, lacking, name = [bool(date) for date in dates or ()], "no date, so they cannot be split by date", "date"
+    elif spec.by == "column":
+        known, lacking, name = [part is not None for part in column or ()], "no part in the data's own split", "split"
+    else:
+        return np.arange(images)
+    if not any(known):
+        values = " (train, validation, test)" if spec.by == "column" else ""
+        raise SplitError(
+            f"{images} of {images} images have {lacking}. "
+            f"Fill the column {name} of metadata.csv{values}, or use --split-by group."
+        )
+    return np.flatnonzero(known)
+
+
+def _split(
+    spec: SplitSpec,
+    labels: Labels,
+    groups: Groups,
+    classes: Sequence[str],
+    *,
+    dates: Sequence[str | None] | None,
+    column: Sequence[Part | None] | None,
+    keys: Sequence[str] | None,
+) -> Parts:
+    """As `split`, of images that all have what it goes by."""
+    _check_classes(labels, groups, classes, whole_groups=spec.by in ("group", "date"))
+    order = _canonical(labels, groups, keys)
+    labels, groups = labels[order], _renumbered(groups[order])
+    if spec.by == "column":
+        ordered = _by_column(spec, labels, groups, classes, [(column or ())[row] for row in order])
+    elif spec.by == "date":
+        ordered = _by_date(spec, labels, groups, classes, [(dates or ())[row] for row in order])
+    elif spec.by == "paper":
+        ordered = _by_paper(spec, len(labels))
+    else:
+        ordered = _by_group(spec, labels, groups, classes)
+    check_parts(ordered, labels, groups, classes)
+    parts = np.empty_like(ordered)
+    parts[order] = ordered
+    return parts
 
 
 def _by_group(spec: SplitSpec, labels: Labels, groups: Groups, classes: Sequence[str]) -> Parts:
@@ -218,19 +310,13 @@ def _by_group(spec: SplitSpec, labels: Labels, groups: Groups, classes: Sequence
             validation = _validation(spec, labels, groups, rest, classes)
             if validation is not None:
                 places[test], places[validation] = _PARTS.index(Part.TEST), _PARTS.index(Part.VALIDATION)
-                return _names(places)
+                return _NAMES[places]
     raise _impossible(labels, groups, classes)
 
 
 def _by_date(
-    spec: SplitSpec, labels: Labels, groups: Groups, classes: Sequence[str], dates: Sequence[str | None] | None
+    spec: SplitSpec, labels: Labels, groups: Groups, classes: Sequence[str], dates: Sequence[str | None]
 ) -> Parts:
-    undated = len(labels) if dates is None else sum(not date for date in dates)
-    if dates is None or undated:
-        raise SplitError(
-            f"{undated} of {len(labels)} images have no date, so they cannot be split by date. "
-            "Fill the column date of metadata.csv, or use --split-by group."
-        )
     newest: dict[int, str] = {}
     for index, date in zip(groups.tolist(), dates, strict=True):
         newest[index] = max(newest.get(index, ""), date or "")
@@ -250,23 +336,17 @@ def _by_date(
         if validation is None:
             raise _impossible(labels[~test], groups[~test], classes, "outside the newest images, ")
         places[validation] = _PARTS.index(Part.VALIDATION)
-    return _names(places)
+    return _NAMES[places]
 
 
 def _by_column(
-    spec: SplitSpec, labels: Labels, groups: Groups, classes: Sequence[str], column: Sequence[Part | None] | None
+    spec: SplitSpec, labels: Labels, groups: Groups, classes: Sequence[str], column: Sequence[Part | None]
 ) -> Parts:
-    empty = len(labels) if column is None else sum(part is None for part in column)
-    if column is None or empty:
-        raise SplitError(
-            f"{empty} of {len(labels)} images have no part in the data's own split. "
-            "Fill the column split of metadata.csv (train, validation, test), or use --split-by group."
-        )
     places = np.array([_PARTS.index(part) for part in column if part is not None], dtype=np.int64)
     for part in (Part.TRAIN, Part.TEST):
         if not np.any(places == _PARTS.index(part)):
             raise SplitError(
-                f"The data's own split has no {part} part, only {', '.join(sorted(set(_names(places).tolist())))}. "
+                f"The data's own split has no {part} part, only {', '.join(sorted(set(_NAMES[places].tolist())))}. "
                 "Add one, or use --split-by group."
             )
     if not np.any(places == _PARTS.index(Part.VALIDATION)):
@@ -274,7 +354,7 @@ def _by_column(
         if validation is None:
             raise _impossible(labels[places == 0], groups[places == 0], classes, "in the data's own train part, ")
         places[validation] = _PARTS.index(Part.VALIDATION)
-    return _names(places)
+    return _NAMES[places]
 
 
 def _by_paper(spec: SplitSpec, count: int) -> Parts:
@@ -284,7 +364,7 @@ def _by_paper(spec: SplitSpec, count: int) -> Parts:
     places = np.zeros(count, dtype=np.int64)
     places[shuffled[:test]] = _PARTS.index(Part.TEST)
     places[shuffled[test + train :]] = _PARTS.index(Part.VALIDATION)
-    return _names(places)
+    return _NAMES[places]
 
 
 def _validation(spec: SplitSpec, labels: Labels, groups: Groups, rest: _Rows, classes: Sequence[str]) -> _Rows | None:
@@ -404,8 +484,48 @@ def _pairs(labels: Labels, places: _Rows) -> int:
 
 
 def _places(parts: Parts) -> _Rows:
-    return np.array([_PARTS.index(Part(part)) for part in parts.tolist()], dtype=np.int64)
+    return np.array([_NOWHERE if part == NO_PART else _PARTS.index(Part(part)) for part in parts.tolist()], np.int64)
 
 
-def _names(places: _Rows) -> Parts:
-    return np.array([part.value for part in _PARTS])[places]
+_WEIGHTS = {Part.TRAIN: 1.0, Part.VALIDATION: 1.0, Part.TEST: 2.0}
+_MOVED = 0.01  # for an image: of ways that keep the sizes alike, the one that moves fewer; see `regroup`
+_ROUNDS = 20  # each brings the sum down; two or three have been enough
+
+
+def _rent(places: _Rows, groups: Groups) -> list[_Rows]:
+    """The rows of each torn group that are in a part, in the order of the group indices."""
+    rows = np.flatnonzero(places != _NOWHERE)
+    rows = rows[np.argsort(groups[rows], kind="stable")]
+    starts = np.flatnonzero(np.diff(groups[rows])) + 1
+    return [one for one in np.split(rows, starts) if len(np.unique(places[one])) > 1]
+
+
+def _homes(content: NDArray[np.float64], before: NDArray[np.float64]) -> list[int]:
+    """The part that each torn group goes to; see `regroup`.
+
+    Args:
+        content: `(groups, parts, classes)` images.
+        before: `(parts, classes)` images of all, torn or not.
+    """
+    lies = content.sum(axis=2)
+    content, before = (np.concatenate([one, one.sum(axis=-1, keepdims=True)], axis=-1) for one in (content, before))
+    weight = np.array([_WEIGHTS[part] for part in _PARTS])[:, None] / np.maximum(before, 1.0)
+    whole = content.sum(axis=1)
+    homes: list[int] = lies.argmax(axis=1).tolist()
+    excess = -content.sum(axis=0)  # of what each part has above what it had
+    for number, home in enumerate(homes):
+        excess[home] += whole[number]
+    for _ in range(_ROUNDS):
+        changed = False
+        for number in np.argsort(-whole.sum(axis=1), kind="stable").tolist():
+            excess[homes[number]] -= whole[number]
+            grown = (weight * whole[number] * (2 * excess + whole[number])).sum(axis=1)
+            grown += _MOVED * (lies[number].sum() - lies[number])
+            # Rounded, so that equal choices compare as equal on every machine; of equal ones the test part.
+            home = min(np.flatnonzero(lies[number]).tolist(), key=lambda part: (round(float(grown[part]), 9), -part))
+            excess[home] += whole[number]
+            changed |= home != homes[number]
+            homes[number] = home
+        if not changed:
+            break
+    return homes

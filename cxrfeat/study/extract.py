@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.audit.short import check_left_out
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import FILE, find_network
 from cxrfeat.errors import InputError, UsageError
@@ -24,10 +25,10 @@ from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, mask_notes, masks_digest
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
-from cxrfeat.image.split import digest, split
+from cxrfeat.image.split import NO_PART, Parts, digest, own_way, split
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.study.tuned import find_tuned, seen_split, tuned_features
-from cxrfeat.types import Groups, Part
+from cxrfeat.types import Finding, Groups, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class Extraction:
     manifest: Manifest
     """Under the name that the data set has in the features folder."""
     quarantined: tuple[Quarantined, ...]
+    audit: tuple[Finding, ...] = ()
+    """Warnings of images that are in no part of the split that features are bound to."""
 
 
 def extract(
@@ -140,9 +143,7 @@ def extract(
         one: (network, replace(spec, view=name_masks(spec.view, manifest, masks), storage=storage))
         for one, (network, spec) in wanted.items()
     }
-    seen: dict[str, NDArray[np.str_] | None] = {
-        one: seen_split(run, manifest, Identity.load()) for one, run in tuned.items()
-    }
+    seen: dict[str, Parts | None] = {one: seen_split(run, manifest, Identity.load()) for one, run in tuned.items()}
     if normalize == "featurewise" and frozen:
         groups, usable = look_and_group(manifest, progress)
         bound, name = _split(manifest, groups, usable, split_spec, seed)
@@ -182,7 +183,17 @@ def extract(
         files=tuple(files),
         manifest=replace(manifest, dataset=files[0].dataset),
         quarantined=tuple(quarantined[p] for p in sorted(quarantined)),
+        audit=_audit([one for one in seen.values() if one is not None], manifest, quarantined),
     )
+
+
+def _audit(bound: Sequence[Parts], manifest: Manifest, bad: Container[str]) -> tuple[Finding, ...]:
+    """What there is to say of the splits that features are bound to, each thing once."""
+    good = np.array([row.path not in bad for row in manifest.rows])
+    found = [
+        one for parts in bound for one in check_left_out(parts[good], manifest.labels[good], manifest.classes, "bound")
+    ]
+    return tuple({one.why: one for one in found}.values())
 
 
 def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
@@ -212,17 +223,16 @@ def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
 
 def _split(
     manifest: Manifest, groups: Groups, usable: NDArray[np.bool_], spec: SplitSpec | None, seed: int
-) -> tuple[NDArray[np.str_], str]:
+) -> tuple[Parts, str]:
     """The split that a stage two would make of the usable images, and its digest; others are in no part of it.
 
-    Without a description it is the data's own, where every image has a part, else by group.
+    Without a description it is the data's own, if that gives any image a part, else by group.
     """
     rows = [row for row, good in zip(manifest.rows, usable, strict=True) if good]
     keys = [row.content_sha256 for row in rows]
     column = [row.split for row in rows]
-    given = all(part is not None for part in column)
     found = split(
-        spec or SplitSpec(by="column" if given else "group", seed=seed),
+        spec or SplitSpec(by=own_way(None, column), seed=seed),
         manifest.labels[usable],
         groups[usable],
         manifest.classes,
@@ -230,6 +240,6 @@ def _split(
         column=column,
         keys=keys,
     )
-    parts = np.full(len(usable), Part.TRAIN.value, dtype=found.dtype)  # whatever is unusable has no row in the file
+    parts = np.full(len(usable), NO_PART, dtype=found.dtype)
     parts[usable] = found
     return parts, digest(found, keys)

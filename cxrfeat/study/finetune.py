@@ -54,7 +54,7 @@ from cxrfeat.study.fit import (
 )
 from cxrfeat.study.pieces import Pieces, part_images
 from cxrfeat.study.predict import NETWORK, load_head
-from cxrfeat.study.tuned import find_tuned, split_of
+from cxrfeat.study.tuned import find_tuned, parts_of
 from cxrfeat.types import Features, Finding, Status
 
 WARM = HeadSpec(kind="logreg", strength=0.01)
@@ -228,7 +228,7 @@ def finetune(
             spec=spec,
             identity=identity,
             place=runs / (name or run_name(file.content.dataset, file.content.backbone, "finetune", digest8(identity))),
-            audit=ShortAudit(file, pieces.pieces, pieces.parts, seed),
+            audit=ShortAudit(file, pieces.pieces, pieces.parts, seed, pieces.findings),
             quarantined=quarantined,
         )
         if (standing := existing_run(job.place, identity)) is not None:
@@ -439,13 +439,16 @@ def _check_backbone(asked: str, file: FeatureFile, preprocess: str | None) -> No
 
 
 def _pieces_of(run: Run, file: FeatureFile) -> Pieces:
-    """The split of a run, image by image."""
-    part = split_of(run)
-    parts = np.array([part.get(sha, "") for sha in file.content_sha256], dtype="<U10")
-    if "" in parts:
+    """The split of a run, image by image.
+
+    Raises:
+        IntegrityError: If it is not of these images, or the run is damaged.
+    """
+    parts = parts_of(run, file.content_sha256)
+    if parts is None:
         raise IntegrityError(f"{run.path / 'split.csv'} is not the split of {file.path.name}. Fit the head again.")
     check_parts(parts, file.labels, file.groups, file.classes)
-    return Pieces.of(parts, run.info["split"])
+    return Pieces.of(parts, run.info["split"], file)
 
 
 def _rows_of(file: FeatureFile, manifest: Manifest) -> list[ImageRow]:

@@ -70,6 +70,11 @@ class FitResult:
         """The checks that failed; they belong above every score."""
         return [finding for finding in self.audit if finding.status == "fail"]
 
+    @property
+    def refused(self) -> list[Finding]:
+        """What `--strict` refuses: the checks that failed, and warnings of what was left out."""
+        return [finding for finding in self.audit if finding.refused]
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `fit-head`."""
         runs = [{**run_summary(run), "reused": reused} for run, reused in zip(self.runs, self.reused, strict=True)]
@@ -294,7 +299,7 @@ def fit(
         features: A feature file, or one that is open.
         heads: What to train, one or many: descriptions, or names such as `logreg` and `all`.
         split_by: `group`, `date`, `column` or `paper`; `None` keeps the split the features are bound to, else the
-            data's own split column, else splits by group.
+            data's own, of which images without a part are left out and counted, else splits by group.
         regroup_given: Move groups that the data's own split tears to one side.
         fold_count: Grouped cross-validation with this many folds in place of one test part.
         repeats: How often to cross-validate, groups dealt anew.
@@ -333,7 +338,8 @@ def fit(
             source_out=source_out,
             seed=seed,
         )
-        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)  # done when asked, while the workers fit
+        # Done when asked, while the workers fit.
+        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed, pieces.findings)
         check_writable(runs)
         content = file.content
         identities = [identity_of(data, pieces, head=to_dict(spec)) for spec in heads]
@@ -552,7 +558,7 @@ def outcome_of(
         | {"outputs": outputs_of(spec.kind, [data.told(piece, fitted.head, probabilities[held:])], data.file.classes)},
         folds=None,
         predictions=_predictions(data, told, probabilities, parts),
-        notes=fitted.notes,
+        notes=[*pieces.notes, *fitted.notes],
     )
 
 

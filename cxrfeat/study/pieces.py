@@ -1,22 +1,25 @@
 """How the images of a feature file are parted for training and testing: one piece after another.
 
 A piece has rows to train on, rows to validate on, and rows to test on, groups always whole (but in the study's own
-image-wise split, and in a torn one of the data's own, which the audit fails).
+image-wise split, and in a torn one of the data's own, which the audit fails). The data's own split is kept unless
+another is asked for, which is then said; an image that is in no part of it is in no piece.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.audit.short import check_left_out
 from cxrfeat.errors import SplitError, UsageError
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.image.split import check_parts, digest, folds, regroup, validation_rows
+from cxrfeat.image.split import Parts, check_parts, digest, folds, regroup, torn, validation_rows
 from cxrfeat.spec import SplitBy, SplitSpec
-from cxrfeat.types import Part
+from cxrfeat.types import Finding, Groups, Labels, Part, Status
 
 Rows = NDArray[np.intp]
 """Ascending row numbers."""
@@ -40,21 +43,34 @@ class Pieces:
     pieces: tuple[Piece, ...]
     stored: dict[str, Any]
     """What a run says of its split; equal ones part the images in the same way."""
-    parts: NDArray[np.str_] | None = None
-    """`(images,)` train, validation or test, where that is all there is; else `None`."""
+    parts: Parts | None = None
+    """`(images,)` train, validation, test or none, where there is one piece; else `None`."""
     notes: tuple[str, ...] = ()
+    """What became of the data's own split, and which images are left out: for the run to say."""
     named: tuple[str, ...] = field(default=())
     """`(images,)` the part, or the piece that tests the image (of the first repeat)."""
+    findings: tuple[Finding, ...] = ()
+    """What the audit is to say of how the images were parted."""
 
     @classmethod
-    def of(cls, parts: NDArray[np.str_], stored: dict[str, Any]) -> Self:
-        """One piece, from a part for each image."""
+    def of(cls, parts: Parts, stored: dict[str, Any], file: FeatureFile, notes: Sequence[str] = ()) -> Self:
+        """One piece, from a part for each image; images in no part are counted.
+
+        Args:
+            parts: `(images,)`.
+            stored: What a run says of the split; `by` names its kind.
+            file: The images.
+            notes: What else there is to say.
+        """
         train, validation, test = (np.flatnonzero(parts == part) for part in Part)
+        left_out = check_left_out(parts, file.labels, file.classes, stored["by"])
         return cls(
             pieces=(Piece(name="test", train=train, validation=validation, test=test),),
             stored=stored,
             parts=parts,
+            notes=(*(one.why for one in left_out), *notes),
             named=tuple(parts.tolist()),
+            findings=tuple(left_out),
         )
 
     @property
@@ -78,7 +94,7 @@ def part_images(
     Args:
         file: The features.
         by: As in `FeatureFile.split`.
-        regroup_given: Move groups that the data's own split tears to one side.
+        regroup_given: Move groups that the split tears to one side, each part staying about as large as it is.
         fold_count: Grouped cross-validation in so many folds.
         repeats: How often, dealt anew each time.
         source_out: Leave out one source at a time, train on the others, test on it.
@@ -105,16 +121,87 @@ def part_images(
             f"`{field}` parts the images itself, patients whole, so neither `split_by` nor `regroup_given` goes with "
             "it. Leave one or the other out."
         )
-    return _sources(file, seed) if source_out else _folds(file, fold_count or 0, repeats, seed)
+    crossed = _sources(file, seed) if source_out else _folds(file, fold_count or 0, repeats, seed)
+    return replace(
+        crossed,
+        notes=(
+            *_set_aside(file.given_split, "leaving sources out" if source_out else "cross-validation"),
+            *crossed.notes,
+        ),
+    )
 
 
 def _parts(file: FeatureFile, by: SplitBy | None, *, regroup_given: bool, seed: int) -> Pieces:
-    kind, parts = file.split_by(by), file.split(seed, by=by)
-    if regroup_given and kind != "bound":
-        parts = regroup(parts, file.groups, file.labels)
+    kind, parts, given = file.split_by(by), file.split(seed, by=by), file.given_split
+    notes: list[str] = []
+    if kind == "column":
+        notes += _validation_cut(parts, given)
+    elif kind != "bound":
+        notes += _set_aside(given, f"a split by {kind}" if kind != "paper" else "the split of the paper")
+    findings: list[Finding] = []
+    if regroup_given:
+        if kind == "bound" and torn(parts, file.groups):
+            file.refuse_other_split("regroup_given")
+        mended = regroup(parts, file.groups, file.labels)
+        notes.append(regrouped(parts, mended, file.groups))
+        findings += check_regrouped(parts, mended, file.labels, file.classes)
+        parts = mended
     check_parts(parts, file.labels, file.groups, file.classes)
     stored = {"by": kind, "seed": seed, "sha256": digest(parts, file.content_sha256)}
-    return Pieces.of(parts, stored | ({"regroup": True} if regroup_given else {}))
+    made = Pieces.of(parts, stored | ({"regroup": True} if regroup_given else {}), file, notes)
+    return replace(made, notes=(*made.notes, *(one.why for one in findings)), findings=(*made.findings, *findings))
+
+
+def _set_aside(given: Sequence[Part | None], asked: str) -> list[str]:
+    """That the data's own split is not used, because the user asked for another; nothing where the data have none."""
+    if all(part is None for part in given):
+        return []
+    counts = [(part.value, given.count(part)) for part in Part if part in given]
+    counts += [("in no part", given.count(None))] if None in given else []
+    there = ", ".join(f"{name} {count}" for name, count in counts)
+    return [f"The data's own split ({there}) is not used, since {asked} was asked for."]
+
+
+def _validation_cut(parts: Parts, given: Sequence[Part | None]) -> list[str]:
+    """That the data's own split lacked a validation part."""
+    if Part.VALIDATION in given:
+        return []
+    cut, trained = (int((parts == part).sum()) for part in (Part.VALIDATION, Part.TRAIN))
+    return [
+        f"The data's own split has no validation part: {cut} of its {cut + trained} training images, patients whole, "
+        "are kept for validation."
+    ]
+
+
+def regrouped(before: Parts, after: Parts, groups: Groups) -> str:
+    """What regrouping did: how many groups and images it moved, and how large each part was and is."""
+    moved = before != after
+    if not moved.any():
+        return "Regrouping found nothing to mend: no patient and no copy stands on two sides."
+    sizes = ", ".join(f"{part} {int((before == part).sum())} -> {int((after == part).sum())}" for part in Part)
+    images, people = int(moved.sum()), len(np.unique(groups[moved]))
+    what = f"{images} image{'s' * (images > 1)} of {people} patient{'s' * (people > 1)} or set{'s' * (people > 1)}"
+    return f"Regrouping moved {what} of copies to one side: {sizes}."
+
+
+NOTABLE = 0.8
+"""A part, or a class in it, that keeps less than this share of its images has become notably smaller."""
+
+
+def check_regrouped(before: Parts, after: Parts, labels: Labels, classes: Sequence[str]) -> list[Finding]:
+    """Whether regrouping left a part, or a class in one, notably smaller than it was given: a warning, or nothing."""
+    smaller = []
+    for part in Part:
+        were, are = (np.bincount(labels[parts == part], minlength=len(classes)) for parts in (before, after))
+        if are.sum() < NOTABLE * were.sum():
+            smaller.append(f"{part} has {are.sum()} of its {were.sum()} images")
+        lost = np.flatnonzero(are < NOTABLE * were).tolist()
+        smaller += [f"{part} has {are[label]} of its {were[label]} {classes[label]}" for label in lost]
+    if not smaller:
+        return []
+    why = f"Regrouping left parts notably smaller, since patients are never cut: {', '.join(smaller)}."
+    remedy = "Part all images anew with --split-by group, or mend the split of the data by hand."
+    return [Finding(check="regroup", status=Status.WARN, value=len(smaller), why=why, do=remedy)]
 
 
 def _folds(file: FeatureFile, count: int, repeats: int, seed: int) -> Pieces:

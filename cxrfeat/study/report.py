@@ -28,6 +28,7 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_patients
 from cxrfeat.image.picture import Pixels, contact_sheet, jpeg_address, overlay, reduced
 from cxrfeat.image.row import ImageRow
+from cxrfeat.image.split import NO_PART
 from cxrfeat.metric.curve import calibration_band, roc_band
 from cxrfeat.report.content import (
     Copy,
@@ -436,10 +437,11 @@ class _Sheet:
 
 
 def _parts_of(run: Run) -> dict[str, str]:
-    """The part of each image, by content."""
+    """The part of each image, by content, as it is to be read."""
     table = run.table("split.csv")
     try:
-        return dict(zip(table["content_sha256"], table["part"], strict=True))
+        pairs = zip(table["content_sha256"], table["part"], strict=True)
+        return {sha: "in no part" if part == NO_PART else part for sha, part in pairs}
     except KeyError as error:
         raise IntegrityError(f"{run.path / 'split.csv'} lacks {error}. Fit the head again.") from error
 

@@ -25,6 +25,7 @@ from cxrfeat.finetune.trainable import Trainable
 from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Quarantined, Selection
+from cxrfeat.image.split import own_way
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec
 from cxrfeat.study.compare import training_columns
@@ -52,8 +53,9 @@ class Options:
     limit: int | None = None
     """At most so many of each class: for a trial."""
     epochs: int = 20
-    split: SplitBy = "group"
-    """`group`, or the study's own `paper`, which parts images of one patient."""
+    split: SplitBy | None = None
+    """`group`, or the study's own `paper`, which parts images of one patient; `None` is the data's own split, if it
+    gives any image a part, else `group`."""
     views: int = 8
     """Cached views per image, of which the study's way draws one per epoch."""
     weights: str = "imagenet"
@@ -61,7 +63,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Check what no other description checks."""
-        if self.split not in ("group", "paper"):
+        if self.split not in (None, "group", "paper"):
             raise UsageError(f"`split` is group, or paper (the study's own, which leaks); got {self.split!r}.")
         if self.weights not in ("imagenet", "random"):
             raise UsageError(f"`weights` is imagenet or random; got {self.weights!r}.")
@@ -188,6 +190,8 @@ def plan(data: PathLike, options: Options, progress: Progress | None = None, rea
     found = index_folder(data, base, progress=named(progress, "reading files"))
     require_classes(found)
     there = Counter(row.label for row in found.rows)
+    given = [row.split for row in found.rows]
+    by = own_way(options.split, given)
     notes = []
     per_class = options.per_class
     if per_class is None and options.limit is None:
@@ -210,11 +214,15 @@ def plan(data: PathLike, options: Options, progress: Progress | None = None, rea
     )
     if not comparable:
         notes.append("These are not the study's own data and settings, so its figures are not comparable with ours.")
-    elif options.split == "group":
+    elif by == "group":
         notes.append(
             "The study parted images one by one, ours keeps patients together: its figures may flatter beside it."
         )
-    if options.split == "paper":
+    if by == "column":
+        notes.append("The data's own split is kept: another split than the study's, whose figures may differ for that.")
+    elif own_way(None, given) == "column":
+        notes.append(f"The data's own split is not used, since {by} was asked for.")
+    if by == "paper":
         notes.append(
             "The split is the study's, image by image: it leaks, since a patient's images stand on both sides."
         )
@@ -335,7 +343,7 @@ def _extract_all(
             normalize=normalize,
             size=size,
             seed=options.seed,
-            split_spec=SplitSpec(by=options.split, seed=options.seed),
+            split_spec=SplitSpec(by=options.split, seed=options.seed) if options.split else None,
             selection=planned.selection,
             features=features,
             make_engine=make_engine,

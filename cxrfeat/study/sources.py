@@ -20,6 +20,7 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs, MaskFile, Masks, find_masks, fitted, mask_notes, masks_digest, read_mask, template
 from cxrfeat.image.note import Note, number, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
+from cxrfeat.image.split import NO_PART
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Grey, Part, Views
@@ -123,7 +124,8 @@ def tested_sources(
     table = run.table("predictions.csv")
     try:
         columns = [table[name] for name in ("content_sha256", "part", "label", "predicted", "group")]
-        known = set(run.table("split.csv")["content_sha256"])
+        split = run.table("split.csv")
+        known = {sha for sha, part in zip(split["content_sha256"], split["part"], strict=True) if part != NO_PART}
     except KeyError as error:
         raise IntegrityError(f"The tables of {run.path} lack {error}. Fit the head again.") from error
     crossed = not run.info.get("itself_tested", True)  # the parts are then its folds, and every row was tested

@@ -58,7 +58,16 @@ class TuneResult:
     @property
     def failed(self) -> list[Finding]:
         """The checks that failed; they belong above every score."""
-        return FitResult(runs=(self.run,), reused=(self.reused,), audit=self.audit).failed
+        return self._fitted.failed
+
+    @property
+    def refused(self) -> list[Finding]:
+        """As in `FitResult`."""
+        return self._fitted.refused
+
+    @property
+    def _fitted(self) -> FitResult:
+        return FitResult(runs=(self.run,), reused=(self.reused,), audit=self.audit)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `tune`: that of `fit-head`, with `search` and `test_openings` in the run."""
@@ -79,6 +88,7 @@ def tune(
     sampler: Sampler = "halving",
     by: By = "accuracy",
     split_by: SplitBy | None = None,
+    regroup_given: bool = False,
     fold_count: int | None = None,
     tta: bool = False,
     seed: int = 0,
@@ -99,6 +109,7 @@ def tune(
             so far propose the next configuration.
         by: What to choose by.
         split_by: As in `fit`.
+        regroup_given: As in `fit`.
         fold_count: Repeat the search inside each of so many outer folds, and test each choice on its fold.
         tta: Judge and test by the mean probability over the views.
         seed: Of the splits, the draws, the heads and the intervals.
@@ -126,12 +137,12 @@ def tune(
     with FeatureFile(features) as file:
         data = load(file, tta=tta, classes=classes)
         file = data.file
-        pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
+        pieces = part_images(file, by=split_by, regroup_given=regroup_given, fold_count=fold_count, seed=seed)
         space = Space(kinds=kinds, views=file.views, seed=seed)
         plan = Plan(space=space, trials=trials, sampler=sampler, by=by, jobs=jobs)
         searched = [*pieces.pieces, *([_everything(data)] if pieces.crossed else [])]
         inner = [inner_pieces(data, piece, inner_folds, seed) for piece in searched]
-        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed)
+        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed, pieces.findings)
         check_writable(runs)
         asked = {
             "space": REVISION, "strengths": digest8(list(STRENGTHS)), "heads": list(kinds), "trials": trials,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import SUFFIXES, Network, find_again
 from cxrfeat.backbone.scratch import SCRATCH
@@ -14,7 +14,7 @@ from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import InputError, IntegrityError, SpecError, UsageError
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest
-from cxrfeat.image.split import digest
+from cxrfeat.image.split import NO_PART, Parts, digest
 from cxrfeat.run import Run, all_runs, digest8, find_run, read_run
 from cxrfeat.spec import FeatureSpec, ViewSpec, feature_spec
 from cxrfeat.study.predict import tuned_network
@@ -74,8 +74,8 @@ def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
     return find_again(spec, name, path=tuned_network(run)), spec
 
 
-def split_of(run: Run) -> dict[str, str]:
-    """The split of a run with one test part: the part of each image, by content.
+def _split_table(run: Run) -> tuple[Sequence[str], Sequence[str]]:
+    """The contents of a run with one test part, and the part of each, image by image.
 
     Raises:
         IntegrityError: If it is not the split that the run was made with.
@@ -84,17 +84,43 @@ def split_of(run: Run) -> dict[str, str]:
     try:
         contents, parts = table["content_sha256"], table["part"]
         same = digest(np.array(parts), contents) == run.info["split"]["sha256"]
-        if not same or not set(parts) <= set(Part):
+        if not same or not set(parts) <= {*Part, NO_PART}:
             raise ValueError("it is another split than the one the run was made with")
-        return dict(zip(contents, parts, strict=True))
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{run.path / 'split.csv'} is damaged ({error}). Make the run again.") from error
+    return contents, parts
 
 
-def seen_split(run: Run, manifest: Manifest, identity: Identity) -> NDArray[np.str_] | None:
+def parts_of(run: Run, content_sha256: Sequence[str]) -> Parts | None:
+    """The split of a run with one test part, for the very images that it was made of; `None` if these are others.
+
+    Copies of one content may lie in several parts of a torn split. Which of them lies where is told by their order;
+    in another order, by none being apart.
+
+    Args:
+        run: The run.
+        content_sha256: Of each image.
+
+    Raises:
+        IntegrityError: If the run is damaged.
+    """
+    contents, parts = _split_table(run)
+    if list(contents) == list(content_sha256):
+        return np.array(parts, dtype="<U10")
+    part = dict(zip(contents, parts, strict=True))
+    if len(set(zip(contents, parts, strict=True))) > len(part) or not set(content_sha256) <= part.keys():
+        return None
+    return np.array([part[sha] for sha in content_sha256], dtype="<U10")
+
+
+_SEEN_FIRST = (Part.TRAIN.value, Part.VALIDATION.value, Part.TEST.value, NO_PART)
+
+
+def seen_split(run: Run, manifest: Manifest, identity: Identity) -> Parts | None:
     """The part of each image in the split that the network has seen; `None` if it has seen none of them.
 
-    An image that could not be used when the network was tuned counts as one to train on, whatever became of it.
+    An image that is new since then is in no part. One that could not be used when the network was tuned counts as one
+    to train on, whatever became of it, and so does a content of which a copy was trained on.
 
     Args:
         run: From `find_tuned`.
@@ -102,21 +128,15 @@ def seen_split(run: Run, manifest: Manifest, identity: Identity) -> NDArray[np.s
         identity: Of this user, by whose ids the run knows the images that could not be used.
 
     Raises:
-        InputError: If it has seen some of them, and others are new.
         IntegrityError: If the run is damaged.
     """
-    part, unusable = split_of(run), set(run.info["finetune"].get("unusable", []))
+    unusable = set(run.info["finetune"].get("unusable", []))
+    told = sorted(zip(*_split_table(run), strict=True), key=lambda pair: _SEEN_FIRST.index(pair[1]), reverse=True)
+    part = dict(told)  # of copies the one that comes last here: the most seen
+    if all(part.get(row.content_sha256, NO_PART) == NO_PART for row in manifest.rows):
+        return None
     named = [
-        part.get(row.content_sha256, Part.TRAIN.value if identity.image_id(row.path) in unusable else "")
+        part.get(row.content_sha256, Part.TRAIN.value if identity.image_id(row.path) in unusable else NO_PART)
         for row in manifest.rows
     ]
-    parts = np.array(named, dtype="<U10")
-    new = int(np.count_nonzero(parts == ""))
-    if not any(row.content_sha256 in part for row in manifest.rows):
-        return None
-    if new:
-        raise InputError(
-            f"{new} of the {len(parts)} images are in no part of the split that {run.name} was tuned on, so it cannot "
-            "be said on which side they belong. Extract features of the same images, or of new ones alone."
-        )
-    return parts
+    return np.array(named, dtype="<U10")

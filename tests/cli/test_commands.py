@@ -299,6 +299,58 @@ def test_strict_turns_a_failed_check_into_8_after_writing_the_runs(cli: Cli, tmp
     assert "FAIL" not in said.out
 
 
+def test_strict_refuses_dropped_parts_after_saying_them_in_the_audit_and_the_notes(cli: Cli, tmp_path: Path) -> None:
+    split: list[Part | None] = [PARTS[(0, 0, 0, 1, 2)[index // 2 % 5]] for index in range(80)]
+    split[7] = None
+    path = make_features(tmp_path / "given.h5", split=split, sources=["A", "A", "B", "B"] * 20)
+    said = cli("fit-head", path, "--head", "logreg", "--strict")
+    assert said.code == 8
+    assert "The audit failed (dropped parts)" in said.err
+    assert "1 of 80 images (1 COVID) has no part in the data's own split" in said.err, "as a note of the run"
+    assert "WARN  dropped parts" in said.out
+    assert "FAIL" not in said.out
+    (run,) = cli("fit-head", path, "--head", "logreg", "--json").json["runs"]
+    assert run["notes"][0].startswith("1 of 80 images (1 COVID) has no part")
+    assert (run["split"]["by"], run["test"]["images"]) == ("column", 16)
+    said = cli("fit-head", path, "--head", "logreg", "--strict", "--split-by", "group")
+    assert "dropped parts" not in said.out + said.err
+    assert "The data's own split (train 48, validation 15, test 16, in no part 1) is not used" in said.err
+
+
+def test_tune_mends_a_torn_split_too(cli: Cli, tmp_path: Path) -> None:
+    torn: list[Part | None] = [PARTS[(0, 0, 0, 1, 2)[index // 2 % 5]] for index in range(80)]
+    torn[0] = Part.TEST
+    path = make_features(tmp_path / "torn.h5", split=torn, sources=["A", "A", "B", "B"] * 20)
+    said = cli("tune", path, "--head", "ridge", "--trials", "1", "--inner-folds", "2", "--strict", "--regroup")
+    assert said.code == 0, said.err
+    assert "Regrouping moved 1 image of 1 patient or set of copies to one side: train 47 -> 46" in said.err
+
+
+def test_extract_says_which_images_are_in_no_part_of_a_split_it_binds_to(cli: Cli, data: Path) -> None:
+    table = data / "metadata.csv"
+    lines = table.read_text().splitlines()
+    place = lines[0].split(",").index("patient_id")
+    numbers: dict[str, int] = {}
+    parts = [
+        ("train", "test", "validation")[numbers.setdefault(line.split(",")[place], len(numbers)) % 3]
+        for line in lines[1:]
+    ]
+    rows = [f"{line},{part}" for line, part in zip(lines[1:], parts, strict=True)]
+    rows[0] = rows[0].rsplit(",", 1)[0] + ","
+    table.write_text("\n".join([f"{lines[0]},split", *rows]) + "\n")
+    said = cli("extract", *RANDOM, "--normalize", "featurewise", "--quiet")
+    assert said.code == 0, said.err
+    assert "WARN  dropped parts" in said.out
+    assert "the split that the features are bound to" in " ".join(said.out.split())
+    assert [one["check"] for one in cli("extract", *RANDOM, "--normalize", "featurewise", "--json").json["audit"]] == [
+        "dropped parts"
+    ]
+    assert cli("extract", *RANDOM, "--json").json["audit"] == []
+    said = cli("extract", *RANDOM, "--split-by", "date")
+    assert said.code == 2
+    assert "cxrfeat fit-head --split-by" in said.err
+
+
 def test_featurewise_features_keep_their_split(cli: Cli, data: Path) -> None:
     said = cli("extract", *RANDOM, "--normalize", "featurewise", "--json")
     assert said.code == 0, said.err

@@ -66,6 +66,7 @@ def test_columns_are_offered_as_a_reader_wants_them(tmp_path: Path) -> None:
     content, features = make_content(6, bound=True)
     content.columns["group"][3] = content.columns["group"][0]
     content.columns["split"][:] = [0, 1, 2, -1, 0, 0]
+    content.columns["bound_split"][2] = -1
     content.columns["date"][0] = b""
     write_features(tmp_path / "f.h5", content, 8, in_two(features))
     with FeatureFile(tmp_path / "f.h5") as file:
@@ -77,7 +78,7 @@ def test_columns_are_offered_as_a_reader_wants_them(tmp_path: Path) -> None:
         assert file.sources == ["source 0", "source 1", None, "source 0", "source 1", None]
         assert file.given_split == [Part.TRAIN, Part.VALIDATION, Part.TEST, None, Part.TRAIN, Part.TRAIN]
         assert file.bound_split is not None
-        assert file.bound_split.tolist() == ["train", "validation", "test"] * 2
+        assert file.bound_split.tolist() == ["train", "validation", "none", "train", "validation", "test"]
         assert file.dates[:2] == [None, "2020-03-02"]
         assert file.content_sha256 == [sha.decode() for sha in content.columns["content_sha256"].tolist()]
         assert len(file.image_ids[0]) == 32
@@ -397,6 +398,7 @@ HOSTILE: list[tuple[str, Callable[[h5py.File], object], type[CxrFeatError], str]
     ("a label too many", column("label", 1, 3), IntegrityError, "label holds numbers without a meaning"),
     ("a negative label", column("label", 1, -1), IntegrityError, "label holds numbers without a meaning"),
     ("a fourth part", column("split", 1, 3), IntegrityError, "split holds numbers without a meaning"),
+    ("a part of no split", column("bound_split", 1, 0), IntegrityError, "bound_split holds numbers without a meaning"),
     ("a source too many", column("source", 1, 2), IntegrityError, "source holds numbers without a meaning"),
     ("an id that is a name", column("image_id", 1, b"../../etc/passwd"), IntegrityError, "image_id holds something"),
     ("a hash of capitals", column("content_sha256", 1, b"A" * 64), IntegrityError, "content_sha256 holds something"),
@@ -588,3 +590,14 @@ def test_the_specification_names_everything_in_the_file(tmp_path: Path) -> None:
             assert f"| `{name}`" in described, name
         for name in ("features", "values", "quarantine"):
             assert f"`{name}`" in described, name
+
+
+def test_an_image_without_a_part_leaves_the_given_split_as_it_is(tmp_path: Path) -> None:
+    content, features = make_content(30)
+    given = np.tile([0, 0, 0, 1, 2], 6)
+    given[4] = -1
+    content.columns["split"][:] = given
+    write_features(tmp_path / "a.h5", content, features.shape[2], [(np.arange(30), features)])
+    with FeatureFile(tmp_path / "a.h5") as file:
+        assert (file.split_by(None), file.split_by("group")) == ("column", "group")
+        assert file.split().tolist() == ["none" if code < 0 else tuple(Part)[code] for code in given.tolist()]

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cxrfeat.errors import SplitError
-from cxrfeat.image.split import Parts, check_parts, digest, folds, regroup, split, torn
+from cxrfeat.image.split import NO_PART, Parts, check_parts, digest, folds, own_way, regroup, split, torn
 from cxrfeat.spec import SplitSpec
 from cxrfeat.types import Groups, Labels, Part
 
@@ -180,11 +180,16 @@ def test_the_newest_images_are_the_test_part_groups_whole() -> None:
     assert set(np.flatnonzero(parts == "test").tolist()) == {0, *range(81, 100)}
 
 
-def test_images_without_a_date_are_counted() -> None:
+def test_images_without_a_date_are_in_no_part_and_without_any_there_is_no_split() -> None:
     labels, groups = np.tile([0, 1], 10), np.arange(20)
     spec = SplitSpec(by="date")
-    with pytest.raises(SplitError, match="2 of 20 images have no date"):
-        split(spec, labels, groups, CLASSES[:2], dates=[None, "", *["2020-01-01"] * 18])
+    dates = [None, "", *(f"2020-01-{day:02}" for day in range(1, 19))]
+    parts = split(spec, labels, groups, CLASSES[:2], dates=dates)
+    assert parts[:2].tolist() == [NO_PART] * 2
+    alone = split(spec, labels[2:], groups[2:], CLASSES[:2], dates=dates[2:])
+    assert parts[2:].tolist() == alone.tolist(), "the others are parted as if these were not there"
+    with pytest.raises(SplitError, match=r"'COVID' has 2 images in 2 .*\(15 of 20 images have no date"):
+        split(spec, labels, groups, CLASSES[:2], dates=[None] * 15 + ["2020-01-01"] * 5)
     with pytest.raises(SplitError, match="20 of 20 images have no date"):
         split(spec, labels, groups, CLASSES[:2])
 
@@ -217,7 +222,9 @@ def test_a_missing_validation_part_is_cut_from_train_groups_whole() -> None:
     ("column", "message"),
     [
         (None, "8 of 8 images have no part"),
-        ([None] * 3 + [Part.TRAIN] * 5, "3 of 8 images have no part"),
+        ([None] * 2 + [Part.TRAIN] * 6, r"no test part, only train.*\(2 of 8 images have no part"),
+        ([None] * 8, "8 of 8 images have no part"),
+        ([None] * 6 + [Part.TRAIN, Part.TEST], r"'COVID' has 1 image.*\(6 of 8 images have no part"),
         ([Part.TRAIN] * 8, "no test part, only train"),
         ([Part.TEST] * 4 + [Part.VALIDATION] * 4, "no train part, only test, validation"),
         ([Part.TRAIN] * 4 + [Part.VALIDATION] * 2 + [Part.TEST, Part.VALIDATION], "'NORMAL' falls into the test part"),
@@ -250,6 +257,87 @@ def test_regroup_moves_torn_groups_to_where_most_of_them_are() -> None:
     expected = ["test"] * 5 + ["train"] * 2 + ["validation"] * 4 + ["train"]
     assert mended.tolist() == expected
     assert torn(mended, groups) == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(SOME, st.integers(0, 99))
+def test_images_without_a_part_stay_in_none_and_change_nothing_for_the_others(
+    some: tuple[Labels, Groups, list[str]], seed: int
+) -> None:
+    labels, groups, keys = some
+    drawn = np.random.default_rng(seed).choice(["train", "validation", "test", NO_PART], len(labels))
+    column = [None if part == NO_PART else Part(part) for part in drawn.tolist()]
+    assume(all(set(labels[drawn == part].tolist()) == {0, 1, 2} for part in Part))
+    assert own_way(None, column) == "column"
+    assert split(SplitSpec(by="column"), labels, groups, CLASSES, column=column, keys=keys).tolist() == drawn.tolist()
+    inside = drawn != NO_PART
+    assert digest(drawn, keys) == digest(drawn[inside], np.array(keys)[inside].tolist())
+    assert torn(drawn, groups) == torn(drawn[inside], groups[inside])
+    check_parts(drawn, labels, groups, CLASSES)
+    mended = regroup(drawn, groups, labels)
+    assert mended[~inside].tolist() == drawn[~inside].tolist()
+    assert mended[inside].tolist() == regroup(drawn[inside], groups[inside], labels[inside]).tolist()
+
+
+def test_a_missing_validation_part_is_not_cut_from_images_without_a_part() -> None:
+    labels, groups = np.tile([0, 1], 60), np.arange(120)
+    column = [Part.TRAIN] * 60 + [None] * 40 + [Part.TEST] * 20
+    parts = split(SplitSpec(by="column"), labels, groups, CLASSES[:2], column=column)
+    assert set(parts[60:100].tolist()) == {NO_PART}
+    assert set(parts[:60].tolist()) == {"train", "validation"}
+
+
+def test_a_class_whose_images_have_no_part_is_missing() -> None:
+    labels = np.repeat([0, 1], 6)
+    parts = np.array(["train", "validation", "test"] * 3 + [NO_PART] * 3)
+    check_parts(parts, labels, np.arange(12), CLASSES[:2])
+    parts[labels == 1] = NO_PART
+    with pytest.raises(SplitError, match=r"'NORMAL' falls into the test part: the class has 0 images"):
+        check_parts(parts, labels, np.arange(12), CLASSES[:2])
+
+
+def test_regroup_shares_ties_so_that_the_test_part_keeps_its_images() -> None:
+    # 196 patients with one image in train and one in test, and 4 whole ones in test: majority has nothing to say.
+    parts = np.array(["train", "test"] * 196 + ["test"] * 4 + ["train"] * 500 + ["validation"] * 50)
+    groups = np.concatenate([np.repeat(np.arange(196), 2), 196 + np.arange(554)])
+    labels = np.concatenate([np.repeat(np.arange(196) % 2, 2), np.arange(554) % 2])
+    mended = regroup(parts, groups, labels)
+    assert torn(mended, groups) == 0
+    for label in (0, 1):
+        assert ((mended == "test") & (labels == label)).sum() == 100
+    assert (mended == "validation").sum() == 50
+
+
+def test_regroup_keeps_a_part_that_is_nowhere_in_the_majority() -> None:
+    # Each of 100 patients has three images in train and one in test: the test part keeps its hundred all the same.
+    parts, groups = np.array(["train", "train", "train", "test"] * 100), np.repeat(np.arange(100), 4)
+    mended = regroup(parts, groups, np.repeat(np.arange(100) % 2, 4))
+    assert torn(mended, groups) == 0
+    assert (mended == "test").sum() == 100
+
+
+def test_regroup_moves_no_more_images_than_sizes_ask_for() -> None:
+    # The sizes stay when each of these patients goes to where it mostly is, and so they would the other way round.
+    parts = np.array(["test", "test", "test", "train", "test", "train", "train", "train"] * 5 + ["test"] * 30)
+    groups = np.concatenate([np.repeat(np.arange(10), 4), 10 + np.arange(30)])
+    mended = regroup(parts, groups, np.zeros(70, np.int64))
+    assert (mended != parts).sum() == 10
+    assert mended[:40].tolist() == (["test"] * 4 + ["train"] * 4) * 5
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 999), st.integers(2, 4), st.integers(1, 3))
+def test_regroup_keeps_the_sizes_of_parts_class_by_class(seed: int, most: int, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(150), rng.integers(1, most + 1, 150))
+    labels = rng.integers(0, classes, 150)[groups]
+    parts = rng.choice(["train", "validation", "test"], len(groups), p=[0.7, 0.1, 0.2])
+    mended = regroup(parts, groups, labels)
+    assert torn(mended, groups) == 0
+    for part, slack in (("test", 2 * most), ("validation", 2 * most), ("train", 4 * most)):
+        for label in range(classes):
+            was, now = (int(((each == part) & (labels == label)).sum()) for each in (parts, mended))
+            assert abs(was - now) <= slack, (part, label, was, now)
 
 
 def test_regroup_leaves_a_class_where_it_was_the_last() -> None:

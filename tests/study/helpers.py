@@ -42,7 +42,7 @@ def make_features(
     seed: int = 0,
     weights: str = f"sha256:{'0' * 64}",
     split: Sequence[Part | None] | None = None,
-    bound: Sequence[Part] | None = None,
+    bound: Sequence[Part | None] | None = None,
     dates: Sequence[str] | None = None,
     sources: Sequence[str | None] | None = None,
     unknown_patients: int = 0,
@@ -85,7 +85,7 @@ def make_features(
         "group": [digest("group", index // per_group)[:32].encode() for index in range(images)],
         "known_patient": [int(index >= unknown_patients) for index in range(images)],
         "split": [-1 if part is None else PARTS.index(part) for part in split or [None] * images],
-        "bound_split": [PARTS.index(part) for part in bound] if bound else [-1] * images,
+        "bound_split": [-1 if part is None else PARTS.index(part) for part in bound or [None] * images],
         "date": [text.encode() for text in dates or [""] * images],
         "crc32": row_crc32(features).tolist(),
     }

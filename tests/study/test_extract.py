@@ -90,6 +90,46 @@ def test_featurewise_statistics_are_of_the_training_part_and_bind_the_split(
     assert again.files[0].rows_computed == 0
 
 
+def with_table(data: Path, parts: dict[str, str]) -> Path:
+    """A table beside the images of `make_data` that names a part for each; none where it is not said."""
+    names = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.png"))
+    cycle = itertools.cycle(("train", "train", "validation", "test"))
+    lines = [f"{name},{name[0]},{parts.get(name, next(cycle))}" for name in names]
+    (data / "metadata.csv").write_text("\n".join(["image,label,split", *lines]) + "\n")
+    return data
+
+
+def test_one_image_without_a_part_leaves_the_split_of_featurewise_statistics_as_it_was_given(
+    data: Path, run: Callable[..., recipe.Extraction]
+) -> None:
+    names = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.png"))
+    result = run(with_table(data, {names[0]: ""}), normalize="featurewise")
+    told = {row.path: row.split for row in result.manifest.rows}
+    with FeatureFile(result.files[0].path) as file:
+        assert file.bound_split is not None
+        places = read_manifest(manifest_path(file.path.parent, "data"))
+        assert {places[image]: part for image, part in zip(file.image_ids, file.bound_split.tolist(), strict=True)} == {
+            name: "none" if part is None else part for name, part in told.items()
+        }
+        spec = file.spec
+        plain = ViewSpec(size=32, count=1)
+        rows = [row for row in result.manifest.rows if row.split == "train"]
+        pixels = np.stack([prepare(data / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
+        assert spec.mean == pytest.approx(pixels.mean(dtype=np.float64), rel=1e-12)
+        assert part_images(file).named.count("none") == 1
+    (found,) = result.audit
+    assert (found.check, found.value, found.refused) == ("dropped parts", 1, True)
+    (data / names[0]).unlink()
+    with_table(data, {})
+    (data / "metadata.csv").write_text(
+        "image,label,split\n" + "".join(f"{name},{name[0]},{told[name]}\n" for name in names[1:])
+    )
+    without = run(data, normalize="featurewise")
+    assert without.files[0].path == result.files[0].path, "an image in no part makes no other split"
+    assert without.files[0].rows_computed == 0
+    assert not without.audit
+
+
 SPLITS: list[dict[str, Any]] = [{"by": "group"}, {"by": "date"}, {"fold_count": 4}, {"fold_count": 3, "repeats": 2}]
 
 

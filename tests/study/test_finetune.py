@@ -13,9 +13,10 @@ from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.finetune.recipe import DEFAULT
+from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
-from cxrfeat.image.row import Selection
+from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
 from cxrfeat.study.compare import compare
@@ -25,8 +26,11 @@ from cxrfeat.study.finetune import finetune
 from cxrfeat.study.fit import FitResult, fit
 from cxrfeat.study.predict import predict
 from cxrfeat.study.report import command_of, report
-from tests.study.helpers import probabilities
+from cxrfeat.study.tuned import parts_of, seen_split
+from cxrfeat.types import Part
+from tests.study.helpers import PARTS, digest, make_features, probabilities
 
+HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=99)
 SPEC = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=2, batch=8, optimizer="adam", learning_rate=1e-3, patience=5))
 LAST = replace(SPEC, head=replace(SPEC.head, patience=None))
 
@@ -130,7 +134,7 @@ def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(place
     assert more.table("split.csv")["part"] == run.table("split.csv")["part"]
 
 
-def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_refused(place: Place, tmp_path: Path) -> None:
+def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_in_no_part(place: Place, tmp_path: Path) -> None:
     run = place.finetune(spec=LAST).runs[0]
     new = tmp_path / "new"
     write_phantoms(new, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9))
@@ -144,8 +148,80 @@ def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_refused(pla
             if "masks" not in path.parts:
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, to)
-    with pytest.raises(InputError, match=r"are in no part of the split that .* was tuned on"):
-        extract(both, backbone=run.name, views=1, features=place.features, runs=place.runs)
+    made = extract(both, backbone=run.name, views=1, features=place.features, runs=place.runs)
+    table = run.table("split.csv")
+    part = dict(zip(table["content_sha256"], table["part"], strict=True))
+    with FeatureFile(made.files[0].path) as file:
+        assert file.split().tolist() == [part.get(sha, "none") for sha in file.content_sha256]
+        assert file.spec.split == run.info["split"]["sha256"], "it is the split that the network has seen"
+    (found,) = made.audit
+    assert (found.check, found.value) == (
+        "dropped parts",
+        sum(row.content_sha256 not in part for row in made.manifest.rows),
+    )
+    head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
+    told = head.table("predictions.csv")
+    assert told["content_sha256"]
+    assert all(part[sha] == one for sha, one in zip(told["content_sha256"], told["part"], strict=True))
+
+
+@pytest.fixture
+def parted(place: Place, tmp_path: Path) -> tuple[Place, str]:
+    """The data with a split of their own, by patient, which gives one image of a training patient no part."""
+    place.data = Path(shutil.copytree(place.data, tmp_path / "parted"))
+    lines = (place.data / "metadata.csv").read_text().splitlines()
+    patient = lines[0].split(",").index("patient_id")
+    numbers: dict[str, int] = {}
+    parts = []
+    for line in lines[1:]:
+        number = numbers.setdefault(line.split(",")[patient], len(numbers))
+        parts.append(("train", "train", "train", "validation", "test")[number % 5])
+    parts[0] = ""
+    rows = [f"{line},{part}" for line, part in zip(lines[1:], parts, strict=True)]
+    (place.data / "metadata.csv").write_text("\n".join([f"{lines[0]},split", *rows]) + "\n")
+    return place, lines[1].split(",")[0]
+
+
+def test_one_image_without_a_part_leaves_the_given_split_as_it_is_and_is_not_trained_on(
+    parted: tuple[Place, str],
+) -> None:
+    place, name = parted
+    rows = {row.content_sha256: row for row in index_folder(place.data).rows}
+    for options in ({}, {"head_from": place.head()}, {"normalize": "featurewise", "warm": None}):
+        result = place.finetune(spec=replace(LAST, head=replace(LAST.head, epochs=0)), **options)
+        run = result.runs[0]
+        told = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+        assert told == {sha: str(row.split or "none") for sha, row in rows.items()}, options
+        assert [rows[sha].path for sha, part in told.items() if part == "none"] == [name]
+        assert sum("is left out of train, validation and test" in note for note in run.info["notes"]) == 1
+        assert [one.check for one in result.refused if one.status != "fail"] == ["dropped parts"]
+        tested = {sha for sha, part in told.items() if part in ("validation", "test")}
+        assert set(run.table("predictions.csv")["content_sha256"]) == tested
+
+
+def test_copies_in_two_parts_stay_there_and_count_as_trained_on(tmp_path: Path) -> None:
+    contents = [digest("image", index) for index in range(80)]
+    contents[0] = contents[79]  # a copy that the given split trains on and tests on
+    column: list[Part | None] = [PARTS[(0, 0, 0, 0, 1, 1, 2, 2)[index % 8]] for index in range(80)]
+    column[1] = None
+    path = make_features(tmp_path / "f.h5", split=column, contents=contents)
+    run = fit(path, [HeadSpec(kind="logreg")], runs=tmp_path / "runs").runs[0]
+    names = ["none" if part is None else part for part in column]
+    told = parts_of(run, contents)
+    assert told is not None
+    assert told.tolist() == names
+    assert parts_of(run, contents[::-1]) is None, "which copy is which cannot be said"
+    assert parts_of(run, [*contents[:-1], digest("new")]) is None
+    manifest = Manifest(
+        dataset="f", root=tmp_path, classes=("A",),
+        rows=tuple(ImageRow(path=f"{index}.png", label="A", content_sha256=sha, header=HEADER)
+                   for index, sha in enumerate([contents[79], contents[1], digest("new"), contents[6]])),
+    )  # fmt: skip
+    run.info["finetune"] = {}
+    seen = seen_split(run, manifest, Identity(bytes(32)))
+    assert seen is not None
+    assert seen.tolist() == ["train", "none", "none", "test"]
+    assert seen_split(run, replace(manifest, rows=manifest.rows[1:3]), Identity(bytes(32))) is None
 
 
 def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError, UsageError
 from cxrfeat.feature.store import FeatureFile
+from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.training import Training
 from cxrfeat.metric.score import scores
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec
@@ -328,6 +330,31 @@ def test_the_data_s_own_split_is_kept_as_it_was_given(tmp_path: Path) -> None:
         assert split_of(result.runs[0]) == dict(zip(file.content_sha256, given_split(torn=False), strict=True))
     assert result.runs[0].info["split"]["by"] == "column"
     assert result.failed == []
+
+
+def test_one_image_without_a_part_is_left_out_and_the_given_split_stays(tmp_path: Path) -> None:
+    column: list[Part | None] = [*given_split(torn=False)]
+    column[1] = None  # an image of a patient whose other one is trained on
+    path = make_features(tmp_path / "f.h5", split=column, sources=["A", "A", "B", "B"] * 20)
+    result = fit(path, LOGREG, runs=tmp_path / "runs")
+    run = result.runs[0]
+    with FeatureFile(path) as file:
+        keys, X, y = file.content_sha256, file.read(), file.labels
+        rows = [row for row, part in enumerate(column) if part is Part.TRAIN]
+        held = [row for row, part in enumerate(column) if part is Part.VALIDATION]
+        head = fit_head(LOGREG[0], Training(X[rows], y[rows], X[held, 0], y[held], file.classes)).head
+    assert run.info["split"]["by"] == "column"
+    assert split_of(run) == dict(zip(keys, ("none" if part is None else part for part in column), strict=True))
+    stored = probabilities(run)
+    assert set(stored) == {key for key, part in zip(keys, column, strict=True) if part in PARTS[1:]}
+    for row, key in enumerate(keys):
+        if key in stored:
+            np.testing.assert_allclose(stored[key], head.predict_proba(X[row, :1])[0], atol=1e-12)
+    said = "1 of 80 images (1 COVID) has no part in the data's own split"
+    assert run.info["notes"][0].startswith(said)
+    assert [one["check"] for one in run.info["audit"] if one["why"].startswith(said)] == ["dropped parts"]
+    assert not result.failed
+    assert [one.check for one in result.refused] == ["dropped parts"]
 
 
 def test_a_given_split_that_tears_patients_apart_fails_and_regroup_mends_it(tmp_path: Path) -> None:

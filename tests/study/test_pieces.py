@@ -13,7 +13,8 @@ import pytest
 from cxrfeat.errors import SplitError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.study.pieces import Piece, part_images, thinned
-from tests.study.helpers import make_features
+from cxrfeat.types import Part, Status
+from tests.study.helpers import PARTS, make_features
 
 
 @pytest.fixture
@@ -135,3 +136,145 @@ def test_a_smaller_share_is_part_of_a_larger_one_with_every_class(file: FeatureF
     for share in (0.0, 1.5, float("nan")):
         with pytest.raises(SplitError, match="`sizes`"):
             thinned(piece, file.labels, file.groups, share, seed=1)
+
+
+def given(count: int, *empty: int) -> list[Part | None]:
+    """Parts of pairs of images, 6 : 2 : 2, but for the images that have none."""
+    column: list[Part | None] = [PARTS[(0, 0, 0, 0, 0, 0, 1, 1, 2, 2)[index // 2 % 10]] for index in range(count)]
+    for index in empty:
+        column[index] = None
+    return column
+
+
+def test_an_image_without_a_part_is_in_no_piece_and_the_split_stays(tmp_path: Path) -> None:
+    column = given(80, 3)
+    with FeatureFile(make_features(tmp_path / "blobs.h5", split=column)) as file:
+        pieces = part_images(file)
+        (piece,) = pieces.pieces
+        assert pieces.stored["by"] == "column"
+        assert pieces.named == tuple("none" if part is None else part for part in column)
+        for rows, part in ((piece.train, Part.TRAIN), (piece.validation, Part.VALIDATION), (piece.test, Part.TEST)):
+            assert rows.tolist() == [index for index, one in enumerate(column) if one == part]
+        (found,) = pieces.findings
+        assert (found.check, found.value, found.status, found.refused) == ("dropped parts", 1, Status.WARN, True)
+        assert found.why == (
+            "1 of 80 images (1 COVID) has no part in the data's own split, and is left out of train, validation and "
+            "test."
+        )
+        assert pieces.notes == (found.why,)
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({"by": "group"}, "a split by group"),
+        ({"by": "paper"}, "the split of the paper"),
+        ({"fold_count": 3}, "cross-validation"),
+        ({"source_out": True}, "leaving sources out"),
+    ],
+)
+def test_that_another_split_than_the_data_s_own_was_asked_for_is_said(
+    options: dict[str, Any], asked: str, tmp_path: Path
+) -> None:
+    counts = "train 47, validation 16, test 16, in no part 1"
+    said = f"The data's own split ({counts}) is not used, since {asked} was asked for."
+    sources = ["A", "A", "B", "B"] * 20
+    with FeatureFile(make_features(tmp_path / "given.h5", split=given(80, 0), sources=sources)) as file:
+        pieces = part_images(file, **options)
+        assert pieces.notes[0] == said
+        assert not pieces.findings
+        assert "none" not in pieces.named
+    with FeatureFile(make_features(tmp_path / "none.h5", sources=sources)) as file:
+        assert not part_images(file, **options).notes
+
+
+def test_a_split_without_a_validation_part_says_what_is_cut_for_it(tmp_path: Path) -> None:
+    column = [Part.TEST if part is Part.TEST else Part.TRAIN for part in given(80)]
+    with FeatureFile(make_features(tmp_path / "blobs.h5", split=column)) as file:
+        pieces = part_images(file)
+        cut = len(pieces.pieces[0].validation)
+        assert pieces.notes == (
+            f"The data's own split has no validation part: {cut} of its 64 training images, patients whole, are kept "
+            "for validation.",
+        )
+        assert pieces.pieces[0].test.tolist() == [row for row, part in enumerate(column) if part is Part.TEST]
+
+
+def test_undated_images_are_left_out_of_a_split_by_date_and_said(tmp_path: Path) -> None:
+    dates = ["" if index == 5 else f"2020-{index % 40 // 2 % 12 + 1:02}-01" for index in range(80)]
+    with FeatureFile(make_features(tmp_path / "blobs.h5", dates=dates)) as file:
+        pieces = part_images(file, by="date")
+        assert pieces.named[5] == "none"
+        assert pieces.notes[0].startswith("1 of 80 images (1 COVID) has no date, and is left out")
+        assert [one.check for one in pieces.findings] == ["dropped parts"]
+
+
+def test_images_in_no_part_of_a_bound_split_are_left_out_and_another_split_is_refused(tmp_path: Path) -> None:
+    bound = given(80, 0, 79)
+    with FeatureFile(make_features(tmp_path / "blobs.h5", bound=bound)) as file:
+        pieces = part_images(file)
+        assert pieces.named == tuple("none" if part is None else part for part in bound)
+        assert (
+            "2 of 80 images (1 COVID, 1 NORMAL) have no part in the split that the features are bound"
+            in (pieces.notes[0])
+        )
+        with pytest.raises(SplitError, match="no other split of it is honest"):
+            part_images(file, by="group")
+
+
+def test_the_split_that_features_are_bound_to_may_be_asked_for_by_name(tmp_path: Path) -> None:
+    with FeatureFile(make_features(tmp_path / "free.h5")) as file:
+        parts = [Part(part) for part in file.split(seed=3).tolist()]
+    with FeatureFile(make_features(tmp_path / "bound.h5", bound=parts)) as file:
+        assert part_images(file, by="group", seed=3).named == tuple(parts)
+        with pytest.raises(SplitError, match="no other split of it is honest"):
+            part_images(file, by="group", seed=4)
+
+
+def test_regroup_says_what_it_did_to_the_sizes(tmp_path: Path) -> None:
+    column = given(80)
+    for index in (0, 2, 40, 42):  # of the train part, an image of two patients of each class
+        column[index] = Part.TEST
+    with FeatureFile(make_features(tmp_path / "torn.h5", split=column)) as file:
+        pieces = part_images(file, regroup_given=True)
+        assert_whole(file, pieces.pieces[0])
+        assert pieces.notes == (
+            "Regrouping moved 4 images of 4 patients or sets of copies to one side: train 44 -> 44, validation 16 -> "
+            "16, test 20 -> 20.",
+        )
+        assert not pieces.findings
+    with FeatureFile(make_features(tmp_path / "whole.h5", split=given(80))) as file:
+        assert "nothing to mend" in part_images(file, regroup_given=True).notes[0]
+
+
+def test_regroup_warns_of_a_part_that_it_leaves_notably_smaller(tmp_path: Path) -> None:
+    # Of each class four patients of eight images; the test part has one image of each of two, and needs a whole one.
+    column = [PARTS[2] if index % 32 in (0, 8) else PARTS[1] if index % 32 >= 24 else PARTS[0] for index in range(64)]
+    with FeatureFile(make_features(tmp_path / "torn.h5", groups=4, per_group=8, split=column)) as file:
+        pieces = part_images(file, regroup_given=True)
+        assert_whole(file, pieces.pieces[0])
+        (found,) = pieces.findings
+        assert (found.check, found.status, found.refused) == ("regroup", Status.WARN, False)
+        assert found.why == (
+            "Regrouping left parts notably smaller, since patients are never cut: train has 32 of its 44 images, train "
+            "has 16 of its 22 COVID, train has 16 of its 22 NORMAL."
+        )
+        assert pieces.notes[1] == found.why
+
+
+def test_features_bound_to_a_torn_split_cannot_be_regrouped(tmp_path: Path) -> None:
+    torn = [PARTS[index % 3] for index in range(80)]
+    with (
+        FeatureFile(make_features(tmp_path / "torn.h5", bound=torn)) as file,
+        pytest.raises(SplitError, match="Leave `regroup_given` away"),
+    ):
+        part_images(file, regroup_given=True)
+
+
+def test_a_part_that_unreadable_images_left_empty_says_how_many_they_are(tmp_path: Path) -> None:
+    column = [Part.TRAIN if part is Part.TEST else part for part in given(80)]
+    with (
+        FeatureFile(make_features(tmp_path / "blobs.h5", split=column, bad=7)) as file,
+        pytest.raises(SplitError, match=r"no test part.*\(7 more images could not be read: see `cxrfeat index`"),
+    ):
+        part_images(file)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError, UsageError
+from cxrfeat.image.index import index_folder
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.report.reproduction import columns_table, confusion_table, plan_table, reproduction_table
 from cxrfeat.run import Run
@@ -60,6 +63,33 @@ def test_a_plan_shares_extractions_and_says_what_it_does(data: Path) -> None:
     assert {one.backbone: one.size for one in proper}["xception"] == 299
     assert all(step.extraction.size == 224 for step in planned.steps if step.protocol == "study")
     assert "leaks" in plan(data, Options(split="paper")).notes[-1]
+
+
+def test_the_data_s_own_split_is_kept_and_one_image_without_a_part_is_left_out(
+    data: Path, stub: StubFactory, tmp_path: Path
+) -> None:
+    parted = Path(shutil.copytree(data, tmp_path / "parted"))
+    lines = (parted / "metadata.csv").read_text().splitlines()
+    parts = itertools.cycle(("train", "train", "test", "validation"))
+    rows = [f"{line},{next(parts) if place else ''}" for place, line in enumerate(lines[1:])]
+    (parted / "metadata.csv").write_text("\n".join([f"{lines[0]},split", *rows]) + "\n")
+    given = {row.content_sha256: str(row.split or "none") for row in index_folder(parted).rows}
+    options = Options(rows=("DN-V1",), epochs=1, views=2, weights="random")
+    made = reproduce(parted, options, features=tmp_path / "features", runs=tmp_path / "runs", make_engine=stub)
+    assert any("own split is kept" in note for note in made.plan.notes)
+    assert [step.protocol for step, _ in made.made] == ["study", "proper"]
+    tested = {sha for sha, part in given.items() if part == "test"}
+    for step, run in made.made:
+        told = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+        assert told == given, step.row.name
+        found = run.table("predictions.csv")
+        assert {
+            sha for sha, part in zip(found["content_sha256"], found["part"], strict=True) if part == "test"
+        } == tested
+        assert any("1 of 30 images" in note and "left out of train" in note for note in run.info["notes"])
+    assert "dropped parts" in {one.check for one in made.audit if one.refused}
+    assert "is not used, since group was asked for" in plan(parted, replace(options, split="group")).notes[-1]
+    assert not any("own split" in note for note in plan(data, options).notes)
 
 
 def test_figures_are_comparable_on_the_studys_own_data_alone(

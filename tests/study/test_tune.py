@@ -30,7 +30,7 @@ from cxrfeat.study.search import rungs
 from cxrfeat.study.space import SWEPT, C, Chance, Space, differing
 from cxrfeat.study.tune import inner_pieces, sentences, tune
 from cxrfeat.types import Part
-from tests.study.helpers import images_of, make_features, probabilities
+from tests.study.helpers import PARTS, images_of, make_features, probabilities
 
 THREE = ("COVID", "NORMAL", "PNEUMONIA")
 QUICK: dict[str, Any] = {"heads": ["ridge", "svm-linear", "svm-rbf", "knn"], "trials": 9, "inner_folds": 3}
@@ -459,3 +459,22 @@ def test_chance_stays_within_bounds() -> None:
     chance = Chance(np.random.default_rng(0))
     assert all(1e-3 <= chance.between("x", 1e-3, 1e3, log=True) <= 1e3 for _ in range(100))
     assert {chance.one_of("x", (1, 2)) for _ in range(20)} == {1, 2}
+
+
+def test_images_without_a_part_are_neither_searched_nor_tested_and_regroup_mends_the_given_split(
+    tmp_path: Path,
+) -> None:
+    column: list[Part | None] = [PARTS[(0, 0, 0, 0, 0, 1, 1, 2, 2, 2)[index // 2 % 10]] for index in range(80)]
+    column[1], column[2] = None, Part.TEST  # the second patient has an image in train and one in test
+    path = make_features(tmp_path / "f.h5", split=column)
+    made = tune(path, runs=tmp_path / "runs", heads=["ridge"], trials=1, inner_folds=2, regroup_given=True)
+    told = dict(zip(made.run.table("split.csv")["content_sha256"], made.run.table("split.csv")["part"], strict=True))
+    with FeatureFile(path) as file:
+        keys = file.content_sha256
+    assert told[keys[1]] == "none"
+    assert told[keys[2]] == told[keys[3]]
+    assert [told[key] for key in keys[4:]] == column[4:]
+    assert keys[1] not in made.run.table("predictions.csv")["content_sha256"]
+    assert "is left out of train, validation and test" in made.run.info["notes"][0]
+    assert "Regrouping moved 1 image of 1 patient or set of copies" in made.run.info["notes"][1]
+    assert "dropped parts" in {one.check for one in made.refused}
