@@ -134,7 +134,7 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "formats": dict(sorted(Counter(row.header.format for row in rows).items())),
         "sizes": {"smallest": sizes[0], "median": _median(sizes), "largest": sizes[-1]} if sizes else {},
         "masks": sum(row.mask is not None for row in rows),
-        "notes": [*texts(manifest.notes), *mixed_notes(rows)],
+        "notes": [*texts(manifest.notes), *mixed_notes(rows), *filter(None, [doubt(classes)])],
     }
     if any(row.split for row in rows):
         result["splits"] = dict(sorted(splits.items()))
