@@ -35,7 +35,7 @@ def spoil(how: str) -> None:
         BAD.write_bytes(good[: len(good) // 2] if how == "damaged" else b"")
 
 
-@pytest.mark.parametrize("how", ["black", "oblong", "damaged", "empty"])
+@pytest.mark.parametrize("how", ["black", "damaged"])
 def test_a_bad_mask_is_named_and_the_audit_finishes(cli: Cli, masked: Path, how: str) -> None:
     file = extracted(cli, masked)
     spoil(how)
@@ -46,7 +46,7 @@ def test_a_bad_mask_is_named_and_the_audit_finishes(cli: Cli, masked: Path, how:
     assert [Path(path).name for path in about["images"]] == ["COVID-3.png"]
 
 
-@pytest.mark.parametrize("how", ["black", "damaged"])
+@pytest.mark.parametrize("how", ["oblong", "empty"])
 def test_features_without_the_lungs_are_extracted_all_the_same(cli: Cli, masked: Path, how: str) -> None:
     spoil(how)
     said = cli("extract", "d", *RANDOM, "--mask", "outside", "--json")
