@@ -17,7 +17,8 @@ from cxrfeat.head.fit import fit_head
 from cxrfeat.head.path import logistic_path
 from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.head.training import Training
-from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores
+from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Status
 

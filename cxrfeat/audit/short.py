@@ -37,7 +37,8 @@ from cxrfeat.audit.source import SourceTable, check_sources, check_within
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.split import NO_PART, Parts, torn
-from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores, tested_groups
+from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status
 
 CONTAINER, THUMBNAIL = "container", "thumbnail"

@@ -56,8 +56,8 @@ def compare(
     from cxrfeat.report.spark import confusion_table, training_table
     from cxrfeat.report.summary import worst_findings
     from cxrfeat.report.table import (
-        OTHER_IMAGES,
         RESEARCH_USE,
+        apart,
         comparison_csv,
         difference_table,
         other_difference_table,
@@ -83,8 +83,8 @@ def compare(
     show(difference_table(document["comparisons"]))
     show(other_difference_table(document["comparisons"]))
     show(predictive_table(document["runs"]))
-    if any("why" in one for one in document["comparisons"]):
-        say(OTHER_IMAGES)
+    if why := apart(document["comparisons"]):
+        say(why)
     say(RESEARCH_USE)
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.types import Finding, Groups, Labels, Status
 
-LEAST_GROUPS = 5
-"""Patients of a class: with fewer the spread of their mean, and so its interval, is hardly known."""
+LEAST_SEEN = 5
+"""Patients below which a mean over images, which has no interval here, is not told."""
 
 BORDER = 0.12
 """Share of height and width at each side that counts as border: letters lie in it, and little of the lungs."""
@@ -170,8 +171,8 @@ def check_views(correlations: Shares, groups: Groups) -> Finding:
     check = "agreement of views"
     finite = np.isfinite(correlations)
     known, patients = correlations[finite], len(np.unique(groups[finite]))
-    if patients < LEAST_GROUPS:
-        return _too_few(check, f"Views can be compared in images of {patients} patients, fewer than {LEAST_GROUPS}")
+    if patients < LEAST_SEEN:
+        return _too_few(check, f"Views can be compared in images of {patients} patients, fewer than {LEAST_SEEN}")
     value = float(known.mean())
     status = Status.PASS if value >= SAME_VIEW else Status.WARN if value >= OTHER_VIEW else Status.FAIL
     said = {
@@ -200,8 +201,8 @@ def check_randomised(head: float, network: float | None, patients: int) -> Findi
     Source: Adebayo et al. 2018, Sanity Checks for Saliency Maps, section 3 (model parameter randomization test).
     """
     check = "randomised weights"
-    if patients < LEAST_GROUPS:
-        return _too_few(check, f"Maps were compared in images of {patients} patients, fewer than {LEAST_GROUPS}")
+    if patients < LEAST_SEEN:
+        return _too_few(check, f"Maps were compared in images of {patients} patients, fewer than {LEAST_SEEN}")
     value = head if network is None else max(head, network)
     status = Status.PASS if value < UNLIKE else Status.WARN if value < ALIKE else Status.FAIL
     both = f"{head:.2f} with a shuffled head" + ("" if network is None else f", {network:.2f} with a shuffled network")

@@ -8,9 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.ranking import Ranked
 from cxrfeat.metric.resample import Weights, numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import checked
+from cxrfeat.metric.small import (
+    MANY_GROUPS,
+    MANY_WRONG,
+    Bearing,
+    correlation,
+    difference_interval,
+    is_many,
+    p_value,
+    share_interval,
+    variance,
+)
 from cxrfeat.types import Groups, Labels, Probabilities
 
 
@@ -36,27 +48,48 @@ def paired_difference(
         level: Share of the resamples inside the interval.
 
     Returns:
-        `difference`, accuracy of A less that of B; `ci`, its `[low, high]`; `p`, two-sided, at least
-        `2 / (resamples + 1)`; `tied`, whether the interval holds zero. With one group nothing can be said: `ci` and `p`
-        are `None`, and the runs are tied. Correct `p` with `holm` where several pairs are compared.
+        `difference`, accuracy of A less that of B; `ci`, its `[low, high]`, never without width; `p`, two-sided, at
+        least `1 / (resamples + 1)`; `tied`, whether the interval holds zero. With fewer than 8 groups nothing can be
+        said: `ci` and `p` are `None`, and the runs are tied. Correct `p` with `holm` where several pairs are compared.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
 
+    Where few groups are tested, or few have an image that only one of the two gets right, the interval is that of the
+    difference of the shares of images that only A, and only B, gets right, from the exact interval of each; and `p` is
+    the share of ways to swap A and B in some of the groups that give as large a difference.
+
     Source: Field & Welsh 2007 for drawing whole groups; Davison & Hinkley 1997, section 4.2, for counting the observed
-    sample among the resamples.
+    sample among the resamples. With few: Zou & Donner 2008 and Korn & Graubard 1998; Pitman 1937 for swapping.
 
     Example:
-        >>> right, wrong = np.array([[1.0, 0.0]] * 4), np.array([[0.0, 1.0]] * 4)
-        >>> found = paired_difference(np.zeros(4, int), right, wrong, np.arange(4))
-        >>> found["difference"], found["ci"], found["tied"]
-        (1.0, [1.0, 1.0], False)
+        >>> right, wrong = np.array([[1.0, 0.0]] * 8), np.array([[0.0, 1.0]] * 8)
+        >>> found = paired_difference(np.zeros(8, int), right, wrong, np.arange(8))
+        >>> found["difference"], [round(end, 2) for end in found["ci"]], found["tied"]
+        (1.0, [0.48, 1.0], False)
     """
     y, p_a, p_b, group, count = _paired(y, p_a, p_b, groups)
-    gain = (p_a.argmax(1) == y).astype(np.float64) - (p_b.argmax(1) == y)
-    gains, sizes = np.bincount(group, weights=gain), np.bincount(group).astype(np.float64)
-    blocks = weight_blocks(count, count, resamples, seed) if count > 1 else ()
-    return _judged(float(gain.mean()), [(weights @ gains) / (weights @ sizes) for weights in blocks], level)
+    a, b = p_a.argmax(1) == y, p_b.argmax(1) == y
+    alone = np.stack([np.bincount(group, a & ~b), np.bincount(group, b & ~a)])  # images that only one gets right
+    sizes = np.bincount(group).astype(np.float64)
+    observed = float((a.astype(np.float64) - b).mean())
+    if count < LEAST_GROUPS:
+        return _unknown(observed)
+    blocks = weight_blocks(count, count, resamples, seed)
+    only_a, only_b = np.concatenate([(weights @ alone.T) / (weights @ sizes)[:, None] for weights in blocks]).T
+    many = count >= MANY_GROUPS and np.count_nonzero(alone.any(0)) >= MANY_WRONG
+    if many and (found := _judged(observed, only_a - only_b, level)):
+        return found
+    bearing = Bearing.of(sizes)
+    shares = alone.sum(1) / sizes.sum()
+    of_a, of_b = (
+        share_interval(float(share), float(drawn.var()), bearing, level)
+        for share, drawn in zip(shares, (only_a, only_b), strict=True)
+    )
+    together = correlation(only_a, only_b, bearing)
+    low, high = difference_interval(float(shares[0]), of_a, float(shares[1]), of_b, together)
+    p = _swapped(alone[0] - alone[1], resamples, seed)
+    return {"difference": observed, "ci": [low, high], "p": p, "tied": low <= 0 <= high}
 
 
 def paired_auroc_difference(
@@ -81,7 +114,9 @@ def paired_auroc_difference(
         level: Share of the resamples inside the interval.
 
     Returns:
-        As `paired_difference`; `difference` too is `None` where a class has no images or is the only one.
+        As `paired_difference`, with 8 groups of every class; `difference` too is `None` where a class has no images or
+        is the only one. With few groups, or few wins missed, the interval is that of the difference of the two AUROCs
+        from the exact interval of each (`metric.small`), and `p` the largest at which it leaves zero out.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
@@ -89,8 +124,8 @@ def paired_auroc_difference(
     Source: as for `paired_difference`. DeLong's test (`cxrfeat.metric.delong`) is for one class at a time.
 
     Example:
-        >>> y, right = np.array([0, 1, 0, 1]), np.array([[0.9, 0.1], [0.1, 0.9], [0.8, 0.2], [0.2, 0.8]])
-        >>> found = paired_auroc_difference(y, right, right[:, ::-1], np.arange(4))
+        >>> y, right = np.arange(20) % 2, np.tile([[0.9, 0.1], [0.1, 0.9]], (10, 1))
+        >>> found = paired_auroc_difference(y, right, right[:, ::-1], np.arange(20))
         >>> found["difference"], found["tied"]
         (1.0, False)
     """
@@ -98,14 +133,35 @@ def paired_auroc_difference(
     of_class = [y == index for index in range(p_a.shape[1])]
     pairs = [(Ranked(of, p_a[:, index], group), Ranked(of, p_b[:, index], group)) for index, of in enumerate(of_class)]
 
-    def gain(weights: Weights) -> NDArray[np.float64]:
-        return np.asarray(np.mean([a.auroc(weights) - b.auroc(weights) for a, b in pairs], axis=0))
+    def means(weights: Weights) -> NDArray[np.float64]:
+        """`(2, resamples)`, of A and of B."""
+        return np.asarray(np.mean([[run.auroc(weights) for run in pair] for pair in pairs], axis=0))
 
-    observed = float(gain(np.ones((1, count)))[0])
-    if np.isnan(observed):
-        return {"difference": None, "ci": None, "p": None, "tied": True}
-    blocks = weight_blocks(count, len(y), resamples, seed) if count > 1 else ()
-    return _judged(observed, [gain(weights) for weights in blocks], level)
+    ((a,), (b,)) = means(np.ones((1, count)))
+    if np.isnan(a):
+        return _unknown(None)
+    observed = float(a - b)
+    bearing = Bearing.weakest(
+        [Bearing.against(*(_bearing(group[rows], count) for rows in (of, ~of))) for of in of_class]
+    )
+    if bearing.groups < LEAST_GROUPS:
+        return _unknown(observed)
+    drawn = np.concatenate([means(weights) for weights in weight_blocks(count, len(y), resamples, seed)], axis=1)
+    spreads = [variance(values) for values in drawn]
+    if spreads[0] is None or spreads[1] is None:
+        return _unknown(observed)
+    of_runs = list(zip((float(a), float(b)), (spreads[0], spreads[1]), strict=True))
+    many = all(is_many(auroc, spread, bearing, level) for auroc, spread in of_runs)
+    if many and (found := _judged(observed, drawn[0] - drawn[1], level)):
+        return found
+    together = correlation(drawn[0], drawn[1], bearing)
+
+    def interval(level: float) -> list[float]:
+        of_a, of_b = (share_interval(auroc, spread, bearing, level) for auroc, spread in of_runs)
+        return difference_interval(float(a), of_a, float(b), of_b, together)
+
+    low, high = interval(level)
+    return {"difference": observed, "ci": [low, high], "p": p_value(interval), "tied": low <= 0 <= high}
 
 
 def mcnemar(y: Labels, p_a: Probabilities, p_b: Probabilities) -> dict[str, Any]:
@@ -171,14 +227,30 @@ def _paired(
     return y, p_a, p_b, *numbered(groups)
 
 
-def _judged(observed: float, blocks: Sequence[NDArray[np.float64]], level: float) -> dict[str, Any]:
-    """What the resampled differences say of the observed one."""
-    found: dict[str, Any] = {"difference": observed, "ci": None, "p": None, "tied": True}
-    drawn = np.concatenate(blocks) if blocks else np.zeros(0)
+def _bearing(group: Groups, count: int) -> Bearing:
+    return Bearing.of(np.bincount(group, minlength=count))
+
+
+def _unknown(observed: float | None) -> dict[str, Any]:
+    return {"difference": observed, "ci": None, "p": None, "tied": True}
+
+
+def _judged(observed: float, drawn: NDArray[np.float64], level: float) -> dict[str, Any] | None:
+    """What many resampled differences say of the observed one; `None` where they hardly differ."""
     interval = percentile_interval(drawn, level)
-    if interval is None:
-        return found
+    if interval is None or interval[0] == interval[1]:
+        return None
     defined = drawn[~np.isnan(drawn)]
     beyond = min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))
     p = min(1.0, 2 * (beyond + 1) / (len(defined) + 1))
-    return {**found, "ci": interval, "p": p, "tied": interval[0] <= 0 <= interval[1]}
+    return {"difference": observed, "ci": interval, "p": p, "tied": interval[0] <= 0 <= interval[1]}
+
+
+def _swapped(gains: NDArray[np.float64], resamples: int, seed: int) -> float:
+    """How often the groups' gains sum up to as much where A and B are swapped in some groups by chance, two-sided."""
+    gains = gains[gains != 0]
+    if not len(gains):
+        return 1.0
+    signs = np.random.default_rng([seed, 1]).integers(0, 2, (resamples, len(gains))) * 2 - 1
+    as_much = int(np.count_nonzero(np.abs(signs @ gains) >= abs(gains.sum())))
+    return (as_much + 1) / (resamples + 1)

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.metric.calibrate import ECE_BINS, confidence_bins, reliability
-from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
+from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.metric.resample import numbered, weight_blocks
+from cxrfeat.metric.small import Bearing, score_interval
 from cxrfeat.types import Groups, Labels, Probabilities
 
 GRID = 51
 """False positive rates, from 0 to 1, at which the band of an ROC curve is given."""
-
-FEW = 20
-"""Groups of a bin below which drawing them again gives too narrow an interval."""
 
 
 def roc_band(
@@ -41,14 +40,16 @@ def roc_band(
 
     Returns:
         `false_positive` and `sensitivity`, the corners of the curve from (0, 0) to (1, 1), ties joined by a slope;
-        `grid`, `GRID` false positive rates; `low` and `high`, the band there, each `None` where there is none. `None`
-        in all where there are no images of the class, or none of the rest.
+        `grid`, `GRID` false positive rates; `low` and `high`, the band there, each `None` where there is none: at a
+        rate of 1, where the sensitivity is 1 by definition, and with fewer than 8 groups of the class or of the rest.
+        `None` in all where there are no images of the class, or none of the rest.
 
     Raises:
         ValueError: If the arguments do not fit together.
 
     Source: Fawcett 2006 for the curve; vertical averaging and the pointwise bootstrap of Macskassy & Provost 2004;
-    Field & Welsh 2007 for drawing whole groups.
+    Field & Welsh 2007 for drawing whole groups; with few groups, and where all or none are found, the exact interval of
+    a share of the class's images that varies as much (`metric.small`).
 
     Example:
         >>> found = roc_band(np.array([True, False, True, False]), np.array([0.9, 0.8, 0.7, 0.1]), np.arange(4))
@@ -76,11 +77,17 @@ def roc_band(
     corner = _corners(false_positive, sensitivity)
     grid = np.linspace(0, 1, GRID)
     drawn = [np.empty((0, GRID))]
-    for weights in weight_blocks(count, len(positive), resamples, seed) if count > 1 else ():
+    ours, theirs = (Bearing.of(np.bincount(group[side], minlength=count)) for side in (positive, ~positive))
+    bearing = Bearing.found_among(ours, theirs)
+    for weights in weight_blocks(count, len(positive), resamples, seed) if bearing.groups >= LEAST_GROUPS else ():
         # Of equal false positive rates `interp` takes the last, which is the top of a vertical step, as it should be.
         pairs = zip(*curves(weights), strict=True)
         drawn.append(np.array([np.interp(grid, rate, found) for rate, found in pairs]))
-    ends_of = [percentile_interval(column, level) for column in np.concatenate(drawn).T]
+    at_grid = np.interp(grid, false_positive, sensitivity)
+    ends_of = [
+        None if rate == 1 else score_interval(column, float(value), bearing, level)
+        for column, value, rate in zip(np.concatenate(drawn).T, at_grid, grid, strict=True)
+    ]
     return {
         "false_positive": false_positive[corner].tolist(),
         "sensitivity": sensitivity[corner].tolist(),
@@ -102,9 +109,6 @@ def calibration_band(
 ) -> dict[str, Any]:
     """The reliability diagram as numbers, with an interval of each bin's accuracy.
 
-    Drawing few groups again says little, and nothing where all are alike: all right, all wrong, or each half right. The
-    interval is then the exact one of that many groups.
-
     Args:
         y: `(n,)` true class indices.
         probabilities: `(n, classes)`, rows summing to 1.
@@ -115,17 +119,19 @@ def calibration_band(
         seed: Decides the draws.
 
     Returns:
-        What `reliability` gives, and `accuracy_ci`: for each bin `[low, high]`, or `None` with fewer than two groups.
+        What `reliability` gives, and `accuracy_ci`: for each bin `[low, high]`, never without width, or `None` with
+        fewer than 8 groups.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
 
-    Source: Guo et al. 2017, section 2; Field & Welsh 2007; Clopper & Pearson 1934 for the exact interval.
+    Source: Guo et al. 2017, section 2; Field & Welsh 2007; Clopper & Pearson 1934 and Korn & Graubard 1998 for few
+    groups, and where all are right, wrong, or half of each (`metric.small`).
 
     Example:
-        >>> found = calibration_band(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]), np.arange(2), bins=2)
+        >>> found = calibration_band(np.zeros(8, int), np.tile([0.9, 0.1], (8, 1)), np.arange(8), bins=2)
         >>> found["accuracy"], [None if one is None else [round(end, 3) for end in one] for one in found["accuracy_ci"]]
-        ([None, 1.0], [None, [0.158, 1.0]])
+        ([None, 1.0], [None, [0.631, 1.0]])
     """
     told = reliability(y, probabilities, bins)
     if np.shape(groups) != np.shape(y):
@@ -136,29 +142,14 @@ def calibration_band(
     tallies = np.zeros((count, 2 * bins))
     np.add.at(tallies, (group, place), right)
     np.add.at(tallies, (group, bins + place), 1.0)
-    blocks = weight_blocks(count, len(right), resamples, seed) if count > 1 else ()
+    blocks = weight_blocks(count, len(right), resamples, seed) if count >= LEAST_GROUPS else ()
     sums = np.concatenate([np.empty((0, 2 * bins)), *(weights @ tallies for weights in blocks)])
     rates = np.divide(sums[:, :bins], sums[:, bins:], out=np.full((len(sums), bins), np.nan), where=sums[:, bins:] > 0)
-    found: list[list[float] | None] = []
-    for index, accuracy in enumerate(told["accuracy"]):
-        held = int((tallies[:, bins + index] > 0).sum())
-        if accuracy is None or held < 2:
-            found.append(None)
-            continue
-        drawn = percentile_interval(rates[:, index], level) if held >= FEW else None
-        alike = drawn is None or drawn[0] == drawn[1]
-        found.append(_exact(accuracy, held, level) if alike else drawn)
+    found = [
+        None if accuracy is None else score_interval(drawn, accuracy, Bearing.of(sizes), level)
+        for accuracy, drawn, sizes in zip(told["accuracy"], rates.T, tallies[:, bins:].T, strict=True)
+    ]
     return {**told, "accuracy_ci": found}
-
-
-def _exact(share: float, count: int, level: float) -> list[float]:
-    """The interval of Clopper & Pearson of a share of so many groups, which need not be a whole number of them."""
-    from scipy.special import betaincinv
-
-    hits, tail = share * count, (1 - level) / 2
-    low = float(betaincinv(hits, count - hits + 1, tail)) if share > 0 else 0.0
-    high = float(betaincinv(hits + 1, count - hits, 1 - tail)) if share < 1 else 1.0
-    return [low, high]
 
 
 def _share(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.resample import numbered
+from cxrfeat.metric.small import Bearing, difference_interval, is_many, p_value, share_interval
 from cxrfeat.types import Groups
 
 
@@ -29,7 +31,8 @@ def auroc_interval(
     """The AUROC of one class against the rest, its variance, and an interval.
 
     The interval is symmetric on the logit scale, so that it stays between 0 and 1 and holds the truth as often as it
-    says near 1, where the plain one reaches beyond (Pepe 2003, section 5.2; Qin & Hotilovac 2008 compare them).
+    says near 1, where the plain one reaches beyond (Pepe 2003, section 5.2; Qin & Hotilovac 2008 compare them). With
+    few groups, or few wins missed, it is the exact one of a share that varies as much (`metric.small`).
 
     Args:
         positive: `(n,)`, whether an image is of the class.
@@ -39,27 +42,29 @@ def auroc_interval(
 
     Returns:
         `auroc`, in [0, 1], `None` unless there are images of both kinds; `variance`, at least 0, `None` unless each
-        kind comes in two groups; `ci`, `[low, high]`, `None` without a variance, and where every image of the class
-        outranks the rest or none does: then the variance is zero and says nothing.
+        kind comes in two groups; `ci`, `[low, high]`, never without width, `None` unless each kind comes in 8 groups.
 
     Raises:
         ValueError: If the arguments do not fit together, or a probability is not finite.
 
     Example:
-        >>> found = auroc_interval(np.array([1, 1, 1, 0, 0, 0]) > 0, np.array([0.9, 0.8, 0.3, 0.4, 0.2, 0.1]))
-        >>> round(found["auroc"], 3), round(found["variance"], 3), [round(end, 3) for end in found["ci"]]
-        (0.889, 0.025, [0.261, 0.995])
+        >>> found = auroc_interval(np.arange(16) > 7, np.arange(16) / 16)  # all of 8 outrank all of 8
+        >>> found["auroc"], found["variance"], [round(end, 3) for end in found["ci"]]
+        (1.0, 0.0, [0.772, 1.0])
     """
     positive, group, count = _checked(positive, groups, level, probability)
     ranked = _placed(positive, probability, group, count)
     if ranked is None:
         return {"auroc": None, "variance": None, "ci": None}
-    variance = ranked.variance()
+    variance, bearing = ranked.variance(), ranked.bearing()
     interval = None
-    if variance is not None and 0 < ranked.auroc < 1:
-        centre = math.log(ranked.auroc / (1 - ranked.auroc))
-        reach = _quantile(level) * math.sqrt(variance) / (ranked.auroc * (1 - ranked.auroc))
-        interval = [1 / (1 + math.exp(reach - centre)), 1 / (1 + math.exp(-reach - centre))]
+    if variance is not None and bearing.groups >= LEAST_GROUPS:
+        if is_many(ranked.auroc, variance, bearing, level):
+            centre = math.log(ranked.auroc / (1 - ranked.auroc))
+            reach = _quantile(level) * math.sqrt(variance) / (ranked.auroc * (1 - ranked.auroc))
+            interval = [1 / (1 + math.exp(reach - centre)), 1 / (1 + math.exp(-reach - centre))]
+        else:
+            interval = share_interval(ranked.auroc, variance, bearing, level)
     return {"auroc": ranked.auroc, "variance": variance, "ci": interval}
 
 
@@ -82,31 +87,43 @@ def auroc_difference(
 
     Returns:
         `difference`, `None` unless there are images of both kinds; `variance`, `None` unless each kind comes in two
-        groups; `ci`, `difference` plus and minus normal quantiles, cut at -1 and 1; `p`, two-sided, by the normal
-        distribution. Where the variance is zero, `p` is 1 if there is no difference; else neither `ci` nor `p` exists.
+        groups; `ci`, `difference` plus and minus normal quantiles, cut at -1 and 1, and `p`, two-sided, by the normal
+        distribution; both `None` unless each kind comes in 8 groups. With few groups, or few wins missed, the interval
+        is that of the difference of the two AUROCs from the exact interval of each (Zou & Donner 2008; `metric.small`),
+        and `p` the largest at which it leaves zero out.
 
     Raises:
         ValueError: If the arguments do not fit together, or a probability is not finite.
 
     Example:
-        >>> positive, a = np.array([1, 1, 1, 0, 0, 0]) > 0, np.array([0.9, 0.8, 0.3, 0.4, 0.2, 0.1])
-        >>> found = auroc_difference(positive, a, a[::-1])
-        >>> round(found["difference"], 3), round(found["p"], 3)
-        (0.778, 0.013)
+        >>> positive, a = np.arange(20) > 9, np.arange(20) / 20
+        >>> found = auroc_difference(positive, a, np.where(np.arange(20) % 3 > 0, a, 1 - a))
+        >>> found["difference"], [round(end, 2) for end in found["ci"]], round(found["p"], 3)
+        (0.375, [0.05, 0.71], 0.018)
     """
     positive, group, count = _checked(positive, groups, level, probability_a, probability_b)
     a, b = (_placed(positive, probability, group, count) for probability in (probability_a, probability_b))
     if a is None or b is None:
         return {"difference": None, "variance": None, "ci": None, "p": None}
-    difference = a.auroc - b.auroc
-    variance = a.less(b).variance()
+    difference, bearing = a.auroc - b.auroc, a.bearing()
+    variance, of_a, of_b = a.less(b).variance(), a.variance(), b.variance()
     found: dict[str, Any] = {"difference": difference, "variance": variance, "ci": None, "p": None}
-    if variance is None or (variance == 0 and difference != 0):
+    if variance is None or of_a is None or of_b is None or bearing.groups < LEAST_GROUPS:
         return found
-    error = math.sqrt(variance)
-    reach = _quantile(level) * error
-    found["ci"] = [max(-1.0, difference - reach), min(1.0, difference + reach)]
-    found["p"] = math.erfc(abs(difference) / error / math.sqrt(2)) if error else 1.0
+    if variance > 0 and all(is_many(one.auroc, of, bearing, level) for one, of in ((a, of_a), (b, of_b))):
+        error = math.sqrt(variance)
+        reach = _quantile(level) * error
+        found["ci"] = [max(-1.0, difference - reach), min(1.0, difference + reach)]
+        found["p"] = math.erfc(abs(difference) / error / math.sqrt(2))
+        return found
+    both, most = math.sqrt(of_a * of_b), 1 - 1 / bearing.units
+    together = max(-most, min(most, (of_a + of_b - variance) / 2 / both)) if both else 0.0
+
+    def interval(level: float) -> list[float]:
+        ends_a, ends_b = (share_interval(one.auroc, of, bearing, level) for one, of in ((a, of_a), (b, of_b)))
+        return difference_interval(a.auroc, ends_a, b.auroc, ends_b, together)
+
+    found["ci"], found["p"] = interval(level), p_value(interval)
     return found
 
 
@@ -131,6 +148,10 @@ class _Placed:
             positives=self.positives,
             negatives=self.negatives,
         )
+
+    def bearing(self) -> Bearing:
+        """What the AUROC rests on."""
+        return Bearing.against(Bearing.of(self.positives), Bearing.of(self.negatives))
 
     def variance(self) -> float | None:
         m, n = int(self.positives.sum()), int(self.negatives.sum())

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import checked
+from cxrfeat.metric.small import Bearing, is_many, score_interval, variance
 from cxrfeat.types import Groups, Labels, Probabilities
 
-_Rates = NDArray[np.float64]
-"""`(..., columns)`: one rate for each yes-or-no question, NaN where it does not exist."""
+_Values = NDArray[np.float64]
+"""Rates, NaN where they do not exist."""
 
 
 def choose_thresholds(
@@ -110,12 +112,14 @@ def operating_points(
     Returns:
         For each class `at_specificity` and `at_sensitivity`, or with `thresholds` only `at_threshold`, each with
         `threshold`, `sensitivity`, `sensitivity_ci`, `specificity` and `specificity_ci`. A point is `None` where its
-        threshold does not exist or is not given, a rate where the class, or the rest, has no images.
+        threshold does not exist or is not given, a rate where the class, or the rest, has no images. An interval is
+        `None` where fewer than 8 groups bear it, of the class or of the rest; none has no width.
 
     Raises:
         ValueError: If the arguments do not fit together, or a threshold is of no class or is not finite.
 
-    Source: Zhou, Obuchowski & McClish 2011, section 2.2; Field & Welsh 2007 for drawing whole groups.
+    Source: Zhou, Obuchowski & McClish 2011, section 2.2; Field & Welsh 2007 for drawing whole groups; Clopper & Pearson
+    1934 and Korn & Graubard 1998 for few groups or hardly any mistake (`metric.small`).
 
     Example:
         >>> y, p = np.array([0, 0, 1, 1]), np.array([0.9, 0.6, 0.7, 0.2])
@@ -149,11 +153,9 @@ def operating_points(
         return found
     called = np.column_stack([probabilities[:, index] >= threshold for _, index, _, threshold in asked])
     truth = np.column_stack([y == index for _, index, _, _ in asked])
-    observed, drawn = _rates(called, truth, groups, resamples, level, seed)
+    rates = _Rates(called, truth, groups, resamples, level, seed)
     for column, (name, _, point, used) in enumerate(asked):
-        found[name][point] = {"threshold": used} | _told(
-            {"sensitivity": (observed[0], drawn[0]), "specificity": (observed[1], drawn[1])}, column, level
-        )
+        found[name][point] = {"threshold": used} | rates.told(column)
     return found
 
 
@@ -188,12 +190,15 @@ def predictive_values(
     Returns:
         For each class of `prevalence`, in the order of `classes`: `prevalence`, and `sensitivity`, `specificity`, `ppv`
         and `npv`, each in [0, 1] or `None` where it does not exist, with `sensitivity_ci`, `specificity_ci`, `ppv_ci`
-        and `npv_ci`, from the same resamples.
+        and `npv_ci`, from the same resamples. Where sensitivity or specificity has the exact interval of few groups,
+        the ends of a predictive value are those of both together, the lower two and the upper two; where one has none,
+        it has none.
 
     Raises:
         ValueError: If the arguments do not fit together, or a prevalence is of no class or not between 0 and 1.
 
-    Source: Altman & Bland 1994, "Diagnostic tests 2: predictive values"; Field & Welsh 2007 for drawing whole groups.
+    Source: Altman & Bland 1994, "Diagnostic tests 2: predictive values"; Field & Welsh 2007 for drawing whole groups;
+    with few groups `metric.small`, and that both predictive values rise with both rates.
 
     Example:
         >>> y, p = np.array([0, 0, 1, 1, 1, 1]), np.array([0.9, 0.1, 0.9, 0.1, 0.1, 0.1])
@@ -208,13 +213,11 @@ def predictive_values(
     if not asked:
         return {}
     called, truth = probabilities.argmax(1)[:, None] == asked, y[:, None] == asked
-    observed, drawn = _rates(called, truth, groups, resamples, level, seed)
-    share = np.array([prevalence[classes[index]] for index in asked], dtype=np.float64)
-    worth, worths = _bayes(*observed, share), _bayes(*drawn, share)
-    names = ("sensitivity", "specificity", "ppv", "npv")
-    pairs = dict(zip(names, zip((*observed, *worth), (*drawn, *worths), strict=True), strict=True))
+    rates = _Rates(called, truth, groups, resamples, level, seed)
     return {
-        classes[index]: {"prevalence": float(share[column])} | _told(pairs, column, level)
+        classes[index]: {"prevalence": float(prevalence[classes[index]])}
+        | rates.told(column)
+        | rates.worth(column, prevalence[classes[index]])
         for column, index in enumerate(asked)
     }
 
@@ -250,48 +253,77 @@ def _check_target(rate: float | None) -> None:
         raise ValueError(f"A sensitivity or specificity to keep to is above 0 and at most 1; got {rate}.")
 
 
-def _rates(
-    called: NDArray[np.bool_], truth: NDArray[np.bool_], groups: Groups, resamples: int, level: float, seed: int
-) -> tuple[tuple[_Rates, _Rates], tuple[_Rates, _Rates]]:
-    """Sensitivity and specificity of each column: as observed `(columns,)`, and resampled `(resamples, columns)`.
+class _Rates:
+    """Sensitivity and specificity of some yes-or-no questions, each a column, as observed and resampled."""
 
-    With one group there is no resample: `(0, columns)`.
-    """
-    if np.shape(groups) != truth.shape[:1]:
-        raise ValueError(f"Groups of {len(truth)} images; got shape {np.shape(groups)}.")
-    if not 0 < level < 1 or resamples < 1:
-        raise ValueError(f"A level between 0 and 1 and at least one resample; got {level} and {resamples}.")
-    group, count = numbered(groups)
-    columns = truth.shape[1]
-    tallies = np.column_stack([called & truth, truth, ~called & ~truth, ~truth]).astype(np.float64)
-    sums = np.zeros((count, 4 * columns))
-    np.add.at(sums, group, tallies)
-    blocks = weight_blocks(count, len(truth), resamples, seed) if count > 1 else ()
-    drawn = [np.zeros((0, 4 * columns)), *(weights @ sums for weights in blocks)]
-    return _divided(sums.sum(0), columns), _divided(np.concatenate(drawn), columns)
+    def __init__(
+        self,
+        called: NDArray[np.bool_],
+        truth: NDArray[np.bool_],
+        groups: Groups,
+        resamples: int,
+        level: float,
+        seed: int,
+    ) -> None:
+        if np.shape(groups) != truth.shape[:1]:
+            raise ValueError(f"Groups of {len(truth)} images; got shape {np.shape(groups)}.")
+        if not 0 < level < 1 or resamples < 1:
+            raise ValueError(f"A level between 0 and 1 and at least one resample; got {level} and {resamples}.")
+        self.level = level
+        group, count = numbered(groups)
+        columns = truth.shape[1]
+        tallies = np.column_stack([called & truth, ~called & ~truth, truth, ~truth]).astype(np.float64)
+        sums = np.zeros((count, 4 * columns))
+        np.add.at(sums, group, tallies)
+        blocks = weight_blocks(count, len(truth), resamples, seed) if count >= LEAST_GROUPS else ()
+        drawn = np.concatenate([np.zeros((0, 4 * columns)), *(weights @ sums for weights in blocks)])
+        self._bearing = [Bearing.of(sizes) for sizes in sums[:, 2 * columns :].T]
+        self._observed, self._drawn = (
+            _ratio(told[..., : 2 * columns], told[..., 2 * columns :]) for told in (sums.sum(0), drawn)
+        )  # sensitivities, then specificities
+        self._columns = columns
+
+    def told(self, column: int) -> dict[str, Any]:
+        """Both rates of one column with their intervals."""
+        found: dict[str, Any] = {}
+        for name, place in (("sensitivity", column), ("specificity", self._columns + column)):
+            value = float(self._observed[place])
+            found[name] = None if math.isnan(value) else value
+            found[f"{name}_ci"] = score_interval(self._drawn[:, place], value, self._bearing[place], self.level)
+        return found
+
+    def worth(self, column: int, prevalence: float) -> dict[str, Any]:
+        """Both predictive values of one column with their intervals."""
+        places = (column, self._columns + column)
+        values = _bayes(self._observed[places[0]], self._observed[places[1]], prevalence)
+        drawn = _bayes(self._drawn[:, places[0]], self._drawn[:, places[1]], prevalence)
+        told = self.told(column)
+        of_sensitivity, of_specificity = told["sensitivity_ci"], told["specificity_ci"]
+        found: dict[str, Any] = {}
+        for which, name in enumerate(("ppv", "npv")):
+            value = float(values[which])
+            found[name] = None if math.isnan(value) else value
+            found[f"{name}_ci"] = None
+            if found[name] is None or of_sensitivity is None or of_specificity is None:
+                continue
+            if all(map(self._is_many, places)):
+                found[f"{name}_ci"] = percentile_interval(drawn[which], self.level)
+            else:
+                corners = zip(np.array(of_sensitivity), np.array(of_specificity), strict=True)
+                found[f"{name}_ci"] = [float(_bayes(*corner, prevalence)[which]) for corner in corners]
+        return found
+
+    def _is_many(self, place: int) -> bool:
+        spread = variance(self._drawn[:, place])
+        return spread is not None and is_many(float(self._observed[place]), spread, self._bearing[place], self.level)
 
 
-def _divided(tallies: NDArray[np.float64], columns: int) -> tuple[_Rates, _Rates]:
-    hits, positives, passed, negatives = (tallies[..., start * columns : (start + 1) * columns] for start in range(4))
-    return _ratio(hits, positives), _ratio(passed, negatives)
-
-
-def _bayes(sensitivity: _Rates, specificity: _Rates, prevalence: _Rates) -> tuple[_Rates, _Rates]:
+def _bayes(sensitivity: _Values, specificity: _Values, prevalence: float) -> tuple[_Values, _Values]:
     """Positive and negative predictive value."""
     true_calls, false_calls = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
     passed, missed = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
     return _ratio(true_calls, true_calls + false_calls), _ratio(passed, passed + missed)
 
 
-def _ratio(above: _Rates, below: _Rates) -> _Rates:
+def _ratio(above: _Values, below: _Values) -> _Values:
     return np.asarray(np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0))
-
-
-def _told(pairs: Mapping[str, tuple[_Rates, _Rates]], column: int, level: float) -> dict[str, Any]:
-    """Each rate of one column with its interval."""
-    told: dict[str, Any] = {}
-    for name, (observed, drawn) in pairs.items():
-        value = float(observed[column])
-        told[name] = None if math.isnan(value) else value
-        told[f"{name}_ci"] = percentile_interval(drawn[:, column], level) if told[name] is not None else None
-    return told

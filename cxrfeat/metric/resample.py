@@ -51,22 +51,3 @@ def percentile_interval(values: NDArray[np.float64], level: float) -> list[float
     tail = 50 * (1 - level)
     low, high = np.percentile(defined, [tail, 100 - tail])
     return [float(low), float(high)]
-
-
-def basic_interval(
-    values: NDArray[np.float64], observed: float, level: float, bounds: tuple[float, float]
-) -> list[float] | None:
-    """`percentile_interval` with its distances from `observed` turned round, cut at `bounds`.
-
-    For a statistic that chance can only raise, such as a sum of sizes; where even the turned interval lies below
-    `observed`, it reaches up to it. Source: Davison & Hinkley 1997, section 5.2.1.
-
-    Example:
-        >>> basic_interval(np.array([0.25, 0.5, 0.75]), 0.25, 0.5, (0.0, 1.0))
-        [0.0, 0.25]
-    """
-    found = percentile_interval(values, level)
-    if found is None:
-        return None
-    low, high = np.clip([2 * observed - found[1], max(observed, 2 * observed - found[0])], *bounds)
-    return [float(low), float(high)]

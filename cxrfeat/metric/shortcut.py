@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.ranking import Ranked
 from cxrfeat.metric.resample import Weights, numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import checked
+from cxrfeat.metric.small import Bearing, correlation, is_many, ratio_interval, score_interval, share_interval, variance
 from cxrfeat.types import Groups, Labels, Probabilities
-
-LEAST_GROUPS = 8
-"""Patients of a class among the images that test: with fewer, chance alone tells classes apart without a doubt."""
 
 LEAST = 0.1
 """A model whose AUROC is nearer to chance than this has no score of which a control could have a share."""
@@ -57,13 +56,14 @@ def control_scores(
         class; and `ratio` with
         `ratio_ci`: (AUROC of the control - 0.5) / (AUROC of the model - 0.5), both drawn together. 0 is a model that
         owes nothing to what the control sees, 1 one that does no better. `None` where it does not exist: there is one
-        class, there is one group, or the model is at chance.
+        class, or the model is at chance. No interval has no width; there is none with fewer than 8 groups (of each
+        class, for AUROC and ratio), nor of the ratio where the model may be at chance.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
 
     Source: Maguolo & Nanni 2021 and DeGrave, Janizek & Lee 2021 for scores without lungs; Field & Welsh 2007 for
-    drawing whole groups.
+    drawing whole groups; with few groups `metric.small`, for the ratio Donner & Zou 2012.
 
     Example:
         >>> y = np.array([0, 0, 1, 1])
@@ -86,22 +86,28 @@ def control_scores(
     hits = np.bincount(group, weights=told[0].argmax(1) == y, minlength=count)
     sizes = np.bincount(group, minlength=count).astype(np.float64)
     once = np.ones((1, count))
-    blocks = list(weight_blocks(count, len(y), resamples, seed)) if count > 1 else []
+    blocks = list(weight_blocks(count, len(y), resamples, seed)) if count >= LEAST_GROUPS else []
     observed = [_mean_auroc(one, once) for one in ranked]
-    drawn = [[_mean_auroc(one, weights) for weights in blocks] for one in ranked]
+    drawn = [np.concatenate([np.zeros(0), *(_mean_auroc(one, weights) for weights in blocks)]) for one in ranked]
+    right = np.concatenate([np.zeros(0), *((weights @ hits) / (weights @ sizes) for weights in blocks)])
+    sides = [
+        [Bearing.of(np.bincount(group[rows], minlength=count)) for rows in (y == index, y != index)]
+        for index in range(len(shown))
+    ]
+    bearing = Bearing.weakest([Bearing.against(*pair) for pair in sides])
+    accuracy = float(hits.sum() / sizes.sum())
     scores: dict[str, Any] = {
-        "accuracy": float(hits.sum() / sizes.sum()),
-        "accuracy_ci": _interval([(weights @ hits) / (weights @ sizes) for weights in blocks], level),
+        "accuracy": accuracy,
+        "accuracy_ci": score_interval(right, accuracy, Bearing.of(sizes), level),
         "auroc": _plain(observed[0]),
-        "auroc_ci": _interval(drawn[0], level),
+        "auroc_ci": score_interval(drawn[0], float(observed[0][0]), bearing, level),
         "judged": [classes[index] for index in judged.tolist()] if len(judged) > 1 else [],
         "too_few": {name: number for name, number in there.items() if number < LEAST_GROUPS},
     }
     if model is not None:
         scores["ratio"] = _plain(_ratio(*observed))
-        scores["ratio_ci"] = _interval([_ratio(*pair) for pair in zip(*drawn, strict=True)], level)
-        if scores["ratio"] is None:
-            scores["ratio_ci"] = None
+        known = scores["ratio"] is not None and bearing.groups >= LEAST_GROUPS
+        scores["ratio_ci"] = _ratio_interval(observed, drawn, bearing, level) if known else None
     return scores
 
 
@@ -136,8 +142,21 @@ def _ratio(control: NDArray[np.float64], model: NDArray[np.float64]) -> NDArray[
     return np.divide(control - 0.5, above, out=np.full_like(above, np.nan), where=above >= LEAST)
 
 
-def _interval(values: Sequence[NDArray[np.float64]], level: float) -> list[float] | None:
-    return percentile_interval(np.concatenate(values), level) if values else None
+def _ratio_interval(
+    observed: Sequence[NDArray[np.float64]], drawn: Sequence[NDArray[np.float64]], bearing: Bearing, level: float
+) -> list[float] | None:
+    (control,), (model,) = observed
+    spreads = [variance(values) for values in drawn]
+    if spreads[0] is None or spreads[1] is None:
+        return None
+    of_both = list(zip((float(control), float(model)), (spreads[0], spreads[1]), strict=True))
+    if all(is_many(auroc, spread, bearing, level) for auroc, spread in of_both):
+        interval = percentile_interval(_ratio(*drawn), level)
+        if interval is not None and interval[0] < interval[1]:
+            return interval
+    above = [[end - 0.5 for end in share_interval(*one, bearing, level)] for one in of_both]
+    together = correlation(drawn[0], drawn[1], bearing)
+    return ratio_interval(float(control) - 0.5, above[0], float(model) - 0.5, above[1], together)
 
 
 def _plain(value: NDArray[np.float64]) -> float | None:

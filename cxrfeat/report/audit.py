@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cxrfeat.report.table import Table, number, with_interval
+from cxrfeat.report.table import Table, number, ratio_text, with_interval
 
 
 def sources_table(sources: Mapping[str, Any]) -> Table | None:
@@ -46,7 +46,7 @@ def control_table(controls: Mapping[str, Mapping[str, Any]]) -> Table | None:
             name,
             with_interval(scores["accuracy"], scores["accuracy_ci"]),
             with_interval(scores["auroc"], scores["auroc_ci"]),
-            with_interval(scores["ratio"], scores["ratio_ci"]) if scores.get("ratio") is not None else "-",
+            ratio_text(scores),
         )
         for name, scores in controls.items()
     ]
@@ -98,7 +98,7 @@ def mitigation_table(mitigations: Sequence[Mapping[str, Any]]) -> Table | None:
             one["name"],
             with_interval(one["auroc"], one["auroc_ci"]),
             number(one["control"]),
-            with_interval(one["ratio"], one["ratio_ci"]),
+            ratio_text(one),
         )
         for one in mitigations
     ]

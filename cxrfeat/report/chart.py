@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.report.svg import Frame, element, path, picture, ticks
 from cxrfeat.report.table import number
 
@@ -143,7 +144,7 @@ def calibration_chart(key: str, curve: Mapping[str, Any]) -> Markup:
         if interval is not None:
             drawn.append(frame.line([(sure, interval[0]), (sure, interval[1])], "c0 thin"))
         drawn.append(element("circle", cx=frame.across(sure), cy=frame.up(right), r=3.5, class_="point c0"))
-        alone = " (of one patient or group: no interval)" if interval is None else ""
+        alone = f" (no interval: {NO_INTERVAL})" if interval is None else ""
         said.append(f"{count} images {sure:.0%} sure were {right:.0%} right{alone}")
     labels = [
         element("text", text, x=frame.across(value), y=base + 16, class_="tick middle") for value, text in _SHARES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cxrfeat.report.table import Table, number, with_interval
+from cxrfeat.report.table import Table, number, ratio_text, with_interval
 
 
 def curve_table(curve: Mapping[str, Any]) -> Table:
@@ -34,9 +34,10 @@ def shortcut_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
     rows = []
     for run in runs:
         for name, scores in run["test"].get("shortcuts", {}).items():
-            ratio = "-" if scores["ratio"] is None else with_interval(scores["ratio"], scores["ratio_ci"])
             auroc = with_interval(scores["auroc"], scores["auroc_ci"])
-            rows.append((run["head"], name, with_interval(scores["accuracy"], scores["accuracy_ci"]), auroc, ratio))
+            rows.append(
+                (run["head"], name, with_interval(scores["accuracy"], scores["accuracy_ci"]), auroc, ratio_text(scores))
+            )
     if not rows:
         return None
     return Table(

@@ -17,20 +17,24 @@ from typing import Any
 from markupsafe import Markup
 
 from cxrfeat import __version__
+from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.report.audit import control_table, mitigation_table, pairs_table, sources_table, within_pair
 from cxrfeat.report.chart import SHAPES, calibration_chart, map_points, mark, roc_chart, training_chart, whisker
 from cxrfeat.report.content import DataContent, FeatureMap, ReportContent, RunContent, Tiles
 from cxrfeat.report.curve import shortcut_table
 from cxrfeat.report.summary import honest_figure, standing, verdict, worst_findings
 from cxrfeat.report.table import (
-    OTHER_IMAGES,
+    NO_ENDS,
     RESEARCH_USE,
+    WHY_NO_ENDS,
     Table,
+    apart,
     audit_table,
     difference_table,
     number,
     operating_point,
     other_difference_table,
+    standing_of,
     with_interval,
 )
 from cxrfeat.spec import HeadSpec
@@ -139,8 +143,7 @@ def _scores(
             cells.append(scored(within.get("accuracy"), within.get("accuracy_ci"), within.get("chance")))
         cells.append(plain(test["macro_f1"], 3))
         if differences:
-            told = against.get(run["run"])
-            said = "best" if told is None else told["why"] if "why" in told else "tied" if told["tied"] else "different"
+            said = standing_of(against.get(run["run"]))
             cells.append({"value": said, "text": said, "class": ""})
         cells.append(plain(run["seconds"], 1))
         rows.append({**{name: part[name] for name in ("head", "backbone", "twin", "key")}, "cells": cells})
@@ -148,8 +151,10 @@ def _scores(
     how = "out-of-fold" if first.get("folds") else "test part"
     title = f"Test scores with 95 % intervals ({how}: {first['test']['images']} images). "
     title += "Upright dotted lines: chance. A heading sorts."
-    if any("why" in one for one in differences):
-        title += f"\n{OTHER_IMAGES}"
+    if any(f" {NO_ENDS}" in cell["text"] for row in rows for cell in row["cells"]):
+        title += f"\n{WHY_NO_ENDS}."
+    if why := apart(differences):
+        title += f"\n{why}"
     return {"title": title, "columns": columns, "rows": rows}
 
 
@@ -174,7 +179,7 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
     sure = f"How often it is right, against how sure it is. Expected calibration error {error}."
     filled = zip(run.calibration["counts"], run.calibration["accuracy_ci"], strict=True)
     if any(count and interval is None for count, interval in filled):
-        sure += " A point without a bar is of one patient or group, which gives no interval."
+        sure += f" A point without a bar has no interval: {NO_INTERVAL} bear it."
     return {
         "key": key,
         "name": summary["run"],

@@ -28,7 +28,7 @@ def reproduction_table(document: Mapping[str, Any]) -> Table:
                 run["study"]["trained"],
                 number(run["study"]["test_accuracy"], 4),
                 _accuracy(run) + (" diverged" if run["diverged"] else ""),
-                VERDICTS[run["study_inside"]],
+                "-" if run["test"]["accuracy_ci"] is None else VERDICTS[run["study_inside"]],
                 _accuracy(proper[0]) if proper else "",
             )
         )

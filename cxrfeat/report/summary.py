@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cxrfeat.audit.source import WITHIN, check_within
-from cxrfeat.report.table import number, with_interval
+from cxrfeat.metric.least import NO_INTERVAL
+from cxrfeat.report.table import number, standing_of, with_interval
 from cxrfeat.types import Status
 
 
@@ -209,8 +210,8 @@ def honest_figure(test: Mapping[str, Any]) -> Figure:
     )
 
 
-def _interval(ends: Sequence[float] | None) -> str | None:
-    return None if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+def _interval(ends: Sequence[float] | None) -> str:
+    return f"cannot be told: {NO_INTERVAL}" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -230,14 +231,14 @@ def standing(comparison: Mapping[str, Any]) -> str:
         comparison: The document of `compare`.
 
     Example:
-        >>> standing({"runs": [1, 2], "comparisons": [{"b": "x", "tied": True}]})
+        >>> standing({"runs": [1, 2], "comparisons": [{"b": "x", "ci": [-0.1, 0.2], "tied": True}]})
         'Best of 2 runs by accuracy, tied with 1 of them. The best of several is flattered by chance.'
     """
     others = comparison["comparisons"]
     if not others:
         return ""
-    tied = sum("why" not in one and one["tied"] for one in others)
-    apart = sum("why" in one for one in others)
+    unsaid = [one for one in others if standing_of(one) not in ("tied", "different")]
+    tied, apart = sum(standing_of(one) == "tied" for one in others), len(unsaid)
     ties = f"tied with {tied} of them" if tied else "" if apart == len(others) else "tied with none"
     loose = f"{apart} cannot be compared" if apart else ""
     told = "; ".join(part for part in (ties, loose) if part)

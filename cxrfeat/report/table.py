@@ -7,24 +7,46 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.run import to_csv
 
 RANDOM_WEIGHTS = "RANDOM WEIGHTS: the network was never trained, scores mean nothing"
 RESEARCH_USE = "Research use only, never diagnosis."
-OTHER_IMAGES = (
-    "Not all runs were tested on the same images: their scores differ by the images too, and their order means nothing."
-)
+NO_ENDS = "[-]"
+"""What stands for an interval that cannot be given."""
+
+WHY_NO_ENDS = f"{NO_ENDS}: no interval, for {NO_INTERVAL} bear the score"
+"""What a table with `NO_ENDS` says below its title."""
+
+
+def apart(differences: Sequence[Mapping[str, Any]]) -> str:
+    """What is to be said where not all runs can be compared with the best; empty where they can.
+
+    Args:
+        differences: `comparisons` of the document of `compare`.
+
+    Example:
+        >>> apart([{"b": "x", "tied": True}, {"b": "y", "why": "not with the same classes: COVID against Covid"}])
+        'Not all runs can be compared, and their order means nothing: not with the same classes: COVID against Covid.'
+    """
+    reasons = list(dict.fromkeys(one["why"] for one in differences if "why" in one))
+    return f"Not all runs can be compared, and their order means nothing: {'; '.join(reasons)}." if reasons else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Columns and rows of text, ready to draw."""
+    """Columns and rows of text, ready to draw; with an interval that is missing, the title says why."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
     """Columns that are aligned to the right."""
+
+    def __post_init__(self) -> None:
+        """Say in the title why intervals are missing."""
+        if any(f" {NO_ENDS}" in cell for row in self.rows for cell in row):
+            object.__setattr__(self, "title", f"{self.title}\n{WHY_NO_ENDS}")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -33,15 +55,28 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
-    """A score with its 95 % interval.
+    """A score with its 95 % interval, or that it has none.
 
     Example:
-        >>> with_interval(0.8483, [0.826, 0.8704])
-        '0.848 [0.826, 0.870]'
+        >>> with_interval(0.8483, [0.826, 0.8704]), with_interval(1.0, None), with_interval(None, None)
+        ('0.848 [0.826, 0.870]', '1.000 [-]', '-')
     """
     if interval is None:
-        return number(value)
+        return number(value) if value is None else f"{number(value)} {NO_ENDS}"
     return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
+
+
+def ratio_text(scores: Mapping[str, Any]) -> str:
+    """The shortcut ratio of some scores; where a model may be at chance, it has no interval though the AUROCs have.
+
+    Example:
+        >>> ratio_text({"ratio": 0.4, "ratio_ci": None, "auroc_ci": [0.5, 0.7]})
+        '0.400, the model may be at chance'
+    """
+    ratio, interval = scores.get("ratio"), scores.get("ratio_ci")
+    if ratio is not None and interval is None and scores["auroc_ci"] is not None:
+        return f"{number(ratio)}, the model may be at chance"
+    return with_interval(ratio, interval)
 
 
 def score_table(runs: Sequence[Mapping[str, Any]]) -> Table:
@@ -145,9 +180,8 @@ def difference_table(differences: Sequence[Mapping[str, Any]]) -> Table:
         if "why" in one:
             rows.append((one["b"], "-", "-", one["why"]))
             continue
-        verdict = "tied" if one["tied"] else "different"
         p = one.get("p_holm")
-        rows.append((one["b"], with_interval(one["difference"], one["ci"]), number(p, 4), verdict))
+        rows.append((one["b"], with_interval(one["difference"], one["ci"]), number(p, 4), standing_of(one)))
     best = differences[0]["a"] if differences else ""
     return Table(
         title=f"Accuracy of {best}, less that of",
@@ -165,7 +199,7 @@ def other_difference_table(differences: Sequence[Mapping[str, Any]]) -> Table:
             rows.append((one["b"], "-", "-", one["why"], "-", "-", "-"))
             continue
         auroc, mcnemar = one["auroc"], one["mcnemar"] or {}
-        verdict = "-" if auroc["difference"] is None else "tied" if auroc["tied"] else "different"
+        verdict = "-" if auroc["difference"] is None else standing_of(auroc)
         alone = (str(mcnemar.get("only_a", "-")), str(mcnemar.get("only_b", "-")), number(mcnemar.get("p_holm"), 4))
         rows.append(
             (
@@ -313,14 +347,22 @@ def _csv_row(run: Mapping[str, Any], difference: Mapping[str, Any] | None, class
     told = difference or {}
     row |= _with_ends("difference", told.get("difference"), told.get("ci"))
     row |= {"p_holm": told.get("p_holm")}
-    row |= {"verdict": _verdict(difference)}
+    row |= {"verdict": standing_of(difference)}
     return row
 
 
-def _verdict(difference: Mapping[str, Any] | None) -> str:
+def standing_of(difference: Mapping[str, Any] | None) -> str:
+    """What a run is against the best one, of which there is no difference.
+
+    Example:
+        >>> standing_of({"ci": [-0.1, 0.2], "tied": True}), standing_of({"ci": None, "tied": True})
+        ('tied', 'cannot be told')
+    """
     if difference is None:
         return "best"
-    return str(difference.get("why")) if "why" in difference else "tied" if difference["tied"] else "different"
+    if "why" in difference:
+        return str(difference["why"])
+    return "cannot be told" if difference["ci"] is None else "tied" if difference["tied"] else "different"
 
 
 def _with_ends(name: str, value: float | None, interval: Sequence[float] | None) -> dict[str, float | None]:

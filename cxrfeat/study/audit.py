@@ -66,7 +66,8 @@ from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.picture import data_address
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import folds
-from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores, tested_groups
+from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
 from cxrfeat.report.page import pictured, render_audit
 from cxrfeat.run import to_csv

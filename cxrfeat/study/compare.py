@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -119,12 +119,38 @@ class Tested:
     groups: NDArray[np.int64]
     probabilities: Probabilities
 
+    @property
+    def contents(self) -> list[str]:
+        """Of each test row its image's content, which is the image wherever it lies; sorted."""
+        return [content for content, _ in self.rows]
+
+    def ordered(self, classes: tuple[str, ...]) -> Tested:
+        """The same with its classes in another order."""
+        place = [self.classes.index(name) for name in classes]
+        return replace(self, classes=classes, y=np.argsort(place)[self.y], probabilities=self.probabilities[:, place])
+
+
+def _unlike(a: Tested, b: Tested) -> str:
+    """Why two runs cannot be compared, the first reason of all; empty if they can."""
+    if a.contents != b.contents:
+        if set(a.contents) == set(b.contents):
+            return f"not tested as often: the same images, {len(a.rows)} predictions against {len(b.rows)}"
+        both = len(set(a.contents) & set(b.contents))
+        return f"not tested on the same images: {both} of {len(set(a.contents) | set(b.contents))} are of both runs"
+    if set(a.classes) != set(b.classes):
+        only = [
+            [name for name in a.classes if name not in b.classes],
+            [name for name in b.classes if name not in a.classes],
+        ]
+        return f"not with the same classes: {' against '.join(', '.join(names) or 'none' for names in only)}"
+    differ = int(np.count_nonzero(a.y != b.ordered(a.classes).y))
+    return f"not tested with the same labels: {differ} of {len(a.rows)} differ" if differ else ""
+
 
 def _difference(a: Tested, b: Tested, seed: int) -> dict[str, Any]:
-    if a.rows != b.rows or a.classes != b.classes:
-        return {"why": "not tested on the same images"}
-    if not np.array_equal(a.y, b.y):
-        return {"why": "not tested with the same labels"}
+    if why := _unlike(a, b):
+        return {"why": why}
+    b = b.ordered(a.classes)
     arguments = (a.y, a.probabilities, b.probabilities)
     return {
         **paired_difference(*arguments, a.groups, seed),
@@ -146,7 +172,8 @@ def _correct(differences: Sequence[dict[str, Any]]) -> None:
         for found, p in zip(known, holm([found["p"] for found in known]), strict=True):
             found["p_holm"] = p
             if "tied" in found:
-                found["tied"] = p > ALPHA
+                low, high = found["ci"]
+                found["tied"] = p > ALPHA or low <= 0 <= high
 
 
 def _accuracy(run: Run) -> float:

@@ -13,6 +13,7 @@ from cxrfeat.feature.store import FeatureFile
 from cxrfeat.given import PathLike
 from cxrfeat.metric.compare import paired_difference
 from cxrfeat.metric.interval import bootstrap
+from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.metric.score import scores
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.study.fit import Data, HeadLike, fit_pieces, head_specs, load
@@ -217,6 +218,8 @@ def _curve(
             point |= {"gain": gain["difference"], "gain_ci": gain["ci"], "tied": gain["tied"]}
         points.append(point)
         found.append(probabilities)
+    if len(found) > 1 and points[-1]["gain_ci"] is None:
+        return Curve(head=amounts[0][0].kind, over=over, points=tuple(points), sentence=_unsaid(over))
     best = len(found) - 1
     for index in reversed(range(len(found) - 1)):  # down to the least amount that no larger one beats
         gains = [paired_difference(y, more, found[index], groups, seed)["ci"] for more in found[index + 1 :]]
@@ -224,6 +227,10 @@ def _curve(
             break
         best = index
     return Curve(head=amounts[0][0].kind, over=over, points=tuple(points), sentence=_sentence(over, points, best))
+
+
+def _unsaid(over: str) -> str:
+    return f"Whether more {over} help cannot be said: {NO_INTERVAL} are tested."
 
 
 def _sentence(over: str, points: Sequence[dict[str, Any]], best: int) -> str:

@@ -165,10 +165,11 @@ class Reproduction:
         }
 
     def _inside(self, step: Step, run: Run) -> bool | None:
-        """Whether the study's accuracy lies in our interval; `None` where the two are not comparable."""
-        if not self.plan.comparable or step.protocol != "study":
+        """Whether the study's accuracy lies in our interval; `None` where they cannot be compared or we have none."""
+        interval = run.info["test"]["accuracy_ci"]
+        if not self.plan.comparable or step.protocol != "study" or interval is None:
             return None
-        low, high = run.info["test"]["accuracy_ci"]
+        low, high = interval
         return bool(low <= step.row.test_accuracy <= high)
 
 

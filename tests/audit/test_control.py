@@ -7,7 +7,7 @@ import pytest
 
 from cxrfeat.audit.control import check_control, check_controls, check_outside, control_probabilities
 from cxrfeat.audit.short import check_thumbnail
-from cxrfeat.metric.shortcut import LEAST_GROUPS
+from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.study.pieces import Piece
 from cxrfeat.types import Status
 from tests.audit.verdict import verdict

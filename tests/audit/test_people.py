@@ -105,7 +105,7 @@ def told_of(texts: list[str], labels: Any) -> Finding | None:
     return check_column("sex", column, scores, {"COVID": 40, "NORMAL": 40})
 
 
-@pytest.mark.parametrize(("male", "status"), [((40, 0), Status.FAIL), ((32, 10), Status.WARN), ((20, 20), Status.PASS)])
+@pytest.mark.parametrize(("male", "status"), [((40, 0), Status.FAIL), ((34, 8), Status.WARN), ((20, 20), Status.PASS)])
 def test_a_column_is_judged_by_what_it_says_whatever_it_leaves_out(male: tuple[int, int], status: Status) -> None:
     labels = np.repeat([0, 1], 40)
     rng = np.random.default_rng(0)

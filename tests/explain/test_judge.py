@@ -111,7 +111,9 @@ def test_many_images_of_few_patients_are_not_judged() -> None:
     found = check_lungs(seen_of(many(0.3, 0.5), [0] * 12, [0, 1, 2, 3] * 3), masked=0)
     assert found.status is Status.WARN
     assert found.value is None
-    assert "5 patients" in found.why
+    assert "8 patients" in found.why
+    seven = check_lungs(seen_of(many(0.3, 0.5, 14), [0] * 14, [*range(7)] * 2), masked=0)
+    assert seven.value is None, "a bound of a mean takes as many patients as an interval of a score"
     half = check_lungs(seen_of(many(0.3, 0.5, 14), [0] * 12 + [1] * 2), masked=0)
     assert half.status is Status.PASS
     assert "Too few patients to judge NORMAL." in half.why
@@ -125,11 +127,13 @@ def test_images_without_heat_do_not_count() -> None:
 
 
 def test_intervals_are_over_patients() -> None:
-    """Six patients, one of them odd: sure when each image counts as a patient, and unsure when it does not."""
-    frames = [blob(0.5, 0.97 if patient == 0 else 0.5, patient, ground=0.5) for patient in range(6) for _ in range(8)]
-    patients = [patient for patient in range(6) for _ in range(8)]
-    assert check_border(seen_of(frames, [0] * 48)).status is Status.PASS
-    assert check_border(seen_of(frames, [0] * 48, patients)).status is Status.WARN
+    """Nine patients, three of them odd: sure when each image counts as a patient, and unsure when it does not."""
+    frames = [blob(0.5, 0.97 if patient < 3 else 0.5, patient, ground=0.5) for patient in range(9) for _ in range(8)]
+    patients = [patient for patient in range(9) for _ in range(8)]
+    assert check_border(seen_of(frames, [0] * 72)).status is Status.PASS
+    unsure = check_border(seen_of(frames, [0] * 72, patients))
+    assert unsure.status is Status.WARN
+    assert unsure.value is not None
 
 
 @pytest.mark.parametrize(("value", "status"), [(0.9, Status.PASS), (0.5, Status.WARN), (0.1, Status.FAIL)])

@@ -22,7 +22,9 @@ from tests.metric.test_score import CLASSES, made_up
 
 def test_a_run_is_tied_with_itself() -> None:
     y, p = made_up(0)
-    assert paired_difference(y, p, p, np.arange(60), 0) == {"difference": 0.0, "ci": [0.0, 0.0], "p": 1.0, "tied": True}
+    found = paired_difference(y, p, p, np.arange(60), 0)
+    share = 1 - 0.025 ** (1 / 60)  # Clopper & Pearson of none of 60: so many images another draw might part
+    assert found == {"difference": 0.0, "ci": pytest.approx([-share, share]), "p": 1.0, "tied": True}
 
 
 def test_a_clearly_better_run_is_found() -> None:
@@ -79,15 +81,15 @@ def test_one_group_leaves_the_runs_tied() -> None:
 
 
 def test_the_auroc_difference_is_that_of_the_scores_with_the_interval_of_a_plain_loop() -> None:
-    y, a = made_up(0, 45)
-    b = made_up(1, 45, skill=0.3)[1]
-    groups = np.random.default_rng(3).integers(0, 20, 45)
+    y, a = made_up(0, 900)  # so many that percentiles of the draws are told
+    b = made_up(1, 900, skill=0.3)[1]
+    groups = np.random.default_rng(3).integers(0, 500, 900)
     found = paired_auroc_difference(y, a, b, groups, 7, resamples=100)
     assert found["difference"] == pytest.approx(scores(y, a, CLASSES)["auroc"] - scores(y, b, CLASSES)["auroc"])
     names = np.unique(groups)
     drawn = []
-    for row in np.concatenate(list(weight_blocks(len(names), 45, 100, seed=7))):
-        took = np.repeat(np.arange(45), row[np.searchsorted(names, groups)].astype(int))
+    for row in np.concatenate(list(weight_blocks(len(names), 900, 100, seed=7))):
+        took = np.repeat(np.arange(900), row[np.searchsorted(names, groups)].astype(int))
         gains = [
             roc_auc_score(y[took] == index, a[took, index]) - roc_auc_score(y[took] == index, b[took, index])
             for index in range(3)
@@ -113,7 +115,13 @@ def test_the_bootstrap_and_delongs_test_say_much_the_same_of_two_classes() -> No
 def test_a_run_has_the_auroc_of_itself() -> None:
     y, p = made_up(0)
     found = paired_auroc_difference(y, p, p, np.arange(60))
-    assert found == {"difference": 0.0, "ci": [0.0, 0.0], "p": 1.0, "tied": True}
+    assert (found["difference"], found["tied"]) == (0.0, True)
+    assert found["p"] == pytest.approx(1.0, abs=2e-3)
+    low, high = found["ci"]
+    assert -0.1 < low < 0 < high < 0.1
+    many = made_up(0, 1200)
+    low, high = paired_auroc_difference(*many, many[1], np.arange(1200), resamples=200)["ci"]
+    assert -0.01 < low < 0 < high < 0.01, "draws of runs that are one never differ"
 
 
 def test_an_absent_class_leaves_no_auroc_to_compare() -> None:
@@ -126,11 +134,15 @@ def test_an_absent_class_leaves_no_auroc_to_compare() -> None:
 
 
 def test_resamples_without_a_class_are_left_out() -> None:
-    y = np.r_[np.zeros(6, np.int64), 1, 1]
+    y = np.r_[np.zeros(600, np.int64), np.ones(8, np.int64)]  # once in 3000 draws there is none of the eight
     p = np.column_stack([1 - (y + 1) / 4, (y + 1) / 4])
-    found = paired_auroc_difference(y, p, p[:, ::-1], np.arange(8), resamples=500)
-    assert found["ci"] == [1.0, 1.0]
-    assert 2 / 501 < found["p"] < 0.01
+    found = paired_auroc_difference(y, p, p[:, ::-1], np.arange(608), resamples=500, seed=4)
+    assert found["difference"] == 1.0
+    assert 0.5 < found["ci"][0] < found["ci"][1] == 1.0
+    assert found["p"] < 0.01
+    seven = np.r_[0:600, 600:607]
+    none = {"difference": 1.0, "ci": None, "p": None, "tied": True}
+    assert paired_auroc_difference(y[seven], p[seven], p[seven, ::-1], seven) == none
 
 
 def matched(only_a: int, only_b: int, both: int = 3, neither: int = 2) -> tuple[Labels, Probabilities, Probabilities]:

@@ -66,8 +66,12 @@ def test_the_ratings_of_hanley_and_mcneil_give_the_published_figures() -> None:
     assert error == pytest.approx(0.0307, abs=5e-5)
     assert found["auroc"] - norm.ppf(0.975) * error == pytest.approx(0.83295, abs=5e-6)
     assert found["auroc"] + norm.ppf(0.975) * error == pytest.approx(0.95339, abs=5e-6)
+    four = auroc_interval(
+        np.tile(np.arange(109) >= 58, 4), np.tile(rating, 4)
+    )  # so many that the normal quantile holds
+    error = math.sqrt(four["variance"])
     logit, width = math.log(found["auroc"] / (1 - found["auroc"])), 1.959964 * error / (0.89317106 * 0.10682894)
-    assert found["ci"] == pytest.approx([1 / (1 + math.exp(-logit + width)), 1 / (1 + math.exp(-logit - width))])
+    assert four["ci"] == pytest.approx([1 / (1 + math.exp(-logit + width)), 1 / (1 + math.exp(-logit - width))])
 
 
 @pytest.mark.parametrize("groups", [None, 4, 15])
@@ -84,9 +88,25 @@ def test_sorting_gives_what_counting_pairs_gives(seed: int, groups: int | None) 
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     assert found["difference"] == pytest.approx(aurocs[0] - aurocs[1], abs=1e-14)
     assert found["variance"] == pytest.approx(variance, rel=1e-9)
-    assert found["p"] == pytest.approx(2 * norm.sf(abs(found["difference"]) / math.sqrt(variance)), rel=1e-9)
-    reach = norm.ppf(0.975) * math.sqrt(variance)
+
+
+def test_many_images_have_the_normal_interval_of_a_difference_and_its_p() -> None:
+    positive, a, b, group = made_up(0, 900, 500)
+    found = auroc_difference(positive, a, b, group)
+    error = math.sqrt(found["variance"])
+    assert found["p"] == pytest.approx(2 * norm.sf(abs(found["difference"]) / error), rel=1e-9)
+    reach = norm.ppf(0.975) * error
     assert found["ci"] == pytest.approx([found["difference"] - reach, found["difference"] + reach], rel=1e-6)
+
+
+def test_few_images_leave_a_difference_open_that_many_would_show() -> None:
+    positive, a, b, _ = made_up(0, 60)
+    found = auroc_difference(positive, a, b)
+    reach = norm.ppf(0.975) * math.sqrt(found["variance"])
+    low, high = found["ci"]
+    assert low < found["difference"] - reach
+    assert high > found["difference"] + reach
+    assert (found["p"] < 0.05) is not (low <= 0 <= high)
 
 
 def test_no_groups_are_groups_of_one() -> None:
@@ -119,13 +139,13 @@ def test_the_order_of_the_images_does_not_change_a_bit(seed: int, groups: int | 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([None, 3, 10]))
 def test_the_interval_holds_the_value_and_stays_where_it_can_be(seed: int, groups: int | None) -> None:
-    positive, a, b, group = made_up(seed, 12, groups)
+    positive, a, b, group = made_up(seed, 30, groups)
     found = auroc_interval(positive, a, group)
     if found["ci"] is not None:
         assert 0 <= found["ci"][0] <= found["auroc"] <= found["ci"][1] <= 1
         assert found["variance"] >= 0
     pair, mirrored = auroc_difference(positive, a, b, group), auroc_difference(positive, b, a, group)
-    assert pair["p"] == mirrored["p"]
+    assert pair["p"] == (None if mirrored["p"] is None else pytest.approx(mirrored["p"], rel=1e-6))
     assert pair["difference"] == -mirrored["difference"]
     assert pair["p"] is None or 0 <= pair["p"] <= 1
 
@@ -158,7 +178,7 @@ def test_equally_good_runs_are_told_apart_as_often_as_p_says() -> None:
         ([0, 0, 1], [0, 1, 2], 1.0, None, None),  # one image of the class: how it varies cannot be seen
         ([0, 0, 1, 1], [0, 0, 0, 0], 1.0, None, None),  # one group
         ([0, 0, 1, 1], [0, 1, 2, 2], 1.0, None, None),  # one group of the class
-        ([0, 0, 1, 1], [0, 1, 2, 3], 1.0, 0.0, None),  # perfect: the variance is zero, and the logit is not there
+        ([0, 0, 1, 1], [0, 1, 2, 3], 1.0, 0.0, None),  # perfect, but fewer than eight of either kind
         ([1, 1, 0, 0], [0, 1, 2, 3], 0.0, 0.0, None),
     ],
 )
@@ -170,20 +190,23 @@ def test_what_does_not_exist_is_none(
     assert found == {"auroc": auroc, "variance": variance, "ci": interval}
     pair = auroc_difference(of_class, p, p, np.array(groups))
     assert pair["difference"] == (None if auroc is None else 0.0)
-    assert pair["p"] == (None if variance is None else 1.0)
+    assert pair["p"] is None, "fewer than eight groups"
     json.dumps([found, pair], allow_nan=False)
 
 
 def test_equal_probabilities_rank_nothing_for_certain() -> None:
-    found = auroc_interval(np.arange(6) % 2 == 0, np.full(6, 0.5))
-    assert found == {"auroc": 0.5, "variance": 0.0, "ci": [0.5, 0.5]}
+    found = auroc_interval(np.arange(40) % 2 == 0, np.full(40, 0.5))
+    assert (found["auroc"], found["variance"]) == (0.5, 0.0)
+    assert found["ci"] == pytest.approx([0.334, 0.666], abs=1e-3)  # Clopper & Pearson of half of 2 * 20 * 20 / 21
 
 
-def test_a_difference_without_variance_has_no_p() -> None:
-    positive = np.arange(6) >= 3
-    p = np.arange(6) / 10
+def test_a_difference_without_variance_has_an_interval_all_the_same() -> None:
+    positive = np.arange(16) >= 8
+    p = np.arange(16) / 16
     found = auroc_difference(positive, p, -p)
-    assert found == {"difference": 1.0, "variance": 0.0, "ci": None, "p": None}
+    assert (found["difference"], found["variance"]) == (1.0, 0.0)
+    assert 0.6 < found["ci"][0] < found["ci"][1] == 1.0
+    assert found["p"] < 0.01
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn import metrics
 
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.ranking import Ranked
-from cxrfeat.metric.resample import basic_interval, weight_blocks
+from cxrfeat.metric.resample import weight_blocks
 from cxrfeat.metric.score import scores
 from cxrfeat.types import Groups, Labels, Probabilities
 from tests.metric.test_score import CLASSES, made_up
@@ -33,26 +34,23 @@ def grouped(
 
 
 def test_intervals_agree_with_a_plain_loop_over_the_same_resamples() -> None:
-    y, p = made_up(1, 40)
-    groups = np.random.default_rng(2).integers(0, 15, 40) * 7 - 3  # any integers name a group
-    found = bootstrap(y, p, groups, CLASSES, resamples=60, seed=5)
+    y, p = made_up(1, 900)  # so many that percentiles of the draws are told
+    groups = np.random.default_rng(2).integers(0, 500, 900) * 7 - 3  # any integers name a group
+    found = bootstrap(y, p, groups, CLASSES, resamples=30, seed=5)
     names = np.unique(groups)
     values: dict[str, list[float]] = {}
-    for row in np.concatenate(list(weight_blocks(len(names), 40, 60, seed=5))):
+    for row in np.concatenate(list(weight_blocks(len(names), 900, 30, seed=5))):
         weight = row[np.searchsorted(names, groups)]
-        took = np.repeat(np.arange(40), weight.astype(int))
+        took = np.repeat(np.arange(900), weight.astype(int))
         for name, value in slowly(y[took], p[took]).items():
             values.setdefault(name, []).append(value)
     for name, drawn in values.items():
         kind, _, index = name.partition(" ")
         interval = found[kind][CLASSES[int(index)]] if index else found[kind]
         expected = np.percentile([value for value in drawn if not np.isnan(value)], [2.5, 97.5])
-        if name == "ece_ci":
-            observed = scores(y, p, CLASSES)["ece"]
-            expected = np.maximum([0, observed], 2 * observed - expected[::-1])
         assert interval == pytest.approx(list(expected), abs=1e-12), name
-    assert len(values) == 8 + 5 * 3
-    assert set(found) == {name.split()[0] for name in values}
+    assert len(values) == 7 + 5 * 3
+    assert set(found) == {name.split()[0] for name in values} | {"ece_ci"}
 
 
 def slowly(y: Labels, p: Probabilities) -> dict[str, float]:
@@ -78,15 +76,14 @@ def slowly(y: Labels, p: Probabilities) -> dict[str, float]:
         found[f"{name}_ci"] = float(np.mean([found[f"{name}_per_class_ci {index}"] for index in range(3)]))
     found["log_loss_ci"] = metrics.log_loss(y, p, labels=range(3))
     found["brier_ci"] = float(np.square(p - np.eye(3)[y]).sum(1).mean())
-    found["ece_ci"] = scores(y, p, CLASSES)["ece"]
     return found
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(3, 30))
+@given(st.integers(0, 2**32 - 1), st.integers(3, 60))
 def test_intervals_do_not_depend_on_the_order_of_the_images(seed: int, n: int) -> None:
     y, p = made_up(seed, n)
-    groups = np.random.default_rng(seed).integers(0, 6, n)
+    groups = np.random.default_rng(seed).integers(0, 20, n)
     order = np.random.default_rng(seed + 1).permutation(n)
     before = bootstrap(y, p, groups, CLASSES, resamples=50)
     assert bootstrap(y[order], p[order], groups[order], CLASSES, resamples=50) == before
@@ -115,14 +112,54 @@ def test_images_that_share_their_groups_fate_widen_the_interval() -> None:
     assert high - low > 2 * (naive_high - naive_low)
 
 
-def test_perfect_predictions_have_a_point_for_an_interval() -> None:
+def clopper_pearson(hits: int, count: int) -> Any:
+    """As SciPy has it."""
+    found = binomtest(hits, count).proportion_ci(0.95, "exact")
+    return pytest.approx([found.low, found.high], abs=1e-9)
+
+
+def test_perfect_predictions_leave_room_for_what_was_not_seen() -> None:
     y = np.arange(60) % 3
     found = bootstrap(y, np.eye(3)[y], np.arange(60), CLASSES, resamples=100)
-    assert found["accuracy_ci"] == found["auroc_ci"] == found["macro_f1_ci"] == [1.0, 1.0]
-    assert found["sensitivity_ci"] == {name: [1.0, 1.0] for name in CLASSES}
-    assert found["auprc_ci"] == [1.0, 1.0]
-    assert found["log_loss_ci"] == found["brier_ci"] == found["ece_ci"] == [0.0, 0.0]
+    assert found["accuracy_ci"] == found["balanced_accuracy_ci"] == found["macro_f1_ci"] == clopper_pearson(60, 60)
+    for name in ("sensitivity_ci", "precision_ci", "auprc_per_class_ci"):
+        assert found[name] == dict.fromkeys(CLASSES, clopper_pearson(20, 20)), name
+    assert found["specificity_ci"] == dict.fromkeys(CLASSES, clopper_pearson(40, 40))
+    worth = 2 * 20 * 40 / 41  # Hanley & McNeil 1982, of 20 images against 40
+    assert found["auroc_ci"] == found["auroc_per_class_ci"]["COVID"] == pytest.approx([0.025 ** (1 / worth), 1.0])
+    assert found["brier_ci"] == pytest.approx([0.0, 2 * (1 - 0.025 ** (1 / 60))])
+    assert found["ece_ci"] == clopper_pearson(0, 60)
+    assert found["log_loss_ci"] is None, "what mistakes would cost, nobody has seen"
     json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 3, 10, 20])
+def test_independent_images_have_the_exact_interval(wrong: int) -> None:
+    y = np.arange(40) % 2
+    p = np.eye(2)[y]
+    p[np.flatnonzero(y == 0)[:wrong]] = [0.0, 1.0]
+    found = bootstrap(y, p, np.arange(40), ["COVID", "NORMAL"], resamples=100)
+    assert found["sensitivity_ci"]["COVID"] == clopper_pearson(20 - wrong, 20)
+    assert found["specificity_ci"]["NORMAL"] == clopper_pearson(20 - wrong, 20)
+    assert found["accuracy_ci"] == clopper_pearson(40 - wrong, 40)
+    together = bootstrap(y.repeat(3), p.repeat(3, axis=0), np.arange(40).repeat(3), ["COVID", "NORMAL"])
+    assert together["accuracy_ci"] == pytest.approx(found["accuracy_ci"], abs=0.01), "copies in its group add nothing"
+
+
+def test_what_fewer_than_eight_groups_of_a_class_bear_has_no_interval() -> None:
+    y = np.r_[np.zeros(600, np.int64), 1]  # one positive of 601, missed
+    p = np.column_stack([np.linspace(0.6, 0.9, 601), np.linspace(0.4, 0.1, 601)])
+    found = bootstrap(y, p, np.arange(601), ["NORMAL", "COVID"], resamples=200)
+    assert found["sensitivity_ci"] == {"NORMAL": pytest.approx([0.025 ** (1 / 600), 1.0]), "COVID": None}
+    assert found["specificity_ci"]["NORMAL"] is None
+    for name in ("auroc_ci", "auprc_ci", "balanced_accuracy_ci", "macro_f1_ci", "log_loss_ci"):
+        assert found[name] is None, name
+    assert found["auroc_per_class_ci"] == {"NORMAL": None, "COVID": None}
+    low, high = found["accuracy_ci"]
+    assert 0.98 < low < 600 / 601 < high < 1
+    seven = np.arange(14) % 2
+    found = bootstrap(seven, np.eye(2)[seven], np.arange(14) // 2, ["NORMAL", "COVID"], resamples=200)
+    assert all(interval in (None, {"NORMAL": None, "COVID": None}) for interval in found.values()), "7 of 7 groups"
 
 
 def test_one_group_says_nothing_about_another() -> None:
@@ -156,14 +193,6 @@ def test_a_calibrated_model_is_not_found_to_be_miscalibrated_for_certain() -> No
     assert np.mean(np.equal(low_ends, 0)) > 0.4
 
 
-def test_a_basic_interval_turns_the_distances_round() -> None:
-    values = np.linspace(0.4, 0.6, 1001)
-    assert basic_interval(values, 0.45, 0.9, (0.0, 1.0)) == pytest.approx([0.31, 0.49])
-    assert basic_interval(values, 0.9, 0.9, (0.0, 1.0)) == [1.0, 1.0]
-    assert basic_interval(values, 0.1, 0.9, (0.0, 1.0)) == [0.0, 0.1]
-    assert basic_interval(np.full(3, np.nan), 0.1, 0.9, (0.0, 1.0)) is None
-
-
 def test_a_class_without_images_has_no_interval() -> None:
     y, p = np.arange(20) % 2, np.tile([0.5, 0.3, 0.2], (20, 1))
     found = bootstrap(y, p, np.arange(20), CLASSES, resamples=100)
@@ -173,7 +202,7 @@ def test_a_class_without_images_has_no_interval() -> None:
     assert found["auprc_per_class_ci"]["PNEUMONIA"] is None
     assert found["sensitivity_ci"]["PNEUMONIA"] is None
     assert found["precision_ci"]["PNEUMONIA"] is None
-    assert found["sensitivity_ci"]["NORMAL"] == [0.0, 0.0]
+    assert found["sensitivity_ci"]["NORMAL"] == clopper_pearson(0, 10)
 
 
 def test_blocks_do_not_change_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,15 +36,15 @@ def test_points_are_the_best_of_scikit_learns_curve(seed: int, target: float) ->
 
 
 def test_intervals_agree_with_a_plain_loop_over_the_same_resamples() -> None:
-    y, p = made_up(3, 40)
-    groups = np.random.default_rng(2).integers(0, 15, 40) * 7 - 3
+    y, p = made_up(3, 900)  # so many that percentiles of the draws are told
+    groups = np.random.default_rng(2).integers(0, 500, 900) * 7 - 3
     found = operating_points(y, p, groups, CLASSES, resamples=200, seed=5)
     worth = predictive_values(y, p, groups, CLASSES, {"COVID": 0.1}, resamples=200, seed=5)["COVID"]
     names = np.unique(groups)
     point = found["COVID"]["at_specificity"]
     drawn: dict[str, list[float]] = {"sensitivity": [], "specificity": [], "ppv": [], "npv": []}
-    for row in np.concatenate(list(weight_blocks(len(names), 40, 200, seed=5))):
-        took = np.repeat(np.arange(40), row[np.searchsorted(names, groups)].astype(int))
+    for row in np.concatenate(list(weight_blocks(len(names), 900, 200, seed=5))):
+        took = np.repeat(np.arange(900), row[np.searchsorted(names, groups)].astype(int))
         of = y[took] == 0
         if of.any() and not of.all():
             called = p[took, 0] >= point["threshold"]
@@ -158,6 +158,23 @@ def test_a_class_never_called_has_no_positive_predictive_value() -> None:
     assert worth["ppv"] is None
     assert worth["npv"] == pytest.approx(0.8)
     assert predictive_values(y, p, np.arange(6), "ab", {}) == {}
+
+
+def test_rates_at_the_edge_have_exact_intervals_and_predictive_values_those_of_both() -> None:
+    y, p = np.arange(40) % 2, np.eye(2)[np.arange(40) % 2]
+    worth = predictive_values(y, p, np.arange(40), "ab", {"a": 0.1}, resamples=50)["a"]
+    end = 0.025 ** (1 / 20)  # Clopper & Pearson, 20 of 20
+    assert worth["sensitivity_ci"] == worth["specificity_ci"] == pytest.approx([end, 1.0])
+    assert worth["ppv_ci"] == pytest.approx([0.1 * end / (0.1 * end + 0.9 * (1 - end)), 1.0])
+    assert worth["npv_ci"] == pytest.approx([0.9 * end / (0.9 * end + 0.1 * (1 - end)), 1.0])
+    few = np.r_[0:40:2, 1:15:2]  # 20 of the one, 7 of the other
+    worth = predictive_values(y[few], p[few], few, "ab", {"a": 0.1}, resamples=50)["a"]
+    assert worth["sensitivity_ci"] is not None
+    assert worth["ppv"] == 1.0
+    assert (worth["specificity_ci"], worth["ppv_ci"], worth["npv_ci"]) == (None, None, None)
+    point = operating_points(y[few], p[few], few, "ab", resamples=50)["b"]["at_specificity"]
+    assert (point["sensitivity"], point["sensitivity_ci"]) == (1.0, None)
+    assert point["specificity_ci"] == pytest.approx([end, 1.0])
 
 
 def test_one_group_leaves_the_intervals_open() -> None:

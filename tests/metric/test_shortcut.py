@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from cxrfeat.metric.shortcut import LEAST_GROUPS, control_scores
+from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.metric.shortcut import control_scores
 
 CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
 
@@ -32,7 +33,8 @@ def test_the_ratio_is_the_share_of_the_score_above_chance() -> None:
     groups = np.arange(600) // 2
     itself = control_scores(y, model, groups, CLASSES, model)
     assert itself["ratio"] == 1.0
-    assert itself["ratio_ci"] == [1.0, 1.0], "both are drawn together"
+    low, high = itself["ratio_ci"]
+    assert 0.98 < low < 1 < high < 1.02, "both are drawn together"
     found = control_scores(y, weak, groups, CLASSES, model)
     expected = (found["auroc"] - 0.5) / (control_scores(y, model, groups, CLASSES)["auroc"] - 0.5)
     assert found["ratio"] == pytest.approx(expected)
@@ -73,7 +75,22 @@ def test_whole_groups_are_drawn() -> None:
     y, p = drawn(1.0, 60)
     copied = control_scores(np.tile(y, 5), np.tile(p, (5, 1)), np.tile(np.arange(60), 5), CLASSES)
     alone = control_scores(y, p, np.arange(60), CLASSES)
-    assert copied["auroc_ci"] == pytest.approx(alone["auroc_ci"])
+    assert copied["accuracy_ci"] == pytest.approx(alone["accuracy_ci"], abs=0.01)
+    y, p = drawn(1.0)
+    copied = control_scores(np.tile(y, 5), np.tile(p, (5, 1)), np.tile(np.arange(600), 5), CLASSES, resamples=200)
+    assert copied["auroc_ci"] == pytest.approx(control_scores(y, p, np.arange(600), CLASSES, resamples=200)["auroc_ci"])
+
+
+def test_a_perfect_control_of_few_patients_is_not_said_to_be_certain() -> None:
+    y = np.arange(24) % 3
+    found = control_scores(y, np.eye(3)[y], np.arange(24), CLASSES, np.eye(3)[y])
+    assert found["ratio"] == 1.0
+    assert 0.6 < found["auroc_ci"][0] < found["auroc_ci"][1] == 1.0
+    assert found["ratio_ci"][0] < 1 < found["ratio_ci"][1]
+    weak = np.where(np.arange(24)[:, None] % 2 == 0, np.eye(3)[y], np.full((24, 3), 1 / 3))
+    doubtful = control_scores(y, np.eye(3)[y], np.arange(24), CLASSES, 0.2 * weak + 0.8 * drawn(0.0, 24)[1])
+    assert doubtful["auroc_ci"] is not None
+    assert doubtful["ratio_ci"] is None, "the model may be at chance"
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

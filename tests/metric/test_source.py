@@ -21,7 +21,9 @@ def test_a_model_that_knows_the_source_alone_scores_nothing_within_it() -> None:
     found = within_source(y, p, np.arange(400), sources, CLASSES)
     assert found["accuracy"] == pytest.approx(found["chance"])
     pair = found["pairs"][0]
-    assert (pair["auroc"], pair["auroc_ci"]) == (0.5, [0.5, 0.5])
+    assert pair["auroc"] == 0.5
+    low, high = pair["auroc_ci"]
+    assert 0.3 < low < 0.5 < high < 0.7
     assert (p.argmax(1) == y).mean() > 0.85, "which looked like a good score"
 
 
@@ -42,6 +44,17 @@ def test_stratified_auroc_is_a_count_over_pairs_of_one_source() -> None:
         assert pair["auroc_ci"][0] <= pair["auroc"] <= pair["auroc_ci"][1]
     assert found["known"] == (sources >= 0).sum()
     assert found["unknown"] == (sources < 0).sum()
+
+
+def test_pairs_of_few_patients_have_no_interval_and_perfect_ones_a_width() -> None:
+    y = np.r_[np.arange(32) % 2, np.full(7, 2)]
+    found = within_source(y, np.eye(3)[y], np.arange(39), np.zeros(39, int), CLASSES, resamples=50)
+    assert [pair["auroc"] for pair in found["pairs"]] == [1.0, 1.0, 1.0]
+    assert found["pairs"][0]["auroc_ci"] == pytest.approx([0.025 ** (17 / 512), 1.0])  # Hanley & McNeil, 16 against 16
+    assert [pair["auroc_ci"] for pair in found["pairs"][1:]] == [None, None]
+    assert found["accuracy_ci"] == pytest.approx([0.025 ** (1 / 39), 1.0])
+    halves = within_source(y, np.eye(3)[y], np.arange(39), np.arange(39) // 2 % 2, CLASSES, resamples=50)
+    assert halves["pairs"][0]["auroc_ci"][0] < found["pairs"][0]["auroc_ci"][0], "pairs of one source alone count"
 
 
 def test_classes_that_share_no_source_are_not_identifiable() -> None:

@@ -57,13 +57,13 @@ def test_a_roc_chart_draws_its_band_and_tells_the_operating_point() -> None:
 
 
 def test_a_calibration_chart_has_a_point_a_whisker_and_a_bar_for_each_bin_with_images() -> None:
-    y = np.tile([0, 0, 1, 1], 2)
-    probabilities = np.tile([[0.9, 0.1], [0.95, 0.05], [0.4, 0.6], [0.7, 0.3]], (2, 1))
-    drawn = calibration_chart("k", calibration_band(y, probabilities, np.arange(8), bins=10))
+    y = np.tile([0, 0, 1, 1], 8)
+    probabilities = np.tile([[0.9, 0.1], [0.95, 0.05], [0.4, 0.6], [0.7, 0.3]], (8, 1))
+    drawn = calibration_chart("k", calibration_band(y, probabilities, np.arange(32), bins=10))
     found = classes(drawn)
     assert found.count("bar") == found.count("point c0") == found.count("line c0 thin") == 4
-    assert "2 images 60% sure were 100% right" in told(drawn)
-    assert "2 images 70% sure were 0% right" in told(drawn)
+    assert "8 images 60% sure were 100% right" in told(drawn)
+    assert "8 images 70% sure were 0% right" in told(drawn)
     assert "no interval" not in told(drawn)
 
 
@@ -74,7 +74,7 @@ def test_a_bin_of_one_patient_has_a_point_without_a_whisker_and_that_is_said() -
     found = classes(drawn)
     assert found.count("bar") == found.count("point c0") == 4
     assert "line c0 thin" not in found
-    assert told(drawn).count("(of one patient or group: no interval)") == 4
+    assert told(drawn).count("(no interval: fewer than 8 patients or groups (of a class))") == 4
 
 
 def test_points_of_a_map_lie_inside_with_one_scale_and_one_tab_stop() -> None:

@@ -139,10 +139,16 @@ def test_without_sources_that_is_said(test: dict[str, Any]) -> None:
         (["different"], "Best of 2 runs by accuracy, tied with none."),
         (["why"], "Best of 2 runs by accuracy, 1 cannot be compared."),
         (["why", "tied"], "Best of 3 runs by accuracy, tied with 1 of them; 1 cannot be compared."),
+        (["tied", "few"], "Best of 3 runs by accuracy, tied with 1 of them; 1 cannot be compared."),
     ],
 )
 def test_being_the_best_is_put_in_its_place(others: list[str], said: str) -> None:
-    told = [{"b": one, "why": "other images"} if one == "why" else {"b": one, "tied": one == "tied"} for one in others]
+    told = [
+        {"b": one, "why": "other images"}
+        if one == "why"
+        else {"b": one, "ci": None if one == "few" else [-0.1, 0.1], "tied": one != "different"}
+        for one in others
+    ]
     document = {"runs": [0] * (len(others) + 1), "comparisons": told}
     assert standing(document).startswith(said)
     assert bool(standing(document)) is bool(others)

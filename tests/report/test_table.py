@@ -29,7 +29,7 @@ def run(**changes: Any) -> dict[str, Any]:
 
 def test_scores_that_do_not_exist_are_a_dash() -> None:
     made = table.score_table([run()])
-    assert made.rows == (("logreg", "resnet50", "0.750 [0.500, 1.000]", "0.700", "-", "0.667", "1.3"),)
+    assert made.rows == (("logreg", "resnet50", "0.750 [0.500, 1.000]", "0.700 [-]", "-", "0.667", "1.3"),)
     assert "test part: 8 images, 5 patients or groups" in made.title
     assert all(len(row) == len(made.columns) for row in made.rows)
 
@@ -50,8 +50,8 @@ def test_each_class_has_a_row_with_its_operating_point() -> None:
     made = table.class_table(plain)
     assert "chosen on validation" in made.title
     assert made.rows == (
-        ("COVID", "0.500 [0.100, 0.900]", "1.000", "0.750 at 0.880", "0.900"),
-        ("NORMAL", "1.000", "-", "-", "-"),
+        ("COVID", "0.500 [0.100, 0.900]", "1.000 [-]", "0.750 at 0.880", "0.900"),
+        ("NORMAL", "1.000 [-]", "-", "-", "-"),
     )
     assert made.numeric == {4}
 
@@ -90,8 +90,10 @@ def test_a_tie_is_called_one_and_what_cannot_be_compared_says_why() -> None:
         ("one", "0.100 [-0.100, 0.300]", "0.4000", "tied"),
         ("two", "0.500 [0.300, 0.700]", "0.0200", "different"),
         ("three", "-", "-", "not tested on the same images"),
-        ("four", "0.500", "-", "tied"),
+        ("four", "0.500 [-]", "-", "cannot be told"),
     )
+    assert "[-]: no interval, for fewer than 8 patients or groups" in made.title
+    assert "[-]" not in table.difference_table(differences[:3]).title
     assert table.difference_table([]).rows == ()
 
 
@@ -142,7 +144,7 @@ def test_predictive_values_are_shown_where_a_prevalence_was_stated() -> None:
     made = table.predictive_table([run(predictive_values={"COVID": WORTH}), run(predictive_values={})])
     assert made is not None
     assert made.rows == (
-        ("logreg", "resnet50", "COVID", "0.1", "0.500 [0.100, 0.900]", "1.000", "0.250 [0.125, 0.500]", "-"),
+        ("logreg", "resnet50", "COVID", "0.1", "0.500 [0.100, 0.900]", "1.000 [-]", "0.250 [0.125, 0.500]", "-"),
     )
 
 
@@ -157,7 +159,7 @@ def read(text: str) -> list[dict[str, str]]:
 def test_a_csv_has_a_row_per_run_and_an_empty_cell_for_what_is_not() -> None:
     differences: list[dict[str, Any]] = [
         {"a": "a", "b": "b", "difference": 1 / 3, "ci": [-0.1, 0.3], "p": 0.2, "p_holm": 0.4, "tied": True},
-        {"a": "a", "b": "c", "difference": 0.5, "ci": None, "p": 0.0, "p_holm": 0.0, "tied": False},
+        {"a": "a", "b": "c", "difference": 0.5, "ci": [0.4, 0.6], "p": 0.0, "p_holm": 0.0, "tied": False},
         {"a": "a", "b": "d", "why": "not tested on the same images"},
     ]
     runs = [full("a"), full("b", folds=[{"fold": 0}]), full("c"), full("d")]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,6 @@ from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import predictive_values
-from cxrfeat.report.table import OTHER_IMAGES
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.study.compare import compare
@@ -23,7 +24,7 @@ from tests.study.helpers import make_features
 
 @pytest.fixture
 def features(tmp_path: Path) -> Path:
-    return make_features(tmp_path / "f.h5", groups=30, distance=1.5)
+    return make_features(tmp_path / "f.h5", groups=70, distance=1.5)
 
 
 def one(features: Path, kind: HeadKind = "logreg", seed: int = 0, *, head: int = 0, epochs: int = 3) -> Run:
@@ -77,7 +78,8 @@ def test_a_clearly_better_run_is_not_tied(tmp_path: Path) -> None:
 
 def test_runs_tested_on_other_images_are_said_to_be_so(features: Path) -> None:
     found = compare([one(features), one(features, seed=1)])
-    assert [each.get("why") for each in found.differences] == ["not tested on the same images"]
+    (why,) = [each["why"] for each in found.differences]
+    assert re.fullmatch(r"not tested on the same images: \d+ of \d+ are of both runs", why)
     assert "p" not in found.differences[0]
 
 
@@ -183,7 +185,54 @@ def test_other_labels_of_the_same_images_cannot_be_compared(features: Path) -> N
     row = next(row for row in rows if row[3] == "test")
     row[4] = "NORMAL" if row[4] == "COVID" else "COVID"
     place.write_text("\n".join(",".join(row) for row in rows) + "\n")
-    assert [each["why"] for each in compare(runs).differences] == ["not tested with the same labels"]
+    tests = sum(row[3] == "test" for row in rows)
+    assert [each["why"] for each in compare(runs).differences] == [
+        f"not tested with the same labels: 1 of {tests} differ"
+    ]
+
+
+def rewrite(run: Run, change: Callable[[list[list[str]]], list[list[str]]], *classes: str) -> Run:
+    """The run with other rows in its predictions, and other classes if any are named."""
+    place = run.path / "predictions.csv"
+    rows = change(list(csv.reader(place.read_text().splitlines())))
+    place.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    if classes:
+        info = json.loads((run.path / "run.json").read_text())
+        (run.path / "run.json").write_text(json.dumps({**info, "classes": list(classes)}))
+    return read_run(run.path)
+
+
+def test_other_spellings_of_the_classes_are_said_to_be_that_and_not_other_images(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    named = {"COVID": "Covid", "probability COVID": "probability Covid"}
+    runs[1] = rewrite(
+        runs[1], lambda rows: [[named.get(cell, cell) for cell in row] for row in rows], "Covid", "NORMAL"
+    )
+    found = compare(runs)
+    first, other = ("COVID", "Covid") if found.runs[0].name == runs[0].name else ("Covid", "COVID")
+    assert [each["why"] for each in found.differences] == [f"not with the same classes: {first} against {other}"]
+
+
+def test_classes_in_another_order_are_the_same_classes(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    expected = compare(runs).differences
+    runs[1] = rewrite(runs[1], lambda rows: [[*row[:6], *row[:5:-1]] for row in rows], "NORMAL", "COVID")
+    (found,) = compare(runs).differences
+    for name in ("difference", "ci", "p", "mcnemar", "auroc"):
+        assert found[name] == expected[0][name], name
+
+
+def test_the_same_images_tested_more_often_are_said_to_be_that(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    runs[1] = rewrite(runs[1], lambda rows: [*rows, *rows[1:]])
+    (why,) = [each["why"] for each in compare(runs).differences]
+    assert re.fullmatch(r"not tested as often: the same images, \d+ predictions against \d+", why)
+
+
+def test_the_same_images_under_other_names_are_the_same_images(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    runs[1] = rewrite(runs[1], lambda rows: [rows[0], *([f"other{row[0]}", *row[1:]] for row in rows[1:])])
+    assert "why" not in compare(runs).differences[0]
 
 
 def test_predictive_values_are_those_of_the_test_predictions(features: Path) -> None:
@@ -233,7 +282,7 @@ def test_the_command_prints_every_table(features: Path, capsys: pytest.CaptureFi
     assert said.code == 0, said.err
     for wanted in ("Test scores", "Accuracy of", "Mean AUROC of", "McNemar", "PPV", "0.1", "Research use only"):
         assert wanted in said.out
-    assert OTHER_IMAGES not in said.out
+    assert "Not all runs can be compared" not in said.out
     paper = Said(features, capsys, "--view", "paper").out
     assert "validation loss" in paper
     assert "Test scores" not in paper
@@ -251,7 +300,8 @@ def test_runs_of_other_images_are_printed_with_a_warning(features: Path, capsys:
     said = Said(features, capsys)
     assert said.code == 0
     assert "not tested on the same images" in said.out
-    assert OTHER_IMAGES in said.out
+    flat = " ".join(said.out.split())
+    assert "Not all runs can be compared, and their order means nothing: not tested on the same images: " in flat
 
 
 def test_the_csv_holds_every_number_as_it_is(

@@ -13,6 +13,7 @@ import pytest
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.report.reproduction import columns_table, confusion_table, plan_table, reproduction_table
 from cxrfeat.run import Run
 from cxrfeat.study.reproduce import Cost, Options, Reproduction, Step, estimate, measure, plan, reproduce
@@ -115,7 +116,8 @@ def test_three_cheap_rows_end_to_end(data: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "features").glob("*.h5"))) == 3, "rows did not share their features"
     document = json.loads(json.dumps(made.to_dict()))
     for run in document["runs"]:
-        assert run["test"]["accuracy_ci"][0] <= run["test"]["accuracy"] <= run["test"]["accuracy_ci"][1]
+        assert run["test"]["groups"] < LEAST_GROUPS
+        assert run["test"]["accuracy_ci"] is None
         assert run["study_inside"] is None
     assert document["runs"][-1]["history"]["val_loss"][-1] is not None
     assert document["runs"][0]["training"]["loss"] is None, "DN-V0 was trained"
@@ -123,7 +125,8 @@ def test_three_cheap_rows_end_to_end(data: Path, tmp_path: Path) -> None:
     table = reproduction_table(document)
     assert "RANDOM WEIGHTS" in table.title
     assert [row[0] for row in table.rows] == ["DN-V0", "DN-V1", "CNN from scratch"]
-    assert [row[5] for row in table.rows] == ["not comparable"] * 3
+    assert [row[5] for row in table.rows] == ["-"] * 3, "without an interval nothing lies inside or outside"
+    assert "no interval" in table.title
     assert len(columns_table(document).rows) == 3 + 5
     assert confusion_table(document).rows[0][1] == "235 0 0 / 244 0 0 / 241 0 0"
     # Again, without being told what: everything stands, nothing is computed.
@@ -136,11 +139,14 @@ def test_a_study_value_inside_our_interval_is_called_so(data: Path, tmp_path: Pa
     made = reproduce(
         data, options, features=tmp_path / "features", runs=tmp_path / "runs", make_engine=stub
     )  # fmt: skip
-    low, high = made.made[0][1].info["test"]["accuracy_ci"]
-    comparable = Reproduction(plan=replace(made.plan, comparable=True), made=made.made).to_dict()
-    assert comparable["runs"][0]["study_inside"] == (low <= 0.3264 <= high)
-    assert comparable["runs"][1]["study_inside"] is None, "the study did it otherwise"
-    assert reproduction_table(comparable).rows[0][5] in ("inside", "outside")
+    plan, test = replace(made.plan, comparable=True), made.made[0][1].info["test"]
+    assert Reproduction(plan=plan, made=made.made).to_dict()["runs"][0]["study_inside"] is None, "too few groups"
+    for interval, inside in (([0.3, 0.4], True), ([0.4, 0.5], False)):
+        test["accuracy_ci"] = interval
+        comparable = Reproduction(plan=plan, made=made.made).to_dict()
+        assert comparable["runs"][0]["study_inside"] is inside, "the study has 0.3264"
+        assert comparable["runs"][1]["study_inside"] is None, "the study did it otherwise"
+        assert reproduction_table(comparable).rows[0][5] == ("inside" if inside else "outside")
 
 
 def test_the_cost_is_reckoned_from_measured_rates(data: Path) -> None:
