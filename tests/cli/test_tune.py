@@ -23,7 +23,7 @@ def blobs(cli: Cli, tmp_path: Path) -> Path:
 
 
 def test_a_search_is_one_document_of_the_envelope_of_fit_head(cli: Cli, blobs: Path) -> None:
-    said = cli("tune", *QUICK, "--json")
+    said = cli("tune", *QUICK, "--json", "--quiet")
     assert said.code == 0, said.err
     assert said.err == ""
     (run,) = said.json["runs"]
