@@ -34,7 +34,7 @@ test-slow: lint
 	$(BIN)/python -m pytest -q -m 'slow or not slow'
 
 bench: $(VENV)/.ready
-	@for name in engines extract two_stage scale heads finetune; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in engines extract two_stage scale heads standardize finetune; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

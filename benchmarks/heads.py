@@ -1,16 +1,17 @@
 """What does training a head on cached features cost, against the obvious code, and is the result the same?
 
 The obvious code (`obvious.py`) is plain Keras `fit` with its defaults, batches of 32 and the study's optimiser, and
-plain scikit-learn with its defaults, cxrfeat's strengths and a `StandardScaler`. Features are random blobs of three
-classes. Both ways take turns. The parts, of which `--part` chooses:
+plain scikit-learn with its defaults, cxrfeat's strengths and a `StandardScaler`; the networks of both ways take
+features as they are (`--no-standardize`). Features are random blobs of three classes. Both ways take turns. The parts,
+of which `--part` chooses:
 - `epoch`: seconds of one epoch of each network, validation included, compiling apart. The share is the arithmetic of
   its layers, forward and backward, in a second, over that of a large single-precision matrix product.
 - `result`: the loss of the last epoch, from the same first weights and in the same order of rows. Without dropout the
   difference is rounding; with it each way draws its own units, so both are run for several seeds.
 - `scikit`: seconds of fitting each scikit-learn head, standardisation included, and of predicting, and the share of
   rows for which both predict the same.
-- `command`: `cxrfeat fit-head --head all` against the six in one script, both as a command with start-up, imports and
-  test; cxrfeat's audit and intervals included. With more views than one a few epochs of plain Keras are real and 20 are
+- `command`: `cxrfeat fit-head` against the six in one script, both as a command with start-up, imports and test;
+  cxrfeat's audit and intervals included. With more views than one a few epochs of plain Keras are real and 20 are
   computed from them.
 - `many`: 32 dense heads of other learning rates and seeds, each way in a new process, imports apart. All of cxrfeat's
   are real; of plain Keras's some, and 32 are computed from them. And logistic regression and ridge at the 45 strengths
@@ -111,7 +112,9 @@ def epoch(chosen: argparse.Namespace, size: Size) -> list[Row]:
             return (time.perf_counter() - start) / epochs
 
         def ours(epochs: int = chosen.epochs, kind: HeadKind = kind) -> float:
-            return seconds_of(lambda: fit_head(HeadSpec(kind=kind, epochs=epochs), training)) / epochs
+            return (
+                seconds_of(lambda: fit_head(HeadSpec(kind=kind, epochs=epochs, standardize=False), training)) / epochs
+            )
 
         first[kind] = {OURS: ours(1), PLAIN: plain(1)}
         candidates |= {f"{kind} {OURS}": ours, f"{kind} {PLAIN}": plain}
@@ -148,7 +151,7 @@ def result(chosen: argparse.Namespace, size: Size) -> list[Row]:
         losses: dict[str, list[float]] = {OURS: [], PLAIN: []}
         validation: dict[str, list[float]] = {OURS: [], PLAIN: []}
         for seed in seeds:
-            spec = HeadSpec(kind=kind, epochs=chosen.result_epochs, seed=seed)
+            spec = HeadSpec(kind=kind, epochs=chosen.result_epochs, standardize=False, seed=seed)
             last = fit_head(spec, training).history[-1]
             for way, (loss, val_loss) in (
                 (OURS, (last["loss"], last["val_loss"])),
@@ -230,7 +233,7 @@ def scikit(chosen: argparse.Namespace, size: Size, kind: HeadKind) -> Row:
 
 
 def command(chosen: argparse.Namespace, size: Size, folder: Path) -> list[Row]:
-    """`fit-head --head all` and the obvious script, each a process of its own."""
+    """`fit-head` and the obvious script, each a process of its own."""
     X, y = blobs(size.images, size.dim, size.views)
     features = write_blobs(folder / f"{size.views}.h5", X, y)
     parts = write_parts(folder / f"{size.views}.npz", X, y)
@@ -239,7 +242,17 @@ def command(chosen: argparse.Namespace, size: Size, folder: Path) -> list[Row]:
 
     def ours() -> float:
         runs = mkdtemp(dir=folder)
-        asked = [sys.executable, "-m", "cxrfeat", "fit-head", str(features), "--head", "all", "--runs", runs, "--json"]
+        asked = [
+            sys.executable,
+            "-m",
+            "cxrfeat",
+            "fit-head",
+            str(features),
+            "--no-standardize",
+            "--runs",
+            runs,
+            "--json",
+        ]
         start = time.perf_counter()
         done = subprocess.run(asked, check=True, capture_output=True, text=True)
         seconds = time.perf_counter() - start
@@ -283,7 +296,10 @@ def many(chosen: argparse.Namespace, size: Size) -> list[Row]:
 def configurations(count: int, epochs: int) -> list[HeadSpec]:
     """Dense heads of different learning rates and seeds."""
     rates = np.geomspace(1e-3, 2e-2, count).tolist()
-    return [HeadSpec(kind="dense", epochs=epochs, learning_rate=rate, seed=seed) for seed, rate in enumerate(rates)]
+    return [
+        HeadSpec(kind="dense", epochs=epochs, learning_rate=rate, standardize=False, seed=seed)
+        for seed, rate in enumerate(rates)
+    ]
 
 
 def many_ours(size: Size, count: int, epochs: int) -> float:

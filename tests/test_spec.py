@@ -9,9 +9,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import SpecError
+from cxrfeat.finetune.recipe import PAPER
 from cxrfeat.spec import (
     HEAD_KINDS,
+    TRAINED_KINDS,
     FeatureSpec,
+    FinetuneSpec,
     HeadSpec,
     Spec,
     SplitSpec,
@@ -247,3 +250,20 @@ def test_a_stored_description_of_another_kind_is_refused(stored: Any, message: s
 def test_canonical_json_refuses_what_json_does_not_have() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json({"a": float("nan")})
+
+
+def test_networks_standardise_by_default_and_what_is_trained_with_a_network_never_does() -> None:
+    assert HeadSpec(kind="dropout").standardize
+    for kind in TRAINED_KINDS:
+        for standardize in (True, False):
+            tuned = FinetuneSpec(head=HeadSpec(kind=kind, standardize=standardize))
+            assert not tuned.head.standardize
+            assert tuned == FinetuneSpec(head=HeadSpec(kind=kind))
+    assert not PAPER.head.standardize
+
+
+def test_a_run_of_the_old_default_is_never_taken_for_one_of_the_new() -> None:
+    """The field always stood in what was written, so no revision tells them apart: the value does."""
+    old = {**to_dict(HeadSpec(kind="dense")), "standardize": False}
+    assert to_dict(HeadSpec(kind="dense", standardize=False)) == old
+    assert to_dict(HeadSpec(kind="dense"))["standardize"] is True

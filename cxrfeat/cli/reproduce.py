@@ -26,6 +26,7 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
+    classes: options.Classes = None,
     per_class: Annotated[
         int | None,
         typer.Option("--per-class", help="Images of each class. Default: the study's 1200, or as many as each has."),
@@ -83,8 +84,9 @@ def reproduce(
     names = tuple(name for each in rows or () for name in each.split(",") if name.strip())
     by = cast(SplitBy, split) if split else None
     asked = Options(
-        rows=names, per_class=per_class, limit=limit, epochs=epochs, split=by, views=views, weights=weights, seed=seed
-    )
+        rows=names, classes=options.class_names(classes), per_class=per_class, limit=limit, epochs=epochs, split=by,
+        views=views, weights=weights, seed=seed,
+    )  # fmt: skip
     if resume and (asked != Options() or dry_run):
         raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
     reading = options.selection(follow_links=follow_links, strict=strict)

@@ -185,8 +185,11 @@ def finetune(
         )  # fmt: skip
         path, quarantined = extraction.files[0].path, extraction.quarantined
     with FeatureFile(path) as file:
+        chosen = selection.classes if selection is not None and cache is not None else ()
         if run is not None:
             file = as_fitted(file, run) or file
+        elif chosen:
+            file = file.of_classes(chosen)
         where = find_again(file.spec, file.content.backbone, path=network)
         if backbone is not None:
             _check_backbone(backbone, file, preprocess)
@@ -207,7 +210,7 @@ def finetune(
             if warm is not None:
                 run = fit(
                     path, [replace(warm, seed=seed)], split_by=by, regroup_given=regroup_given, seed=seed,
-                    runs=runs, progress=progress,
+                    runs=runs, classes=chosen, progress=progress,
                 ).runs[0]  # fmt: skip
         spec = replace(spec, head=replace(spec.head, seed=seed))
         if file.spec.backbone == FILE:

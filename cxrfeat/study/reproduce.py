@@ -48,6 +48,8 @@ class Options:
 
     rows: tuple[str, ...] = ()
     """Names of rows; none is all."""
+    classes: tuple[str, ...] = ()
+    """These classes only; none is all."""
     per_class: int | None = None
     """Images of each class; `None` is the study's 1200, or as many as every class has."""
     limit: int | None = None
@@ -187,7 +189,7 @@ def plan(data: PathLike, options: Options, progress: Progress | None = None, rea
         InputError: If the data cannot be used.
     """
     rows = find_rows(options.rows)
-    base = replace(reading or Selection(), seed=options.seed)
+    base = replace(reading or Selection(), classes=options.classes, seed=options.seed)
     found = index_folder(data, base, progress=named(progress, "reading files"))
     require_classes(found)
     there = Counter(row.label for row in found.rows)
@@ -317,7 +319,7 @@ def _begun(runs: Path) -> Options:
     place = runs / OPTIONS
     try:
         stored = json.loads(place.read_bytes())
-        return Options(**{**stored, "rows": tuple(stored["rows"])})
+        return Options(**{**stored, **{name: tuple(stored[name]) for name in ("rows", "classes")}})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"There is no reproduction to resume in {runs} ({place.name}: {error}). Leave `resume` out."

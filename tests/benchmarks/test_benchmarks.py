@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import engines, extract, finetune, gpu, heads, obvious, scale, two_stage
+from benchmarks import engines, extract, finetune, gpu, heads, obvious, scale, standardize, two_stage
 from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
@@ -335,3 +335,32 @@ def test_finetune_measures_an_epoch_both_ways_and_what_a_warm_start_saves(
     assert epoch["ratio"]["median"] == epoch["plain_seconds"]["median"] / epoch["cxrfeat_seconds"]["median"]
     assert [row["start"] for row in (warm, cold)] == ["warm", "cold"]
     assert all(row["reached"] and row["epoch"] == 0 and len(row["validation_accuracy"]) == 2 for row in (warm, cold))
+
+
+def test_standardize_fits_both_ways_on_the_same_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--seeds", "2", "--folds", "2", "--epochs", "2", "--head", "softmax", "--head", "dense"]
+    rows = ran(standardize.main, arguments, tmp_path, capsys)
+    assert [row["head"] for row in rows] == ["softmax", "dense"]
+    for row in rows:
+        assert row["better"] + row["worse"] + row["same"] == 4
+        low, high = row["gain_ci"]
+        assert low <= row["gain"] <= high
+        assert row["gain"] == pytest.approx(row["standardised"]["accuracy"]["mean"] - row["plain"]["accuracy"]["mean"])
+        assert len(row["plain"]["accuracy"]["values"]) == 2
+
+
+def test_the_gain_by_standardising_is_paired_by_image_and_seed() -> None:
+    def way(right: list[list[bool]]) -> standardize.Way:
+        hits = np.array(right)
+        nothing = np.zeros((len(right), 1))
+        return standardize.Way(
+            accuracy=hits.mean(1), auroc=hits.mean(1), right=hits, of_fold=nothing, alike=nothing.astype(int)
+        )
+
+    one, other = way([[False, True, True, False]] * 3), way([[True, True, True, False]] * 3)
+    groups = np.array([0, 0, 1, 2])
+    assert standardize.gain(one, one, groups)["gain_ci"] == [0.0, 0.0]
+    found = standardize.gain(one, other, groups)
+    assert found["gain"] == 0.25
+    assert found["gain_ci"][0] == 0.0, "some draws are without the one patient that it helps"
+    assert 0.25 < found["gain_ci"][1] <= 0.5

@@ -102,6 +102,23 @@ def test_a_head_is_fitted_on_the_cache_that_is_there_and_both_runs_are_kept(plac
     assert "why" not in document["comparisons"][0], "the two were not tested on the same images"
 
 
+def test_a_head_on_some_classes_of_a_file_can_be_trained_further(tmp_path: Path, tiny_network: Path) -> None:
+    folder = tmp_path / "three"
+    write_phantoms(folder, PhantomSpec(patients_per_class=8, size=64))
+    place = Place(tmp_path, folder, tiny_network)
+    chosen = ("COVID", "PNEUMONIA")
+    head = place.head(classes=chosen)
+    cold = replace(LAST, head=replace(LAST.head, epochs=0))
+    run = place.finetune(head_from=head, spec=cold).runs[0]
+    assert run.info["classes"] == list(chosen)
+    assert run.info["split"] == head.info["split"]
+    path = place.extract().files[0].path
+    again = place.finetune(cache=path, selection=Selection(classes=chosen), spec=cold)
+    assert again.runs[0].info["classes"] == list(chosen)
+    assert again.began_with is not None
+    assert again.began_with.info["classes"] == list(chosen)
+
+
 def test_the_same_call_finds_the_run_and_another_seed_makes_another(place: Place) -> None:
     first = place.finetune()
     again = place.finetune()

@@ -16,6 +16,7 @@ from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.report.reproduction import columns_table, confusion_table, plan_table, reproduction_table
 from cxrfeat.run import Run
+from cxrfeat.spec import HeadSpec
 from cxrfeat.study.reproduce import Cost, Options, Reproduction, Step, estimate, measure, plan, reproduce
 from cxrfeat.study.rows import ROWS, find_rows
 from tests.stub import StubFactory
@@ -91,6 +92,21 @@ def test_the_data_s_own_split_is_kept_and_one_image_without_a_part_is_left_out(
     assert "dropped parts" in {one.check for one in made.audit if one.refused}
     assert "is not used, since group was asked for" in plan(parted, replace(options, split="group")).notes[-1]
     assert not any("own split" in note for note in plan(data, options).notes)
+
+
+def test_the_studys_way_takes_features_as_they_are_and_the_proper_one_standardises(data: Path) -> None:
+    for step in plan(data, Options()).steps:
+        study = step.protocol == "study"
+        assert step.head.standardize is not study
+        assert replace(step.head, kind="dropout", views_per_epoch=None) == HeadSpec(
+            kind="dropout", standardize=not study
+        ), "all else is the protocol"
+
+
+def test_a_class_too_many_can_be_left_out(data: Path) -> None:
+    planned = plan(data, Options(classes=("COVID", "NORMAL")))
+    assert planned.counts == {"COVID": 10, "NORMAL": 10}
+    assert planned.selection.classes == ("COVID", "NORMAL")
 
 
 def test_figures_are_comparable_on_the_studys_own_data_alone(
