@@ -142,13 +142,27 @@ def show_failed(findings: Sequence[Mapping[str, Any]], run: str) -> None:
         _show_checks(replace(table, title=f"{run} failed its audit ({names}): before you believe what follows"))
 
 
+def _command(remedy: str) -> tuple[str, str]:
+    """What to do, and the command to paste that it ends in, if it ends in one.
+
+    Example:
+        >>> _command("See what helps: cxrfeat audit 'my data' --mitigate.")
+        ('See what helps:', "cxrfeat audit 'my data' --mitigate")
+    """
+    text, mark, command = remedy.rpartition(": cxrfeat ")
+    return (f"{text}:", f"cxrfeat {command.rstrip('.')}") if mark else (remedy, "")
+
+
 def _show_checks(table: Table) -> None:
     print(printable(table.title))
     colours = {"fail": "\033[1;31m", "warn": "\033[33m", "pass": "\033[32m"}
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for status, check, why, remedy in table.rows:
+        remedy, command = _command(remedy)
         said = printable(as_typed(f"{check}: {why} {remedy}"))
-        text = textwrap.fill(said, width=100, initial_indent="  ", subsequent_indent="        ")
+        text = textwrap.fill(said, width=100, initial_indent="  ", subsequent_indent="        ", break_on_hyphens=False)
+        if command:  # a line of its own, however long: what is broken cannot be pasted
+            text += f"\n        {printable(command)}"
         shown = f"{colours[status]}{status.upper()}\033[0m" if colour else status.upper()
         print(f"  {shown}{text}")
     print()

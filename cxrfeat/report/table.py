@@ -151,7 +151,7 @@ def audit_table(findings: Sequence[Mapping[str, Any]], *, everything: bool = Fal
         everything: Those that passed too, and some of the images they are about.
     """
     rows = tuple(
-        (one["status"], one["check"], one["why"], one["do"] + (_examples(one["images"]) if everything else ""))
+        (one["status"], one["check"], one["why"] + (_examples(one["images"]) if everything else ""), one["do"])
         for one in findings
         if everything or one["status"] != "pass"
     )

@@ -112,3 +112,14 @@ def test_no_command_hides_its_progress_under_json() -> None:
         assert command.callback is not None
         source = inspect.getsource(inspect.getmodule(command.callback))  # type: ignore[arg-type]
         assert not re.search(r"quiet=[^,)]*\bjson\b", source), command.callback.__name__
+
+
+def test_a_command_to_paste_stands_unbroken_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "a-long-folder-name/" * 6 + "my data"
+    command = f"cxrfeat audit '{path}' --cache features/f.h5 --mitigate"
+    finding = {"check": "thumbnail", "status": "fail", "why": "Why.", "images": ["a.png"]}
+    console.show_audit([{**finding, "do": f"See what helps: {command}"}], everything=True)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:3] == ["FAIL  thumbnail: Why. (a.png) See what helps:", command]
+    console.show_audit([{**finding, "do": "Balance the sexes between the classes."}])
+    assert capsys.readouterr().out.splitlines()[1].endswith("Why. Balance the sexes between the classes.")
