@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import SplitError
+from cxrfeat.image.folder import near_equal
 from cxrfeat.spec import SplitBy, SplitSpec
 from cxrfeat.types import Groups, Labels, Part
 
@@ -144,7 +145,8 @@ def folds(
         if number < count:
             raise SplitError(
                 f"Class {name!r} has {number} {_groups_word(number)}, fewer than the {count} folds asked for, "
-                f"and a group is never cut. Ask for {number} folds or fewer, or leave that class out with --classes."
+                f"and a group is never cut. Ask for {number} folds or fewer, or leave that class out with `classes`."
+                f"{_one_class(name, classes)}"
             )
     order = _canonical(labels, groups, keys)
     dealt = _deal(labels[order], _renumbered(groups[order]), count, (seed, _DEAL_FOLDS))
@@ -155,7 +157,8 @@ def folds(
         for index in np.setdiff1d(np.unique(labels), labels[train]).tolist():
             raise SplitError(
                 f"All images of class {classes[index]!r} fall into one of the {count} folds, so nothing is left to "
-                "learn it from. Ask for fewer folds, or leave that class out with --classes."
+                "learn it from. Ask for fewer folds, or leave that class out with `classes`."
+                f"{_one_class(classes[index], classes)}"
             )
     return result
 
@@ -188,8 +191,8 @@ def check_parts(parts: Parts, labels: Labels, groups: Groups, classes: Sequence[
             raise SplitError(
                 f"No image of class {classes[index]!r} falls into the {part} part: the class has "
                 f"{int((labels == index).sum())} images in {present[index]} {_groups_word(int(present[index]))}. Every "
-                "class is needed in every part. Add images of that class, try another --seed or --split-by group, "
-                "or leave the class out with --classes."
+                "class is needed in every part. Add images of that class, try another `seed` or `split_by=group`, "
+                f"or leave the class out with `classes`.{_one_class(classes[index], classes)}"
             )
 
 
@@ -268,7 +271,7 @@ def _within(
         values = " (train, validation, test)" if spec.by == "column" else ""
         raise SplitError(
             f"{images} of {images} images have {lacking}. "
-            f"Fill the column {name} of metadata.csv{values}, or use --split-by group."
+            f"Fill the column {name} of metadata.csv{values}, or use `split_by=group`."
         )
     return np.flatnonzero(known)
 
@@ -347,7 +350,7 @@ def _by_column(
         if not np.any(places == _PARTS.index(part)):
             raise SplitError(
                 f"The data's own split has no {part} part, only {', '.join(sorted(set(_NAMES[places].tolist())))}. "
-                "Add one, or use --split-by group."
+                "Add one, or use `split_by=group`."
             )
     if not np.any(places == _PARTS.index(Part.VALIDATION)):
         validation = _validation(spec, labels, groups, np.flatnonzero(places == 0), classes)
@@ -452,7 +455,7 @@ def _check_classes(labels: Labels, groups: Groups, classes: Sequence[str], *, wh
             raise SplitError(
                 f"Class {name!r} has {count} {'image' if count == 1 else 'images'}{held}. The train, the validation "
                 f"and the test part need one each, so at least 3 images{never}. "
-                "Add images of that class, or leave it out with --classes."
+                f"Add images of that class, or leave it out with `classes`.{_one_class(name, classes)}"
             )
 
 
@@ -462,8 +465,16 @@ def _impossible(labels: Labels, groups: Groups, classes: Sequence[str], where: s
     return SplitError(
         f"The images cannot be split with every class in every part: {where}class {classes[index]!r} has only "
         f"{present[index]} {_groups_word(int(present[index]))}, and a group is never cut. "
-        "Add images of that class, or leave it out with --classes."
+        f"Add images of that class, or leave it out with `classes`.{_one_class(classes[index], classes)}"
     )
+
+
+def _one_class(name: str, classes: Sequence[str]) -> str:
+    """What may be the cause: a class under two names."""
+    others = [repr(other) for some in near_equal(classes) if name in some for other in some if other != name]
+    if not others:
+        return ""
+    return f" Or is it {' and '.join(others)}? These names differ in case or signs only: give both one name."
 
 
 def _groups_word(number: int) -> str:

@@ -148,7 +148,7 @@ def test_a_rare_class_does_not_change_the_shares() -> None:
 @pytest.mark.parametrize(
     ("labels", "groups", "message"),
     [
-        ([0, 1], [0, 1], r"Class 'COVID' has 1 image in 1 group .*at least 3 images of 3 groups.*--classes"),
+        ([0, 1], [0, 1], r"Class 'COVID' has 1 image in 1 group .*at least 3 images of 3 groups.*`classes`"),
         ([0] * 9 + [1] * 9, [0, 0, 0, 1, 1, 1, 1, 1, 1, *range(2, 11)], "Class 'COVID' has 9 images in 2 groups"),
         ([0] * 5, [*range(5)], "Class 'NORMAL' has 0 images in 0 groups"),
         ([], [], "no images"),
@@ -369,3 +369,12 @@ def test_the_digest_names_contents_and_parts() -> None:
     assert digest(parts, keys) != digest(np.array(["train", "test", "validation"]), keys)
     assert digest(parts, keys) != digest(parts[:2], keys[:2])
     assert len(digest(parts, keys)) == 64
+
+
+def test_a_class_under_two_names_is_named_as_the_likely_cause() -> None:
+    labels = np.array([0] * 8 + [1] * 8 + [2] * 2)
+    with pytest.raises(SplitError, match=r"Class 'covid' has 2 images.*Or is it 'COVID'\? These names differ in case"):
+        split(SplitSpec(), labels, np.arange(18), ["COVID", "NORMAL", "covid"])
+    with pytest.raises(SplitError) as raised:
+        split(SplitSpec(), labels, np.arange(18), ["COVID", "NORMAL", "OTHER"])
+    assert "Or is it" not in str(raised.value)
