@@ -206,11 +206,12 @@ def torn(parts: Parts, groups: Groups) -> int:
 def regroup(parts: Parts, groups: Groups, labels: Labels) -> Parts:
     """Move every torn group whole to one of the parts it lies in, so that each part stays about as large as it was.
 
-    Each goes to the part that has most of its images, and then, the largest first, to another one if that brings the
-    sizes nearer to what they were, until none would move. How far they are is the sum over parts, and over each class
-    and all of them together, of `(images - before)^2 / before`, of the test part twice, and a hundredth for each image
-    moved. Where a class would still have lost its last image of a part, the torn group that loses least by it goes
-    there instead, if one can. Groups that are whole stay where they are, and so do images in no part.
+    Each goes to the part that has most of its images, of equal ones to the test part, and then to another one if that
+    brings the sizes nearer to what they were, those first by which most is gained, until none would move. How far they
+    are is the sum over parts, and over each class and all of them together, of `(images - before)^2 / before`, of the
+    test part twice, and a hundredth for each image moved. Where a class would still have lost its last image of a part,
+    the torn group that loses least by it goes there instead, if one can. Groups that are whole stay where they are, and
+    so do images in no part.
 
     Args:
         parts: `(n,)`, of a split that tears groups.
@@ -223,14 +224,14 @@ def regroup(parts: Parts, groups: Groups, labels: Labels) -> Parts:
     places = _places(parts)
     moved = places.copy()
     rent = _rent(places, groups)
-    content = np.zeros((len(rent), len(_PARTS), int(labels.max(initial=0)) + 1))
-    for number, rows in enumerate(rent):
-        np.add.at(content[number], (places[rows], labels[rows]), 1)
     inside = places != _NOWHERE
+    torn_rows = np.concatenate([*rent, np.arange(0)])
+    numbers = np.repeat(np.arange(len(rent)), [len(rows) for rows in rent])
+    content = np.zeros((len(rent), len(_PARTS), int(labels.max(initial=0)) + 1))
+    np.add.at(content, (numbers, places[torn_rows], labels[torn_rows]), 1)
     before = np.zeros(content.shape[1:])
     np.add.at(before, (places[inside], labels[inside]), 1)
-    for rows, place in zip(rent, _homes(content, before), strict=True):
-        moved[rows] = place
+    moved[torn_rows] = _homes(content, before)[numbers]
     for part in range(len(_PARTS)):
         for label in np.setdiff1d(labels[places == part], labels[moved == part]).tolist():
             able = [rows for rows in rent if np.any((labels[rows] == label) & (places[rows] == part))]
@@ -500,7 +501,7 @@ def _places(parts: Parts) -> _Rows:
 
 _WEIGHTS = {Part.TRAIN: 1.0, Part.VALIDATION: 1.0, Part.TEST: 2.0}
 _MOVED = 0.01  # for an image: of ways that keep the sizes alike, the one that moves fewer; see `regroup`
-_ROUNDS = 20  # each brings the sum down; two or three have been enough
+_ROUNDS = 20  # each brings the sum down; a handful has been enough
 
 
 def _rent(places: _Rows, groups: Groups) -> list[_Rows]:
@@ -511,7 +512,7 @@ def _rent(places: _Rows, groups: Groups) -> list[_Rows]:
     return [one for one in np.split(rows, starts) if len(np.unique(places[one])) > 1]
 
 
-def _homes(content: NDArray[np.float64], before: NDArray[np.float64]) -> list[int]:
+def _homes(content: NDArray[np.float64], before: NDArray[np.float64]) -> _Rows:
     """The part that each torn group goes to; see `regroup`.
 
     Args:
@@ -521,22 +522,32 @@ def _homes(content: NDArray[np.float64], before: NDArray[np.float64]) -> list[in
     lies = content.sum(axis=2)
     content, before = (np.concatenate([one, one.sum(axis=-1, keepdims=True)], axis=-1) for one in (content, before))
     weight = np.array([_WEIGHTS[part] for part in _PARTS])[:, None] / np.maximum(before, 1.0)
-    whole = content.sum(axis=1)
-    homes: list[int] = lies.argmax(axis=1).tolist()
+    whole = content.sum(axis=1, keepdims=True)
+    costs = np.where(lies > 0, _MOVED * (lies.sum(axis=1, keepdims=True) - lies), np.inf)
+    homes: _Rows = (
+        len(_PARTS) - 1 - lies[:, ::-1].argmax(axis=1)
+    )  # of equal ones the test part first, which is the least
     excess = -content.sum(axis=0)  # of what each part has above what it had
-    for number, home in enumerate(homes):
-        excess[home] += whole[number]
+    np.add.at(excess, homes, whole[:, 0])
+
+    def sums(some: _Rows) -> NDArray[np.float64]:
+        """How the sum grows with each group in each part; rounded, to be the same on every machine."""
+        others = np.repeat(excess[None], len(some), axis=0)
+        others[np.arange(len(some)), homes[some]] -= whole[some, 0]
+        grown: NDArray[np.float64] = (weight * whole[some] * (2 * others + whole[some])).sum(axis=2) + costs[some]
+        return grown.round(9)
+
+    order = np.argsort(-whole[:, 0, -1], kind="stable")
     for _ in range(_ROUNDS):
-        changed = False
-        for number in np.argsort(-whole.sum(axis=1), kind="stable").tolist():
-            excess[homes[number]] -= whole[number]
-            grown = (weight * whole[number] * (2 * excess + whole[number])).sum(axis=1)
-            grown += _MOVED * (lies[number].sum() - lies[number])
-            # Rounded, so that equal choices compare as equal on every machine; of equal ones the test part.
-            home = min(np.flatnonzero(lies[number]).tolist(), key=lambda part: (round(float(grown[part]), 9), -part))
-            excess[home] += whole[number]
-            changed |= home != homes[number]
-            homes[number] = home
-        if not changed:
+        told = sums(order)
+        gain = told[np.arange(len(order)), homes[order]] - told.min(axis=1)
+        wanting = order[np.argsort(-gain, kind="stable")][: np.count_nonzero(gain)]
+        if not len(wanting):
             break
+        for group in wanting:
+            (told,) = sums(group[None])
+            if told.min() < told[homes[group]]:
+                excess[homes[group]] -= whole[group, 0]
+                homes[group] = told.argmin()
+                excess[homes[group]] += whole[group, 0]
     return homes
