@@ -1,4 +1,4 @@
-"""What a feature file alone tells of images that show nothing, and of a network that says nothing."""
+"""What a feature file alone tells of images that show nothing, of a network that says nothing, and of older pixels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.feature.decoded import unchanged
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.types import Finding, Labels, Status
 
@@ -31,7 +32,7 @@ _DEAD = 0.5
 
 
 def check_odd(file: FeatureFile) -> list[Finding]:
-    """Blank and much too dark images, and features that do not tell images apart; nothing where all is well."""
+    """Blank or much too dark images, features that tell no images apart, older pixels; nothing where all is well."""
     columns = file.content.columns
     blank, dark = seen_odd(columns["thumbnail"], columns["portrait"], columns["container/bits"])
     found = [
@@ -46,6 +47,7 @@ def check_odd(file: FeatureFile) -> list[Finding]:
             "`cxrfeat audit DATA` names them.",
         ),
         _features(file, ~blank),
+        _decoder(file),
     ]  # fmt: skip
     return [one for one in found if one is not None]
 
@@ -84,6 +86,20 @@ def _images(
         value=int(odd.sum()),
         why=f"{int(odd.sum())} of {len(odd)} images ({found[worst]} of {sizes[worst]} of {classes[worst]}) are {what}.",
         do=do,
+    )
+
+
+def _decoder(file: FeatureFile) -> Finding | None:
+    other = int(np.count_nonzero(~unchanged(file)))
+    if not other:
+        return None
+    return Finding(
+        check="decoder",
+        status=Status.WARN,
+        value=other,
+        why=f"An older version made the pixels of {other} of {file.images} images (taller than wide, or of 16 or 32 "
+        "bits and nearly black) in a way that this one does not, and new images of the kind would be other than they.",
+        do="Run the `cxrfeat extract` of this file again: it computes these images and takes the others over.",
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.decode import decoders
+from cxrfeat.image.note import Note
 from cxrfeat.spec import DECODER_REVISION, FeatureSpec
 
 AND = " and "
@@ -64,6 +65,23 @@ def other_decoders(stored: Mapping[str, str]) -> str:
         if stored[name] != now.get(name)
     ]
     return "; ".join(differing)
+
+
+def decoder_notes(spec: FeatureSpec, name: str) -> list[Note]:
+    """What there is to say of a run whose head knows the pixels of another decoder than this one.
+
+    Args:
+        spec: How its features were made.
+        name: Of the run.
+    """
+    if spec.decoder == DECODER_REVISION:
+        return []
+    text = (
+        f"{name} was fitted on pixels of decoder {spec.decoder}, and images are decoded by {DECODER_REVISION} now: "
+        "those taller than wide differ by a grey level in some pixels, and those of 16 or 32 bits that were nearly black are "
+        "not any more. Extract the features again and fit again where there are such images."
+    )
+    return [Note(text=text)]
 
 
 def why_other(file: FeatureFile) -> str:

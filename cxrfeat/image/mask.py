@@ -106,13 +106,13 @@ def mask_notes(masks: Masks, then: str | None, shown: Callable[[str], str] = str
     Example:
         >>> bad = MaskFile(Path("masks/1.png"), None, "1.png", problem=("header", "the file is empty"))
         >>> mask_notes({"00" * 32: bad}, "A template stands in.")
-        ['1 of 1 lung masks cannot be used: that of 1.png (the file is empty). A template stands in.']
+        ["1 of 1 lung masks cannot be used: that of '1.png' (the file is empty). A template stands in."]
     """
     bad = [mask for mask in masks.values() if mask.problem is not None]
     turned = sum(mask.inverted for mask in masks.values())
     notes = []
     if bad and then is not None:
-        named = ", ".join(f"that of {shown(one.image)} ({one.problem[1]})" for one in bad[:3] if one.problem)
+        named = ", ".join(f"that of {shown(one.image)!r} ({one.problem[1]})" for one in bad[:3] if one.problem)
         more = f", and {len(bad) - 3} more" if len(bad) > 3 else ""
         notes.append(f"{len(bad)} of {len(masks)} lung masks cannot be used: {named}{more}. {then}")
     if turned:

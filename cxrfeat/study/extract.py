@@ -139,6 +139,7 @@ def extract(
     require_classes(manifest)
     masked = any(spec.view.mask != "none" for _, spec in wanted.values())
     masks = find_masks(manifest.rows, manifest.root) if masked else NO_MASKS
+    tell(Note(text=line) for line in mask_notes(masks, None))  # images whose mask cannot be used are quarantined
     found = {
         one: (network, replace(spec, view=name_masks(spec.view, manifest, masks), storage=storage))
         for one, (network, spec) in wanted.items()
@@ -175,7 +176,6 @@ def extract(
         progress=progress,
         masks=masks,
     )
-    tell(Note(text=line) for line in mask_notes(masks, None))  # images whose mask cannot be used are quarantined
     mixed = sorted({one.mixed for one in files if one.mixed})
     tell(Note(text=f"Some rows were decoded by other libraries than the rest: {one}.") for one in mixed)
     quarantined = {one.path: one for file in files for one in file.quarantined}

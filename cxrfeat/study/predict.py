@@ -17,6 +17,7 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError, UsageError
 from cxrfeat.feature.compute import Progress, views_of
+from cxrfeat.feature.decoded import decoder_notes
 from cxrfeat.given import PathLike, as_paths
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fitted import FittedHead
@@ -82,6 +83,7 @@ def load_head(run: Run) -> tuple[FittedHead, Domain, FeatureSpec, str]:
         name = str(run.info["backbone"])
     except (KeyError, TypeError, SpecError) as error:
         raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fit the head again.") from error
+    tell(decoder_notes(spec, run.name))
     return head, Domain.from_npz(run.bytes_of("domain.npz"), head.dim), spec, name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,14 @@ def test_a_dead_network_fails(tmp_path: Path) -> None:
     half[:, :, 0] = drawn()[:, :, 1]
     assert checked(tmp_path / "d.h5", features=half, dim=6) == {}, "a few rare textures"
     assert checked(tmp_path / "e.h5", groups=3, features=dead[:12], dim=6) == {}, "too few to say"
+
+
+def test_pixels_of_an_older_decoder_are_told_where_they_are_others(tmp_path: Path) -> None:
+    with FeatureFile(make_features(tmp_path / "f.h5")) as file:
+        file.content.columns["container/height"][:5] = 100
+        assert check_odd(file) == []
+        file.content = replace(file.content, spec=replace(file.spec, decoder=1))
+        (found,) = check_odd(file)
+    assert verdict(found, "decoder") is Status.WARN
+    assert found.value == 5
+    assert "the pixels of 5 of 80 images" in found.why

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.feature.block import row_crc32
-from cxrfeat.feature.decoded import earlier, joined, other_decoders, unchanged, why_other
+from cxrfeat.feature.decoded import decoder_notes, earlier, joined, other_decoders, unchanged, why_other
 from cxrfeat.feature.store import FeatureFile, write_features
 from cxrfeat.feature.versions import versions
 from cxrfeat.image.decode import decoders
@@ -118,3 +118,10 @@ def test_versions_are_joined_once_each() -> None:
     assert other_decoders(decoders()) == ""
     assert other_decoders({**decoders(), "libjpeg": "6.2"}) == "libjpeg 6.2, now not there"
     assert other_decoders({"keras": "3"}) == ""
+
+
+def test_a_run_of_another_decoder_is_told() -> None:
+    spec = stub_request().spec
+    assert decoder_notes(spec, "mine") == []
+    (found,) = decoder_notes(replace(spec, decoder=1), "mine")
+    assert found.text.startswith("mine was fitted on pixels of decoder 1, and images are decoded by 2 now")

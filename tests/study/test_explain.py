@@ -179,7 +179,8 @@ def test_a_bad_mask_is_named_and_the_template_judges_its_image(run: Run, data: P
     (other / str(row.mask)).write_bytes(b"")
     found = explain(run, data=other)
     assert any(
-        note.startswith("1 of ") and f"that of {name} (the file is empty). Heat there is judged by a template." in note
+        note.startswith("1 of ")
+        and f"that of {name!r} (the file is empty). Heat there is judged by a template." in note
         for note in found.notes
     )
     assert sum(not one.masked for one in found.images) == sum(not one.masked for one in tested) + 1
