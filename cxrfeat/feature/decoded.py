@@ -78,8 +78,8 @@ def decoder_notes(spec: FeatureSpec, name: str) -> list[Note]:
         return []
     text = (
         f"{name} was fitted on pixels of decoder {spec.decoder}, and images are decoded by {DECODER_REVISION} now: "
-        "those taller than wide differ by a grey level in some pixels, and those of 16 or 32 bits that were nearly black are "
-        "not any more. Extract the features again and fit again where there are such images."
+        "those taller than wide differ by a grey level in some pixels, and those of 16 or 32 bits that were nearly "
+        "black are not any more. Extract the features again and fit again where there are such images."
     )
     return [Note(text=text)]
 
