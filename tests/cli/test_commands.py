@@ -302,7 +302,7 @@ def test_strict_turns_a_failed_check_into_8_after_writing_the_runs(cli: Cli, tmp
 def test_strict_refuses_dropped_parts_after_saying_them_in_the_audit_and_the_notes(cli: Cli, tmp_path: Path) -> None:
     split: list[Part | None] = [PARTS[(0, 0, 0, 1, 2)[index // 2 % 5]] for index in range(80)]
     split[7] = None
-    path = make_features(tmp_path / "given.h5", split=split, sources=["A", "A", "B", "B"] * 20)
+    path = make_features(tmp_path / "given.h5", split=split, sources=[None] * 80)
     said = cli("fit-head", path, "--head", "logreg", "--strict")
     assert said.code == 8
     assert "The audit failed (dropped parts)" in said.err
@@ -320,7 +320,7 @@ def test_strict_refuses_dropped_parts_after_saying_them_in_the_audit_and_the_not
 def test_tune_mends_a_torn_split_too(cli: Cli, tmp_path: Path) -> None:
     torn: list[Part | None] = [PARTS[(0, 0, 0, 1, 2)[index // 2 % 5]] for index in range(80)]
     torn[0] = Part.TEST
-    path = make_features(tmp_path / "torn.h5", split=torn, sources=["A", "A", "B", "B"] * 20)
+    path = make_features(tmp_path / "torn.h5", split=torn, sources=[None] * 80)
     said = cli("tune", path, "--head", "ridge", "--trials", "1", "--inner-folds", "2", "--strict", "--regroup")
     assert said.code == 0, said.err
     assert "Regrouping moved 1 image of 1 patient or set of copies to one side: train 47 -> 46" in said.err
