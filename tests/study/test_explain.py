@@ -23,11 +23,11 @@ from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.image.row import Selection
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
+from cxrfeat.study import sources
 from cxrfeat.study.explain import Explained, caption, explain, pictures_of
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
 from cxrfeat.study.predict import load_head, predict
-from cxrfeat.study.sources import tested_sources
 from cxrfeat.study.units import activation_maps, top_patches
 
 
@@ -319,11 +319,11 @@ def test_a_folder_that_has_grown_still_holds_the_runs_masks(data: Path, tiny_net
 
 def test_swapped_class_folders_are_told(run: Run, data: Path, caplog: pytest.LogCaptureFixture) -> None:
     manifest = index_folder(data)
-    tested_sources(run, manifest, {}, None)
+    sources.tested_sources(run, manifest, {}, None)
     assert "another class" not in caplog.text
     other = dict(zip(manifest.classes, reversed(manifest.classes), strict=True))
     swapped = replace(manifest, rows=tuple(replace(row, label=other[row.label]) for row in manifest.rows))
-    tested_sources(run, swapped, {}, None)
+    sources.tested_sources(run, swapped, {}, None)
     assert f"that tested {run.name} have another class in this folder than then" in caplog.text
 
 
