@@ -75,14 +75,20 @@ def example(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_options_that_messages_recommend_exist_where_they_are_recommended() -> None:
     known = options()
     every = set().union(*known.values())
+    option = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])")  # `--no-` before a name is none yet
     named = re.compile(rf"cxrfeat ({'|'.join(sorted(filter(None, known), key=len, reverse=True))})((?: [^\s`.;,:)]+)*)")
     wrong = []
     for where, text in said_by_the_package():
-        wrong += [(where, one) for one in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", text) if one not in every]
+        wrong += [(where, one) for one in option.findall(text) if one not in every]
         for command, rest in named.findall(text):
-            asked = re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", rest)
+            asked = option.findall(rest)
             wrong += [(where, f"{command} {one}") for one in asked if one not in known[command]]
     assert not wrong, wrong
+
+
+def test_a_class_can_be_left_out_wherever_a_class_can_be_too_small_to_part() -> None:
+    for name in ("index", "audit", "extract", "fit-head", "tune", "finetune", "reproduce"):
+        assert "--classes" in options()[name], name
 
 
 def test_there_are_the_commands_that_were_promised() -> None:
