@@ -37,7 +37,7 @@ def test_the_audit_is_one_document(cli: Cli, leaky: Path) -> None:
     order = [("fail", "warn", "pass").index(one["status"]) for one in said.json["checks"]]
     assert order == sorted(order)
     assert {one["check"] for one in said.json["checks"] if one["status"] == "fail"} >= {"source", "container"}
-    assert all(set(one) == {"check", "status", "value", "why", "do", "images"} for one in said.json["checks"])
+    assert all(set(one) == {"check", "status", "value", "why", "do", "images", "strict"} for one in said.json["checks"])
 
 
 def test_strict_turns_a_failed_check_into_8_and_a_clean_set_into_0(cli: Cli, leaky: Path, clean: Path) -> None:
