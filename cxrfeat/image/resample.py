@@ -1,8 +1,8 @@
 """The only place that resamples: the same bits with every Pillow, since it never leaves Pillow the order of its passes.
 
 Pillow resamples rows and columns one after the other, and 8-bit pixels are rounded in between. Up to 12.3 the rows of
-an image went first, always; 13.0 begins with the columns of a tall image, which moves a fifth of its pixels by a grey
-level (python-pillow/Pillow, pull request 9549). Here each pass is a call of its own, rows first.
+an image went first, always; 13.0 begins with the columns of a tall image, which moves up to a fifth of its pixels by a
+grey level (python-pillow/Pillow, pull request 9549). Here each pass is a call of its own, rows first.
 """
 
 from __future__ import annotations
