@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from cxrfeat.errors import SpecError
+from cxrfeat.given import one_or_many
 
 DECODER_REVISION = 2
 """Raise when `image/decode.py` or `image/resample.py` come to give other pixels for the same bytes.
@@ -350,7 +351,7 @@ class HeadSpec:
         if self.patience is not None:
             _whole("`patience`", self.patience, "epochs without a lower validation loss", least=1, most=100_000)
         if self.hidden is not None:
-            object.__setattr__(self, "hidden", tuple(self.hidden))
+            object.__setattr__(self, "hidden", tuple(one_or_many(self.hidden)))
             if not 1 <= len(self.hidden) <= 8:
                 raise SpecError(f"`hidden` is the units of one to eight layers; got {len(self.hidden)}.")
             for units in self.hidden:
@@ -460,7 +461,7 @@ def _number(name: str, value: object) -> float:
 
 
 def _interval(name: str, value: object, *, least: float, most: float) -> tuple[float, float]:
-    if not isinstance(value, tuple) or len(value) != 2:
+    if not isinstance(value, tuple | list) or len(value) != 2:
         raise SpecError(f"{name} is a pair (smallest, largest); got {value!r}.")
     low, high = _number(name, value[0]), _number(name, value[1])
     if not least <= low <= high <= most:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -203,3 +204,24 @@ def test_no_image_and_no_head_are_said_at_once(here: Path) -> None:
         cxrfeat.fit("f.h5", [])
     with pytest.raises(TypeError, match="Give an image or a folder of images as text or Path; got ndarray"):
         cxrfeat.predict("logreg", [np.zeros((8, 8), np.uint8)])  # type: ignore[list-item]  # as a caller might
+
+
+def test_one_thing_stands_where_many_can_in_descriptions_too(here: Path) -> None:
+    assert cxrfeat.Selection(classes="COVID") == cxrfeat.Selection(classes=["COVID"])
+    assert cxrfeat.index("data", cxrfeat.Selection(classes="COVID")).classes == ("COVID",)
+    links: Any = "store"
+    assert cxrfeat.Selection(follow_links=links) == cxrfeat.Selection(follow_links=[Path("store")])
+    rows: Any = "ResNet"
+    assert cxrfeat.ReproduceOptions(rows=rows) == cxrfeat.ReproduceOptions(rows=("ResNet",))
+    units: Any = 64
+    assert cxrfeat.HeadSpec(kind="dense", hidden=units) == cxrfeat.HeadSpec(kind="dense", hidden=(64,))
+    zoom: Any = [1.0, 1.2]
+    assert cxrfeat.ViewSpec(size=64, zoom=zoom) == cxrfeat.ViewSpec(size=64, zoom=(1.0, 1.2))
+    assert len(cxrfeat.learning_curve("f.h5", "logreg", sizes=0.5)[0].points) == 1
+
+
+def test_no_verb_takes_a_path_or_a_run_in_one_form_only() -> None:
+    for name in sorted({*VERBS} - {"open"}):
+        for parameter in inspect.signature(getattr(cxrfeat, name)).parameters.values():
+            if "Callable" not in str(parameter.annotation):
+                assert not re.search(r"\b(Path|Run)\b", str(parameter.annotation)), f"{name}: {parameter}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cxrfeat.given import as_paths, one_or_many
 from cxrfeat.image.note import Note
 from cxrfeat.types import Groups, Labels, Part
 
@@ -115,3 +116,8 @@ class Selection:
     """Folders outside of the data folder into which links may lead."""
     strict: bool = False
     """Refuse data of which images, parts of a split or a column of patients are lost."""
+
+    def __post_init__(self) -> None:
+        """Let one class, and one folder in any form, stand where many can."""
+        object.__setattr__(self, "classes", tuple(one_or_many(self.classes)))
+        object.__setattr__(self, "follow_links", tuple(as_paths(self.follow_links, "a folder of links")))

@@ -10,7 +10,7 @@ import numpy as np
 
 from cxrfeat.errors import InputError
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.given import PathLike
+from cxrfeat.given import PathLike, one_or_many
 from cxrfeat.metric.compare import paired_difference
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.least import NO_INTERVAL
@@ -128,7 +128,7 @@ def learning_curve(
     features: PathLike,
     heads: HeadLike | Iterable[HeadLike],
     *,
-    sizes: Sequence[float] = SIZES,
+    sizes: float | Iterable[float] = SIZES,
     split_by: SplitBy | None = None,
     fold_count: int | None = None,
     seed: int = 0,
@@ -160,7 +160,7 @@ def learning_curve(
                 pieces,
                 pieces=tuple(thinned(piece, file.labels, file.groups, size, seed) for piece in pieces.pieces),
             )
-            for size in sorted(set(sizes))
+            for size in sorted(set(one_or_many(sizes)))
         ]
         return [
             _curve(

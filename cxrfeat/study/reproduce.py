@@ -22,7 +22,7 @@ from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.finetune.recipe import PAPER
 from cxrfeat.finetune.start import cold_head
 from cxrfeat.finetune.trainable import Trainable
-from cxrfeat.given import PathLike, as_path
+from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.image.split import own_way
@@ -64,7 +64,9 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check what no other description checks."""
+        """Check what no other description checks, and let one row or class stand where many can."""
+        object.__setattr__(self, "rows", tuple(one_or_many(self.rows)))
+        object.__setattr__(self, "classes", tuple(one_or_many(self.classes)))
         if self.split not in (None, "group", "paper"):
             raise UsageError(f"`split` is group, or paper (the study's own, which leaks); got {self.split!r}.")
         if self.weights not in ("imagenet", "random"):
