@@ -10,7 +10,7 @@ from cxrfeat.image.decode import decoders
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers, where installed: the libraries that decode images too."""
     found = {}
-    for name in ("cxrfeat", "keras", "tensorflow", "jax", "numpy", "h5py"):
+    for name in ("cxrfeat", "keras", "tensorflow", "jax", "numpy", "h5py", "scipy", "openvino", "onnxruntime"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
