@@ -114,8 +114,8 @@ def fit_head(
 ) -> None:
     """Train and test heads on cached features, in seconds: all six, unless some are named.
 
-    Every score has an interval over patients; failed checks stand above the scores. Of several heads the best is named
-    by the validation images, never by those that test.
+    Every score that 8 patients of a class bear has an interval over patients; failed checks stand above the scores. Of
+    several heads the best is named by the validation images, never by those that test.
     """
     from typing import cast
 

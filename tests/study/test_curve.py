@@ -65,6 +65,14 @@ def test_more_images_help_and_it_is_said(tmp_path: Path) -> None:
     assert not first.sentence.startswith(f"More than {images[0]} images did not help")
 
 
+def test_of_few_patients_it_is_not_said_that_more_did_not_help(tmp_path: Path) -> None:
+    (curve,) = views_curve(with_noisy_views(tmp_path / "few.h5", groups=15), [HeadSpec(kind="ridge")])
+    assert curve.points[-1]["gain_ci"] is None
+    assert curve.sentence == (
+        "Whether more views help cannot be said: fewer than 8 patients or groups (of a class) are tested."
+    )
+
+
 def test_the_last_point_is_the_run_of_fit(tmp_path: Path) -> None:
     from cxrfeat.study.fit import fit
 
