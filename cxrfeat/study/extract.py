@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.short import check_left_out
+from cxrfeat.audit.short import check_left_out, check_split
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import FILE, find_network
 from cxrfeat.errors import InputError, UsageError
@@ -40,7 +40,7 @@ class Extraction:
     """Under the name that the data set has in the features folder."""
     quarantined: tuple[Quarantined, ...]
     audit: tuple[Finding, ...] = ()
-    """Warnings of images that are in no part of the split that features are bound to."""
+    """What is wrong with the split that features are bound to: groups that it tears, and images in no part of it."""
 
 
 def extract(
@@ -145,9 +145,11 @@ def extract(
         for one, (network, spec) in wanted.items()
     }
     seen: dict[str, Parts | None] = {one: seen_split(run, manifest, Identity.load()) for one, run in tuned.items()}
+    leaks: list[Finding] = []
     if normalize == "featurewise" and frozen:
         groups, usable = look_and_group(manifest, progress)
         bound, name = _split(manifest, groups, usable, split_spec, seed)
+        leaks = [one for one in (check_split(bound, groups, bound=True),) if one.refused]
         training = [
             row for row, part, good in zip(manifest.rows, bound, usable, strict=True) if good and part == Part.TRAIN
         ]
@@ -183,12 +185,12 @@ def extract(
         files=tuple(files),
         manifest=replace(manifest, dataset=files[0].dataset),
         quarantined=tuple(quarantined[p] for p in sorted(quarantined)),
-        audit=_audit([one for one in seen.values() if one is not None], manifest, quarantined),
+        audit=(*leaks, *_left_out([one for one in seen.values() if one is not None], manifest, quarantined)),
     )
 
 
-def _audit(bound: Sequence[Parts], manifest: Manifest, bad: Container[str]) -> tuple[Finding, ...]:
-    """What there is to say of the splits that features are bound to, each thing once."""
+def _left_out(bound: Sequence[Parts], manifest: Manifest, bad: Container[str]) -> tuple[Finding, ...]:
+    """Which images are in no part of the splits that features are bound to, each thing said once."""
     good = np.array([row.path not in bad for row in manifest.rows])
     found = [
         one for parts in bound for one in check_left_out(parts[good], manifest.labels[good], manifest.classes, "bound")

@@ -130,6 +130,19 @@ def test_one_image_without_a_part_leaves_the_split_of_featurewise_statistics_as_
     assert not without.audit
 
 
+def test_a_torn_split_that_features_are_bound_to_is_told_at_once(
+    data: Path, run: Callable[..., recipe.Extraction]
+) -> None:
+    with_table(data, {})
+    lines = (data / "metadata.csv").read_text().splitlines()
+    rows = [f"{line},p{place // 2}" for place, line in enumerate(lines[1:])]
+    (data / "metadata.csv").write_text("\n".join([f"{lines[0]},patient_id", *rows]) + "\n")
+    (found,) = run(data, normalize="featurewise").audit
+    assert (found.check, found.status, found.value) == ("split", "fail", 4)
+    assert "Extract the features again with --split-by group" in found.do
+    assert not run(data, normalize="featurewise", split_spec=SplitSpec()).audit
+
+
 SPLITS: list[dict[str, Any]] = [{"by": "group"}, {"by": "date"}, {"fold_count": 4}, {"fold_count": 3, "repeats": 2}]
 
 
