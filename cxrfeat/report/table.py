@@ -45,7 +45,7 @@ class Table:
 
     def __post_init__(self) -> None:
         """Say in the title why intervals are missing."""
-        if any(f" {NO_ENDS}" in cell for row in self.rows for cell in row):
+        if WHY_NO_ENDS not in self.title and any(f" {NO_ENDS}" in cell for row in self.rows for cell in row):
             object.__setattr__(self, "title", f"{self.title}\n{WHY_NO_ENDS}")
 
 

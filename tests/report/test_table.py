@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,7 +93,7 @@ def test_a_tie_is_called_one_and_what_cannot_be_compared_says_why() -> None:
         ("three", "-", "-", "not tested on the same images"),
         ("four", "0.500 [-]", "-", "cannot be told"),
     )
-    assert "[-]: no interval, for fewer than 8 patients or groups" in made.title
+    assert replace(made, columns=made.columns).title.count("[-]: no interval, for fewer than 8 patients or groups") == 1
     assert "[-]" not in table.difference_table(differences[:3]).title
     assert table.difference_table([]).rows == ()
 
