@@ -94,7 +94,7 @@ def test_folds_are_compared_by_what_each_kept_from_training(tmp_path: Path) -> N
     assert best is not None
     assert best.run.name == "good"
     assert [one.name for one in best.tied or ()] == ["near"]
-    assert "accuracy 0.900 on 100 images, tied with near; its test: 0.500." in best.sentence
+    assert "accuracy 0.900 on 100 images, tied with near; its test: 0.500 [-]." in best.sentence
     one_fold = best_of([crossed(tmp_path, "a", [0.9]), crossed(tmp_path, "b", [0.8])])
     assert one_fold is not None
     assert one_fold.tied is None
