@@ -94,6 +94,10 @@ class Converter:
         """Whether a network has been converted before."""
         return self.folder(network, spec).is_dir()
 
+    def whole(self, network: Network, spec: FeatureSpec) -> bool:
+        """Whether a network has been converted before, and nothing has happened to it since."""
+        return _whole(self.folder(network, spec))
+
     def folder(self, network: Network, spec: FeatureSpec) -> Path:
         """Where a network is kept once it is converted."""
         decides = {

@@ -40,13 +40,13 @@ class OpenvinoEngine:
             threads: Threads of all streams together; 0 is as many as there are cores.
         """
         openvino = import_openvino()
-        model = _core().read_model(folder / GRAPH)
+        model = the_core().read_model(folder / GRAPH)
         model.reshape([1, *model.input(0).partial_shape[1:]])
         # In float32: by itself it takes bfloat16 where the CPU has it, and is off by 0.6 %.
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        compiled = _core().compile_model(model, "CPU", settings)
+        compiled = the_core().compile_model(model, "CPU", settings)
         self._queue = openvino.AsyncInferQueue(compiled)
         self.batch = batch
         self.dim = int(compiled.output(0).shape[1])
@@ -76,7 +76,7 @@ def import_openvino() -> Any:  # noqa: ANN401  # OpenVINO has no types
 
 
 @functools.cache
-def _core() -> Any:  # noqa: ANN401  # OpenVINO has no types
+def the_core() -> Any:  # noqa: ANN401  # OpenVINO has no types
     """The one core of the process, kept to its end.
 
     A core gives the thread a stack for signals, and takes it back when it goes. Of two, the one that goes last puts the

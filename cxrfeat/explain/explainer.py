@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import UsageError
+from cxrfeat.explain.averaged import AnyGraph
 from cxrfeat.explain.field import Fields
-from cxrfeat.explain.graph import Graph, Maps
+from cxrfeat.explain.graph import Maps
 from cxrfeat.explain.heat import PATCHES, Evidence, Method, cam, gradcam, gradcam_pp, occlusion
 from cxrfeat.explain.place import even
 from cxrfeat.explain.score import NO_GRADIENT, linear_of, score_of, scores
@@ -45,7 +46,7 @@ class Explainer:
     there are maps and the head has a slope; occlusion otherwise.
     """
 
-    graph: Graph
+    graph: AnyGraph
     head: FittedHead
     mean: NDArray[np.float64]
     """`(dim,)` features of the average training image."""
@@ -64,7 +65,10 @@ class Explainer:
         Raises:
             StaleFeaturesError: If the features are of another width than the head takes.
         """
-        maps, features = self.graph.run(views)
+        return self.judged(views, *self.graph.run(views))
+
+    def judged(self, views: Views, maps: Maps, features: Features) -> Looked:
+        """The same where the network has seen the views already."""
         return Looked(views=views, maps=maps, features=features, probabilities=self.head.predict_proba(features))
 
     def evidence(self, looked: Looked, classes: Labels) -> Evidence:
@@ -84,7 +88,7 @@ class Explainer:
         return occlusion(view, lambda covered: scores(self.head, self.graph.features(covered))[:, index])
 
 
-def method_for(asked: str, head: FittedHead, graph: Graph) -> Method:
+def method_for(asked: str, head: FittedHead, graph: AnyGraph) -> Method:
     """The method that is meant.
 
     Raises:

@@ -9,9 +9,11 @@ lies beside what it is about.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from cxrfeat.backbone.openvino_maps import Step
 
 Tensor = Any
 """A symbolic tensor of Keras."""
@@ -78,6 +80,28 @@ def fields_of(tensor: Tensor) -> Fields | None:
     """
     rows, columns = (_reach(tensor, axis, {}) for axis in (0, 1))
     return None if rows is None or columns is None else (_field(rows), _field(columns))
+
+
+def fields_of_steps(steps: Sequence[Step]) -> Fields:
+    """The same of a network that another engine runs, from its operations in order; the last gives the maps."""
+    rows, columns = (_reach_of_steps(steps, axis) for axis in (0, 1))
+    return _field(rows), _field(columns)
+
+
+def _reach_of_steps(steps: Sequence[Step], axis: int) -> _Reach:
+    known: dict[str, _Reach] = {}
+    gates = {step.name for step in steps if step.gate}
+    for step in steps:
+        given = [known[name] for name in step.inputs if name not in gates]
+        at = _Reach(1, 0, 0)
+        if given:
+            at = _Reach(given[0].step, min(one.low for one in given), max(one.high for one in given))
+        if step.windows is not None:
+            window = step.windows[axis]
+            low = at.low - window.before * at.step
+            at = _Reach(at.step * window.stride, low, low + at.high - at.low + (window.extent - 1) * at.step)
+        known[step.name] = at
+    return known[steps[-1].name]
 
 
 def producers(tensor: Tensor) -> Iterator[tuple[Any, list[Tensor], list[Tensor]]]:

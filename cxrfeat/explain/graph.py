@@ -53,6 +53,7 @@ class Graph:
         self.has_maps = len(cut.shape) == 4
         self.fields = _in_view(cut, network.size) if self.has_maps else None
         """Where the cells of the maps lie in the view; `None` without maps."""
+        self._weights: list[NDArray[Any]] = []
         self.averages = self.has_maps and rest is None
         """Whether the features are the maps averaged over space."""
 
@@ -67,15 +68,16 @@ class Graph:
         return np.concatenate(parts)
 
     def gradient(self, maps: Maps, score: Score, classes: NDArray[np.int64]) -> tuple[NDArray[np.float32], Maps]:
-        """Scores of one class for each row, and their gradient at the maps: through pooling and head in one graph."""
+        """Scores of one class for each row, and their gradient at the maps: through pooling and head."""
         keras = import_keras()
-        one_hot = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
+        features = _run(self._tail, maps)
+        slopes = score.slopes(features, classes)
 
-        def of_class(point: Any) -> Any:  # noqa: ANN401  # Keras has no types
-            scores = score(self._tail(point, training=False))
-            return keras.ops.sum(scores[:, : one_hot.shape[1]] * one_hot, axis=1)
+        def along_slopes(point: Any) -> Any:  # noqa: ANN401  # Keras has no types
+            return keras.ops.sum(self._tail(point, training=False) * slopes, axis=1)
 
-        return gradient_of_sum(of_class, maps)
+        values = score.values(features)[np.arange(len(classes)), classes]
+        return values, gradient_of_sum(along_slopes, maps)[1]
 
     @property
     def layers(self) -> list[str]:
@@ -102,19 +104,18 @@ class Graph:
             model=_compiled(keras, self._from_view(keras, tensor)),
         )
 
-    def shuffled_weights(self, rng: np.random.Generator) -> list[NDArray[Any]]:
-        """Set every kernel to its own values in another order, and return the weights as they were.
+    def shuffle(self, rng: np.random.Generator) -> None:
+        """Set every kernel to its own values in another order.
 
         Biases and the statistics of normalisation stay, so that the numbers keep their size.
         """
-        kept = self.body.get_weights()
-        changed = [rng.permutation(one.ravel()).reshape(one.shape) if one.ndim > 1 else one for one in kept]
+        self._weights = self.body.get_weights()
+        changed = [rng.permutation(one.ravel()).reshape(one.shape) if one.ndim > 1 else one for one in self._weights]
         self.body.set_weights(changed)
-        return list(kept)
 
-    def restore(self, weights: list[NDArray[Any]]) -> None:
-        """Set the weights that `shuffled_weights` returned."""
-        self.body.set_weights(weights)
+    def restore(self) -> None:
+        """Set the weights back as they were before `shuffle`."""
+        self.body.set_weights(self._weights)
 
     def _from_view(self, keras: Any, tensor: Any) -> Any:  # noqa: ANN401  # Keras has no types
         size = self.network.size

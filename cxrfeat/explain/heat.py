@@ -40,7 +40,8 @@ def cam(maps: Maps, linear: Linear, classes: NDArray[np.int64], mean: NDArray[np
 
     Source: Zhou et al. 2016, Learning Deep Features for Discriminative Localization, section 2, equation 2.
     """
-    return _weighed(maps - mean, linear.weights[classes])
+    each = zip(maps, linear.weights[classes], strict=True)  # one by one: float64 maps of all are large
+    return np.concatenate([_weighed(one[np.newaxis] - mean, weights[np.newaxis]) for one, weights in each])
 
 
 def gradcam(maps: Maps, gradient: Maps) -> Evidence:

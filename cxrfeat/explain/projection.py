@@ -74,11 +74,14 @@ def projection(features: Features, *, method: Projecting = "pca", seed: int = 0)
 
 def _principal(X: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The first components `(n, count)`, zero where there are no more, and each one's share of the variance."""
+    from scipy.linalg import eigh
+
     X = X - X.mean(axis=0)
     # The smaller of the two Gram matrices has the same eigenvalues as the covariance.
     small = X @ X.T if len(X) <= X.shape[1] else X.T @ X
-    values, vectors = np.linalg.eigh(small)
-    values, vectors = np.maximum(values[::-1][:count], 0), vectors[:, ::-1][:, :count]
+    least = max(len(small) - count, 0)
+    values, vectors = eigh(small, subset_by_index=(least, len(small) - 1))  # all others would take most of the time
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     axes = X.T @ vectors if len(X) <= X.shape[1] else vectors
     lengths = np.linalg.norm(axes, axis=0)
     axes = np.divide(axes, lengths, out=np.zeros_like(axes), where=lengths > 1e-9 * max(lengths.max(initial=0), 1e-300))

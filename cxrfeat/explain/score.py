@@ -1,4 +1,4 @@
-"""The only place that knows what of a fitted head is explained: one smooth score per class, as Keras operations.
+"""The only place that knows what of a fitted head is explained: one smooth score per class, and its slopes, in NumPy.
 
 Explained is the class's logit less the mean of all logits: a shift that all classes share changes no probability (of a
 network trained on softmax it is what chance drew at the start). Votes are steps, which have no slope, so what
@@ -12,26 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.head.fitted import FittedHead, pair_weights
 from cxrfeat.spec import HeadKind
-
-Tensor = Any
-"""An array of the backend that Keras runs on."""
-
-Score = Callable[[Tensor], Tensor]
-"""Features `(n, dim)` to scores `(n, classes)` that sum to 0 over the classes."""
 
 NO_GRADIENT: tuple[HeadKind, ...] = ("knn",)
 """Kinds whose score is explained by occlusion: between the points where another row comes near it has a slope, but one
 that points at single training images."""
 
 _Wide = NDArray[np.float64]
+
+_Raw = Callable[[_Wide], _Wide]
+"""Scores `(n, classes)` of standardised features."""
+
+_Back = Callable[[_Wide, _Wide], _Wide]
+"""At standardised features, the gradient `(n, dim)` of scores that are weighted by `(n, classes)` and summed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,25 +65,50 @@ def linear_of(head: FittedHead) -> Linear | None:
     return Linear(weights=weights - weights.mean(axis=0), offset=offset - offset.mean())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Score:
+    """A head's scores as a smooth function of features."""
+
+    raw: _Raw
+    back: _Back
+    mean: _Wide
+    scale: _Wide
+
+    def values(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Scores `(n, classes)` of features `(n, dim)`; they sum to 0 over the classes."""
+        found = self.raw((features - self.mean) / self.scale)
+        return np.asarray(found - found.mean(axis=1, keepdims=True), np.float32)
+
+    def slopes(self, features: NDArray[np.floating], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The gradient `(n, dim)` of the score of one class for each row, `(n,)`."""
+        z = (features - self.mean) / self.scale
+        count = self.raw(z[:1]).shape[1]
+        return (self.back(z, np.eye(count)[classes] - 1 / count) / self.scale).astype(np.float32)
+
+
 def score_of(head: FittedHead) -> Score:
-    """A head's scores as Keras operations, in float32."""
-    ops = import_keras().ops
+    """A head's scores."""
     linear = linear_of(head)
     if linear is not None:
-        return _affine(linear)
-    standardized, raw = _scaler(head), _RAW[head.kind](head)
+        weights, offset = linear.weights, linear.offset
+        return Score(
+            raw=lambda z: z @ weights.T + offset,
+            back=lambda z, share: share @ weights,
+            mean=np.zeros(head.dim),
+            scale=np.ones(head.dim),
+        )
+    raw, back = _RAW[head.kind](head)
+    mean, scale = (np.asarray(head.arrays.get(name, usual), np.float64) for name, usual in _PLAIN)
+    return Score(raw=raw, back=back, mean=mean, scale=scale)
 
-    def score(features: Tensor) -> Tensor:
-        scores = raw(standardized(features))
-        return scores - ops.mean(scores, axis=1, keepdims=True)
 
-    return score
+_PLAIN = (("mean", 0.0), ("scale", 1.0))
+"""Of networks that take features as they are."""
 
 
 def scores(head: FittedHead, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores `(n, classes)` of features `(n, dim)`."""
-    ops = import_keras().ops
-    return np.asarray(ops.convert_to_numpy(score_of(head)(ops.convert_to_tensor(features))), np.float32)
+    return score_of(head).values(features)
 
 
 def shuffled(head: FittedHead, rng: np.random.Generator) -> FittedHead:
@@ -105,65 +128,72 @@ def shuffled(head: FittedHead, rng: np.random.Generator) -> FittedHead:
     return replace(head, arrays=arrays)
 
 
-def _affine(linear: Linear) -> Score:
-    ops = import_keras().ops
-    weights, offset = linear.weights.T.astype(np.float32), linear.offset.astype(np.float32)
-    return lambda features: ops.matmul(features, weights) + offset
-
-
-def _scaler(head: FittedHead) -> Score:
-    if "mean" not in head.arrays:
-        return lambda features: features
-    mean, scale = (head.arrays[name].astype(np.float32) for name in ("mean", "scale"))
-    return lambda features: (features - mean) / scale
-
-
-def _network(head: FittedHead) -> Score:
-    ops = import_keras().ops
+def _network(head: FittedHead) -> tuple[_Raw, _Back]:
     count = sum(name.startswith("weights_") for name in head.arrays)
-    layers = [(head.arrays[f"weights_{index}"], head.arrays[f"bias_{index}"]) for index in range(count)]
+    layers = [
+        (head.arrays[f"weights_{index}"].astype(np.float64), head.arrays[f"bias_{index}"]) for index in range(count)
+    ]
 
-    def raw(values: Tensor) -> Tensor:
-        for weights, bias in layers[:-1]:
-            values = ops.relu(ops.matmul(values, weights) + bias)
-        weights, bias = layers[-1]
-        return ops.matmul(values, weights) + bias
+    def passed(values: _Wide) -> list[_Wide]:
+        """What each layer is given, and the scores last."""
+        given = [values]
+        for index, (weights, bias) in enumerate(layers):
+            values = values @ weights + bias
+            if index < count - 1:
+                values = np.maximum(values, 0)
+            given.append(values)
+        return given
 
-    return raw
+    def back(values: _Wide, share: _Wide) -> _Wide:
+        given = passed(values)
+        for index in reversed(range(count)):
+            share = share @ layers[index][0].T
+            if index:
+                share = share * (given[index] > 0)
+        return share
+
+    return lambda values: passed(values)[-1], back
 
 
-def _svm_rbf(head: FittedHead) -> Score:
-    ops = import_keras().ops
+def _svm_rbf(head: FittedHead) -> tuple[_Raw, _Back]:
     arrays = head.arrays
     support = _rows(head, "support_vectors")
     pairs = pair_weights(arrays["dual_coef"], arrays["n_support"])
     sides = _sides(len(head.classes))
-    weights, offset = (pairs @ sides.T).astype(np.float32), (sides @ arrays["intercept"]).astype(np.float32)
+    weights, offset = pairs @ sides.T, sides @ arrays["intercept"]
     gamma = float(arrays["gamma"])
 
-    def raw(values: Tensor) -> Tensor:
-        return ops.matmul(ops.exp(-gamma * _squared_distances(ops, values, support)), weights) + offset
+    def near(values: _Wide) -> _Wide:
+        return np.exp(-gamma * _squared_distances(values, support))
 
-    return raw
+    def back(values: _Wide, share: _Wide) -> _Wide:
+        pull = near(values) * (share @ weights.T)
+        slope: _Wide = 2 * gamma * (pull @ support - pull.sum(axis=1, keepdims=True) * values)
+        return slope
+
+    return lambda values: near(values) @ weights + offset, back
 
 
-def _neighbours(head: FittedHead) -> Score:
-    ops = import_keras().ops
+def _neighbours(head: FittedHead) -> tuple[_Raw, _Back]:
     rows, labels = _rows(head, "rows"), head.arrays["labels"]
     wanted = int(head.arrays["neighbours"])
     of_class = [rows[labels == index] for index in range(len(head.classes))]
 
-    def raw(values: Tensor) -> Tensor:
+    def raw(values: _Wide) -> _Wide:
         columns = []
         for some in of_class:
-            near = ops.top_k(-_squared_distances(ops, values, some), min(wanted, len(some)))[0]
-            columns.append(-ops.mean(ops.sqrt(ops.maximum(-near, 0.0)), axis=1))
-        return ops.stack(columns, axis=1)
+            least = min(wanted, len(some))
+            near = np.partition(_squared_distances(values, some), least - 1, axis=1)[:, :least]
+            columns.append(-np.sqrt(np.maximum(near, 0.0)).mean(axis=1))
+        return np.stack(columns, axis=1)
 
-    return raw
+    def back(values: _Wide, share: _Wide) -> _Wide:
+        raise NotImplementedError("the score of neighbours is explained by occlusion: see NO_GRADIENT")
+
+    return raw, back
 
 
-_RAW: dict[HeadKind, Callable[[FittedHead], Score]] = {
+_RAW: dict[HeadKind, Callable[[FittedHead], tuple[_Raw, _Back]]] = {
     "dense": _network,
     "dropout": _network,
     "svm-rbf": _svm_rbf,
@@ -171,16 +201,17 @@ _RAW: dict[HeadKind, Callable[[FittedHead], Score]] = {
 }
 
 
-def _rows(head: FittedHead, name: str) -> NDArray[np.float32]:
+def _rows(head: FittedHead, name: str) -> _Wide:
     """Training rows as the head compares them: standardised."""
     arrays = head.arrays
-    standardized: NDArray[np.float32] = ((arrays[name] - arrays["mean"]) / arrays["scale"]).astype(np.float32)
+    standardized: _Wide = (arrays[name].astype(np.float64) - arrays["mean"]) / arrays["scale"]
     return standardized
 
 
-def _squared_distances(ops: Any, values: Tensor, rows: NDArray[np.float32]) -> Tensor:  # noqa: ANN401  # Keras has no types
-    squares = ops.sum(ops.square(values), axis=1, keepdims=True)
-    return squares - 2 * ops.matmul(values, rows.T) + np.square(rows).sum(axis=1)
+def _squared_distances(values: _Wide, rows: _Wide) -> _Wide:
+    squares = np.square(values).sum(axis=1, keepdims=True)
+    distances: _Wide = squares - 2 * values @ rows.T + np.square(rows).sum(axis=1)
+    return distances
 
 
 def _sides(classes: int) -> _Wide:

@@ -23,6 +23,12 @@ HEAT, ACTIVITY = "YlOrRd", "viridis"
 """Colour maps of Matplotlib whose lightness changes evenly, so that they read without colour vision, and in print. Heat
 ends in dark red, which stands out from bone and from air; what ends in yellow or white is lost on bone."""
 
+_YELLOW_TO_RED = (
+    (255, 255, 204), (255, 237, 160), (254, 217, 118), (254, 178, 76), (253, 141, 60), (252, 78, 42), (227, 26, 28),
+    (189, 0, 38), (128, 0, 38),
+)  # fmt: skip
+"""`YlOrRd` of ColorBrewer (Harrower & Brewer 2003), nine colours, as Matplotlib has it."""
+
 _GROUND, _INK = 18, 235
 _LEAST_WIDTH = 240
 """Of a framed picture whose text needs it, in pixels: narrower, each line would hold a word."""
@@ -248,6 +254,10 @@ def _levels(values: NDArray[np.floating[Any]]) -> Pixels:
 @functools.cache
 def _shades(name: str) -> Pixels:
     """`(256, 3)` colours of a map."""
+    if name == HEAT:  # without Matplotlib, which takes 30 MB
+        ends = np.linspace(0, 1, len(_YELLOW_TO_RED))
+        shades = [np.interp(np.linspace(0, 1, 256), ends, colour) for colour in np.array(_YELLOW_TO_RED).T / 255]
+        return (np.stack(shades, axis=1) * 255).astype(np.uint8)
     from matplotlib import colormaps
 
     return np.asarray(colormaps[name](np.arange(256), bytes=True))[:, :3]

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.audit.short import failed_first
-from cxrfeat.backbone.network import find_again
+from cxrfeat.backbone.network import Network, find_again
 from cxrfeat.cores import threads
-from cxrfeat.errors import InputError, UsageError
-from cxrfeat.explain.explainer import NAMES, Explainer, method_for
-from cxrfeat.explain.graph import Graph
+from cxrfeat.errors import CxrFeatError, InputError, UsageError, WeightsError
+from cxrfeat.explain.averaged import AnyGraph, open_graph
+from cxrfeat.explain.explainer import NAMES, Explainer, Looked, method_for
+from cxrfeat.explain.graph import BATCH, Maps
 from cxrfeat.explain.heat import Evidence, Heat, Method, heat_of
 from cxrfeat.explain.judge import (
     Seen,
@@ -44,10 +45,10 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs
 from cxrfeat.image.picture import framed, overlay, plain, png, reduced, sheet, shrunk
-from cxrfeat.image.row import Quarantined, Selection
+from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.report.table import RANDOM_WEIGHTS
 from cxrfeat.run import Run, RunLike, find_run
-from cxrfeat.spec import ViewSpec
+from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.study.predict import image_files, load_head, tuned_network
 from cxrfeat.study.sources import (
     Ready,
@@ -61,7 +62,7 @@ from cxrfeat.study.sources import (
     spread,
     tested_sources,
 )
-from cxrfeat.types import Finding, Groups, Status, Views
+from cxrfeat.types import Features, Finding, Groups, Status, Views
 
 SHOWN = 12
 """Images with an overlay, unless told otherwise."""
@@ -282,7 +283,51 @@ def explain(
         WeightsError: If the network is no longer there.
         StorageError: If `out` cannot be written.
     """
-    run = find_run(run, runs=runs)
+    (made,) = explain_together(
+        [find_run(run, runs=runs)],
+        images,
+        data=data,
+        target=target,
+        count=count,
+        method=method,
+        out=out,
+        checks=checks,
+        network=network,
+        selection=selection,
+        redact=redact,
+        seed=seed,
+        progress=progress,
+    )
+    if isinstance(made, CxrFeatError):
+        raise made
+    return made
+
+
+def explain_together(
+    runs: Sequence[Run],
+    images: PathLike | Iterable[PathLike] = (),
+    *,
+    data: PathLike | None = None,
+    manifest: Manifest | None = None,
+    target: str | None = None,
+    count: int = SHOWN,
+    method: str = "auto",
+    out: PathLike | None = None,
+    checks: bool = True,
+    network: PathLike | None = None,
+    selection: Selection | None = None,
+    redact: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Explained | CxrFeatError]:
+    """`explain` for several runs: each image is decoded once, and seen once by each network that any of them shares.
+
+    What a run gives does not depend on the others. `manifest` is that of `data`, where it has been read already; `out`
+    goes with one run; all else is as in `explain`.
+
+    Returns:
+        For each run what was found, or why there is nothing.
+    """
     images = as_paths(images, "an image or a folder of images")
     if bool(images) == (data is not None):
         raise UsageError("Name images, or the data folder of the run with `data`: one of the two.")
@@ -290,68 +335,138 @@ def explain(
         raise UsageError(f"`count` is test images to show, at least 1; got {count}.")
     selection = selection or Selection()
     paths, unopened = image_files(images, selection)
-    head, domain, spec, name = load_head(run)
-    target = None if target is None else _class(target, head.classes)
     if out is not None:
         out = as_path(out, "the folder for the pictures")
         check_writable(out)
     identity = Identity.load() if redact else None
     bad = [replace(one, path=shown_name(one.path, identity)) for one in unopened]
-    total = len(paths) + len(bad)
-    if data is None:
+    if data is not None and manifest is None:
+        manifest = index_folder(data, selection, progress=named(progress, "reading files"))
+    graphs: dict[tuple[FeatureSpec, Network], AnyGraph] = {}
+    jobs: list[_Job | CxrFeatError] = []
+    for run in runs:
+        try:
+            job = _job(run, paths, bad, manifest, selection, identity, target, count, seed, method, network, graphs)
+            job.looked_at = some(job.tested, job.shown, seed) if checks and job.tested and job.cheap else job.shown
+            jobs.append(job)
+        except (InputError, UsageError, WeightsError) as error:
+            jobs.append(error)
+    together: dict[tuple[int, ViewSpec], list[_Job]] = {}
+    for one in jobs:
+        if isinstance(one, _Job):
+            together.setdefault((id(one.explainer.graph), one.view), []).append(one)
+    judged = checks and data is not None
+    for group in together.values():
+        _look(group, target, progress)
+        probed = [job for job in group if judged and job.cheap and job.found]
+        if probed:
+            _probe(probed, seed, progress)
+    made = [
+        one if isinstance(one, CxrFeatError) else _made(one, out, judged=judged, named=data is None) for one in jobs
+    ]
+    return [_write(one, out, progress) if out is not None and isinstance(one, Explained) else one for one in made]
+
+
+@dataclass(kw_only=True, eq=False)
+class _Job:
+    """One run that is being explained."""
+
+    run: Run
+    explainer: Explainer
+    view: ViewSpec
+    shown: list[Source]
+    tested: list[Source]
+    bad: list[Quarantined]
+    total: int
+    notes: list[str]
+    looked_at: list[Source] = field(default_factory=list)
+    found: list[ExplainedImage] = field(default_factory=list)
+    sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Of the plain views, for each class explained."""
+    probed: list[Finding] = field(default_factory=list)
+
+    @property
+    def cheap(self) -> bool:
+        """Whether it is explained by other means than occlusion, which takes a hundred passes for each image."""
+        return self.explainer.method != "occlusion"
+
+
+def _job(
+    run: Run,
+    paths: Sequence[Path],
+    bad: Sequence[Quarantined],
+    manifest: Manifest | None,
+    selection: Selection,
+    identity: Identity | None,
+    target: str | None,
+    count: int,
+    seed: int,
+    method: str,
+    network: PathLike | None,
+    graphs: dict[tuple[FeatureSpec, Network], AnyGraph],
+) -> _Job:
+    head, domain, spec, name = load_head(run)
+    if target is not None:
+        _class(target, head.classes)
+    total, notes = len(paths) + len(bad), list[str]()
+    if manifest is None:
         view = plain_view(run, spec, None)
         shown = [Source(name=shown_name(str(path), identity), path=path) for path in paths]
         tested: list[Source] = []
-        notes: list[str] = []
     else:
-        manifest = index_folder(data, selection, progress=named(progress, "reading files"))
         view, masks = folder_view(run, spec, manifest, selection)
         tested, notes = tested_sources(run, manifest, masks, identity)
         shown = spread(tested, head.classes, count, seed)
         if not shown:
             labels = ", ".join(sorted({one.label or "none" for one in tested}))
             raise InputError(
-                f"Nothing in {data} can be shown: its labels are {labels}; the run knows {', '.join(head.classes)}. "
-                "Name the data folder as the run saw it, or single images."
+                f"Nothing in {manifest.root} can be shown: its labels are {labels}; the run knows "
+                f"{', '.join(head.classes)}. Name the data folder as the run saw it, or single images."
             )
         bad = [replace(one, path=shown_name(one.path, identity)) for one in manifest.quarantined]
         total = len(manifest.rows) + len(bad)
-    graph = Graph(find_again(spec, name, path=network or tuned_network(run)), spec)
-    explainer = Explainer(graph=graph, head=head, mean=domain.mean, method=method_for(method, head, graph))
-    cheap = explainer.method != "occlusion"  # which takes a hundred passes for each image
-    looked_at = some(tested, shown, seed) if checks and tested and cheap else shown
+    which = spec, find_again(spec, name, path=network or tuned_network(run))
+    if which not in graphs:
+        graphs[which] = open_graph(which[1], spec)
+    graph = graphs[which]
     if run.info.get("tta"):
         notes.append("This run predicts by the mean over views; shown and explained is the plain view alone.")
-    found, unusable, pictures = _explained(explainer, looked_at, view, target, progress)
-    bad += unusable
-    if not found:
-        told = "; ".join(f"{one.path}: {one.reason}" for one in unusable[:3])
-        raise InputError(f"None of the {len(looked_at)} images can be used ({told}). Check the files.")
-    judged = checks and data is not None
-    findings: list[Finding] = []
-    if judged:
-        findings = _judged(found, head.classes)
-        notes += _judged_on(found, len(tested), cheap=cheap)
-        if cheap:
-            again = {one.path: one for one in looked_at}
-            findings += _probed(explainer, found[:PROBED], again, view, seed, progress)
-    wanted = {one.path for one in shown}
-    order = {one.path: (one.label or "", place if data is None else 0, one.name) for place, one in enumerate(shown)}
-    made = Explained(
+    return _Job(
         run=run,
-        method=explainer.method,
+        explainer=Explainer(graph=graph, head=head, mean=domain.mean, method=method_for(method, head, graph)),
+        view=view,
+        shown=shown,
+        tested=tested,
+        bad=list(bad),
+        total=total,
+        notes=notes,
+    )
+
+
+def _made(job: _Job, out: Path | None, *, judged: bool, named: bool) -> Explained | CxrFeatError:
+    """What a job has come to."""
+    found, classes = job.found, job.explainer.head.classes
+    if not found:
+        told = "; ".join(f"{one.path}: {one.reason}" for one in job.bad[-len(job.looked_at) :][:3])
+        return InputError(f"None of the {len(job.looked_at)} images can be used ({told}). Check the files.")
+    findings = [*_judged(found, classes), *job.probed] if judged else []
+    notes = [*job.notes, *(_judged_on(found, len(job.tested), cheap=job.cheap) if judged else ())]
+    wanted = {one.path for one in job.shown}
+    order = {one.path: (one.label or "", place if named else 0, one.name) for place, one in enumerate(job.shown)}
+    return Explained(
+        run=job.run,
+        method=job.explainer.method,
         images=tuple(sorted((one for one in found if one.path in wanted), key=lambda one: order[one.path])),
         findings=tuple(failed_first(findings)),
-        means=_means(found, pictures) if judged else {},
-        typical=_typical(found, head.classes) if judged else {},
+        means=_means(found, job.sums) if judged else {},
+        typical=_typical(found, classes) if judged else {},
         judged=len(found) if judged else 0,
-        quarantined=tuple(bad),
-        total=total,
+        quarantined=tuple(job.bad),
+        total=job.total,
         notes=tuple(notes),
-        random=graph.network.random,
+        random=job.explainer.graph.network.random,
         out=out,
     )
-    return made if out is None else _write(made, out, progress)
 
 
 def _class(target: str, classes: Sequence[str]) -> str:
@@ -391,51 +506,68 @@ def caption(image: ExplainedImage) -> str:
     return said
 
 
-def _explained(
-    explainer: Explainer,
-    sources: Sequence[Source],
-    view: ViewSpec,
-    target: str | None,
-    progress: Progress | None,
-) -> tuple[list[ExplainedImage], list[Quarantined], dict[str, NDArray[np.float64]]]:
-    """The images explained, those that cannot be used, and the sum of the views for each class explained."""
-    classes = explainer.head.classes
-    found: list[ExplainedImage] = []
-    bad: list[Quarantined] = []
-    sums: dict[str, NDArray[np.float64]] = {}
-    for part in readied(sources, view, named(progress, "explaining")):
-        bad += [one for one in part if isinstance(one, Quarantined)]
+def _union(each: Iterable[Sequence[Source]]) -> list[Source]:
+    """The images of several runs, each once."""
+    return list({one.path: one for sources in each for one in reversed(sources)}.values())[::-1]
+
+
+def _look(jobs: Sequence[_Job], target: str | None, progress: Progress | None) -> None:
+    """Explain the images of runs that share a network and a view."""
+    graph, view = jobs[0].explainer.graph, jobs[0].view
+    union = _union(job.looked_at for job in jobs)
+    places = [{one.path: place for place, one in enumerate(job.looked_at)} for job in jobs]
+    done = 0
+    for part in readied(union, view, named(progress, "explaining")):
+        sources = union[done : done + len(part)]
+        done += len(part)
+        for job, wanted in zip(jobs, places, strict=True):
+            job.bad += [
+                one
+                for one, source in zip(part, sources, strict=True)
+                if isinstance(one, Quarantined) and source.path in wanted
+            ]
         good = [one for one in part if isinstance(one, Ready)]
-        if not good:
-            continue
-        looked = explainer.look(np.concatenate([one.views for one in good]))
-        predicted = looked.probabilities.argmax(axis=1).astype(np.int64)
-        wanted = predicted if target is None else np.full(len(good), classes.index(target), np.int64)
-        evidence = explainer.evidence(looked, wanted)
-        score = scores(explainer.head, looked.features)
-        for row, one in enumerate(good):
-            name = classes[int(wanted[row])]
-            sums[name] = sums.get(name, np.zeros(one.views.shape[1:])) + one.views[0]
-            found.append(
-                ExplainedImage(
-                    image=one.source.name,
-                    path=one.source.path,
-                    true=one.source.label,
-                    label=classes[int(predicted[row])],
-                    probabilities=dict(zip(classes, looked.probabilities[row].tolist(), strict=True)),
-                    explained=name,
-                    score=float(score[row, wanted[row]]),
-                    method=explainer.method,
-                    evidence=evidence[row],
-                    heat=heat_of(evidence[row]),
-                    placing=Placing(fields=explainer.fields, view=view),
-                    size=one.size,
-                    group=one.source.group,
-                    lungs=one.lungs,
-                    masked=one.masked,
-                )
+        for few in (good[start : start + BATCH] for start in range(0, len(good), BATCH)):  # maps are large
+            views = np.concatenate([one.views for one in few])
+            maps, features = graph.run(views)
+            for job, wanted in zip(jobs, places, strict=True):
+                rows = [row for row, one in enumerate(few) if one.source.path in wanted]
+                if rows:
+                    looked = job.explainer.judged(views[rows], maps[rows], features[rows])
+                    _take(job, [few[row] for row in rows], looked, target)
+    for job, wanted in zip(jobs, places, strict=True):
+        job.found.sort(key=lambda one: wanted[one.path])  # called at once
+
+
+def _take(job: _Job, good: Sequence[Ready], looked: Looked, target: str | None) -> None:
+    """Keep where the class comes from in some images."""
+    explainer, classes = job.explainer, job.explainer.head.classes
+    predicted = looked.probabilities.argmax(axis=1).astype(np.int64)
+    wanted = predicted if target is None else np.full(len(good), classes.index(_class(target, classes)), np.int64)
+    evidence = explainer.evidence(looked, wanted)
+    score = scores(explainer.head, looked.features)
+    for row, one in enumerate(good):
+        name = classes[int(wanted[row])]
+        job.sums[name] = job.sums.get(name, np.zeros(one.views.shape[1:])) + one.views[0]
+        job.found.append(
+            ExplainedImage(
+                image=one.source.name,
+                path=one.source.path,
+                true=one.source.label,
+                label=classes[int(predicted[row])],
+                probabilities=dict(zip(classes, looked.probabilities[row].tolist(), strict=True)),
+                explained=name,
+                score=float(score[row, wanted[row]]),
+                method=explainer.method,
+                evidence=evidence[row],
+                heat=heat_of(evidence[row]),
+                placing=Placing(fields=explainer.fields, view=job.view),
+                size=one.size,
+                group=one.source.group,
+                lungs=one.lungs,
+                masked=one.masked,
             )
-    return found, bad, sums
+        )
 
 
 def _judged(found: Sequence[ExplainedImage], classes: tuple[str, ...]) -> list[Finding]:
@@ -488,37 +620,35 @@ def _judged_on(found: Sequence[ExplainedImage], tested: int, *, cheap: bool) -> 
     return notes
 
 
-def _probed(
-    explainer: Explainer,
-    found: Sequence[ExplainedImage],
-    sources: Mapping[Path, Source],
-    view: ViewSpec,
-    seed: int,
-    progress: Progress | None,
-) -> list[Finding]:
+def _probe(jobs: Sequence[_Job], seed: int, progress: Progress | None) -> None:
     """Two checks that look at some images again: in other views, and with what was learnt taken away."""
-    classes = explainer.head.classes
-    items = {one.path: one for one in found}
-    agreement: list[float] = []
-    plain_views: list[Views] = []
-    kept: list[ExplainedImage] = []
-    again = [sources[path] for path in items]
-    for part in readied(again, replace(view, count=1 + DRAWN), named(progress, "other views")):
-        for one in part:
-            if isinstance(one, Quarantined):  # it could be read a moment ago
-                continue
-            item = items[one.source.path]
-            index = np.full(len(one.views), classes.index(item.explained), np.int64)
-            evidence = explainer.evidence(explainer.look(one.views), index)
-            agreement.append(_agreement(evidence, [replace(item.placing, params=params) for params in one.params]))
-            plain_views.append(one.views[:1])
-            kept.append(item)
-    if not kept:
-        return []
-    return [
-        check_views(np.array(agreement), _groups(kept)),
-        _randomised(explainer, np.concatenate(plain_views), kept, seed),
-    ]
+    graph, view = jobs[0].explainer.graph, replace(jobs[0].view, count=1 + DRAWN)
+    items = [{one.path: one for one in job.found[:PROBED]} for job in jobs]
+    again = _union(
+        [one for one in job.looked_at if one.path in probed] for job, probed in zip(jobs, items, strict=True)
+    )
+    agreement: list[list[float]] = [[] for _ in jobs]
+    kept: list[list[ExplainedImage]] = [[] for _ in jobs]
+    plain_views: dict[Path, Views] = {}
+    for part in readied(again, view, named(progress, "other views")):
+        good = [one for one in part if isinstance(one, Ready)]  # all could be read a moment ago
+        for one in good:
+            maps, features = graph.run(one.views)
+            plain_views[one.source.path] = one.views[:1]
+            for job, probed, agreed, those in zip(jobs, items, agreement, kept, strict=True):
+                item = probed.get(one.source.path)
+                if item is None:
+                    continue
+                index = np.full(view.count, job.explainer.head.classes.index(item.explained), np.int64)
+                evidence = job.explainer.evidence(job.explainer.judged(one.views, maps, features), index)
+                agreed.append(_agreement(evidence, [replace(item.placing, params=params) for params in one.params]))
+                those.append(item)
+    if not plain_views:
+        return
+    randomised = _randomised(jobs, plain_views, kept, seed)
+    for job, agreed, those, finding in zip(jobs, agreement, kept, randomised, strict=True):
+        if those:
+            job.probed += [check_views(np.array(agreed), _groups(those)), finding]
 
 
 def _agreement(evidence: Evidence, placings: Sequence[Placing]) -> float:
@@ -529,25 +659,44 @@ def _agreement(evidence: Evidence, placings: Sequence[Placing]) -> float:
     return float(np.mean(each))
 
 
-def _randomised(explainer: Explainer, views: Views, found: Sequence[ExplainedImage], seed: int) -> Finding:
-    rng = np.random.default_rng(seed)
-    index = np.array([explainer.head.classes.index(one.explained) for one in found], np.int64)
+def _randomised(
+    jobs: Sequence[_Job], plain_views: Mapping[Path, Views], kept: Sequence[Sequence[ExplainedImage]], seed: int
+) -> list[Finding]:
+    """How alike maps stay where the head is shuffled, and where the network is; once for all that share it."""
+    graph, paths = jobs[0].explainer.graph, list(plain_views)
+    views = np.concatenate(list(plain_views.values()))
+    rows = [[paths.index(one.path) for one in those] for those in kept]
 
-    def alike(evidence: Evidence) -> float:
-        each = [abs(rank_correlation(one.evidence, other)) for one, other in zip(found, evidence, strict=True)]
+    def alike(explainer: Explainer, number: int, maps: Maps, features: Features) -> float:
+        those, some = kept[number], rows[number]
+        index = np.array([explainer.head.classes.index(one.explained) for one in those], np.int64)
+        evidence = explainer.evidence(explainer.judged(views[some], maps[some], features[some]), index)
+        each = [abs(rank_correlation(one.evidence, other)) for one, other in zip(those, evidence, strict=True)]
         return float(np.mean(each))
 
-    looked = explainer.look(views)
-    others = [replace(explainer, head=shuffled(explainer.head, rng)) for _ in range(HEADS)]
-    heads = [alike(other.evidence(looked, index)) for other in others]
-    weights = explainer.graph.shuffled_weights(rng)
+    maps, features = graph.run(views)
+    heads = []
+    for number, job in enumerate(jobs):
+        rng = np.random.default_rng(seed)  # for each its own, so that a run's figures are its own
+        others = [replace(job.explainer, head=shuffled(job.explainer.head, rng)) for _ in range(HEADS)]
+        heads.append(
+            float(np.mean([alike(other, number, maps, features) for other in others])) if rows[number] else 0.0
+        )
+    networks: list[float | None] = [None for _ in jobs]
+    graph.shuffle(rng)  # all heads on one network are as wide, and have drawn as much
     try:
-        maps, features = explainer.graph.run(views)
-        finite = bool(np.isfinite(maps).all() and np.isfinite(features).all())  # a shuffled network may overflow
-        network = alike(explainer.evidence(replace(looked, maps=maps, features=features), index)) if finite else None
+        maps, features = graph.run(views)
+        if np.isfinite(maps).all() and np.isfinite(features).all():  # a shuffled network may overflow
+            networks = [
+                alike(job.explainer, number, maps, features) if rows[number] else None
+                for number, job in enumerate(jobs)
+            ]
     finally:
-        explainer.graph.restore(weights)
-    return check_randomised(float(np.mean(heads)), network, len(np.unique(_groups(found))))
+        graph.restore()
+    told = zip(heads, networks, kept, strict=True)
+    return [
+        check_randomised(head, network, len(np.unique(_groups(those))) if those else 0) for head, network, those in told
+    ]
 
 
 def _means(found: Sequence[ExplainedImage], sums: Mapping[str, NDArray[np.float64]]) -> dict[str, ClassMean]:

@@ -27,7 +27,7 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_patients
 from cxrfeat.image.picture import Pixels, contact_sheet, jpeg_address, overlay, reduced
-from cxrfeat.image.row import ImageRow
+from cxrfeat.image.row import ImageRow, Manifest
 from cxrfeat.image.split import NO_PART
 from cxrfeat.metric.curve import calibration_band, roc_band
 from cxrfeat.report.content import (
@@ -46,7 +46,7 @@ from cxrfeat.report.table import Table, counts_table
 from cxrfeat.run import Run, RunLike, csv_cell, find_runs
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import different, side_by_side, tested
-from cxrfeat.study.explain import Explained, explain
+from cxrfeat.study.explain import Explained, explain_together
 from cxrfeat.study.fit import as_fitted
 from cxrfeat.study.sources import CHECKED, pixels_of
 
@@ -153,17 +153,18 @@ def report(
     by_data: dict[str, list[Run]] = {}
     for run in chosen:
         by_data.setdefault(_data_of(run), []).append(run)
-    rows = _rows_of(data, chosen, progress)
+    manifest = _manifest_of(data, chosen, progress)
+    rows = _rows_of(manifest)
     parts = [
         _of_data(sha, of_data, features, rows, method, images=images, redact=redact, seed=seed, progress=progress)
         for sha, of_data in by_data.items()
     ]
-    if data is not None and explained:
+    if manifest is not None and explained:
         parts = [
             _with_heat(
                 part,
                 by_data[part.data_sha256],
-                data,
+                manifest,
                 explained,
                 network,
                 aside,
@@ -250,24 +251,29 @@ def _kept_apart(parts: Sequence[DataContent]) -> tuple[str, ...]:
     )
 
 
-def _rows_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) -> dict[str, list[ImageRow]]:
-    """The images of a folder by content, those of one content in order of path.
+def _manifest_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) -> Manifest | None:
+    """The images of a folder.
 
     Raises:
         InputError: If no run was tested on any of them.
     """
     if data is None:
-        return {}
+        return None
     manifest = index_folder(data, progress=named(progress, "images"))
-    rows: dict[str, list[ImageRow]] = {}
-    for row in manifest.rows:
-        rows.setdefault(row.content_sha256, []).append(row)
     known = {sha for run in runs for sha, _ in tested(run).rows}
-    if not known & rows.keys():
+    if known.isdisjoint(row.content_sha256 for row in manifest.rows):
         raise InputError(
             f"{data} is not the data of these runs: of their {len(known)} test images it holds none. "
             "Name the folder that the features were extracted from, or leave `data` out."
         )
+    return manifest
+
+
+def _rows_of(manifest: Manifest | None) -> dict[str, list[ImageRow]]:
+    """The images by content, those of one content in order of path."""
+    rows: dict[str, list[ImageRow]] = {}
+    for row in manifest.rows if manifest else ():
+        rows.setdefault(row.content_sha256, []).append(row)
     return rows
 
 
@@ -314,8 +320,8 @@ def _of_data(
             if progress:
                 progress("feature maps", len(maps), len(files))
         if pairs is not None:
-            known = _patients(first)
-            copies = tuple(_copy(first, pair, sheet, _named(first, names), known, where) for pair in pairs)
+            known, called = _patients(first), _named(first, names)
+            copies = tuple(_copy(first, pair, sheet, called, known, where) for pair in pairs)
         tiles = sheet.tiles() if images else None
         for file in files:
             file.close()
@@ -419,12 +425,17 @@ class _Sheet:
 
     def __init__(self, file: FeatureFile) -> None:
         self._portraits = file.content.columns["portrait"]
-        self._row = {key: row for row, key in reversed([*enumerate(file.content_sha256)])}
+        self._keys = file.content_sha256
+        self._row = {key: row for row, key in reversed([*enumerate(self._keys)])}
         self._number: dict[str, int] = {}
 
     def number(self, key: str) -> int:
         """The place of an image's picture, by content."""
         return self._number.setdefault(key, len(self._number))
+
+    def number_of(self, row: int) -> int:
+        """The same by its row in the file."""
+        return self.number(self._keys[row])
 
     def tiles(self) -> Tiles | None:
         """All pictures that were asked for."""
@@ -514,7 +525,7 @@ def _copy(
     parts: Sequence[str | None],
 ) -> Copy:
     both = (pair.one, pair.other)
-    keys, labels = file.content_sha256, file.labels
+    labels = file.labels
     how = {"bytes": "The same file.", "pixels": "The same pixels in another file."}.get(
         pair.kind, f"Nearly the same picture (similarity {pair.similarity:.2f})"
     )
@@ -528,7 +539,7 @@ def _copy(
     one, other = (names[row] for row in both)
     a, b = (file.classes[labels[row]] for row in both)
     return Copy(
-        tiles=(sheet.number(keys[pair.one]), sheet.number(keys[pair.other])),
+        tiles=(sheet.number_of(pair.one), sheet.number_of(pair.other)),
         names=(one, other),
         classes=(a, b),
         how=how,
@@ -538,7 +549,7 @@ def _copy(
 def _with_heat(
     content: DataContent,
     runs: Sequence[Run],
-    data: Path,
+    manifest: Manifest,
     most: int,
     network: Path | None,
     aside: list[str],
@@ -551,14 +562,17 @@ def _with_heat(
     """The best runs with their heat maps; why one has none is noted, and aside, in full, with the places it names."""
     by_name = {run.name: run for run in runs}
     told, notes = list(content.runs), list(content.notes)
-    for place, one in enumerate(told[:most]):
-        run = by_name[one.summary["run"]]
-        try:
-            heat = _heat(run, data, network, images=images, redact=redact, seed=seed, tell=tell)
-            told[place] = replace(one, heat=heat)
-        except (InputError, UsageError, WeightsError) as error:
-            notes.append(f"No heat maps of {run.name}: {_why_none(error)}")
-            aside.append(f"No heat maps of {run.name}: {error}")
+    chosen = [by_name[one.summary["run"]] for one in told[:most]]
+    found = explain_together(
+        chosen, data=manifest.root, manifest=manifest, count=SHOWN, network=network, redact=redact, seed=seed,
+        progress=tell,
+    )  # fmt: skip
+    for place, (run, of_run) in enumerate(zip(chosen, found, strict=True)):
+        if isinstance(of_run, CxrFeatError):
+            notes.append(f"No heat maps of {run.name}: {_why_none(of_run)}")
+            aside.append(f"No heat maps of {run.name}: {of_run}")
+        else:
+            told[place] = replace(told[place], heat=_heat(of_run, images=images))
     if len(told) > most:
         notes.append(
             f"Heat maps are of the best {most if most > 1 else 'run'}; for those of another run, report it alone."
@@ -579,11 +593,8 @@ _WHY_NONE: tuple[tuple[type[CxrFeatError], str], ...] = (
 )
 
 
-def _heat(
-    run: Run, data: Path, network: Path | None, *, images: bool, redact: bool, seed: int, tell: Progress | None
-) -> Heat:
+def _heat(found: Explained, *, images: bool) -> Heat:
     """Where a run looked; judged alone where the page may hold no pictures."""
-    found = explain(run, data=data, count=SHOWN, network=network, redact=redact, seed=seed, progress=tell)
     pictures = []
     for one in found.images if images else ():
         small = reduced(pixels_of(one.path), SIDE)
@@ -612,7 +623,7 @@ def _heat(
         means=means,
         findings=tuple(asdict(one) for one in found.findings),
         judged=found.judged,
-        tested=len({sha for sha, _ in tested(run).rows}),
+        tested=len({sha for sha, _ in tested(found.run).rows}),
         chosen=_chosen(found),
         notes=found.notes,
     )

@@ -188,3 +188,17 @@ def test_correlations_are_those_of_scipy() -> None:
     assert rank_correlation(one, other) == pytest.approx(spearmanr(one.ravel(), other.ravel())[0])
     assert rank_correlation(one, np.zeros((5, 5))) == 0
     assert math.isnan(correlation(one, np.zeros((5, 5)), where))
+
+
+def test_ranks_and_quantiles_are_those_of_scipy() -> None:
+    from scipy.stats import rankdata, spearmanr, t
+
+    from cxrfeat.explain.judge import _lower, _ranks, rank_correlation
+
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 5, (7, 7)).astype(np.float32), rng.normal(size=(7, 7))
+    np.testing.assert_array_equal(_ranks(one).ravel(), rankdata(one.ravel()))
+    assert rank_correlation(one, other) == pytest.approx(spearmanr(one.ravel(), other.ravel()).statistic)
+    values = rng.normal(size=12)
+    low = t.interval(1 - 0.05 / 3, 11, values.mean(), values.std(ddof=1) / np.sqrt(12))[0]
+    assert _lower(values, np.arange(12), 3) == pytest.approx(low)

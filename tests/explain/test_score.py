@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cxrfeat.explain.score import linear_of, scores, shuffled
+from cxrfeat.explain.score import NO_GRADIENT, linear_of, score_of, scores, shuffled
 from cxrfeat.spec import HEAD_KINDS, HeadKind
 from tests.explain.nets import CHANNELS, CLASSES, head_of
 
@@ -62,3 +62,16 @@ def test_a_shuffled_head_reads_each_standardised_feature_as_another(kind: HeadKi
     moved = z[:, np.argsort(order)]
     np.testing.assert_allclose(scores(other, X), scores(head, (moved * scale + mean).astype(np.float32)), atol=1e-3)
     assert np.abs(scores(other, X) - scores(head, X)).max() > 0.1
+
+
+@pytest.mark.parametrize("classes", [CLASSES, PAIR])
+@pytest.mark.parametrize("kind", [kind for kind in HEAD_KINDS if kind not in NO_GRADIENT])
+def test_slopes_are_the_differences_of_scores(kind: HeadKind, classes: tuple[str, ...]) -> None:
+    head = head_of(kind, classes=classes)
+    some = X[:5].astype(np.float64)
+    wanted = np.arange(5) % len(classes)
+    score, rows = score_of(head), np.arange(5)
+    slopes = score.slopes(some, wanted)
+    step = np.random.default_rng(2).normal(size=some.shape) * 1e-3
+    there, back = (score.values(some + sign * step)[rows, wanted].astype(np.float64) for sign in (1, -1))
+    np.testing.assert_allclose((slopes * step).sum(axis=1), (there - back) / 2, atol=1e-5, rtol=0.02)
