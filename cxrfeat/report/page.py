@@ -37,6 +37,7 @@ from cxrfeat.report.table import (
     standing_of,
     with_interval,
 )
+from cxrfeat.report.term import BY_CLASS, CHECKS, DIFFERENCES, SCORES, SHORTCUT
 from cxrfeat.spec import HeadSpec
 
 COPIES = 24
@@ -62,7 +63,9 @@ def render_report(content: ReportContent) -> str:
     )
     return _fill(
         "report.html",
-        script=_source("page.js"),
+        script=_source("wide.js") + _source("page.js"),
+        meanings=CHECKS,
+        words={"scores": SCORES, "shortcuts": SHORTCUT, "differences": DIFFERENCES, "by_class": BY_CLASS},
         title=content.title,
         lead=lead,
         notes=content.notes,
@@ -79,7 +82,6 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
     summaries = [run.summary for run in data.runs]
     best = summaries[0]
     differences = comparison["comparisons"]
-    tables = [_within(summaries), shortcut_table(summaries[:1])]
     random = any(run["random_weights"] for run in summaries)
     heats = [run.heat.findings for run in data.runs if run.heat is not None]
     findings = worst_findings([run.info.get("audit") or [] for run in data.runs], heats)
@@ -97,7 +99,8 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "standing": standing(comparison),
         "findings": findings,
         "scores": _scores(summaries, differences, runs),
-        "tables": [table for table in tables if table is not None],
+        "within": _within(summaries),
+        "shortcuts": shortcut_table(summaries[:1]),
         "differences": [difference_table(differences), other_difference_table(differences)] if differences else [],
         "runs": runs,
         "counts": data.counts,
@@ -176,7 +179,10 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
         if (chart := training_chart(f"{key}-{what}", run.history, what, f"{title} over the epochs")) is not None
     ]
     error = with_interval(test.get("ece"), test.get("ece_ci"))
-    sure = f"How often it is right, against how sure it is. Expected calibration error {error}."
+    sure = (
+        "How often it is right, against how sure it is: on the diagonal, of ten that it gives 0.8 it gets 8 right. "
+        f"Expected calibration error, the mean distance from the diagonal: {error}."
+    )
     filled = zip(run.calibration["counts"], run.calibration["accuracy_ci"], strict=True)
     if any(count and interval is None for count, interval in filled):
         sure += f" A point without a bar has no interval: {NO_INTERVAL} bear it."
@@ -409,6 +415,7 @@ def render_audit(title: str, audit: Mapping[str, Any], pictures: Mapping[str, st
     )
     return _fill(
         "audit.html",
+        words=[(one["check"], CHECKS[one["check"]]) for one in audit["checks"] if one["check"] in CHECKS],
         title=title,
         checks=audit_table(audit["checks"], everything=True),
         results=[table for table in tables if table is not None],

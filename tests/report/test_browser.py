@@ -293,6 +293,35 @@ def test_no_width_makes_the_page_scroll_sideways(width: int, driver: Any) -> Non
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_no_table_is_cut_on_a_telephone_without_a_sign(driver: Any) -> None:
+    size = driver.get_window_size()
+    look = """
+        document.querySelectorAll('details').forEach((one) => { one.open = true; });
+        return [...document.querySelectorAll('.scroll')].map((box) => [
+          box.getAttribute('aria-label'), box.scrollWidth > box.clientWidth + 1,
+          box.previousElementSibling.checkVisibility() && box.previousElementSibling.className === 'hint',
+        ])"""
+    try:
+        seen = {}
+        for width in (390, 1400):
+            driver.execute_cdp_cmd(
+                "Emulation.setDeviceMetricsOverride",
+                {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False},
+            )
+            driver.execute_script(look)
+            driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+            seen[width] = driver.execute_script(look)
+            assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        assert [name for name, wide, told in seen[390] if wide != told] == []
+        assert [name for name, wide, told in seen[1400] if wide != told] == []
+        assert any(wide for _, wide, _ in seen[390]), "the table of scores has nine columns"
+        assert not any(wide for _, wide, _ in seen[1400])
+        assert not any(wide for name, wide, _ in seen[390] if name == "Confusion matrix"), "it keeps its columns"
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        driver.set_window_size(size["width"], size["height"])
+
+
 def test_it_is_dark_where_the_reader_likes_it_dark_and_white_on_paper(driver: Any) -> None:
     def ground(**media: Any) -> list[int]:
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)

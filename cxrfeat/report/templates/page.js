@@ -1,4 +1,3 @@
-"use strict";
 const all = (what, within = document) => [...within.querySelectorAll(what)];
 
 // Tables: a click or Enter on a heading sorts by it, largest first for numbers; what is not there comes last.

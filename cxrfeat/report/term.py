@@ -1,0 +1,78 @@
+"""What the words of a page mean, told where they stand: who opens it on a telephone has no manual, and no tooltip."""
+
+from __future__ import annotations
+
+CHECKS = {
+    "weights": "what the network knew before it saw these images",
+    "source": "where an image comes from: its hospital, or the data set that it was taken from",
+    "within sources": "whether the score holds among images of one hospital, where the hospital is no help",
+    "container": "the file around the picture: its format, size, compression and black borders",
+    "thumbnail": "the image shrunk to eight by eight pixels, in which no disease can be seen",
+    "histogram": "how many pixels there are of each grey level, wherever they lie",
+    "border only": "the image with all but its border blacked out",
+    "lungs out": "the image with the lungs blacked out",
+    "shuffled blocks": "the image cut into blocks and put together in another order",
+    "age": "the patients' ages alone, without any picture",
+    "sex": "the patients' sexes alone, without any picture",
+    "view_position": "whether the rays came from the front or from behind (AP, PA), without any picture",
+    "children": "whether one class holds children and another does not",
+    "patients": "whether it is known which images are of one person",
+    "labels": "whether images of one patient have different labels",
+    "split": "the parts for training, validation and test: one person must not stand in two",
+    "copies": "images that are the same picture",
+    "copies across the split": "the same picture in two parts, so that the test holds what was learned",
+    "unreadable": "files that are no image, or are damaged",
+    "letters": "letters and numbers that are part of the picture, such as L, R or a name",
+    "inverted": "images in which bone is dark and air is bright",
+    "blank": "images of one grey level, or nearly",
+    "colour": "images that are not grey",
+    "tiny": "images with fewer pixels than the network takes",
+    "orientation": "images that lie on their side, are upside down or mirrored",
+    "depth": "how many shades of grey an image really has",
+    "hot corner": "a corner of the image from which the heat comes: letters and tubes lie there, and no lung",
+    "heat in lungs": "the share of the heat (of what spoke for the class) that lies in the lungs",
+    "heat in border": "the share of the heat that lies in the outermost rim of the image",
+    "agreement of views": "whether the heat stays in its place when the same image is moved and made brighter",
+    "randomised weights": "whether the heat changes when what was learned is taken away, as it must",
+}
+"""By the names of the checks, as the end of a sentence."""
+
+SCORES = (
+    ("run", "one head on one network, fitted and tested once; its name leads to its details"),
+    (
+        "head",
+        "the small classifier that was trained here, on numbers (features) that a large network makes of an image",
+    ),
+    ("balanced accuracy", "the mean over the classes of how many of their images are found"),
+    (
+        "AUROC",
+        "the chance that of two images, one of the class and one not, the right one gets the higher probability; 0.5 "
+        "is guessing",
+    ),
+    ("within sources", "accuracy among images of one hospital or data set, where knowing it is no help"),
+    ("F1", "the mean over the classes of precision and sensitivity in one number"),
+    ("group", "the images of one patient, and copies of a picture: they are never in two parts of a split"),
+    ("95 % interval", "where the figure would lie if other patients had been drawn, in 19 of 20 draws"),
+)
+"""Of the table of scores, in its order."""
+
+SHORTCUT = (
+    ("seen", "what the control was given in place of the image"),
+    ("container", CHECKS["container"]),
+    ("thumbnail", CHECKS["thumbnail"]),
+    ("ratio (shortcut ratio)", "the share of the head's AUROC above 0.5 that the control reaches; near 1 is bad"),
+)
+
+DIFFERENCES = (
+    ("p (Holm)", "how often chance alone would give such a difference, corrected for the number of runs compared"),
+    ("tied", "the difference may be chance"),
+    ("McNemar", "a test of the images that only one of two runs gets right"),
+)
+
+BY_CLASS = (
+    ("sensitivity", "of the images of the class, the share that is called it"),
+    ("specificity", "of the others, the share that is not"),
+    ("precision", "of the images that are called it, the share that is it"),
+    ("threshold", "the probability from which an image is called the class"),
+    ("operating point", "a threshold, and what it gives"),
+)
