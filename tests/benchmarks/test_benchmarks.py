@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import engines, extract, finetune, gpu, heads, obvious, scale, standardize, two_stage
+from benchmarks import engines, extract, finetune, gpu, heads, obvious, report, scale, standardize, two_stage
 from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
@@ -364,3 +364,13 @@ def test_the_gain_by_standardising_is_paired_by_image_and_seed() -> None:
     assert found["gain"] == 0.25
     assert found["gain_ci"][0] == 0.0, "some draws are without the one patient that it helps"
     assert 0.25 < found["gain_ci"][1] <= 0.5
+
+
+def test_report_measures_a_page_in_a_process_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path
+) -> None:
+    arguments = ["--images", "48", "--repeats", "1", "--preprocess", "tf", "--backbone", str(tiny_network)]
+    (row,) = ran(report.main, arguments, tmp_path, capsys)
+    assert row["code"] == "cxrfeat"
+    assert 20 < row["megabytes"]["median"] < 2000
+    assert 0 < row["processor"]["median"] < 100 * row["seconds"]["median"]
