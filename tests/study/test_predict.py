@@ -144,7 +144,7 @@ def test_folders_are_searched_and_what_is_missing_is_named(run: Run, data: Path,
     with pytest.raises(InputError, match=r"There is no image .*nowhere.png. Check the path"):
         predict(run, [tmp_path / "nowhere.png"], make_engine=StubEngine)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty holds no image \(.*\.png"):
+    with pytest.raises(InputError, match="empty' holds nothing"):
         predict(run, [tmp_path / "empty"], make_engine=StubEngine)
 
 
