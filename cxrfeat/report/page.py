@@ -31,6 +31,7 @@ from cxrfeat.report.table import (
     apart,
     audit_table,
     difference_table,
+    in_words,
     number,
     operating_point,
     other_difference_table,
@@ -168,7 +169,7 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
     roc, no_roc = [], []
     for place, (name, curve) in enumerate(run.roc.items()):
         if curve is not None:
-            auroc = with_interval(test["auroc_per_class"][name], test["auroc_per_class_ci"][name])
+            auroc = in_words(test["auroc_per_class"][name], test["auroc_per_class_ci"][name])
             drawn = roc_chart(f"{key}-roc-{place}", name, curve, auroc, operating_point(points, name))
             roc.append((name, drawn, auroc))
         else:
@@ -178,7 +179,7 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
         for title, what in (("Loss", "loss"), ("Accuracy", "accuracy"))
         if (chart := training_chart(f"{key}-{what}", run.history, what, f"{title} over the epochs")) is not None
     ]
-    error = with_interval(test.get("ece"), test.get("ece_ci"))
+    error = in_words(test.get("ece"), test.get("ece_ci"))
     sure = (
         "How often it is right, against how sure it is: on the diagonal, of ten that it gives 0.8 it gets 8 right. "
         f"Expected calibration error, the mean distance from the diagonal: {error}."
@@ -191,7 +192,7 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
         "name": summary["run"],
         "head": summary["head"],
         "backbone": summary["backbone"],
-        "line": f"accuracy {with_interval(test['accuracy'], test['accuracy_ci'])}",
+        "line": f"accuracy {in_words(test['accuracy'], test['accuracy_ci'])}",
         "confusion": _confusion(test),
         "by_class": _by_class(test),
         "points": _points(test),

@@ -9,7 +9,7 @@ from typing import Any
 
 from cxrfeat.audit.source import WITHIN, check_within
 from cxrfeat.metric.least import NO_INTERVAL
-from cxrfeat.report.table import number, standing_of, with_interval
+from cxrfeat.report.table import in_words, number, standing_of
 from cxrfeat.types import Status
 
 
@@ -165,7 +165,7 @@ def honest_figure(test: Mapping[str, Any]) -> Figure:
         'balanced accuracy'
     """
     overall = f"Accuracy over all {test['images']} test images of {test['groups']} patients or groups: " + (
-        f"{with_interval(test['accuracy'], test['accuracy_ci'])}."
+        f"{in_words(test['accuracy'], test['accuracy_ci'])}."
     )
     within = test.get("within_source")
     if not within or not within["known"]:

@@ -66,6 +66,17 @@ def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
     return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
 
 
+def in_words(value: float | None, interval: Sequence[float] | None) -> str:
+    """A score with its 95 % interval in a sentence, which says why where there is none.
+
+    Example:
+        >>> in_words(0.8483, [0.826, 0.8704]), in_words(1.0, None)
+        ('0.848 [0.826, 0.870]', '1.000 (no interval: fewer than 8 patients or groups (of a class))')
+    """
+    alone = value is None or interval is not None
+    return with_interval(value, interval) if alone else f"{number(value)} (no interval: {NO_INTERVAL})"
+
+
 def ratio_text(scores: Mapping[str, Any]) -> str:
     """The shortcut ratio of some scores; where a model may be at chance, it has no interval though the AUROCs have.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.metric.compare import paired_difference
-from cxrfeat.report.table import number, with_interval
+from cxrfeat.report.table import in_words, number
 from cxrfeat.run import Run
 from cxrfeat.types import Part
 
@@ -51,7 +51,7 @@ class Best:
         elif self.tied:
             tied = [one.info["head"] for one in self.tied]
             said += f", tied with {', '.join(tied)}" if len(tied) + 1 < self.among else ", tied with all the others"
-        return f"{said}; its test: {with_interval(test['accuracy'], test['accuracy_ci'])}."
+        return f"{said}; its test: {in_words(test['accuracy'], test['accuracy_ci'])}."
 
 
 def best_of(runs: Sequence[Run], seed: int = 0) -> Best | None:
@@ -112,7 +112,8 @@ def _tied(best: Run, other: Run, seed: int) -> bool | None:
     (contents, y, groups, right), (same, _, _, too) = _told(best), _told(other)
     if contents != same:
         return None
-    return bool(paired_difference(y, right, too, groups, seed)["tied"])
+    found = paired_difference(y, right, too, groups, seed)
+    return None if found["ci"] is None else bool(found["tied"])
 
 
 def _told(run: Run) -> tuple[list[str], Any, Any, Any]:

@@ -75,6 +75,11 @@ def test_what_validation_does_not_tell_apart_is_called_tied(tmp_path: Path) -> N
     both = best_of(runs[:2])
     assert both is not None
     assert "tied with all the others" in both.sentence
+    (tmp_path / "few").mkdir()
+    few = best_of([run_of(tmp_path / "few", "one", rights(7, 1)), run_of(tmp_path / "few", "other", rights(7, 3))])
+    assert few is not None
+    assert few.tied is None, "of 7 patients there is no interval, which is no tie"
+    assert "too few to say what is tied" in few.sentence
 
 
 def test_of_equal_accuracies_the_lower_log_loss_is_the_better(tmp_path: Path) -> None:
@@ -94,7 +99,7 @@ def test_folds_are_compared_by_what_each_kept_from_training(tmp_path: Path) -> N
     assert best is not None
     assert best.run.name == "good"
     assert [one.name for one in best.tied or ()] == ["near"]
-    assert "accuracy 0.900 on 100 images, tied with near; its test: 0.500 [-]." in best.sentence
+    assert "accuracy 0.900 on 100 images, tied with near; its test: 0.500 (no interval: fewer than 8" in best.sentence
     one_fold = best_of([crossed(tmp_path, "a", [0.9]), crossed(tmp_path, "b", [0.8])])
     assert one_fold is not None
     assert one_fold.tied is None
