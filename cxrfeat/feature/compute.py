@@ -370,7 +370,7 @@ def _stored(computed: NDArray[np.float32], job: Job) -> NDArray[Any]:
     if not np.isfinite(computed).all():
         raise InputError(
             f"{job.network.name} gives NaN or infinity for some images, so its features are of no use. "
-            "Check its weights, and that --preprocess and --normalize are those it was trained with."
+            "Check its weights, and that `preprocess` and `normalize` are those it was trained with."
         )
     if not np.isfinite(features).all():
         raise InputError(

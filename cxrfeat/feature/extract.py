@@ -230,7 +230,7 @@ def _committed(path: Path, spec: FeatureSpec, dataset: str) -> list[FeatureFile]
         files[0].close()
         raise InputError(
             f"{path} would be replaced, and it holds other features: those of the data set "
-            f"{files[0].content.dataset!r}. Move it away, or choose another folder with --features."
+            f"{files[0].content.dataset!r}. Move it away, or choose another folder with `features`."
         )
     for other in [place for name in names for place in sorted(path.parent.glob(f"*-{name[:8]}.h5"))]:
         if other != path:
@@ -277,7 +277,8 @@ def _check_space(folder: Path, tasks: Sequence[_Task], images: int, contents: Co
     if needed > free:
         raise StorageError(
             f"{folder} has {free // 2**20} MB free, and this extraction needs {-(-needed // 2**20)} MB. "
-            "Free some space, choose another folder with --features, or take fewer --views or --float16."
+            "Free some space, choose another folder with `features`, or take fewer `views`, or numbers of half the "
+            "size (float16)."
         )
 
 

@@ -62,5 +62,5 @@ def variant_features(
                 progress(min(start + _AT_ONCE, len(rows)), len(rows))
     features = {view: np.concatenate(parts) for view, parts in found.items()}
     if not all(np.isfinite(each).all() for each in features.values()):
-        raise InputError("The network gives NaN or infinity for some images. Check its weights and --preprocess.")
+        raise InputError("The network gives NaN or infinity for some images. Check its weights and `preprocess`.")
     return features

@@ -542,7 +542,7 @@ def test_too_little_space_is_said_before_the_work(
     request = stub_request()
     big = dataclasses.replace(request, network=dataclasses.replace(request.network, backbone="resnet50"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 1000))
-    with pytest.raises(StorageError, match=r"has 0 MB free, and this extraction needs 1 MB.* --views") as caught:
+    with pytest.raises(StorageError, match=r"has 0 MB free, and this extraction needs 1 MB.* `views`") as caught:
         extract(data, tmp_path / "f", big, stub=stub)
     assert caught.value.exit_code == 7
     assert stub.made == []
