@@ -154,7 +154,7 @@ def test_too_few_groups_have_no_interval_of_what_takes_two_classes(groups: int) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("groups", [2, 3, 5, 8, 11, 15, 20])
+@pytest.mark.parametrize("groups", [2, 3, 8, 20])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_intervals_hold_the_truth_93_times_in_100_or_are_not_given(kind: Kind, groups: int) -> None:
     for name, (held, told, _) in coverage(kind, groups, 2000).items():
