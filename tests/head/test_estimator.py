@@ -266,7 +266,7 @@ def test_a_parameter_out_of_range_is_refused_when_training_starts() -> None:
     X, y, _ = rows()
     with pytest.raises(SpecError, match=r"^`epochs` is passes over the training rows.*got -1"):
         SoftmaxHead(epochs=-1).fit(X, y)
-    with pytest.raises(SpecError, match=r"--neighbours is training rows that vote.*got 0"):
+    with pytest.raises(SpecError, match=r"`neighbours` is training rows that vote.*got 0"):
         KnnHead(neighbours=0).fit(X, y)
 
 
