@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def bootstrap(
     `metric.small` has the rules. A score has no interval, `None`, where fewer than 8 groups bear it:
 
     - accuracy, Brier score and calibration error: 8 groups in all;
-    - a sensitivity: of the class; a specificity: of the rest; a precision: with an image that was taken for the class;
+    - a sensitivity: of the class; a specificity: of the rest; a precision: 8 with an image that was taken
+      for the class, and 8 of the class;
     - AUROC and average precision of a class: 8 of the class and 8 of the rest;
     - balanced accuracy, macro F1, and the means over classes: 8 of every class;
     - log loss: 8 with an image taken for another class, whose losses are what it is made of.
@@ -159,7 +161,11 @@ def _bearings(y: Labels, predicted: Labels, group: Groups, groups: int, classes:
         "macro_f1_ci": [mean],
         "sensitivity_ci": ours,
         "specificity_ci": theirs,
-        "precision_ci": [of(predicted == index) for index in range(classes)],
+        "precision_ci": [
+            replace(called, groups=min(called.groups, ours[index].groups))
+            for index in range(classes)
+            for called in [of(predicted == index)]
+        ],
         "auroc_per_class_ci": ranks,
         "auprc_per_class_ci": finds,
         "auroc_ci": [Bearing.weakest(ranks)],
