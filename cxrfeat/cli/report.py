@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, print_json, progress, say, show_failed
+from cxrfeat.cli.console import note, noting, print_json, progress, say, show_failed
 
 
 def report(
@@ -38,6 +38,8 @@ def report(
     ] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
+    follow_links: options.FollowLinks = None,
+    strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -51,7 +53,8 @@ def report(
     from cxrfeat.report.table import RESEARCH_USE
     from cxrfeat.study.report import report as write
 
-    with progress("steps", quiet=quiet) as tell:
+    reading = options.selection(follow_links=follow_links, strict=strict)
+    with noting(redact=redact, show=not json) as notes, progress("steps", quiet=quiet) as tell:
         made = write(
             names or None,
             folder=runs,
@@ -61,6 +64,7 @@ def report(
             images=images,
             redact=redact,
             network=network,
+            reading=reading,
             projection=map_,
             seed=seed,
             progress=tell,
@@ -68,7 +72,7 @@ def report(
     for line in made.notes:
         note(f"  {line}", quiet=quiet)
     if json:
-        print_json(made.to_dict())
+        print_json(made.to_dict() | {"notes": notes})
         return
     for part in made.content.data:
         failed = {run.summary["run"]: run.summary["failed_checks"] for run in part.runs}

@@ -27,7 +27,7 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_patients
 from cxrfeat.image.picture import Pixels, contact_sheet, jpeg_address, overlay, reduced
-from cxrfeat.image.row import ImageRow, Manifest
+from cxrfeat.image.row import ImageRow, Manifest, Selection
 from cxrfeat.image.split import NO_PART
 from cxrfeat.metric.curve import calibration_band, roc_band
 from cxrfeat.report.content import (
@@ -105,6 +105,7 @@ def report(
     redact: bool = False,
     network: PathLike | None = None,
     folder: PathLike = "runs",
+    reading: Selection | None = None,
     explained: int = EXPLAINED,
     projection: str = "pca",
     seed: int = 0,
@@ -124,6 +125,7 @@ def report(
         redact: Name images by their salted ids in place of paths.
         network: Where the network's file is, if it is no longer where it was.
         folder: Where the runs' names are looked for.
+        reading: How the folder of the images is read: its `follow_links` and its `strict`.
         explained: Runs of each data set that get heat maps, the best first.
         projection: How the feature map is laid out: `pca`, `tsne` or `umap`.
         seed: Of intervals, and of which images are shown.
@@ -153,7 +155,7 @@ def report(
     by_data: dict[str, list[Run]] = {}
     for run in chosen:
         by_data.setdefault(_data_of(run), []).append(run)
-    manifest = _manifest_of(data, chosen, progress)
+    manifest = _manifest_of(data, chosen, reading, progress)
     rows = _rows_of(manifest)
     parts = [
         _of_data(sha, of_data, features, rows, method, images=images, redact=redact, seed=seed, progress=progress)
@@ -251,15 +253,18 @@ def _kept_apart(parts: Sequence[DataContent]) -> tuple[str, ...]:
     )
 
 
-def _manifest_of(data: Path | None, runs: Sequence[Run], progress: Progress | None) -> Manifest | None:
+def _manifest_of(
+    data: Path | None, runs: Sequence[Run], reading: Selection | None, progress: Progress | None
+) -> Manifest | None:
     """The images of a folder.
 
     Raises:
+        AuditError: If the reading is strict, and something is lost.
         InputError: If no run was tested on any of them.
     """
     if data is None:
         return None
-    manifest = index_folder(data, progress=named(progress, "images"))
+    manifest = index_folder(data, reading or Selection(), progress=named(progress, "images"))
     known = {sha for run in runs for sha, _ in tested(run).rows}
     if known.isdisjoint(row.content_sha256 for row in manifest.rows):
         raise InputError(

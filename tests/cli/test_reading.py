@@ -57,6 +57,10 @@ def test_every_command_that_reads_a_folder_says_what_it_did_not_use(cli: Cli, sp
         hidden = cli(*command, "--quiet", *(() if command[0] == "verify" else ("--redact",)))
         assert ("loose.png" in hidden.out + hidden.err) == (command[0] == "verify")
 
+    page = ("report", run, "--data", "data", "--no-images")
+    assert all(text in cli(*page).err for text in LOST)  # before it comes to the heat, which takes a real network
+    assert cli(*page, "--strict").code == 8
+
 
 def test_strict_refuses_what_is_lost_before_anything_is_computed(cli: Cli, spoilt: Path) -> None:
     for command in (("extract", "data", *RANDOM), ("index", "data"), ("audit", "data", "--folds", "2")):
