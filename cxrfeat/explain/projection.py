@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.cores import small_products
 from cxrfeat.errors import InputError, MissingExtraError, UsageError
 from cxrfeat.head.fitted import check_finite
 from cxrfeat.types import Features
@@ -80,7 +81,8 @@ def _principal(X: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64],
     # The smaller of the two Gram matrices has the same eigenvalues as the covariance.
     small = X @ X.T if len(X) <= X.shape[1] else X.T @ X
     least = max(len(small) - count, 0)
-    values, vectors = eigh(small, subset_by_index=(least, len(small) - 1))  # all others would take most of the time
+    with small_products():  # with few rows at a time, whatever the size
+        values, vectors = eigh(small, subset_by_index=(least, len(small) - 1))  # all others would take most of the time
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     axes = X.T @ vectors if len(X) <= X.shape[1] else vectors
     lengths = np.linalg.norm(axes, axis=0)

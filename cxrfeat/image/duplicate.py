@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.cores import small_products
 from cxrfeat.image.fingerprint import PORTRAIT, cosine_matrix
 from cxrfeat.types import Features
 
@@ -127,17 +128,16 @@ def _near(kept: NDArray[np.int64], portraits: NDArray[np.uint8], features: Featu
     """Pairs among pictures; `kept` are their places among all images."""
     if len(kept) < 2:
         return []
-    cosines = _whitened_cosines(portraits)
+    with small_products():
+        cosines = _whitened_cosines(portraits)
     sources = [_by_cosines(cosines)] + ([] if features is None else [_by_features(features, cosines)])
     best: dict[tuple[int, int], tuple[float, int, int]] = {}
     for proposals in chain(*sources):
-        for start in range(0, len(proposals), _AT_ONCE):
-            part = proposals[start : start + _AT_ONCE]
-            similar = _compare(portraits, part)
-            for row in np.flatnonzero(similar >= SIMILAR).tolist():
-                one, other, symmetry, sign = part[row].tolist()
-                found = (float(similar[row]), sign, -symmetry)
-                best[one, other] = max(found, best.get((one, other), found))
+        similar = _compare(portraits, proposals)
+        for row in np.flatnonzero(similar >= SIMILAR).tolist():
+            one, other, symmetry, sign = proposals[row].tolist()
+            found = (float(similar[row]), sign, -symmetry)
+            best[one, other] = max(found, best.get((one, other), found))
     return [
         _pair(int(kept[one]), int(kept[other]), similar, -symmetry, inverted=sign < 0)
         for (one, other), (similar, sign, symmetry) in best.items()
@@ -165,14 +165,14 @@ def _by_cosines(cosines: _Planes) -> Iterator[_Proposals]:
     )
     for start in range(0, len(cosines), _ROWS):
         found = []
-        for swap, turned in ((0, quarters), (4, swapped)):
-            for left in range(start, len(cosines), _COLUMNS):
-                parts = turned[:, start : start + _ROWS] @ quarters[:, left : left + _COLUMNS].swapaxes(1, 2)
-                places = np.flatnonzero(np.abs(parts).sum(axis=0) >= _PROPOSE)
-                row, column = np.divmod(places, parts.shape[2])
-                products = _REVERSALS @ parts[:, row, column]
-                reversal, place = np.nonzero(np.abs(products) >= _PROPOSE)
-                found.append((row[place] + start, column[place] + left, reversal + swap, products[reversal, place]))
+        with small_products():
+            for swap, turned in ((0, quarters), (4, swapped)):
+                for left in range(start, len(cosines), _COLUMNS):
+                    parts = turned[:, start : start + _ROWS] @ quarters[:, left : left + _COLUMNS].swapaxes(1, 2)
+                    row, column = np.nonzero(np.abs(parts).sum(axis=0) >= _PROPOSE)
+                    products = _REVERSALS @ parts[:, row, column]
+                    reversal, place = np.nonzero(np.abs(products) >= _PROPOSE)
+                    found.append((row[place] + start, column[place] + left, reversal + swap, products[reversal, place]))
         one, other, symmetry, product = (np.concatenate(part) for part in zip(*found, strict=True))
         yield _strongest(one, other, symmetry, product)
 
@@ -225,8 +225,10 @@ def _whitened_cosines(portraits: NDArray[np.uint8]) -> _Planes:
     scatter = (len(few) * scatter + _CHANCE * even) / (len(few) + _CHANCE)
     for zoom, shift in ((0.06, 0.0), (-0.06, 0.0), (0.0, 1.2), (0.0, -1.2)):
         moved = _sampling(np.array([zoom], np.float32), np.array([shift], np.float32))[0]
-        for planes in (moved @ few, few @ moved.T):
-            scatter += 3 / 8 * _scatter(_cosines(planes) - plain)
+        for start in range(0, len(few), _ROWS):
+            part, still = few[start : start + _ROWS].astype(np.float32), plain[start : start + _ROWS]
+            for planes in (moved @ part, part @ moved.T):
+                scatter += 3 / 8 * len(part) / len(few) * _scatter(_cosines(planes) - still)
     scatter += 1e-3 * even
     values, vectors = np.linalg.eigh(scatter)
     weights: _Planes = ((vectors / np.sqrt(values)) @ vectors.T).astype(np.float32)
@@ -236,12 +238,17 @@ def _whitened_cosines(portraits: NDArray[np.uint8]) -> _Planes:
 
 
 def _scatter(cosines: _Planes) -> NDArray[np.float64]:
-    """`(100, 100)`: mean product of each two frequencies, over the images in all their symmetries."""
-    total = np.zeros((_FREQUENCIES**2, _FREQUENCIES**2))
-    for symmetry in range(8):
-        flat = _turn_cosines(cosines, symmetry).reshape(len(cosines), -1).astype(np.float64)
-        total += flat.T @ flat
-    return total / (8 * len(cosines))
+    """`(100, 100)`: mean product of each two frequencies, over the images in all their symmetries.
+
+    Under the four reversals, products of an even and an odd frequency cancel, and all others stay.
+    """
+    flat = cosines.reshape(len(cosines), -1).astype(np.float64)
+    odd = np.arange(_FREQUENCIES) % 2
+    kinds = (2 * odd[:, None] + odd).ravel()
+    kept = (flat.T @ flat) * (kinds[:, None] == kinds)
+    swapped = kept.reshape((_FREQUENCIES,) * 4).transpose(1, 0, 3, 2).reshape(kept.shape)
+    scatter: NDArray[np.float64] = (kept + swapped) / (2 * len(cosines))
+    return scatter
 
 
 def _cosines(planes: NDArray[np.uint8] | _Planes) -> _Planes:
@@ -259,28 +266,34 @@ def _details(planes: NDArray[np.uint8] | _Planes, band: tuple[_Planes, _Planes])
 
 def _compare(portraits: NDArray[np.uint8], proposals: _Proposals) -> NDArray[np.float32]:
     """`(n,)`: the similarity of each proposed pair."""
-    one, other, symmetry, sign = proposals.T
-    ones = portraits[one]
-    ones[sign < 0] = 255 - ones[sign < 0]
-    for each in np.unique(symmetry):
-        ones[symmetry == each] = _turn(ones[symmetry == each], each)
-    return _similarity(ones, portraits[other])
+    similar = np.empty(len(proposals), np.float32)
+    with small_products():
+        for start in range(0, len(proposals), _AT_ONCE):
+            one, other, symmetry, sign = proposals[start : start + _AT_ONCE].T
+            _, first, place = np.unique([one, symmetry, sign], axis=1, return_index=True, return_inverse=True)
+            ones = portraits[one[first]]
+            ones[sign[first] < 0] = 255 - ones[sign[first] < 0]
+            for each in np.unique(symmetry[first]):
+                ones[symmetry[first] == each] = _turn(ones[symmetry[first] == each], each)
+            fixed, place = _details(ones, _COARSE), place.ravel()
+            similar[start : start + _AT_ONCE] = _similarity(ones[place], portraits[other], fixed[place])
+    return similar
 
 
-def _similarity(ones: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _similarity(ones: NDArray[np.uint8], others: NDArray[np.uint8], fixed: _Planes) -> NDArray[np.float32]:
     """`(n,)`: correlation of the fine details, apart from the margins, the others zoomed and shifted to agree best.
 
-    Zoom and shift are found by Gauss-Newton steps on coarser details, which can be further off at the start. Pairs that
-    are far from agreeing after two steps have the similarity -1.
+    Zoom and shift are found by Gauss-Newton steps on coarser details, which can be further off at the start; `fixed`
+    are those of `ones`. Pairs that are far from agreeing after two steps have the similarity -1.
 
     Source: Lucas and Kanade 1981, section 4, with zoom and shift downwards and across.
     """
     similarity = np.full(len(ones), -1, np.float32)
     at = np.arange(len(ones))
-    fixed, loose = _details(ones, _COARSE), _details(others, _COARSE)
+    loose = _details(others, _COARSE)
     zoom, shift = np.zeros((2, len(ones)), np.float32), np.zeros((2, len(ones)), np.float32)
     for step in range(_STEPS):
-        moved = _zoomed(loose, zoom, shift)
+        moved = _zoomed(loose, zoom, shift) if step else loose
         if step == _LAID_OVER:
             keep = _correlation(fixed, moved) >= _HOPELESS
             at, fixed, loose, moved = at[keep], fixed[keep], loose[keep], moved[keep]
@@ -340,12 +353,17 @@ def _sampling(zoom: NDArray[np.float32], shift: NDArray[np.float32]) -> _Planes:
     Source: the cubic convolution of Keys 1981, equation 15; edges repeated.
     """
     centre = (PORTRAIT - 1) / 2
-    place = centre + (_CELLS - centre) * (1 + zoom[:, None]) + shift[:, None]
-    far = np.abs(place.clip(0, PORTRAIT - 1)[:, :, None] - _CELLS)
+    place = (centre + (_CELLS - centre) * (1 + zoom[:, None]) + shift[:, None]).clip(0, PORTRAIT - 1)
+    before = np.floor(place)
+    sampling = np.zeros((*place.shape, PORTRAIT + 3), np.float32)  # with room for what reaches over the edges
+    cells = before[..., None] + _TAPS
+    far = np.abs(place[..., None] - cells)
     near = (1.5 * far - 2.5) * far * far + 1
     outer = ((-0.5 * far + 2.5) * far - 4) * far + 2
     weights = np.where(far < 1, near, np.where(far < 2, outer, 0))
-    sampling: _Planes = weights / weights.sum(axis=2, keepdims=True)
+    np.put_along_axis(sampling, cells.astype(np.intp) + 1, weights, axis=2)
+    sampling = sampling[..., 1:-2]
+    sampling /= sampling.sum(axis=2, keepdims=True)
     return sampling
 
 
@@ -379,6 +397,7 @@ def _blur(sigma: float) -> _Planes:
 
 
 _CELLS = np.arange(PORTRAIT, dtype=np.float32)
+_TAPS = np.arange(-1, 3, dtype=np.float32)
 _INNER = slice(_MARGIN, PORTRAIT - _MARGIN)
 _BEFORE, _AFTER = slice(_MARGIN - 1, PORTRAIT - _MARGIN - 1), slice(_MARGIN + 1, PORTRAIT - _MARGIN + 1)
 _FINE, _COARSE, _AROUND = (_blur(0.35), _blur(0.7)), (_blur(0.5), _blur(1.75)), _blur(2.75)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.audit.short import failed_first
 from cxrfeat.backbone.network import Network, find_again
-from cxrfeat.cores import threads
+from cxrfeat.cores import small_products, threads
 from cxrfeat.errors import CxrFeatError, InputError, UsageError, WeightsError
 from cxrfeat.explain.averaged import AnyGraph, open_graph
 from cxrfeat.explain.explainer import NAMES, Explainer, Looked, method_for
@@ -303,6 +303,7 @@ def explain(
     return made
 
 
+@small_products()  # beside a network that takes all cores
 def explain_together(
     runs: Sequence[Run],
     images: PathLike | Iterable[PathLike] = (),

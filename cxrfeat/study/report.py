@@ -311,13 +311,13 @@ def _of_data(
     if files:
         first = files[0]
         parts = _parts_of(compared.runs[0])
-        where = [parts.get(key) for key in first.content_sha256]
+        by_row = first.content_sha256
+        where = [parts.get(key) for key in by_row]
         told = {"": where, "source": first.texts("source")}
         counts = counts_table(first.classes, first.labels.tolist(), first.groups.tolist(), told)
         sheet = _Sheet(first)
         pairs = _pairs(first, notes)
-        shown = _some(first.images, seed)
-        keys = {first.content_sha256[row] for row in shown}
+        keys = {by_row[row] for row in _some(first.images, seed)}
         for file in files:
             of_file = [row for row, key in enumerate(file.content_sha256) if key in keys]
             best = next(run for run in compared.runs if _fingerprint(run) == file.fingerprint)
