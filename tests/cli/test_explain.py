@@ -59,9 +59,9 @@ def test_strict_makes_a_failed_check_exit_8(run: str, cli: Cli, data: Path, monk
 
     monkeypatch.setattr(judge, "OTHER_VIEW", 1.1)
     monkeypatch.setattr(judge, "SAME_VIEW", 1.1)
-    monkeypatch.setattr(judge, "LEAST_GROUPS", 2)  # the phantoms are few
+    monkeypatch.setattr(judge, "LEAST_SEEN", 2)  # the phantoms are few
     said = cli("explain", run, "--data", data, "--strict", "--quiet")
-    assert said.code == 8
+    assert said.code == 8, said.out
     assert re.search(r"does not lie where it should \(.*agreement of views.*The pictures are written", said.err)
     assert Path("explained", run, "explain.json").is_file()
     assert cli("explain", run, "--data", data, "--quiet").code == 0
@@ -76,7 +76,7 @@ def test_the_checks_that_the_run_failed_stand_above_its_heat_and_count_under_str
     assert (said.code, said.out.index(f"{run} failed its audit ({', '.join(failed)})")) == (0, 0)
     assert [one["check"] for one in cli("explain", run, image, "--json").json["failed_checks"]] == failed
     said = cli("explain", run, image, "--quiet", "--strict")
-    assert said.code == 8
+    assert said.code == 8, said.out
     assert f"failed its audit when it was fitted ({', '.join(failed)})" in said.err
 
 
