@@ -124,7 +124,7 @@ def claims_of(paths: Sequence[str], base: str, root_name: str) -> FolderClaims:
         if level:
             _say_outer(found, tops, [])
         _label(found, inner, level + 1)
-    elif outer := _outer(tops, inner):
+    elif not nested and (outer := _outer(tops, inner)):
         _say_outer(found, tops, outer)
         _label(found, inner, 1)
     else:
