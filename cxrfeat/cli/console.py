@@ -139,7 +139,8 @@ def show_failed(findings: Sequence[Mapping[str, Any]], run: str) -> None:
     table = audit_table(findings)
     if table is not None:
         names = ", ".join(str(one["check"]) for one in findings)
-        _show_checks(replace(table, title=f"{run} failed its audit ({names}): before you believe what follows"))
+        its = "their" if " of " in run else "its"
+        _show_checks(replace(table, title=f"{run} failed {its} audit ({names}): before you believe what follows"))
 
 
 def _command(remedy: str) -> tuple[str, str]:

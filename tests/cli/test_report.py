@@ -28,7 +28,8 @@ def runs(cli: Cli, tmp_path: Path) -> Path:
 def test_a_report_of_all_runs_is_written_and_its_place_is_said(cli: Cli, runs: Path) -> None:
     said = cli("report")
     assert said.code == 0, said.err
-    assert said.out.splitlines() == ["report.html", "Research use only, never diagnosis."]
+    assert said.out.startswith("2 of 2 runs failed their audit (within sources)"), "made-up features tell nothing"
+    assert said.out.splitlines()[-2:] == ["report.html", "Research use only, never diagnosis."]
     assert "pictures of patients" in said.err
     page = Path("report.html").read_text(encoding="utf-8")
     assert all(run.name in page for run in runs.iterdir())
@@ -118,15 +119,15 @@ def test_a_disk_that_refuses_leaves_the_old_page(cli: Cli, runs: Path, monkeypat
 
 
 def test_a_page_of_other_data_is_not_replaced(cli: Cli, runs: Path) -> None:
-    assert cli("report", "--quiet").out.splitlines()[0] == "report.html"
+    assert cli("report", "--quiet").out.splitlines()[-2] == "report.html"
     page = Path("report.html").read_text(encoding="utf-8")
     dataset = str(read_run(next(runs.iterdir())).info["dataset"])
     assert datasets_of(Path("report.html")) == {dataset}
-    assert cli("report", "--quiet").out.splitlines()[0] == "report.html", "the same data"
+    assert cli("report", "--quiet").out.splitlines()[-2] == "report.html", "the same data"
     for other in (page.replace(f"data {dataset}<", "data images-2<"), "<title>my own page</title>"):
         Path("report.html").write_text(other, encoding="utf-8")
         said = cli("report")
-        assert said.out.splitlines()[0] == "report-2.html"
+        assert said.out.splitlines()[-2] == "report-2.html"
         assert "report.html is no page of these data: this one is report-2.html, and nothing is replaced." in said.err
         assert Path("report.html").read_text(encoding="utf-8") == other
     assert not Path("report-3.html").exists(), "it was the page of these data"
