@@ -70,8 +70,13 @@ class OpenvinoMaps:
         self._queue: Any = _queue(model)
         """`None` until it is needed again."""
 
-    def _read(self) -> Any:  # noqa: ANN401  # OpenVINO has no types
-        model = the_core().read_model(self._place)
+    def _read(self, *, mapped: bool = True) -> Any:  # noqa: ANN401  # OpenVINO has no types
+        core = the_core()
+        core.set_property({"ENABLE_MMAP": mapped})
+        try:
+            model = core.read_model(self._place)
+        finally:
+            core.set_property({"ENABLE_MMAP": True})
         model.reshape([1, *model.input(0).partial_shape[1:]])
         model.add_outputs(_averaged(model))
         return model
@@ -97,7 +102,7 @@ class OpenvinoMaps:
         """Set every kernel to its own values in another order; statistics of normalisation are folded into them."""
         self._queue = None  # one network at a time is in memory
         openvino = import_openvino()
-        model = self._read()
+        model = self._read(mapped=False)  # all of the file would stay for the few weights that are kept
         for operation in model.get_ordered_ops():
             if operation.get_type_name() in _WEIGHED:
                 kernel = operation.input_value(1).get_node()

@@ -528,16 +528,31 @@ def _look(jobs: Sequence[_Job], target: str | None, progress: Progress | None) -
                 if isinstance(one, Quarantined) and source.path in wanted
             ]
         good = [one for one in part if isinstance(one, Ready)]
-        for few in (good[start : start + BATCH] for start in range(0, len(good), BATCH)):  # maps are large
-            views = np.concatenate([one.views for one in few])
-            maps, features = graph.run(views)
-            for job, wanted in zip(jobs, places, strict=True):
-                rows = [row for row, one in enumerate(few) if one.source.path in wanted]
-                if rows:
-                    looked = job.explainer.judged(views[rows], maps[rows], features[rows])
-                    _take(job, [few[row] for row in rows], looked, target)
+        for start in range(0, len(good), BATCH):  # maps are large
+            _look_at(good[start : start + BATCH], graph, jobs, places, target)
     for job, wanted in zip(jobs, places, strict=True):
         job.found.sort(key=lambda one: wanted[one.path])  # called at once
+
+
+def _look_at(
+    few: Sequence[Ready],
+    graph: AnyGraph,
+    jobs: Sequence[_Job],
+    places: Sequence[Mapping[Path, int]],
+    target: str | None,
+) -> None:
+    views = np.concatenate([one.views for one in few])
+    maps, features = graph.run(views)
+    for job, wanted in zip(jobs, places, strict=True):
+        rows = [row for row, one in enumerate(few) if one.source.path in wanted]
+        if rows:
+            at = _of_all(rows, few)
+            _take(job, [few[row] for row in rows], job.explainer.judged(views[at], maps[at], features[at]), target)
+
+
+def _of_all(rows: list[int], few: Sequence[object]) -> slice | list[int]:
+    """Some rows as an index, which copies no maps where they are all."""
+    return slice(None) if len(rows) == len(few) else rows
 
 
 def _take(job: _Job, good: Sequence[Ready], looked: Looked, target: str | None) -> None:
@@ -628,28 +643,44 @@ def _probe(jobs: Sequence[_Job], seed: int, progress: Progress | None) -> None:
     again = _union(
         [one for one in job.looked_at if one.path in probed] for job, probed in zip(jobs, items, strict=True)
     )
+    heads: list[list[Explainer]] = []
+    for job in jobs:
+        rng = np.random.default_rng(seed)  # for each its own, so that a run's figures are its own
+        heads.append([replace(job.explainer, head=shuffled(job.explainer.head, rng)) for _ in range(HEADS)])
     agreement: list[list[float]] = [[] for _ in jobs]
+    alike: list[list[list[float]]] = [[[] for _ in range(HEADS)] for _ in jobs]
     kept: list[list[ExplainedImage]] = [[] for _ in jobs]
     plain_views: dict[Path, Views] = {}
     for part in readied(again, view, named(progress, "other views")):
         good = [one for one in part if isinstance(one, Ready)]  # all could be read a moment ago
         for one in good:
             maps, features = graph.run(one.views)
-            plain_views[one.source.path] = one.views[:1]
-            for job, probed, agreed, those in zip(jobs, items, agreement, kept, strict=True):
-                item = probed.get(one.source.path)
+            plain_views[one.source.path] = one.views[:1].copy()  # a part would keep the others
+            for number, job in enumerate(jobs):
+                item = items[number].get(one.source.path)
                 if item is None:
                     continue
                 index = np.full(view.count, job.explainer.head.classes.index(item.explained), np.int64)
                 evidence = job.explainer.evidence(job.explainer.judged(one.views, maps, features), index)
-                agreed.append(_agreement(evidence, [replace(item.placing, params=params) for params in one.params]))
-                those.append(item)
+                placings = [replace(item.placing, params=params) for params in one.params]
+                agreement[number].append(_agreement(evidence, placings))
+                for head, found in zip(heads[number], alike[number], strict=True):
+                    found += _alike(head, [item], one.views[:1], maps[:1], features[:1])
+                kept[number].append(item)
     if not plain_views:
         return
-    randomised = _randomised(jobs, plain_views, kept, seed)
-    for job, agreed, those, finding in zip(jobs, agreement, kept, randomised, strict=True):
+    heads.clear()  # before a second network is made
+    graph.shuffle(rng)  # all heads on one network are as wide, and have drawn as much
+    try:
+        networks = _shuffled_network(jobs, plain_views, kept)
+    finally:
+        graph.restore()
+    for job, agreed, of_heads, of_network, those in zip(jobs, agreement, alike, networks, kept, strict=True):
         if those:
-            job.probed += [check_views(np.array(agreed), _groups(those)), finding]
+            groups = _groups(those)
+            by_head = float(np.mean([np.mean(found) for found in of_heads]))
+            randomised = check_randomised(by_head, of_network, len(np.unique(groups)))
+            job.probed += [check_views(np.array(agreed), groups), randomised]
 
 
 def _agreement(evidence: Evidence, placings: Sequence[Placing]) -> float:
@@ -660,44 +691,34 @@ def _agreement(evidence: Evidence, placings: Sequence[Placing]) -> float:
     return float(np.mean(each))
 
 
-def _randomised(
-    jobs: Sequence[_Job], plain_views: Mapping[Path, Views], kept: Sequence[Sequence[ExplainedImage]], seed: int
-) -> list[Finding]:
-    """How alike maps stay where the head is shuffled, and where the network is; once for all that share it."""
+def _shuffled_network(
+    jobs: Sequence[_Job], plain_views: Mapping[Path, Views], kept: Sequence[Sequence[ExplainedImage]]
+) -> list[float | None]:
+    """How alike the maps of each run stay where the network is shuffled; `None` where it overflows, or has none."""
     graph, paths = jobs[0].explainer.graph, list(plain_views)
-    views = np.concatenate(list(plain_views.values()))
-    rows = [[paths.index(one.path) for one in those] for those in kept]
-
-    def alike(explainer: Explainer, number: int, maps: Maps, features: Features) -> float:
-        those, some = kept[number], rows[number]
-        index = np.array([explainer.head.classes.index(one.explained) for one in those], np.int64)
-        evidence = explainer.evidence(explainer.judged(views[some], maps[some], features[some]), index)
-        each = [abs(rank_correlation(one.evidence, other)) for one, other in zip(those, evidence, strict=True)]
-        return float(np.mean(each))
-
-    maps, features = graph.run(views)
-    heads = []
-    for number, job in enumerate(jobs):
-        rng = np.random.default_rng(seed)  # for each its own, so that a run's figures are its own
-        others = [replace(job.explainer, head=shuffled(job.explainer.head, rng)) for _ in range(HEADS)]
-        heads.append(
-            float(np.mean([alike(other, number, maps, features) for other in others])) if rows[number] else 0.0
-        )
-    networks: list[float | None] = [None for _ in jobs]
-    graph.shuffle(rng)  # all heads on one network are as wide, and have drawn as much
-    try:
+    wanted = [{one.path: one for one in those} for those in kept]
+    alike: list[list[float]] = [[] for _ in jobs]
+    for start in range(0, len(paths), BATCH):  # maps are large
+        few = paths[start : start + BATCH]
+        views = np.concatenate([plain_views[path] for path in few])
         maps, features = graph.run(views)
-        if np.isfinite(maps).all() and np.isfinite(features).all():  # a shuffled network may overflow
-            networks = [
-                alike(job.explainer, number, maps, features) if rows[number] else None
-                for number, job in enumerate(jobs)
-            ]
-    finally:
-        graph.restore()
-    told = zip(heads, networks, kept, strict=True)
-    return [
-        check_randomised(head, network, len(np.unique(_groups(those))) if those else 0) for head, network, those in told
-    ]
+        if not (np.isfinite(maps).all() and np.isfinite(features).all()):
+            return [None for _ in jobs]
+        for job, items, found in zip(jobs, wanted, alike, strict=True):
+            rows = [row for row, path in enumerate(few) if path in items]
+            if rows:
+                at = _of_all(rows, few)
+                found += _alike(job.explainer, [items[few[row]] for row in rows], views[at], maps[at], features[at])
+    return [float(np.mean(found)) if found else None for found in alike]
+
+
+def _alike(
+    explainer: Explainer, items: Sequence[ExplainedImage], views: Views, maps: Maps, features: Features
+) -> list[float]:
+    """How alike the maps of something that has learnt nothing are to those of some images."""
+    index = np.array([explainer.head.classes.index(one.explained) for one in items], np.int64)
+    evidence = explainer.evidence(explainer.judged(views, maps, features), index)
+    return [abs(rank_correlation(one.evidence, other)) for one, other in zip(items, evidence, strict=True)]
 
 
 def _means(found: Sequence[ExplainedImage], sums: Mapping[str, NDArray[np.float64]]) -> dict[str, ClassMean]:

@@ -29,7 +29,7 @@ from cxrfeat.view.draw import ViewParams, draw_views
 CHECKED = 400
 """Test images whose heat is judged, at most: enough for a share of heat to be known to two points."""
 
-TOGETHER = 64
+TOGETHER = 32
 """Images prepared ahead of the network."""
 
 _EVERYTHING = Selection()
