@@ -10,6 +10,7 @@ the same page is made by another checkout of cxrfeat, the two in turn.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -27,24 +28,36 @@ from cxrfeat.backbone.table import TABLE
 HEADS = ("logreg", "ridge", "softmax", "dropout")
 
 
+_LAUNCHER = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
+_, status, used = os.wait4(process.pid, 0)  # the one way to the memory of one child
+print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_maxrss, used.ru_utime + used.ru_stime]))
+"""
+"""On Linux a process counts as at least as large as the one that started it, so a small one starts what is measured."""
+
+
 def call(code: Path, folder: Path, *words: str) -> dict[str, float]:
     """Seconds, processor seconds and megabytes of one command of a checkout, called in a folder."""
     start = time.perf_counter()
     with (folder / "said.txt").open("w") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cxrfeat", *words, "--quiet"],
+        measured = subprocess.run(
+            [sys.executable, "-c", _LAUNCHER, sys.executable, "-m", "cxrfeat", *words, "--quiet"],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(code)},
-            stdout=said,
+            stdout=subprocess.PIPE,
             stderr=said,
+            check=True,
         )
-        _, status, used = os.wait4(process.pid, 0)  # the one way to the memory of one child
-        process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - start
-    if process.returncode:
+    exit_code, largest, processor = json.loads(measured.stdout)
+    if exit_code:
         raise RuntimeError((folder / "said.txt").read_text())
-    largest = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    return {"seconds": seconds, "processor": used.ru_utime + used.ru_stime, "megabytes": largest}
+    return {
+        "seconds": seconds,
+        "processor": processor,
+        "megabytes": largest / (1e6 if sys.platform == "darwin" else 1e3),
+    }
 
 
 def measure(code: Mapping[str, Path], arguments: Any, folder: Path) -> dict[str, dict[str, Spread]]:  # noqa: ANN401  # of argparse
