@@ -1,7 +1,8 @@
-"""Names for the arrays that pass between modules, and `Finding`, the form of every check's verdict."""
+"""Names for the arrays that pass between modules, `Progress`, and `Finding`, the form of every check's verdict."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,6 +26,18 @@ Groups = NDArray[np.int64]
 
 Probabilities = NDArray[np.float64]
 """`(n, classes)`, rows summing to 1."""
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+Counted = Callable[[int, int], None]
+"""`Progress` for code that counts and does not know what it is part of."""
+
+
+def named(progress: Progress | None, name: str) -> Counted | None:
+    """Progress for code that only counts, under a name."""
+    return None if progress is None else lambda done, total: progress(name, done, total)
 
 
 class Part(StrEnum):
@@ -61,3 +74,9 @@ class Finding:
     def refused(self) -> bool:
         """Whether `--strict` refuses the data for it."""
         return self.strict or self.status == Status.FAIL
+
+
+def failed_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Failed checks, then warnings, then the others."""
+    order = [Status.FAIL, Status.WARN, Status.PASS]
+    return sorted(findings, key=lambda one: order.index(one.status))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -39,7 +39,7 @@ from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.split import NO_PART, Parts, torn
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
-from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status
+from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status, failed_first
 
 CONTAINER, THUMBNAIL = "container", "thumbnail"
 
@@ -207,12 +207,6 @@ def check_tested(test: Mapping[str, Any]) -> list[Finding]:
         *check_within(test.get("within_source")),
         *check_outputs(test.get("outputs")),
     ]
-
-
-def failed_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Failed checks, then warnings, then the others."""
-    order = [Status.FAIL, Status.WARN, Status.PASS]
-    return sorted(findings, key=lambda one: order.index(one.status))
 
 
 def check_weights(weights: str) -> Finding:

@@ -17,8 +17,8 @@ from typing import Any
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.report.table import Table, audit_table
+from cxrfeat.types import Progress
 
-Progress = Callable[[str, int, int], None]
 _PLAIN_EVERY = 10.0
 """Seconds between lines of progress where there is no terminal to draw a bar on."""
 

@@ -26,10 +26,10 @@ def index(
     """
     import shlex
 
-    from cxrfeat.feature.compute import named
     from cxrfeat.image.index import index_folder, summary
     from cxrfeat.image.note import refuse_losses
     from cxrfeat.report.table import index_tables
+    from cxrfeat.types import named
 
     folder = options.data_folder(data)
     with noting(redact=redact, show=False), progress("files", quiet=quiet) as tell:

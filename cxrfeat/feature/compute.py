@@ -27,17 +27,9 @@ from cxrfeat.image.fingerprint import PORTRAIT, Look, look
 from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, read_mask, template
 from cxrfeat.spec import FeatureSpec, ViewSpec
-from cxrfeat.types import Features, Views
+from cxrfeat.types import Features, Progress, Views
 from cxrfeat.view.apply import apply_views, changed, working_copy
 from cxrfeat.view.draw import draw_order, draw_views, to_array
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and how much there is."""
-
-
-def named(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
-    """A progress callback for code that counts but does not know what it is part of."""
-    return None if progress is None else lambda done, total: progress(name, done, total)
 
 
 @dataclass(frozen=True, slots=True)

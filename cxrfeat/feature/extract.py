@@ -21,7 +21,7 @@ from cxrfeat.cores import threads
 from cxrfeat.errors import InputError, IntegrityError, StorageError
 from cxrfeat.feature.block import FEATURES, LOOKS, Block, Failure
 from cxrfeat.feature.claim import Claim, claim_name, record
-from cxrfeat.feature.compute import Job, Progress, compute
+from cxrfeat.feature.compute import Job, compute
 from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.spare import Spare
@@ -38,7 +38,7 @@ from cxrfeat.image.note import number as counted
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
 from cxrfeat.image.split import NO_PART, Parts
 from cxrfeat.spec import FeatureSpec, fingerprint
-from cxrfeat.types import Groups, Part
+from cxrfeat.types import Groups, Part, Progress
 
 FROM_PIXELS = ("view_params", "crc32", *LOOKS)
 """Columns that come with the features, not from the manifest."""

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError
-from cxrfeat.feature.compute import Progress, prepare
+from cxrfeat.feature.compute import prepare
 from cxrfeat.image.fingerprint import Look
 from cxrfeat.image.group import group_copies
 from cxrfeat.image.row import ImageRow, Manifest
-from cxrfeat.types import Groups
+from cxrfeat.types import Groups, Progress
 
 _AT_ONCE = 64
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from cxrfeat.feature.compute import Prepared, prepare
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
-from cxrfeat.types import Features
+from cxrfeat.types import Counted, Features
 
 _AT_ONCE = 64
 
@@ -25,7 +25,7 @@ def variant_features(
     root: Path,
     views: Sequence[ViewSpec],
     engine: Engine,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Counted | None = None,
     *,
     masks: Masks = NO_MASKS,
 ) -> dict[ViewSpec, Features]:

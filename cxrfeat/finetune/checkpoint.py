@@ -28,7 +28,7 @@ _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZi
 
 
 @dataclass(slots=True, kw_only=True)
-class Progress:
+class TrainingState:
     """How far a run is, in JSON's own types."""
 
     epoch: int = 0
@@ -83,14 +83,14 @@ class Checkpoints:
         if found is None:
             write_atomic(place, canonical_json({"identity": identity, "settings": self.settings}).encode())
 
-    def load(self) -> tuple[Progress, Arrays, Weights] | None:
+    def load(self) -> tuple[TrainingState, Arrays, Weights] | None:
         """The newest checkpoint that is whole: how far it is, the state, and the weights that are kept until then."""
         found = [one for one in map(self._load, _PLACES) if one is not None]
         found.sort(key=lambda one: one[0].saves)
         self._named = [progress.kept for progress, _, _ in found]
         return found[-1] if found else None
 
-    def save(self, progress: Progress, state: Arrays) -> None:
+    def save(self, progress: TrainingState, state: Arrays) -> None:
         """Put a state in the place of the one before the last.
 
         Raises:
@@ -125,10 +125,10 @@ class Checkpoints:
         """Delete everything, once the run stands."""
         remove_folder(self.folder)
 
-    def _load(self, place: str) -> tuple[Progress, Arrays, Weights] | None:
+    def _load(self, place: str) -> tuple[TrainingState, Arrays, Weights] | None:
         try:
             arrays = _read(self.folder / place)
-            progress = Progress(**json.loads(arrays.pop("progress").tobytes()))
+            progress = TrainingState(**json.loads(arrays.pop("progress").tobytes()))
             body, head, meta = (self.folder / _kept(progress.kept, name) for name in _KEPT)
             weights = Weights(
                 _listed(_read(body)), FittedHead.from_npz(head.read_bytes(), json.loads(meta.read_bytes()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from cxrfeat.feature.compute import prepare, prepare_copy
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
-from cxrfeat.types import Views
+from cxrfeat.types import Counted, Views
 from cxrfeat.view.apply import drawn
 from cxrfeat.view.draw import draw, view_rng
 
@@ -58,7 +58,7 @@ class Images:
         """How many decoded images are in memory."""
         return len(self._kept)
 
-    def plain(self, images: Indices, progress: Callable[[int, int], None] | None = None) -> Views:
+    def plain(self, images: Indices, progress: Counted | None = None) -> Views:
         """The plain views, those of stage one: `(n, size, size)` uint8.
 
         Raises:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cxrfeat.errors import InputError
-from cxrfeat.finetune.checkpoint import Checkpoints, Progress
+from cxrfeat.finetune.checkpoint import Checkpoints, TrainingState
 from cxrfeat.finetune.images import Images, Indices
 from cxrfeat.finetune.trainable import Trainable, Weights, one_hot
 from cxrfeat.head.network_head import importance, learning_rates
 from cxrfeat.head.order import epoch_rows
 from cxrfeat.metric.calibrate import fit_temperature, log_loss
 from cxrfeat.spec import FinetuneSpec
-from cxrfeat.types import Labels
+from cxrfeat.types import Labels, Progress, named
 
 CHECKPOINT_EVERY = 120.0
 """Seconds between checkpoints within an epoch: what a kill can cost."""
-
-Tell = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +47,7 @@ def train(
     checkpoints: Checkpoints,
     *,
     every: float = CHECKPOINT_EVERY,
-    tell: Tell | None = None,
+    tell: Progress | None = None,
 ) -> Trained:
     """Train a network and its head together, going on from a checkpoint where there is one.
 
@@ -81,13 +77,13 @@ def train(
     weights_of_rows = importance(head, y, classes).astype(np.float32)
     steps = -(-len(training) // head.batch)
     rates = learning_rates(head, steps * head.epochs)
-    views = images.plain(validation, _named(tell, "validation images"))
+    views = images.plain(validation, named(tell, "validation images"))
     stops = head.patience is not None and len(validation) > 0
 
     def validate() -> dict[str, float | None]:
         if not len(validation):
             return {"val_loss": None, "val_accuracy": None}
-        features = trainable.features(views, _named(tell, "validation"))
+        features = trainable.features(views, named(tell, "validation"))
         decision, found = trainable.weights().head.decision(features), labels[validation]
         # Training goes on sharpening probabilities long after it has stopped to tell classes apart better; where they
         # are calibrated in the end, that is no reason to stop.
@@ -99,7 +95,7 @@ def train(
 
     begun = checkpoints.load()
     if begun is None:
-        now, kept = Progress(), trainable.weights()
+        now, kept = TrainingState(), trainable.weights()
         start = time.perf_counter()
         now.history.append({"epoch": 0, "loss": None, "accuracy": None, **validate()})
         now.seconds = time.perf_counter() - start
@@ -161,11 +157,7 @@ def train(
     )
 
 
-def _named(tell: Tell | None, name: str) -> Callable[[int, int], None] | None:
-    return None if tell is None else lambda done, total: tell(name, done, total)
-
-
-def _advice(number: int, now: Progress, rate: float) -> str:
+def _advice(number: int, now: TrainingState, rate: float) -> str:
     return (
         f"Training diverged in epoch {number}, step {now.batch + 1}: the loss is not a number any more. Steps of "
         f"learning rate {rate:g} are too long for this network; try --learning-rate {rate / 10:.2g}, and --clip 1. "
@@ -173,7 +165,7 @@ def _advice(number: int, now: Progress, rate: float) -> str:
     )
 
 
-def _notes(spec: FinetuneSpec, now: Progress, *, stops: bool) -> list[str]:
+def _notes(spec: FinetuneSpec, now: TrainingState, *, stops: bool) -> list[str]:
     if not stops:
         return []
     notes = [f"Trained for {now.epoch} epochs of at most {spec.head.epochs}; epoch {now.kept} is kept."]

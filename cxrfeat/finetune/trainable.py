@@ -30,7 +30,7 @@ from cxrfeat.finetune.devices import Devices
 from cxrfeat.finetune.memory import available_memory, check_batch, layers_of
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.spec import FeatureSpec, FinetuneSpec
-from cxrfeat.types import Features, Labels, Views
+from cxrfeat.types import Counted, Features, Labels, Views
 
 Arrays = list[NDArray[Any]]
 """Values of Keras variables, in the order of the model that holds them."""
@@ -139,7 +139,7 @@ class Trainable:
             ) from error
         return float(told["loss"]), float(told["accuracy"])
 
-    def features(self, views: Views, progress: Callable[[int, int], None] | None = None) -> Features:
+    def features(self, views: Views, progress: Counted | None = None) -> Features:
         """Pooled features of views with the weights as they are now, `(n, dim)` float32, as extraction gives them."""
         done = 0
 

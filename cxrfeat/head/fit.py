@@ -9,10 +9,10 @@ from typing import Any
 from cxrfeat.errors import SpecError
 from cxrfeat.head import network_head, sklearn_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.network_head import Progress
 from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.spec import HeadSpec
+from cxrfeat.types import Counted
 
 CALIBRATED = ("svm-linear", "svm-rbf", "ridge")
 """Kinds without probabilities of their own: they get a temperature always."""
@@ -31,7 +31,7 @@ class Fit:
     """What the user should know, in sentences."""
 
 
-def fit_head(spec: HeadSpec, training: Training, progress: Progress | None = None) -> Fit:
+def fit_head(spec: HeadSpec, training: Training, progress: Counted | None = None) -> Fit:
     """Train one head on cached features.
 
     Args:

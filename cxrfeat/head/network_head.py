@@ -7,7 +7,7 @@ are the same on a CPU, on TensorFlow's GPU and on JAX's, and no global seed is t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,7 @@ from cxrfeat.head.order import epoch_rows
 from cxrfeat.head.training import Training
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import HeadKind, HeadSpec
-from cxrfeat.types import Features, Labels
-
-Progress = Callable[[int, int], None]
-"""Called after each epoch with how many are done, and how many there are."""
+from cxrfeat.types import Counted, Features, Labels
 
 HIDDEN: dict[HeadKind, tuple[int, ...]] = {"softmax": (), "dense": (500, 200), "dropout": (500, 200)}
 """Units of the hidden layers, as in the study."""
@@ -42,7 +39,7 @@ CPU trains."""
 
 
 def train(
-    spec: HeadSpec, training: Training, progress: Progress | None = None
+    spec: HeadSpec, training: Training, progress: Counted | None = None
 ) -> tuple[FittedHead, list[dict[str, Any]], list[str]]:
     """Train a network on cached features.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
 from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.patient import mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
+from cxrfeat.types import Counted
 
 _EVERYTHING = Selection()
 
@@ -35,7 +36,7 @@ def index_folder(
     *,
     decode_all: bool = False,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Counted | None = None,
 ) -> Manifest:
     """Find the images of a folder, choose, read each once, and set aside what cannot be used.
 

@@ -5,7 +5,6 @@ The only place that keeps numbers of pixels for a whole data set; the pixels the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from cxrfeat.image.decode import decode_with_colour, read_file
 from cxrfeat.image.fingerprint import Look, look
 from cxrfeat.image.letters import find_letters
 from cxrfeat.image.row import Manifest
-from cxrfeat.types import Grey
+from cxrfeat.types import Counted, Grey
 
 BINS = 32
 """Cells of the histogram, each eight grey levels wide."""
@@ -85,9 +84,7 @@ def inspect_image(grey: Grey, colour: float = 0.0) -> Inspection:
     )
 
 
-def inspect_images(
-    manifest: Manifest, progress: Callable[[int, int], None] | None = None
-) -> tuple[Inspection | BadImageError, ...]:
+def inspect_images(manifest: Manifest, progress: Counted | None = None) -> tuple[Inspection | BadImageError, ...]:
     """Inspect every image of a data set, in as many threads as there are processors, each holding one image.
 
     Args:

@@ -15,7 +15,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -29,14 +29,13 @@ from cxrfeat.errors import InputError, SpecError
 from cxrfeat.files import make_folder, write_atomic
 from cxrfeat.image.resample import resized
 from cxrfeat.spec import canonical_json, to_dict
+from cxrfeat.types import Counted
 
 Letters = Literal["random", "class", "none"]
 Ellipse = tuple[float, float, float, float]
 """`(cx, cy, rx, ry)`: centre and half axes, in pixels from the left and top edge."""
 Box = tuple[int, int, int, int]
 """`(x0, y0, x1, y1)`: first column and row inside, first column and row beyond, in pixels."""
-Progress = Callable[[int, int], None]
-"""Called with the images written so far, and all of them."""
 
 COLUMNS = ("image", "label", "patient_id", "source", "date", "sex", "age", "view_position", "mask")
 """The columns of `metadata.csv`."""
@@ -208,7 +207,7 @@ def draw_phantom(spec: PhantomSpec, class_index: int, patient: int, image_number
     )
 
 
-def write_phantoms(folder: Path, spec: PhantomSpec, progress: Progress | None = None) -> PhantomTruth:
+def write_phantoms(folder: Path, spec: PhantomSpec, progress: Counted | None = None) -> PhantomTruth:
     """Write a whole set; doing it again, also after an interruption, gives the same bytes.
 
     So it is on one machine with the same NumPy and Pillow; elsewhere a rare pixel may differ by one grey level.

@@ -43,7 +43,6 @@ from cxrfeat.audit.short import (
     check_quarantine,
     check_split,
     check_strangers,
-    failed_first,
 )
 from cxrfeat.audit.source import SourceTable, check_sources, check_within
 from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
@@ -51,7 +50,6 @@ from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, SplitError
-from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.variant import variant_features
 from cxrfeat.files import check_writable, write_atomic
@@ -73,7 +71,7 @@ from cxrfeat.report.page import pictured, render_audit
 from cxrfeat.run import to_csv
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.pieces import Piece
-from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Status
+from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Progress, Status, failed_first, named
 
 BORDER = 0.12
 """Share of height and width at each side that the control "border only" keeps, and that the remedies take away: letters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from cxrfeat.metric.score import scores
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.study.fit import Data, HeadLike, fit_pieces, head_specs, load
 from cxrfeat.study.pieces import Pieces, check_share, part_images, thinned
-from cxrfeat.types import Probabilities
+from cxrfeat.types import Probabilities, Progress
 
 SIZES = (0.1, 0.2, 0.5, 1.0)
 """Shares of the training images, where the user does not say."""
@@ -40,9 +40,6 @@ class Curve:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"head": self.head, "over": self.over, "points": list(self.points), "sentence": self.sentence}
-
-
-Progress = Callable[[str, int, int], None]
 
 
 def view_counts(views: int) -> list[int]:

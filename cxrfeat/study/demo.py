@@ -11,7 +11,6 @@ from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import list_weights
 from cxrfeat.errors import IntegrityError
-from cxrfeat.feature.compute import Progress, named
 from cxrfeat.image.index import index_folder, summary
 from cxrfeat.image.phantom import PhantomSpec, phantoms_written, write_phantoms
 from cxrfeat.spec import MAIN_KINDS, HeadSpec
@@ -22,7 +21,7 @@ from cxrfeat.study.fit import fit
 from cxrfeat.study.predict import predict
 from cxrfeat.study.report import report as write
 from cxrfeat.study.verify import verify
-from cxrfeat.types import Part
+from cxrfeat.types import Part, Progress, named
 
 BACKBONE = "densenet121"
 VIEWS = 3

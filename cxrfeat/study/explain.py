@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.short import failed_first
 from cxrfeat.backbone.network import Network, find_again
 from cxrfeat.cores import small_products, threads
 from cxrfeat.errors import CxrFeatError, InputError, UsageError, WeightsError
@@ -38,7 +37,6 @@ from cxrfeat.explain.judge import (
 )
 from cxrfeat.explain.place import FRAME, Placing, from_frame
 from cxrfeat.explain.score import scores, shuffled
-from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.given import PathLike, as_path, as_paths
 from cxrfeat.image.identity import Identity
@@ -62,7 +60,7 @@ from cxrfeat.study.sources import (
     spread,
     tested_sources,
 )
-from cxrfeat.types import Features, Finding, Groups, Status, Views
+from cxrfeat.types import Features, Finding, Groups, Progress, Status, Views, failed_first, named
 
 SHOWN = 12
 """Images with an overlay, unless told otherwise."""

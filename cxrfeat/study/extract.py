@@ -14,7 +14,6 @@ from cxrfeat.audit.short import check_left_out, check_split
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import FILE, find_network
 from cxrfeat.errors import InputError, UsageError
-from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.extract import Extracted, Request, extract_features
 from cxrfeat.feature.look import look_and_group
 from cxrfeat.feature.statistics import pixel_statistics
@@ -28,7 +27,7 @@ from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import NO_PART, Parts, digest, own_way, split
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.study.tuned import find_tuned, seen_split, tuned_features
-from cxrfeat.types import Finding, Groups, Part
+from cxrfeat.types import Finding, Groups, Part, Progress, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from cxrfeat.audit.short import ShortAudit, failed_first
+from cxrfeat.audit.short import ShortAudit
 from cxrfeat.backbone.engine import Engine, KerasEngine
 from cxrfeat.backbone.network import FILE, Network, backend, find_again, find_network, keep_network
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
 from cxrfeat.cores import threads
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
 from cxrfeat.feature.claim import look_up
-from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable
 from cxrfeat.finetune.checkpoint import Checkpoints
@@ -55,7 +54,7 @@ from cxrfeat.study.fit import (
 from cxrfeat.study.pieces import Pieces, part_images
 from cxrfeat.study.predict import NETWORK, load_head
 from cxrfeat.study.tuned import find_tuned, parts_of
-from cxrfeat.types import Features, Finding, Status
+from cxrfeat.types import Features, Finding, Progress, Status, failed_first, named
 
 WARM = HeadSpec(kind="logreg", strength=0.01)
 """The head that is fitted on the spot where none is given: a softer one than stage two's own, since steep weights make

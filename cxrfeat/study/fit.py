@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.audit.outputs import Told, outputs_of
-from cxrfeat.audit.short import ShortAudit, check_tested, failed_first
+from cxrfeat.audit.short import ShortAudit, check_tested
 from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.versions import versions
@@ -37,10 +37,7 @@ from cxrfeat.run import HISTORY, Run, Table, check_name, digest8, read_run, run_
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec, SplitBy, to_dict
 from cxrfeat.study.best import Best, best_of
 from cxrfeat.study.pieces import Piece, Pieces, Rows, part_images
-from cxrfeat.types import Features, Finding, Probabilities, Status
-
-Progress = Callable[[str, int, int], None]
-"""Called with the head being fitted, how many fits are done, and how many there are."""
+from cxrfeat.types import Features, Finding, Probabilities, Progress, Status, failed_first
 
 HeadLike = HeadSpec | str
 """A description of a head, or the name of a kind, or `all` or `all+controls`."""

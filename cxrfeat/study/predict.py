@@ -16,7 +16,7 @@ from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError, UsageError
-from cxrfeat.feature.compute import Progress, views_of
+from cxrfeat.feature.compute import views_of
 from cxrfeat.feature.decoded import decoder_notes
 from cxrfeat.given import PathLike, as_paths
 from cxrfeat.head.domain import Domain
@@ -27,7 +27,7 @@ from cxrfeat.image.note import refuse_losses, tell
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, feature_spec
-from cxrfeat.types import Finding, Probabilities
+from cxrfeat.types import Finding, Probabilities, Progress
 
 NETWORK = "network.keras"
 """In the folder of a fine-tuned run: the network without its head."""

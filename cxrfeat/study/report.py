@@ -18,7 +18,6 @@ from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, MissingExtr
 from cxrfeat.explain.explainer import NAMES
 from cxrfeat.explain.projection import Projecting
 from cxrfeat.explain.projection import projection as lay_out
-from cxrfeat.feature.compute import Progress, named
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.given import PathLike, as_path
@@ -49,6 +48,7 @@ from cxrfeat.study.compare import different, side_by_side, tested
 from cxrfeat.study.explain import Explained, explain_together
 from cxrfeat.study.fit import as_fitted
 from cxrfeat.study.sources import CHECKED, pixels_of
+from cxrfeat.types import Progress, named
 
 LIMIT = 10_000_000
 """Bytes that a page stays below, so that it can be sent by mail; pictures go first."""

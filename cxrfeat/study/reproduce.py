@@ -17,7 +17,6 @@ from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import DivergedError, InputError, UsageError
-from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.finetune.recipe import PAPER
 from cxrfeat.finetune.start import cold_head
@@ -33,7 +32,7 @@ from cxrfeat.study.extract import extract
 from cxrfeat.study.finetune import finetune
 from cxrfeat.study.fit import fit, run_summary, with_tested
 from cxrfeat.study.rows import CLASSES, PER_CLASS, SIZE, Row, find_rows
-from cxrfeat.types import Finding, Status
+from cxrfeat.types import Finding, Progress, Status, named
 
 Protocol = Literal["study", "proper"]
 """How a row is done: the study's way, or as it should have been done."""

@@ -28,9 +28,10 @@ from cxrfeat.metric import confusion
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.score import log_loss_of_images, scores
 from cxrfeat.spec import HeadKind, HeadSpec, canonical_json, fingerprint, to_dict
-from cxrfeat.study.fit import Data, Progress
+from cxrfeat.study.fit import Data
 from cxrfeat.study.pieces import Piece
 from cxrfeat.study.space import Space, Sweep, differing
+from cxrfeat.types import Progress
 
 Sampler = Literal["halving", "optuna"]
 By = Literal["accuracy", "balanced-accuracy", "auroc", "log-loss"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -23,7 +23,7 @@ from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import NO_PART
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
-from cxrfeat.types import Grey, Part, Views
+from cxrfeat.types import Counted, Grey, Part, Views
 from cxrfeat.view.draw import ViewParams, draw_views
 
 CHECKED = 400
@@ -257,7 +257,7 @@ def _ready(source: Source, view: ViewSpec) -> Ready | Quarantined:
 
 
 def readied(
-    sources: Sequence[Source], view: ViewSpec, progress: Callable[[int, int], None] | None = None
+    sources: Sequence[Source], view: ViewSpec, progress: Counted | None = None
 ) -> Iterator[list[Ready | Quarantined]]:
     """The images in parts, each decoded in threads while the network is busy with the one before."""
     if not sources:

@@ -27,7 +27,6 @@ from cxrfeat.spec import HeadSpec, SplitBy, SplitSpec
 from cxrfeat.study.fit import (
     Data,
     FitResult,
-    Progress,
     existing_run,
     fit_pieces,
     head_kinds,
@@ -41,7 +40,7 @@ from cxrfeat.study.fit import (
 from cxrfeat.study.pieces import Piece, Pieces, part_images
 from cxrfeat.study.search import Bench, By, Found, Notebook, Plan, Sampler, Steps, find_head, load_optuna
 from cxrfeat.study.space import REVISION, TUNED, Space
-from cxrfeat.types import Finding
+from cxrfeat.types import Finding, Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

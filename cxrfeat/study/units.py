@@ -20,7 +20,6 @@ from cxrfeat.explain.graph import Graph, Layer, Maps
 from cxrfeat.explain.place import Placing
 from cxrfeat.explain.unit import Place, best_cells
 from cxrfeat.explain.unit import top as top_places
-from cxrfeat.feature.compute import Progress, named
 from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.decode import read_file
@@ -33,6 +32,7 @@ from cxrfeat.spec import ViewSpec
 from cxrfeat.study.explain import file_name
 from cxrfeat.study.predict import load_head, tuned_network
 from cxrfeat.study.sources import Ready, Source, folder_view, pixels_of, plain_view, readied, shown_name
+from cxrfeat.types import Progress, named
 
 PATCHES = 9
 """Patches of a unit, unless told otherwise."""

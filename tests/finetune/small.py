@@ -13,10 +13,11 @@ from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.finetune.checkpoint import Checkpoints
 from cxrfeat.finetune.images import Images
 from cxrfeat.finetune.start import cold_head
-from cxrfeat.finetune.train import Tell, Trained, train
+from cxrfeat.finetune.train import Trained, train
 from cxrfeat.finetune.trainable import Trainable
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, ViewSpec
+from cxrfeat.types import Progress
 
 CLASSES = ("COVID", "NORMAL")
 
@@ -45,7 +46,7 @@ class Small:
     def build(self, spec: FinetuneSpec) -> Trainable:
         return Trainable(self.network, self.features, spec, lambda dim: cold_head(spec.head, dim, CLASSES))
 
-    def train(self, tell: Tell | None = None, every: float = 0.0) -> Trained:
+    def train(self, tell: Progress | None = None, every: float = 0.0) -> Trained:
         return train(
             self.trainable, self.spec, self.images, self.labels, self.training, self.validation, self.checkpoints,
             every=every, tell=tell,
