@@ -34,6 +34,7 @@ from cxrfeat.backbone.build import build
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest
 from cxrfeat.image.split import split
@@ -66,7 +67,7 @@ class Study:
             for row in manifest.rows
         ]
         keys = [row.content_sha256 for row in manifest.rows]
-        parts = split(SplitSpec(), manifest.labels, manifest.groups, manifest.classes, keys=keys)
+        parts = split(SplitSpec(), manifest.labels, group(manifest.rows), manifest.classes, keys=keys)
         X, y = np.concatenate(views)[..., np.newaxis], manifest.labels
         self._parts = {part: (X[parts == part], y[parts == part]) for part in Part}
         layers = keras.layers

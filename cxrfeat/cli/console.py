@@ -12,12 +12,14 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.report.table import Table, audit_table
-from cxrfeat.types import Progress
+
+if TYPE_CHECKING:
+    from cxrfeat.types import Progress  # which loads NumPy
 
 _PLAIN_EVERY = 10.0
 """Seconds between lines of progress where there is no terminal to draw a bar on."""

@@ -10,7 +10,6 @@ from types import FrameType
 
 import typer
 
-from cxrfeat import __version__
 from cxrfeat.cli import (
     audit,
     compare,
@@ -31,6 +30,7 @@ from cxrfeat.cli.console import printable
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.garbage import leave
+from cxrfeat.version import __version__
 
 app = typer.Typer(
     name="cxrfeat",

@@ -30,6 +30,7 @@ from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.feature.store import FeatureFile, dataset_of
 from cxrfeat.files import sweep_temporaries
 from cxrfeat.hold import Hold
+from cxrfeat.image.group import group
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.manifest_file import SUFFIX, YES, Line, manifest_path, read_lines, write_manifest
 from cxrfeat.image.note import Note, tell
@@ -116,7 +117,7 @@ def claim_name(features: Path, manifest: Manifest, identity: Identity) -> Claim:
         path = manifest_path(features, claim.manifest.dataset)
         if not path.exists():
             sweep_temporaries(features, path.name)
-            write_manifest(features, claim.manifest, manifest.groups, identity, root=claim.root)
+            write_manifest(features, claim.manifest, group(manifest.rows), identity, root=claim.root)
     tell([] if claim.note is None else [claim.note])
     return claim
 

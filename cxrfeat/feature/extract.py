@@ -30,7 +30,7 @@ from cxrfeat.feature.versions import versions
 from cxrfeat.feature.work import Work
 from cxrfeat.files import check_writable, storing
 from cxrfeat.image.decode import decoders
-from cxrfeat.image.group import group_copies, group_keys
+from cxrfeat.image.group import group, group_copies, group_keys
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.note import Note, tell
@@ -296,7 +296,7 @@ def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
                 if sha in contents:
                     looks.setdefault(sha, (columns["portrait"][row], columns["pixel_digest"][row]))
     if not looks:
-        return manifest.groups
+        return group(manifest.rows)
     portraits, digests = zip(*looks.values(), strict=True)
     return group_copies(manifest.rows, list(looks), np.stack(portraits), np.array(digests, dtype=np.uint64))
 

@@ -12,7 +12,7 @@ from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError
 from cxrfeat.feature.compute import prepare
 from cxrfeat.image.fingerprint import Look
-from cxrfeat.image.group import group_copies
+from cxrfeat.image.group import group, group_copies
 from cxrfeat.image.row import ImageRow, Manifest
 from cxrfeat.types import Groups, Progress
 
@@ -49,7 +49,7 @@ def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tupl
                 progress("looking for copies", start + len(part), len(rows))
     usable = np.array([row.content_sha256 in looks for row in manifest.rows])
     if not looks:
-        return manifest.groups, usable
+        return group(manifest.rows), usable
     groups = group_copies(
         manifest.rows,
         list(looks),

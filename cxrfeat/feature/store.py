@@ -16,6 +16,7 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -322,14 +323,17 @@ class FeatureFile:
         """`(images,)` indices into `classes`."""
         return self.content.columns["label"].astype(np.int64)
 
-    @property
+    @cached_property
     def groups(self) -> Groups:
         """`(images,)` indices; images of one patient, and copies, share one.
 
         Numbered by each group's smallest content hash, so that what is drawn by group (folds, intervals) depends on
         the images, and not on the salt that made the stored ids.
         """
-        return number_groups(self.content.columns["group"].tolist(), self.content.columns["content_sha256"].tolist())
+        columns = self.content.columns
+        groups = number_groups(columns["group"].tolist(), columns["content_sha256"].tolist())
+        groups.flags.writeable = False  # all callers share it
+        return groups
 
     @property
     def known_patients(self) -> NDArray[np.bool_]:
@@ -341,12 +345,12 @@ class FeatureFile:
         """`(images,)` where each image came from, where the data say so."""
         return self.texts("source")
 
-    @property
+    @cached_property
     def image_ids(self) -> list[str]:
         """`(images,)` salted names; only the manifest beside the file maps them to paths."""
         return [value.decode() for value in self.content.columns["image_id"].tolist()]
 
-    @property
+    @cached_property
     def content_sha256(self) -> list[str]:
         """`(images,)` SHA-256 of each image file's bytes."""
         return [value.decode() for value in self.content.columns["content_sha256"].tolist()]

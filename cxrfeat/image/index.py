@@ -21,6 +21,7 @@ from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.classes import doubt
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode, probe, read_file
+from cxrfeat.image.group import group
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
 from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.patient import mixed_notes
@@ -130,7 +131,7 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "unknown_patients": patients.count(None),
         "sources": dict(sorted(sources.items())),
         "quarantined": [{"path": bad.path, "stage": bad.stage, "reason": bad.reason} for bad in manifest.quarantined],
-        "groups": len(set(manifest.groups.tolist())),
+        "groups": len(set(group(manifest.rows).tolist())),
         "duplicates": len(rows) - len({row.content_sha256 for row in rows}),
         "formats": dict(sorted(Counter(row.header.format for row in rows).items())),
         "sizes": {"smallest": sizes[0], "median": _median(sizes), "largest": sizes[-1]} if sizes else {},

@@ -10,7 +10,7 @@ import numpy as np
 
 from cxrfeat.given import as_paths, one_or_many
 from cxrfeat.image.note import Note
-from cxrfeat.types import Groups, Labels, Part
+from cxrfeat.types import Labels, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +90,6 @@ class Manifest:
         """`(images,)` class indices."""
         place = {name: index for index, name in enumerate(self.classes)}
         return np.array([place[row.label] for row in self.rows], dtype=np.int64)
-
-    @property
-    def groups(self) -> Groups:
-        """`(images,)` group indices: same patient or same bytes, joined transitively."""
-        from cxrfeat.image.group import group
-
-        return group(self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

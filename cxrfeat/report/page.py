@@ -16,7 +16,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from cxrfeat import __version__
 from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.report.audit import control_table, mitigation_table, pairs_table, sources_table, within_pair
 from cxrfeat.report.chart import SHAPES, calibration_chart, map_points, mark, roc_chart, training_chart, whisker
@@ -40,6 +39,7 @@ from cxrfeat.report.table import (
 )
 from cxrfeat.report.term import BY_CLASS, CHECKS, DIFFERENCES, SCORES, SHORTCUT
 from cxrfeat.spec import HeadSpec
+from cxrfeat.version import __version__
 
 COPIES = 24
 """Pairs of copies that a report shows."""

@@ -17,7 +17,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from cxrfeat import __version__
 from cxrfeat.errors import InputError, MissingExtraError
 from cxrfeat.files import write_atomic
 from cxrfeat.head.fit import CALIBRATED, Fit
@@ -32,6 +31,7 @@ from cxrfeat.study.fit import Data
 from cxrfeat.study.pieces import Piece
 from cxrfeat.study.space import Space, Sweep, differing
 from cxrfeat.types import Progress
+from cxrfeat.version import __version__
 
 Sampler = Literal["halving", "optuna"]
 By = Literal["accuracy", "balanced-accuracy", "auroc", "log-loss"]

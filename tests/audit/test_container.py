@@ -9,6 +9,7 @@ import pytest
 from cxrfeat.audit.container import BINS, container_of_file, container_of_rows, indicators
 from cxrfeat.audit.control import check_outside, control_probabilities
 from cxrfeat.feature.store import FeatureFile
+from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection, inspect_images
 from cxrfeat.image.split import folds
@@ -81,7 +82,7 @@ def test_a_feature_file_knows_what_the_folder_knows(phantoms: Path, tmp_path: Pa
 def test_the_original_files_give_the_class_away(shared: Path) -> None:
     manifest = index_folder(shared / "data" / "cxr-raw")
     looks = [one.look for one in inspect_images(manifest) if isinstance(one, Inspection)]
-    scores = scores_of(container_of_rows(manifest.rows, looks), manifest.labels, manifest.groups, manifest.classes)
+    scores = scores_of(container_of_rows(manifest.rows, looks), manifest.labels, group(manifest.rows), manifest.classes)
     found = check_outside("container", "Files", "Judge within one source.", scores)
     assert verdict(found, "container") is Status.FAIL
     assert scores["auroc_ci"][0] > 0.85

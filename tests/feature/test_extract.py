@@ -21,6 +21,7 @@ from cxrfeat.feature.store import FeatureFile, verify_features
 from cxrfeat.feature.work import Work
 from cxrfeat.files import TEMPORARY
 from cxrfeat.image.decode import decode
+from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_manifest
 from cxrfeat.image.row import Selection
@@ -75,8 +76,8 @@ def test_every_row_is_the_network_of_the_views_of_its_image(tmp_path: Path, phan
             assert file.image_ids[number] == SALT.image_id(row.path, row.content_sha256)
         assert file.classes == manifest.classes
         assert file.labels.tolist() == manifest.labels.tolist()
-        pairs = set(zip(file.groups.tolist(), manifest.groups.tolist(), strict=True))
-        assert len(pairs) == len(set(manifest.groups.tolist())), "groups are the manifest's, under other numbers"
+        pairs = set(zip(file.groups.tolist(), group(manifest.rows).tolist(), strict=True))
+        assert len(pairs) == len(set(group(manifest.rows).tolist())), "groups are the manifest's, under other numbers"
         assert file.sources == [row.source for row in manifest.rows]
         assert file.texts("container/suffix") == [row.header.suffix for row in manifest.rows]
         assert file.known_patients.tolist() == [row.patient is not None for row in manifest.rows]

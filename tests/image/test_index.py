@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cxrfeat.errors import InputError, SpecError
+from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder, require_classes, summary
 from cxrfeat.image.row import Manifest, Selection
 from tests.image.encode import encode, noise
@@ -140,7 +141,7 @@ def test_patients_come_from_the_path_on_request(tmp_path: Path) -> None:
     root = make(tmp_path / "data", {"A": 3, "B": 2})
     manifest = index_folder(root, Selection(patient_regex=r"(?P<patient>p\d+)_"))
     assert [row.patient for row in manifest.rows] == ["p0", "p0", "p1", "p0", "p0"]
-    assert manifest.groups.tolist() == [0, 0, 1, 0, 0]
+    assert group(manifest.rows).tolist() == [0, 0, 1, 0, 0]
 
 
 def test_the_summary_is_the_index_document(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import InputError, IntegrityError
+from cxrfeat.image.group import group
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.manifest_file import (
     COLUMNS,
@@ -36,7 +37,7 @@ def manifest(*paths: str, quarantined: tuple[str, ...] = ()) -> Manifest:
 
 
 def written(folder: Path, found: Manifest, failed: Sequence[Quarantined] = ()) -> Path:
-    write_manifest(folder, found, found.groups, IDENTITY, failed=failed)
+    write_manifest(folder, found, group(found.rows), IDENTITY, failed=failed)
     return manifest_path(folder, found.dataset)
 
 
