@@ -65,7 +65,8 @@ def measure(code: Mapping[str, Path], arguments: Any, folder: Path) -> dict[str,
     root, rows = some_images(arguments.data, arguments.images, folder)
     data = stage(rows, root, folder / "images")
     told: dict[str, list[dict[str, float]]] = {name: [] for name in code}
-    network = ["--backbone", arguments.backbone]
+    own = Path(arguments.backbone)
+    network = ["--backbone", str(own.resolve()) if own.is_file() else arguments.backbone]
     network += ["--preprocess", arguments.preprocess] if arguments.preprocess else []
     network += ["--weights", "random"] if arguments.backbone in TABLE else []
     for name, place in code.items():

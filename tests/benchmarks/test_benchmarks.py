@@ -367,9 +367,11 @@ def test_the_gain_by_standardising_is_paired_by_image_and_seed() -> None:
 
 
 def test_report_measures_a_page_in_a_process_of_its_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["--images", "48", "--repeats", "1", "--preprocess", "tf", "--backbone", str(tiny_network)]
+    monkeypatch.setattr(report, "HEADS", ("ridge",))
+    monkeypatch.chdir(tiny_network.parent)  # a network is found from where the script is called
+    arguments = ["--images", "30", "--repeats", "1", "--preprocess", "tf", "--backbone", tiny_network.name]
     (row,) = ran(report.main, arguments, tmp_path, capsys)
     assert row["code"] == "cxrfeat"
     assert 20 < row["megabytes"]["median"] < 2000
