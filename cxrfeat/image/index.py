@@ -160,14 +160,7 @@ def _read(root: Path, entry: Entry, *, decode_all: bool) -> ImageRow | Quarantin
         label=entry.label,
         content_sha256=hashlib.sha256(content).hexdigest(),
         header=header,
-        patient=entry.patient,
-        source=entry.source,
-        split=entry.split,
-        date=entry.date,
-        sex=entry.sex,
-        age=entry.age,
-        view_position=entry.view_position,
-        mask=entry.mask,
+        **entry.description(),
     )
 
 

@@ -19,26 +19,18 @@ from cxrfeat.image.folder import LAYOUTS, FolderClaims, claims_of, key_of, near_
 from cxrfeat.image.listing import Listing, list_folder
 from cxrfeat.image.mask_file import MaskFiles, find_mask_files
 from cxrfeat.image.note import Note, Weight, examples, number
+from cxrfeat.image.row import Described
 from cxrfeat.image.table import TABLE, Row, TableClaims, read_table
-from cxrfeat.types import Part
 
 _MOST_CONTRADICTIONS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One image as the folder presents it, unopened; the fields mean what they do in `ImageRow`."""
+class Entry(Described):
+    """One image as the folder presents it, unopened."""
 
     path: str
     label: str
-    patient: str | None = None
-    source: str | None = None
-    split: Part | None = None
-    date: str | None = None
-    sex: str | None = None
-    age: float | None = None
-    view_position: str | None = None
-    mask: str | None = None
     problem: str | None = None
     """Why it cannot even be opened; `None` is no reason known."""
 
@@ -267,14 +259,8 @@ def _merged(
             Entry(
                 path=path,
                 label=label,
-                patient=row.patient,
-                source=row.source,
-                split=row.split or claims.parts.get(path),
-                date=row.date,
-                sex=row.sex,
-                age=row.age,
-                view_position=row.view_position,
-                mask=row.mask or masks.of.get(path),
+                **row.description()
+                | {"split": row.split or claims.parts.get(path), "mask": row.mask or masks.of.get(path)},
                 problem=listing.problems.get(path) or (None if there else f"listed in {TABLE} but not there"),
             )
         )

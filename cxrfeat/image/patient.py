@@ -5,23 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-
-class Described(Protocol):
-    """What is said of an image: an `ImageRow`, or an entry of a table."""
-
-    @property
-    def patient(self) -> str | None: ...  # noqa: D102  # as in `ImageRow`, like the others
-    @property
-    def source(self) -> str | None: ...  # noqa: D102
-    @property
-    def sex(self) -> str | None: ...  # noqa: D102
-    @property
-    def age(self) -> float | None: ...  # noqa: D102
-    @property
-    def date(self) -> str | None: ...  # noqa: D102
-
+from cxrfeat.image.row import Described
 
 AGES_APART = 20.0
 """Years between two ages under one number, where no dates explain them: longer than most archives have been kept."""

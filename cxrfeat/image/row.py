@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,16 +38,9 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRow:
-    """One image of the data set."""
+class Described:
+    """What may be known of an image beside its class; `None` where nobody says."""
 
-    path: str
-    """Relative to the data root, with `/` between the parts."""
-    label: str
-    """Class name."""
-    content_sha256: str
-    """SHA-256 of the file's bytes, 64 hexadecimal digits."""
-    header: Header
     patient: str | None = None
     source: str | None = None
     split: Part | None = None
@@ -58,6 +52,23 @@ class ImageRow:
     view_position: str | None = None
     mask: str | None = None
     """Path of a lung mask, relative to the data root."""
+
+    def description(self) -> dict[str, Any]:
+        """These fields by name, to make another image of."""
+        return {one.name: getattr(self, one.name) for one in fields(Described)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow(Described):
+    """One image of the data set."""
+
+    path: str
+    """Relative to the data root, with `/` between the parts."""
+    label: str
+    """Class name."""
+    content_sha256: str
+    """SHA-256 of the file's bytes, 64 hexadecimal digits."""
+    header: Header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,13 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cxrfeat.errors import InputError
 from cxrfeat.image.listing import OUTSIDE, inside
 from cxrfeat.image.note import Note, Weight, examples, number
+from cxrfeat.image.row import Described
 from cxrfeat.image.value import (
     LABEL_PLACEHOLDERS,
     PLACEHOLDERS,
@@ -62,21 +63,13 @@ _MAX_BYTES = 256_000_000
 _MOST_FAULTS = 12
 
 
-@dataclass(slots=True, kw_only=True)
-class Row:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row(Described):
     """What the table says of one image; `None` where it says nothing."""
 
     path: str
     line: int
     label: str | None = None
-    patient: str | None = None
-    source: str | None = None
-    split: Part | None = None
-    date: str | None = None
-    sex: str | None = None
-    age: float | None = None
-    view_position: str | None = None
-    mask: str | None = None
 
 
 @dataclass(slots=True)
@@ -175,10 +168,7 @@ def read_table(
             mask=mask,
             **{_FIELDS.get(name, name): column[place] for name, column in values.items()},
         )
-        if path in found.rows:
-            _merge(found.rows[path], row, faults)
-        else:
-            found.rows[path] = row
+        found.rows[path] = _merged(found.rows[path], row, faults) if path in found.rows else row
     faults.refuse()
     found.notes += finder.notes()
     twice = len(lines) - len(found.rows)
@@ -193,20 +183,21 @@ def read_table(
 _FIELDS = {"patient_id": "patient"}
 
 
-def _merge(first: Row, again: Row, faults: Faults) -> None:
-    """Take from a second row of an image what the first leaves open; what contradicts it is a fault."""
-    for name in ("label", "patient", "source", "split", "date", "sex", "age", "view_position", "mask"):
-        one, other = getattr(first, name), getattr(again, name)
-        if one is None:
-            setattr(first, name, other)
-        elif other is not None and other != one:
+def _merged(first: Row, again: Row, faults: Faults) -> Row:
+    """A row with what a second one of the same image adds; what contradicts it is a fault."""
+    found = {"label": first.label} | first.description()
+    for name, other in ({"label": again.label} | again.description()).items():
+        if found[name] is None:
+            found[name] = other
+        elif other is not None and other != found[name]:
             faults.add(
                 again.line,
                 name,
-                f"{first.path!r} was listed before, in line {first.line}, with {str(one)!r} and not {str(other)!r}; "
-                "keep one row, or make them agree.",
+                f"{first.path!r} was listed before, in line {first.line}, with {str(found[name])!r} and not "
+                f"{str(other)!r}; keep one row, or make them agree.",
             )
-            return
+            break
+    return replace(first, **found)
 
 
 def _read(path: Path, faults: Faults) -> tuple[list[str], list[tuple[int, list[str]]]]:
