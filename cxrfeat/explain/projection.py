@@ -33,11 +33,6 @@ class Projection:
     method: Projecting
 
 
-def project(features: Features, *, method: Projecting = "pca", seed: int = 0) -> NDArray[np.float64]:
-    """The points of `projection` alone, `(n, 2)`."""
-    return projection(features, method=method, seed=seed).points
-
-
 def projection(features: Features, *, method: Projecting = "pca", seed: int = 0) -> Projection:
     """Lay features out on a plane so that those near each other stay so.
 

@@ -119,16 +119,6 @@ def _write(path: Path, lines: Iterable[Line]) -> None:
     write_atomic(path, text.getvalue().encode("utf-8", "surrogatepass"), private=True)
 
 
-def read_manifest(path: Path) -> dict[str, str]:
-    """Which path, relative to the data root, each image id stands for; quarantined images included.
-
-    Raises:
-        InputError: If the file is not there.
-        IntegrityError: If it is not such a file.
-    """
-    return {line.image_id: line.path for line in read_lines(path)}
-
-
 def read_patients(path: Path) -> dict[str, str | None]:
     """Which patient each image id stands for; `None` where the data do not say.
 

@@ -42,7 +42,7 @@ from cxrfeat.given import PathLike, as_path, as_paths
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs
-from cxrfeat.image.picture import framed, overlay, plain, png, reduced, sheet, shrunk
+from cxrfeat.image.picture import framed, overlay, png, sheet, shrunk
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.report.table import RANDOM_WEIGHTS
 from cxrfeat.run import Run, RunLike, find_run
@@ -475,21 +475,6 @@ def _class(target: str, classes: Sequence[str]) -> str:
     near = difflib.get_close_matches(target.casefold(), by_case, n=1)
     hint = f" Did you mean {by_case[near[0]]}?" if near else ""
     raise InputError(f"The run knows no class {target!r}.{hint} Its classes are {', '.join(classes)}.")
-
-
-def pictures_of(image: ExplainedImage, side: int | None = None) -> tuple[bytes, bytes]:
-    """An image and the same with its heat laid over it, both as PNG of one size.
-
-    Args:
-        image: From `explain`.
-        side: Height and width at most, in pixels; its own size unless given.
-
-    Raises:
-        InputError: If the file can no longer be read.
-    """
-    grey = pixels_of(image.path)
-    small = plain(grey) if side is None else reduced(grey, side)
-    return png(small), png(overlay(small, image.placing.lay(image.heat, small.shape)))
 
 
 def caption(image: ExplainedImage) -> str:

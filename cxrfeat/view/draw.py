@@ -84,10 +84,5 @@ def draw_order(spec: ViewSpec, content_sha256: str) -> NDArray[np.intp]:
 
 
 def to_array(params: tuple[ViewParams, ...]) -> NDArray[np.float64]:
-    """`(views, 3)` float64: flip (0 or 1), zoom, gain; `from_array` gives the same parameters back."""
+    """`(views, 3)` float64: flip (0 or 1), zoom, gain, enough to draw each view again."""
     return np.array([(view.flip, view.zoom, view.gain) for view in params], dtype=np.float64)
-
-
-def from_array(stored: NDArray[np.float64]) -> tuple[ViewParams, ...]:
-    """The parameters that `to_array` stored, so that any view can be drawn again."""
-    return tuple(ViewParams(flip=bool(flip), zoom=zoom, gain=gain) for flip, zoom, gain in stored.tolist())

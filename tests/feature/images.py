@@ -12,6 +12,7 @@ from PIL import Image
 from cxrfeat.feature.extract import Extracted, Request, extract_features
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
+from cxrfeat.image.manifest_file import read_lines
 from cxrfeat.image.phantom import PhantomSpec, draw_phantom
 from cxrfeat.image.row import Selection
 from tests.image.encode import encode, noise
@@ -86,3 +87,8 @@ def extract(
         engine="stub",
         **options,
     )
+
+
+def places_of(manifest: Path) -> dict[str, str]:
+    """Which path, relative to the data folder, each image id of a manifest stands for."""
+    return {line.image_id: line.path for line in read_lines(manifest)}

@@ -16,10 +16,10 @@ from cxrfeat.feature.claim import claim_name, look_up
 from cxrfeat.feature.extract import Extracted
 from cxrfeat.feature.store import FeatureFile, dataset_of
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.manifest_file import manifest_path, read_lines, read_manifest
+from cxrfeat.image.manifest_file import manifest_path, read_lines
 from cxrfeat.image.note import without_examples
 from cxrfeat.image.row import Selection
-from tests.feature.images import SALT, extract, make_data, write_image
+from tests.feature.images import SALT, extract, make_data, places_of, write_image
 from tests.stub import StubFactory, stub_request
 
 
@@ -46,7 +46,7 @@ def check_resolved(features: Path) -> None:
     """Every id of every feature file leads to an image, by the manifest of its data set."""
     for path in features.glob("*.h5"):
         with FeatureFile(path) as file:
-            assert set(file.image_ids) <= read_manifest(manifest_path(features, file.content.dataset)).keys()
+            assert set(file.image_ids) <= places_of(manifest_path(features, file.content.dataset)).keys()
 
 
 @pytest.mark.parametrize("size", [32, 48])

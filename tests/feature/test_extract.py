@@ -23,9 +23,9 @@ from cxrfeat.files import TEMPORARY
 from cxrfeat.image.decode import decode
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.manifest_file import manifest_path, read_manifest
+from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.row import Selection
-from tests.feature.images import SALT, break_image, extract, make_copies, make_data, write_image
+from tests.feature.images import SALT, break_image, extract, make_copies, make_data, places_of, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
 
 
@@ -99,7 +99,7 @@ def groups_of(path: Path, places: dict[str, str]) -> dict[str, str]:
 def test_copies_of_an_image_are_one_group_in_every_file_and_in_the_manifest(tmp_path: Path) -> None:
     pairs = make_copies(tmp_path / "data")
     results = extract(tmp_path / "data", tmp_path / "f", stub_request("one"), stub_request("two", size=48))
-    places = read_manifest(manifest_path(tmp_path / "f", "data"))
+    places = places_of(manifest_path(tmp_path / "f", "data"))
     with manifest_path(tmp_path / "f", "data").open(newline="") as file:
         listed = {row["path"]: row["group"] for row in csv.DictReader(file)}
     assert len(listed) == 25
@@ -116,13 +116,13 @@ def test_a_copy_that_comes_later_joins_the_group_of_its_original(tmp_path: Path)
     for other in kept:
         (tmp_path / "data" / other).unlink()
     first = only(extract(tmp_path / "data", tmp_path / "f"))
-    before = groups_of(first.path, read_manifest(manifest_path(tmp_path / "f", "data")))
+    before = groups_of(first.path, places_of(manifest_path(tmp_path / "f", "data")))
     assert len(set(before.values())) == 20
     for other, content in kept.items():
         (tmp_path / "data" / other).write_bytes(content)
     second = only(extract(tmp_path / "data", tmp_path / "f"))
     assert (second.rows_computed, second.rows_reused) == (5, 20)
-    after = groups_of(second.path, read_manifest(manifest_path(tmp_path / "f", "data")))
+    after = groups_of(second.path, places_of(manifest_path(tmp_path / "f", "data")))
     assert all(after[one] == after[other] for one, other in pairs)
     written = second.path.stat().st_mtime_ns
     assert only(extract(tmp_path / "data", tmp_path / "f")).rows_computed == 0
@@ -135,18 +135,18 @@ def test_an_image_that_cannot_be_decoded_is_nobodys_copy(tmp_path: Path) -> None
     broken.write_bytes(broken.read_bytes()[:900])
     result = only(extract(tmp_path / "data", tmp_path / "f"))
     assert (result.images, [one.path for one in result.quarantined]) == (24, [pairs[0][1]])
-    groups = groups_of(result.path, read_manifest(manifest_path(tmp_path / "f", "data")))
+    groups = groups_of(result.path, places_of(manifest_path(tmp_path / "f", "data")))
     assert len(set(groups.values())) == 20
     assert all(groups[one] == groups[other] for one, other in pairs[1:])
 
 
 def test_views_are_stored_so_that_any_can_be_drawn_again(tmp_path: Path, data: Path) -> None:
-    from cxrfeat.view.draw import draw_views, from_array
+    from cxrfeat.view.draw import draw_views, to_array
 
     request = stub_request(views=3)
     with FeatureFile(only(extract(data, tmp_path / "f", request)).path) as file:
         for sha, params in zip(file.content_sha256, file.content.columns["view_params"], strict=True):
-            assert from_array(params) == draw_views(request.spec.view, sha)
+            assert np.array_equal(params, to_array(draw_views(request.spec.view, sha)))
 
 
 @pytest.mark.usefixtures("small_shards")
@@ -618,7 +618,7 @@ def test_nothing_in_the_files_names_a_patient_or_a_path(tmp_path: Path) -> None:
     table = features / "data.manifest.csv"
     assert "secretpatient1_secretname.png" in table.read_text(), "the one file that tells"
     assert table.stat().st_mode & 0o777 == 0o600
-    assert set(read_manifest(table).values()) >= {row.path for row in manifest.rows}
+    assert set(places_of(table).values()) >= {row.path for row in manifest.rows}
 
 
 def look_for_secrets(features: Path) -> list[str]:

@@ -20,11 +20,11 @@ from cxrfeat.feature.extract import Extracted, extract_features
 from cxrfeat.feature.store import verify_features
 from cxrfeat.files import TEMPORARY
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.manifest_file import Line, read_manifest
+from cxrfeat.image.manifest_file import Line
 from cxrfeat.image.row import Manifest
 from cxrfeat.run import Run, read_run, write_run
 from tests.feature.faults import faulty
-from tests.feature.images import SALT, make_data
+from tests.feature.images import SALT, make_data, places_of
 from tests.stub import StubFactory, stub_request
 
 NUMBERS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
@@ -98,7 +98,7 @@ def check_whole(features: Path) -> int:
         elif path.suffix == ".h5":
             assert verify_features(path) == []
         elif path.suffix == ".csv":
-            read_manifest(path)
+            places_of(path)
         elif path.suffix in (".json", ".owner"):
             assert path.read_bytes().endswith(b"}")
         else:

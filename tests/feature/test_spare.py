@@ -13,10 +13,10 @@ from cxrfeat.feature.block import FEATURES, Block, read_block
 from cxrfeat.feature.extract import Dropped, Extracted
 from cxrfeat.feature.spare import Spare
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.image.manifest_file import manifest_path, read_lines, read_manifest
+from cxrfeat.image.manifest_file import manifest_path, read_lines
 from cxrfeat.image.row import Selection
 from tests.feature.faults import faulty
-from tests.feature.images import extract, make_data, write_image
+from tests.feature.images import extract, make_data, places_of, write_image
 from tests.feature.test_extract import Interrupting
 from tests.stub import StubFactory, stub_request
 
@@ -37,7 +37,7 @@ def test_a_class_that_is_away_for_one_call_costs_nothing(
     features = tmp_path / "f"
     requests = stub_request("one"), stub_request("two", size=48, storage="float16")
     whole = {result.path: result.path.read_bytes() for result in extract(data, features, *requests)}
-    ids = read_manifest(manifest_path(features, "data"))
+    ids = places_of(manifest_path(features, "data"))
     (data / "B").rename(tmp_path / "away")
     for result in extract(data, features, *requests):
         assert (result.images, result.rows_computed, result.rows_kept) == (6, 0, 3)
@@ -49,7 +49,7 @@ def test_a_class_that_is_away_for_one_call_costs_nothing(
         assert said in caplog.messages
         with FeatureFile(result.path) as file:
             assert file.classes == ("A", "C")
-    assert read_manifest(manifest_path(features, "data")) == ids, "files and runs of before use them still"
+    assert places_of(manifest_path(features, "data")) == ids, "files and runs of before use them still"
     present = {line.path for line in read_lines(manifest_path(features, "data")) if line.present == "no"}
     assert present == {f"B/image{number}.png" for number in range(3)}
     caplog.clear()

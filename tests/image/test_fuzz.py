@@ -18,8 +18,7 @@ from cxrfeat.feature import compute
 from cxrfeat.feature.compute import Prepared, views_of
 from cxrfeat.feature.store import FeatureFile, verify_features
 from cxrfeat.image.decode import decode, read_file
-from cxrfeat.image.manifest_file import read_manifest
-from tests.feature.images import extract, write_image
+from tests.feature.images import extract, places_of, write_image
 from tests.image.encode import encode, noise
 from tests.image.mutate import write_all
 from tests.stub import stub_features, stub_request
@@ -66,7 +65,7 @@ def check(data: Path, features: Path, files: list[str]) -> set[str]:
     assert [one.path for one in made.quarantined] == sorted(set(files) - good)
     assert all(one.reason and one.reason.isprintable() for one in made.quarantined)
     assert verify_features(made.path) == []
-    names = read_manifest(features / f"{data.name}.manifest.csv")
+    names = places_of(features / f"{data.name}.manifest.csv")
     with FeatureFile(made.path) as file:
         assert sorted(names[one["image_id"]] for one in file.content.quarantine) == sorted(set(files) - good)
         paths = [names[one] for one in file.image_ids]

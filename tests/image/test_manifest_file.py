@@ -17,11 +17,11 @@ from cxrfeat.image.manifest_file import (
     COLUMNS,
     manifest_path,
     read_lines,
-    read_manifest,
     read_patients,
     write_manifest,
 )
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
+from tests.feature.images import places_of
 from tests.image.test_group import HEADER
 
 IDENTITY = Identity(bytes(range(32)))
@@ -47,7 +47,7 @@ def test_the_file_maps_ids_to_paths_and_is_private(tmp_path: Path) -> None:
     assert path == tmp_path / "set.manifest.csv"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     ids = [IDENTITY.image_id(row.path, row.content_sha256) for row in found.rows] + [IDENTITY.image_id("A/3.png")]
-    assert read_manifest(path) == dict(zip(ids, ["A/1.png", "A/2.png", "A/3.png"], strict=True))
+    assert places_of(path) == dict(zip(ids, ["A/1.png", "A/2.png", "A/3.png"], strict=True))
     assert read_patients(path) == dict(zip(ids, ("p0", "p0", None), strict=True))
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -59,12 +59,12 @@ def test_the_file_maps_ids_to_paths_and_is_private(tmp_path: Path) -> None:
 
 def test_ids_that_were_given_once_stay_and_are_marked(tmp_path: Path) -> None:
     path = written(tmp_path, manifest("A/1.png", "A/2.png", "A/3.png", quarantined=("A/4.png",)))
-    before = read_manifest(path)
+    before = places_of(path)
     rows = list(manifest("A/1.png", "A/2.png").rows)
     rows[1] = replace(rows[1], content_sha256="f" * 64)
     written(tmp_path, replace(manifest("A/1.png"), rows=tuple(rows)))
     lines = read_lines(path)
-    assert before.items() < read_manifest(path).items(), "every id is known still"
+    assert before.items() < places_of(path).items(), "every id is known still"
     assert [(line.path, line.present) for line in lines] == [
         ("A/1.png", "yes"), ("A/2.png", "yes"), ("A/2.png", "no"), ("A/3.png", "no"), ("A/4.png", "no")
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_nothing_is_written_where_nothing_changed(tmp_path: Path) -> None:
 def test_an_image_that_turned_out_unusable_has_the_id_that_feature_files_use(tmp_path: Path) -> None:
     bad = Quarantined(path="A/2.png", stage="decode", reason="cut short")
     path = written(tmp_path, manifest("A/1.png", "A/2.png"), [bad])
-    assert read_manifest(path)[IDENTITY.image_id("A/2.png")] == "A/2.png"
+    assert places_of(path)[IDENTITY.image_id("A/2.png")] == "A/2.png"
     assert [line.quarantined for line in read_lines(path)] == ["", "decode: cut short", "decode: cut short"]
 
 
@@ -92,7 +92,7 @@ def test_ids_of_an_older_manifest_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "set.manifest.csv"
     older = ("0" * 32, "A/1.png", "A", "0" * 64, "", "p0", "", "")
     path.write_text(",".join(COLUMNS[:-2]) + "\n" + ",".join(older) + "\n")
-    assert read_manifest(path) == {"0" * 32: "A/1.png"}
+    assert places_of(path) == {"0" * 32: "A/1.png"}
     written(tmp_path, manifest("A/1.png"))
     assert [(line.path, line.present) for line in read_lines(path)] == [("A/1.png", "yes"), ("A/1.png", "no")]
     assert read_lines(path)[1].image_id == "0" * 32
@@ -103,7 +103,7 @@ def test_a_manifest_that_a_spreadsheet_spoilt_is_kept_aside(tmp_path: Path) -> N
     spoilt = path.read_bytes().replace(b",", b";")
     path.write_bytes(spoilt)
     written(tmp_path, manifest("A/1.png"))
-    assert len(read_manifest(path)) == 1
+    assert len(places_of(path)) == 1
     aside = tmp_path / "set.manifest-damaged.csv"
     assert aside.read_bytes() == spoilt
 
@@ -112,18 +112,18 @@ def test_a_manifest_that_a_spreadsheet_spoilt_is_kept_aside(tmp_path: Path) -> N
 def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     found = manifest(*names)
     path = written(tmp_path_factory.mktemp("m"), found)
-    assert sorted(read_manifest(path).values()) == sorted(names)
+    assert sorted(places_of(path).values()) == sorted(names)
 
 
 @pytest.mark.parametrize("name", ["a,b", 'a"b', "a\nb", "a\r\nb", "\r", "=1+1", "caf\udce9", " ", "'"])
 def test_awkward_names_come_back(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, manifest(name))
-    assert list(read_manifest(path).values()) == [name]
+    assert list(places_of(path).values()) == [name]
 
 
 def test_a_missing_manifest_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"set\.manifest\.csv cannot be read.*cxrfeat extract"):
-        read_manifest(manifest_path(tmp_path, "set"))
+        places_of(manifest_path(tmp_path, "set"))
 
 
 @pytest.mark.parametrize("content", [b"", b"image_id,path\n", b"\xff\xfe\x00", b'"' + ",".join(COLUMNS).encode()])
@@ -131,7 +131,7 @@ def test_another_file_is_not_taken_for_a_manifest(tmp_path: Path, content: bytes
     path = tmp_path / "set.manifest.csv"
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match="not a manifest"):
-        read_manifest(path)
+        places_of(path)
     path.write_bytes(",".join(COLUMNS).encode() + b"\nonly,two\n")
     with pytest.raises(IntegrityError, match="too few"):
-        read_manifest(path)
+        places_of(path)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from dataclasses import replace
@@ -20,11 +19,12 @@ from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import find_masks, template
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.image.picture import png, reduced
 from cxrfeat.image.row import Selection
 from cxrfeat.run import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
 from cxrfeat.study import sources
-from cxrfeat.study.explain import Explained, caption, explain, pictures_of
+from cxrfeat.study.explain import Explained, caption, explain
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit
 from cxrfeat.study.predict import load_head, predict
@@ -148,21 +148,6 @@ def test_a_class_of_ones_own_choice_is_explained(run: Run, data: Path) -> None:
         assert one.true is None
     mixed = next(one for one in (*covid, *normal) if one.explained != one.label)
     assert f"{mixed.explained} {mixed.probabilities[mixed.explained]:.2f}" in caption(mixed)
-
-
-def test_the_pictures_of_a_page_are_of_one_size(run: Run, data: Path) -> None:
-    (one,) = explain(run, [image_of(data)]).images
-    whole = decode(image_of(data).read_bytes()).shape
-    for side, expected in ((None, max(whole)), (40, 40)):
-        plain, overlay = (Image.open(io.BytesIO(content)) for content in pictures_of(one, side))
-        assert plain.size == overlay.size
-        assert max(plain.size) == expected
-        assert (plain.mode, overlay.mode) == ("L", "RGB")
-    grey, mixed = np.asarray(plain, np.int64), np.asarray(overlay, np.int64)
-    cold = one.placing.lay(one.heat, grey.shape) < 1e-6
-    assert (mixed[cold] == grey[cold][:, None]).all()
-    if one.heat.any():
-        assert np.abs(mixed - grey[..., None]).max() > 40
 
 
 def test_without_a_mask_the_template_stands_in(run: Run, data: Path) -> None:
@@ -289,7 +274,7 @@ def test_a_run_on_masked_images_takes_its_own_masks(data: Path, tiny_network: Pa
         find_masks(index_folder(data).rows, data)[sha256(image_of(data).read_bytes()).hexdigest()],
     ).of(replace(graph.spec.view, count=1))  # fmt: skip
     np.testing.assert_allclose(maps, graph.layer(graph.layers[0]).run(masked), atol=1e-5)
-    (tmp_path / "strange.png").write_bytes(pictures_of(explain(run, data=data, count=1).images[0])[0])
+    (tmp_path / "strange.png").write_bytes(png(reduced(decode(image_of(data).read_bytes()), 40)))
     with pytest.raises(InputError, match=r"strange.png is not in .*where its mask is looked for"):
         activation_maps(run, tmp_path / "strange.png", graph.layers[0], data=data)
     other = Path(shutil.copytree(data, tmp_path / "other", ignore=shutil.ignore_patterns("masks")))

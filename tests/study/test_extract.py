@@ -16,14 +16,14 @@ from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.store import FeatureFile, verify_features
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.manifest_file import manifest_path, read_manifest
+from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.mask import find_masks, masks_digest
 from cxrfeat.image.row import Selection
 from cxrfeat.image.split import torn
 from cxrfeat.spec import Masking, SplitSpec, ViewSpec
 from cxrfeat.study.extract import extract
 from cxrfeat.study.pieces import part_images
-from tests.feature.images import break_image, make_copies, make_data
+from tests.feature.images import break_image, make_copies, make_data, places_of
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_features
 
@@ -107,7 +107,7 @@ def test_one_image_without_a_part_leaves_the_split_of_featurewise_statistics_as_
     told = {row.path: row.split for row in result.manifest.rows}
     with FeatureFile(result.files[0].path) as file:
         assert file.bound_split is not None
-        places = read_manifest(manifest_path(file.path.parent, "data"))
+        places = places_of(manifest_path(file.path.parent, "data"))
         assert {places[image]: part for image, part in zip(file.image_ids, file.bound_split.tolist(), strict=True)} == {
             name: "none" if part is None else part for name, part in told.items()
         }
@@ -152,7 +152,7 @@ def test_no_split_of_a_run_parts_copies(
 ) -> None:
     pairs = make_copies(tmp_path / "data")
     result = run(tmp_path / "data")
-    places = read_manifest(manifest_path(tmp_path / "features", "data"))
+    places = places_of(manifest_path(tmp_path / "features", "data"))
     with FeatureFile(result.files[0].path) as file:
         row = {places[image]: index for index, image in enumerate(file.image_ids)}
         for seed in range(5):
@@ -170,7 +170,7 @@ def test_the_split_that_featurewise_statistics_are_bound_to_parts_no_copies(
     (tmp_path / "data" / "A" / "broken.png").write_bytes(encode(noise(7), "PNG")[:500])
     for seed in range(5):
         result = run(tmp_path / "data", normalize="featurewise", split_spec=SplitSpec(seed=seed))
-        places = read_manifest(manifest_path(tmp_path / "features", "data"))
+        places = places_of(manifest_path(tmp_path / "features", "data"))
         with FeatureFile(result.files[0].path) as file:
             assert file.bound_split is not None
             part = dict(zip([places[image] for image in file.image_ids], file.bound_split.tolist(), strict=True))
