@@ -14,29 +14,18 @@ def check_reading(notes: Sequence[Note]) -> list[Finding]:
     Args:
         notes: The ledger of a manifest.
     """
-    lost = [note.text for note in notes if note.weight is Weight.LOSS]
-    odd = [note.text for note in notes if note.weight is Weight.NOTABLE]
     found = []
-    if lost:
-        found.append(
-            Finding(
-                check="reading",
-                status=Status.FAIL,
-                value=len(lost),
-                why=" ".join(lost),
-                do="Mend the folder or metadata.csv, so that nothing is left aside that belongs to the data.",
-            )
-        )
-    if odd:
-        found.append(
-            Finding(
-                check="reading",
-                status=Status.WARN,
-                value=len(odd),
-                why=" ".join(odd),
-                do="See that this is what was meant.",
-            )
-        )
+    for weight, status, remedy in (
+        (
+            Weight.LOSS,
+            Status.FAIL,
+            "Mend the folder or metadata.csv, so that nothing is left aside that belongs to the data.",
+        ),
+        (Weight.NOTABLE, Status.WARN, "See that this is what was meant."),
+    ):
+        told = [note.text for note in notes if note.weight is weight]
+        if told:
+            found.append(Finding(check="reading", status=status, value=len(told), why=" ".join(told), do=remedy))
     return found or [
         Finding(check="reading", status=Status.PASS, value=0, why="Everything in the folder and its table was used.")
     ]

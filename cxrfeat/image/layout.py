@@ -66,8 +66,9 @@ def find_images(root: Path, follow: Sequence[Path] = ()) -> FoundImages:
         InputError: If it is missing, not a folder, or holds no image.
     """
     listing = _listed(root, follow)
-    masks = find_mask_files(listing.images())
-    paths = tuple(sorted(listing.images() - masks.files))
+    images = listing.images()
+    masks = find_mask_files(images)
+    paths = tuple(sorted(images - masks.files))
     if not paths and not listing.problems:
         raise InputError(f"{str(root)!r} holds {_instead(listing, masks)}.")
     return FoundImages(
@@ -87,8 +88,9 @@ def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
             table and the folders contradict each other.
     """
     listing = _listed(root, follow)
-    masks = find_mask_files(listing.images())
-    images = listing.images() - masks.files
+    images = listing.images()
+    masks = find_mask_files(images)
+    images -= masks.files
     seen = sorted({*images, *listing.problems})
     base = "" if TABLE in listing.files else single_folder(images)
     claims = claims_of([path for path in seen if "/" in path or path in images], base, root.name)

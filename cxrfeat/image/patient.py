@@ -82,19 +82,23 @@ def mixed_patients(
     return MixedPatients(rows=tuple(found), reasons=tuple((name, reasons[name]) for name in order if reasons[name]))
 
 
-def mixed_notes(rows: Sequence[Described]) -> list[str]:
-    """What `index` has to say of patients that seem to be several people: a line, or none. It names nobody."""
-    patients = [row.patient for row in rows]
-    mixed = mixed_patients(
-        patients,
+def mixed_rows(rows: Sequence[Described]) -> MixedPatients:
+    """`mixed_patients` of the images of a folder."""
+    return mixed_patients(
+        [row.patient for row in rows],
         [row.source for row in rows],
         [row.sex for row in rows],
         [row.age for row in rows],
         [row.date for row in rows],
     )
+
+
+def mixed_notes(rows: Sequence[Described]) -> list[str]:
+    """What `index` has to say of patients that seem to be several people: a line, or none. It names nobody."""
+    mixed = mixed_rows(rows)
     if not mixed.rows:
         return []
-    said = mixed.said(len(set(patients) - {None}))
+    said = mixed.said(len({row.patient for row in rows} - {None}))
     return [
         f"{said} If numbers begin anew in each source, make them differ in the column patient_id, as in A-17 and B-17: "
         "images of one number are kept together."

@@ -60,7 +60,7 @@ from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.inspect import Inspection, inspect_images
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
-from cxrfeat.image.patient import mixed_patients
+from cxrfeat.image.patient import mixed_rows
 from cxrfeat.image.picture import data_address
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import folds
@@ -547,13 +547,7 @@ def _about_data(images: _Images, bad: Sequence[Quarantined]) -> list[Finding | N
     known = np.array([row.patient is not None for row in rows])
     given = np.array([row.split is not None for row in rows])
     patients = [row.patient for row in rows]
-    mixed = mixed_patients(
-        patients,
-        [row.source for row in rows],
-        [row.sex for row in rows],
-        [row.age for row in rows],
-        [row.date for row in rows],
-    )
+    mixed = mixed_rows(rows)
     found = [
         images.strangers,
         *check_sources(_sources(images)),
