@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
-from cxrfeat.files import make_folder, put_folder
-from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.spec import canonical_json
+from cxrfeat.system.files import make_folder, put_folder
+from cxrfeat.system.given import PathLike, as_path, one_or_many
 
 FORMAT = "cxrfeat-run"
 VERSION = 1

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from cxrfeat.errors import SpecError
-from cxrfeat.given import one_or_many
+from cxrfeat.system.given import one_or_many
 
 DECODER_REVISION = 2
 """Raise when `image/decode.py` or `image/resample.py` come to give other pixels for the same bytes.

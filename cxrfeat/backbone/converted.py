@@ -22,8 +22,16 @@ from cxrfeat.backbone.build import build
 from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network, backend
 from cxrfeat.errors import MissingExtraError, UsageError
-from cxrfeat.files import build_folder, make_folder, remove_folder, storing, sweep_temporaries, user_cache, write_atomic
 from cxrfeat.spec import FeatureSpec, canonical_json
+from cxrfeat.system.files import (
+    build_folder,
+    make_folder,
+    remove_folder,
+    storing,
+    sweep_temporaries,
+    user_cache,
+    write_atomic,
+)
 
 DIGESTS = "sha256"
 """Name of the file that holds the digests of the others."""

@@ -27,9 +27,9 @@ from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.scratch import SIZE as SCRATCH_SIZE
 from cxrfeat.backbone.table import TABLE, Row, find_row
 from cxrfeat.errors import InputError, UsageError, WeightsError
-from cxrfeat.files import replace_atomic, user_cache, write_atomic
-from cxrfeat.given import PathLike, as_path
 from cxrfeat.spec import FeatureSpec, Preprocess
+from cxrfeat.system.files import replace_atomic, user_cache, write_atomic
+from cxrfeat.system.given import PathLike, as_path
 
 FILE = "file"
 """`FeatureSpec.backbone` of every network that is not of the table: its weights digest says which it is."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from cxrfeat.backbone.converted import Converter
 from cxrfeat.backbone.engine import in_batches
-from cxrfeat.files import write_atomic
+from cxrfeat.system.files import write_atomic
 from cxrfeat.types import Features, Views
 
 GRAPH = "graph.onnx"

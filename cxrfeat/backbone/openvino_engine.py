@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.backbone.converted import Converter
-from cxrfeat.files import check_space
+from cxrfeat.system.files import check_space
 from cxrfeat.types import Features, Views
 
 GRAPH = "graph.xml"

@@ -52,7 +52,6 @@ def compare(
 
     Corrected for the number of comparisons; a tie is called one.
     """
-    from cxrfeat.files import write_atomic
     from cxrfeat.report.spark import confusion_table, training_table
     from cxrfeat.report.summary import worst_findings
     from cxrfeat.report.table import (
@@ -66,6 +65,7 @@ def compare(
         score_table,
     )
     from cxrfeat.study.compare import compare as run
+    from cxrfeat.system.files import write_atomic
 
     stated = _stated(prevalence or [])
     compared = run(names or None, seed=seed, prevalence=stated, folder=runs)

@@ -119,7 +119,7 @@ def fit_head(
     """
     from typing import cast
 
-    from cxrfeat.garbage import collect_rarely
+    from cxrfeat.system.process import collect_rarely
 
     collect_rarely()  # before the libraries
 

@@ -29,7 +29,7 @@ from cxrfeat.cli import (
 from cxrfeat.cli.console import printable
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
-from cxrfeat.garbage import leave
+from cxrfeat.system.process import leave
 from cxrfeat.version import __version__
 
 app = typer.Typer(

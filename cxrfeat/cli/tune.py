@@ -75,7 +75,7 @@ def tune(
     """
     from typing import cast
 
-    from cxrfeat.garbage import collect_rarely
+    from cxrfeat.system.process import collect_rarely
 
     collect_rarely()  # before the libraries
 

@@ -8,9 +8,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.cores import small_products
 from cxrfeat.errors import InputError, MissingExtraError, UsageError
 from cxrfeat.head.fitted import check_finite
+from cxrfeat.system.process import small_products
 from cxrfeat.types import Features
 
 Projecting = Literal["pca", "tsne", "umap"]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.files import write_atomic
+from cxrfeat.system.files import write_atomic
 
 FEATURES = "features"
 LOOKS = ("mean_grey", "black_border", "thumbnail", "perceptual_hash", "portrait", "pixel_digest")

@@ -28,13 +28,13 @@ from pathlib import Path
 
 from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.feature.store import FeatureFile, dataset_of
-from cxrfeat.files import sweep_temporaries
-from cxrfeat.hold import Hold
 from cxrfeat.image.group import group
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.manifest_file import SUFFIX, YES, Line, manifest_path, read_lines, write_manifest
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined
+from cxrfeat.system.files import sweep_temporaries
+from cxrfeat.system.lock import Lock
 from cxrfeat.types import Groups
 
 WAIT = 60.0
@@ -146,8 +146,8 @@ def record(
         return write_manifest(features, claim.manifest, groups, identity, root=claim.root, failed=failed)
 
 
-def _manifests(features: Path) -> Hold:
-    return Hold(features / "manifests", wait=WAIT)
+def _manifests(features: Path) -> Lock:
+    return Lock(features / "manifests", wait=WAIT)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.engine import Engine, EngineFactory
 from cxrfeat.backbone.network import Network
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.feature.block import FEATURES, Block, Failure, row_crc32
 from cxrfeat.feature.plan import Plan
@@ -27,6 +26,7 @@ from cxrfeat.image.fingerprint import PORTRAIT, Look, look
 from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, read_mask, template
 from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Progress, Views
 from cxrfeat.view.apply import apply_views, changed, working_copy
 from cxrfeat.view.draw import draw_order, draw_views, to_array

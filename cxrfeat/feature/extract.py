@@ -17,7 +17,6 @@ from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.table import TABLE
-from cxrfeat.cores import threads
 from cxrfeat.errors import InputError, IntegrityError, StorageError
 from cxrfeat.feature.block import FEATURES, LOOKS, Block, Failure
 from cxrfeat.feature.claim import Claim, claim_name, record
@@ -28,7 +27,6 @@ from cxrfeat.feature.spare import Spare
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
 from cxrfeat.feature.versions import versions
 from cxrfeat.feature.work import Work
-from cxrfeat.files import check_writable, storing
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.group import group, group_copies, group_keys
 from cxrfeat.image.identity import Identity
@@ -38,6 +36,8 @@ from cxrfeat.image.note import number as counted
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
 from cxrfeat.image.split import NO_PART, Parts
 from cxrfeat.spec import FeatureSpec, fingerprint
+from cxrfeat.system.files import check_writable, storing
+from cxrfeat.system.process import threads
 from cxrfeat.types import Groups, Part, Progress
 
 FROM_PIXELS = ("view_params", "crc32", *LOOKS)

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError
 from cxrfeat.feature.compute import prepare
 from cxrfeat.image.fingerprint import Look
 from cxrfeat.image.group import group, group_copies
 from cxrfeat.image.row import ImageRow, Manifest
+from cxrfeat.system.process import threads
 from cxrfeat.types import Groups, Progress
 
 _AT_ONCE = 64

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from cxrfeat.feature.block import Block, read_block, write_block
-from cxrfeat.files import make_folder, remove, remove_folder, sweep_temporaries
+from cxrfeat.system.files import make_folder, remove, remove_folder, sweep_temporaries
 
 
 class Spare:

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError
 from cxrfeat.feature.block import FEATURES, row_crc32
-from cxrfeat.files import SteadyFile, replace_atomic, storage_error
-from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.split import NO_PART, Parts, own_way, split
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec, canonical_json, feature_spec, fingerprint, to_dict
+from cxrfeat.system.files import SteadyFile, replace_atomic, storage_error
+from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Features, Groups, Labels, Part
 
 FORMAT = "cxrfeat-features"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from cxrfeat.feature.block import Block, read_block, write_block
 from cxrfeat.feature.plan import Plan, Settings, make_plan
-from cxrfeat.files import make_folder, remove_folder, sweep_temporaries, write_atomic
-from cxrfeat.hold import Hold
 from cxrfeat.spec import canonical_json
+from cxrfeat.system.files import make_folder, remove_folder, sweep_temporaries, write_atomic
+from cxrfeat.system.lock import Lock
 
 
-class Work(Hold):
+class Work(Lock):
     """Exclusive hold on the making of one feature file, and its shards; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:

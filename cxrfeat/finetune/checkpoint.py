@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError
-from cxrfeat.files import make_folder, remove, remove_folder, sweep_temporaries, write_atomic
 from cxrfeat.finetune.trainable import Arrays, Weights
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.spec import canonical_json
+from cxrfeat.system.files import make_folder, remove, remove_folder, sweep_temporaries, write_atomic
 
 _PLACES = ("state-0.npz", "state-1.npz")
 _KEPT = ("body.npz", "head.npz", "head.json")

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.feature.compute import prepare, prepare_copy
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
+from cxrfeat.system.process import threads
 from cxrfeat.types import Counted, Views
 from cxrfeat.view.apply import drawn
 from cxrfeat.view.draw import draw, view_rng

@@ -25,11 +25,11 @@ from cxrfeat.backbone.engine import CPU_BATCH, in_batches, out_of_memory
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import full_float32, has_gpu, import_keras
 from cxrfeat.errors import UsageError
-from cxrfeat.files import TEMPORARY
 from cxrfeat.finetune.devices import Devices
 from cxrfeat.finetune.memory import available_memory, check_batch, layers_of
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.spec import FeatureSpec, FinetuneSpec
+from cxrfeat.system.files import TEMPORARY
 from cxrfeat.types import Counted, Features, Labels, Views
 
 Arrays = list[NDArray[Any]]

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import InputError, SpecError
-from cxrfeat.files import TEMPORARY, storing
-from cxrfeat.garbage import collect_rarely
 from cxrfeat.head import network_head
 from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.training import Training
 from cxrfeat.spec import HeadSpec
+from cxrfeat.system.files import TEMPORARY, storing
+from cxrfeat.system.process import collect_rarely
 from cxrfeat.types import Features, Labels
 
 WORTH_WORKERS = 3.0

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.cores import small_products
 from cxrfeat.image.fingerprint import PORTRAIT, cosine_matrix
+from cxrfeat.system.process import small_products
 from cxrfeat.types import Features
 
 Kind = Literal["bytes", "pixels", "near"]

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from cxrfeat.errors import IntegrityError
-from cxrfeat.files import make_folder, storing, user_config, write_atomic
+from cxrfeat.system.files import make_folder, storing, user_config, write_atomic
 
 _SALT_BYTES = 32
 _ID_DIGITS = 32

@@ -15,9 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, SpecError
-from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.classes import doubt
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode, probe, read_file
@@ -26,6 +24,8 @@ from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
 from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.patient import mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
+from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.process import threads
 from cxrfeat.types import Counted
 
 _EVERYTHING = Selection()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrfeat.errors import InputError, IntegrityError
-from cxrfeat.files import move, write_atomic
 from cxrfeat.image.group import group_keys
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest, Quarantined
+from cxrfeat.system.files import move, write_atomic
 from cxrfeat.types import Groups
 
 SUFFIX = ".manifest.csv"

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.decode import decode, decode_opacity, probe, read_file
 from cxrfeat.image.row import ImageRow
+from cxrfeat.system.process import threads
 from cxrfeat.types import Grey
 
 Lungs = NDArray[np.bool_]

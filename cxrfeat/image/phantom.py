@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrfeat.errors import InputError, SpecError
-from cxrfeat.files import make_folder, write_atomic
 from cxrfeat.image.resample import resized
 from cxrfeat.spec import canonical_json, to_dict
+from cxrfeat.system.files import make_folder, write_atomic
 from cxrfeat.types import Counted
 
 Letters = Literal["random", "class", "none"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from cxrfeat.given import as_paths, one_or_many
 from cxrfeat.image.note import Note
+from cxrfeat.system.given import as_paths, one_or_many
 from cxrfeat.types import Labels, Part
 
 

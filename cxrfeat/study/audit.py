@@ -48,12 +48,9 @@ from cxrfeat.audit.source import SourceTable, check_sources, check_within
 from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, SplitError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.variant import variant_features
-from cxrfeat.files import check_writable, write_atomic
-from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.group import group
@@ -71,6 +68,9 @@ from cxrfeat.report.page import pictured, render_audit
 from cxrfeat.run import to_csv
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.pieces import Piece
+from cxrfeat.system.files import check_writable, write_atomic
+from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Progress, Status, failed_first, named
 
 BORDER = 0.12

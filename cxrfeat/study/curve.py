@@ -10,7 +10,6 @@ import numpy as np
 
 from cxrfeat.errors import InputError
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.given import PathLike, one_or_many
 from cxrfeat.metric.compare import paired_difference
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.least import NO_INTERVAL
@@ -18,6 +17,7 @@ from cxrfeat.metric.score import scores
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.study.fit import Data, HeadLike, fit_pieces, head_specs, load
 from cxrfeat.study.pieces import Pieces, check_share, part_images, thinned
+from cxrfeat.system.given import PathLike, one_or_many
 from cxrfeat.types import Probabilities, Progress
 
 SIZES = (0.1, 0.2, 0.5, 1.0)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import Network, find_again
-from cxrfeat.cores import small_products, threads
 from cxrfeat.errors import CxrFeatError, InputError, UsageError, WeightsError
 from cxrfeat.explain.averaged import AnyGraph, open_graph
 from cxrfeat.explain.explainer import NAMES, Explainer, Looked, method_for
@@ -37,8 +36,6 @@ from cxrfeat.explain.judge import (
 )
 from cxrfeat.explain.place import FRAME, Placing, from_frame
 from cxrfeat.explain.score import scores, shuffled
-from cxrfeat.files import check_writable, write_atomic
-from cxrfeat.given import PathLike, as_path, as_paths
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs
@@ -60,6 +57,9 @@ from cxrfeat.study.sources import (
     spread,
     tested_sources,
 )
+from cxrfeat.system.files import check_writable, write_atomic
+from cxrfeat.system.given import PathLike, as_path, as_paths
+from cxrfeat.system.process import small_products, threads
 from cxrfeat.types import Features, Finding, Groups, Progress, Status, Views, failed_first, named
 
 SHOWN = 12

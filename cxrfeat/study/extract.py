@@ -17,8 +17,6 @@ from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.extract import Extracted, Request, extract_features
 from cxrfeat.feature.look import look_and_group
 from cxrfeat.feature.statistics import pixel_statistics
-from cxrfeat.files import check_writable
-from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, mask_notes, masks_digest
@@ -27,6 +25,8 @@ from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import NO_PART, Parts, digest, own_way, split
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.study.tuned import find_tuned, seen_split, tuned_features
+from cxrfeat.system.files import check_writable
+from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Finding, Groups, Part, Progress, named
 
 

@@ -15,11 +15,9 @@ from cxrfeat.audit.short import ShortAudit
 from cxrfeat.backbone.engine import Engine, KerasEngine
 from cxrfeat.backbone.network import FILE, Network, backend, find_again, find_network, keep_network
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
-from cxrfeat.cores import threads
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
 from cxrfeat.feature.claim import look_up
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.files import check_writable
 from cxrfeat.finetune.checkpoint import Checkpoints
 from cxrfeat.finetune.images import Images
 from cxrfeat.finetune.memory import available_memory
@@ -27,10 +25,8 @@ from cxrfeat.finetune.recipe import DEFAULT
 from cxrfeat.finetune.start import check_warm, cold_head, warm_head
 from cxrfeat.finetune.train import CHECKPOINT_EVERY, Trained, train
 from cxrfeat.finetune.trainable import Trainable, prepare_exactness
-from cxrfeat.given import PathLike, as_path
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.hold import Hold
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, find_masks, masks_digest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
@@ -54,6 +50,10 @@ from cxrfeat.study.fit import (
 from cxrfeat.study.pieces import Pieces, part_images
 from cxrfeat.study.predict import NETWORK, load_head
 from cxrfeat.study.tuned import find_tuned, parts_of
+from cxrfeat.system.files import check_writable
+from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.lock import Lock
+from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Finding, Progress, Status, failed_first, named
 
 WARM = HeadSpec(kind="logreg", strength=0.01)
@@ -303,7 +303,7 @@ def _made(job: _Job, images: Images, every: float, progress: Progress | None) ->
     """Train, test and write; what was begun before goes on."""
     file, spec = job.plain.file, job.spec
     (piece,) = job.pieces.pieces
-    with Hold(job.place) as hold:
+    with Lock(job.place) as hold:
         if (standing := existing_run(job.place, job.identity)) is not None:
             return standing  # another process has made it while this one read the images
         checkpoints = Checkpoints(hold.folder, job.identity, {"threads": threads(), "backend": backend()})

@@ -19,8 +19,6 @@ from cxrfeat.audit.short import ShortAudit, check_tested
 from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.versions import versions
-from cxrfeat.files import check_writable
-from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
@@ -37,6 +35,8 @@ from cxrfeat.run import HISTORY, Run, Table, check_name, digest8, read_run, run_
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec, SplitBy, to_dict
 from cxrfeat.study.best import Best, best_of
 from cxrfeat.study.pieces import Piece, Pieces, Rows, part_images
+from cxrfeat.system.files import check_writable
+from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Features, Finding, Probabilities, Progress, Status, failed_first
 
 HeadLike = HeadSpec | str

@@ -14,11 +14,9 @@ from cxrfeat.audit.outputs import check_predictions
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError, UsageError
 from cxrfeat.feature.compute import views_of
 from cxrfeat.feature.decoded import decoder_notes
-from cxrfeat.given import PathLike, as_paths
 from cxrfeat.head.domain import Domain
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.image.decode import read_file
@@ -27,6 +25,8 @@ from cxrfeat.image.note import refuse_losses, tell
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, feature_spec
+from cxrfeat.system.given import PathLike, as_paths
+from cxrfeat.system.process import threads
 from cxrfeat.types import Finding, Probabilities, Progress
 
 NETWORK = "network.keras"

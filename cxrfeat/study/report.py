@@ -19,8 +19,6 @@ from cxrfeat.explain.explainer import NAMES
 from cxrfeat.explain.projection import Projecting
 from cxrfeat.explain.projection import projection as lay_out
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.files import check_writable, write_atomic
-from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -48,6 +46,8 @@ from cxrfeat.study.compare import different, side_by_side, tested
 from cxrfeat.study.explain import Explained, explain_together
 from cxrfeat.study.fit import as_fitted
 from cxrfeat.study.sources import CHECKED, pixels_of
+from cxrfeat.system.files import check_writable, write_atomic
+from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
 
 LIMIT = 10_000_000

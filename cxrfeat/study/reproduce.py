@@ -17,11 +17,9 @@ from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import DivergedError, InputError, UsageError
-from cxrfeat.files import check_writable, write_atomic
 from cxrfeat.finetune.recipe import PAPER
 from cxrfeat.finetune.start import cold_head
 from cxrfeat.finetune.trainable import Trainable
-from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.image.split import own_way
@@ -32,6 +30,8 @@ from cxrfeat.study.extract import extract
 from cxrfeat.study.finetune import finetune
 from cxrfeat.study.fit import fit, run_summary, with_tested
 from cxrfeat.study.rows import CLASSES, PER_CLASS, SIZE, Row, find_rows
+from cxrfeat.system.files import check_writable, write_atomic
+from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Finding, Progress, Status, named
 
 Protocol = Literal["study", "proper"]

@@ -18,7 +18,6 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cxrfeat.errors import InputError, MissingExtraError
-from cxrfeat.files import write_atomic
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.parallel import outcomes
@@ -30,6 +29,7 @@ from cxrfeat.spec import HeadKind, HeadSpec, canonical_json, fingerprint, to_dic
 from cxrfeat.study.fit import Data
 from cxrfeat.study.pieces import Piece
 from cxrfeat.study.space import Space, Sweep, differing
+from cxrfeat.system.files import write_atomic
 from cxrfeat.types import Progress
 from cxrfeat.version import __version__
 

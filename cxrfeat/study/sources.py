@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, InputError, IntegrityError
 from cxrfeat.explain.place import FRAME
 from cxrfeat.feature.compute import views_of
@@ -23,6 +22,7 @@ from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import NO_PART
 from cxrfeat.run import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.system.process import threads
 from cxrfeat.types import Counted, Grey, Part, Views
 from cxrfeat.view.draw import ViewParams, draw_views
 

@@ -17,8 +17,6 @@ import numpy as np
 from cxrfeat.audit.short import ShortAudit
 from cxrfeat.errors import InputError, IntegrityError, SplitError, UsageError
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.files import check_writable, remove
-from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.path import STRENGTHS
 from cxrfeat.image.split import folds, validation_rows
@@ -40,6 +38,8 @@ from cxrfeat.study.fit import (
 from cxrfeat.study.pieces import Piece, Pieces, part_images
 from cxrfeat.study.search import Bench, By, Found, Notebook, Plan, Sampler, Steps, find_head, load_optuna
 from cxrfeat.study.space import REVISION, TUNED, Space
+from cxrfeat.system.files import check_writable, remove
+from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Finding, Progress
 
 

@@ -20,8 +20,6 @@ from cxrfeat.explain.graph import Graph, Layer, Maps
 from cxrfeat.explain.place import Placing
 from cxrfeat.explain.unit import Place, best_cells
 from cxrfeat.explain.unit import top as top_places
-from cxrfeat.files import check_writable, write_atomic
-from cxrfeat.given import PathLike, as_path, one_or_many
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -32,6 +30,8 @@ from cxrfeat.spec import ViewSpec
 from cxrfeat.study.explain import file_name
 from cxrfeat.study.predict import load_head, tuned_network
 from cxrfeat.study.sources import Ready, Source, folder_view, pixels_of, plain_view, readied, shown_name
+from cxrfeat.system.files import check_writable, write_atomic
+from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Progress, named
 
 PATCHES = 9

@@ -7,15 +7,15 @@ import numpy as np
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
-from cxrfeat.cores import threads
 from cxrfeat.errors import BadImageError, UsageError
 from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.decoded import why_other
 from cxrfeat.feature.store import FeatureFile, verify_features
-from cxrfeat.given import PathLike, as_path
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import NO_MASKS, find_masks
 from cxrfeat.image.row import Selection
+from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.process import threads
 from cxrfeat.types import Progress
 
 NORM, PEAK = 1e-5, 1e-4

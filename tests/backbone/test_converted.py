@@ -19,8 +19,8 @@ from cxrfeat.backbone.converted import DIGESTS, Converter
 from cxrfeat.backbone.engine import Engine, KerasEngine
 from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.errors import MissingExtraError, StorageError, UsageError
-from cxrfeat.files import TEMPORARY
 from cxrfeat.spec import FeatureSpec, Normalize, ViewSpec
+from cxrfeat.system.files import TEMPORARY
 from cxrfeat.types import Features, Views
 
 CASES = [

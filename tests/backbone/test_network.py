@@ -24,8 +24,8 @@ from cxrfeat.backbone.network import (
 )
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import CxrFeatError, InputError, UsageError, WeightsError
-from cxrfeat.files import user_cache
 from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.system.files import user_cache
 from tests.backbone.models import functional, layer, write_h5, write_keras
 
 CONTENT = b"weights of vgg16"

@@ -24,7 +24,7 @@ CHANGES = (
     "listdir",
     "ftruncate",
 )
-"""Every function of `os` that `cxrfeat.files` changes or lists the disk with, but the heartbeat's."""
+"""Every function of `os` that `cxrfeat.system.files` changes or lists the disk with, but the heartbeat's."""
 
 
 class FaultyOs:
@@ -67,5 +67,5 @@ class FaultyOs:
 def faulty(place: int | None = None, number: int = 0, *, lasting: bool = False) -> Iterator[FaultyOs]:
     disk = FaultyOs(place, number, lasting=lasting)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cxrfeat.files.os", disk)
+        patch.setattr("cxrfeat.system.files.os", disk)
         yield disk

@@ -19,12 +19,12 @@ from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.extract import Extracted, Request, feature_path
 from cxrfeat.feature.store import FeatureFile, verify_features
 from cxrfeat.feature.work import Work
-from cxrfeat.files import TEMPORARY
 from cxrfeat.image.decode import decode
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.row import Selection
+from cxrfeat.system.files import TEMPORARY
 from tests.feature.images import SALT, break_image, extract, make_copies, make_data, places_of, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
 
@@ -417,7 +417,7 @@ def test_a_lock_that_cannot_name_its_owner_is_let_go(tmp_path: Path, monkeypatch
         raise StorageError("The disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("cxrfeat.hold.write_atomic", full)
+        patch.setattr("cxrfeat.system.lock.write_atomic", full)
         work = Work(tmp_path / "a.h5")
         with pytest.raises(StorageError):
             work.__enter__()

@@ -18,11 +18,11 @@ from cxrfeat.feature.block import read_block
 from cxrfeat.feature.claim import record
 from cxrfeat.feature.extract import Extracted, extract_features
 from cxrfeat.feature.store import verify_features
-from cxrfeat.files import TEMPORARY
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import Line
 from cxrfeat.image.row import Manifest
 from cxrfeat.run import Run, read_run, write_run
+from cxrfeat.system.files import TEMPORARY
 from tests.feature.faults import faulty
 from tests.feature.images import SALT, make_data, places_of
 from tests.stub import StubFactory, stub_request

@@ -13,7 +13,7 @@ import pytest
 
 from cxrfeat.feature.block import read_block
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.files import TEMPORARY
+from cxrfeat.system.files import TEMPORARY
 from tests.feature.images import make_data
 from tests.feature.killed import SHARD_VIEWS
 

@@ -11,7 +11,7 @@ import pytest
 
 from cxrfeat.errors import LockedError
 from cxrfeat.feature.work import Work
-from cxrfeat.hold import BEAT, SILENCE
+from cxrfeat.system.lock import BEAT, SILENCE
 
 HOLD = """
 import sys, time

@@ -319,7 +319,7 @@ def test_a_page_that_could_not_be_written_is_said_before_any_work(
     def refuse(*_: Any, **__: Any) -> int:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("cxrfeat.files.os.write", refuse)
+    monkeypatch.setattr("cxrfeat.system.files.os.write", refuse)
     monkeypatch.setattr(recipe, "side_by_side", lambda *_: pytest.fail("it was worked for"))
     with pytest.raises(StorageError, match="That file system is read-only: choose another folder"):
         made(folder)

@@ -11,7 +11,7 @@ import pytest
 
 from cxrfeat import errors
 from cxrfeat.errors import BadImageError, CxrFeatError, StorageError
-from cxrfeat.files import (
+from cxrfeat.system.files import (
     TEMPORARY,
     SteadyFile,
     check_writable,

@@ -15,7 +15,7 @@ from typing import Self
 import filelock
 
 from cxrfeat.errors import LockedError, StorageError
-from cxrfeat.files import PROBE, clock_of, make_folder, remove, storing, sweep_temporaries, touch, write_atomic
+from cxrfeat.system.files import PROBE, clock_of, make_folder, remove, storing, sweep_temporaries, touch, write_atomic
 
 BEAT = 1.0
 """Seconds between heartbeats of a lock's owner."""
@@ -27,7 +27,7 @@ RETRY = 0.02
 """Seconds between two looks at a lock that is waited for."""
 
 
-class Hold:
+class Lock:
     """Exclusive hold on the making of one file or folder, and the hidden folder beside it for what is unfinished.
 
     Use it as a context manager.

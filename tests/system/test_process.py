@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy  # noqa: F401  # its library is the one that is meant
 from threadpoolctl import ThreadpoolController
 
-from cxrfeat.cores import small_products
+from cxrfeat.system.process import small_products
 
 
 def test_small_products_take_one_thread_and_give_the_others_back() -> None:

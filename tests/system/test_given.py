@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError
-from cxrfeat.given import as_path, as_paths, one_or_many
+from cxrfeat.system.given import as_path, as_paths, one_or_many
 
 
 class Placed:
