@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     )
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.image.row import Manifest, Selection
-    from cxrfeat.run import Run, find_run, find_runs
-    from cxrfeat.run import read_run as open_run
+    from cxrfeat.run.folder import Run, find_run, find_runs
+    from cxrfeat.run.folder import read_run as open_run
     from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, SplitSpec, ViewSpec
     from cxrfeat.study.audit import AuditResult
     from cxrfeat.study.audit import audit as audit_data
@@ -87,7 +87,7 @@ _PLACES = {
     **dict.fromkeys(("FeatureSpec", "FinetuneSpec", "HeadSpec", "SplitSpec", "ViewSpec"), "cxrfeat.spec"),
     **dict.fromkeys(("Finding", "Part", "Status"), "cxrfeat.types"),
     **dict.fromkeys(("Manifest", "Selection"), "cxrfeat.image.row"),
-    **dict.fromkeys(("Run", "find_run", "find_runs"), "cxrfeat.run"),
+    **dict.fromkeys(("Run", "find_run", "find_runs"), "cxrfeat.run.folder"),
     "ActivationMaps": "cxrfeat.study.units",
     "AuditResult": "cxrfeat.study.audit",
     "Comparison": "cxrfeat.study.compare",
@@ -112,7 +112,7 @@ _PLACES = {
     "index": "cxrfeat.image.index:index_folder",
     "learning_curve": "cxrfeat.study.curve",
     "open": "cxrfeat.feature.store:FeatureFile",
-    "open_run": "cxrfeat.run:read_run",
+    "open_run": "cxrfeat.run.folder:read_run",
     "predict": "cxrfeat.study.predict",
     "report_runs": "cxrfeat.study.report:report",  # `report` is the package of tables and pages
     "reproduce": "cxrfeat.study.reproduce",

@@ -51,7 +51,7 @@ heads = [part for kind in ("logreg", "svm-linear", "svm-rbf") for part in ("--he
 assert run(["fit-head", sys.argv[1], *heads, "--runs", sys.argv[2], "--quiet"]) == 0
 assert run(["compare", "--runs", sys.argv[2]]) == 0
 import numpy as np
-from cxrfeat.run import all_runs, read_run
+from cxrfeat.run.folder import all_runs, read_run
 from cxrfeat.study.predict import load_head
 for path in all_runs(Path(sys.argv[2])):
     head = load_head(read_run(path))[0]

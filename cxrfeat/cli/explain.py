@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cxrfeat.image.row import Selection
-    from cxrfeat.run import Run
+    from cxrfeat.run.folder import Run
 
 
 def explain(
@@ -75,7 +75,7 @@ def explain(
     from cxrfeat.image.row import Selection
     from cxrfeat.report.explain import image_table, mean_table
     from cxrfeat.report.table import RESEARCH_USE, quarantine_table
-    from cxrfeat.run import find_run
+    from cxrfeat.run.folder import find_run
     from cxrfeat.study.explain import SHOWN
     from cxrfeat.study.explain import explain as run
 

@@ -12,7 +12,7 @@ from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, 
 from cxrfeat.cli.words import as_typed
 
 if TYPE_CHECKING:
-    from cxrfeat.run import Run
+    from cxrfeat.run.folder import Run
     from cxrfeat.study.reproduce import Step
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cxrfeat.metric.least import NO_INTERVAL
-from cxrfeat.run import to_csv
+from cxrfeat.run.folder import to_csv
 
 RANDOM_WEIGHTS = "RANDOM WEIGHTS: the network was never trained, scores mean nothing"
 RESEARCH_USE = "Research use only, never diagnosis."

@@ -65,7 +65,7 @@ from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
 from cxrfeat.report.page import pictured, render_audit
-from cxrfeat.run import to_csv
+from cxrfeat.run.folder import to_csv
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.pieces import Piece
 from cxrfeat.system.files import check_writable, write_atomic

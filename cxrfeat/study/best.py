@@ -10,7 +10,7 @@ import numpy as np
 
 from cxrfeat.metric.compare import paired_difference
 from cxrfeat.report.table import in_words, number
-from cxrfeat.run import Run
+from cxrfeat.run.folder import Run
 from cxrfeat.types import Part
 
 

@@ -14,7 +14,7 @@ from cxrfeat.feature.store import number_groups
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import check_prevalence, predictive_values
-from cxrfeat.run import Run, RunLike, find_runs
+from cxrfeat.run.folder import Run, RunLike, find_runs
 from cxrfeat.study.fit import run_summary
 from cxrfeat.system.given import PathLike
 from cxrfeat.types import Probabilities

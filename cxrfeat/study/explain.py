@@ -42,7 +42,7 @@ from cxrfeat.image.mask import Lungs
 from cxrfeat.image.picture import framed, overlay, png, sheet, shrunk
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.report.table import RANDOM_WEIGHTS
-from cxrfeat.run import Run, RunLike, find_run
+from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.study.predict import image_files, load_head, tuned_network
 from cxrfeat.study.sources import (

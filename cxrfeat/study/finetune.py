@@ -32,7 +32,7 @@ from cxrfeat.image.mask import NO_MASKS, find_masks, masks_digest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import check_parts
 from cxrfeat.metric.calibrate import fit_temperature
-from cxrfeat.run import Run, RunLike, check_name, digest8, find_run, run_name
+from cxrfeat.run.folder import Run, RunLike, check_name, digest8, find_run, run_name
 from cxrfeat.spec import FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec, to_dict
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import (

@@ -31,7 +31,7 @@ from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.metric.score import scores
 from cxrfeat.metric.source import within_source
 from cxrfeat.report.summary import worst_findings
-from cxrfeat.run import HISTORY, Run, Table, check_name, digest8, read_run, run_name, write_run
+from cxrfeat.run.folder import HISTORY, Run, Table, check_name, digest8, read_run, run_name, write_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec, SplitBy, to_dict
 from cxrfeat.study.best import Best, best_of
 from cxrfeat.study.pieces import Piece, Pieces, Rows, part_images

@@ -23,7 +23,7 @@ from cxrfeat.image.decode import read_file
 from cxrfeat.image.layout import find_images
 from cxrfeat.image.note import refuse_losses, tell
 from cxrfeat.image.row import Quarantined, Selection
-from cxrfeat.run import Run, RunLike, find_run
+from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, feature_spec
 from cxrfeat.system.given import PathLike, as_paths
 from cxrfeat.system.process import threads

@@ -40,7 +40,7 @@ from cxrfeat.report.content import (
 )
 from cxrfeat.report.page import datasets_of, render_report
 from cxrfeat.report.table import Table, counts_table
-from cxrfeat.run import Run, RunLike, csv_cell, find_runs
+from cxrfeat.run.folder import Run, RunLike, csv_cell, find_runs
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import different, side_by_side, tested
 from cxrfeat.study.explain import Explained, explain_together

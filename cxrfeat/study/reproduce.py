@@ -23,7 +23,7 @@ from cxrfeat.finetune.trainable import Trainable
 from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.image.split import own_way
-from cxrfeat.run import Run
+from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec
 from cxrfeat.study.compare import training_columns
 from cxrfeat.study.extract import extract

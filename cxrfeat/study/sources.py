@@ -20,7 +20,7 @@ from cxrfeat.image.mask import Lungs, MaskFile, Masks, find_masks, fitted, mask_
 from cxrfeat.image.note import Note, number, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import NO_PART
-from cxrfeat.run import Run
+from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.system.process import threads
 from cxrfeat.types import Counted, Grey, Part, Views

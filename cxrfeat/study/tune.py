@@ -20,7 +20,7 @@ from cxrfeat.feature.store import FeatureFile
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.path import STRENGTHS
 from cxrfeat.image.split import folds, validation_rows
-from cxrfeat.run import Run, all_runs, check_name, digest8, read_run, run_name
+from cxrfeat.run.folder import Run, all_runs, check_name, digest8, read_run, run_name
 from cxrfeat.spec import HeadSpec, SplitBy, SplitSpec
 from cxrfeat.study.fit import (
     Data,

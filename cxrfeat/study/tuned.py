@@ -15,7 +15,7 @@ from cxrfeat.errors import InputError, IntegrityError, SpecError, UsageError
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest
 from cxrfeat.image.split import NO_PART, Parts, digest
-from cxrfeat.run import Run, all_runs, digest8, find_run, read_run
+from cxrfeat.run.folder import Run, all_runs, digest8, find_run, read_run
 from cxrfeat.spec import FeatureSpec, ViewSpec, feature_spec
 from cxrfeat.study.predict import tuned_network
 from cxrfeat.types import Part

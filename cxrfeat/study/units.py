@@ -25,7 +25,7 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.picture import activity, cut_out, png, sheet
 from cxrfeat.image.row import Quarantined, Selection
-from cxrfeat.run import RunLike, find_run
+from cxrfeat.run.folder import RunLike, find_run
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.explain import file_name
 from cxrfeat.study.predict import load_head, tuned_network

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.run import read_run
+from cxrfeat.run.folder import read_run
 from cxrfeat.spec import MAIN_KINDS
 from cxrfeat.study import demo as demo_recipe
 from cxrfeat.study.report import command_of

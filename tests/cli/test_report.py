@@ -12,7 +12,7 @@ from cxrfeat.cli.console import marks, show
 from cxrfeat.report.page import datasets_of
 from cxrfeat.report.spark import ASCII, BLOCKS
 from cxrfeat.report.table import Table
-from cxrfeat.run import read_run
+from cxrfeat.run.folder import read_run
 from tests.cli.conftest import Cli
 from tests.study.helpers import make_features
 

@@ -8,7 +8,7 @@ import pytest
 
 from cxrfeat.head import parallel
 from cxrfeat.head.fit import fit_head
-from cxrfeat.run import all_runs
+from cxrfeat.run.folder import all_runs
 from cxrfeat.types import Part
 from tests.cli.conftest import Cli
 from tests.study.helpers import make_features

@@ -21,7 +21,7 @@ from cxrfeat.feature.store import verify_features
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import Line
 from cxrfeat.image.row import Manifest
-from cxrfeat.run import Run, read_run, write_run
+from cxrfeat.run.folder import Run, read_run, write_run
 from cxrfeat.system.files import TEMPORARY
 from tests.feature.faults import faulty
 from tests.feature.images import SALT, make_data, places_of

@@ -10,7 +10,7 @@ import pytest
 
 from cxrfeat.finetune.recipe import DEFAULT, PAPER
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
-from cxrfeat.run import Run
+from cxrfeat.run.folder import Run
 from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.study.finetune import WARM, finetune
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.network import FILE
 from cxrfeat.feature.block import row_crc32
 from cxrfeat.feature.store import COLUMNS, Content, FeatureFile, code, write_features
-from cxrfeat.run import Run
+from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Part
 

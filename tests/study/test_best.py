@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxrfeat.run import Run
+from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.best import best_of
 from cxrfeat.study.fit import fit

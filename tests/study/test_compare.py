@@ -15,7 +15,7 @@ from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import predictive_values
-from cxrfeat.run import Run, read_run
+from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.study.compare import compare
 from cxrfeat.study.fit import fit

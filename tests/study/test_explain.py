@@ -21,7 +21,7 @@ from cxrfeat.image.mask import find_masks, template
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.image.picture import png, reduced
 from cxrfeat.image.row import Selection
-from cxrfeat.run import Run, read_run
+from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
 from cxrfeat.study import sources
 from cxrfeat.study.explain import Explained, caption, explain

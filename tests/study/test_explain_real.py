@@ -22,7 +22,7 @@ from cxrfeat.explain.score import shuffled
 from cxrfeat.feature.compute import views_of
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.image.row import Selection
-from cxrfeat.run import Run
+from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.explain import ExplainedImage, explain
 from cxrfeat.study.predict import load_head

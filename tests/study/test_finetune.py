@@ -18,7 +18,7 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
 from cxrfeat.metric.least import LEAST_GROUPS
-from cxrfeat.run import Run, read_run
+from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
 from cxrfeat.study.compare import compare
 from cxrfeat.study.explain import explain

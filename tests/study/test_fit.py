@@ -21,7 +21,7 @@ from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training import Training
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.score import scores
-from cxrfeat.run import Run, read_run
+from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec
 from cxrfeat.study.fit import find_features, fit, head_kinds
 from cxrfeat.types import Part

@@ -18,7 +18,7 @@ from cxrfeat.backbone.network import Network
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, WeightsError
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
-from cxrfeat.run import Run, read_run
+from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FeatureSpec, HeadSpec, Masking, ViewSpec
 from cxrfeat.study.extract import extract
 from cxrfeat.study.fit import fit

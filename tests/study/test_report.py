@@ -18,7 +18,7 @@ from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow
 from cxrfeat.report.content import Heat, HeatPicture
-from cxrfeat.run import Run, read_run
+from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
 from cxrfeat.study import report as recipe
 from cxrfeat.study.explain import explain_together

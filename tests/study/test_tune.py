@@ -20,7 +20,7 @@ from cxrfeat.head.network_head import KINDS as NETWORK_KINDS
 from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_path
 from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.head.training import scaling
-from cxrfeat.run import Run
+from cxrfeat.run.folder import Run
 from cxrfeat.spec import HEAD_KINDS, HeadSpec
 from cxrfeat.study import search
 from cxrfeat.study.compare import compare

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageError, UsageError
-from cxrfeat.run import Run, all_runs, check_name, digest8, find_run, find_runs, read_run, run_name, to_csv, write_run
+from cxrfeat.run.folder import (
+    Run,
+    all_runs,
+    check_name,
+    digest8,
+    find_run,
+    find_runs,
+    read_run,
+    run_name,
+    to_csv,
+    write_run,
+)
 
 TABLE: dict[str, list[object]] = {"image_id": ["aa", 'b"b', "c,c"], "p": [0.1, 1 / 3, 1e-300], "label": [0, 1, 2]}
 
@@ -99,7 +110,7 @@ def test_a_folder_without_its_files_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_out_of_proportion_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = made(tmp_path)
-    monkeypatch.setattr("cxrfeat.run._LARGEST", 1)
+    monkeypatch.setattr("cxrfeat.run.folder._LARGEST", 1)
     with pytest.raises(IntegrityError, match="larger than any run's"):
         run.bytes_of("head.npz")
 
