@@ -35,10 +35,10 @@ from benchmarks.network import call_arguments, find
 from cxrfeat.backbone.build import load_body
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import import_keras
-from cxrfeat.finetune.images import Images
-from cxrfeat.finetune.recipe import DEFAULT, PAPER
-from cxrfeat.finetune.start import cold_head
-from cxrfeat.finetune.trainable import Trainable
+from cxrfeat.finetuning.images import Images
+from cxrfeat.finetuning.recipe import DEFAULT, PAPER
+from cxrfeat.finetuning.start import cold_head
+from cxrfeat.finetuning.trainable import Trainable
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, ViewSpec

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from benchmarks.blobs import blobs, write_blobs
 from benchmarks.common import options, publish, say, scratch
-from cxrfeat.audit.outputs import alike
+from cxrfeat.auditing.outputs import alike
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import scores

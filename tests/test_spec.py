@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import SpecError
-from cxrfeat.finetune.recipe import PAPER
+from cxrfeat.finetuning.recipe import PAPER
 from cxrfeat.spec import (
     HEAD_KINDS,
     TRAINED_KINDS,

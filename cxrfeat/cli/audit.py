@@ -52,8 +52,8 @@ def audit(
 
     Sources, file formats, copies, patients, controls that see no lungs, letters, odd images.
     """
-    from cxrfeat.report.audit import control_table, mitigation_table, pairs_table, sources_table
-    from cxrfeat.report.table import RESEARCH_USE
+    from cxrfeat.reporting.audit import control_table, mitigation_table, pairs_table, sources_table
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.study.audit import audit as run
     from cxrfeat.study.audit import check_place, write_copies, write_page
 

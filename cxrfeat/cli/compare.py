@@ -52,9 +52,9 @@ def compare(
 
     Corrected for the number of comparisons; a tie is called one.
     """
-    from cxrfeat.report.spark import confusion_table, training_table
-    from cxrfeat.report.summary import worst_findings
-    from cxrfeat.report.table import (
+    from cxrfeat.reporting.spark import confusion_table, training_table
+    from cxrfeat.reporting.summary import worst_findings
+    from cxrfeat.reporting.table import (
         RESEARCH_USE,
         apart,
         comparison_csv,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
-from cxrfeat.report.table import Table, audit_table
+from cxrfeat.reporting.table import Table, audit_table
 
 if TYPE_CHECKING:
     from cxrfeat.types import Progress  # which loads NumPy
@@ -108,7 +108,7 @@ def _in_line(text: str) -> str:
 
 def marks() -> str:
     """What curves and bars are drawn with: blocks on a terminal that can write them, ASCII elsewhere."""
-    from cxrfeat.report.spark import ASCII, BLOCKS
+    from cxrfeat.reporting.spark import ASCII, BLOCKS
 
     if not sys.stdout.isatty():
         return ASCII

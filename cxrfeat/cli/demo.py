@@ -24,8 +24,8 @@ def demo(
     from typing import Any
 
     from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit, show_failed
-    from cxrfeat.report.spark import confusion_table
-    from cxrfeat.report.table import (
+    from cxrfeat.reporting.spark import confusion_table
+    from cxrfeat.reporting.table import (
         RESEARCH_USE,
         class_table,
         difference_table,

@@ -73,8 +73,8 @@ def explain(
     """
     from cxrfeat.errors import AuditError, UsageError
     from cxrfeat.image.row import Selection
-    from cxrfeat.report.explain import image_table, mean_table
-    from cxrfeat.report.table import RESEARCH_USE, quarantine_table
+    from cxrfeat.reporting.explain import image_table, mean_table
+    from cxrfeat.reporting.table import RESEARCH_USE, quarantine_table
     from cxrfeat.run.folder import find_run
     from cxrfeat.study.explain import SHOWN
     from cxrfeat.study.explain import explain as run
@@ -161,8 +161,8 @@ def _layer(
     redact: bool,
 ) -> None:
     from cxrfeat.errors import UsageError
-    from cxrfeat.report.explain import maps_table, patch_tables
-    from cxrfeat.report.table import quarantine_table
+    from cxrfeat.reporting.explain import maps_table, patch_tables
+    from cxrfeat.reporting.table import quarantine_table
     from cxrfeat.study.units import activation_maps, top_patches
 
     if units:

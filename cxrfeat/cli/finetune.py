@@ -128,9 +128,9 @@ def finetune(
     from typing import cast
 
     from cxrfeat.errors import InputError, UsageError
-    from cxrfeat.finetune.recipe import automatic_precision, find_recipe
-    from cxrfeat.report.spark import confusion_table
-    from cxrfeat.report.table import (
+    from cxrfeat.finetuning.recipe import automatic_precision, find_recipe
+    from cxrfeat.reporting.spark import confusion_table
+    from cxrfeat.reporting.table import (
         RESEARCH_USE,
         class_table,
         difference_table,

@@ -124,9 +124,9 @@ def fit_head(
     collect_rarely()  # before the libraries
 
     from cxrfeat.errors import InputError, UsageError
-    from cxrfeat.report.curve import curve_table, shortcut_table, source_table
-    from cxrfeat.report.spark import confusion_table, training_table
-    from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
+    from cxrfeat.reporting.curve import curve_table, shortcut_table, source_table
+    from cxrfeat.reporting.spark import confusion_table, training_table
+    from cxrfeat.reporting.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import ClassWeights, HeadSpec, Optimizer, Schedule, SplitBy
     from cxrfeat.study.curve import Curve, check_curves, learning_curve, views_curve
     from cxrfeat.study.fit import find_features, fit, head_kinds

@@ -27,7 +27,7 @@ def predict(
 ) -> None:
     """Predict the class of images. Research use only, never diagnosis."""
     from cxrfeat.errors import QuarantineError
-    from cxrfeat.report.table import RESEARCH_USE, prediction_table, quarantine_table
+    from cxrfeat.reporting.table import RESEARCH_USE, prediction_table, quarantine_table
     from cxrfeat.study.predict import predict as run
 
     options.too_many_bad(max_bad, 0, 1)

@@ -49,8 +49,8 @@ def report(
 
     Verdicts first, then scores, curves, heat maps, the feature map, copies, and where all of it comes from.
     """
-    from cxrfeat.report.summary import worst_findings
-    from cxrfeat.report.table import RESEARCH_USE
+    from cxrfeat.reporting.summary import worst_findings
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.study.report import report as write
 
     reading = options.selection(follow_links=follow_links, strict=strict)

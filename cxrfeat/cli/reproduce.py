@@ -72,9 +72,9 @@ def reproduce(
     from typing import cast
 
     from cxrfeat.errors import UsageError
-    from cxrfeat.report.reproduction import columns_table, confusion_table, plan_table, reproduction_table
-    from cxrfeat.report.spark import training_table
-    from cxrfeat.report.table import RESEARCH_USE, number, quarantine_table
+    from cxrfeat.reporting.reproduction import columns_table, confusion_table, plan_table, reproduction_table
+    from cxrfeat.reporting.spark import training_table
+    from cxrfeat.reporting.table import RESEARCH_USE, number, quarantine_table
     from cxrfeat.spec import SplitBy
     from cxrfeat.study.reproduce import Options, estimate, measure, plan
     from cxrfeat.study.reproduce import reproduce as run

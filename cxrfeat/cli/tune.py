@@ -12,7 +12,7 @@ from cxrfeat.cli import options
 from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
 
 if TYPE_CHECKING:
-    from cxrfeat.report.table import Table
+    from cxrfeat.reporting.table import Table
 
 SHOWN = 10
 """Lines of the table of what was tried."""
@@ -79,9 +79,9 @@ def tune(
 
     collect_rarely()  # before the libraries
 
-    from cxrfeat.report.curve import shortcut_table, source_table
-    from cxrfeat.report.spark import confusion_table
-    from cxrfeat.report.table import RESEARCH_USE, class_table, score_table
+    from cxrfeat.reporting.curve import shortcut_table, source_table
+    from cxrfeat.reporting.spark import confusion_table
+    from cxrfeat.reporting.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import SplitBy
     from cxrfeat.study.fit import find_features
     from cxrfeat.study.search import By, Sampler
@@ -136,7 +136,7 @@ def tune(
 
 def _tried_table(search: Mapping[str, Any]) -> Table:
     """The best of what was tried, by the inner folds."""
-    from cxrfeat.report.table import Table, number
+    from cxrfeat.reporting.table import Table, number
     from cxrfeat.study.tune import settings_text
 
     tried = search["tried"]

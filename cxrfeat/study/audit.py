@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.container import container_of_rows, indicators
-from cxrfeat.audit.control import (
+from cxrfeat.auditing.container import container_of_rows, indicators
+from cxrfeat.auditing.control import (
     check_control,
     check_controls,
     check_outside,
     control_probabilities,
     untested,
 )
-from cxrfeat.audit.control import column_scores as scores_of_column
-from cxrfeat.audit.copies import COLUMNS, Copy, check_copies, told_copies
-from cxrfeat.audit.mask import check_masks
-from cxrfeat.audit.people import (
+from cxrfeat.auditing.control import column_scores as scores_of_column
+from cxrfeat.auditing.copies import COLUMNS, Copy, check_copies, told_copies
+from cxrfeat.auditing.mask import check_masks
+from cxrfeat.auditing.people import (
     check_children,
     check_labels,
     check_mixed,
@@ -31,9 +31,9 @@ from cxrfeat.audit.people import (
     check_unknown,
     metadata_columns,
 )
-from cxrfeat.audit.reading import check_reading
-from cxrfeat.audit.sanity import check_sanity
-from cxrfeat.audit.short import (
+from cxrfeat.auditing.reading import check_reading
+from cxrfeat.auditing.sanity import check_sanity
+from cxrfeat.auditing.short import (
     CONTAINER,
     REMEDY,
     SEEN,
@@ -44,7 +44,7 @@ from cxrfeat.audit.short import (
     check_split,
     check_strangers,
 )
-from cxrfeat.audit.source import SourceTable, check_sources, check_within
+from cxrfeat.auditing.source import SourceTable, check_sources, check_within
 from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
@@ -64,7 +64,7 @@ from cxrfeat.image.split import folds
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
-from cxrfeat.report.page import pictured, render_audit
+from cxrfeat.reporting.page import pictured, render_audit
 from cxrfeat.run.folder import to_csv
 from cxrfeat.spec import ViewSpec
 from cxrfeat.study.pieces import Piece

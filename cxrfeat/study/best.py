@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.metric.compare import paired_difference
-from cxrfeat.report.table import in_words, number
+from cxrfeat.reporting.table import in_words, number
 from cxrfeat.run.folder import Run
 from cxrfeat.types import Part
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import Network, find_again
 from cxrfeat.errors import CxrFeatError, InputError, UsageError, WeightsError
-from cxrfeat.explain.averaged import AnyGraph, open_graph
-from cxrfeat.explain.explainer import NAMES, Explainer, Looked, method_for
-from cxrfeat.explain.graph import BATCH, Maps
-from cxrfeat.explain.heat import Evidence, Heat, Method, heat_of
-from cxrfeat.explain.judge import (
+from cxrfeat.explaining.averaged import AnyGraph, open_graph
+from cxrfeat.explaining.explainer import NAMES, Explainer, Looked, method_for
+from cxrfeat.explaining.graph import BATCH, Maps
+from cxrfeat.explaining.heat import Evidence, Heat, Method, heat_of
+from cxrfeat.explaining.judge import (
     Seen,
     border_of,
     check_border,
@@ -34,14 +34,14 @@ from cxrfeat.explain.judge import (
     rank_correlation,
     share,
 )
-from cxrfeat.explain.place import FRAME, Placing, from_frame
-from cxrfeat.explain.score import scores, shuffled
+from cxrfeat.explaining.place import FRAME, Placing, from_frame
+from cxrfeat.explaining.score import scores, shuffled
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs
 from cxrfeat.image.picture import framed, overlay, png, sheet, shrunk
 from cxrfeat.image.row import Manifest, Quarantined, Selection
-from cxrfeat.report.table import RANDOM_WEIGHTS
+from cxrfeat.reporting.table import RANDOM_WEIGHTS
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.study.predict import image_files, load_head, tuned_network

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.short import check_left_out, check_split
+from cxrfeat.auditing.short import check_left_out, check_split
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import FILE, find_network
 from cxrfeat.errors import InputError, UsageError

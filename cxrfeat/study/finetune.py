@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from cxrfeat.audit.short import ShortAudit
+from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.backbone.engine import Engine, KerasEngine
 from cxrfeat.backbone.network import FILE, Network, backend, find_again, find_network, keep_network
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
 from cxrfeat.feature.claim import look_up
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.finetune.checkpoint import Checkpoints
-from cxrfeat.finetune.images import Images
-from cxrfeat.finetune.memory import available_memory
-from cxrfeat.finetune.recipe import DEFAULT
-from cxrfeat.finetune.start import check_warm, cold_head, warm_head
-from cxrfeat.finetune.train import CHECKPOINT_EVERY, Trained, train
-from cxrfeat.finetune.trainable import Trainable, prepare_exactness
+from cxrfeat.finetuning.checkpoint import Checkpoints
+from cxrfeat.finetuning.images import Images
+from cxrfeat.finetuning.memory import available_memory
+from cxrfeat.finetuning.recipe import DEFAULT
+from cxrfeat.finetuning.start import check_warm, cold_head, warm_head
+from cxrfeat.finetuning.train import CHECKPOINT_EVERY, Trained, train
+from cxrfeat.finetuning.trainable import Trainable, prepare_exactness
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.image.index import index_folder, require_classes

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.outputs import Told, outputs_of
-from cxrfeat.audit.short import ShortAudit, check_tested
+from cxrfeat.auditing.outputs import Told, outputs_of
+from cxrfeat.auditing.short import ShortAudit, check_tested
 from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.versions import versions
@@ -30,7 +30,7 @@ from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.metric.score import scores
 from cxrfeat.metric.source import within_source
-from cxrfeat.report.summary import worst_findings
+from cxrfeat.reporting.summary import worst_findings
 from cxrfeat.run.folder import HISTORY, Run, Table, check_name, digest8, read_run, run_name, write_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec, SplitBy, to_dict
 from cxrfeat.study.best import Best, best_of

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.audit.short import check_left_out
+from cxrfeat.auditing.short import check_left_out
 from cxrfeat.errors import SplitError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.split import Parts, check_parts, digest, folds, regroup, torn, validation_rows

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrfeat.audit.outputs import check_predictions
+from cxrfeat.auditing.outputs import check_predictions
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again

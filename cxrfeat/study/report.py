@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, MissingExtraError, UsageError, WeightsError
-from cxrfeat.explain.explainer import NAMES
-from cxrfeat.explain.projection import Projecting
-from cxrfeat.explain.projection import projection as lay_out
+from cxrfeat.explaining.explainer import NAMES
+from cxrfeat.explaining.projection import Projecting
+from cxrfeat.explaining.projection import projection as lay_out
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
@@ -27,7 +27,7 @@ from cxrfeat.image.picture import Pixels, contact_sheet, jpeg_address, overlay, 
 from cxrfeat.image.row import ImageRow, Manifest, Selection
 from cxrfeat.image.split import NO_PART
 from cxrfeat.metric.curve import calibration_band, roc_band
-from cxrfeat.report.content import (
+from cxrfeat.reporting.content import (
     Copy,
     DataContent,
     FeatureMap,
@@ -38,8 +38,8 @@ from cxrfeat.report.content import (
     RunContent,
     Tiles,
 )
-from cxrfeat.report.page import datasets_of, render_report
-from cxrfeat.report.table import Table, counts_table
+from cxrfeat.reporting.page import datasets_of, render_report
+from cxrfeat.reporting.table import Table, counts_table
 from cxrfeat.run.folder import Run, RunLike, csv_cell, find_runs
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.compare import different, side_by_side, tested

@@ -17,9 +17,9 @@ from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import DivergedError, InputError, UsageError
-from cxrfeat.finetune.recipe import PAPER
-from cxrfeat.finetune.start import cold_head
-from cxrfeat.finetune.trainable import Trainable
+from cxrfeat.finetuning.recipe import PAPER
+from cxrfeat.finetuning.start import cold_head
+from cxrfeat.finetuning.trainable import Trainable
 from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.image.split import own_way

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from cxrfeat.errors import BadImageError, InputError, IntegrityError
-from cxrfeat.explain.place import FRAME
+from cxrfeat.explaining.place import FRAME
 from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.identity import Identity

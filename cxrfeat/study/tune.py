@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from cxrfeat.audit.short import ShortAudit
+from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.errors import InputError, IntegrityError, SplitError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.head.fit import CALIBRATED, Fit

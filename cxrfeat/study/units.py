@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, UsageError
-from cxrfeat.explain.graph import Graph, Layer, Maps
-from cxrfeat.explain.place import Placing
-from cxrfeat.explain.unit import Place, best_cells
-from cxrfeat.explain.unit import top as top_places
+from cxrfeat.explaining.graph import Graph, Layer, Maps
+from cxrfeat.explaining.place import Placing
+from cxrfeat.explaining.unit import Place, best_cells
+from cxrfeat.explaining.unit import top as top_places
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder

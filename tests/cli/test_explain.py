@@ -55,7 +55,7 @@ def test_the_heat_of_the_test_images_is_judged_above_the_table(run: str, cli: Cl
 
 
 def test_strict_makes_a_failed_check_exit_8(run: str, cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cxrfeat.explain import judge
+    from cxrfeat.explaining import judge
 
     monkeypatch.setattr(judge, "OTHER_VIEW", 1.1)
     monkeypatch.setattr(judge, "SAME_VIEW", 1.1)

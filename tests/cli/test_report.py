@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cxrfeat.cli.console import marks, show
-from cxrfeat.report.page import datasets_of
-from cxrfeat.report.spark import ASCII, BLOCKS
-from cxrfeat.report.table import Table
+from cxrfeat.reporting.page import datasets_of
+from cxrfeat.reporting.spark import ASCII, BLOCKS
+from cxrfeat.reporting.table import Table
 from cxrfeat.run.folder import read_run
 from tests.cli.conftest import Cli
 from tests.study.helpers import make_features

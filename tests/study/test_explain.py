@@ -13,7 +13,7 @@ from PIL import Image
 
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import InputError, StorageError, UsageError, WeightsError
-from cxrfeat.explain.graph import Graph
+from cxrfeat.explaining.graph import Graph
 from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder

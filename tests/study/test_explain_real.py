@@ -15,10 +15,10 @@ from PIL import Image
 
 import cxrfeat
 from cxrfeat.backbone.network import find_again
-from cxrfeat.explain.explainer import Explainer
-from cxrfeat.explain.graph import Graph
-from cxrfeat.explain.heat import heat_of
-from cxrfeat.explain.score import shuffled
+from cxrfeat.explaining.explainer import Explainer
+from cxrfeat.explaining.graph import Graph
+from cxrfeat.explaining.heat import heat_of
+from cxrfeat.explaining.score import shuffled
 from cxrfeat.feature.compute import views_of
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.image.row import Selection
@@ -164,8 +164,8 @@ def test_grad_cam_is_that_of_tf_keras_vis(shared: Path, network: Path, real: Run
     from tf_keras_vis.gradcam import Gradcam
 
     from cxrfeat.backbone.quiet import import_keras
-    from cxrfeat.explain.heat import gradcam
-    from cxrfeat.explain.score import linear_of, score_of
+    from cxrfeat.explaining.heat import gradcam
+    from cxrfeat.explaining.score import linear_of, score_of
 
     keras = import_keras()
     head, _, spec, name = load_head(real)

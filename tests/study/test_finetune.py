@@ -12,7 +12,7 @@ import pytest
 from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.finetune.recipe import DEFAULT
+from cxrfeat.finetuning.recipe import DEFAULT
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
@@ -260,7 +260,7 @@ def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tm
 
 
 def test_the_small_network_from_scratch_learns(place: Place) -> None:
-    from cxrfeat.finetune.recipe import SCRATCH
+    from cxrfeat.finetuning.recipe import SCRATCH
 
     spec = replace(SCRATCH, head=replace(SCRATCH.head, epochs=6, batch=8))
     run = place.finetune(backbone="scratch", size=32, spec=spec, warm=None).runs[0]
@@ -424,7 +424,7 @@ def test_bad_input_is_refused_with_what_to_do(
 def test_a_batch_that_cannot_fit_is_refused_with_the_largest_that_can(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cxrfeat.finetune.trainable.available_memory", lambda: 2**20)
+    monkeypatch.setattr("cxrfeat.finetuning.trainable.available_memory", lambda: 2**20)
     with pytest.raises(
         UsageError, match=r"`batch=4096` takes about 0\.\d GB .*largest that fits is `batch=\d+`"
     ) as told:

@@ -17,7 +17,7 @@ from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, Storag
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow
-from cxrfeat.report.content import Heat, HeatPicture
+from cxrfeat.reporting.content import Heat, HeatPicture
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
 from cxrfeat.study import report as recipe

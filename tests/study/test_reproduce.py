@@ -14,7 +14,7 @@ from cxrfeat.errors import InputError, UsageError
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.metric.least import LEAST_GROUPS
-from cxrfeat.report.reproduction import columns_table, confusion_table, plan_table, reproduction_table
+from cxrfeat.reporting.reproduction import columns_table, confusion_table, plan_table, reproduction_table
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.study.reproduce import Cost, Options, Reproduction, Step, estimate, measure, plan, reproduce

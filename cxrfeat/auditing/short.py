@@ -1,0 +1,356 @@
+"""The short audit, before every fit: what a feature file alone tells of whether its scores can mean anything."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.auditing.container import container_of_file, indicators
+from cxrfeat.auditing.control import (
+    Piece,
+    check_control,
+    check_controls,
+    check_outside,
+    column_scores,
+    control_probabilities,
+    tested,
+    too_few,
+)
+from cxrfeat.auditing.odd import check_odd
+from cxrfeat.auditing.outputs import check_outputs
+from cxrfeat.auditing.people import (
+    Column,
+    check_children,
+    check_labels,
+    check_mixed,
+    check_patients,
+    check_unknown,
+    metadata_columns,
+)
+from cxrfeat.auditing.source import SourceTable, check_sources, check_within
+from cxrfeat.feature.store import FeatureFile
+from cxrfeat.image.patient import mixed_patients
+from cxrfeat.image.split import NO_PART, Parts, torn
+from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.metric.shortcut import control_scores, tested_groups
+from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status, failed_first
+
+CONTAINER, THUMBNAIL = "container", "thumbnail"
+
+SEEN = {
+    CONTAINER: "Format, size, compression and borders of the files",
+    THUMBNAIL: "Thumbnails of eight by eight pixels",
+    "age": "The patients' ages",
+    "sex": "The patients' sexes",
+    "view_position": "The positions of the patients (AP, PA)",
+}
+"""What each control is given, as the beginning of a sentence."""
+
+REMEDY = {
+    CONTAINER: "Judge within one source, or store all images alike from the same kind of file.",
+    "age": "Balance ages between the classes, or judge within an age.",
+    "sex": "Balance the sexes between the classes, or judge within one.",
+    "view_position": "Judge AP and PA pictures apart: the position tells how ill a patient is.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ShortAudit:
+    """The checks of a feature file and of the split about to be used on it."""
+
+    file: FeatureFile
+    pieces: Sequence[Piece]
+    """What is trained on and tested; `test` of all of them together are the images of the scores."""
+    parts: Parts | None
+    """`(images,)` the split, or `None` for grouped folds, which cannot leak."""
+    seed: int = 0
+    also: Sequence[Finding] = ()
+    """What was found where the images were parted."""
+
+    @property
+    def tested(self) -> NDArray[np.intp]:
+        """Rows of the images that test, in the order of `controls`."""
+        return np.concatenate([piece.test for piece in self.pieces])
+
+    @cached_property
+    def controls(self) -> dict[str, Probabilities]:
+        """What classifiers that see no lungs say of the images that test: `container` and `thumbnail`."""
+        file = self.file
+        thumbnails = file.content.columns["thumbnail"].reshape(file.images, -1).astype(np.float32)
+        seen = {CONTAINER: indicators(container_of_file(file)), THUMBNAIL: thumbnails}
+        return {
+            name: control_probabilities(values, file.labels, self.pieces, file.classes)
+            for name, values in seen.items()
+            if values.shape[1]
+        }
+
+    def control_scores(self, model: Probabilities | None = None) -> dict[str, dict[str, Any]]:
+        """Scores of the controls, with their shortcut ratios to a model's probabilities for the same images."""
+        rows = self.tested
+        y, groups = self.file.labels[rows], self.file.groups[rows]
+        return {
+            name: control_scores(y, told, groups, self.file.classes, model, seed=self.seed)
+            for name, told in self.controls.items()
+        }
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """One per check, failed ones first."""
+        file = self.file
+        found = [
+            check_weights(file.spec.weights),
+            *check_sources(SourceTable.of(file.labels, file.sources, file.classes)),
+            *self._outside(),
+            check_unknown(self._metadata, file.labels, file.classes),
+            check_children(self._metadata["age"].astype(np.float64), file.labels, file.classes),
+            check_patients(file.known_patients),
+            self._mixed(),
+            check_labels(file.labels, file.groups, file.known_patients),
+            check_split(self.parts, file.groups, bound=file.spec.split is not None),
+            *self.also,
+            check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.parts),
+            check_quarantine(len(file.content.quarantine), file.images),
+            *check_odd(file),
+        ]
+        return failed_first(one for one in found if one is not None)
+
+    @property
+    def _metadata(self) -> dict[str, NDArray[np.generic]]:
+        texts = {name: np.array([one or "" for one in self.file.texts(name)]) for name in ("sex", "view_position")}
+        return {"age": self.file.content.columns["age"], **texts}
+
+    def _outside(self) -> list[Finding | None]:
+        """What is no part of the picture."""
+        file, rows = self.file, self.tested
+        y, groups = file.labels[rows], file.groups[rows]
+        there = tested_groups(y, groups, file.classes)
+        found = [check_controls(there)]
+        told = self.controls.get(CONTAINER)
+        if told is None:
+            found.append(alike())
+        else:
+            scores = control_scores(y, told, groups, file.classes, seed=self.seed)
+            if scores["judged"]:  # if not, that there are too few is said once for all
+                found.append(check_outside(CONTAINER, SEEN[CONTAINER], REMEDY[CONTAINER], scores))
+        for name, column in metadata_columns(self._metadata).items():
+            of_known = column_scores(column, file.labels, file.groups, self.pieces, file.classes, seed=self.seed)
+            found.append(check_column(name, column, of_known, there))
+        return found
+
+    def _mixed(self) -> Finding:
+        """Groups stand for the patients, whose names no feature file holds; copies may have joined two."""
+        file = self.file
+        groups, known = file.groups.tolist(), file.known_patients.tolist()
+        patients = [one if there else None for one, there in zip(groups, known, strict=True)]
+        columns = file.content.columns["age"].astype(np.float64)
+        ages = [None if np.isnan(age) else age for age in columns.tolist()]
+        mixed = mixed_patients(patients, file.sources, file.texts("sex"), ages, file.dates)
+        what = "patients, taken together with those who have copies of their images,"
+        return check_mixed(mixed, len(set(patients) - {None}), what=what)
+
+
+def check_column(
+    name: str, column: Column, scores: Mapping[str, Any] | None, there: Mapping[str, int]
+) -> Finding | None:
+    """What a column of the metadata says of the class; `None` where `check_controls` says why it cannot be told.
+
+    Args:
+        name: Of the column, and of the check.
+        column: As a control is given it.
+        scores: Of `control.column_scores`.
+        there: Groups of each class among the images that test, whether the column says anything of them or not.
+    """
+    gaps = int((~column.known).sum())
+    besides = f" It is unknown for {gaps} of {len(column.known)} images, which were left out." if gaps else ""
+    if scores is None:
+        scores = {"auroc_ci": None, "judged": [], "too_few": dict.fromkeys(there, 0)}
+    enough = [one for one, groups in there.items() if groups >= LEAST_GROUPS]
+    if not scores["judged"] and len(enough) < 2:
+        return None
+    unknown = {one: scores["too_few"][one] for one in enough if one in scores["too_few"]}
+    if tested(scores) and unknown:
+        besides += f" Not all classes could be judged: {too_few(unknown)} for whom it is known."
+    return check_outside(name, SEEN[name], REMEDY[name], scores, besides=besides)
+
+
+def alike() -> Finding:
+    """What there is to say of files that do not differ."""
+    return Finding(check=CONTAINER, status=Status.PASS, why="All files are of one format, size and compression.")
+
+
+def check_thumbnail(scores: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """What a picture of eight by eight pixels is worth beside a model, once there is one.
+
+    Args:
+        scores: As `ShortAudit.control_scores` gives them for a model.
+    """
+    remedy = "Look at what differs between the classes, and see what helps: cxrfeat audit DATA --cache FILE --mitigate."
+    if THUMBNAIL not in scores or not scores[THUMBNAIL]["judged"]:
+        return []
+    return [check_control(THUMBNAIL, SEEN[THUMBNAIL], remedy, scores[THUMBNAIL])]
+
+
+def check_tested(test: Mapping[str, Any]) -> list[Finding]:
+    """What a run's own test says against it, besides what the short audit says of the data.
+
+    Args:
+        test: Its scores, as `run.json` holds them.
+    """
+    return [
+        *check_thumbnail(test.get("shortcuts") or {}),
+        *check_within(test.get("within_source")),
+        *check_outputs(test.get("outputs")),
+    ]
+
+
+def check_weights(weights: str) -> Finding:
+    """Whether the network has seen anything before."""
+    if weights.startswith("random:"):
+        return Finding(
+            check="weights",
+            status=Status.WARN,
+            why="RANDOM WEIGHTS: the network was never trained, so these scores mean nothing.",
+            do="Extract with trained weights: cxrfeat extract --weights imagenet.",
+        )
+    return Finding(check="weights", status=Status.PASS, why="The network's weights were loaded from a file.")
+
+
+def check_split(parts: Parts | None, groups: Groups, *, bound: bool = False) -> Finding:
+    """Whether a patient, or copies of an image, stand on two sides.
+
+    Args:
+        parts: `(images,)` the split; `None` for grouped folds.
+        groups: `(images,)`.
+        bound: Whether the features have seen the training part, so that no other split of them is honest.
+    """
+    broken = 0 if parts is None else torn(parts, groups)
+    if broken:
+        return Finding(
+            check="split",
+            status=Status.FAIL,
+            value=broken,
+            why=f"The split is leaky: {broken} patients or sets of copies have images in more than one part.",
+            do="Extract the features again with --split-by group, which keeps them together."
+            if bound
+            else "Keep them together with cxrfeat fit-head --split-by group, or mend the given split with --regroup.",
+        )
+    return Finding(check="split", status=Status.PASS, value=0, why="No patient and no copy stands on two sides.")
+
+
+LEFT_OUT = {
+    "column": (
+        "no part in the data's own split",
+        "Give them a part (column split of metadata.csv), or part all images anew with --split-by group.",
+    ),
+    "date": ("no date", "Fill the column date of metadata.csv, or part all images with --split-by group."),
+    "bound": (
+        "no part in the split that the features are bound to",
+        "Give them a part and extract again, or extract with a frozen network and --normalize backbone.",
+    ),
+}
+"""Of each kind of split that can leave images out: what they lack, and what to do."""
+
+
+def check_left_out(parts: Parts, labels: Labels, classes: Sequence[str], kind: str) -> list[Finding]:
+    """Whether images are in no part of a split, so that nobody trains, validates or tests on them.
+
+    Args:
+        parts: `(images,)` the split.
+        labels: `(images,)` class indices.
+        classes: Class names.
+        kind: What the split goes by, a key of `LEFT_OUT`; one of another kind leaves nothing out.
+
+    Returns:
+        A warning `dropped parts` that `--strict` refuses; nothing where every image is in a part.
+    """
+    outside = np.bincount(labels[parts == NO_PART], minlength=len(classes))
+    count = int(outside.sum())
+    if not count:
+        return []
+    lacking, remedy = LEFT_OUT[kind]
+    of_class = ", ".join(f"{number} {name}" for name, number in zip(classes, outside.tolist(), strict=True) if number)
+    one = count == 1
+    why = (
+        f"{count} of {len(parts)} images ({of_class}) {'has' if one else 'have'} {lacking}, and "
+        f"{'is' if one else 'are'} left out of train, validation and test."
+    )
+    return [Finding(check="dropped parts", status=Status.WARN, value=count, why=why, do=remedy, strict=True)]
+
+
+def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], parts: Parts | None = None) -> Finding:
+    """Whether the same pixels carry different labels, how many copies there are, and how many across the split.
+
+    Changed copies take a look at every pair of pictures: that is the whole audit's.
+
+    Args:
+        labels: `(images,)` class indices.
+        pixel_digests: `(images,)`, as in `image.fingerprint.Look`.
+        parts: `(images,)` the split in use, if it is one.
+    """
+    sets: dict[int, list[int]] = defaultdict(list)
+    for row, pixels in enumerate(pixel_digests.tolist()):  # the same bytes are the same pixels
+        sets[pixels].append(row)
+    copied = [rows for rows in sets.values() if len(rows) > 1]
+    conflicts = sum(len(set(labels[rows].tolist())) > 1 for rows in copied)
+    copies = sum(len(rows) - 1 for rows in copied)
+    across = 0 if parts is None else sum(len(set(parts[rows].tolist()) & set(Part)) > 1 for rows in copied)
+    split = f" {across} of them have copies in more than one part." if across else ""
+    look = "See which, and the changed copies too, with cxrfeat audit DATA --copies FILE.csv"
+    if conflicts:
+        return Finding(
+            check="copies",
+            status=Status.FAIL,
+            value=conflicts,
+            why=f"{conflicts} pictures are there more than once with different labels.{split}",
+            do=f"{look}; decide on one label for each and delete the other files.",
+        )
+    if copies:
+        return Finding(
+            check="copies",
+            status=Status.WARN,
+            value=copies,
+            why=f"{copies} images are copies of others, byte for byte or pixel for pixel; they count twice.{split}",
+            do=f"{look}; delete the copies.",
+        )
+    return Finding(
+        check="copies", status=Status.PASS, value=0, why="No image is there twice, byte for byte or pixel for pixel."
+    )
+
+
+def check_strangers(strange: Sequence[str], images: int) -> Finding:
+    """Whether a feature file holds all images of the folder: the others cannot be judged.
+
+    Args:
+        strange: Paths of those that it does not hold.
+        images: How many there are in the folder.
+    """
+    if strange:
+        return Finding(
+            check="feature file",
+            status=Status.WARN,
+            value=len(strange),
+            why=f"{len(strange)} of {images} images are not in the feature file (new, changed, or set aside when it "
+            "was made) and were left out of all that follows.",
+            do="Extract the features again: cxrfeat extract.",
+            images=tuple(strange),
+        )
+    return Finding(check="feature file", status=Status.PASS, value=0, why="It holds every image of the folder.")
+
+
+def check_quarantine(bad: int, good: int) -> Finding:
+    """How many images the scores leave out."""
+    if bad:
+        return Finding(
+            check="unreadable",
+            status=Status.WARN,
+            value=bad,
+            why=f"{bad} of {bad + good} images could not be read and are left out.",
+            do="See which with `cxrfeat index`, and replace or delete them.",
+        )
+    return Finding(check="unreadable", status=Status.PASS, value=0, why="Every image could be read.")

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrfeat.errors import InputError, UsageError
+from cxrfeat.finetuning.checkpoint import Checkpoints
+from cxrfeat.finetuning.recipe import DEFAULT, PAPER, find_recipe
+from tests.finetuning.small import Small, protocol
+
+
+class Stopped(BaseException):
+    """Stands for a kill: nothing gets to tidy up."""
+
+
+def stop_after(calls: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    left = calls
+
+    def tell(name: str, done: int, total: int) -> None:
+        nonlocal left
+        if name.startswith("epoch"):
+            left -= 1
+            if left < 0:
+                raise Stopped
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "sgd", "schedule": "cosine", "label_smoothing": 0.1, "class_weights": "balanced"},
+        {"patience": 1, "epochs": 3},
+    ],
+)
+def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
+    phantoms: Path, tiny_network: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    spec = protocol(**changes)
+    undisturbed = Small(phantoms, tiny_network, spec, tmp_path / "undisturbed")
+    wanted = undisturbed.train(every=1e9)
+    stops = 0
+    while True:
+        small = Small(phantoms, tiny_network, spec, tmp_path / "disturbed")
+        try:
+            found = small.train(stop_after(2), every=0.0)
+            break
+        except Stopped:
+            stops += 1
+        assert stops < 20
+    assert stops >= 2
+    assert found.history == wanted.history
+    for one, other in zip(found.weights.body, wanted.weights.body, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for name, array in wanted.weights.head.arrays.items():
+        np.testing.assert_array_equal(found.weights.head.arrays[name], array)
+    assert small.trainable.saved() == undisturbed.trainable.saved()
+
+
+def test_training_lowers_the_loss_and_the_last_epoch_is_kept(
+    phantoms: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    small = Small(phantoms, tiny_network, protocol(epochs=6, learning_rate=0.003), tmp_path / "run")
+    before = small.body()
+    told = small.train()
+    assert [row["epoch"] for row in told.history] == list(range(7))
+    assert [row["kept"] for row in told.history] == [False] * 6 + [True]
+    assert told.history[0]["loss"] is None
+    assert told.history[-1]["loss"] < told.history[1]["loss"]
+    assert not np.array_equal(before[0], told.weights.body[0]), "the network was not trained"
+    assert told.diverged is None
+    assert told.seconds > 0
+
+
+def test_the_best_epoch_is_kept_and_the_start_is_one_of_them(
+    phantoms: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    spec = protocol(optimizer="sgd", learning_rate=3.0, momentum=0.0, epochs=5, patience=2)
+    small = Small(phantoms, tiny_network, replace(spec, clip=100.0), tmp_path / "run")
+    before = small.body()
+    told = small.train()
+    losses = [row["val_loss"] for row in told.history]
+    kept = next(row["epoch"] for row in told.history if row["kept"])
+    assert losses[kept] == min(losses)
+    assert len(losses) <= kept + 3, "it went on for more epochs than patience allows"
+    if kept == 0:
+        np.testing.assert_array_equal(before[0], told.weights.body[0])
+        assert "as they began" in told.notes[1]
+
+
+def test_epochs_are_judged_at_the_best_temperature_where_the_head_is_calibrated(
+    phantoms: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    told = {
+        calibrate: Small(phantoms, tiny_network, protocol(calibrate=calibrate), tmp_path / str(calibrate)).train()
+        for calibrate in (False, True)
+    }
+    np.testing.assert_array_equal(told[False].weights.body[0], told[True].weights.body[0])
+    pairs = [
+        (plain["val_loss"], best["val_loss"])
+        for plain, best in zip(told[False].history, told[True].history, strict=True)
+    ]
+    assert all(best <= plain for plain, best in pairs)
+    assert any(best < plain for plain, best in pairs)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_weights_are_kept(
+    phantoms: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    spec = protocol(optimizer="sgd", learning_rate=900.0, epochs=4)
+    small = Small(phantoms, tiny_network, replace(spec, clip=None), tmp_path / "run")
+    before = small.body()
+    told = small.train()
+    assert told.diverged is not None
+    assert "diverged in epoch" in told.diverged
+    assert "try --learning-rate 90, and --clip 1" in told.diverged
+    kept = next(row["epoch"] for row in told.history if row["kept"])
+    assert f"weights of epoch {kept}" in told.diverged
+    assert all(np.isfinite(array).all() for array in told.weights.body)
+    if kept == 0:
+        np.testing.assert_array_equal(before[0], told.weights.body[0])
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
+    phantoms: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    wanted = Small(phantoms, tiny_network, protocol(), tmp_path / "undisturbed").train()
+    folder = tmp_path / "damaged"
+    with pytest.raises(Stopped):
+        Small(phantoms, tiny_network, protocol(), folder).train(stop_after(3))
+    states = sorted(folder.glob("state-*.npz"), key=lambda path: path.stat().st_mtime_ns)
+    assert len(states) == 2
+    content = bytearray(states[-1].read_bytes())
+    content[len(content) // 2] ^= 1
+    states[-1].write_bytes(content)
+    small = Small(phantoms, tiny_network, protocol(), folder)
+    found = small.train()
+    assert found.history == wanted.history
+    np.testing.assert_array_equal(found.weights.body[0], wanted.weights.body[0])
+
+
+def test_there_is_always_a_checkpoint_that_can_be_loaded(phantoms: Path, tiny_network: Path, tmp_path: Path) -> None:
+    """Wherever it stops, and if the disk then loses the newest state too."""
+    spec = protocol(epochs=6)  # without patience each epoch is kept in its turn
+    folder, seen = tmp_path / "run", 0
+    for _ in range(12):
+        try:
+            Small(phantoms, tiny_network, spec, folder).train(stop_after(5), every=1e9)  # an epoch, and a step
+            break
+        except Stopped:
+            states = sorted(folder.glob("state-*.npz"), key=lambda path: path.stat().st_mtime_ns)
+            copy = tmp_path / f"copy {seen}"
+            shutil.copytree(folder, copy)
+            (copy / states[-1].name).write_bytes(b"lost")
+            begun = Checkpoints(copy, {"spec": repr(spec)}, {}).load()
+            assert begun is not None
+            seen += 1
+    assert seen > 3
+
+
+def test_checkpoints_of_another_run_are_refused(tmp_path: Path) -> None:
+    Checkpoints(tmp_path / "run", {"data": "one"}, {"threads": 2})
+    again = Checkpoints(tmp_path / "run", {"data": "one"}, {"threads": 4})
+    assert again.settings == {"threads": 2}, "a resume keeps the threads that it began with"
+    with pytest.raises(InputError, match=r"checkpoints of another run .*`name`"):
+        Checkpoints(tmp_path / "run", {"data": "two"}, {"threads": 2})
+
+
+def test_recipes_take_changes_and_refuse_what_is_not_there() -> None:
+    spec, cold = find_recipe("default", "vgg16", head={"epochs": 3, "patience": 0, "batch": None}, clip=0)
+    assert (spec.head.epochs, spec.head.patience, spec.clip, cold) == (3, None, None, False)
+    assert spec.head.batch == DEFAULT.head.batch
+    assert find_recipe("paper") == (PAPER, True)
+    assert find_recipe("default", "scratch")[1], "a network that knows nothing has no head to warm"
+    with pytest.raises(UsageError, match="no recipe 'best'; the recipes are default, paper"):
+        find_recipe("best")
