@@ -49,18 +49,15 @@ if TYPE_CHECKING:
     from cxrfeat.run.folder import Run, find_run, find_runs
     from cxrfeat.run.folder import read_run as open_run
     from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, SplitSpec, ViewSpec
-    from cxrfeat.study.audit import AuditResult
-    from cxrfeat.study.audit import audit as audit_data
+    from cxrfeat.study.audit import AuditResult, audit
     from cxrfeat.study.compare import Comparison, compare
     from cxrfeat.study.curve import Curve, learning_curve, views_curve
-    from cxrfeat.study.explain import Explained
-    from cxrfeat.study.explain import explain as explain_run
+    from cxrfeat.study.explain import Explained, explain
     from cxrfeat.study.extract import Extraction, extract
-    from cxrfeat.study.finetune import finetune as finetune_network
+    from cxrfeat.study.finetune import finetune
     from cxrfeat.study.fit import FitResult, fit
     from cxrfeat.study.predict import Predictions, predict
-    from cxrfeat.study.report import Report
-    from cxrfeat.study.report import report as report_runs
+    from cxrfeat.study.report import Report, report
     from cxrfeat.study.reproduce import Options as ReproduceOptions
     from cxrfeat.study.reproduce import Reproduction, reproduce
     from cxrfeat.study.tune import TuneResult, tune
@@ -103,18 +100,18 @@ _PLACES = {
     "TopPatches": "cxrfeat.study.units",
     "TuneResult": "cxrfeat.study.tune",
     "activation_maps": "cxrfeat.study.units",
-    "audit_data": "cxrfeat.study.audit:audit",  # `audit` is the package of the checks
+    "audit": "cxrfeat.study.audit",
     "compare": "cxrfeat.study.compare",
-    "explain_run": "cxrfeat.study.explain:explain",  # `explain` is the package of the methods
+    "explain": "cxrfeat.study.explain",
     "extract": "cxrfeat.study.extract",
-    "finetune_network": "cxrfeat.study.finetune:finetune",  # `finetune` is the package of the training
+    "finetune": "cxrfeat.study.finetune",
     "fit": "cxrfeat.study.fit",
     "index": "cxrfeat.image.index:index_folder",
     "learning_curve": "cxrfeat.study.curve",
     "open": "cxrfeat.feature.store:FeatureFile",
     "open_run": "cxrfeat.run.folder:read_run",
     "predict": "cxrfeat.study.predict",
-    "report_runs": "cxrfeat.study.report:report",  # `report` is the package of tables and pages
+    "report": "cxrfeat.study.report",
     "reproduce": "cxrfeat.study.reproduce",
     "top_patches": "cxrfeat.study.units",
     "tune": "cxrfeat.study.tune",
@@ -130,8 +127,8 @@ __all__ = [
     "MissingExtraError", "Part", "Predictions", "QuarantineError", "Report", "ReproduceOptions", "Reproduction",
     "RidgeHead", "Run", "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError",
     "Status", "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "ViewSpec",
-    "WeightsError", "activation_maps", "audit_data", "compare", "explain_run", "extract", "find_run", "find_runs",
-    "finetune_network", "fit", "index", "learning_curve", "open", "open_run", "predict", "report_runs", "reproduce",
+    "WeightsError", "activation_maps", "audit", "compare", "explain", "extract", "find_run", "find_runs",
+    "finetune", "fit", "index", "learning_curve", "open", "open_run", "predict", "report", "reproduce",
     "top_patches", "tune", "verify", "views_curve",
 ]  # fmt: skip
 

@@ -59,11 +59,11 @@ VERBS: dict[str, Callable[[Form], Any]] = {
             p("runs/logreg"), p(image()), "conv2d", data=p("data"), out=p("out"), network=p("net.keras")
         ).maps.shape
     ),
-    "audit_data": lambda p: cxrfeat.audit_data(p("data"), cache=p("f.h5"), network=p("net.keras"), fold_count=2).images,
+    "audit": lambda p: cxrfeat.audit(p("data"), cache=p("f.h5"), network=p("net.keras"), fold_count=2).images,
     "compare": lambda p: [run.name for run in cxrfeat.compare([p("logreg"), p("runs/ridge")], folder=p("runs")).runs],
-    "explain_run": lambda p: [
+    "explain": lambda p: [
         len(
-            cxrfeat.explain_run(
+            cxrfeat.explain(
                 p("logreg"), **given, checks=False, network=p("net.keras"), runs=p("runs"), out=p("out")
             ).images
         )
@@ -85,8 +85,8 @@ VERBS: dict[str, Callable[[Form], Any]] = {
     ],
     "find_run": lambda p: (cxrfeat.find_run(p("ridge")).name, cxrfeat.find_run(p("rid"), runs=p("runs")).name),
     "find_runs": lambda p: [run.name for run in cxrfeat.find_runs([p("ridge"), p("runs/logreg")], runs=p("runs"))],
-    "finetune_network": lambda p: refusal(
-        lambda: cxrfeat.finetune_network(
+    "finetune": lambda p: refusal(
+        lambda: cxrfeat.finetune(
             p("data"),
             backbone=p("net.keras"),
             weights=p("net.keras"),
@@ -106,7 +106,7 @@ VERBS: dict[str, Callable[[Form], Any]] = {
         [one.label for one in cxrfeat.predict(p("logreg"), images, network=p("net.keras"), runs=p("runs")).predictions]
         for images in (p(image()), [p(image())], (p(image()),), iter([p(image())]), p("data/COVID/images"))
     ],
-    "report_runs": lambda p: [
+    "report": lambda p: [
         reported(
             runs, data=p("data"), features=p("features"), folder=p("runs"), network=p("net.keras"), out=p("r.html")
         )
@@ -133,7 +133,7 @@ def image() -> str:
 
 def reported(runs: Any, **given: Any) -> int:
     """How many runs a report of some is of."""
-    return len(cxrfeat.report_runs(runs, explained=0, **given).content.data[0].runs)
+    return len(cxrfeat.report(runs, explained=0, **given).content.data[0].runs)
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -163,8 +163,7 @@ def test_every_verb_is_in_the_table() -> None:
     functions = {name for name in cxrfeat.__all__ if inspect.isfunction(getattr(cxrfeat, name))}
     assert functions | {"open"} == set(VERBS)
     commands = {command.name for command in app.registered_commands}
-    renamed = {"audit": "audit_data", "explain": "explain_run", "finetune": "finetune_network", "fit-head": "fit"}
-    renamed["report"] = "report_runs"
+    renamed = {"fit-head": "fit"}
     assert {renamed.get(str(name), name) for name in commands - {"demo"}} <= set(VERBS)
 
 
@@ -185,10 +184,10 @@ def test_a_run_and_an_open_file_stand_where_a_path_can(here: Path) -> None:
 def test_a_run_that_is_not_there_is_named_with_the_nearest(here: Path) -> None:
     calls: list[Callable[[str], object]] = [
         lambda name: cxrfeat.predict(name, image()),
-        lambda name: cxrfeat.explain_run(name, image()),
+        lambda name: cxrfeat.explain(name, image()),
         lambda name: cxrfeat.compare([name, "ridge"]),
-        lambda name: cxrfeat.report_runs(name),
-        lambda name: cxrfeat.finetune_network("data", head_from=name),
+        lambda name: cxrfeat.report(name),
+        lambda name: cxrfeat.finetune("data", head_from=name),
         lambda name: cxrfeat.activation_maps(name, image(), "conv2d"),
         lambda name: cxrfeat.top_patches(name, "conv2d", 0, "data"),
     ]

@@ -26,4 +26,4 @@ def test_the_calls_that_failed(cli: Cli, d: Path) -> None:
             assert said.image == one
     for runs in (names, [f"runs/{name}" for name in names], cxrfeat.find_runs(names), None):
         assert {run.name for run in cxrfeat.compare(runs).runs} == set(names)
-    assert cxrfeat.report_runs(names[0], out="one.html").path == Path("one.html")
+    assert cxrfeat.report(names[0], out="one.html").path == Path("one.html")

@@ -106,7 +106,7 @@ def test_fine_tuning_begins_with_the_probabilities_of_the_frozen_head(
     with FeatureFile(folder / "real.h5") as file:
         place = folder / "features" / f"cxr299-{file.content.backbone}-{file.fingerprint[:8]}.h5"
     place.write_bytes((folder / "real.h5").read_bytes())
-    tuned = cxrfeat.finetune_network(
+    tuned = cxrfeat.finetune(
         shared / "data" / "cxr299", head_from=head, spec=nothing, features=folder / "features", runs=tmp_path,
         selection=Selection(limit=PER_CLASS), network=shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras",
     ).runs[0]  # fmt: skip
