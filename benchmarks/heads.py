@@ -45,10 +45,10 @@ from benchmarks.obvious import EPOCHS, NETWORKS, at_strength, classifier, networ
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.network_head import first_weights
-from cxrfeat.head.order import epoch_rows
 from cxrfeat.head.parallel import outcomes
-from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_path
-from cxrfeat.head.training import Training
+from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_path
+from cxrfeat.head.sampling import epoch_rows
+from cxrfeat.head.training_set import Training
 from cxrfeat.spec import HeadKind, HeadSpec
 
 OURS, PLAIN = "cxrfeat", "plain"

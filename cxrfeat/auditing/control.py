@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from cxrfeat.auditing.people import Column
 from cxrfeat.head.fit import fit_head
-from cxrfeat.head.path import logistic_path
+from cxrfeat.head.regularization_path import logistic_path
 from cxrfeat.head.sklearn_head import STRENGTH
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.spec import HeadSpec

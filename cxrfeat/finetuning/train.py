@@ -13,7 +13,7 @@ from cxrfeat.finetuning.checkpoint import Checkpoints, TrainingState
 from cxrfeat.finetuning.images import Images, Indices
 from cxrfeat.finetuning.trainable import Trainable, Weights, one_hot
 from cxrfeat.head.network_head import importance, learning_rates
-from cxrfeat.head.order import epoch_rows
+from cxrfeat.head.sampling import epoch_rows
 from cxrfeat.metric.calibrate import fit_temperature, log_loss
 from cxrfeat.spec import FinetuneSpec
 from cxrfeat.types import Labels, Progress, named

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.quiet import full_float32, import_keras
 from cxrfeat.head.constants import Constants, Weights
 from cxrfeat.head.dropout import dropout_key, scrambled
-from cxrfeat.head.move import BETAS, EPSILON, corrected
+from cxrfeat.head.optimizer import BETAS, EPSILON, corrected
 from cxrfeat.types import Features
 
 Tensor: TypeAlias = Any

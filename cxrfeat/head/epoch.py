@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from cxrfeat.head.blas import Blas
 from cxrfeat.head.constants import Constants, Weights
 from cxrfeat.head.dropout import Dropout
-from cxrfeat.head.move import Adam, Arrays, Nesterov, padded
-from cxrfeat.head.pace import Pace
+from cxrfeat.head.optimizer import Adam, Arrays, Nesterov, padded
+from cxrfeat.head.thread_control import Pace
 from cxrfeat.types import Features
 
 

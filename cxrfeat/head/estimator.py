@@ -19,9 +19,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.path import ridge_leave_group_out
+from cxrfeat.head.regularization_path import ridge_leave_group_out
 from cxrfeat.head.sklearn_head import STRENGTH
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.spec import ClassWeights, HeadKind, HeadSpec, Optimizer, Schedule
 from cxrfeat.types import Features, Labels, Probabilities
 

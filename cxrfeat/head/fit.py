@@ -9,7 +9,7 @@ from typing import Any
 from cxrfeat.errors import SpecError
 from cxrfeat.head import network_head, sklearn_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Counted

@@ -20,8 +20,8 @@ from cxrfeat.head.compiled_epoch import CompiledEpochs
 from cxrfeat.head.constants import Constants, Weights
 from cxrfeat.head.epoch import Epochs
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.order import epoch_rows
-from cxrfeat.head.training import Training
+from cxrfeat.head.sampling import epoch_rows
+from cxrfeat.head.training_set import Training
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Counted, Features, Labels

@@ -20,7 +20,7 @@ from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import InputError, SpecError
 from cxrfeat.head import network_head
 from cxrfeat.head.fit import Fit, fit_head
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.spec import HeadSpec
 from cxrfeat.system.files import TEMPORARY, storing
 from cxrfeat.system.process import collect_rarely

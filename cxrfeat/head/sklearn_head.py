@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.spec import HeadKind, HeadSpec
 
 STRENGTH: dict[HeadKind, float] = {"logreg": 0.1, "svm-linear": 0.01, "svm-rbf": 1.0, "ridge": 0.001}

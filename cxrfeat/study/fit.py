@@ -19,11 +19,11 @@ from cxrfeat.auditing.short import ShortAudit, check_tested
 from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.feature.versions import versions
-from cxrfeat.head.domain import Domain
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.novelty import Domain
 from cxrfeat.head.parallel import outcomes
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.image.row import Quarantined
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap

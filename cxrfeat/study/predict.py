@@ -17,8 +17,8 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError, UsageError
 from cxrfeat.feature.compute import views_of
 from cxrfeat.feature.decoded import decoder_notes
-from cxrfeat.head.domain import Domain
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.novelty import Domain
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.layout import find_images
 from cxrfeat.image.note import refuse_losses, tell

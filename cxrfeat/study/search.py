@@ -21,7 +21,7 @@ from cxrfeat.errors import InputError, MissingExtraError
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.parallel import outcomes
-from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_path
+from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_path
 from cxrfeat.metric import confusion
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.score import log_loss_of_images, scores

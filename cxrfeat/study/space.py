@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 
 from cxrfeat.head.network_head import KINDS as NETWORK_KINDS
-from cxrfeat.head.path import STRENGTHS
+from cxrfeat.head.regularization_path import STRENGTHS
 from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.spec import MAIN_KINDS, HeadKind, HeadSpec, Optimizer
 

@@ -18,7 +18,7 @@ from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.errors import InputError, IntegrityError, SplitError, UsageError
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.head.fit import CALIBRATED, Fit
-from cxrfeat.head.path import STRENGTHS
+from cxrfeat.head.regularization_path import STRENGTHS
 from cxrfeat.image.split import folds, validation_rows
 from cxrfeat.run.folder import Run, all_runs, check_name, digest8, read_run, run_name
 from cxrfeat.spec import HeadSpec, SplitBy, SplitSpec

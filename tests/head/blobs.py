@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.head.fit import Fit, fit_head
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Features, Labels
 

@@ -9,9 +9,9 @@ from threadpoolctl import threadpool_limits
 from cxrfeat.head import epoch
 from cxrfeat.head.blas import Blas
 from cxrfeat.head.constants import Constants
-from cxrfeat.head.move import Arrays, Nesterov
 from cxrfeat.head.network_head import first_weights
-from cxrfeat.head.pace import Pace
+from cxrfeat.head.optimizer import Arrays, Nesterov
+from cxrfeat.head.thread_control import Pace
 from cxrfeat.spec import HeadSpec
 from tests.head.blobs import blobs, fitted
 

@@ -35,7 +35,7 @@ from cxrfeat.head.estimator import (
     SvmRbfHead,
 )
 from cxrfeat.head.fit import fit_head
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
 from tests.head.blobs import NAMES, blobs
 

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cxrfeat.errors import InputError, SpecError, SplitError
 from cxrfeat.head.fit import CALIBRATED, fit_head
-from cxrfeat.head.training import Training, scaling
+from cxrfeat.head.training_set import Training, scaling
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
 from tests.head.blobs import NAMES, blobs, fitted

@@ -14,8 +14,8 @@ from cxrfeat.head.constants import Constants
 from cxrfeat.head.dropout import Dropout
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.network_head import first_weights, hidden, importance, learning_rates
-from cxrfeat.head.order import epoch_rows
-from cxrfeat.head.training import Training
+from cxrfeat.head.sampling import epoch_rows
+from cxrfeat.head.training_set import Training
 from cxrfeat.metric.calibrate import log_loss, softmax
 from cxrfeat.spec import HeadKind, HeadSpec
 from tests.head.blobs import NAMES, Blobs, blobs, fitted

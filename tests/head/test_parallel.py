@@ -16,7 +16,7 @@ from cxrfeat.errors import InputError, SpecError, SplitError, StorageError
 from cxrfeat.head import parallel
 from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.parallel import Piece, outcomes
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Features
 from tests.head.blobs import NAMES, blobs

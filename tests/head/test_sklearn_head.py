@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cxrfeat.head import sklearn_head
 from cxrfeat.head.fit import fit_head
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.metric.calibrate import TEMPERATURES, fit_temperature
 from cxrfeat.spec import HeadKind, HeadSpec
 from tests.head.blobs import NAMES, Blobs, blobs, fitted

@@ -18,7 +18,7 @@ from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, St
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.score import scores
 from cxrfeat.run.folder import Run, read_run

@@ -80,7 +80,7 @@ def test_the_heads_of_both_svm_libraries_predict_the_same(folder: Path, monkeypa
 
     from cxrfeat.head import sklearn_head
     from cxrfeat.head.fit import fit_head
-    from cxrfeat.head.training import Training
+    from cxrfeat.head.training_set import Training
 
     pytest.importorskip("sklearnex")
     with cxrfeat.open(folder / "real.h5") as file:

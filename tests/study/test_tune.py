@@ -17,9 +17,9 @@ from cxrfeat.head import parallel
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.network_head import KINDS as NETWORK_KINDS
-from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_path
+from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_path
 from cxrfeat.head.sklearn_head import STRENGTH
-from cxrfeat.head.training import scaling
+from cxrfeat.head.training_set import scaling
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HEAD_KINDS, HeadSpec
 from cxrfeat.study import search

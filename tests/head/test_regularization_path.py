@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.path import STRENGTHS, logistic_path, ridge_leave_group_out, ridge_path
-from cxrfeat.head.training import Training
+from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_leave_group_out, ridge_path
+from cxrfeat.head.training_set import Training
 from cxrfeat.spec import ClassWeights
 from tests.head.blobs import NAMES, blobs, fitted
 
@@ -180,7 +180,7 @@ def test_memory_bounds_do_not_change_what_is_left_out(monkeypatch: pytest.Monkey
     training = training_of()
     arguments = training.rows, training.row_labels, np.arange(120) // 2, 3, FEW
     whole = ridge_leave_group_out(*arguments)
-    monkeypatch.setattr("cxrfeat.head.path._BLOCK", 100)
+    monkeypatch.setattr("cxrfeat.head.regularization_path._BLOCK", 100)
     np.testing.assert_allclose(ridge_leave_group_out(*arguments), whole, rtol=1e-10)
 
 

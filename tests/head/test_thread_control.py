@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cxrfeat.head.pace import Pace
+from cxrfeat.head.thread_control import Pace
 
 ALONE, TOGETHER = 0.0013, 0.0008
 

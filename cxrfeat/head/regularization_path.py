@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training import Training
+from cxrfeat.head.training_set import Training
 from cxrfeat.metric.calibrate import log_softmax
 from cxrfeat.spec import ClassWeights, HeadKind
 from cxrfeat.types import Groups, Labels

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrfeat.head.order import epoch_rows
+from cxrfeat.head.sampling import epoch_rows
 
 small = st.integers(1, 6)
 
