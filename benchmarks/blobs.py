@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import FILE
-from cxrfeat.feature.block import row_crc32
+from cxrfeat.feature.shard import row_crc32
 from cxrfeat.feature.store import COLUMNS, Content, code, write_features
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Labels

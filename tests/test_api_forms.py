@@ -15,7 +15,7 @@ import pytest
 
 import cxrfeat
 from cxrfeat.cli.main import app
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 
 Form = Callable[[str], Any]
 """Puts a path in one of its forms."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.feature.store import FeatureFile
-from cxrfeat.image.fingerprint import Look
+from cxrfeat.image.appearance import Look
 from cxrfeat.image.row import ImageRow
 from cxrfeat.types import Features
 

@@ -124,7 +124,7 @@ def fit_head(
     collect_rarely()  # before the libraries
 
     from cxrfeat.errors import InputError, UsageError
-    from cxrfeat.reporting.curve import curve_table, shortcut_table, source_table
+    from cxrfeat.reporting.learning_curve import curve_table, shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table, training_table
     from cxrfeat.reporting.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import ClassWeights, HeadSpec, Optimizer, Schedule, SplitBy

@@ -79,7 +79,7 @@ def tune(
 
     collect_rarely()  # before the libraries
 
-    from cxrfeat.reporting.curve import shortcut_table, source_table
+    from cxrfeat.reporting.learning_curve import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table
     from cxrfeat.reporting.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import SplitBy

@@ -1,4 +1,4 @@
-"""From image files to blocks of features: decoding in threads ahead of the networks, each image once for all."""
+"""From image files to shards of features: decoding in threads ahead of the networks, each image once for all."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.engine import Engine, EngineFactory
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import BadImageError, InputError
-from cxrfeat.feature.block import FEATURES, Block, Failure, row_crc32
 from cxrfeat.feature.plan import Plan
+from cxrfeat.feature.shard import FEATURES, Failure, Shard, row_crc32
 from cxrfeat.feature.work import Work
+from cxrfeat.image.appearance import PORTRAIT, Look, look
 from cxrfeat.image.decode import decode, decoders, read_file
-from cxrfeat.image.fingerprint import PORTRAIT, Look, look
 from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, read_mask, template
 from cxrfeat.spec import FeatureSpec, ViewSpec
@@ -272,9 +272,9 @@ class _Committer:
 
     @staticmethod
     def _commit(job: Job, index: int, prepared: Outcomes, features: NDArray[Any]) -> None:
-        block = _block(job, prepared, features)
-        job.work.commit(job.plan, index, block)
-        job.computed.update(block.content_sha256)
+        shard = _shard(job, prepared, features)
+        job.work.commit(job.plan, index, shard)
+        job.computed.update(shard.content_sha256)
 
 
 def _ahead(
@@ -324,13 +324,13 @@ def _features(job: Job, prepared: Outcomes, tell: Callable[[int], None]) -> NDAr
     return features
 
 
-def _block(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Block:
+def _shard(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Shard:
     view = job.spec.view
     good = {sha: one for sha, one in prepared.items() if isinstance(one, Prepared)}
     bad = {sha: one for sha, one in prepared.items() if isinstance(one, BadImageError)}
     params = [to_array(draw_views(view, sha)) for sha in good]
     looks = [one.look for one in good.values()]
-    return Block(
+    return Shard(
         content_sha256=tuple(good),
         arrays={
             FEATURES: features,

@@ -18,11 +18,11 @@ from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import InputError, IntegrityError, StorageError
-from cxrfeat.feature.block import FEATURES, LOOKS, Block, Failure
 from cxrfeat.feature.claim import Claim, claim_name, record
 from cxrfeat.feature.compute import Job, compute
 from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
 from cxrfeat.feature.plan import Settings
+from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, Shard
 from cxrfeat.feature.spare import Spare
 from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
 from cxrfeat.feature.versions import versions
@@ -290,8 +290,8 @@ def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
         if contents <= looks.keys():
             break
         sources = [(keys, file.content.columns) for keys, file in zip(task.keys, task.files, strict=True)]
-        blocks = chain(task.work.blocks(), task.spare.blocks(contents))
-        for keys, columns in chain(sources, ((block.content_sha256, block.arrays) for block in blocks)):
+        shards = chain(task.work.shards(), task.spare.shards(contents))
+        for keys, columns in chain(sources, ((shard.content_sha256, shard.arrays) for shard in shards)):
             for row, sha in enumerate(keys):
                 if sha in contents:
                     looks.setdefault(sha, (columns["portrait"][row], columns["pixel_digest"][row]))
@@ -303,14 +303,14 @@ def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
 
 def _failed(manifest: Manifest, tasks: Sequence[_Task]) -> tuple[Quarantined, ...]:
     """Images that one network at least could not be given."""
-    failures = {one.content_sha256: one for task in tasks for block in task.work.blocks() for one in block.failures}
+    failures = {one.content_sha256: one for task in tasks for shard in task.work.shards() for one in shard.failures}
     found = ((row.path, failures.get(row.content_sha256)) for row in manifest.rows)
     return tuple(Quarantined(path=path, stage=one.stage, reason=one.reason) for path, one in found if one is not None)
 
 
 def _finish(task: _Task, claim: Claim, groups: Groups, identity: Identity, told: Mapping[str, str]) -> Extracted:
     job, request, path, manifest = task.job, task.request, task.work.path, claim.manifest
-    failures = {failure.content_sha256: failure for block in task.work.blocks() for failure in block.failures}
+    failures = {failure.content_sha256: failure for shard in task.work.shards() for failure in shard.failures}
     contents = {row.content_sha256 for row in manifest.rows}
     sources = _Sources(task, contents)
     rows = [index for index, row in enumerate(manifest.rows) if row.content_sha256 in sources.where]
@@ -380,27 +380,27 @@ def _dropped(file: FeatureFile, manifest: Manifest, told: Mapping[str, str]) -> 
     )
 
 
-def _unwanted(file: FeatureFile | None, task: _Task, contents: set[str]) -> Iterator[Block]:
+def _unwanted(file: FeatureFile | None, task: _Task, contents: set[str]) -> Iterator[Shard]:
     """The rows that the file and the shards hold and the new file will not: of images that may come back."""
     if file is not None:
         shas = file.content_sha256
         for part, stored in file.checked_blocks() if not contents >= set(shas) else ():
             arrays = {name: file.content.columns[name][part] for name in FROM_PIXELS} | {FEATURES: stored}
             told = {name: file.content.versions[name] for name in decoders() if name in file.content.versions}
-            whole = Block(content_sha256=tuple(shas[part]), arrays=arrays, engine=file.content.engine, decoders=told)
+            whole = Shard(content_sha256=tuple(shas[part]), arrays=arrays, engine=file.content.engine, decoders=told)
             yield from _apart(whole, task.spare, contents)
-    for block in task.work.blocks():
-        yield from _apart(block, task.spare, contents)
+    for shard in task.work.shards():
+        yield from _apart(shard, task.spare, contents)
 
 
-def _apart(block: Block, spare: Spare, contents: set[str]) -> Iterator[Block]:
-    keys, kept = block.content_sha256, spare.contents | contents
+def _apart(shard: Shard, spare: Spare, contents: set[str]) -> Iterator[Shard]:
+    keys, kept = shard.content_sha256, spare.contents | contents
     rows = [row for row, sha in enumerate(keys) if sha not in kept and sha not in keys[:row]]
     if rows:
         yield replace(
-            block,
+            shard,
             content_sha256=tuple(keys[row] for row in rows),
-            arrays={name: values[rows] for name, values in block.arrays.items()},
+            arrays={name: values[rows] for name, values in shard.arrays.items()},
             failures=(),
         )
 
@@ -423,16 +423,16 @@ class _Sources:
                 self.dim = arrays[FEATURES].shape[2]
         used = {number for number, _ in self.where.values()}
         told = [(one.content.engine, one.content.versions) for number, one in enumerate(files) if number in used]
-        told += [(block.engine, block.decoders) for block in self._blocks() if block.content_sha256]
+        told += [(shard.engine, shard.decoders) for shard in self._shards() if shard.content_sha256]
         engines = {name for engine, _ in told for name in engine.split(AND)}
         self.engine = AND.join(sorted(engines))
         """What computed the rows; more than one where engines changed between runs."""
         self.decoders = joined({name: one[name] for name in decoders() if name in one} for _, one in told)
         """Versions of what decoded the images of the rows, likewise."""
 
-    def _blocks(self) -> Iterator[Block]:
-        yield from self._work.blocks()
-        yield from self._spare.blocks(self._wanted)
+    def _shards(self) -> Iterator[Shard]:
+        yield from self._work.shards()
+        yield from self._spare.shards(self._wanted)
 
     def columns(self, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The columns that come from pixels, for the wanted contents in their order."""
@@ -453,8 +453,8 @@ class _Sources:
         for number, (file, keys) in enumerate(zip(self._files, self._keys, strict=True)):
             for part, stored in file.checked_blocks():
                 yield from self._chosen(number, part.start, keys[part], stored, places)
-        for number, block in enumerate(self._blocks(), self._offset):
-            yield from self._chosen(number, 0, block.content_sha256, block.arrays[FEATURES], places)
+        for number, shard in enumerate(self._shards(), self._offset):
+            yield from self._chosen(number, 0, shard.content_sha256, shard.arrays[FEATURES], places)
 
     def _chosen(
         self, number: int, offset: int, keys: Sequence[str], stored: NDArray[Any], places: dict[str, list[int]]
@@ -470,8 +470,8 @@ class _Sources:
     def _each(self) -> Iterator[tuple[int, Sequence[str], dict[str, NDArray[Any]]]]:
         for number, (file, keys) in enumerate(zip(self._files, self._keys, strict=True)):
             yield number, keys, file.content.columns
-        for number, block in enumerate(self._blocks(), self._offset):
-            yield number, block.content_sha256, block.arrays
+        for number, shard in enumerate(self._shards(), self._offset):
+            yield number, shard.content_sha256, shard.arrays
 
 
 def _places(wanted: Sequence[str]) -> dict[str, list[int]]:

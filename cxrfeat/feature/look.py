@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.feature.compute import prepare
-from cxrfeat.image.fingerprint import Look
+from cxrfeat.image.appearance import Look
 from cxrfeat.image.group import group, group_copies
 from cxrfeat.image.row import ImageRow, Manifest
 from cxrfeat.system.process import threads

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
-from cxrfeat.feature.block import Block, read_block, write_block
+from cxrfeat.feature.shard import Shard, read_shard, write_shard
 from cxrfeat.system.files import make_folder, remove, remove_folder, sweep_temporaries
 
 
 class Spare:
-    """The blocks in `<feature file>.spare`, beside the file; whoever uses it holds the lock of the file.
+    """The shards in `<feature file>.spare`, beside the file; whoever uses it holds the lock of the file.
 
     A file is built without the rows of images that are gone: they are put here first, and taken from here when the
     images are back.
@@ -26,9 +26,9 @@ class Spare:
         self.folder = self.folder_of(path)
         self._keys: dict[Path, tuple[str, ...]] = {}
         for place in sorted(self.folder.glob("*.shard")):
-            block = read_block(place)
-            if block is not None:  # a damaged one is as good as none: its rows are computed again
-                self._keys[place] = block.content_sha256
+            shard = read_shard(place)
+            if shard is not None:  # a damaged one is as good as none: its rows are computed again
+                self._keys[place] = shard.content_sha256
 
     @staticmethod
     def folder_of(path: Path) -> Path:
@@ -40,27 +40,27 @@ class Spare:
         """Content hashes of the rows that are kept."""
         return {sha for keys in self._keys.values() for sha in keys}
 
-    def blocks(self, wanted: Container[str]) -> Iterator[Block]:
+    def shards(self, wanted: Container[str]) -> Iterator[Shard]:
         """Those with a wanted row, one at a time in memory."""
         for place, keys in sorted(self._keys.items()):
             if any(sha in wanted for sha in keys):
-                block = read_block(place)
-                if block is not None:
-                    yield block
+                shard = read_shard(place)
+                if shard is not None:
+                    yield shard
 
-    def keep(self, blocks: Iterable[Block]) -> None:
+    def keep(self, shards: Iterable[Shard]) -> None:
         """Commit more rows.
 
         Raises:
             StorageError: If the disk refuses.
         """
-        for block in blocks:
+        for shard in shards:
             make_folder(self.folder)
             sweep_temporaries(self.folder)
-            name = hashlib.sha256(" ".join(block.content_sha256).encode()).hexdigest()[:16]
+            name = hashlib.sha256(" ".join(shard.content_sha256).encode()).hexdigest()[:16]
             place = self.folder / f"{name}.shard"  # of its rows: a kill and another try leave one
-            write_block(place, block)
-            self._keys[place] = block.content_sha256
+            write_shard(place, shard)
+            self._keys[place] = shard.content_sha256
 
     def forget(self, standing: Container[str]) -> None:
         """Delete what the file holds again, once it stands.

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError
-from cxrfeat.feature.block import FEATURES, row_crc32
+from cxrfeat.feature.shard import FEATURES, row_crc32
 from cxrfeat.image.split import NO_PART, Parts, own_way, split
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec, canonical_json, feature_spec, fingerprint, to_dict
 from cxrfeat.system.files import SteadyFile, replace_atomic, storage_error

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from cxrfeat.feature.block import Block, read_block, write_block
 from cxrfeat.feature.plan import Plan, Settings, make_plan
+from cxrfeat.feature.shard import Shard, read_shard, write_shard
 from cxrfeat.spec import canonical_json
 from cxrfeat.system.files import make_folder, remove_folder, sweep_temporaries, write_atomic
 from cxrfeat.system.lock import Lock
@@ -59,18 +59,18 @@ class Work(Lock):
 
     def missing(self, plan: Plan) -> list[int]:
         """The shards of a plan that are not there, or not whole."""
-        return [index for index in range(plan.count) if read_block(self.shard_path(plan, index)) is None]
+        return [index for index in range(plan.count) if read_shard(self.shard_path(plan, index)) is None]
 
-    def commit(self, plan: Plan, index: int, block: Block) -> None:
+    def commit(self, plan: Plan, index: int, shard: Shard) -> None:
         """Keep a computed shard."""
-        write_block(self.shard_path(plan, index), block)
+        write_shard(self.shard_path(plan, index), shard)
 
-    def blocks(self) -> Iterator[Block]:
+    def shards(self) -> Iterator[Shard]:
         """Every committed shard, those of earlier plans too: their rows are as good. One at a time in memory."""
         for path in sorted(self.folder.glob("*-*.shard")):
-            block = read_block(path)
-            if block is not None:
-                yield block
+            shard = read_shard(path)
+            if shard is not None:
+                yield shard
 
     def clear(self) -> None:
         """Delete the shards, once the file stands."""
@@ -79,5 +79,5 @@ class Work(Lock):
     def _keys(self, *, apart_from: str | None = None) -> set[str]:
         """Contents with a row in a shard, the shards of one plan apart."""
         paths = [path for path in self.folder.glob("*-*.shard") if path.name.split("-")[0] != apart_from]
-        blocks = (read_block(path) for path in paths)
-        return {sha for block in blocks if block is not None for sha in block.content_sha256}
+        shards = (read_shard(path) for path in paths)
+        return {sha for shard in shards if shard is not None for sha in shard.content_sha256}

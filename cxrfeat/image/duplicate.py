@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.image.fingerprint import PORTRAIT, cosine_matrix
+from cxrfeat.image.appearance import PORTRAIT, cosine_matrix
 from cxrfeat.system.process import small_products
 from cxrfeat.types import Features
 

@@ -20,7 +20,7 @@ from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.reporting.audit import control_table, mitigation_table, pairs_table, sources_table, within_pair
 from cxrfeat.reporting.chart import SHAPES, calibration_chart, map_points, mark, roc_chart, training_chart, whisker
 from cxrfeat.reporting.content import DataContent, FeatureMap, ReportContent, RunContent, Tiles
-from cxrfeat.reporting.curve import shortcut_table
+from cxrfeat.reporting.learning_curve import shortcut_table
 from cxrfeat.reporting.summary import honest_figure, standing, verdict, worst_findings
 from cxrfeat.reporting.table import (
     NO_ENDS,

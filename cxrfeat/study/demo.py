@@ -12,7 +12,7 @@ from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import list_weights
 from cxrfeat.errors import IntegrityError
 from cxrfeat.image.index import index_folder, summary
-from cxrfeat.image.phantom import PhantomSpec, phantoms_written, write_phantoms
+from cxrfeat.phantom.writing import PhantomSpec, phantoms_written, write_phantoms
 from cxrfeat.spec import MAIN_KINDS, HeadSpec
 from cxrfeat.study.audit import audit, write_page
 from cxrfeat.study.compare import compare

@@ -26,7 +26,7 @@ from cxrfeat.image.manifest_file import manifest_path, read_patients
 from cxrfeat.image.picture import Pixels, contact_sheet, jpeg_address, overlay, reduced
 from cxrfeat.image.row import ImageRow, Manifest, Selection
 from cxrfeat.image.split import NO_PART
-from cxrfeat.metric.curve import calibration_band, roc_band
+from cxrfeat.metric.roc import calibration_band, roc_band
 from cxrfeat.reporting.content import (
     Copy,
     DataContent,

@@ -14,9 +14,9 @@ from PIL import Image
 
 from cxrfeat.auditing.odd import check_odd, seen_odd
 from cxrfeat.feature.store import FeatureFile
+from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
-from cxrfeat.image.fingerprint import look
-from cxrfeat.image.phantom import PhantomSpec, draw_phantom
+from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
 from cxrfeat.types import Finding, Status
 from tests.auditing.verdict import verdict
 from tests.image.encode import encode, tiff

@@ -12,8 +12,8 @@ from cxrfeat.auditing.sanity import check_sanity
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection, inspect_image, inspect_images
-from cxrfeat.image.phantom import Letters, PhantomSpec, draw_phantom
 from cxrfeat.image.row import Header, ImageRow
+from cxrfeat.phantom.writing import Letters, PhantomSpec, draw_phantom
 from cxrfeat.types import Finding, Grey, Status
 
 CHECKS = ["inverted", "blank", "letters", "colour", "tiny", "orientation", "depth"]

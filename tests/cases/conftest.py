@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cxrfeat.image.phantom import PhantomSpec, draw_phantom
+from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
 from tests.cli.conftest import RANDOM, Cli, cli
 
 __all__ = ["RANDOM", "Cli", "cli", "extracted", "take", "write_table"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from tests.cli.conftest import RANDOM, Cli
 
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.feature.block import row_crc32
+from cxrfeat.feature.shard import row_crc32
 from cxrfeat.feature.store import CODED, COLUMNS, Content, code, write_features
 from cxrfeat.spec import FeatureSpec, Normalize, Storage, ViewSpec
 from tests.stub import DIM

@@ -13,8 +13,8 @@ from cxrfeat.feature.extract import Extracted, Request, extract_features
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import read_lines
-from cxrfeat.image.phantom import PhantomSpec, draw_phantom
 from cxrfeat.image.row import Selection
+from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_request
 

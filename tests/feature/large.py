@@ -20,7 +20,7 @@ from cxrfeat.backbone.network import Network
 from cxrfeat.feature import compute
 from cxrfeat.feature.compute import Prepared
 from cxrfeat.feature.extract import extract_features
-from cxrfeat.image.fingerprint import look
+from cxrfeat.image.appearance import look
 from cxrfeat.image.mask import MaskFile
 from cxrfeat.image.row import Header, ImageRow, Manifest
 from cxrfeat.spec import FeatureSpec, ViewSpec

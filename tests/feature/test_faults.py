@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from cxrfeat.errors import StorageError
-from cxrfeat.feature.block import read_block
 from cxrfeat.feature.claim import record
 from cxrfeat.feature.extract import Extracted, extract_features
+from cxrfeat.feature.shard import read_shard
 from cxrfeat.feature.store import verify_features
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import Line
@@ -92,9 +92,9 @@ def check_whole(features: Path) -> int:
     rows = 0
     for path in (path for path in features.rglob("*") if path.is_file() and TEMPORARY not in path.name):
         if path.suffix == ".shard":
-            block = read_block(path)
-            assert block is not None, path
-            rows += len(block.content_sha256)
+            shard = read_shard(path)
+            assert shard is not None, path
+            rows += len(shard.content_sha256)
         elif path.suffix == ".h5":
             assert verify_features(path) == []
         elif path.suffix == ".csv":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.feature.block import read_block
+from cxrfeat.feature.shard import read_shard
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.system.files import TEMPORARY
 from tests.feature.images import make_data
@@ -73,9 +73,9 @@ class Killing:
             safe[path.stem.split("-")[1]] = self.total
         for path in features.glob(".*.work/*.shard"):
             name = path.parent.name.split("-")[1]
-            block = read_block(path)
-            assert block is not None, "what has its final name is whole"
-            safe[name] = min(self.total, safe[name] + VIEWS * len(block.content_sha256))
+            shard = read_shard(path)
+            assert shard is not None, "what has its final name is whole"
+            safe[name] = min(self.total, safe[name] + VIEWS * len(shard.content_sha256))
         return safe
 
     def kill(self, kills: int, *, seed: int) -> None:

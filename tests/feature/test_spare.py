@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import StorageError
-from cxrfeat.feature.block import FEATURES, Block, read_block
 from cxrfeat.feature.extract import Dropped, Extracted
+from cxrfeat.feature.shard import FEATURES, Shard, read_shard
 from cxrfeat.feature.spare import Spare
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.manifest_file import manifest_path, read_lines
@@ -100,8 +100,8 @@ def test_rows_of_an_interrupted_run_are_kept_too(tmp_path: Path, data: Path, mon
     monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 4)
     with pytest.raises(KeyboardInterrupt):
         extract(data, tmp_path / "f", stub=Interrupting(8), batch=4)
-    (blocks,) = (list(folder.glob("*.shard")) for folder in (tmp_path / "f").glob(".*.work"))
-    computed = {sha for path in blocks if (block := read_block(path)) is not None for sha in block.content_sha256}
+    (shards,) = (list(folder.glob("*.shard")) for folder in (tmp_path / "f").glob(".*.work"))
+    computed = {sha for path in shards if (shard := read_shard(path)) is not None for sha in shard.content_sha256}
     assert computed
     (data / "B").rename(tmp_path / "away")
     result = only(extract(data, tmp_path / "f", batch=4))
@@ -133,16 +133,16 @@ def test_room_for_what_is_kept_is_asked_for(tmp_path: Path, data: Path, monkeypa
     assert asked == [7]
 
 
-def test_a_block_is_kept_until_all_of_it_stands_in_the_file(tmp_path: Path) -> None:
+def test_a_shard_is_kept_until_all_of_it_stands_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "data-stub-00000000.h5"
     looks = ("mean_grey", "black_border", "thumbnail", "perceptual_hash", "portrait", "pixel_digest")
     arrays = {name: np.zeros(2) for name in (FEATURES, *looks)}
-    Spare(path).keep([Block(content_sha256=("a" * 64, "b" * 64), arrays=arrays, engine="stub")])
+    Spare(path).keep([Shard(content_sha256=("a" * 64, "b" * 64), arrays=arrays, engine="stub")])
     spare = Spare(path)
     assert spare.contents == {"a" * 64, "b" * 64}
-    assert list(spare.blocks({"c" * 64})) == []
+    assert list(spare.shards({"c" * 64})) == []
     spare.forget({"a" * 64})
-    assert len(list(Spare(path).blocks({"b" * 64}))) == 1
+    assert len(list(Spare(path).shards({"b" * 64}))) == 1
     spare.forget({"a" * 64, "b" * 64})
     assert Spare(path).contents == set()
     assert not spare.folder.exists()

@@ -202,7 +202,7 @@ def test_every_single_truncation_is_found(tmp_path: Path) -> None:
 def test_what_is_not_a_number_is_found(tmp_path: Path) -> None:
     content, features = make_content()
     features[2, 1, 3] = np.nan
-    from cxrfeat.feature.block import row_crc32
+    from cxrfeat.feature.shard import row_crc32
 
     content.columns["crc32"] = row_crc32(features)
     with pytest.raises(IntegrityError, match=r"row 2 is not finite"):

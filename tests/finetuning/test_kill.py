@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 
 ROOT = Path(__file__).resolve().parents[2]
 

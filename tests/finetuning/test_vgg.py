@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.finetuning.recipe import DEFAULT, PAPER
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.study.finetune import WARM, finetune

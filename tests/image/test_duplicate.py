@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrfeat.image import duplicate
+from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
 from cxrfeat.image.duplicate import SIMILAR, SYMMETRIES, Pair, find_duplicates
-from cxrfeat.image.fingerprint import look
-from cxrfeat.image.phantom import PhantomSpec, draw_phantom
+from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
 from tests.image.encode import encode, noise
 
 Picture = NDArray[np.uint8]

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from cxrfeat.errors import BadImageError
+from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
-from cxrfeat.image.fingerprint import look
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import BINS, Inspection, inspect_image, inspect_images
 from cxrfeat.image.letters import find_letters
-from cxrfeat.image.phantom import PhantomSpec, draw_phantom
+from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
 from tests.image.encode import encode, noise
 
 

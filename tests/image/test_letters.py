@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from cxrfeat.image.decode import decode
 from cxrfeat.image.letters import find_letters, remove_letters
-from cxrfeat.image.phantom import Letters, Phantom, PhantomSpec, draw_phantom
+from cxrfeat.phantom.writing import Letters, Phantom, PhantomSpec, draw_phantom
 from cxrfeat.types import Grey
 
 SIZES = [(128, 12), (256, 9), (600, 2)]

@@ -16,7 +16,7 @@ from cxrfeat.errors import BadImageError
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs, MaskFile, find_masks, mask_notes, masks_digest, read_mask, template
-from cxrfeat.image.phantom import PhantomSpec, draw_phantom
+from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
 from tests.image.encode import encode, noise, tiff
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.metric.compare import paired_auroc_difference, paired_difference
-from cxrfeat.metric.curve import GRID, roc_band
 from cxrfeat.metric.delong import auroc_difference, auroc_interval
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.operating import operating_points, predictive_values
+from cxrfeat.metric.roc import GRID, roc_band
 from cxrfeat.metric.score import scores
 from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.metric.source import within_source

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from cxrfeat.metric.curve import calibration_band, roc_band
+from cxrfeat.metric.roc import calibration_band, roc_band
 from cxrfeat.reporting.chart import (
     COLOURS,
     SHAPES,

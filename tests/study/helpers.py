@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import FILE
-from cxrfeat.feature.block import row_crc32
+from cxrfeat.feature.shard import row_crc32
 from cxrfeat.feature.store import COLUMNS, Content, FeatureFile, code, write_features
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import InputError, SplitError
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.study.audit import CONTROL_VIEWS, MITIGATIONS, MODEL, AuditResult, _look, audit
 from cxrfeat.study.extract import extract

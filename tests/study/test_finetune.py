@@ -15,9 +15,9 @@ from cxrfeat.feature.store import FeatureFile
 from cxrfeat.finetuning.recipe import DEFAULT
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
 from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
 from cxrfeat.study.compare import compare

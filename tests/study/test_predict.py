@@ -17,7 +17,7 @@ from PIL import Image
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, WeightsError
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FeatureSpec, HeadSpec, Masking, ViewSpec
 from cxrfeat.study.extract import extract

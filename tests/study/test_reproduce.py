@@ -12,8 +12,8 @@ import pytest
 
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.phantom import PhantomSpec, write_phantoms
 from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from cxrfeat.reporting.reproduction import columns_table, confusion_table, plan_table, reproduction_table
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cxrfeat.feature.block import FEATURES, LOOKS, Block, Failure, read_block, row_crc32, write_block
+from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, Shard, read_shard, row_crc32, write_shard
 
 
-def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype: str = "float32") -> Block:
+def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype: str = "float32") -> Shard:
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(images, views, dim)).astype(dtype)
     arrays: dict[str, NDArray[Any]] = {
@@ -32,10 +32,10 @@ def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype:
     assert set(LOOKS) <= set(arrays)
     keys = tuple(f"{seed:032x}{number:032x}" for number in range(images))
     failures = (Failure(content_sha256="f" * 64, stage="decode", reason="cut short: « 3 »"),)
-    return Block(content_sha256=keys, arrays=arrays, engine="stub", decoders={"pillow": "0"}, failures=failures)
+    return Shard(content_sha256=keys, arrays=arrays, engine="stub", decoders={"pillow": "0"}, failures=failures)
 
 
-def equal(a: Block, b: Block) -> bool:
+def equal(a: Shard, b: Shard) -> bool:
     return (
         a.content_sha256 == b.content_sha256
         and a.failures == b.failures
@@ -59,78 +59,78 @@ def archive(path: Path, **arrays: NDArray[Any]) -> Path:
 
 
 @given(st.integers(0, 3), st.integers(1, 3), st.integers(1, 3), st.sampled_from(["float32", "float16"]))
-def test_a_block_comes_back_bit_for_bit(
+def test_a_shard_comes_back_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory, images: int, views: int, dim: int, dtype: str
 ) -> None:
-    path = tmp_path_factory.mktemp("block") / "block.npz"
-    block = make(images, views, dim, dtype=dtype)
-    write_block(path, block)
-    again = read_block(path)
+    path = tmp_path_factory.mktemp("shard") / "shard.npz"
+    shard = make(images, views, dim, dtype=dtype)
+    write_shard(path, shard)
+    again = read_shard(path)
     assert again is not None
-    assert equal(again, block)
+    assert equal(again, shard)
 
 
-def test_a_block_of_failures_only_comes_back(tmp_path: Path) -> None:
-    write_block(tmp_path / "b", make(images=0))
-    again = read_block(tmp_path / "b")
+def test_a_shard_of_failures_only_comes_back(tmp_path: Path) -> None:
+    write_shard(tmp_path / "b", make(images=0))
+    again = read_shard(tmp_path / "b")
     assert again is not None
     assert again.content_sha256 == ()
     assert again.failures == make().failures
 
 
-def test_equal_blocks_are_equal_files(tmp_path: Path) -> None:
-    write_block(tmp_path / "a", make())
-    write_block(tmp_path / "b", make())
+def test_equal_shards_are_equal_files(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a", make())
+    write_shard(tmp_path / "b", make())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_what_is_not_there_is_no_block(tmp_path: Path) -> None:
-    assert read_block(tmp_path / "nothing") is None
-    assert read_block(tmp_path) is None
+def test_what_is_not_there_is_no_shard(tmp_path: Path) -> None:
+    assert read_shard(tmp_path / "nothing") is None
+    assert read_shard(tmp_path) is None
     for content in (b"", b"PK", b"\x93NUMPY", b"text" * 100, bytes(1000)):
         (tmp_path / "odd").write_bytes(content)
-        assert read_block(tmp_path / "odd") is None
-    assert read_block(archive(tmp_path / "other", a=np.zeros(3))) is None
+        assert read_shard(tmp_path / "odd") is None
+    assert read_shard(archive(tmp_path / "other", a=np.zeros(3))) is None
 
 
 @pytest.mark.parametrize("column", [*LOOKS, "engine", "decoders"])
-def test_a_block_of_a_version_that_knew_less_is_no_block(tmp_path: Path, column: str) -> None:
-    block = make()
-    keys = np.array(block.content_sha256, dtype="S64")
+def test_a_shard_of_a_version_that_knew_less_is_no_shard(tmp_path: Path, column: str) -> None:
+    shard = make()
+    keys = np.array(shard.content_sha256, dtype="S64")
     told = {"failures": np.empty((0, 3), np.str_), "engine": np.array("stub"), "decoders": np.array("{}")}
-    parts = {"content_sha256": keys, **told, **block.arrays}
-    assert read_block(archive(tmp_path / "b", **parts)) is not None
+    parts = {"content_sha256": keys, **told, **shard.arrays}
+    assert read_shard(archive(tmp_path / "b", **parts)) is not None
     del parts[column]
-    assert read_block(archive(tmp_path / "b", **parts)) is None
+    assert read_shard(archive(tmp_path / "b", **parts)) is None
 
 
-def test_a_block_with_objects_in_it_is_not_unpickled(tmp_path: Path) -> None:
-    block = make()
-    arrays = {**block.arrays, "mean_grey": np.array([print, None, 1], dtype=object)}
-    keys = np.array(block.content_sha256, dtype="S64")
-    assert read_block(archive(tmp_path / "b", content_sha256=keys, **arrays)) is None
+def test_a_shard_with_objects_in_it_is_not_unpickled(tmp_path: Path) -> None:
+    shard = make()
+    arrays = {**shard.arrays, "mean_grey": np.array([print, None, 1], dtype=object)}
+    keys = np.array(shard.content_sha256, dtype="S64")
+    assert read_shard(archive(tmp_path / "b", content_sha256=keys, **arrays)) is None
 
 
-def test_every_truncation_is_no_block(tmp_path: Path) -> None:
+def test_every_truncation_is_no_shard(tmp_path: Path) -> None:
     path = tmp_path / "b"
-    write_block(path, make())
+    write_shard(path, make())
     whole = path.read_bytes()
     for length in [*range(0, len(whole), 37), len(whole) - 1]:
         path.write_bytes(whole[:length])
-        assert read_block(path) is None, length
+        assert read_shard(path) is None, length
 
 
 def damage(tmp_path: Path, count: int) -> None:
     """Flip single bits at `count` places: each must be found."""
     path = tmp_path / "b"
-    write_block(path, make())
+    write_shard(path, make())
     whole = path.read_bytes()
     places = np.random.default_rng(5).permutation(len(whole) * 8)[:count]
     for place in places.tolist():
         flipped = bytearray(whole)
         flipped[place // 8] ^= 1 << place % 8
         path.write_bytes(flipped)
-        assert read_block(path) is None, f"bit {place % 8} of byte {place // 8}"
+        assert read_shard(path) is None, f"bit {place % 8} of byte {place // 8}"
 
 
 def test_a_flipped_bit_never_gives_wrong_rows(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Shard:
     """Computed rows, each with what was learnt from the pixels on the way."""
 
     content_sha256: tuple[str, ...]
@@ -54,29 +54,29 @@ def row_crc32(features: NDArray[Any]) -> NDArray[np.uint32]:
     return np.array([zlib.crc32(row.tobytes()) for row in stored], dtype=np.uint32)
 
 
-def write_block(path: Path, block: Block) -> None:
-    """Commit a block: after this returns, no kill loses it.
+def write_shard(path: Path, shard: Shard) -> None:
+    """Commit a shard: after this returns, no kill loses it.
 
     Raises:
         StorageError: If the disk refuses; then there is no file.
     """
-    failures = np.array([(f.content_sha256, f.stage, f.reason) for f in block.failures], dtype=np.str_)
+    failures = np.array([(f.content_sha256, f.stage, f.reason) for f in shard.failures], dtype=np.str_)
     content = io.BytesIO()
     np.savez(
         content,
         allow_pickle=False,
-        content_sha256=np.array(block.content_sha256, dtype="S64"),
+        content_sha256=np.array(shard.content_sha256, dtype="S64"),
         failures=failures.reshape(-1, 3),
-        engine=np.array(block.engine),
-        decoders=np.array(json.dumps(block.decoders)),
-        **block.arrays,
+        engine=np.array(shard.engine),
+        decoders=np.array(json.dumps(shard.decoders)),
+        **shard.arrays,
     )
     archive = content.getvalue()
     write_atomic(path, hashlib.sha256(archive).digest() + archive)
 
 
-def read_block(path: Path) -> Block | None:
-    """The block at `path`, or `None` where there is none, or a damaged one."""
+def read_shard(path: Path) -> Shard | None:
+    """The shard at `path`, or `None` where there is none, or a damaged one."""
     try:
         content = path.read_bytes()
         digest, archive = content[:32], content[32:]
@@ -95,4 +95,4 @@ def read_block(path: Path) -> Block | None:
             return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or of another version
         return None
-    return Block(content_sha256=keys, arrays=arrays, engine=engine, decoders=versions, failures=failures)
+    return Shard(content_sha256=keys, arrays=arrays, engine=engine, decoders=versions, failures=failures)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cxrfeat.errors import InputError, SpecError
-from cxrfeat.image.phantom import (
+from cxrfeat.phantom.writing import (
     COLUMNS,
     Phantom,
     PhantomSpec,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from cxrfeat.metric.curve import GRID, calibration_band, roc_band
+from cxrfeat.metric.roc import GRID, calibration_band, roc_band
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -8,8 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrfeat.image.decode import decode
-from cxrfeat.image.fingerprint import (
+from cxrfeat.image.appearance import (
     black_border,
     look,
     mean_grey,
@@ -18,6 +17,7 @@ from cxrfeat.image.fingerprint import (
     portrait,
     thumbnail,
 )
+from cxrfeat.image.decode import decode
 from cxrfeat.types import Grey
 
 
