@@ -1,7 +1,7 @@
 """Which way to run a frozen network on this CPU is fastest, and how near is it to what the CPU can do at all?
 
 For each network, with random weights, images per second of
-- `predict`: Keras's `model.predict(x)` as the study called it: prepared RGB float pixels in memory, batches of 32;
+- `predict`: Keras's `model.predict(x)` as the paper called it: prepared RGB float pixels in memory, batches of 32;
 - `tensorflow`: the same model and batches in a plain `tf.function`, without the loop that Keras puts round it;
 - `keras`, `openvino` and `onnx`: cxrfeat's engines, grey uint8 views in, preprocessing included;
 - `keras-jax`, `keras-torch`: the `keras` engine on other backends, each in a process of its own, where installed.

@@ -41,9 +41,9 @@ from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
-from cxrfeat.study.extract import extract
 from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import draw_views
+from cxrfeat.workflow.extract import extract
 
 RAW_VIEWS = 512
 HAND_IMAGES = 128
@@ -180,7 +180,7 @@ def _by_hand(data: Path, place: Path, network: Network) -> Callable[[], float]:
 
 def _interpreter() -> None:
     """What a command does before it sees the first image."""
-    program = "import cxrfeat.study.extract, importlib.util as u; u.find_spec('openvino') and __import__('openvino')"
+    program = "import cxrfeat.workflow.extract, importlib.util as u; u.find_spec('openvino') and __import__('openvino')"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

@@ -42,9 +42,9 @@ from cxrfeat.finetuning.trainable import Trainable
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, ViewSpec
-from cxrfeat.study.finetune import WARM, finetune
 from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import draw_views
+from cxrfeat.workflow.finetune import WARM, finetune
 
 PARTS = ("epoch", "accuracy")
 

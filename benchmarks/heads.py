@@ -1,6 +1,6 @@
 """What does training a head on cached features cost, against the obvious code, and is the result the same?
 
-The obvious code (`obvious.py`) is plain Keras `fit` with its defaults, batches of 32 and the study's optimiser, and
+The obvious code (`obvious.py`) is plain Keras `fit` with its defaults, batches of 32 and the paper's optimiser, and
 plain scikit-learn with its defaults, cxrfeat's strengths and a `StandardScaler`; the networks of both ways take
 features as they are (`--no-standardize`). Features are random blobs of three classes. Both ways take turns. The parts,
 of which `--part` chooses:

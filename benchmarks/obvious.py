@@ -1,4 +1,4 @@
-"""What anybody would write: the study's six heads in plain Keras and plain scikit-learn, everything at its default.
+"""What anybody would write: the paper's six heads in plain Keras and plain scikit-learn, everything at its default.
 
 As a script, all six on features in an `.npz`, in one process; it prints what its author would have wanted to see, the
 accuracies. The networks may be given fewer epochs than 20: each of theirs is timed, and what the others would have
@@ -22,7 +22,7 @@ from cxrfeat.spec import HeadKind
 from cxrfeat.types import Features, Labels
 
 EPOCHS = 20
-"""Of the study."""
+"""Of the paper."""
 
 NETWORKS: tuple[HeadKind, ...] = ("softmax", "dense", "dropout")
 PARTS = ("train", "validation", "test")

@@ -63,7 +63,7 @@ class StandIn:
 
 def run(point: Point, data: str) -> tuple[float, float]:
     """Seconds of one extraction, and the peak of this process's memory in MB."""
-    from cxrfeat.study.extract import extract
+    from cxrfeat.workflow.extract import extract
 
     with tempfile.TemporaryDirectory() as features:
         start = time.perf_counter()

@@ -1,7 +1,7 @@
 """Should networks on cached features standardise them? Accuracy, ranking and steadiness of both ways on the same folds.
 
 Every network is fitted on the same grouped folds with several seeds (first weights, order of rows, dropped units), once
-on the features as they are, which is the study's way, and once standardised by its training rows. The test of a seed is
+on the features as they are, which is the paper's way, and once standardised by its training rows. The test of a seed is
 that of all images, each by the head whose fold left it out. Shown are, over the seeds, mean and standard deviation of
 accuracy and AUROC and the least accuracy; the worst single fold; the most test images of a fold that got one output;
 and, with both ways paired by image and seed, the gain in accuracy by standardising, with the 95 % interval of a
@@ -32,8 +32,8 @@ from cxrfeat.feature.store import FeatureFile
 from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import scores
 from cxrfeat.spec import TRAINED_KINDS, HeadKind, HeadSpec
-from cxrfeat.study.fit import Data, fit_pieces, load
-from cxrfeat.study.pieces import Piece, part_images
+from cxrfeat.workflow.fit_head import Data, fit_pieces, load
+from cxrfeat.workflow.pieces import Piece, part_images
 
 RESAMPLES = 2000
 BLOBS = (120, 16)

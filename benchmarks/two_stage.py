@@ -1,16 +1,16 @@
 """How much faster is extracting once and training heads than running the network in every epoch?
 
-The study trained its frozen rows by running the network over one view of every training image in each of 20 epochs,
+The paper trained its frozen rows by running the network over one view of every training image in each of 20 epochs,
 validated after each, and tested once. Here the same head is trained both ways on the same images and the same split:
-- `study`: plain Keras `fit` on the frozen network and the head. A few real epochs; 20 are computed from their median,
+- `paper`: plain Keras `fit` on the frozen network and the head. A few real epochs; 20 are computed from their median,
   for an epoch costs what an epoch costs. Its images lie decoded in memory, which is in its favour.
 - `extract`: one call of `cxrfeat.extract` over the views of all images, indexing and loading included; the network was
   converted before, once for all (`extract.py` says what that takes);
 - `head`: one call of `cxrfeat.fit` on those features: 20 epochs over one view of each image, audit and intervals
   included.
 
-The candidates take turns. `first` is study over extract and head; `next` is study over head: every further head, or the
-same one tuned, costs the study all its epochs again.
+The candidates take turns. `first` is paper over extract and head; `next` is paper over head: every further head, or the
+same one tuned, costs the paper all its epochs again.
 
     python -m benchmarks.two_stage --json two_stage.json
 """
@@ -39,18 +39,18 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest
 from cxrfeat.image.split import split
 from cxrfeat.spec import HeadSpec, SplitSpec
-from cxrfeat.study.extract import extract
-from cxrfeat.study.fit import fit
 from cxrfeat.types import Part
 from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import draw_views
+from cxrfeat.workflow.extract import extract
+from cxrfeat.workflow.fit_head import fit
 
 EPOCHS = 20
-"""Of the study."""
+"""Of the paper."""
 
 
-class Study:
-    """The study's way, on images that lie decoded in memory."""
+class Paper:
+    """The paper's way, on images that lie decoded in memory."""
 
     def __init__(self, manifest: Manifest, network: Network, epochs: int) -> None:
         """Prepare the images, and run everything once, for what the first run compiles.
@@ -138,21 +138,21 @@ def measure(chosen: argparse.Namespace, backbone: str, data: Path, folder: Path)
     say(f"{network.name}: building, converting, compiling")
     load(auto(network), network)
     arguments = call_arguments(backbone, preprocess=chosen.preprocess, size=chosen.size)
-    study = Study(manifest, network, chosen.epochs)
+    paper = Paper(manifest, network, chosen.epochs)
     stages = [Stages(data, folder, views, arguments) for views in dict.fromkeys(chosen.views or [1, 8])]
     stages[0].extract()
     stages[0].head()  # the first run of each imports
-    candidates: dict[str, Callable[[], float]] = {"study": study}
+    candidates: dict[str, Callable[[], float]] = {"paper": paper}
     for one in stages:
         candidates |= {f"extract {one.views}": one.extract, f"head {one.views}": one.head}
     spreads = alternate(candidates, repeats=chosen.repeats, what=network.name)
-    return [_row(network, len(manifest.rows), one.views, spreads, study.epochs) for one in stages]
+    return [_row(network, len(manifest.rows), one.views, spreads, paper.epochs) for one in stages]
 
 
 def _row(
     network: Network, images: int, views: int, spreads: Mapping[str, Spread], epochs: Sequence[float]
 ) -> dict[str, Any]:
-    study, extraction, head = spreads["study"], spreads[f"extract {views}"], spreads[f"head {views}"]
+    paper, extraction, head = spreads["paper"], spreads[f"extract {views}"], spreads[f"head {views}"]
     both = Spread(tuple(one + other for one, other in zip(extraction.values, head.values, strict=True)))
     return {
         "network": network.name,
@@ -160,11 +160,11 @@ def _row(
         "images": images,
         "views": views,
         "study_epoch_seconds": Spread(tuple(epochs)).to_dict(),
-        "study_seconds_computed": study.to_dict(),
+        "paper_seconds_computed": paper.to_dict(),
         "extract_seconds": extraction.to_dict(),
         "head_seconds": head.to_dict(),
-        "first": study.over(both).median,
-        "next": study.over(head).median,
+        "first": paper.over(both).median,
+        "next": paper.over(head).median,
     }
 
 
@@ -174,7 +174,7 @@ def line(row: Mapping[str, Any]) -> list[str]:
         f"{row['network']} ({row['size']})",
         str(row["images"]),
         str(row["views"]),
-        *[row[name]["shown"] for name in ("study_seconds_computed", "extract_seconds", "head_seconds")],
+        *[row[name]["shown"] for name in ("paper_seconds_computed", "extract_seconds", "head_seconds")],
         f"{row['first']:.1f}",
         f"{row['next']:.0f}",
     ]
@@ -189,7 +189,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--preprocess", help="of a .keras file")
     parser.add_argument("--size", type=int, help="in pixels; default: the network's own")
     parser.add_argument("--views", type=int, action="append", help="of each image; default: 1 and 8")
-    parser.add_argument("--epochs", type=int, default=2, help="real ones of the study's way in a round (default: 2)")
+    parser.add_argument("--epochs", type=int, default=2, help="real ones of the paper's way in a round (default: 2)")
     chosen = parser.parse_args(arguments)
     with scratch() as folder:
         root, images = some_images(chosen.data, chosen.images, folder)
@@ -198,10 +198,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             row for backbone in chosen.backbone or ["densenet121"] for row in measure(chosen, backbone, data, folder)
         ]
     notes = [
-        f"Seconds, median (min-max). study: {EPOCHS} epochs computed from {chosen.epochs * chosen.repeats} real ones. "
-        "first: study over extract and head. next: study over each further head. Medians of the rounds' own quotients."
+        f"Seconds, median (min-max). paper: {EPOCHS} epochs computed from {chosen.epochs * chosen.repeats} real ones. "
+        "first: paper over extract and head. next: paper over each further head. Medians of the rounds' own quotients."
     ]
-    header = ["network", "images", "views", "study s", "extract s", "head s", "first", "next"]
+    header = ["network", "images", "views", "paper s", "extract s", "head s", "first", "next"]
     return publish(
         "two_stage", arguments, header, [line(row) for row in rows], rows=rows, notes=notes, place=chosen.json
     )

@@ -49,21 +49,21 @@ if TYPE_CHECKING:
     from cxrfeat.run.folder import Run, find_run, find_runs
     from cxrfeat.run.folder import read_run as open_run
     from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, SplitSpec, ViewSpec
-    from cxrfeat.study.audit import AuditResult, audit
-    from cxrfeat.study.compare import Comparison, compare
-    from cxrfeat.study.curve import Curve, learning_curve, views_curve
-    from cxrfeat.study.explain import Explained, explain
-    from cxrfeat.study.extract import Extraction, extract
-    from cxrfeat.study.finetune import finetune
-    from cxrfeat.study.fit import FitResult, fit
-    from cxrfeat.study.predict import Predictions, predict
-    from cxrfeat.study.report import Report, report
-    from cxrfeat.study.reproduce import Options as ReproduceOptions
-    from cxrfeat.study.reproduce import Reproduction, reproduce
-    from cxrfeat.study.tune import TuneResult, tune
-    from cxrfeat.study.units import ActivationMaps, TopPatches, activation_maps, top_patches
-    from cxrfeat.study.verify import verify
     from cxrfeat.types import Finding, Part, Status
+    from cxrfeat.workflow.audit import AuditResult, audit
+    from cxrfeat.workflow.compare import Comparison, compare
+    from cxrfeat.workflow.explain import Explained, explain
+    from cxrfeat.workflow.extract import Extraction, extract
+    from cxrfeat.workflow.finetune import finetune
+    from cxrfeat.workflow.fit_head import FitResult, fit
+    from cxrfeat.workflow.learning_curve import Curve, learning_curve, views_curve
+    from cxrfeat.workflow.predict import Predictions, predict
+    from cxrfeat.workflow.report import Report, report
+    from cxrfeat.workflow.reproduce import Options as ReproduceOptions
+    from cxrfeat.workflow.reproduce import Reproduction, reproduce
+    from cxrfeat.workflow.tune import TuneResult, tune
+    from cxrfeat.workflow.units import ActivationMaps, TopPatches, activation_maps, top_patches
+    from cxrfeat.workflow.verify import verify
 
 _PLACES = {
     **dict.fromkeys(
@@ -85,38 +85,38 @@ _PLACES = {
     **dict.fromkeys(("Finding", "Part", "Status"), "cxrfeat.types"),
     **dict.fromkeys(("Manifest", "Selection"), "cxrfeat.image.row"),
     **dict.fromkeys(("Run", "find_run", "find_runs"), "cxrfeat.run.folder"),
-    "ActivationMaps": "cxrfeat.study.units",
-    "AuditResult": "cxrfeat.study.audit",
-    "Comparison": "cxrfeat.study.compare",
-    "Curve": "cxrfeat.study.curve",
-    "Explained": "cxrfeat.study.explain",
-    "Extraction": "cxrfeat.study.extract",
+    "ActivationMaps": "cxrfeat.workflow.units",
+    "AuditResult": "cxrfeat.workflow.audit",
+    "Comparison": "cxrfeat.workflow.compare",
+    "Curve": "cxrfeat.workflow.learning_curve",
+    "Explained": "cxrfeat.workflow.explain",
+    "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.store",
-    "FitResult": "cxrfeat.study.fit",
-    "Predictions": "cxrfeat.study.predict",
-    "Report": "cxrfeat.study.report",
-    "ReproduceOptions": "cxrfeat.study.reproduce:Options",
-    "Reproduction": "cxrfeat.study.reproduce",
-    "TopPatches": "cxrfeat.study.units",
-    "TuneResult": "cxrfeat.study.tune",
-    "activation_maps": "cxrfeat.study.units",
-    "audit": "cxrfeat.study.audit",
-    "compare": "cxrfeat.study.compare",
-    "explain": "cxrfeat.study.explain",
-    "extract": "cxrfeat.study.extract",
-    "finetune": "cxrfeat.study.finetune",
-    "fit": "cxrfeat.study.fit",
+    "FitResult": "cxrfeat.workflow.fit_head",
+    "Predictions": "cxrfeat.workflow.predict",
+    "Report": "cxrfeat.workflow.report",
+    "ReproduceOptions": "cxrfeat.workflow.reproduce:Options",
+    "Reproduction": "cxrfeat.workflow.reproduce",
+    "TopPatches": "cxrfeat.workflow.units",
+    "TuneResult": "cxrfeat.workflow.tune",
+    "activation_maps": "cxrfeat.workflow.units",
+    "audit": "cxrfeat.workflow.audit",
+    "compare": "cxrfeat.workflow.compare",
+    "explain": "cxrfeat.workflow.explain",
+    "extract": "cxrfeat.workflow.extract",
+    "finetune": "cxrfeat.workflow.finetune",
+    "fit": "cxrfeat.workflow.fit_head",
     "index": "cxrfeat.image.index:index_folder",
-    "learning_curve": "cxrfeat.study.curve",
+    "learning_curve": "cxrfeat.workflow.learning_curve",
     "open": "cxrfeat.feature.store:FeatureFile",
     "open_run": "cxrfeat.run.folder:read_run",
-    "predict": "cxrfeat.study.predict",
-    "report": "cxrfeat.study.report",
-    "reproduce": "cxrfeat.study.reproduce",
-    "top_patches": "cxrfeat.study.units",
-    "tune": "cxrfeat.study.tune",
-    "verify": "cxrfeat.study.verify",
-    "views_curve": "cxrfeat.study.curve",
+    "predict": "cxrfeat.workflow.predict",
+    "report": "cxrfeat.workflow.report",
+    "reproduce": "cxrfeat.workflow.reproduce",
+    "top_patches": "cxrfeat.workflow.units",
+    "tune": "cxrfeat.workflow.tune",
+    "verify": "cxrfeat.workflow.verify",
+    "views_curve": "cxrfeat.workflow.learning_curve",
 }  # fmt: skip
 """For each name its module, and after a colon what it is called there, where that is something else."""
 

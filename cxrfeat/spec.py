@@ -260,7 +260,7 @@ class SplitSpec:
 
     by: SplitBy = "group"
     """`group`: patients and copies stay together; `date`: newest images are the test part, groups still together;
-    `column`: as the data's own `split` column says; `paper`: image by image, the study's way, leaky."""
+    `column`: as the data's own `split` column says; `paper`: image by image, the paper's way, leaky."""
 
     test: float = 0.2
     """Share of the images in the test part, about (groups are not cut); not used by `column`."""
@@ -284,7 +284,7 @@ class SplitSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadSpec:
-    """A classifier on features, and how it is trained. The defaults are the study's protocol, on standardised features.
+    """A classifier on features, and how it is trained. The defaults are the paper's protocol, on standardised features.
 
     The networks (softmax, dense, dropout) use the fields from `epochs` to `standardize`; the scikit-learn ones
     use `strength` or `neighbours`, and standardise always. The others are for all.
@@ -309,7 +309,7 @@ class HeadSpec:
     momentum: float = 0.9
     """Only of `sgd`."""
     hidden: tuple[int, ...] | None = None
-    """Units of the hidden layers of dense and dropout, at least one; `None` is 500 and 200, as in the study."""
+    """Units of the hidden layers of dense and dropout, at least one; `None` is 500 and 200, as in the paper."""
     dropout: float = 0.5
     """Share of the first hidden layer's units dropped; only the `dropout` head."""
     l2: float = 0.0
@@ -322,7 +322,7 @@ class HeadSpec:
     """Training views of each image seen in an epoch, drawn anew; `None` is all of them."""
     standardize: bool = True
     """Remove the training mean and divide by the deviation, per feature, inside the fold; measured in
-    `benchmarks/README.md`. The study's way is `False`."""
+    `benchmarks/README.md`. The paper's way is `False`."""
     strength: float | None = None
     """Inverse regularisation C of logreg, the SVMs and ridge (whose penalty is 1 / C); `None` is each head's own."""
     neighbours: int = 15

@@ -13,7 +13,7 @@ import pytest
 import cxrfeat
 from cxrfeat import errors, spec
 from cxrfeat.errors import CxrFeatError
-from tests.study.helpers import make_features
+from tests.workflow.helpers import make_features
 
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "numpy", "PIL", "h5py", "matplotlib", "rich", "jinja2", "joblib")
 
@@ -52,7 +52,7 @@ assert run(["fit-head", sys.argv[1], *heads, "--runs", sys.argv[2], "--quiet"]) 
 assert run(["compare", "--runs", sys.argv[2]]) == 0
 import numpy as np
 from cxrfeat.run.folder import all_runs, read_run
-from cxrfeat.study.predict import load_head
+from cxrfeat.workflow.predict import load_head
 for path in all_runs(Path(sys.argv[2])):
     head = load_head(read_run(path))[0]
     assert head.predict_proba(np.ones((2, 6), np.float32)).shape == (2, 2)

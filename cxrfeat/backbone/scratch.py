@@ -1,4 +1,4 @@
-"""The study's small network that starts from nothing: no row of the table, since nobody has trained it before."""
+"""The paper's small network that starts from nothing: no row of the table, since nobody has trained it before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 SCRATCH = "scratch"
 
 SIZE = 224
-"""Height and width in pixels, as in the study."""
+"""Height and width in pixels, as in the paper."""
 
 _FILTERS = (32, 64, 128, 256)
 

@@ -54,8 +54,8 @@ def audit(
     """
     from cxrfeat.reporting.audit import control_table, mitigation_table, pairs_table, sources_table
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.study.audit import audit as run
-    from cxrfeat.study.audit import check_place, write_copies, write_page
+    from cxrfeat.workflow.audit import audit as run
+    from cxrfeat.workflow.audit import check_place, write_copies, write_page
 
     for place, option in ((page, "--page"), (copies, "--copies")):
         check_place(place, option)

@@ -30,7 +30,7 @@ def compare(
         ),
     ] = None,
     view: Annotated[
-        View, typer.Option("--view", help="Test scores with intervals, or the columns of the study's table.")
+        View, typer.Option("--view", help="Test scores with intervals, or the columns of the paper's table.")
     ] = View.SCORES,
     prevalence: Annotated[
         list[str] | None,
@@ -64,8 +64,8 @@ def compare(
         predictive_table,
         score_table,
     )
-    from cxrfeat.study.compare import compare as run
     from cxrfeat.system.files import write_atomic
+    from cxrfeat.workflow.compare import compare as run
 
     stated = _stated(prevalence or [])
     compared = run(names or None, seed=seed, prevalence=stated, folder=runs)

@@ -34,7 +34,7 @@ def demo(
         prediction_table,
         score_table,
     )
-    from cxrfeat.study.demo import demo as run
+    from cxrfeat.workflow.demo import demo as run
 
     def tell(stage: str, document: dict[str, Any]) -> None:
         if json:

@@ -76,8 +76,8 @@ def explain(
     from cxrfeat.reporting.explain import image_table, mean_table
     from cxrfeat.reporting.table import RESEARCH_USE, quarantine_table
     from cxrfeat.run.folder import find_run
-    from cxrfeat.study.explain import SHOWN
-    from cxrfeat.study.explain import explain as run
+    from cxrfeat.workflow.explain import SHOWN
+    from cxrfeat.workflow.explain import explain as run
 
     options.too_many_bad(max_bad, 0, 1)
     if unit and layer is None:
@@ -163,7 +163,7 @@ def _layer(
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.explain import maps_table, patch_tables
     from cxrfeat.reporting.table import quarantine_table
-    from cxrfeat.study.units import activation_maps, top_patches
+    from cxrfeat.workflow.units import activation_maps, top_patches
 
     if units:
         if data is None or images:

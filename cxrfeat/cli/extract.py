@@ -72,7 +72,7 @@ def extract(
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.table import extract_table, quarantine_table
     from cxrfeat.spec import Masking, Normalize, Precision, SplitBy, SplitSpec, ViewSpec
-    from cxrfeat.study.extract import extract as run
+    from cxrfeat.workflow.extract import extract as run
 
     options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
     folder = options.data_folder(data)

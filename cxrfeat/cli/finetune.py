@@ -30,7 +30,7 @@ def finetune(
     ] = None,
     recipe: Annotated[
         str,
-        typer.Option("--recipe", help="default: a warm head, short steps, the best epoch. paper: the study's own."),
+        typer.Option("--recipe", help="default: a warm head, short steps, the best epoch. paper: the paper's own."),
     ] = "default",
     head: Annotated[
         str | None,
@@ -42,7 +42,7 @@ def finetune(
         ),
     ] = None,
     cold: Annotated[
-        bool, typer.Option("--cold", help="Begin with a head that knows nothing, as the study did.")
+        bool, typer.Option("--cold", help="Begin with a head that knows nothing, as the paper did.")
     ] = False,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", help="Images per step.")] = None,
@@ -139,9 +139,9 @@ def finetune(
         score_table,
     )
     from cxrfeat.spec import HeadKind, HeadSpec, Masking, Normalize, SplitBy, ViewSpec
-    from cxrfeat.study.compare import compare
-    from cxrfeat.study.finetune import WARM
-    from cxrfeat.study.finetune import finetune as run
+    from cxrfeat.workflow.compare import compare
+    from cxrfeat.workflow.finetune import WARM
+    from cxrfeat.workflow.finetune import finetune as run
 
     options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
     if image_memory is not None and not (math.isfinite(image_memory) and image_memory >= 0):

@@ -69,7 +69,7 @@ def fit_head(
         bool,
         typer.Option(
             "--standardize/--no-standardize",
-            help="Networks: standardise features inside the fold (the others always do); the study did not.",
+            help="Networks: standardise features inside the fold (the others always do); the paper did not.",
         ),
     ] = True,
     strength: Annotated[
@@ -128,8 +128,8 @@ def fit_head(
     from cxrfeat.reporting.spark import confusion_table, training_table
     from cxrfeat.reporting.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import ClassWeights, HeadSpec, Optimizer, Schedule, SplitBy
-    from cxrfeat.study.curve import Curve, check_curves, learning_curve, views_curve
-    from cxrfeat.study.fit import find_features, fit, head_kinds
+    from cxrfeat.workflow.fit_head import find_features, fit, head_kinds
+    from cxrfeat.workflow.learning_curve import Curve, check_curves, learning_curve, views_curve
 
     by = cast(SplitBy, split_by) if split_by else None
     sizes = _numbers("--train-sizes", train_sizes, float) if train_sizes is not None else None

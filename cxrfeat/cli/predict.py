@@ -28,7 +28,7 @@ def predict(
     """Predict the class of images. Research use only, never diagnosis."""
     from cxrfeat.errors import QuarantineError
     from cxrfeat.reporting.table import RESEARCH_USE, prediction_table, quarantine_table
-    from cxrfeat.study.predict import predict as run
+    from cxrfeat.workflow.predict import predict as run
 
     options.too_many_bad(max_bad, 0, 1)
     reading = options.selection(follow_links=follow_links, strict=strict)

@@ -51,7 +51,7 @@ def report(
     """
     from cxrfeat.reporting.summary import worst_findings
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.study.report import report as write
+    from cxrfeat.workflow.report import report as write
 
     reading = options.selection(follow_links=follow_links, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("steps", quiet=quiet) as tell:

@@ -1,4 +1,4 @@
-"""`cxrfeat reproduce`: the study's fourteen rows beside ours."""
+"""`cxrfeat reproduce`: the paper's fourteen rows beside ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cxrfeat.cli.words import as_typed
 
 if TYPE_CHECKING:
     from cxrfeat.run.folder import Run
-    from cxrfeat.study.reproduce import Step
+    from cxrfeat.workflow.reproduce import Step
 
 
 def reproduce(
@@ -29,7 +29,7 @@ def reproduce(
     classes: options.Classes = None,
     per_class: Annotated[
         int | None,
-        typer.Option("--per-class", help="Images of each class. Default: the study's 1200, or as many as each has."),
+        typer.Option("--per-class", help="Images of each class. Default: the paper's 1200, or as many as each has."),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="At most this many of each class, for a trial.")] = None,
     epochs: Annotated[
@@ -40,11 +40,11 @@ def reproduce(
         typer.Option(
             "--split-by",
             "--split",
-            help="group; or paper, the study's own, image by image, which leaks. Default: the data's own, else group.",
+            help="group; or paper, the paper's own, image by image, which leaks. Default: the data's own, else group.",
         ),
     ] = None,
     views: Annotated[
-        int, typer.Option("--views", help="Cached views per image; the study's way draws one of them per epoch.")
+        int, typer.Option("--views", help="Cached views per image; the paper's way draws one of them per epoch.")
     ] = 8,
     weights: Annotated[str, typer.Option("--weights", help="imagenet, or random (scores mean nothing).")] = "imagenet",
     resume: Annotated[
@@ -64,9 +64,9 @@ def reproduce(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Do the published study's fourteen rows again, beside its figures.
+    """Do the published paper's fourteen rows again, beside its figures.
 
-    Each frozen row stands there twice: the study's way, and as it should have been done (the network's own
+    Each frozen row stands there twice: the paper's way, and as it should have been done (the network's own
     preprocessing and size, all views). What is finished is kept, so the same command goes on after an interruption.
     """
     from typing import cast
@@ -76,8 +76,8 @@ def reproduce(
     from cxrfeat.reporting.spark import training_table
     from cxrfeat.reporting.table import RESEARCH_USE, number, quarantine_table
     from cxrfeat.spec import SplitBy
-    from cxrfeat.study.reproduce import Options, estimate, measure, plan
-    from cxrfeat.study.reproduce import reproduce as run
+    from cxrfeat.workflow.reproduce import Options, estimate, measure, plan
+    from cxrfeat.workflow.reproduce import reproduce as run
 
     options.too_many_bad(max_bad, 0, 1)
     folder = options.data_folder(data)
@@ -124,7 +124,7 @@ def reproduce(
         show(reproduction_table(document))
         show(columns_table(document))
         show(confusion_table(document))
-        proper = {"study": "", "proper": " (proper)"}
+        proper = {"paper": "", "proper": " (proper)"}
         named = [(run["row"] + proper[run["protocol"]], run["history"]) for run in document["runs"]]
         show(training_table(named, marks()))
         show(quarantine_table(document["quarantined"]))

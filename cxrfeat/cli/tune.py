@@ -83,10 +83,10 @@ def tune(
     from cxrfeat.reporting.spark import confusion_table
     from cxrfeat.reporting.table import RESEARCH_USE, class_table, score_table
     from cxrfeat.spec import SplitBy
-    from cxrfeat.study.fit import find_features
-    from cxrfeat.study.search import By, Sampler
-    from cxrfeat.study.tune import sentences
-    from cxrfeat.study.tune import tune as search_and_test
+    from cxrfeat.workflow.fit_head import find_features
+    from cxrfeat.workflow.search import By, Sampler
+    from cxrfeat.workflow.tune import sentences
+    from cxrfeat.workflow.tune import tune as search_and_test
 
     path = find_features(file, features, "tune")
     with progress("fits", quiet=quiet) as tell:
@@ -137,7 +137,7 @@ def tune(
 def _tried_table(search: Mapping[str, Any]) -> Table:
     """The best of what was tried, by the inner folds."""
     from cxrfeat.reporting.table import Table, number
-    from cxrfeat.study.tune import settings_text
+    from cxrfeat.workflow.tune import settings_text
 
     tried = search["tried"]
     rows = tuple(

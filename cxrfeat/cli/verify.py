@@ -31,7 +31,7 @@ def verify(
     Every checksum; with --recompute, its numbers too.
     """
     from cxrfeat.errors import IntegrityError
-    from cxrfeat.study.verify import verify as run
+    from cxrfeat.workflow.verify import verify as run
 
     reading = options.selection(follow_links=follow_links, strict=strict)
     with noting(show=not json) as notes, progress("rows", quiet=quiet) as tell:

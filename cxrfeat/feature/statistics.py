@@ -1,4 +1,4 @@
-"""Mean and deviation of the training pixels, for the study's `featurewise` normalisation."""
+"""Mean and deviation of the training pixels, for the paper's `featurewise` normalisation."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from cxrfeat.errors import UsageError
 from cxrfeat.spec import FinetuneSpec, HeadSpec, Precision
 
 PAPER = FinetuneSpec(head=HeadSpec(kind="dropout"), clip=None, batchnorm="trained")
-"""The study's: the protocol of its heads, everything trainable, from a head that knows nothing; the last epoch is kept.
+"""The paper's: the protocol of its heads, everything trainable, from a head that knows nothing; the last epoch is kept.
 It destroyed VGG16 (test accuracy 0.3388). Source: PAPER.md, protocol, "V3 / -FT"."""
 
 DEFAULT = FinetuneSpec(

@@ -174,7 +174,7 @@ class SoftmaxHead(_Network):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DenseHead(_Network):
-    """Hidden layers of 500 and 200 units, as in the study."""
+    """Hidden layers of 500 and 200 units, as in the paper."""
 
     KIND: ClassVar[HeadKind] = "dense"
 
@@ -184,7 +184,7 @@ class DenseHead(_Network):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DropoutHead(_Network):
-    """Hidden layers of 500 units, of which half are dropped in training, and 200: the study's best."""
+    """Hidden layers of 500 units, of which half are dropped in training, and 200: the paper's best."""
 
     KIND: ClassVar[HeadKind] = "dropout"
 

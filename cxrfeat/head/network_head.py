@@ -27,7 +27,7 @@ from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Counted, Features, Labels
 
 HIDDEN: dict[HeadKind, tuple[int, ...]] = {"softmax": (), "dense": (500, 200), "dropout": (500, 200)}
-"""Units of the hidden layers, as in the study."""
+"""Units of the hidden layers, as in the paper."""
 
 KINDS = tuple(HIDDEN)
 """Heads that are trained here."""

@@ -1,4 +1,4 @@
-"""Tables of the reproduction: the study's figures beside ours."""
+"""Tables of the reproduction: the paper's figures beside ours."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ VERDICTS = {True: "inside", False: "outside", None: "not comparable"}
 
 
 def reproduction_table(document: Mapping[str, Any]) -> Table:
-    """One line per row: the study's test accuracy, ours, and that of the same row as it should have been done.
+    """One line per row: the paper's test accuracy, ours, and that of the same row as it should have been done.
 
     Args:
         document: Of `reproduce --json`.
     """
     rows = []
     for run in document["runs"]:
-        if run["protocol"] != "study":
+        if run["protocol"] != "paper":
             continue
         proper = [one for one in document["runs"] if one["row"] == run["row"] and one["protocol"] == "proper"]
         rows.append(
             (
                 run["row"],
                 run["backbone"],
-                run["study"]["trained"],
-                number(run["study"]["test_accuracy"], 4),
+                run["paper"]["trained"],
+                number(run["paper"]["test_accuracy"], 4),
                 _accuracy(run) + (" diverged" if run["diverged"] else ""),
-                "-" if run["test"]["accuracy_ci"] is None else VERDICTS[run["study_inside"]],
+                "-" if run["test"]["accuracy_ci"] is None else VERDICTS[run["paper_inside"]],
                 _accuracy(proper[0]) if proper else "",
             )
         )
     first = document["runs"][0]["test"]
     tested = f"{first['images']} images, {first['groups']} groups"
-    title = f"The study's rows done again: test accuracy, 95 % intervals ({tested})"
+    title = f"The paper's rows done again: test accuracy, 95 % intervals ({tested})"
     if any(run["random_weights"] for run in document["runs"]):
         title += f"\n{RANDOM_WEIGHTS}"
-    columns = ("row", "backbone", "trained", "study", "ours", "the study's lies", "as it should have been done")
+    columns = ("row", "backbone", "trained", "paper", "ours", "the paper's lies", "as it should have been done")
     return Table(title=title, columns=columns, rows=tuple(rows), numeric=frozenset({3}))
 
 
@@ -46,19 +46,19 @@ def _accuracy(run: Mapping[str, Any]) -> str:
 
 
 def columns_table(document: Mapping[str, Any]) -> Table:
-    """The study's own columns, its figures over ours."""
+    """The paper's own columns, its figures over ours."""
     rows: list[tuple[str, ...]] = []
     names = ("loss", "accuracy", "val_loss", "val_accuracy")
     for run in document["runs"]:
-        study, told = run["study"], run["training"]
-        if run["protocol"] == "study":
-            cells = (*(study[name] for name in names), study["test_accuracy"])
-            rows.append((run["row"], "study", *(number(cell, 4) for cell in cells), ""))
+        paper, told = run["paper"], run["training"]
+        if run["protocol"] == "paper":
+            cells = (*(paper[name] for name in names), paper["test_accuracy"])
+            rows.append((run["row"], "paper", *(number(cell, 4) for cell in cells), ""))
         cells = (*(told[name] for name in names), run["test"]["accuracy"])
-        who = "ours" if run["protocol"] == "study" else "proper"
+        who = "ours" if run["protocol"] == "paper" else "proper"
         rows.append((run["row"], who, *(number(cell, 4) for cell in cells), number(told["epochs"], 0)))
     columns = ("row", "", "loss", "acc", "val loss", "val acc", "test acc", "epochs")
-    return Table(title="The study's columns", columns=columns, rows=tuple(rows), numeric=frozenset(range(2, 8)))
+    return Table(title="The paper's columns", columns=columns, rows=tuple(rows), numeric=frozenset(range(2, 8)))
 
 
 def confusion_table(document: Mapping[str, Any]) -> Table:
@@ -66,12 +66,12 @@ def confusion_table(document: Mapping[str, Any]) -> Table:
     classes = document["runs"][0]["test"]["classes"]
     rows = []
     for run in document["runs"]:
-        study = run["study"]["confusion"]
-        theirs = _matrix(study) if study and run["protocol"] == "study" else ""
-        who = "" if run["protocol"] == "study" else " (proper)"
+        paper = run["paper"]["confusion"]
+        theirs = _matrix(paper) if paper and run["protocol"] == "paper" else ""
+        who = "" if run["protocol"] == "paper" else " (proper)"
         rows.append((run["row"] + who, theirs, _matrix(run["test"]["confusion"])))
-    title = f"Confusion matrices (true classes {', '.join(classes)}; the study's are COVID, NORMAL, VIRAL)"
-    return Table(title=title, columns=("row", "study", "ours"), rows=tuple(rows), numeric=frozenset())
+    title = f"Confusion matrices (true classes {', '.join(classes)}; the paper's are COVID, NORMAL, VIRAL)"
+    return Table(title=title, columns=("row", "paper", "ours"), rows=tuple(rows), numeric=frozenset())
 
 
 def _matrix(confusion: Sequence[Sequence[int]]) -> str:

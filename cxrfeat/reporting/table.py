@@ -239,7 +239,7 @@ def other_difference_table(differences: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def paper_table(runs: Sequence[Mapping[str, Any]]) -> Table:
-    """One line per run: the columns of the study's table."""
+    """One line per run: the columns of the paper's table."""
     rows = []
     for run in runs:
         told = run["training"]
@@ -252,7 +252,7 @@ def paper_table(runs: Sequence[Mapping[str, Any]]) -> Table:
                 number(told["epochs"], 0),
             )
         )
-    title = "The study's columns (training and validation at the kept epoch)"
+    title = "The paper's columns (training and validation at the kept epoch)"
     if any(run.get("random_weights") for run in runs):
         title += f"\n{RANDOM_WEIGHTS}"
     columns = (

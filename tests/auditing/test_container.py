@@ -14,9 +14,9 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection, inspect_images
 from cxrfeat.image.split import folds
 from cxrfeat.metric.shortcut import control_scores
-from cxrfeat.study.extract import extract
-from cxrfeat.study.pieces import Piece
 from cxrfeat.types import Finding, Status
+from cxrfeat.workflow.extract import extract
+from cxrfeat.workflow.pieces import Piece
 from tests.auditing.verdict import verdict
 from tests.stub import StubFactory
 

@@ -8,8 +8,8 @@ import pytest
 from cxrfeat.auditing.control import check_control, check_controls, check_outside, control_probabilities
 from cxrfeat.auditing.short import check_thumbnail
 from cxrfeat.metric.least import LEAST_GROUPS
-from cxrfeat.study.pieces import Piece
 from cxrfeat.types import Status
+from cxrfeat.workflow.pieces import Piece
 from tests.auditing.verdict import verdict
 
 

@@ -20,7 +20,7 @@ from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
 from cxrfeat.types import Finding, Status
 from tests.auditing.verdict import verdict
 from tests.image.encode import encode, tiff
-from tests.study.helpers import make_features
+from tests.workflow.helpers import make_features
 
 CHEST = draw_phantom(PhantomSpec(size=96), 0, 0, 0).image
 DEEP = CHEST.astype(np.uint16) * 257

@@ -16,8 +16,8 @@ from cxrfeat.auditing.people import (
 )
 from cxrfeat.auditing.short import check_column
 from cxrfeat.image.patient import MixedPatients
-from cxrfeat.study.pieces import Piece
 from cxrfeat.types import Finding, Status
+from cxrfeat.workflow.pieces import Piece
 from tests.auditing.verdict import verdict
 
 CLASSES = ("COVID", "NORMAL")

@@ -16,10 +16,10 @@ from cxrfeat.auditing.short import (
     check_weights,
 )
 from cxrfeat.feature.store import Content, FeatureFile
-from cxrfeat.study.pieces import part_images
 from cxrfeat.types import Finding, Part, Status
+from cxrfeat.workflow.pieces import part_images
 from tests.auditing.verdict import verdict
-from tests.study.helpers import PARTS, make_features
+from tests.workflow.helpers import PARTS, make_features
 
 
 def test_random_weights_warn_and_real_ones_pass() -> None:

@@ -14,7 +14,7 @@ import pytest
 from cxrfeat.backbone.network import Network
 from cxrfeat.cli.main import run
 from cxrfeat.spec import FeatureSpec
-from cxrfeat.study import audit, demo, extract, predict, verify
+from cxrfeat.workflow import audit, demo, extract, predict, verify
 from tests.stub import StubEngine
 
 RANDOM = ("--backbone", "resnet50", "--weights", "random", "--size", "32", "--views", "2")

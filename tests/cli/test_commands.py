@@ -11,12 +11,12 @@ import pytest
 from cxrfeat.feature.store import FeatureFile
 from cxrfeat.run.folder import read_run
 from cxrfeat.spec import MAIN_KINDS
-from cxrfeat.study import demo as demo_recipe
-from cxrfeat.study.report import command_of
 from cxrfeat.types import Part
+from cxrfeat.workflow import demo as demo_recipe
+from cxrfeat.workflow.report import command_of
 from tests.cli.conftest import RANDOM, Cli
-from tests.study.helpers import PARTS, make_features
-from tests.study.test_demo import STAGES, TINY
+from tests.workflow.helpers import PARTS, make_features
+from tests.workflow.test_demo import STAGES, TINY
 
 NUMBER = (int, float)
 INTERVAL = (list, type(None))

@@ -87,7 +87,7 @@ def test_a_plan_is_printed_and_nothing_is_done(cli: Cli, data: Path) -> None:
     assert "in all, heads apart" in said.out
     assert not Path("features").exists()
     document = cli("reproduce", "data", "--rows", "DN-V0,scratch", "--limit", "4", "--dry-run", "--json").json
-    assert [row["protocol"] for row in document["rows"]] == ["study", "proper", "study"]
+    assert [row["protocol"] for row in document["rows"]] == ["paper", "proper", "paper"]
 
 
 @pytest.mark.parametrize(
@@ -112,11 +112,11 @@ def test_reproduce_prints_the_audit_and_the_studys_figures_beside_ours(cli: Cli,
     options = ("--rows", "DN-V0", "--epochs", "1", "--weights", "random", "--views", "1")
     said = cli("reproduce", "data", *options)
     assert said.code == 0, said.err
-    assert said.out.index("Before you believe the scores") < said.out.index("The study's rows done again")
+    assert said.out.index("Before you believe the scores") < said.out.index("The paper's rows done again")
     assert "0.3264" in said.out
     assert "not comparable" in said.out
     document = cli("reproduce", "--resume", "--json").json
     assert [run["row"] for run in document["runs"]] == ["DN-V0", "DN-V0"]
     leaky = cli("reproduce", "data", *options, "--split", "paper", "--strict")
     assert leaky.code == 8, "a leaky split is a failed check"
-    assert "The split is the study's, image by image: it leaks" in leaky.out
+    assert "The split is the paper's, image by image: it leaks" in leaky.out

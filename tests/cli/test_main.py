@@ -13,7 +13,7 @@ from cxrfeat import __version__, errors
 from cxrfeat.cli import main
 from cxrfeat.cli.main import run
 from cxrfeat.feature.work import Work
-from cxrfeat.study import extract
+from cxrfeat.workflow import extract
 from tests.cli.conftest import RANDOM, Cli, use_engine
 from tests.stub import StubEngine
 

@@ -22,7 +22,7 @@ from tests.cli.conftest import RANDOM
 
 STUBBED = """
 import sys, time
-from cxrfeat.study import extract
+from cxrfeat.workflow import extract
 from tests.stub import StubEngine
 extract.extract.__kwdefaults__["make_engine"] = lambda *given: StubEngine(*given, pause=0.02)
 from cxrfeat.cli.main import main

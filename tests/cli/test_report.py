@@ -14,7 +14,7 @@ from cxrfeat.reporting.spark import ASCII, BLOCKS
 from cxrfeat.reporting.table import Table
 from cxrfeat.run.folder import read_run
 from tests.cli.conftest import Cli
-from tests.study.helpers import make_features
+from tests.workflow.helpers import make_features
 
 
 @pytest.fixture

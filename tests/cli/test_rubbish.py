@@ -411,7 +411,7 @@ def test_files_that_vanish_while_the_run_goes_on_are_set_aside(
         manifest.root.joinpath(manifest.rows[-1].path).write_bytes(b"something else")
         return manifest
 
-    monkeypatch.setattr("cxrfeat.study.extract.index_folder", then_delete)
+    monkeypatch.setattr("cxrfeat.workflow.extract.index_folder", then_delete)
     said = cli("extract", *RANDOM, "--json")
     assert said.code == 0
     file = said.json["files"][0]

@@ -11,7 +11,7 @@ from cxrfeat.head.fit import fit_head
 from cxrfeat.run.folder import all_runs
 from cxrfeat.types import Part
 from tests.cli.conftest import Cli
-from tests.study.helpers import make_features
+from tests.workflow.helpers import make_features
 
 QUICK = ("--head", "logreg", "--head", "svm-rbf", "--trials", "3", "--inner-folds", "3")
 

@@ -13,7 +13,7 @@ import cxrfeat
 from cxrfeat.cli.main import app
 from cxrfeat.cli.words import as_typed, option_of
 from tests.cli.conftest import Cli
-from tests.study.helpers import make_features
+from tests.workflow.helpers import make_features
 
 PACKAGE = Path(cxrfeat.__file__).parent
 
@@ -45,7 +45,7 @@ def test_every_field_that_a_message_names_is_an_option_of_the_command_line() -> 
     assert {(name, field) for name, field in named if field != "0" and option_of(field) not in known} == set()
 
 
-@pytest.mark.parametrize("module", ["spec.py", "head", "study", "finetune", "feature", "image"])
+@pytest.mark.parametrize("module", ["spec.py", "head", "paper", "finetune", "feature", "image"])
 def test_what_descriptions_and_verbs_raise_names_no_option(module: str) -> None:
     place = PACKAGE / module
     for path in [place] if place.is_file() else sorted(place.glob("*.py")):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cxrfeat.finetuning.recipe import DEFAULT
-from cxrfeat.study.finetune import finetune
+from cxrfeat.workflow.finetune import finetune
 
 
 def main(data: str, network: str, out: str, epochs: str) -> None:

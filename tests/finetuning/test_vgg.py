@@ -1,4 +1,4 @@
-"""The network that the study's recipe destroyed, from random weights, at 64 px."""
+"""The network that the paper's recipe destroyed, from random weights, at 64 px."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cxrfeat.finetuning.recipe import DEFAULT, PAPER
 from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FinetuneSpec, HeadSpec
-from cxrfeat.study.finetune import WARM, finetune
+from cxrfeat.workflow.finetune import WARM, finetune
 
 
 @pytest.fixture(scope="module")

@@ -274,7 +274,7 @@ def test_networks_standardise_by_their_training_rows_unless_told_not_to(kind: He
 
 
 def test_standardised_networks_do_not_mind_how_large_features_are() -> None:
-    """Where the study's way gets nowhere, or overflows."""
+    """Where the paper's way gets nowhere, or overflows."""
     X, y, X_val, y_val = blobs(distance=4.0)
     for factor in (1e-3, 1.0, 1e3):
         data = X * np.float32(factor), y, X_val * np.float32(factor), y_val

@@ -18,9 +18,9 @@ from cxrfeat.image.picture import data_address, jpeg_address
 from cxrfeat.reporting.content import Heat, HeatPicture, MeanHeat, ReportContent
 from cxrfeat.reporting.page import PAIRS, pictured, render_audit, render_report
 from cxrfeat.spec import HeadKind, HeadSpec
-from cxrfeat.study.fit import fit
-from cxrfeat.study.report import report
-from tests.study.helpers import PARTS, make_features
+from cxrfeat.workflow.fit_head import fit
+from cxrfeat.workflow.report import report
+from tests.workflow.helpers import PARTS, make_features
 
 EVIL = "<img src=x onerror=alert(1)>"
 

@@ -1,0 +1,1 @@
+"""The search for a head: what may vary, and how the best is found."""

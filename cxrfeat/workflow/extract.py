@@ -1,0 +1,246 @@
+"""The recipe of stage one: find the networks, index the images, and have the features made."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.auditing.short import check_left_out, check_split
+from cxrfeat.backbone.engine import EngineFactory
+from cxrfeat.backbone.network import FILE, find_network
+from cxrfeat.errors import InputError, UsageError
+from cxrfeat.feature.extract import Extracted, Request, extract_features
+from cxrfeat.feature.look import look_and_group
+from cxrfeat.feature.statistics import pixel_statistics
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.index import index_folder, require_classes
+from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, mask_notes, masks_digest
+from cxrfeat.image.note import Note, tell
+from cxrfeat.image.row import Manifest, Quarantined, Selection
+from cxrfeat.image.split import NO_PART, Parts, digest, own_way, split
+from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
+from cxrfeat.system.files import check_writable
+from cxrfeat.system.given import PathLike, as_path, one_or_many
+from cxrfeat.types import Finding, Groups, Part, Progress, named
+from cxrfeat.workflow.tuned import find_tuned, seen_split, tuned_features
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """What one call of `extract` made."""
+
+    files: tuple[Extracted, ...]
+    manifest: Manifest
+    """Under the name that the data set has in the features folder."""
+    quarantined: tuple[Quarantined, ...]
+    audit: tuple[Finding, ...] = ()
+    """What is wrong with the split that features are bound to: groups that it tears, and images in no part of it."""
+
+
+def extract(
+    data: PathLike,
+    *,
+    backbone: PathLike | Iterable[PathLike] = "densenet121",
+    views: int = 8,
+    weights: PathLike = "imagenet",
+    preprocess: str | None = None,
+    normalize: Normalize = "backbone",
+    size: int | None = None,
+    view: ViewSpec | None = None,
+    storage: Storage = "float32",
+    precision: Precision = "float32",
+    engine: str = "auto",
+    batch: int | None = None,
+    seed: int = 0,
+    split_spec: SplitSpec | None = None,
+    selection: Selection | None = None,
+    features: PathLike = "features",
+    runs: PathLike = "runs",
+    make_engine: EngineFactory | None = None,
+    progress: Progress | None = None,
+) -> Extraction:
+    """Turn every view of every image into cached features.
+
+    Args:
+        data: Folder of images (see `index`).
+        backbone: One name of the table, the path of a Keras model, or a fine-tuned run; or several.
+        views: Views per image, the plain one included.
+        weights: `imagenet`, `random`, or a path.
+        preprocess: Of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
+        normalize: `backbone`, `featurewise` or `none`.
+        size: Height and width of the views in pixels; `None` is each network's own.
+        view: How views are drawn; its size, count and seed are taken from the other arguments, and the digest of the
+            masks from the data.
+        storage: `float32` or `float16`.
+        precision: Arithmetic of the network: `float32`, `float16` or `bfloat16`, for GPUs.
+        engine: `auto`, `keras`, `openvino` or `onnx`.
+        batch: Views per batch; `None` is the engine's own.
+        seed: Of drawn views and random weights.
+        split_spec: The split whose training part gives the `featurewise` statistics.
+        selection: Which images to take.
+        features: Folder for the files.
+        runs: Folder of the runs, among which fine-tuned ones are looked for.
+        make_engine: Loads a network; for tests and other engines.
+        progress: Told what is being done, how much of it, out of how much.
+
+    Returns:
+        One record per backbone, the manifest, and the images that could not be used.
+
+    Raises:
+        UsageError: If a backbone or an option does not exist.
+        InputError: If the data, or a network, cannot be used; if most images of a class have no mask where only
+            lungs are kept.
+        LockedError: If another process is making one of the files.
+        StorageError: If the disk refuses; what was finished is kept.
+    """
+    data, features, weights = as_path(data, "the data folder"), as_path(features), os.fspath(weights)
+    each: list[PathLike] = one_or_many(backbone)
+    names = list(dict.fromkeys(os.fspath(one) for one in each))
+    if not names:
+        raise UsageError("Name at least one backbone.")
+    view = replace(view or ViewSpec(size=224), count=views, seed=seed)
+    tuned = {one: run for one in names if (run := find_tuned(one, as_path(runs))) is not None}
+    described = weights != "imagenet" or preprocess is not None or normalize != "backbone" or size is not None
+    if tuned and (described or precision != "float32"):
+        raise UsageError(
+            f"{next(iter(tuned))} is a fine-tuned network, whose pixels are prepared as it was tuned: leave `weights`, "
+            "`preprocess`, `normalize`, `size` and `precision` away."
+        )
+    frozen = {
+        one: find_network(one, weights=weights, preprocess=preprocess, size=size, seed=seed)
+        for one in names
+        if one not in tuned
+    }
+    if precision != "float32" and any(network.backbone == FILE for network in frozen.values()):
+        raise UsageError("`precision` is for the networks of the table; one of your own computes as it was saved.")
+    wanted = {
+        one: (
+            network,
+            FeatureSpec(
+                backbone=network.backbone,
+                weights=network.weights,
+                preprocess=network.preprocess,
+                view=replace(view, size=network.size),
+                normalize="none" if normalize == "featurewise" else normalize,
+                precision=precision,
+            ),
+        )
+        for one, network in frozen.items()
+    }
+    wanted |= {one: tuned_features(run, view) for one, run in tuned.items()}
+    check_writable(features)
+    manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
+    require_classes(manifest)
+    masked = any(spec.view.mask != "none" for _, spec in wanted.values())
+    masks = find_masks(manifest.rows, manifest.root) if masked else NO_MASKS
+    tell(Note(text=line) for line in mask_notes(masks, None))  # images whose mask cannot be used are quarantined
+    found = {
+        one: (network, replace(spec, view=name_masks(spec.view, manifest, masks), storage=storage))
+        for one, (network, spec) in wanted.items()
+    }
+    seen: dict[str, Parts | None] = {one: seen_split(run, manifest, Identity.load()) for one, run in tuned.items()}
+    leaks: list[Finding] = []
+    if normalize == "featurewise" and frozen:
+        groups, usable = look_and_group(manifest, progress)
+        bound, name = _split(manifest, groups, usable, split_spec, seed)
+        leaks = [one for one in (check_split(bound, groups, bound=True),) if one.refused]
+        training = [
+            row for row, part, good in zip(manifest.rows, bound, usable, strict=True) if good and part == Part.TRAIN
+        ]
+        statistics = {
+            view: pixel_statistics(training, manifest.root, view, progress, masks=masks)
+            for view in {found[one][1].view for one in frozen}
+        }
+        for one, network in frozen.items():
+            spec = found[one][1]
+            mean, std = statistics[spec.view]
+            found[one] = (network, replace(spec, normalize="featurewise", mean=mean, std=std, split=name))
+            seen[one] = bound
+    requests = [
+        Request(network=network, spec=replace(spec, split=spec.split if seen.get(one) is not None else None),
+                bound_split=seen.get(one))
+        for one, (network, spec) in ((one, found[one]) for one in names)
+    ]  # fmt: skip
+    files = extract_features(
+        manifest,
+        requests,
+        features=features,
+        identity=Identity.load(),
+        engine=engine,
+        make_engine=make_engine,
+        batch=batch,
+        progress=progress,
+        masks=masks,
+    )
+    mixed = sorted({one.mixed for one in files if one.mixed})
+    tell(Note(text=f"Some rows were decoded by other libraries than the rest: {one}.") for one in mixed)
+    quarantined = {one.path: one for file in files for one in file.quarantined}
+    return Extraction(
+        files=tuple(files),
+        manifest=replace(manifest, dataset=files[0].dataset),
+        quarantined=tuple(quarantined[p] for p in sorted(quarantined)),
+        audit=(*leaks, *_left_out([one for one in seen.values() if one is not None], manifest, quarantined)),
+    )
+
+
+def _left_out(bound: Sequence[Parts], manifest: Manifest, bad: Container[str]) -> tuple[Finding, ...]:
+    """Which images are in no part of the splits that features are bound to, each thing said once."""
+    good = np.array([row.path not in bad for row in manifest.rows])
+    found = [
+        one for parts in bound for one in check_left_out(parts[good], manifest.labels[good], manifest.classes, "bound")
+    ]
+    return tuple({one.why: one for one in found}.values())
+
+
+def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
+    """A description of views with the digest of the masks it uses, on which the features depend.
+
+    Args:
+        view: With any `mask`.
+        manifest: The images.
+        masks: Those of `find_masks`.
+
+    Raises:
+        InputError: If only lungs are kept, and most images of a class have no mask. Single images without one are set
+            aside when they are computed.
+    """
+    without = [row for row in manifest.rows if row.content_sha256 not in masks]
+    labels, lacking = Counter(row.label for row in manifest.rows), Counter(row.label for row in without)
+    most = [name for name in manifest.classes if 2 * lacking[name] > labels[name]]
+    if view.mask == "lungs" and most:
+        raise InputError(
+            f"{len(without)} of the {len(manifest.rows)} images have no lung mask, such as {without[0].path!r}; of "
+            f"class {most[0]} most have none, and `mask=lungs` keeps nothing else. Put each image's mask under the "
+            "image's name into a folder 'masks' beside the images, or name it in the column 'mask' of metadata.csv; "
+            "without masks, use `border_crop`."
+        )
+    return replace(view, masks=masks_digest(masks) if masks and view.mask != "none" else None)
+
+
+def _split(
+    manifest: Manifest, groups: Groups, usable: NDArray[np.bool_], spec: SplitSpec | None, seed: int
+) -> tuple[Parts, str]:
+    """The split that a stage two would make of the usable images, and its digest; others are in no part of it.
+
+    Without a description it is the data's own, if that gives any image a part, else by group.
+    """
+    rows = [row for row, good in zip(manifest.rows, usable, strict=True) if good]
+    keys = [row.content_sha256 for row in rows]
+    column = [row.split for row in rows]
+    found = split(
+        spec or SplitSpec(by=own_way(None, column), seed=seed),
+        manifest.labels[usable],
+        groups[usable],
+        manifest.classes,
+        dates=[row.date for row in rows],
+        column=column,
+        keys=keys,
+    )
+    parts = np.full(len(usable), NO_PART, dtype=found.dtype)
+    parts[usable] = found
+    return parts, digest(found, keys)

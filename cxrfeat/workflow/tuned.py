@@ -1,0 +1,142 @@
+"""Fine-tuned runs as backbones: their network, how it reads pixels, and the split that it has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cxrfeat.backbone.network import SUFFIXES, Network, find_again
+from cxrfeat.backbone.scratch import SCRATCH
+from cxrfeat.backbone.table import TABLE
+from cxrfeat.errors import InputError, IntegrityError, SpecError, UsageError
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.row import Manifest
+from cxrfeat.image.split import NO_PART, Parts, digest
+from cxrfeat.run.folder import Run, all_runs, digest8, find_run, read_run
+from cxrfeat.spec import FeatureSpec, ViewSpec, feature_spec
+from cxrfeat.types import Part
+from cxrfeat.workflow.predict import tuned_network
+
+
+def find_tuned(name: str, runs: Path) -> Run | None:
+    """The fine-tuned run that a backbone's name means; `None` if it is no run's.
+
+    Args:
+        name: As the user typed it: a run's folder, its name, or an unambiguous beginning of it.
+        runs: Folder of the runs.
+
+    Raises:
+        InputError: If it is a run of another kind, or the beginning of several.
+    """
+    if not name or name in TABLE or name == SCRATCH or name.lower().endswith(SUFFIXES):
+        return None
+    if (Path(name) / "run.json").is_file():
+        run = read_run(Path(name))
+    elif any(path.name.startswith(name) for path in all_runs(runs)):
+        run = find_run(name, runs=runs)
+    else:
+        return None
+    if tuned_network(run) is None:
+        raise InputError(
+            f"{run.name} is a head on a frozen network ({run.info.get('backbone')}), which has no network of its own. "
+            "Name that network, or a run of `cxrfeat finetune`."
+        )
+    return run
+
+
+def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
+    """The network of a fine-tuned run, and how its features are made.
+
+    Args:
+        run: From `find_tuned`.
+        view: How many views are drawn, and with which seed; all else is as the network was tuned.
+
+    Raises:
+        UsageError: If the view asks for other images than the network was tuned on.
+        IntegrityError: If the run is damaged.
+    """
+    try:
+        spec = feature_spec(run.info["features"]["spec"])
+        began = "_from_random" if run.info["random_weights"] else ""  # so that every table after this one says so
+        name = f"{run.info['backbone']}{began}_{digest8(run.info['identity'])}"
+    except (KeyError, TypeError, SpecError) as error:
+        raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fine-tune again.") from error
+    asked, plain = replace(view, size=16, count=1, seed=0), ViewSpec(size=16, count=1)
+    if asked not in (plain, replace(spec.view, size=16, count=1, seed=0, masks=view.masks)):
+        raise UsageError(
+            f"{run.name} was tuned on images changed in its own way, and its features are made the same way: leave the "
+            "options of views away, but for `views`."
+        )
+    spec = replace(spec, view=replace(spec.view, count=view.count, seed=view.seed))
+    return find_again(spec, name, path=tuned_network(run)), spec
+
+
+def _split_table(run: Run) -> tuple[Sequence[str], Sequence[str]]:
+    """The contents of a run with one test part, and the part of each, image by image.
+
+    Raises:
+        IntegrityError: If it is not the split that the run was made with.
+    """
+    table = run.table("split.csv")
+    try:
+        contents, parts = table["content_sha256"], table["part"]
+        same = digest(np.array(parts), contents) == run.info["split"]["sha256"]
+        if not same or not set(parts) <= {*Part, NO_PART}:
+            raise ValueError("it is another split than the one the run was made with")
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{run.path / 'split.csv'} is damaged ({error}). Make the run again.") from error
+    return contents, parts
+
+
+def parts_of(run: Run, content_sha256: Sequence[str]) -> Parts | None:
+    """The split of a run with one test part, for the very images that it was made of; `None` if these are others.
+
+    Copies of one content may lie in several parts of a torn split. Which of them lies where is told by their order;
+    in another order, by none being apart.
+
+    Args:
+        run: The run.
+        content_sha256: Of each image.
+
+    Raises:
+        IntegrityError: If the run is damaged.
+    """
+    contents, parts = _split_table(run)
+    if list(contents) == list(content_sha256):
+        return np.array(parts, dtype="<U10")
+    part = dict(zip(contents, parts, strict=True))
+    if len(set(zip(contents, parts, strict=True))) > len(part) or not set(content_sha256) <= part.keys():
+        return None
+    return np.array([part[sha] for sha in content_sha256], dtype="<U10")
+
+
+_SEEN_FIRST = (Part.TRAIN.value, Part.VALIDATION.value, Part.TEST.value, NO_PART)
+
+
+def seen_split(run: Run, manifest: Manifest, identity: Identity) -> Parts | None:
+    """The part of each image in the split that the network has seen; `None` if it has seen none of them.
+
+    An image that is new since then is in no part. One that could not be used when the network was tuned counts as one
+    to train on, whatever became of it, and so does a content of which a copy was trained on.
+
+    Args:
+        run: From `find_tuned`.
+        manifest: The images.
+        identity: Of this user, by whose ids the run knows the images that could not be used.
+
+    Raises:
+        IntegrityError: If the run is damaged.
+    """
+    unusable = set(run.info["finetune"].get("unusable", []))
+    told = sorted(zip(*_split_table(run), strict=True), key=lambda pair: _SEEN_FIRST.index(pair[1]), reverse=True)
+    part = dict(told)  # of copies the one that comes last here: the most seen
+    if all(part.get(row.content_sha256, NO_PART) == NO_PART for row in manifest.rows):
+        return None
+    named = [
+        part.get(row.content_sha256, Part.TRAIN.value if identity.image_id(row.path) in unusable else NO_PART)
+        for row in manifest.rows
+    ]
+    return np.array(named, dtype="<U10")

@@ -1,0 +1,405 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxrfeat.cli.main import run as cli
+from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference
+from cxrfeat.metric.delong import auroc_difference
+from cxrfeat.metric.operating import predictive_values
+from cxrfeat.run.folder import Run, read_run
+from cxrfeat.spec import HeadKind, HeadSpec
+from cxrfeat.workflow.compare import compare
+from cxrfeat.workflow.fit_head import fit
+from tests.workflow.helpers import make_features
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    return make_features(tmp_path / "f.h5", groups=70, distance=1.5)
+
+
+def one(features: Path, kind: HeadKind = "logreg", seed: int = 0, *, head: int = 0, epochs: int = 3) -> Run:
+    spec = HeadSpec(kind=kind, seed=head, epochs=epochs)
+    return fit(features, [spec], seed=seed, runs=features.parent / "runs").runs[0]
+
+
+def test_runs_stand_best_first_each_set_against_the_best(features: Path) -> None:
+    runs = [one(features, "svm-linear"), one(features, "softmax", epochs=0), one(features, "logreg")]
+    found = compare(runs)
+    accuracies = [run.info["test"]["accuracy"] for run in found.runs]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert {run.path for run in found.runs} == {run.path for run in runs}
+    assert [each["a"] for each in found.differences] == [found.runs[0].name] * 2
+    assert [each["b"] for each in found.differences] == [run.name for run in found.runs[1:]]
+    for each, run in zip(found.differences, found.runs[1:], strict=True):
+        assert each["difference"] == pytest.approx(accuracies[0] - run.info["test"]["accuracy"])
+        low, high = each["ci"]
+        assert low <= each["difference"] <= high
+
+
+def test_p_values_are_corrected_for_how_many_were_looked_at(features: Path) -> None:
+    found = compare([one(features), one(features, "svm-linear"), one(features, "softmax", epochs=0)])
+    told = [each["p"] for each in found.differences]
+    assert [each["p_holm"] for each in found.differences] == holm(told)
+    assert [each["tied"] for each in found.differences] == [p > 0.05 for p in holm(told)]
+
+
+def test_two_seeds_of_one_head_are_tied(features: Path) -> None:
+    found = compare([one(features, "softmax", head=0, epochs=10), one(features, "softmax", head=1, epochs=10)])
+    assert len(found.differences) == 1
+    assert found.differences[0]["tied"] is True
+
+
+def test_a_clearly_better_run_is_not_tied(tmp_path: Path) -> None:
+    features = make_features(tmp_path / "f.h5", groups=60, distance=6.0)
+    good, blind = one(features), one(features, "softmax", epochs=0)
+    mirrored = blind.path / "predictions.csv"  # the untrained head, made to be wrong everywhere it matters
+    lines = (good.path / "predictions.csv").read_text().replace("COVID", "?").replace("NORMAL", "COVID")
+    columns = "image_id,content_sha256,group,part,label,predicted,probability COVID,probability NORMAL\n"
+    swapped = lines.replace("?", "NORMAL").split("\n", 1)[1].splitlines()
+    rows = [line.split(",") for line in swapped]
+    for row in rows:
+        row[4] = {"COVID": "NORMAL", "NORMAL": "COVID"}[row[4]]
+    mirrored.write_text(columns + "".join(",".join((*row[:6], row[7], row[6])) + "\n" for row in rows))
+    found = compare([good, blind])
+    assert found.runs[0].name == good.name
+    assert found.differences[0]["tied"] is False
+    assert found.differences[0]["p_holm"] < 0.05
+
+
+def test_runs_tested_on_other_images_are_said_to_be_so(features: Path) -> None:
+    found = compare([one(features), one(features, seed=1)])
+    (why,) = [each["why"] for each in found.differences]
+    assert re.fullmatch(r"not tested on the same images: \d+ of \d+ are of both runs", why)
+    assert "p" not in found.differences[0]
+
+
+def test_out_of_fold_predictions_can_be_compared(features: Path) -> None:
+    runs = [
+        fit(features, [HeadSpec(kind=kind)], fold_count=3, runs=features.parent / "runs").runs[0]
+        for kind in ("logreg", "svm-linear")
+    ]
+    assert compare(runs).differences[0]["ci"] is not None
+
+
+def test_the_same_runs_give_the_same_document(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    document = compare(runs, seed=3).to_dict()
+    assert json.dumps(compare(list(reversed(runs)), seed=3).to_dict()) == json.dumps(document)
+    assert set(document) == {"runs", "comparisons", "audit"}
+    assert {"head", "run", "seconds", "validation", "test"} <= set(document["runs"][0])
+
+
+def rows_tested(run: Run) -> tuple[Any, ...]:
+    """Labels, probabilities and groups of the test rows, by content."""
+    table = run.table("predictions.csv")
+    rows = sorted((sha, row) for row, sha in enumerate(table["content_sha256"]) if table["part"][row] == "test")
+    order = [row for _, row in rows]
+    p = np.array([[float(table[f"probability {name}"][row]) for name in run.info["classes"]] for row in order])
+    y = np.array([run.info["classes"].index(table["label"][row]) for row in order])
+    names = list(dict.fromkeys(table["group"][row] for row in order))
+    return y, p, np.array([names.index(table["group"][row]) for row in order])
+
+
+def test_other_measures_stand_beside_the_accuracy(features: Path) -> None:
+    found = compare([one(features), one(features, "svm-linear"), one(features, "softmax", epochs=0)], seed=2)
+    y, a, groups = rows_tested(found.runs[0])
+    for run, each in zip(found.runs[1:], found.differences, strict=True):
+        b = rows_tested(run)[1]
+        assert {name: each["mcnemar"][name] for name in ("only_a", "only_b", "p")} == mcnemar(y, a, b)
+        expected = paired_auroc_difference(y, a, b, groups, 2)
+        assert {name: each["auroc"][name] for name in ("difference", "ci", "p")} == {
+            name: expected[name] for name in ("difference", "ci", "p")
+        }
+        for index, name in enumerate(run.info["classes"]):
+            told = dict(each["auroc_per_class"][name])
+            told.pop("p_holm", None)
+            assert told == auroc_difference(y == index, a[:, index], b[:, index], groups)
+    for kind in ("mcnemar", "auroc"):
+        assert [each[kind]["p_holm"] for each in found.differences] == holm(
+            [each[kind]["p"] for each in found.differences]
+        )
+    assert [each["auroc"]["tied"] for each in found.differences] == [
+        each["auroc"]["p_holm"] > 0.05 for each in found.differences
+    ]
+    tests = [test for each in found.differences for test in each["auroc_per_class"].values() if test["p"] is not None]
+    assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
+
+
+def test_the_studys_columns_come_from_the_kept_epoch(features: Path) -> None:
+    keras, plain = one(features, "softmax", epochs=4), one(features, "logreg")
+    found = {run["head"]: run for run in compare([keras, plain]).to_dict()["runs"]}
+    history = keras.table("history.csv")
+    kept = next((row for row, mark in enumerate(history.get("kept", [])) if mark == "True"), 3)
+    assert found["softmax"]["training"] == {
+        name: float(history[column][kept])
+        for name, column in (
+            ("epochs", "epoch"), ("loss", "loss"), ("accuracy", "accuracy"),
+            ("val_loss", "val_loss"), ("val_accuracy", "val_accuracy"),
+        )
+    }  # fmt: skip
+    validation = plain.info["validation"]
+    assert found["logreg"]["training"] == {
+        "epochs": None, "loss": None, "accuracy": None,
+        "val_loss": validation["log_loss"], "val_accuracy": validation["accuracy"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "epochs", "loss"),
+    [
+        ("epoch,loss,accuracy,val_loss,val_accuracy,kept\n1,3,.5,,,False\n2,2,.6,,,True\n3,1,.7,,,False\n", 2.0, 2.0),
+        ("epoch,loss,accuracy,val_loss,val_accuracy,kept\n1,3,.5,,,False\n2,2,.6,,,False\n", 2.0, 2.0),
+        ("epoch,loss,accuracy,val_loss,val_accuracy\n1,3,.5,,\n", 1.0, 3.0),  # a run from before epochs were marked
+    ],
+)
+def test_the_last_epoch_counts_where_none_is_marked(text: str, epochs: float, loss: float, features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    (runs[0].path / "history.csv").write_text(text)
+    found = compare(runs)
+    told = found.training[[run.name for run in found.runs].index(runs[0].name)]
+    assert (told["epochs"], told["loss"], told["val_loss"]) == (epochs, loss, None)
+
+
+@pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "epoch,loss,accuracy,val_loss,val_accuracy\n1,x,1,1,1\n"])
+def test_a_history_that_was_cut_or_changed_is_refused(text: str, features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    (runs[0].path / "history.csv").write_text(text)
+    with pytest.raises(IntegrityError, match=r"history.csv.*Fit the head again"):
+        compare(runs)
+
+
+def test_other_labels_of_the_same_images_cannot_be_compared(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    place = runs[1].path / "predictions.csv"
+    rows = list(csv.reader(place.read_text().splitlines()))
+    row = next(row for row in rows if row[3] == "test")
+    row[4] = "NORMAL" if row[4] == "COVID" else "COVID"
+    place.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    tests = sum(row[3] == "test" for row in rows)
+    assert [each["why"] for each in compare(runs).differences] == [
+        f"not tested with the same labels: 1 of {tests} differ"
+    ]
+
+
+def rewrite(run: Run, change: Callable[[list[list[str]]], list[list[str]]], *classes: str) -> Run:
+    """The run with other rows in its predictions, and other classes if any are named."""
+    place = run.path / "predictions.csv"
+    rows = change(list(csv.reader(place.read_text().splitlines())))
+    place.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    if classes:
+        info = json.loads((run.path / "run.json").read_text())
+        (run.path / "run.json").write_text(json.dumps({**info, "classes": list(classes)}))
+    return read_run(run.path)
+
+
+def test_other_spellings_of_the_classes_are_said_to_be_that_and_not_other_images(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    named = {"COVID": "Covid", "probability COVID": "probability Covid"}
+    runs[1] = rewrite(
+        runs[1], lambda rows: [[named.get(cell, cell) for cell in row] for row in rows], "Covid", "NORMAL"
+    )
+    found = compare(runs)
+    first, other = ("COVID", "Covid") if found.runs[0].name == runs[0].name else ("Covid", "COVID")
+    assert [each["why"] for each in found.differences] == [f"not with the same classes: {first} against {other}"]
+
+
+def test_classes_in_another_order_are_the_same_classes(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    expected = compare(runs).differences
+    runs[1] = rewrite(runs[1], lambda rows: [[*row[:6], *row[:5:-1]] for row in rows], "NORMAL", "COVID")
+    (found,) = compare(runs).differences
+    for name in ("difference", "ci", "p", "mcnemar", "auroc"):
+        assert found[name] == expected[0][name], name
+
+
+def test_the_same_images_tested_more_often_are_said_to_be_that(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    runs[1] = rewrite(runs[1], lambda rows: [*rows, *rows[1:]])
+    (why,) = [each["why"] for each in compare(runs).differences]
+    assert re.fullmatch(r"not tested as often: the same images, \d+ predictions against \d+", why)
+
+
+def test_the_same_images_under_other_names_are_the_same_images(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    runs[1] = rewrite(runs[1], lambda rows: [rows[0], *([f"other{row[0]}", *row[1:]] for row in rows[1:])])
+    assert "why" not in compare(runs).differences[0]
+
+
+def test_predictive_values_are_those_of_the_test_predictions(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    found = compare(runs, seed=1, prevalence={"COVID": 0.1})
+    for run, told in zip(found.runs, found.to_dict()["runs"], strict=True):
+        y, p, groups = rows_tested(run)
+        expected = predictive_values(y, p, groups, run.info["classes"], {"COVID": 0.1}, seed=1)
+        assert told["predictive_values"] == expected
+    assert [run["predictive_values"] for run in compare(runs).to_dict()["runs"]] == [{}, {}]
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"FLU": 0.1}, "`prevalence`: There is no class 'FLU'"),
+        ({"COVID": 1.0}, "`prevalence`: The prevalence of COVID"),
+    ],
+)
+def test_a_prevalence_of_nothing_is_refused(stated: dict[str, float], said: str, features: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        compare([one(features), one(features, "svm-linear")], prevalence=stated)
+
+
+def test_repeated_tests_of_an_image_leave_mcnemar_out(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    for run in runs:
+        place = run.path / "predictions.csv"
+        head, *rows = place.read_text().splitlines()
+        place.write_text("\n".join([head, *rows, *rows]) + "\n")
+    found = compare(runs)
+    assert found.differences[0]["mcnemar"] is None
+    assert found.differences[0]["p_holm"] is not None
+
+
+class Said:
+    """A `compare` command on the runs beside `features`, in process."""
+
+    def __init__(self, features: Path, capsys: pytest.CaptureFixture[str], *options: object) -> None:
+        self.code = cli(["compare", "--runs", str(features.parent / "runs"), *map(str, options)])
+        self.out, self.err = capsys.readouterr()
+
+
+def test_the_command_prints_every_table(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one(features, "softmax", epochs=0), one(features)
+    said = Said(features, capsys, "--prevalence", "COVID=0.1", "--prevalence", "NORMAL=0.5")
+    assert said.code == 0, said.err
+    for wanted in ("Test scores", "Accuracy of", "Mean AUROC of", "McNemar", "PPV", "0.1", "Research use only"):
+        assert wanted in said.out
+    assert "Not all runs can be compared" not in said.out
+    paper = Said(features, capsys, "--view", "paper").out
+    assert "validation loss" in paper
+    assert "Test scores" not in paper
+    assert "Accuracy of" in paper
+    assert "PPV" not in paper
+
+
+def test_a_tie_is_printed_as_one(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one(features), one(features, head=1)
+    assert "tied" in Said(features, capsys).out
+
+
+def test_runs_of_other_images_are_printed_with_a_warning(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one(features), one(features, seed=1)
+    said = Said(features, capsys)
+    assert said.code == 0
+    assert "not tested on the same images" in said.out
+    flat = " ".join(said.out.split())
+    assert "Not all runs can be compared, and their order means nothing: not tested on the same images: " in flat
+
+
+def test_the_csv_holds_every_number_as_it_is(
+    features: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one(features, "softmax"), one(features)
+    place = tmp_path / "new" / "runs.csv"
+    said = Said(features, capsys, "--csv", place, "--json", "--prevalence", "COVID=0.1")
+    assert said.code == 0, said.err
+    document = json.loads(said.out)
+    with place.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows] == [run["run"] for run in document["runs"]]
+    for row, run in zip(rows, document["runs"], strict=True):
+        test = run["test"]
+        assert float(row["accuracy"]) == test["accuracy"]
+        assert [float(row["accuracy low"]), float(row["accuracy high"])] == test["accuracy_ci"]
+        assert float(row["ece"]) == test["ece"]
+        assert float(row["sensitivity COVID"]) == test["sensitivity"]["COVID"]
+        assert float(row["ppv COVID high"]) == run["predictive_values"]["COVID"]["ppv_ci"][1]
+        assert row["ppv NORMAL"] == ""
+    assert rows[0]["verdict"] == "best"
+    assert rows[1]["verdict"] in ("tied", "different")
+    assert float(rows[1]["difference"]) == document["comparisons"][0]["difference"]
+
+
+def test_a_csv_that_cannot_be_written_says_so(features: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one(features), one(features, "svm-linear")
+    said = Said(features, capsys, "--csv", features / "below-a-file.csv")
+    assert said.code == 7
+    assert "Cannot write" in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--prevalence", "FLU=0.1"), "There is no class 'FLU'"),
+        (("--prevalence", "COVID=1.5"), "between 0 and 1, such as 0.1; got 1.5"),
+        (("--prevalence", "COVID=0"), "between 0 and 1"),
+        (("--prevalence", "COVID=nan"), "got nan"),
+        (("--prevalence", "COVID"), "such as COVID=0.1; got 'COVID'"),
+        (("--prevalence", "COVID="), "got 'COVID='"),
+        (("--prevalence", "=0.1"), "There is no class ''"),
+        (("--prevalence", "COVID=0.1", "--prevalence", "COVID=0.2"), "states COVID twice"),
+        (("--view", "x"), "'scores', 'paper'"),
+    ],
+)
+def test_options_that_mean_nothing_are_a_usage_error(
+    options: tuple[str, ...], why: str, features: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one(features), one(features, "svm-linear")
+    said = Said(features, capsys, *options)
+    assert said.code == 2
+    assert why in " ".join(said.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_fewer_than_two_runs_cannot_be_compared(count: int, features: Path) -> None:
+    with pytest.raises(UsageError, match=r"at least two different runs.*cxrfeat fit-head"):
+        compare([one(features)] * count)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("probability COVID", "x"),
+        lambda text: text.replace("COVID,", "FLU,"),
+        lambda text: "",
+        lambda text: text + "a,b\n",
+    ],
+)
+def test_predictions_that_were_cut_or_changed_are_refused(damage: object, features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    place = runs[0].path / "predictions.csv"
+    place.write_text(damage(place.read_text()))  # type: ignore[operator]  # a function of the table above
+    with pytest.raises(IntegrityError, match=r"predictions.csv.*Fit the head again"):
+        compare(runs)
+
+
+def test_a_run_without_a_test_score_is_refused(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    place = runs[0].path / "run.json"
+    place.write_text(json.dumps({**runs[0].info, "test": None}))
+    with pytest.raises(InputError, match="has no test score to compare"):
+        compare([read_run(runs[0].path), runs[1]])
+
+
+def test_intervals_do_not_depend_on_the_salt_of_the_ids(features: Path) -> None:
+    runs = [one(features), one(features, "svm-linear")]
+    before = compare(runs).to_dict()["comparisons"]
+    for run in runs:  # another salt: other ids in another order, the same patients
+        place = run.path / "predictions.csv"
+        table = run.table("predictions.csv")
+        other = {name: f"{index * 7919 % 10007:032x}" for index, name in enumerate(sorted(set(table["group"])))}
+        text = place.read_text()
+        for name, new in other.items():
+            text = text.replace(name, new)
+        place.write_text(text)
+    assert compare(runs).to_dict()["comparisons"] == before
+    assert np.isfinite(before[0]["difference"])

@@ -1,0 +1,459 @@
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxrfeat.cli.main import run as main
+from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
+from cxrfeat.feature.store import FeatureFile
+from cxrfeat.finetuning.recipe import DEFAULT
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
+from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.run.folder import Run, read_run
+from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
+from cxrfeat.types import Part
+from cxrfeat.workflow.compare import compare
+from cxrfeat.workflow.explain import explain
+from cxrfeat.workflow.extract import Extraction, extract
+from cxrfeat.workflow.finetune import finetune
+from cxrfeat.workflow.fit_head import FitResult, fit
+from cxrfeat.workflow.predict import predict
+from cxrfeat.workflow.report import command_of, report
+from cxrfeat.workflow.tuned import parts_of, seen_split
+from tests.workflow.helpers import PARTS, digest, make_features, probabilities
+
+HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=99)
+SPEC = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=2, batch=8, optimizer="adam", learning_rate=1e-3, patience=5))
+LAST = replace(SPEC, head=replace(SPEC.head, patience=None))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some fifty phantoms of two classes."""
+    folder = tmp_path_factory.mktemp("data") / "set"
+    write_phantoms(folder, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=14, size=64))
+    return folder
+
+
+class Place:
+    """A folder with features, runs, and a network."""
+
+    def __init__(self, folder: Path, data: Path, network: Path) -> None:
+        self.data, self.network, self.folder = data, str(network), folder
+        self.features, self.runs = folder / "features", folder / "runs"
+
+    def extract(self, **options: Any) -> Extraction:
+        wanted: dict[str, Any] = {"backbone": self.network, "preprocess": "tf", "views": 3} | options
+        if wanted["backbone"] != self.network:
+            del wanted["preprocess"]
+        return extract(self.data, features=self.features, runs=self.runs, **wanted)
+
+    def head(self, kind: str = "logreg", **options: Any) -> Run:
+        path = self.extract().files[0].path
+        return fit(path, [HeadSpec(kind=kind, epochs=3)], runs=self.runs, **options).runs[0]  # type: ignore[arg-type]  # kinds by name
+
+    def finetune(self, **options: Any) -> FitResult:
+        given: dict[str, Any] = {"spec": SPEC, "features": self.features, "runs": self.runs} | options
+        if not {"head_from", "cache", "backbone"} & options.keys():
+            given |= {"backbone": self.network, "preprocess": "tf"}
+        return finetune(given.pop("data", self.data), **given)
+
+
+@pytest.fixture
+def place(tmp_path: Path, data: Path, tiny_network: Path) -> Place:
+    return Place(tmp_path, data, tiny_network)
+
+
+def test_the_start_gives_the_probabilities_of_the_frozen_head(place: Place) -> None:
+    head = place.head("dropout")
+    run = place.finetune(head_from=head, spec=replace(LAST, head=replace(LAST.head, epochs=0))).runs[0]
+    before, after = probabilities(head), probabilities(run)
+    assert before.keys() == after.keys()
+    for sha, row in before.items():
+        np.testing.assert_allclose(after[sha], row, atol=1e-4)
+    assert run.info["head"] == "dropout, fine-tuned"
+    assert run.info["split"] == head.info["split"]
+    assert run.table("split.csv") == head.table("split.csv")
+
+
+def test_a_head_is_fitted_on_the_cache_that_is_there_and_both_runs_are_kept(place: Place) -> None:
+    made = place.extract()
+    result = place.finetune(spec=LAST)
+    run = result.runs[0]
+    head = read_run(place.runs / run.info["finetune"]["head_from"])
+    assert head.info["identity"]["features"] == fingerprint(FeatureFile(made.files[0].path).spec), "it extracted again"
+    assert len(list(place.features.glob("*.h5"))) == 1
+    assert run.table("history.csv")["epoch"] == ["0", "1", "2"]
+    assert run.info["test"]["groups"] < LEAST_GROUPS
+    assert run.info["test"]["accuracy_ci"] is None
+    assert run.info["kind"] == "finetune"
+    assert {one["check"] for one in run.info["audit"]} >= {"source", "split", "weights"}
+    assert not run.info["random_weights"]
+    document = compare([head, run]).to_dict()
+    assert "why" not in document["comparisons"][0], "the two were not tested on the same images"
+
+
+def test_a_head_on_some_classes_of_a_file_can_be_trained_further(tmp_path: Path, tiny_network: Path) -> None:
+    folder = tmp_path / "three"
+    write_phantoms(folder, PhantomSpec(patients_per_class=8, size=64))
+    place = Place(tmp_path, folder, tiny_network)
+    chosen = ("COVID", "PNEUMONIA")
+    head = place.head(classes=chosen)
+    cold = replace(LAST, head=replace(LAST.head, epochs=0))
+    run = place.finetune(head_from=head, spec=cold).runs[0]
+    assert run.info["classes"] == list(chosen)
+    assert run.info["split"] == head.info["split"]
+    path = place.extract().files[0].path
+    again = place.finetune(cache=path, selection=Selection(classes=chosen), spec=cold)
+    assert again.runs[0].info["classes"] == list(chosen)
+    assert again.began_with is not None
+    assert again.began_with.info["classes"] == list(chosen)
+
+
+def test_the_same_call_finds_the_run_and_another_seed_makes_another(place: Place) -> None:
+    first = place.finetune()
+    again = place.finetune()
+    assert (first.reused, again.reused) == ((False,), (True,))
+    assert first.runs[0].path == again.runs[0].path
+    assert place.finetune(seed=1).runs[0].path != first.runs[0].path
+    assert not list(place.runs.glob(".*.work")), "checkpoints were left behind"
+
+
+def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(place: Place, tmp_path: Path) -> None:
+    run = place.finetune(spec=LAST).runs[0]
+    table = run.table("predictions.csv")
+    made = place.extract(backbone=run.name)
+    paths = {row.content_sha256: place.data / row.path for row in made.manifest.rows}
+    tested = [sha for sha, part in zip(table["content_sha256"], table["part"], strict=True) if part == "test"]
+    found = predict(run, [paths[sha] for sha in tested])
+    for one, sha in zip(found.predictions, tested, strict=True):
+        np.testing.assert_allclose(list(one.probabilities.values()), probabilities(run)[sha], atol=1e-5)
+    with FeatureFile(made.files[0].path) as file:
+        assert file.spec.split == run.info["split"]["sha256"]
+        parts = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+        assert file.split().tolist() == [parts[sha] for sha in file.content_sha256]
+        X = file.read()[:, 0]
+    with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Leave `fold_count` away"):
+        fit(made.files[0].path, [HeadSpec(kind="logreg")], fold_count=3, runs=place.runs)
+    head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
+    assert head.info["split"]["by"] == "bound"
+    frozen = FeatureFile(place.extract().files[0].path).read()[:, 0]
+    assert not np.allclose(X, frozen), "the features are those of the frozen network"
+    # And its head can be warmed for more training, on the same split.
+    more = place.finetune(head_from=head, spec=LAST).runs[0]
+    assert more.table("split.csv")["part"] == run.table("split.csv")["part"]
+
+
+def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_in_no_part(place: Place, tmp_path: Path) -> None:
+    run = place.finetune(spec=LAST).runs[0]
+    new = tmp_path / "new"
+    write_phantoms(new, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9))
+    made = extract(new, backbone=run.name, views=1, features=place.features, runs=place.runs)
+    with FeatureFile(made.files[0].path) as file:
+        assert file.bound_split is None
+    both = tmp_path / "both"
+    for source in (place.data, new):
+        for path in source.rglob("*.png"):
+            to = both / path.relative_to(source).parts[0] / f"{source.name}-{path.name}"
+            if "masks" not in path.parts:
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+    made = extract(both, backbone=run.name, views=1, features=place.features, runs=place.runs)
+    table = run.table("split.csv")
+    part = dict(zip(table["content_sha256"], table["part"], strict=True))
+    with FeatureFile(made.files[0].path) as file:
+        assert file.split().tolist() == [part.get(sha, "none") for sha in file.content_sha256]
+        assert file.spec.split == run.info["split"]["sha256"], "it is the split that the network has seen"
+    (found,) = made.audit
+    assert (found.check, found.value) == (
+        "dropped parts",
+        sum(row.content_sha256 not in part for row in made.manifest.rows),
+    )
+    head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
+    told = head.table("predictions.csv")
+    assert told["content_sha256"]
+    assert all(part[sha] == one for sha, one in zip(told["content_sha256"], told["part"], strict=True))
+
+
+@pytest.fixture
+def parted(place: Place, tmp_path: Path) -> tuple[Place, str]:
+    """The data with a split of their own, by patient, which gives one image of a training patient no part."""
+    place.data = Path(shutil.copytree(place.data, tmp_path / "parted"))
+    lines = (place.data / "metadata.csv").read_text().splitlines()
+    patient = lines[0].split(",").index("patient_id")
+    numbers: dict[str, int] = {}
+    parts = []
+    for line in lines[1:]:
+        number = numbers.setdefault(line.split(",")[patient], len(numbers))
+        parts.append(("train", "train", "train", "validation", "test")[number % 5])
+    parts[0] = ""
+    rows = [f"{line},{part}" for line, part in zip(lines[1:], parts, strict=True)]
+    (place.data / "metadata.csv").write_text("\n".join([f"{lines[0]},split", *rows]) + "\n")
+    return place, lines[1].split(",")[0]
+
+
+def test_one_image_without_a_part_leaves_the_given_split_as_it_is_and_is_not_trained_on(
+    parted: tuple[Place, str],
+) -> None:
+    place, name = parted
+    rows = {row.content_sha256: row for row in index_folder(place.data).rows}
+    for options in ({}, {"head_from": place.head()}, {"normalize": "featurewise", "warm": None}):
+        result = place.finetune(spec=replace(LAST, head=replace(LAST.head, epochs=0)), **options)
+        run = result.runs[0]
+        told = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+        assert told == {sha: str(row.split or "none") for sha, row in rows.items()}, options
+        assert [rows[sha].path for sha, part in told.items() if part == "none"] == [name]
+        assert sum("is left out of train, validation and test" in note for note in run.info["notes"]) == 1
+        assert [one.check for one in result.refused if one.status != "fail"] == ["dropped parts"]
+        tested = {sha for sha, part in told.items() if part in ("validation", "test")}
+        assert set(run.table("predictions.csv")["content_sha256"]) == tested
+
+
+def test_copies_in_two_parts_stay_there_and_count_as_trained_on(tmp_path: Path) -> None:
+    contents = [digest("image", index) for index in range(80)]
+    contents[0] = contents[79]  # a copy that the given split trains on and tests on
+    column: list[Part | None] = [PARTS[(0, 0, 0, 0, 1, 1, 2, 2)[index % 8]] for index in range(80)]
+    column[1] = None
+    path = make_features(tmp_path / "f.h5", split=column, contents=contents)
+    run = fit(path, [HeadSpec(kind="logreg")], runs=tmp_path / "runs").runs[0]
+    names = ["none" if part is None else part for part in column]
+    told = parts_of(run, contents)
+    assert told is not None
+    assert told.tolist() == names
+    assert parts_of(run, contents[::-1]) is None, "which copy is which cannot be said"
+    assert parts_of(run, [*contents[:-1], digest("new")]) is None
+    manifest = Manifest(
+        dataset="f", root=tmp_path, classes=("A",),
+        rows=tuple(ImageRow(path=f"{index}.png", label="A", content_sha256=sha, header=HEADER)
+                   for index, sha in enumerate([contents[79], contents[1], digest("new"), contents[6]])),
+    )  # fmt: skip
+    run.info["finetune"] = {}
+    seen = seen_split(run, manifest, Identity(bytes(32)))
+    assert seen is not None
+    assert seen.tolist() == ["train", "none", "none", "test"]
+    assert seen_split(run, replace(manifest, rows=manifest.rows[1:3]), Identity(bytes(32))) is None
+
+
+def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tmp_path: Path) -> None:
+    made = place.extract(normalize="featurewise", views=2, backbone=place.network, preprocess="tf")
+    run = place.finetune(cache=made.files[0].path, warm=None, spec=LAST).runs[0]
+    assert run.info["finetune"]["head_from"] is None
+    with FeatureFile(made.files[0].path) as file:
+        bound = place.extract(backbone=run.name)
+        with FeatureFile(bound.files[0].path) as tuned:
+            assert (tuned.spec.mean, tuned.spec.std) == (file.spec.mean, file.spec.std)
+            assert tuned.split().tolist() == file.split().tolist()
+    new = tmp_path / "new"
+    write_phantoms(new, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9))
+    made = extract(new, backbone=run.name, views=1, features=place.features, runs=place.runs)
+    with FeatureFile(made.files[0].path) as file:
+        assert (file.spec.normalize, file.spec.split) == ("featurewise", None)
+
+
+def test_the_small_network_from_scratch_learns(place: Place) -> None:
+    from cxrfeat.finetuning.recipe import SCRATCH
+
+    spec = replace(SCRATCH, head=replace(SCRATCH.head, epochs=6, batch=8))
+    run = place.finetune(backbone="scratch", size=32, spec=spec, warm=None).runs[0]
+    table = run.table("history.csv")
+    assert float(table["loss"][-1]) < float(table["loss"][1])
+    assert run.info["random_weights"] is False
+    assert "trained here" in next(one["why"] for one in run.info["audit"] if one["check"] == "weights")
+    assert extract(place.data, backbone=run.name, views=1, features=place.features, runs=place.runs).files[0].dim == 256
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_the_command_in_a_report_finds_the_very_same_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *, warm: bool
+) -> None:
+    options = {"head_from": place.head()} if warm else {"warm": None, "cache": place.extract().files[0].path}
+    spec = replace(SPEC, clip=None, head=replace(SPEC.head, epochs=1, label_smoothing=0.1, calibrate=True))
+    run = place.finetune(spec=spec, **options).runs[0]
+    command = command_of(run)
+    assert command is not None
+    words = [str(place.data) if word == "DATA" else word for word in shlex.split(command)]
+    monkeypatch.chdir(place.folder)
+    before = sorted(path.name for path in place.runs.iterdir())
+    assert main([*words[1:], "--quiet"]) == 0
+    assert sorted(path.name for path in place.runs.iterdir()) == before
+
+
+def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tmp_path: Path) -> None:
+    run = place.finetune(spec=LAST).runs[0]
+    explained = explain(run, data=place.data, count=2, out=tmp_path / "heat")
+    assert all(image.written is not None and Path(image.written).is_file() for image in explained.images)
+    assert {finding.check for finding in explained.findings} >= {"heat in lungs", "randomised weights"}
+    head = read_run(place.runs / run.info["finetune"]["head_from"])
+    made = report([run, head], data=place.data, out=tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "softmax, fine-tuned" in page
+    assert "cxrfeat finetune DATA --head-from" in page
+    assert made is not None
+
+
+def test_features_of_other_pixels_are_no_cache(place: Place) -> None:
+    place.extract(normalize="none", backbone=place.network, preprocess="tf")
+    run = place.finetune(normalize="featurewise").runs[0]
+    assert run.info["features"]["spec"]["normalize"] == "featurewise"
+
+
+def test_patients_named_after_the_extraction_stay_on_one_side(place: Place, tmp_path: Path) -> None:
+    data = tmp_path / "plain"
+    for path in place.data.rglob("*-p*.*"):
+        if "masks" not in path.parts:
+            to = data / path.relative_to(place.data).parts[0] / path.name
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, to)
+    extract(data, backbone=place.network, preprocess="tf", views=2, features=place.features)
+    run = place.finetune(data=data, selection=Selection(patient_regex=r"([A-Z]+-p\d+)")).runs[0]
+    part = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+    sides: dict[str, set[str]] = {}
+    for row in index_folder(data, Selection(patient_regex=r"([A-Z]+-p\d+)")).rows:
+        assert row.patient is not None
+        sides.setdefault(row.patient, set()).add(part[row.content_sha256])
+    assert all(len(parts) == 1 for parts in sides.values())
+
+
+def test_an_edited_split_is_believed_by_nobody(place: Place) -> None:
+    head = place.head()
+    run = place.finetune(head_from=head, spec=LAST).runs[0]
+    for one in (run, head):
+        text = (one.path / "split.csv").read_text()
+        (one.path / "split.csv").write_text(text.replace("train", "?").replace("test", "train").replace("?", "test"))
+    with pytest.raises(IntegrityError, match=r"another split than the one the run was made with"):
+        place.extract(backbone=run.name)
+    with pytest.raises(IntegrityError, match=r"another split than the one the run was made with"):
+        place.finetune(head_from=read_run(head.path), spec=SPEC)
+
+
+def test_images_that_cannot_be_used_are_told_and_shift_no_split(place: Place, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(place.data, tmp_path / "spoilt"))
+    spoilt = sorted(path for path in data.rglob("*.png") if "masks" not in path.parts)[3]
+    spoilt.write_bytes(spoilt.read_bytes()[: spoilt.stat().st_size // 2])
+    result = place.finetune(data=data, spec=LAST)
+    assert [one.path for one in result.quarantined] == [spoilt.relative_to(data).as_posix()]
+    made = extract(data, backbone=result.runs[0].name, views=1, features=place.features, runs=place.runs)
+    assert made.files[0].images == len(result.runs[0].table("split.csv")["part"])
+    bound = extract(
+        data, backbone=place.network, preprocess="tf", normalize="featurewise", views=1, features=place.features
+    )
+    with FeatureFile(bound.files[0].path) as file:
+        part = dict(zip(file.content_sha256, file.split().tolist(), strict=True))
+    table = result.runs[0].table("split.csv")
+    assert part == dict(zip(table["content_sha256"], table["part"], strict=True)), "the two rows have other test images"
+
+
+def test_a_label_that_changed_since_is_refused(place: Place, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(place.data, tmp_path / "data"))
+    head = fit(place.extract().files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
+    moved = min(data.glob("COVID/images/*"))  # in the folders and in the table, which may not contradict each other
+    moved.rename(data / "NORMAL" / "images" / moved.name)
+    lines = (data / "metadata.csv").read_text().splitlines(keepends=True)
+    lines = [
+        line.replace("COVID/", "NORMAL/").replace(",COVID,", ",NORMAL,") if moved.name in line else line
+        for line in lines
+    ]
+    (data / "metadata.csv").write_text("".join(lines))
+    with pytest.raises(StaleFeaturesError, match=r"1 images have another label"):
+        place.finetune(head_from=head, data=data)
+
+
+def test_what_contradicts_the_head_is_refused(place: Place) -> None:
+    head = place.head()
+    for options in ({"view": ViewSpec(size=32, border_crop=0.1)}, {"cache": "x.h5"}, {"preprocess": "caffe"}):
+        with pytest.raises(UsageError, match="say so already"):
+            place.finetune(head_from=head, **options)
+    run = place.finetune(head_from=head, spec=LAST)
+    assert run.began_with is not None
+    assert run.began_with.path == head.path
+    with pytest.raises(UsageError, match=r"is a fine-tuned run. To train its network further, extract with it"):
+        place.finetune(backbone=run.runs[0].name)
+
+
+def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Place) -> None:
+    spec = replace(LAST, clip=None, head=replace(LAST.head, optimizer="sgd", learning_rate=1000.0))
+    run = place.finetune(spec=spec).runs[0]
+    assert "diverged in epoch" in run.info["diverged"]
+    assert np.isfinite(run.info["test"]["log_loss"])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "why"),
+    [
+        ({"head_from": "HEAD", "backbone": "vgg16"}, StaleFeaturesError, r"those of tiny, not of vgg16"),
+        ({"head_from": "HEAD", "normalize": "none"}, UsageError, r"`normalize`: the head or the features.*say so"),
+        ({"head_from": "HEAD", "split_by": "date"}, UsageError, r"`split_by`: the head"),
+        ({"head_from": "SVM"}, UsageError, r"svm-linear head has no gradient"),
+        ({"head_from": "FOLDS"}, UsageError, r"fitted on all images.*without `fold_count`"),
+        ({"head_from": "nobody"}, InputError, r"There is no run 'nobody'"),
+        ({"head_from": "HEAD", "data": "OTHER"}, InputError, r"lacks \d+ of the \d+ images"),
+        ({"head_from": "HEAD", "features": "OTHER"}, InputError, r"no longer holds the features that"),
+        ({"spec": replace(SPEC, freeze_until="conv2d_99")}, UsageError, r"no layer 'conv2d_99'.*Its layers are"),
+        ({"name": "../up"}, UsageError, r"`name`"),
+    ],
+)
+def test_bad_input_is_refused_with_what_to_do(
+    place: Place, tmp_path: Path, options: dict[str, Any], error: type[Exception], why: str,
+
+) -> None:  # fmt: skip
+    kind = options.get("head_from")
+    if kind in ("HEAD", "SVM", "FOLDS"):
+        folds = {"fold_count": 3} if kind == "FOLDS" else {}
+        options = options | {"head_from": place.head("svm-linear" if kind == "SVM" else "logreg", **folds)}
+    if options.get("data") == "OTHER":
+        write_phantoms(
+            tmp_path / "other", PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9)
+        )
+        options = options | {"data": tmp_path / "other"}
+    if options.get("features") == "OTHER":
+        options = options | {"features": tmp_path / "elsewhere"}
+    with pytest.raises(error, match=why):
+        place.finetune(**options)
+    assert not [path for path in place.runs.glob("*finetune*") if path.is_dir()], "a refused run left something behind"
+
+
+def test_a_batch_that_cannot_fit_is_refused_with_the_largest_that_can(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrfeat.finetuning.trainable.available_memory", lambda: 2**20)
+    with pytest.raises(
+        UsageError, match=r"`batch=4096` takes about 0\.\d GB .*largest that fits is `batch=\d+`"
+    ) as told:
+        place.finetune(spec=replace(SPEC, head=replace(SPEC.head, batch=4096)))
+    fits = int(str(told.value).split("largest that fits is `batch=")[1].split("`")[0])
+    assert 1 <= fits < 4096
+    assert place.finetune(spec=replace(SPEC, head=replace(SPEC.head, batch=fits, epochs=1))).runs
+    assert not list(place.runs.glob(".*.work"))
+
+
+def test_checkpoints_of_other_data_under_the_same_name_are_refused(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(BaseException):
+        pass
+
+    def stop(name: str, done: int, total: int) -> None:
+        if name.startswith("epoch"):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        place.finetune(name="mine", progress=stop)
+    assert list(place.runs.glob(".mine.work/state-*.npz"))
+    with pytest.raises(InputError, match=r"checkpoints of another run .*`name`"):
+        place.finetune(name="mine", seed=3)
+    assert place.finetune(name="mine").runs[0].name == "mine"
+
+
+def test_the_default_recipe_keeps_what_it_says() -> None:
+    assert DEFAULT.batchnorm == "frozen"
+    assert DEFAULT.clip is not None
+    assert DEFAULT.head.patience is not None
