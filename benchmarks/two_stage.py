@@ -159,7 +159,7 @@ def _row(
         "size": network.size,
         "images": images,
         "views": views,
-        "study_epoch_seconds": Spread(tuple(epochs)).to_dict(),
+        "paper_epoch_seconds": Spread(tuple(epochs)).to_dict(),
         "paper_seconds_computed": paper.to_dict(),
         "extract_seconds": extraction.to_dict(),
         "head_seconds": head.to_dict(),

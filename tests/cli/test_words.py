@@ -45,7 +45,7 @@ def test_every_field_that_a_message_names_is_an_option_of_the_command_line() -> 
     assert {(name, field) for name, field in named if field != "0" and option_of(field) not in known} == set()
 
 
-@pytest.mark.parametrize("module", ["spec.py", "head", "paper", "finetune", "feature", "image"])
+@pytest.mark.parametrize("module", ["spec.py", "head", "workflow", "finetuning", "tuning", "feature", "image"])
 def test_what_descriptions_and_verbs_raise_names_no_option(module: str) -> None:
     place = PACKAGE / module
     for path in [place] if place.is_file() else sorted(place.glob("*.py")):
