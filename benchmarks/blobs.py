@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import FILE
+from cxrfeat.feature.format import COLUMNS, Content, code
 from cxrfeat.feature.shard import row_crc32
-from cxrfeat.feature.store import COLUMNS, Content, code, write_features
+from cxrfeat.feature.store import write_features
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Labels
 

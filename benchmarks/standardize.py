@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from benchmarks.blobs import blobs, write_blobs
 from benchmarks.common import options, publish, say, scratch
 from cxrfeat.auditing.outputs import alike
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import scores
 from cxrfeat.spec import TRAINED_KINDS, HeadKind, HeadSpec

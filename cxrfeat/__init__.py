@@ -32,8 +32,8 @@ if TYPE_CHECKING:
         UsageError,
         WeightsError,
     )
-    from cxrfeat.feature.store import FeatureFile
-    from cxrfeat.feature.store import FeatureFile as open  # noqa: A004, N813  # `cxrfeat.open(path)` reads like the built-in
+    from cxrfeat.feature.file import FeatureFile
+    from cxrfeat.feature.file import FeatureFile as open  # noqa: A004, N813  # `cxrfeat.open(path)` reads like the built-in
     from cxrfeat.head.estimator import (
         DenseHead,
         DropoutHead,
@@ -91,7 +91,7 @@ _PLACES = {
     "Curve": "cxrfeat.workflow.learning_curve",
     "Explained": "cxrfeat.workflow.explain",
     "Extraction": "cxrfeat.workflow.extract",
-    "FeatureFile": "cxrfeat.feature.store",
+    "FeatureFile": "cxrfeat.feature.file",
     "FitResult": "cxrfeat.workflow.fit_head",
     "Predictions": "cxrfeat.workflow.predict",
     "Report": "cxrfeat.workflow.report",
@@ -108,7 +108,7 @@ _PLACES = {
     "fit": "cxrfeat.workflow.fit_head",
     "index": "cxrfeat.image.index:index_folder",
     "learning_curve": "cxrfeat.workflow.learning_curve",
-    "open": "cxrfeat.feature.store:FeatureFile",
+    "open": "cxrfeat.feature.file:FeatureFile",
     "open_run": "cxrfeat.run.folder:read_run",
     "predict": "cxrfeat.workflow.predict",
     "report": "cxrfeat.workflow.report",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.feature.decoded import unchanged
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.types import Finding, Labels, Status
 
 SERIOUS = 0.05

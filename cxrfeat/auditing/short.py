@@ -34,7 +34,7 @@ from cxrfeat.auditing.people import (
     metadata_columns,
 )
 from cxrfeat.auditing.source import SourceTable, check_sources, check_within
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.patient import mixed_patients
 from cxrfeat.image.split import NO_PART, Parts, torn
 from cxrfeat.metric.least import LEAST_GROUPS

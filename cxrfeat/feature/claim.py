@@ -27,7 +27,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cxrfeat.errors import InputError, IntegrityError
-from cxrfeat.feature.store import FeatureFile, dataset_of
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.store import dataset_of
 from cxrfeat.image.group import group
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.manifest_file import SUFFIX, YES, Line, manifest_path, read_lines, write_manifest

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.note import Note
 from cxrfeat.spec import DECODER_REVISION, FeatureSpec

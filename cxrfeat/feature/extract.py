@@ -21,10 +21,12 @@ from cxrfeat.errors import InputError, IntegrityError, StorageError
 from cxrfeat.feature.claim import Claim, claim_name, record
 from cxrfeat.feature.compute import Job, compute
 from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.format import CODED, COLUMNS, PARTS, Content, code
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, Shard
 from cxrfeat.feature.spare import Spare
-from cxrfeat.feature.store import CODED, COLUMNS, PARTS, Content, FeatureFile, code, write_features
+from cxrfeat.feature.store import write_features
 from cxrfeat.feature.versions import versions
 from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decoders

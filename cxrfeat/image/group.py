@@ -60,8 +60,8 @@ def group_copies(
         rows: The images of one data set.
         content_sha256: The different files among them whose looks are known; an image that could not be read is not
             among them, and joins by its patient and its bytes alone.
-        portraits: `(contents, 40, 40)`, as in `fingerprint.Look`.
-        pixel_digests: `(contents,)`, as in `fingerprint.Look`.
+        portraits: `(contents, 40, 40)`, as in `appearance.Look`.
+        pixel_digests: `(contents,)`, as in `appearance.Look`.
     """
     first: dict[str, int] = {}
     for index, row in enumerate(rows):

@@ -49,7 +49,7 @@ from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, SplitError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.variant import variant_features
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.duplicate import Pair, find_duplicates

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
-from cxrfeat.feature.store import number_groups
+from cxrfeat.feature.file import number_groups
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import check_prevalence, predictive_values

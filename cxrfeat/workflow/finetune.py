@@ -17,7 +17,7 @@ from cxrfeat.backbone.network import FILE, Network, backend, find_again, find_ne
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
 from cxrfeat.feature.claim import look_up
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.finetuning.checkpoint import Checkpoints
 from cxrfeat.finetuning.images import Images
 from cxrfeat.finetuning.memory import available_memory

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cxrfeat.auditing.outputs import Told, outputs_of
 from cxrfeat.auditing.short import ShortAudit, check_tested
 from cxrfeat.errors import InputError, SpecError, UsageError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.versions import versions
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead

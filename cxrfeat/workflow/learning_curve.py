@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.errors import InputError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.metric.compare import paired_difference
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.least import NO_INTERVAL

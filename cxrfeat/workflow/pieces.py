@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.auditing.short import check_left_out
 from cxrfeat.errors import SplitError, UsageError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.split import Parts, check_parts, digest, folds, regroup, torn, validation_rows
 from cxrfeat.spec import SplitBy, SplitSpec
 from cxrfeat.types import Finding, Groups, Labels, Part, Status

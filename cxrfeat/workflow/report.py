@@ -19,7 +19,7 @@ from cxrfeat.explaining.explainer import NAMES
 from cxrfeat.explaining.images import CHECKED, pixels_of
 from cxrfeat.explaining.projection import Projecting
 from cxrfeat.explaining.projection import projection as lay_out
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder

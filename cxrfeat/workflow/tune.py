@@ -16,7 +16,7 @@ import numpy as np
 
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.errors import InputError, IntegrityError, SplitError, UsageError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.regularization_path import STRENGTHS
 from cxrfeat.image.split import folds, validation_rows

@@ -10,7 +10,8 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, UsageError
 from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.decoded import why_other
-from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.store import verify_features
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import NO_MASKS, find_masks
 from cxrfeat.image.row import Selection

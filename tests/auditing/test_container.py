@@ -8,7 +8,7 @@ import pytest
 
 from cxrfeat.auditing.container import BINS, container_of_file, container_of_rows, indicators
 from cxrfeat.auditing.control import check_outside, control_probabilities
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection, inspect_images

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrfeat.auditing.odd import check_odd, seen_odd
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
 from cxrfeat.phantom.writing import PhantomSpec, draw_phantom

@@ -15,7 +15,8 @@ from cxrfeat.auditing.short import (
     check_strangers,
     check_weights,
 )
-from cxrfeat.feature.store import Content, FeatureFile
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.format import Content
 from cxrfeat.types import Finding, Part, Status
 from cxrfeat.workflow.pieces import part_images
 from tests.auditing.verdict import verdict

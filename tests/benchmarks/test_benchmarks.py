@@ -19,7 +19,7 @@ from benchmarks.network import gflop, keras_model
 from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.quiet import import_keras
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.run.folder import read_run
 from cxrfeat.spec import MAIN_KINDS
 from cxrfeat.types import Part

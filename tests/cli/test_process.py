@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from tests.cli.conftest import RANDOM
 
 STUBBED = """

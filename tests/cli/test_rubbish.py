@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest
 from cxrfeat.types import Features, Views

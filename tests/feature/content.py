@@ -11,8 +11,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.feature.format import CODED, COLUMNS, Content, code
 from cxrfeat.feature.shard import row_crc32
-from cxrfeat.feature.store import CODED, COLUMNS, Content, code, write_features
+from cxrfeat.feature.store import write_features
 from cxrfeat.spec import FeatureSpec, Normalize, Storage, ViewSpec
 from tests.stub import DIM
 

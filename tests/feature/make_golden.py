@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cxrfeat.feature.store import VERSION
+from cxrfeat.feature.format import VERSION
 from tests.feature.content import make_file
 
 

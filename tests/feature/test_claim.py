@@ -14,7 +14,8 @@ import pytest
 from cxrfeat.errors import InputError
 from cxrfeat.feature.claim import claim_name, look_up
 from cxrfeat.feature.extract import Extracted
-from cxrfeat.feature.store import FeatureFile, dataset_of
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.store import dataset_of
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_lines
 from cxrfeat.image.note import without_examples

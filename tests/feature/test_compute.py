@@ -12,8 +12,9 @@ import pytest
 from cxrfeat.errors import BadImageError
 from cxrfeat.feature import compute
 from cxrfeat.feature.compute import prepare
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.statistics import pixel_statistics
-from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.feature.store import verify_features
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import MaskFile, Masks, find_masks, fitted, masks_digest, read_mask, template

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from cxrfeat.feature.decoded import decoder_notes, earlier, joined, other_decoders, unchanged, why_other
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.shard import row_crc32
-from cxrfeat.feature.store import FeatureFile, write_features
+from cxrfeat.feature.store import write_features
 from cxrfeat.feature.versions import versions
 from cxrfeat.image.decode import decoders
 from cxrfeat.spec import FeatureSpec, ViewSpec

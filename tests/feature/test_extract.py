@@ -17,7 +17,8 @@ from cxrfeat.errors import InputError, IntegrityError, LockedError, StorageError
 from cxrfeat.feature import compute
 from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.extract import Extracted, Request, feature_path
-from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.store import verify_features
 from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decode
 from cxrfeat.image.group import group

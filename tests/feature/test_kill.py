@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.shard import read_shard
-from cxrfeat.feature.store import FeatureFile
 from cxrfeat.system.files import TEMPORARY
 from tests.feature.images import make_data
 from tests.feature.killed import SHARD_VIEWS

@@ -10,9 +10,9 @@ import pytest
 
 from cxrfeat.errors import StorageError
 from cxrfeat.feature.extract import Dropped, Extracted
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.shard import FEATURES, Shard, read_shard
 from cxrfeat.feature.spare import Spare
-from cxrfeat.feature.store import FeatureFile
 from cxrfeat.image.manifest_file import manifest_path, read_lines
 from cxrfeat.image.row import Selection
 from tests.feature.faults import faulty

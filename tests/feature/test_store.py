@@ -15,16 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageError
-from cxrfeat.feature.store import (
-    CODED,
-    COLUMNS,
-    FORMAT,
-    VERSION,
-    Content,
-    FeatureFile,
-    verify_features,
-    write_features,
-)
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.format import CODED, COLUMNS, FORMAT, VERSION, Content
+from cxrfeat.feature.store import verify_features, write_features
 from cxrfeat.types import Part
 from tests.feature.content import CLASSES, edited, in_two, make_content, make_file
 

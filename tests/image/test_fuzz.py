@@ -16,7 +16,8 @@ import pytest
 from cxrfeat.errors import BadImageError
 from cxrfeat.feature import compute
 from cxrfeat.feature.compute import Prepared, views_of
-from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.store import verify_features
 from cxrfeat.image.decode import decode, read_file
 from tests.feature.images import extract, places_of, write_image
 from tests.image.encode import encode, noise

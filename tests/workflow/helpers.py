@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import FILE
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.format import COLUMNS, Content, code
 from cxrfeat.feature.shard import row_crc32
-from cxrfeat.feature.store import COLUMNS, Content, FeatureFile, code, write_features
+from cxrfeat.feature.store import write_features
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Part

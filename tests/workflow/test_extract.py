@@ -13,7 +13,8 @@ from PIL import Image
 import cxrfeat.workflow.extract as recipe
 from cxrfeat.errors import CxrFeatError, InputError, SpecError, StorageError, UsageError
 from cxrfeat.feature.compute import prepare
-from cxrfeat.feature.store import FeatureFile, verify_features
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.store import verify_features
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path

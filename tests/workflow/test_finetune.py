@@ -11,7 +11,7 @@ import pytest
 
 from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.finetuning.recipe import DEFAULT
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder

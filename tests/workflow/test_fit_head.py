@@ -15,7 +15,7 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError, UsageError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training_set import Training

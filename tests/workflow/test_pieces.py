@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import SplitError, UsageError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.types import Part, Status
 from cxrfeat.workflow.pieces import Piece, part_images, thinned
 from tests.workflow.helpers import PARTS, make_features

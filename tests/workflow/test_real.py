@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cxrfeat
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.row import Selection
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import FinetuneSpec, HeadSpec

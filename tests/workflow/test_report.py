@@ -14,7 +14,7 @@ import pytest
 
 from cxrfeat.cli.main import run as command_line
 from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, StorageError, UsageError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow
 from cxrfeat.reporting.content import Heat, HeatPicture

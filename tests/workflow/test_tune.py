@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, MissingExtraError, SplitError, UsageError
-from cxrfeat.feature.store import FeatureFile
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.head import parallel
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead

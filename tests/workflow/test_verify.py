@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError, UsageError, WeightsError
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.shard import row_crc32
-from cxrfeat.feature.store import FeatureFile, write_features
+from cxrfeat.feature.store import write_features
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import ViewSpec

@@ -1,0 +1,342 @@
+"""The feature file as its users hold it: columns in their words, features as arrays, its split."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.errors import InputError, SplitError
+from cxrfeat.feature.format import PARTS
+from cxrfeat.feature.shard import row_crc32
+from cxrfeat.feature.store import Store, damaged
+from cxrfeat.image.split import NO_PART, Parts, own_way, split
+from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec
+from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.types import Features, Groups, Labels, Part
+
+if TYPE_CHECKING:
+    import h5py
+
+
+class FeatureFile:
+    """A committed feature file, open for reading: its columns in memory, its features read as they are sliced.
+
+    Use it as a context manager, or `close` it.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        """Open and check the file.
+
+        Raises:
+            InputError: If there is no file, or it is not a feature file.
+            IntegrityError: If it is damaged, or holds anything but plain data of the format.
+        """
+        self.path = as_path(path, "a feature file")
+        self._store = Store(self.path)
+        self.content = self._store.content
+
+    def __fspath__(self) -> str:
+        """Its path, so that an opened file can stand where a path can."""
+        return str(self.path)
+
+    def __enter__(self) -> Self:
+        """The file itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Release the file; the columns stay."""
+        self._store.close()
+
+    def __repr__(self) -> str:
+        """Name and shape."""
+        return f"FeatureFile({self.path.name!r}, images={self.images}, views={self.views}, dim={self.dim})"
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """How the features were made."""
+        return self.content.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what the features are."""
+        return self.content.fingerprint
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, sorted."""
+        return self.content.classes
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return self.content.images
+
+    @property
+    def views(self) -> int:
+        """Views per image; view 0 is the plain one."""
+        return self.spec.view.count
+
+    @property
+    def dim(self) -> int:
+        """Features per view."""
+        return int(self._store.features.shape[2])
+
+    @property
+    def labels(self) -> Labels:
+        """`(images,)` indices into `classes`."""
+        return self.content.columns["label"].astype(np.int64)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """`(images,)` indices; images of one patient, and copies, share one.
+
+        Numbered by each group's smallest content hash, so that what is drawn by group (folds, intervals) depends on
+        the images, and not on the salt that made the stored ids.
+        """
+        columns = self.content.columns
+        groups = number_groups(columns["group"].tolist(), columns["content_sha256"].tolist())
+        groups.flags.writeable = False  # all callers share it
+        return groups
+
+    @property
+    def known_patients(self) -> NDArray[np.bool_]:
+        """`(images,)` whether the data named the patient."""
+        return self.content.columns["known_patient"].astype(bool)
+
+    @property
+    def sources(self) -> list[str | None]:
+        """`(images,)` where each image came from, where the data say so."""
+        return self.texts("source")
+
+    @cached_property
+    def image_ids(self) -> list[str]:
+        """`(images,)` salted names; only the manifest beside the file maps them to paths."""
+        return [value.decode() for value in self.content.columns["image_id"].tolist()]
+
+    @cached_property
+    def content_sha256(self) -> list[str]:
+        """`(images,)` SHA-256 of each image file's bytes."""
+        return [value.decode() for value in self.content.columns["content_sha256"].tolist()]
+
+    @property
+    def dates(self) -> list[str | None]:
+        """`(images,)` ISO dates, where the data have them."""
+        return [value.decode() or None for value in self.content.columns["date"].tolist()]
+
+    @property
+    def given_split(self) -> list[Part | None]:
+        """`(images,)` the part that the data's own split names, `None` where it names none."""
+        return [None if code < 0 else PARTS[code] for code in self.content.columns["split"].tolist()]
+
+    @property
+    def bound_split(self) -> Parts | None:
+        """`(images,)` the split that the features have seen and cannot be freed from, or `None` if there is none.
+
+        An image that is in no part of it, for which it says `none`, is not to be trained, validated or tested on.
+        """
+        if self.spec.split is None:
+            return None
+        named = [NO_PART if code < 0 else PARTS[code].value for code in self.content.columns["bound_split"].tolist()]
+        return np.array(named, dtype="<U10")
+
+    def split(self, seed: int = 0, *, by: SplitBy | None = None) -> Parts:
+        """Part the images into train, validation and test, as `fit-head` does.
+
+        Args:
+            seed: Of the split.
+            by: `group`, `date`, `column` or `paper`; `None` is the split the features are bound to, else the data's
+                own split if it names the part of any image, else by group.
+
+        Returns:
+            `(images,)`: `train`, `validation` or `test`; `none` for images to which the data's own split, or the one
+            that the features are bound to, gives no part, and by date for those without one.
+
+        Raises:
+            SplitError: If the images cannot be parted so, or the features are bound to another split.
+        """
+        bound = self.bound_split
+        if bound is None:
+            return self._parted(own_way(by, self.given_split), seed)
+        if by is not None and not self._is_parted(by, seed, bound):
+            self.refuse_other_split("split_by")
+        return bound
+
+    def split_by(self, by: SplitBy | None) -> SplitBy | Literal["bound"]:
+        """What kind of split `split` makes."""
+        return own_way(by, self.given_split) if self.spec.split is None else "bound"
+
+    def _parted(self, by: SplitBy, seed: int) -> Parts:
+        spec, column = SplitSpec(by=by, seed=seed), self.given_split
+        keys = self.content_sha256
+        try:
+            return split(spec, self.labels, self.groups, self.classes, dates=self.dates, column=column, keys=keys)
+        except SplitError as error:
+            if not self.content.quarantine:
+                raise
+            unread = len(self.content.quarantine)
+            more = f"{unread} more {'image' if unread == 1 else 'images'} could not be read"
+            raise SplitError(f"{error} ({more}: see `cxrfeat index`.)") from error
+
+    def _is_parted(self, by: SplitBy, seed: int, bound: Parts) -> bool:
+        """Whether the split that is asked for is the one that the features are bound to."""
+        try:
+            return np.array_equal(self._parted(by, seed), bound)
+        except SplitError:
+            return False
+
+    def refuse_other_split(self, field: str) -> None:
+        """Raise a `SplitError` if the network has seen one training part, so that no other split is honest."""
+        if self.spec.split is None:
+            return
+        if self.spec.normalize == "featurewise":
+            why, remedy = (
+                "was made with the training part of one split (`normalize=featurewise`)",
+                "`normalize=backbone`",
+            )
+        else:
+            why, remedy = "comes from a network that was tuned on the training part of one split", "a frozen network"
+        raise SplitError(
+            f"{self.path.name} {why}, so no other split of it is honest. Leave `{field}` away, or extract with "
+            f"{remedy}."
+        )
+
+    @property
+    def features(self) -> h5py.Dataset:
+        """`(images, views, dim)`, read as it is sliced: `file.features[:10, 0]` touches ten rows."""
+        return self._store.features
+
+    def texts(self, column: str) -> list[str | None]:
+        """A coded column as texts."""
+        values = self.content.values[column]
+        return [None if code < 0 else values[code] for code in self.content.columns[column].tolist()]
+
+    def read(self) -> NDArray[np.float32]:
+        """All features, `(images, views, dim)` float32, in memory.
+
+        Raises:
+            IntegrityError: If a row is not what was written.
+        """
+        features = np.empty((self.images, self.views, self.dim), dtype=np.float32)
+        for part, stored in self.checked_blocks():
+            features[part] = stored
+        return features
+
+    def of_classes(self, names: Sequence[str]) -> FeatureFile:
+        """The same file as if it held only images of some classes; closing either closes both.
+
+        Args:
+            names: Two or more of `classes`, in any order.
+
+        Raises:
+            InputError: If there is no such class, or fewer than two are named.
+        """
+        return _SomeClasses(self, names)
+
+    def arrays(self, view: int | None = 0) -> tuple[Features, Labels, Groups]:
+        """Features, labels and groups, ready for scikit-learn.
+
+        Args:
+            view: Which view of each image; `None` gives the mean over views.
+
+        Returns:
+            `X (images, dim)` float32, `y (images,)` and `groups (images,)` int64.
+
+        Raises:
+            IntegrityError: If a row is not what was written.
+        """
+        if view is not None and not 0 <= view < self.views:
+            raise InputError(f"{self.path.name} holds views 0 to {self.views - 1}; there is no view {view}.")
+        chosen = np.empty((self.images, self.dim), dtype=np.float32)
+        for part, stored in self.checked_blocks():
+            chosen[part] = stored.mean(axis=1, dtype=np.float32) if view is None else stored[:, view]
+        return chosen, self.labels, self.groups
+
+    def checked_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """As `blocks`, each row checked.
+
+        Raises:
+            IntegrityError: If a row is not what was written.
+        """
+        for part, stored in self.blocks():
+            bad = np.flatnonzero(row_crc32(stored) != self.content.columns["crc32"][part])
+            if len(bad):
+                raise damaged(self.path, f"the checksum of row {part.start + bad[0]} does not match")
+            yield part, stored
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """The features as stored, some rows at a time, in bounded memory."""
+        return self._store.blocks()
+
+
+class _SomeClasses(FeatureFile):
+    """The rows of a feature file that are of some classes."""
+
+    def __init__(self, whole: FeatureFile, names: Sequence[str]) -> None:
+        known = whole.classes
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(
+                    name.casefold(), {one.casefold(): one for one in known}, n=1, cutoff=0.5
+                )
+                near = next((one for one in known if one.casefold() in close), None)
+                hint = f" Did you mean {near!r}?" if near else ""
+                raise InputError(
+                    f"{whole.path.name} holds no class {name!r}.{hint} Its classes are {', '.join(map(repr, known))}."
+                )
+        chosen = tuple(name for name in known if name in names)
+        if len(chosen) < 2:
+            raise InputError(
+                f"{whole.path.name}: telling classes apart takes two, and {len(chosen) or 'none'} was chosen. "
+                f"Its classes are {', '.join(map(repr, known))}."
+            )
+        self.path, self._store, self._whole = whole.path, whole._store, whole
+        labels = whole.labels
+        self._kept = np.isin(labels, [known.index(name) for name in chosen])
+        columns = {name: column[self._kept] for name, column in whole.content.columns.items()}
+        place = np.array([chosen.index(name) if name in chosen else -1 for name in known])
+        columns["label"] = place[columns["label"]].astype(columns["label"].dtype)
+        self.content = dataclasses.replace(whole.content, classes=chosen, columns=columns)
+
+    def __fspath__(self) -> str:
+        """Refused: at its path lies the whole file."""
+        raise TypeError("Some classes of a feature file have no path of their own: give the whole file, and classes=.")
+
+    @property
+    def features(self) -> h5py.Dataset:
+        """`(images, views, dim)`, in memory: rows of a part of a file have no slices of their own."""
+        return self.read()
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """The features as stored, some rows at a time, in bounded memory."""
+        start = 0
+        for part, stored in self._whole.blocks():
+            rows = stored[self._kept[part]]
+            if len(rows):
+                yield slice(start, start + len(rows)), rows
+            start += len(rows)
+
+
+def number_groups(names: Sequence[Hashable], keys: Sequence[Any]) -> Groups:
+    """Groups as numbers in the order of each one's smallest key.
+
+    Example:
+        >>> number_groups(["x", "y", "x"], ["c", "b", "a"])
+        array([0, 1, 0])
+    """
+    numbers: dict[Hashable, int] = {}
+    for _, name in sorted(zip(keys, names, strict=True), key=lambda pair: pair[0]):
+        numbers.setdefault(name, len(numbers))
+    return np.array([numbers[name] for name in names], dtype=np.int64)

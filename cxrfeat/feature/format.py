@@ -1,0 +1,132 @@
+"""What a feature file holds, whatever it is stored in: the table of its columns, and its content as one value.
+
+`features/README.md` is the specification.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.spec import FeatureSpec, canonical_json, fingerprint
+from cxrfeat.types import Part
+
+FORMAT = "cxrfeat-features"
+VERSION = 1
+
+ID = "|S32"
+SHA = "|S64"
+
+COLUMNS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "image_id": (ID, ()),
+    "content_sha256": (SHA, ()),
+    "label": ("<i4", ()),
+    "group": (ID, ()),
+    "known_patient": ("|u1", ()),
+    "source": ("<i4", ()),
+    "split": ("|i1", ()),
+    "bound_split": ("|i1", ()),
+    "date": ("|S32", ()),
+    "sex": ("<i4", ()),
+    "age": ("<f4", ()),
+    "view_position": ("<i4", ()),
+    "view_params": ("<f8", ("views", 3)),
+    "crc32": ("<u4", ()),
+    "container/format": ("<i4", ()),
+    "container/suffix": ("<i4", ()),
+    "container/mode": ("<i4", ()),
+    "container/jpeg_tables": ("<i4", ()),
+    "container/width": ("<i4", ()),
+    "container/height": ("<i4", ()),
+    "container/bits": ("<i4", ()),
+    "container/file_bytes": ("<i8", ()),
+    "mean_grey": ("<f4", ()),
+    "black_border": ("<f4", ()),
+    "thumbnail": ("|u1", (8, 8)),
+    "perceptual_hash": ("<u8", ()),
+    "portrait": ("|u1", (40, 40)),
+    "pixel_digest": ("<u8", ()),
+}
+"""Every dataset with one row per image but `features`: its type, and the shape of a row."""
+
+CODED = (
+    "source",
+    "sex",
+    "view_position",
+    "container/format",
+    "container/suffix",
+    "container/mode",
+    "container/jpeg_tables",
+)
+"""Columns of small numbers that stand for texts, listed under the column's name in `values`; -1 is unknown."""
+
+PARTS = (Part.TRAIN, Part.VALIDATION, Part.TEST)
+"""What the numbers in `split` and `bound_split` mean; -1 is no part."""
+
+QUARANTINED = ("image_id", "stage", "reason")
+"""What is said of each image that could not be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Everything in a feature file but the features."""
+
+    spec: FeatureSpec
+    backbone: str
+    """The network's name, to show."""
+    dataset: str
+    classes: tuple[str, ...]
+    columns: dict[str, NDArray[Any]]
+    """As in `COLUMNS`."""
+    values: dict[str, list[str]]
+    """Texts of the `CODED` columns."""
+    quarantine: list[dict[str, str]]
+    """`image_id`, `stage` and `reason` of each image that could not be used."""
+    engine: str
+    versions: dict[str, str]
+
+    @property
+    def images(self) -> int:
+        """Number of rows."""
+        return len(self.columns["label"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the spec."""
+        return fingerprint(self.spec)
+
+    @property
+    def data_sha256(self) -> str:
+        """Names the data: all content hashes with their labels, whatever their order."""
+        labels = [self.classes[label] for label in self.columns["label"].tolist()]
+        pairs = sorted(zip((sha.decode() for sha in self.columns["content_sha256"].tolist()), labels, strict=True))
+        return hashlib.sha256(canonical_json(pairs).encode()).hexdigest()
+
+    @property
+    def split_sha256(self) -> str:
+        """Digest of the split that the features are bound to, or an empty text."""
+        return self.spec.split or ""
+
+    def same(self, other: Content) -> bool:
+        """Whether a file of the one would say the same as a file of the other."""
+        plain = ("spec", "backbone", "dataset", "classes", "values", "quarantine")
+        return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
+            np.array_equal(self.columns[name], other.columns[name], equal_nan=name == "age") for name in COLUMNS
+        )
+
+
+def code(texts: Sequence[str | None]) -> tuple[NDArray[np.int32], list[str]]:
+    """Texts as numbers into a sorted list of the different ones; `None` and empty become -1.
+
+    Example:
+        >>> code(["b", None, "a", "b"])
+        (array([ 1, -1,  0,  1], dtype=int32), ['a', 'b'])
+    """
+    values = sorted({text for text in texts if text})
+    place = {text: index for index, text in enumerate(values)}
+    return np.array([place[text] if text else -1 for text in texts], dtype=np.int32), values
