@@ -17,6 +17,7 @@ from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.extract import Extracted, Request, extract_features
 from cxrfeat.feature.look import look_and_group
 from cxrfeat.feature.statistics import pixel_statistics
+from cxrfeat.finetuning.tuned import find_tuned, seen_split, tuned_features
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, mask_notes, masks_digest
@@ -27,7 +28,6 @@ from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, 
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Finding, Groups, Part, Progress, named
-from cxrfeat.workflow.tuned import find_tuned, seen_split, tuned_features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from cxrfeat.finetuning.recipe import DEFAULT
 from cxrfeat.finetuning.start import check_warm, cold_head, warm_head
 from cxrfeat.finetuning.train import CHECKPOINT_EVERY, Trained, train
 from cxrfeat.finetuning.trainable import Trainable, prepare_exactness
+from cxrfeat.finetuning.tuned import NETWORK, find_tuned, parts_of
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.image.index import index_folder, require_classes
@@ -53,8 +54,7 @@ from cxrfeat.workflow.fit_head import (
     write_fitted,
 )
 from cxrfeat.workflow.pieces import Pieces, part_images
-from cxrfeat.workflow.predict import NETWORK, load_head
-from cxrfeat.workflow.tuned import find_tuned, parts_of
+from cxrfeat.workflow.predict import load_head
 
 WARM = HeadSpec(kind="logreg", strength=0.01)
 """The head that is fitted on the spot where none is given: a softer one than stage two's own, since steep weights make

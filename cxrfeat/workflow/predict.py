@@ -17,6 +17,7 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError, UsageError
 from cxrfeat.feature.compute import views_of
 from cxrfeat.feature.decoded import decoder_notes
+from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Domain
 from cxrfeat.image.decode import read_file
@@ -28,9 +29,6 @@ from cxrfeat.spec import FeatureSpec, feature_spec
 from cxrfeat.system.given import PathLike, as_paths
 from cxrfeat.system.process import threads
 from cxrfeat.types import Finding, Probabilities, Progress
-
-NETWORK = "network.keras"
-"""In the folder of a fine-tuned run: the network without its head."""
 
 _SHOWN = {"lungs": "cut down to the lungs", "outside": "without their lungs"}
 
@@ -85,12 +83,6 @@ def load_head(run: Run) -> tuple[FittedHead, Domain, FeatureSpec, str]:
         raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fit the head again.") from error
     tell(decoder_notes(spec, run.name))
     return head, Domain.from_npz(run.bytes_of("domain.npz"), head.dim), spec, name
-
-
-def tuned_network(run: Run) -> Path | None:
-    """The network that a fine-tuned run brings with it; `None` for a head on a frozen one."""
-    path = run.path / NETWORK
-    return path if path.is_file() else None
 
 
 def predict(

@@ -21,6 +21,7 @@ from cxrfeat.explaining.images import Ready, Source, folder_view, pixels_of, pla
 from cxrfeat.explaining.place import Placing
 from cxrfeat.explaining.unit import Place, best_cells
 from cxrfeat.explaining.unit import top as top_places
+from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -32,7 +33,7 @@ from cxrfeat.system.files import check_writable, write_atomic
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Progress, named
 from cxrfeat.workflow.explain import file_name
-from cxrfeat.workflow.predict import load_head, tuned_network
+from cxrfeat.workflow.predict import load_head
 
 PATCHES = 9
 """Patches of a unit, unless told otherwise."""

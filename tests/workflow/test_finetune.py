@@ -13,6 +13,7 @@ from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.finetuning.recipe import DEFAULT
+from cxrfeat.finetuning.tuned import parts_of, seen_split
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
@@ -28,7 +29,6 @@ from cxrfeat.workflow.finetune import finetune
 from cxrfeat.workflow.fit_head import FitResult, fit
 from cxrfeat.workflow.predict import predict
 from cxrfeat.workflow.report import command_of, report
-from cxrfeat.workflow.tuned import parts_of, seen_split
 from tests.workflow.helpers import PARTS, digest, make_features, probabilities
 
 HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=99)

@@ -18,7 +18,15 @@ from cxrfeat.image.split import NO_PART, Parts, digest
 from cxrfeat.run.folder import Run, all_runs, digest8, find_run, read_run
 from cxrfeat.spec import FeatureSpec, ViewSpec, feature_spec
 from cxrfeat.types import Part
-from cxrfeat.workflow.predict import tuned_network
+
+NETWORK = "network.keras"
+"""In the folder of a fine-tuned run: the network without its head."""
+
+
+def tuned_network(run: Run) -> Path | None:
+    """The network that a fine-tuned run brings with it; `None` for a head on a frozen one."""
+    path = run.path / NETWORK
+    return path if path.is_file() else None
 
 
 def find_tuned(name: str, runs: Path) -> Run | None:
