@@ -36,8 +36,8 @@ _EVERYTHING = Selection()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """An image to explain."""
+class Candidate:
+    """An image to look at."""
 
     name: str
     """As it may be shown."""
@@ -106,9 +106,9 @@ def folder_view(
     return plain_view(run, spec, compared), masks
 
 
-def tested_sources(
+def tested_images(
     run: Run, manifest: Manifest, masks: Masks, identity: Identity | None
-) -> tuple[list[Source], list[str]]:
+) -> tuple[list[Candidate], list[str]]:
     """The images of a folder that tested a run, and what is to be said of them.
 
     Args:
@@ -155,7 +155,7 @@ def tested_sources(
     names = {row.path: shown_name(row.path, identity, row.content_sha256) for row in there}
     notes += mask_notes(told_of, "Heat there is judged by a template.", lambda path: names.get(path, path))
     return [
-        Source(
+        Candidate(
             name=shown_name(row.path, identity, row.content_sha256),
             path=manifest.root / row.path,
             sha256=row.content_sha256,
@@ -185,16 +185,16 @@ def _tell_other_labels(run: Run, manifest: Manifest, labels: Mapping[str, str]) 
         tell([Note(text=text)])
 
 
-def spread(sources: Sequence[Source], classes: Sequence[str], count: int, seed: int) -> list[Source]:
+def spread(images: Sequence[Candidate], classes: Sequence[str], count: int, seed: int) -> list[Candidate]:
     """So many images, of each class in turn, and of each a right and a wrong one in turn as long as there are any."""
-    order = np.random.default_rng(seed).permutation(len(sources)).tolist()
-    drawn = [sources[index] for index in order]
+    order = np.random.default_rng(seed).permutation(len(images)).tolist()
+    drawn = [images[index] for index in order]
     piles = [
         [one for one in drawn if one.label == name and (one.predicted == name) is right]
         for right in (True, False)
         for name in classes
     ]
-    taken: list[Source] = []
+    taken: list[Candidate] = []
     while len(taken) < count and any(piles):
         for pile in piles:
             if pile and len(taken) < count:
@@ -202,20 +202,20 @@ def spread(sources: Sequence[Source], classes: Sequence[str], count: int, seed: 
     return taken
 
 
-def some(sources: Sequence[Source], shown: Sequence[Source], seed: int) -> list[Source]:
+def some(images: Sequence[Candidate], shown: Sequence[Candidate], seed: int) -> list[Candidate]:
     """The images to judge, in an order drawn by chance: those shown, and others up to a limit."""
-    order = np.random.default_rng(seed + 1).permutation(len(sources)).tolist()
+    order = np.random.default_rng(seed + 1).permutation(len(images)).tolist()
     kept = {one.path for one in shown}
-    others = [sources[index] for index in order if sources[index].path not in kept]
+    others = [images[index] for index in order if images[index].path not in kept]
     chosen = {one.path for one in others[: max(0, CHECKED - len(shown))]} | kept
-    return [sources[index] for index in order if sources[index].path in chosen]
+    return [images[index] for index in order if images[index].path in chosen]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ready:
     """An image that could be read."""
 
-    source: Source
+    candidate: Candidate
     views: Views
     """`(count, size, size)`, the plain one first."""
     params: tuple[ViewParams, ...]
@@ -228,26 +228,26 @@ class Ready:
     """Whether that is a mask of its own."""
 
 
-def _ready(source: Source, view: ViewSpec) -> Ready | Quarantined:
+def _ready(candidate: Candidate, view: ViewSpec) -> Ready | Quarantined:
     try:
-        content = read_file(source.path)
+        content = read_file(candidate.path)
         digest = sha256(content).hexdigest()
-        if source.sha256 is not None and digest != source.sha256:
+        if candidate.sha256 is not None and digest != candidate.sha256:
             raise BadImageError("open", "the file changed while the run went on")
-        header = probe(content, PurePosixPath(source.path.name).suffix)
-        prepared = views_of(content, digest, [view], source.mask)
+        header = probe(content, PurePosixPath(candidate.path.name).suffix)
+        prepared = views_of(content, digest, [view], candidate.mask)
         views = prepared.of(view)
     except BadImageError as error:
-        return Quarantined(path=source.name, stage=error.stage, reason=error.reason)
+        return Quarantined(path=candidate.name, stage=error.stage, reason=error.reason)
     size = (header.height, header.width)
     lungs, masked = template(FRAME), False
-    if source.mask is not None:
+    if candidate.mask is not None:
         try:
-            lungs, masked = fitted(read_mask(source.mask, size), FRAME), True
+            lungs, masked = fitted(read_mask(candidate.mask, size), FRAME), True
         except BadImageError:  # named in the notes; heat is judged by the template then
             masked = False
     return Ready(
-        source=source,
+        candidate=candidate,
         views=views,
         params=draw_views(view, digest),
         size=size,
@@ -257,12 +257,12 @@ def _ready(source: Source, view: ViewSpec) -> Ready | Quarantined:
 
 
 def readied(
-    sources: Sequence[Source], view: ViewSpec, progress: Counted | None = None
+    images: Sequence[Candidate], view: ViewSpec, progress: Counted | None = None
 ) -> Iterator[list[Ready | Quarantined]]:
     """The images in parts, each decoded in threads while the network is busy with the one before."""
-    if not sources:
+    if not images:
         return
-    parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
+    parts = [images[start : start + TOGETHER] for start in range(0, len(images), TOGETHER)]
     done = 0
     with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode") as pool:
         waiting = [pool.submit(_ready, one, view) for one in parts[0]]
@@ -271,7 +271,7 @@ def readied(
             yield [future.result() for future in futures]
             done += len(futures)
             if progress:
-                progress(done, len(sources))
+                progress(done, len(images))
 
 
 def shown_name(path: str, identity: Identity | None, content_sha256: str = "") -> str:

@@ -28,7 +28,7 @@ _REACH = {"box": 0.5, "bilinear": 1.0, "bicubic": 2.0}
 """How far a filter sees from its centre, in pixels of whichever image is coarser."""
 
 
-class Source:
+class Original:
     """An image that several others are to be resampled from."""
 
     def __init__(self, pixels: NDArray[Any]) -> None:
@@ -53,7 +53,7 @@ class Source:
             `(height, width)`, or with three channels, of the type of the pixels. uint8 is rounded after either pass.
 
         Example:
-            >>> Source(np.array([[0, 100], [200, 100]], np.uint8)).resized(1, 1, "box")
+            >>> Original(np.array([[0, 100], [200, 100]], np.uint8)).resized(1, 1, "box")
             array([[100]], dtype=uint8)
         """
         full_height, full_width = self._pixels.shape[:2]
@@ -75,8 +75,8 @@ class Source:
 
 
 def resized(pixels: NDArray[Any], height: int, width: int, how: Filter) -> NDArray[Any]:
-    """The whole of one image at another size; as `Source.resized`."""
-    return Source(pixels).resized(height, width, how)
+    """The whole of one image at another size; as `Original.resized`."""
+    return Original(pixels).resized(height, width, how)
 
 
 def fitted_in(pixels: NDArray[Any], side: int) -> NDArray[Any]:
@@ -97,4 +97,4 @@ def fitted_in(pixels: NDArray[Any], side: int) -> NDArray[Any]:
     small = np.asarray(Image.fromarray(pixels).reduce((columns, rows)))
     # The last block may be cut short, so the image ends within it.
     region = (0.0, 0.0, width / columns, height / rows)
-    return Source(small).resized(tall, wide, "bicubic", region)
+    return Original(small).resized(tall, wide, "bicubic", region)

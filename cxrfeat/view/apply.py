@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import Lungs, fitted, template
-from cxrfeat.image.resample import Source, resized
+from cxrfeat.image.resample import Original, resized
 from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Grey, Views
 from cxrfeat.view.draw import ViewParams
@@ -68,12 +68,12 @@ def drawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
     mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
     """
     height, width = image.shape
-    source = Source(image)
+    original = Original(image)
     views = np.empty((len(params), spec.size, spec.size), dtype=np.uint8)
     for view, one in zip(views, params, strict=True):
         half_width, half_height = width / 2 / one.zoom, height / 2 / one.zoom
         box = (width / 2 - half_width, height / 2 - half_height, width / 2 + half_width, height / 2 + half_height)
-        pixels = source.resized(spec.size, spec.size, "bilinear", box)
+        pixels = original.resized(spec.size, spec.size, "bilinear", box)
         if one.flip:
             pixels = pixels[:, ::-1]
         view[...] = _gain(pixels, one.gain)

@@ -22,8 +22,8 @@ from cxrfeat.explaining.explainer import NAMES, Explainer, Looked, method_for
 from cxrfeat.explaining.graph import BATCH, Maps
 from cxrfeat.explaining.heat import Evidence, Heat, Method, heat_of
 from cxrfeat.explaining.images import (
+    Candidate,
     Ready,
-    Source,
     folder_view,
     pixels_of,
     plain_view,
@@ -31,7 +31,7 @@ from cxrfeat.explaining.images import (
     shown_name,
     some,
     spread,
-    tested_sources,
+    tested_images,
 )
 from cxrfeat.explaining.judge import (
     Seen,
@@ -374,12 +374,12 @@ class _Job:
     run: Run
     explainer: Explainer
     view: ViewSpec
-    shown: list[Source]
-    tested: list[Source]
+    shown: list[Candidate]
+    tested: list[Candidate]
     bad: list[Quarantined]
     total: int
     notes: list[str]
-    looked_at: list[Source] = field(default_factory=list)
+    looked_at: list[Candidate] = field(default_factory=list)
     found: list[ExplainedImage] = field(default_factory=list)
     sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Of the plain views, for each class explained."""
@@ -411,11 +411,11 @@ def _job(
     total, notes = len(paths) + len(bad), list[str]()
     if manifest is None:
         view = plain_view(run, spec, None)
-        shown = [Source(name=shown_name(str(path), identity), path=path) for path in paths]
-        tested: list[Source] = []
+        shown = [Candidate(name=shown_name(str(path), identity), path=path) for path in paths]
+        tested: list[Candidate] = []
     else:
         view, masks = folder_view(run, spec, manifest, selection)
-        tested, notes = tested_sources(run, manifest, masks, identity)
+        tested, notes = tested_images(run, manifest, masks, identity)
         shown = spread(tested, head.classes, count, seed)
         if not shown:
             labels = ", ".join(sorted({one.label or "none" for one in tested}))
@@ -491,9 +491,9 @@ def caption(image: ExplainedImage) -> str:
     return said
 
 
-def _union(each: Iterable[Sequence[Source]]) -> list[Source]:
+def _union(each: Iterable[Sequence[Candidate]]) -> list[Candidate]:
     """The images of several runs, each once."""
-    return list({one.path: one for sources in each for one in reversed(sources)}.values())[::-1]
+    return list({one.path: one for images in each for one in reversed(images)}.values())[::-1]
 
 
 def _look(jobs: Sequence[_Job], target: str | None, progress: Progress | None) -> None:
@@ -503,13 +503,13 @@ def _look(jobs: Sequence[_Job], target: str | None, progress: Progress | None) -
     places = [{one.path: place for place, one in enumerate(job.looked_at)} for job in jobs]
     done = 0
     for part in readied(union, view, named(progress, "explaining")):
-        sources = union[done : done + len(part)]
+        images = union[done : done + len(part)]
         done += len(part)
         for job, wanted in zip(jobs, places, strict=True):
             job.bad += [
                 one
-                for one, source in zip(part, sources, strict=True)
-                if isinstance(one, Quarantined) and source.path in wanted
+                for one, image in zip(part, images, strict=True)
+                if isinstance(one, Quarantined) and image.path in wanted
             ]
         good = [one for one in part if isinstance(one, Ready)]
         for start in range(0, len(good), BATCH):  # maps are large
@@ -528,7 +528,7 @@ def _look_at(
     views = np.concatenate([one.views for one in few])
     maps, features = graph.run(views)
     for job, wanted in zip(jobs, places, strict=True):
-        rows = [row for row, one in enumerate(few) if one.source.path in wanted]
+        rows = [row for row, one in enumerate(few) if one.candidate.path in wanted]
         if rows:
             at = _of_all(rows, few)
             _take(job, [few[row] for row in rows], job.explainer.judged(views[at], maps[at], features[at]), target)
@@ -551,9 +551,9 @@ def _take(job: _Job, good: Sequence[Ready], looked: Looked, target: str | None) 
         job.sums[name] = job.sums.get(name, np.zeros(one.views.shape[1:])) + one.views[0]
         job.found.append(
             ExplainedImage(
-                image=one.source.name,
-                path=one.source.path,
-                true=one.source.label,
+                image=one.candidate.name,
+                path=one.candidate.path,
+                true=one.candidate.label,
                 label=classes[int(predicted[row])],
                 probabilities=dict(zip(classes, looked.probabilities[row].tolist(), strict=True)),
                 explained=name,
@@ -563,7 +563,7 @@ def _take(job: _Job, good: Sequence[Ready], looked: Looked, target: str | None) 
                 heat=heat_of(evidence[row]),
                 placing=Placing(fields=explainer.fields, view=job.view),
                 size=one.size,
-                group=one.source.group,
+                group=one.candidate.group,
                 lungs=one.lungs,
                 masked=one.masked,
             )
@@ -639,9 +639,9 @@ def _probe(jobs: Sequence[_Job], seed: int, progress: Progress | None) -> None:
         good = [one for one in part if isinstance(one, Ready)]  # all could be read a moment ago
         for one in good:
             maps, features = graph.run(one.views)
-            plain_views[one.source.path] = one.views[:1].copy()  # a part would keep the others
+            plain_views[one.candidate.path] = one.views[:1].copy()  # a part would keep the others
             for number, job in enumerate(jobs):
-                item = items[number].get(one.source.path)
+                item = items[number].get(one.candidate.path)
                 if item is None:
                     continue
                 index = np.full(view.count, job.explainer.head.classes.index(item.explained), np.int64)

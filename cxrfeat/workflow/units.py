@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, UsageError
 from cxrfeat.explaining.graph import Graph, Layer, Maps
-from cxrfeat.explaining.images import Ready, Source, folder_view, pixels_of, plain_view, readied, shown_name
+from cxrfeat.explaining.images import Candidate, Ready, folder_view, pixels_of, plain_view, readied, shown_name
 from cxrfeat.explaining.place import Placing
 from cxrfeat.explaining.unit import Place, best_cells
 from cxrfeat.explaining.unit import top as top_places
@@ -174,17 +174,17 @@ def activation_maps(
     if out is not None:
         out = as_path(out, "the folder for the pictures")
         check_writable(out)
-    source = Source(name=shown_name(str(image), Identity.load() if redact else None), path=image, mask=mask)
-    (ready,) = next(readied([source], view))
+    candidate = Candidate(name=shown_name(str(image), Identity.load() if redact else None), path=image, mask=mask)
+    (ready,) = next(readied([candidate], view))
     if isinstance(ready, Quarantined):
         raise InputError(f"{image} cannot be used ({ready.stage}: {ready.reason}). Choose another image.")
     looked = Graph(find_again(spec, name, path=network or tuned_network(run)), spec).layer(layer)
     maps = looked.run(ready.views)
     written = None
     if out is not None:
-        written = out / f"maps-{file_name(image.stem if not redact else source.name)}-{file_name(layer)}.png"
-        write_atomic(written, png(_all_channels(maps[0], f"{layer}: {maps.shape[3]} channels of {source.name}")))
-    return ActivationMaps(image=source.name, layer=layer, maps=maps, written=written)
+        written = out / f"maps-{file_name(image.stem if not redact else candidate.name)}-{file_name(layer)}.png"
+        write_atomic(written, png(_all_channels(maps[0], f"{layer}: {maps.shape[3]} channels of {candidate.name}")))
+    return ActivationMaps(image=candidate.name, layer=layer, maps=maps, written=written)
 
 
 def _digest(image: Path) -> str:
@@ -241,8 +241,8 @@ def top_patches(
     manifest = index_folder(data, selection, progress=named(progress, "reading files"))
     view, masks = folder_view(run, spec, manifest, selection)
     identity = Identity.load() if redact else None
-    sources = [
-        Source(
+    images = [
+        Candidate(
             name=shown_name(row.path, identity, row.content_sha256),
             path=manifest.root / row.path,
             sha256=row.content_sha256,
@@ -255,7 +255,7 @@ def top_patches(
     best: dict[int, list[Place]] = defaultdict(list)
     good: list[Ready] = []
     bad = [replace(one, path=shown_name(one.path, identity)) for one in manifest.quarantined]
-    for part in readied(sources, view, named(progress, "looking for patches")):
+    for part in readied(images, view, named(progress, "looking for patches")):
         bad += [one for one in part if isinstance(one, Quarantined)]
         ready = [one for one in part if isinstance(one, Ready)]
         if ready:
@@ -265,7 +265,7 @@ def top_patches(
             good += [replace(one, views=one.views[:0]) for one in ready]  # the pixels are no longer needed
     if not good:
         raise InputError(
-            f"None of the {len(sources)} images in {data} can be used. Run `cxrfeat index {shlex.quote(str(data))}`."
+            f"None of the {len(images)} images in {data} can be used. Run `cxrfeat index {shlex.quote(str(data))}`."
         )
     found = TopPatches(
         layer=layer,
@@ -281,8 +281,8 @@ def top_patches(
 def _patch(ready: Ready, place: Place, layer: Layer, view: ViewSpec) -> Patch:
     placing = Placing(fields=layer.fields, view=view)
     return Patch(
-        image=ready.source.name,
-        label=ready.source.label,
+        image=ready.candidate.name,
+        label=ready.candidate.label,
         activation=place.activation,
         cell=(place.row, place.column),
         field=placing.reach(place.row, place.column, ready.size),
@@ -294,7 +294,7 @@ def _write(found: TopPatches, best: dict[int, list[Place]], good: Sequence[Ready
     written = {}
     for unit, patches in found.units.items():
         tiles = [
-            cut_out(pixels_of(good[place.image].source.path), patch.field, patch.box, _TILE)
+            cut_out(pixels_of(good[place.image].candidate.path), patch.field, patch.box, _TILE)
             for place, patch in zip(best[unit], patches, strict=True)
         ]
         told = [f"{one.activation:.2f} {one.label or ''}" for one in patches]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrfeat.image.picture import cut_out, reduced
-from cxrfeat.image.resample import Filter, Region, Source, fitted_in, resized
+from cxrfeat.image.resample import Filter, Original, Region, fitted_in, resized
 from tests.image.pattern import pattern
 
 SHAPES = [(299, 299), (400, 230), (230, 400), (1000, 200), (97, 31), (31, 97)]
@@ -55,7 +55,7 @@ def test_rows_go_first_whatever_the_form(shape: tuple[int, int], zoom: float) ->
     height, width = shape
     region = (width / 2 - width / 2 / zoom, height / 2 - height / 2 / zoom,
               width / 2 + width / 2 / zoom, height / 2 + height / 2 / zoom)  # fmt: skip
-    made = Source(image).resized(64, 48, "bilinear", region)
+    made = Original(image).resized(64, 48, "bilinear", region)
     assert np.array_equal(made, by_hand(image, 64, 48, region))
 
 
@@ -67,8 +67,8 @@ def test_leaving_rows_out_changes_nothing(height: int, width: int, tall: int, wi
     left = data.draw(st.floats(0, width - 1))
     region = (left, upper, data.draw(st.floats(left + 0.5, width)), data.draw(st.floats(upper + 0.5, height)))
     how: Filter = data.draw(st.sampled_from(["box", "bilinear", "bicubic"]))
-    part = Source(image).resized(tall, wide, how, region)
-    whole = Source(np.dstack([image] * 3)).resized(tall, wide, how, region)
+    part = Original(image).resized(tall, wide, how, region)
+    whole = Original(np.dstack([image] * 3)).resized(tall, wide, how, region)
     assert np.array_equal(np.dstack([part] * 3), whole)
 
 
@@ -113,7 +113,7 @@ def test_the_bits_are_those_that_were_stored(shape: tuple[int, int], how: Filter
     image = pattern(*shape)
     height, width = shape
     whole = resized(image, 64, 48, how)
-    part = Source(image).resized(50, 60, how, (width / 7, height / 9, width * 0.8, height * 0.9))
+    part = Original(image).resized(50, 60, how, (width / 7, height / 9, width * 0.8, height * 0.9))
     # Floats are rounded to thousandths: the last bit of a sum is the processor's.
     deep = np.rint(resized(pattern(*shape, deep=True), 64, 48, how).astype(np.float64) * 1000).astype("<i4")
     assert (digest(whole), digest(part), digest(deep)) == DIGESTS[(shape, how)]
