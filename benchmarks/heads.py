@@ -48,7 +48,7 @@ from cxrfeat.head.network_head import first_weights
 from cxrfeat.head.parallel import outcomes
 from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_path
 from cxrfeat.head.sampling import epoch_rows
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 
 OURS, PLAIN = "cxrfeat", "plain"
@@ -71,11 +71,11 @@ class Size(NamedTuple):
     def __str__(self) -> str:
         return f"{self.images:,} x {self.views} x {self.dim}"
 
-    def training(self, held: int | None = None) -> Training:
+    def training(self, held: int | None = None) -> TrainingSet:
         """Features of this size, and some more to validate on."""
         held = held or max(len(CLASSES), self.images // HELD)
         X, y = blobs(self.images + held, self.dim, self.views)
-        return Training(X[held:], y[held:], X[:held, 0], y[:held], CLASSES)
+        return TrainingSet(X[held:], y[held:], X[:held, 0], y[:held], CLASSES)
 
     @classmethod
     def parse(cls, text: str) -> Size:
@@ -171,7 +171,7 @@ def result(chosen: argparse.Namespace, size: Size) -> list[Row]:
     return rows
 
 
-def same_start(spec: HeadSpec, training: Training) -> tuple[float, float]:
+def same_start(spec: HeadSpec, training: TrainingSet) -> tuple[float, float]:
     """Loss and validation loss of plain Keras in the last epoch, from cxrfeat's first weights, in its order of rows."""
     images, views, dim = training.X.shape
     model = network(spec.kind, dim, len(training.classes), seed=spec.seed)
@@ -207,7 +207,7 @@ def scikit(chosen: argparse.Namespace, size: Size, kind: HeadKind) -> Row:
     fitted: dict[str, Any] = {}
 
     def ours() -> None:
-        fitted[OURS] = fit_head(HeadSpec(kind=kind), Training(X[:, None], y, held[:0], y[:0], CLASSES)).head
+        fitted[OURS] = fit_head(HeadSpec(kind=kind), TrainingSet(X[:, None], y, held[:0], y[:0], CLASSES)).head
 
     def plain() -> None:
         fitted[PLAIN] = classifier(kind).fit(X, y)

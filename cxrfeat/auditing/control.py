@@ -16,7 +16,7 @@ from cxrfeat.auditing.people import Column
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.regularization_path import logistic_path
 from cxrfeat.head.sklearn_head import STRENGTH
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.spec import HeadSpec
@@ -73,7 +73,7 @@ def control_probabilities(
             told.append(np.full((len(piece.test), len(classes)), 1 / len(classes)))
             continue
         names, known = [classes[index] for index in there], np.searchsorted(there, labels[piece.train])
-        training = Training(seen[piece.train][:, None], known, seen[nothing], labels[nothing], names)
+        training = TrainingSet(seen[piece.train][:, None], known, seen[nothing], labels[nothing], names)
         # Where little is seen the path is quick, and needs no scikit-learn, which takes a second to load.
         wide = seen.shape[1] > _WIDE
         head = fit_head(_HEAD, training).head if wide else logistic_path(training, [STRENGTH["logreg"]])[0]

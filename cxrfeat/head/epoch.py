@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cxrfeat.head.blas import Blas
 from cxrfeat.head.constants import Constants, Weights
 from cxrfeat.head.dropout import Dropout
-from cxrfeat.head.optimizer import Adam, Arrays, Nesterov, padded
+from cxrfeat.head.optimizer import Adam, Matrices, Nesterov, padded
 from cxrfeat.head.thread_control import Pace
 from cxrfeat.types import Features
 
@@ -41,12 +41,12 @@ class Epochs:
             importance: `(rows,)` factor of each row's loss.
         """
         self._constants = constants
-        self._weights = Arrays([np.atleast_2d(array).shape for array in weights])
+        self._weights = Matrices([np.atleast_2d(array).shape for array in weights])
         for part, array in zip(self._weights.parts, map(np.atleast_2d, weights), strict=True):
             part[: len(array)] = array
         self._blas = Blas()
         self._pace = Pace(self._blas.most)
-        self._move = (Adam if constants.adam else Nesterov)(constants, self._blas, self._weights)
+        self._optimizer = (Adam if constants.adam else Nesterov)(constants, self._blas, self._weights)
         self._data = X, targets, importance
         batch = min(constants.batch, len(X))
         self._x = np.zeros((batch, padded(X.shape[1])), np.float32)
@@ -123,5 +123,7 @@ class Epochs:
             below *= passed[layer - 1]
             slopes.insert(0, below)
         ones = self._ones[: len(rows)]
-        self._move([each for x in inputs for each in (x, ones)], [slope for slope in slopes for _ in range(2)], rate)
+        self._optimizer(
+            [each for x in inputs for each in (x, ones)], [slope for slope in slopes for _ in range(2)], rate
+        )
         return loss, hits

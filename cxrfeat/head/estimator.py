@@ -21,7 +21,7 @@ from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.regularization_path import ridge_leave_group_out
 from cxrfeat.head.sklearn_head import STRENGTH
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import ClassWeights, HeadKind, HeadSpec, Optimizer, Schedule
 from cxrfeat.types import Features, Labels, Probabilities
 
@@ -89,13 +89,13 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def _training(
         self, X: Features, labels: Labels, classes: NDArray[Any], weights: NDArray[np.float64] | None = None
-    ) -> Training:
+    ) -> TrainingSet:
         if len(classes) < 2:
             only = classes[0].item()
             raise ValueError(f"{type(self).__name__} tells classes apart, and y holds only one class: {only!r}.")
         nothing = np.empty((0, X.shape[1]), np.float32)
         names = [str(label) for label in classes.tolist()]
-        return Training(X[:, None], labels, nothing, np.empty(0, np.int64), names, weights)
+        return TrainingSet(X[:, None], labels, nothing, np.empty(0, np.int64), names, weights)
 
     def _fit(self, X: Matrix, y: Matrix, sample_weight: Matrix = None) -> Self:
         X, labels, classes = self._rows(X, y)

@@ -9,7 +9,7 @@ from typing import Any
 from cxrfeat.errors import SpecError
 from cxrfeat.head import network_head, sklearn_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Counted
@@ -31,7 +31,7 @@ class Fit:
     """What the user should know, in sentences."""
 
 
-def fit_head(spec: HeadSpec, training: Training, progress: Counted | None = None) -> Fit:
+def fit_head(spec: HeadSpec, training: TrainingSet, progress: Counted | None = None) -> Fit:
     """Train one head on cached features.
 
     Args:
@@ -50,7 +50,7 @@ def fit_head(spec: HeadSpec, training: Training, progress: Counted | None = None
         >>> import numpy as np
         >>> y = np.arange(40) % 2
         >>> X = np.random.default_rng(0).normal(y[:, None], 0.1, (40, 3)).astype(np.float32)
-        >>> training = Training(X[:30, None], y[:30], X[30:], y[30:], ["COVID", "NORMAL"])
+        >>> training = TrainingSet(X[:30, None], y[:30], X[30:], y[30:], ["COVID", "NORMAL"])
         >>> fit = fit_head(HeadSpec(kind="logreg"), training)
         >>> bool((fit.head.predict(X[30:]) == y[30:]).all())
         True

@@ -21,7 +21,7 @@ from cxrfeat.head.constants import Constants, Weights
 from cxrfeat.head.epoch import Epochs
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.sampling import epoch_rows
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Counted, Features, Labels
@@ -39,7 +39,7 @@ CPU trains."""
 
 
 def train(
-    spec: HeadSpec, training: Training, progress: Counted | None = None
+    spec: HeadSpec, training: TrainingSet, progress: Counted | None = None
 ) -> tuple[FittedHead, list[dict[str, Any]], list[str]]:
     """Train a network on cached features.
 

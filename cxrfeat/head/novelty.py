@@ -18,7 +18,7 @@ LEVEL = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Domain:
+class Novelty:
     """Where the training features lie: their mean and deviation, and how far out is too far."""
 
     mean: NDArray[np.float64]
@@ -35,8 +35,8 @@ class Domain:
         mean = X.mean(axis=0, dtype=np.float64)
         scale = X.std(axis=0, dtype=np.float64)
         scale[scale < 1e-6 * max(scale.max(), 1e-12)] = np.inf  # a constant feature says nothing
-        domain = cls(mean=mean, scale=scale, threshold=np.inf)
-        return cls(mean=mean, scale=scale, threshold=float(np.quantile(domain.distance(X), LEVEL)))
+        novelty = cls(mean=mean, scale=scale, threshold=np.inf)
+        return cls(mean=mean, scale=scale, threshold=float(np.quantile(novelty.distance(X), LEVEL)))
 
     def distance(self, X: Features) -> NDArray[np.float64]:
         """Root mean square of the standardised features, `(n,)`; about 1 for an image like the training ones."""
@@ -72,4 +72,4 @@ class Domain:
                 raise ValueError(f"shapes {mean.shape}, {scale.shape}")
             return cls(mean=mean.astype(np.float64), scale=scale.astype(np.float64), threshold=float(threshold))
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise IntegrityError(f"The run's domain.npz is damaged ({error}). Fit the head again.") from error
+            raise IntegrityError(f"The run's novelty.npz is damaged ({error}). Fit the head again.") from error

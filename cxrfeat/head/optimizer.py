@@ -21,7 +21,7 @@ _PIECE = 2**15
 """Weights that are moved at a time: with slopes and memory they stay in a core's own cache."""
 
 
-class Arrays:
+class Matrices:
     """Matrices that lie one after another in one array: the first by columns, which is fastest, the others by rows.
 
     Columns of 4096 bytes, of 1024 features, would all fall on the same few places of a core's cache, and adding to them
@@ -41,9 +41,9 @@ class Arrays:
             self.parts.append(self.whole[start : start + rows * columns].reshape(rows, columns))
             start += rows * columns
 
-    def alike(self) -> Arrays:
+    def alike(self) -> Matrices:
         """Zeros of the same shapes."""
-        return Arrays([(len(part), part.shape[1]) for part in self.parts])
+        return Matrices([(len(part), part.shape[1]) for part in self.parts])
 
 
 def padded(rows: int) -> int:
@@ -59,10 +59,10 @@ def padded(rows: int) -> int:
     return rows if rows % 1024 else rows + 32
 
 
-class Mover:
-    """Moves weights in place."""
+class Optimizer:
+    """Moves weights in place, a step at a time."""
 
-    def __init__(self, constants: Constants, blas: Blas, weights: Arrays) -> None:
+    def __init__(self, constants: Constants, blas: Blas, weights: Matrices) -> None:
         """Before the first step.
 
         Args:
@@ -89,7 +89,7 @@ class Mover:
         return [(2 * place, kernel * np.float32(2 * l2 * factor)) for place, kernel in kernels]
 
 
-class Nesterov(Mover):
+class Nesterov(Optimizer):
     """Nesterov's momentum as Keras writes it: `v = momentum * v - rate * slope`, `w += momentum * v - rate * slope`.
 
     Which is `w -= momentum * v` with the v before, and `w += (1 + momentum) * v` with the v after. All velocities are
@@ -101,7 +101,7 @@ class Nesterov(Mover):
     _LEAST = 1e-6
     """Of that number; it shrinks in every step, and the stored velocities grow as much."""
 
-    def __init__(self, constants: Constants, blas: Blas, weights: Arrays) -> None:
+    def __init__(self, constants: Constants, blas: Blas, weights: Matrices) -> None:
         """At rest."""
         super().__init__(constants, blas, weights)
         self._stored = weights.alike()
@@ -124,10 +124,10 @@ class Nesterov(Mover):
         self._blas.add(weights, stored, (1 + momentum) * self._unit)
 
 
-class Adam(Mover):
+class Adam(Optimizer):
     """Source: Kingma & Ba 2015, section 2, last paragraph."""
 
-    def __init__(self, constants: Constants, blas: Blas, weights: Arrays) -> None:
+    def __init__(self, constants: Constants, blas: Blas, weights: Matrices) -> None:
         """With moments of zero."""
         super().__init__(constants, blas, weights)
         self._slopes, self._first, self._second = (weights.alike() for _ in range(3))

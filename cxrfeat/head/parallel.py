@@ -20,7 +20,7 @@ from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import InputError, SpecError
 from cxrfeat.head import network_head
 from cxrfeat.head.fit import Fit, fit_head
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadSpec
 from cxrfeat.system.files import TEMPORARY, storing
 from cxrfeat.system.process import collect_rarely
@@ -80,7 +80,7 @@ def outcomes(
         long it took beside the others. Leaving early ends the workers.
 
     Raises:
-        CxrFeatError: What `Training` raises, whichever process it happens in.
+        CxrFeatError: What `TrainingSet` raises, whichever process it happens in.
         SpecError: If jobs are fewer than one.
         StorageError: If the temporary file cannot be written.
     """
@@ -115,7 +115,7 @@ def outcomes(
     for piece, (train, validation) in enumerate(pieces):
         rest = [index for index in range(len(specs)) if (piece, index) not in done]
         if rest:
-            training = Training(X[train], y[train], X[validation, 0], y[validation], classes)
+            training = TrainingSet(X[train], y[train], X[validation, 0], y[validation], classes)
             for index in rest:
                 yield (piece, index), _outcome(specs[index], training)
 
@@ -137,7 +137,7 @@ def _together(
     return groups if len(groups) > jobs else [(place,) for place in apart]
 
 
-def _outcome(spec: HeadSpec, training: Training) -> Outcome:
+def _outcome(spec: HeadSpec, training: TrainingSet) -> Outcome:
     try:
         return fit_head(spec, training)
     except (InputError, SpecError) as error:
@@ -177,7 +177,7 @@ class _Task:
         """The heads, trained on the rows of this piece, which alone are copied."""
         collect_rarely()
         X = self.features()
-        training = Training(X[self.train], self.y, X[self.validation, 0], self.y_val, self.classes)
+        training = TrainingSet(X[self.train], self.y, X[self.validation, 0], self.y_val, self.classes)
         return [(place, _outcome(spec, training)) for place, spec in zip(self.places, self.specs, strict=True)]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.calibrate import log_softmax
 from cxrfeat.spec import ClassWeights, HeadKind
 from cxrfeat.types import Groups, Labels
@@ -36,7 +36,7 @@ Matrix = NDArray[np.float64]
 
 
 def logistic_path(
-    training: Training, strengths: Sequence[float], class_weights: ClassWeights = "none"
+    training: TrainingSet, strengths: Sequence[float], class_weights: ClassWeights = "none"
 ) -> list[FittedHead]:
     """Logistic regressions, each starting from those of the next smaller strengths.
 
@@ -60,7 +60,7 @@ def logistic_path(
     Example:
         >>> y = np.arange(40) % 2
         >>> X = np.random.default_rng(0).normal(y[:, None], 0.1, (40, 3)).astype(np.float32)
-        >>> training = Training(X[:30, None], y[:30], X[30:], y[30:], ["COVID", "NORMAL"])
+        >>> training = TrainingSet(X[:30, None], y[:30], X[30:], y[30:], ["COVID", "NORMAL"])
         >>> [float(abs(head.arrays["coef"]).max().round(2)) for head in logistic_path(training, [0.01, 1.0])]
         [0.12, 1.13]
     """
@@ -107,7 +107,7 @@ def _walk(strengths: Sequence[float]) -> list[float]:
 
 
 def ridge_path(
-    training: Training, strengths: Sequence[float], class_weights: ClassWeights = "none"
+    training: TrainingSet, strengths: Sequence[float], class_weights: ClassWeights = "none"
 ) -> list[FittedHead]:
     """Ridge classifiers from one eigendecomposition.
 
@@ -327,12 +327,12 @@ def _weights(y: Labels, classes: int, class_weights: ClassWeights) -> Matrix:
     return weights
 
 
-def _head(kind: HeadKind, training: Training, coef: Matrix, intercept: Matrix) -> FittedHead:
+def _head(kind: HeadKind, training: TrainingSet, coef: Matrix, intercept: Matrix) -> FittedHead:
     arrays = {**training.scaler, "coef": coef, "intercept": intercept}
     return FittedHead(kind=kind, classes=training.classes, arrays=arrays)
 
 
-def _unweighted(training: Training, strengths: Sequence[float]) -> list[float]:
+def _unweighted(training: TrainingSet, strengths: Sequence[float]) -> list[float]:
     if training.weights is not None:
         raise ValueError("A path is fitted on images of weight 1; fit the heads of weighted ones singly.")
     return _positive(strengths)

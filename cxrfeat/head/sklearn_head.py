@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 
 STRENGTH: dict[HeadKind, float] = {"logreg": 0.1, "svm-linear": 0.01, "svm-rbf": 1.0, "ridge": 0.001}
@@ -33,7 +33,7 @@ def load() -> None:
     _svc()
 
 
-def train(spec: HeadSpec, training: Training) -> tuple[FittedHead, list[str]]:
+def train(spec: HeadSpec, training: TrainingSet) -> tuple[FittedHead, list[str]]:
     """Fit a scikit-learn classifier on cached features; all views of the images are its rows.
 
     Args:
@@ -56,7 +56,7 @@ def train(spec: HeadSpec, training: Training) -> tuple[FittedHead, list[str]]:
     return FittedHead(kind=spec.kind, classes=training.classes, arrays={**training.scaler, **arrays}), notes
 
 
-def _keep_rows(spec: HeadSpec, training: Training) -> tuple[Arrays, list[str]]:
+def _keep_rows(spec: HeadSpec, training: TrainingSet) -> tuple[Arrays, list[str]]:
     rows = training.X.reshape(-1, training.X.shape[2])
     notes, neighbours = [], spec.neighbours
     if neighbours > len(rows):  # not all of them: then every image would get the same answer
@@ -70,7 +70,7 @@ def _keep_rows(spec: HeadSpec, training: Training) -> tuple[Arrays, list[str]]:
     return {"rows": rows, "labels": training.row_labels, "neighbours": np.asarray(neighbours, np.int64)}, notes
 
 
-def _fit_logistic(spec: HeadSpec, training: Training, strength: float) -> tuple[Arrays, list[str]]:
+def _fit_logistic(spec: HeadSpec, training: TrainingSet, strength: float) -> tuple[Arrays, list[str]]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -88,7 +88,7 @@ def _fit_logistic(spec: HeadSpec, training: Training, strength: float) -> tuple[
     return {"coef": model.coef_, "intercept": model.intercept_}, notes
 
 
-def _fit_ridge(spec: HeadSpec, training: Training, strength: float) -> Arrays:
+def _fit_ridge(spec: HeadSpec, training: TrainingSet, strength: float) -> Arrays:
     """Least squares on targets of 1 for the class and -1 for the rest, one class at a time."""
     from sklearn.linear_model import RidgeClassifier
 
@@ -100,7 +100,7 @@ def _fit_ridge(spec: HeadSpec, training: Training, strength: float) -> Arrays:
     return {"coef": coef, "intercept": intercept}
 
 
-def _fit_svm(spec: HeadSpec, training: Training, strength: float) -> Arrays:
+def _fit_svm(spec: HeadSpec, training: TrainingSet, strength: float) -> Arrays:
     kernel, weights = spec.kind.removeprefix("svm-"), training.row_weights
     gamma: str | float = "scale"
     if weights is not None:  # what "scale" is of rows repeated so often

@@ -16,7 +16,7 @@ _BLOCK = 2**20
 """Most numbers that are float64 at a time while float32 ones are made of them; 8 MB."""
 
 
-class Training:
+class TrainingSet:
     """Rows to train on and rows to validate on, checked once; heads fitted on the same one share what they derive."""
 
     def __init__(
@@ -48,10 +48,10 @@ class Training:
         self.y, self.y_val = np.asarray(y, np.int64), np.asarray(y_val, np.int64)
         self.classes = tuple(classes)
         self.weights = None if weights is None else np.asarray(weights, np.float64)
-        self._fewer: dict[int, Training] = {}
+        self._fewer: dict[int, TrainingSet] = {}
         _check(self)
 
-    def first_views(self, count: int | None) -> Training:
+    def first_views(self, count: int | None) -> TrainingSet:
         """The same with the first so many views of each training image; `None` is all of them.
 
         Raises:
@@ -66,7 +66,9 @@ class Training:
                 f"extract with `views={count}`."
             )
         if count not in self._fewer:
-            self._fewer[count] = Training(self.X[:, :count], self.y, self.X_val, self.y_val, self.classes, self.weights)
+            self._fewer[count] = TrainingSet(
+                self.X[:, :count], self.y, self.X_val, self.y_val, self.classes, self.weights
+            )
         return self._fewer[count]
 
     @cached_property
@@ -127,7 +129,7 @@ def scaling(X: Features, weights: NDArray[np.float64] | None = None) -> dict[str
     return {"mean": mean, "scale": scale}
 
 
-def _check(training: Training) -> None:
+def _check(training: TrainingSet) -> None:
     X, y, X_val, y_val, classes = training.X, training.y, training.X_val, training.y_val, training.classes
     if X.ndim != 3 or not X.size or y.shape != X.shape[:1]:
         raise ValueError(f"Training rows are (images, views, dim); got {X.shape} with labels {y.shape}.")

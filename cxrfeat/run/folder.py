@@ -1,6 +1,6 @@
 """The only reader and writer of run folders: one fitted model, its scores, its predictions, and where it came from.
 
-A run is plain text and plain arrays: `run.json`, `head.npz` (and `domain.npz`), `history.csv`, `predictions.csv`,
+A run is plain text and plain arrays: `run.json`, `head.npz` (and `novelty.npz`), `history.csv`, `predictions.csv`,
 `split.csv`. No pickle, no path of the data, no patient: images are salted ids and content hashes.
 """
 

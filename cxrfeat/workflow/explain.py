@@ -405,7 +405,7 @@ def _job(
     network: PathLike | None,
     graphs: dict[tuple[FeatureSpec, Network], AnyGraph],
 ) -> _Job:
-    head, domain, spec, name = load_head(run)
+    head, novelty, spec, name = load_head(run)
     if target is not None:
         _class(target, head.classes)
     total, notes = len(paths) + len(bad), list[str]()
@@ -433,7 +433,7 @@ def _job(
         notes.append("This run predicts by the mean over views; shown and explained is the plain view alone.")
     return _Job(
         run=run,
-        explainer=Explainer(graph=graph, head=head, mean=domain.mean, method=method_for(method, head, graph)),
+        explainer=Explainer(graph=graph, head=head, mean=novelty.mean, method=method_for(method, head, graph)),
         view=view,
         shown=shown,
         tested=tested,

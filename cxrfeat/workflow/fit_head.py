@@ -21,9 +21,9 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.versions import versions
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.novelty import Domain
+from cxrfeat.head.novelty import Novelty
 from cxrfeat.head.parallel import outcomes
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.image.row import Quarantined
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap
@@ -168,7 +168,7 @@ class Data:
     """The classes that were chosen of the file's; empty where all were."""
     notes: tuple[str, ...] = ()
     """What was left out of the file, in sentences."""
-    domains: dict[bytes, Domain] = field(default_factory=dict)
+    novelties: dict[bytes, Novelty] = field(default_factory=dict)
     """By the numbers of the rows they were learned from."""
 
     @property
@@ -176,18 +176,18 @@ class Data:
         """`(images, dim)` features of the plain views."""
         return self.X[:, 0]
 
-    def training(self, piece: Piece) -> Training:
+    def training(self, piece: Piece) -> TrainingSet:
         """The rows of a piece to train and to validate on."""
         y = self.file.labels
         rows, held = piece.train, piece.validation
-        return Training(self.X[rows], y[rows], self.plain[held], y[held], self.file.classes)
+        return TrainingSet(self.X[rows], y[rows], self.plain[held], y[held], self.file.classes)
 
-    def domain(self, piece: Piece) -> Domain:
+    def novelty(self, piece: Piece) -> Novelty:
         """Where the images lie that are trained on, learned once for all heads."""
         key = piece.train.tobytes()
-        if key not in self.domains:
-            self.domains[key] = Domain.fit(self.plain[piece.train])
-        return self.domains[key]
+        if key not in self.novelties:
+            self.novelties[key] = Novelty.fit(self.plain[piece.train])
+        return self.novelties[key]
 
     def probabilities(self, head: FittedHead, rows: Rows) -> Probabilities:
         """`(rows, classes)`, by the plain view or as the mean over views."""
@@ -506,7 +506,7 @@ class _Outcome:
     """Of the head to keep."""
     seconds: float
     """Of all fits; loading the libraries apart."""
-    domain: Domain
+    novelty: Novelty
     validation: dict[str, Any] | None
     test: dict[str, Any]
     folds: list[dict[str, Any]] | None
@@ -548,7 +548,7 @@ def outcome_of(
     return _Outcome(
         fit=fitted,
         seconds=fitted.seconds,
-        domain=data.domain(piece),
+        novelty=data.novelty(piece),
         validation=data.scored(piece.validation, probabilities[:held], seed),
         test=data.scored(piece.test, probabilities[held:], seed, thresholds)
         | {"shortcuts": audit.control_scores(probabilities[held:])}
@@ -615,7 +615,7 @@ def _crossed(
     return _Outcome(
         fit=final,
         seconds=sum(fitted.seconds for fitted in fits) + final.seconds,
-        domain=data.domain(whole),
+        novelty=data.novelty(whole),
         validation=None,
         test=data.scored(rows, probabilities, seed)
         | {"shortcuts": audit.control_scores(probabilities), "outputs": outputs_of(spec.kind, told, file.classes)},
@@ -672,7 +672,7 @@ def write_fitted(
         "predictions.csv": outcome.predictions,
         "split.csv": {"content_sha256": file.content_sha256, "part": pieces.named},
     }
-    arrays = {"head.npz": fitted.head.to_npz(), "domain.npz": outcome.domain.to_npz(), **(files or {})}
+    arrays = {"head.npz": fitted.head.to_npz(), "novelty.npz": outcome.novelty.to_npz(), **(files or {})}
     return write_run(place, info, arrays=arrays, tables=tables)
 
 

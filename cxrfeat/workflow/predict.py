@@ -19,7 +19,7 @@ from cxrfeat.feature.compute import views_of
 from cxrfeat.feature.decoded import decoder_notes
 from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.novelty import Domain
+from cxrfeat.head.novelty import Novelty
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.layout import find_images
 from cxrfeat.image.note import refuse_losses, tell
@@ -69,8 +69,8 @@ class Predictions:
         }
 
 
-def load_head(run: Run) -> tuple[FittedHead, Domain, FeatureSpec, str]:
-    """A run's head, its domain, how its features were made, and the network's name.
+def load_head(run: Run) -> tuple[FittedHead, Novelty, FeatureSpec, str]:
+    """A run's head, what tells unlike images, how its features were made, and the network's name.
 
     Raises:
         IntegrityError: If the run is damaged.
@@ -82,7 +82,7 @@ def load_head(run: Run) -> tuple[FittedHead, Domain, FeatureSpec, str]:
     except (KeyError, TypeError, SpecError) as error:
         raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fit the head again.") from error
     tell(decoder_notes(spec, run.name))
-    return head, Domain.from_npz(run.bytes_of("domain.npz"), head.dim), spec, name
+    return head, Novelty.from_npz(run.bytes_of("novelty.npz"), head.dim), spec, name
 
 
 def predict(
@@ -122,7 +122,7 @@ def predict(
     if not given:
         raise UsageError("Name at least one image, or a folder of them.")
     paths, bad = image_files(given, reading)
-    head, domain, spec, name = load_head(run)
+    head, novelty, spec, name = load_head(run)
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
             f"{run.name} was trained on images {_SHOWN[spec.view.mask]} by their lung masks, and an image to predict "
@@ -153,7 +153,7 @@ def predict(
             flat = head.predict_proba(features.reshape(-1, engine.dim))
             probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
             said.append(probabilities)
-            outside = domain.outside(features[:, 0])
+            outside = novelty.outside(features[:, 0])
             made += [
                 Prediction(
                     image=str(path),

@@ -412,7 +412,7 @@ def test_predictions_come_with_what_they_are_not(cli: Cli, features: Path, data:
 
 def test_a_damaged_run_is_an_integrity_error(cli: Cli, features: Path, data: Path) -> None:
     assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
-    for name in ("head.npz", "domain.npz", "run.json"):
+    for name in ("head.npz", "novelty.npz", "run.json"):
         kept = Path("runs/mine", name).read_bytes()
         Path("runs/mine", name).write_bytes(b"{")
         said = cli("predict", "mine", "data/COVID/images")

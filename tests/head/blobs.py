@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.head.fit import Fit, fit_head
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Features, Labels
 
@@ -30,4 +30,4 @@ def blobs(classes: int = 3, *, images: int = 60, views: int = 2, dim: int = 16, 
 def fitted(kind: HeadKind, data: Blobs | None = None, **fields: Any) -> Fit:
     """A head of that kind on `data`, by default on three blobs."""
     X, y, X_val, y_val = blobs() if data is None else data
-    return fit_head(HeadSpec(kind=kind, **fields), Training(X, y, X_val, y_val, NAMES[: y.max() + 1]))
+    return fit_head(HeadSpec(kind=kind, **fields), TrainingSet(X, y, X_val, y_val, NAMES[: y.max() + 1]))

@@ -10,7 +10,7 @@ from cxrfeat.head import epoch
 from cxrfeat.head.blas import Blas
 from cxrfeat.head.constants import Constants
 from cxrfeat.head.network_head import first_weights
-from cxrfeat.head.optimizer import Arrays, Nesterov
+from cxrfeat.head.optimizer import Matrices, Nesterov
 from cxrfeat.head.thread_control import Pace
 from cxrfeat.spec import HeadSpec
 from tests.head.blobs import blobs, fitted
@@ -22,7 +22,7 @@ def test_velocities_kept_divided_are_nesterovs_momentum(momentum: float, l2: flo
     """Step by step as Keras documents it, in float64, longer than the number they are divided by lasts."""
     rng = np.random.default_rng(0)
     kernel, bias = first_weights(HeadSpec(kind="softmax"), 6, 3)
-    ours = Arrays([(6, 3), (1, 3)])
+    ours = Matrices([(6, 3), (1, 3)])
     for part, array in zip(ours.parts, (kernel, bias), strict=True):
         part[:] = array
     theirs, velocities = [part.astype(np.float64) for part in ours.parts], [np.zeros((6, 3)), np.zeros((1, 3))]

@@ -35,7 +35,7 @@ from cxrfeat.head.estimator import (
     SvmRbfHead,
 )
 from cxrfeat.head.fit import fit_head
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
 from tests.head.blobs import NAMES, blobs
 
@@ -108,7 +108,7 @@ def test_an_estimator_is_the_head_that_fit_head_trains(kind: HeadKind) -> None:
     X, y, _ = rows()
     nothing, none = X[:0], y[:0]
     spec = HeadSpec(kind=kind, epochs=4, seed=3) if kind in KERAS else HeadSpec(kind=kind)
-    fit = fit_head(spec, Training(X[:, None], y, nothing, none, NAMES[:3]))
+    fit = fit_head(spec, TrainingSet(X[:, None], y, nothing, none, NAMES[:3]))
     seed = {"random_state": 3} if kind in KERAS else {}
     head = small(kind, **seed).fit(X, y)
     np.testing.assert_array_equal(head.predict_proba(X), fit.head.predict_proba(X))

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cxrfeat.errors import InputError, SpecError, SplitError
 from cxrfeat.head.fit import CALIBRATED, fit_head
-from cxrfeat.head.training_set import Training, scaling
+from cxrfeat.head.training_set import TrainingSet, scaling
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
 from tests.head.blobs import NAMES, blobs, fitted
@@ -40,7 +40,7 @@ def test_a_constant_feature_does_no_harm(kind: HeadKind) -> None:
     X, y, X_val, y_val = blobs(distance=4.0)
     for array in (X, X_val):
         array[..., 3] = 0.1
-    found = fit_head(HeadSpec(kind=kind, epochs=2, standardize=True), Training(X, y, X_val, y_val, NAMES[:3]))
+    found = fit_head(HeadSpec(kind=kind, epochs=2, standardize=True), TrainingSet(X, y, X_val, y_val, NAMES[:3]))
     assert found.head.arrays["scale"][3] == 1.0
     assert np.isfinite(found.head.predict_proba(X_val)).all()
 
@@ -48,7 +48,7 @@ def test_a_constant_feature_does_no_harm(kind: HeadKind) -> None:
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 def test_a_head_can_be_fitted_without_validation_images(kind: HeadKind) -> None:
     X, y, X_val, y_val = blobs()
-    found = fit_head(HeadSpec(kind=kind, epochs=1), Training(X, y, X_val[:0], y_val[:0], NAMES[:3]))
+    found = fit_head(HeadSpec(kind=kind, epochs=1), TrainingSet(X, y, X_val[:0], y_val[:0], NAMES[:3]))
     assert found.head.temperature == 1.0
     if found.history:
         assert found.history[0]["val_loss"] is None
@@ -98,22 +98,22 @@ def test_nan_features_are_counted() -> None:
     X[4, 0, 3] = np.nan
     X[7, 1, 2] = np.inf
     with pytest.raises(InputError, match=r"2 of 60 rows of the training features .* first is row 4.*cxrfeat verify"):
-        fit_head(SPEC, Training(X, y, X_val, y_val, NAMES[:3]))
+        fit_head(SPEC, TrainingSet(X, y, X_val, y_val, NAMES[:3]))
     X_val[29] = np.nan
     with pytest.raises(InputError, match="1 of 30 rows of the validation features"):
-        fit_head(SPEC, Training(blobs()[0], y, X_val, y_val, NAMES[:3]))
+        fit_head(SPEC, TrainingSet(blobs()[0], y, X_val, y_val, NAMES[:3]))
 
 
 def test_a_class_without_training_images_is_named() -> None:
     X, y, X_val, y_val = blobs()
     with pytest.raises(SplitError, match="No training image is of class NORMAL"):
-        fit_head(SPEC, Training(X[y != 2], y[y != 2], X_val, y_val, NAMES[:3]))
+        fit_head(SPEC, TrainingSet(X[y != 2], y[y != 2], X_val, y_val, NAMES[:3]))
 
 
 def test_one_class_is_not_enough() -> None:
     X, y, X_val, y_val = blobs()
     with pytest.raises(SplitError, match="there is only COVID"):
-        fit_head(SPEC, Training(X, y * 0, X_val, y_val * 0, NAMES[:1]))
+        fit_head(SPEC, TrainingSet(X, y * 0, X_val, y_val * 0, NAMES[:1]))
 
 
 def test_more_views_per_epoch_than_there_are_is_refused() -> None:
@@ -124,8 +124,8 @@ def test_more_views_per_epoch_than_there_are_is_refused() -> None:
 def test_arguments_that_do_not_fit_are_refused() -> None:
     X, y, X_val, y_val = blobs()
     with pytest.raises(ValueError, match="Training rows are"):
-        fit_head(SPEC, Training(X[:, 0], y, X_val, y_val, NAMES[:3]))
+        fit_head(SPEC, TrainingSet(X[:, 0], y, X_val, y_val, NAMES[:3]))
     with pytest.raises(ValueError, match=r"Validation rows are \(n, 16\)"):
-        fit_head(SPEC, Training(X, y, X_val[:, :5], y_val, NAMES[:3]))
+        fit_head(SPEC, TrainingSet(X, y, X_val[:, :5], y_val, NAMES[:3]))
     with pytest.raises(ValueError, match="indices from 0 to 1"):
-        fit_head(SPEC, Training(X, y, X_val, y_val, NAMES[:2]))
+        fit_head(SPEC, TrainingSet(X, y, X_val, y_val, NAMES[:2]))

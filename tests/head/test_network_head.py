@@ -15,7 +15,7 @@ from cxrfeat.head.dropout import Dropout
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.network_head import first_weights, hidden, importance, learning_rates
 from cxrfeat.head.sampling import epoch_rows
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.calibrate import log_loss, softmax
 from cxrfeat.spec import HeadKind, HeadSpec
 from tests.head.blobs import NAMES, Blobs, blobs, fitted
@@ -146,7 +146,7 @@ def test_history_has_a_row_per_epoch_and_progress_is_told() -> None:
     X, y, X_val, y_val = blobs()
     told: list[tuple[int, int]] = []
     spec = HeadSpec(kind="softmax", epochs=3)
-    found = fit_head(spec, Training(X, y, X_val, y_val, NAMES[:3]), lambda done, total: told.append((done, total)))
+    found = fit_head(spec, TrainingSet(X, y, X_val, y_val, NAMES[:3]), lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert [row["epoch"] for row in found.history] == [1, 2, 3]
     assert list(found.history[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "kept"]
@@ -299,5 +299,5 @@ def test_an_interrupt_passes_through() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_head(HeadSpec(kind="softmax"), Training(X, y, X_val, y_val, NAMES[:3]), interrupt)
+        fit_head(HeadSpec(kind="softmax"), TrainingSet(X, y, X_val, y_val, NAMES[:3]), interrupt)
     assert fitted("softmax", epochs=1).history  # and the next fit is free to run

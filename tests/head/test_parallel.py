@@ -16,7 +16,7 @@ from cxrfeat.errors import InputError, SpecError, SplitError, StorageError
 from cxrfeat.head import parallel
 from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.parallel import Piece, outcomes
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Features
 from tests.head.blobs import NAMES, blobs
@@ -63,7 +63,7 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
     found = fit_all(SPECS, X, PIECES, 2)
     assert sorted(len(task.places) for task in sent) == [1, 1, 1, 5, 5, 5], "what shares a library goes together"
     for piece, (train, validation) in enumerate(PIECES):
-        training = Training(X[train], Y[train], X[validation, 0], Y[validation], NAMES[:3])
+        training = TrainingSet(X[train], Y[train], X[validation, 0], Y[validation], NAMES[:3])
         for index, spec in enumerate(SPECS):
             fit = found[piece, index]
             with threadpool_limits(1):

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_leave_group_out, ridge_path
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import ClassWeights
 from tests.head.blobs import NAMES, blobs, fitted
 
@@ -19,11 +19,11 @@ SHAPES = [(60, 16), (12, 50)]  # more rows than features, and fewer
 WEIGHTS: tuple[ClassWeights, ...] = ("none", "balanced")
 
 
-def training_of(classes: int = 3, *, images: int = 60, dim: int = 16, distance: float = 0.8) -> Training:
+def training_of(classes: int = 3, *, images: int = 60, dim: int = 16, distance: float = 0.8) -> TrainingSet:
     """Uneven classes, two views of each image."""
     X, y, X_val, y_val = blobs(classes, images=images, dim=dim, distance=distance)
     y[: images // 4] = 0
-    return Training(X, y, X_val, y_val, NAMES[:classes])
+    return TrainingSet(X, y, X_val, y_val, NAMES[:classes])
 
 
 def weights_of(y: NDArray[Any], classes: int, class_weights: ClassWeights) -> NDArray[np.float64]:
@@ -64,7 +64,7 @@ def test_the_ridge_path_is_the_direct_solution(
 @pytest.mark.parametrize("classes", [2, 4])
 def test_the_ridge_path_is_the_ridge_head(classes: int, class_weights: ClassWeights) -> None:
     data = blobs(classes, distance=0.8)
-    training = Training(*data, NAMES[:classes])
+    training = TrainingSet(*data, NAMES[:classes])
     for strength, head in zip(FEW, ridge_path(training, FEW, class_weights), strict=True):
         single = fitted("ridge", data, strength=strength, class_weights=class_weights).head
         np.testing.assert_allclose(head.decision(data[2]), single.decision(data[2]), rtol=1e-8, atol=1e-10)
@@ -87,7 +87,7 @@ def test_the_logistic_path_is_the_cold_fit(images: int, dim: int, classes: int, 
 
 def test_the_logistic_path_is_the_logistic_head() -> None:
     data = blobs(distance=0.8)
-    (head,) = logistic_path(Training(*data, NAMES[:3]), [0.1])
+    (head,) = logistic_path(TrainingSet(*data, NAMES[:3]), [0.1])
     np.testing.assert_allclose(
         head.predict_proba(data[2]), fitted("logreg", data).head.predict_proba(data[2]), atol=1e-3
     )
@@ -127,14 +127,14 @@ def test_strengths_that_are_none_are_refused(path: Callable[..., list[FittedHead
 def test_weighted_images_have_no_path(path: Callable[..., list[FittedHead]]) -> None:
     X, y, X_val, y_val = blobs()
     with pytest.raises(ValueError, match="images of weight 1"):
-        path(Training(X, y, X_val, y_val, NAMES[:3], np.full(60, 2.0)), [1.0])
+        path(TrainingSet(X, y, X_val, y_val, NAMES[:3], np.full(60, 2.0)), [1.0])
 
 
 def test_all_forty_five_strengths_work_on_features_that_separate_and_repeat() -> None:
     X, y, X_val, y_val = blobs(distance=6.0)
     X[..., 1], X_val[:, 1] = X[..., 0], X_val[:, 0]  # one feature twice
     X[..., 2], X_val[:, 2] = 0.5, 0.5  # and one constant
-    training = Training(X, y, X_val, y_val, NAMES[:3])
+    training = TrainingSet(X, y, X_val, y_val, NAMES[:3])
     assert (len(STRENGTHS), STRENGTHS[0], STRENGTHS[4], STRENGTHS[-1]) == (45, 1e-6, 1e-5, 1e5)
     for path in (logistic_path, ridge_path):
         heads = path(training, STRENGTHS)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cxrfeat.head import sklearn_head
 from cxrfeat.head.fit import fit_head
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.calibrate import TEMPERATURES, fit_temperature
 from cxrfeat.spec import HeadKind, HeadSpec
 from tests.head.blobs import NAMES, Blobs, blobs, fitted
@@ -176,7 +176,7 @@ def test_kept_rows_are_training_rows_as_they_came() -> None:
 
 
 def test_heads_share_the_standardised_rows() -> None:
-    training = Training(*blobs(), NAMES[:3])
+    training = TrainingSet(*blobs(), NAMES[:3])
     rows = training.rows.copy()
     for kind in ("logreg", "svm-linear", "svm-rbf", "knn", "ridge"):
         fit_head(HeadSpec(kind=kind), training)

@@ -78,10 +78,10 @@ def test_the_hottest_place_is_the_lesion(lesions: tuple[Run, Path, dict[str, Any
     hits = [on_a_lesion(one, truth["lesions"][one.image], one.peak or (-1e9, -1e9)) for one in told]
     assert np.mean(hits) >= 0.8
 
-    head, domain, spec, name = load_head(run)
+    head, novelty, spec, name = load_head(run)
     other = shuffled(head, np.random.default_rng(0))
     explainer = Explainer(
-        graph=Graph(find_again(spec, name, path=network), spec), head=other, mean=domain.mean, method="cam"
+        graph=Graph(find_again(spec, name, path=network), spec), head=other, mean=novelty.mean, method="cam"
     )
     view = replace(spec.view, count=1)
     views = np.concatenate([views_of(one.path.read_bytes(), "0" * 64, [view]).views[view] for one in told])

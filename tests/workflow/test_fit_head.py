@@ -18,7 +18,7 @@ from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, St
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training_set import Training
+from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.score import scores
 from cxrfeat.run.folder import Run, read_run
@@ -182,8 +182,8 @@ def test_numpy_alone_reloads_every_run_with_the_same_probabilities(
 def test_a_run_folder_holds_no_pickle_and_nothing_unexpected(all_heads: tuple[Run, ...]) -> None:
     for run in all_heads:
         names = sorted(path.name for path in run.path.iterdir())
-        assert names == ["domain.npz", "head.npz", "history.csv", "predictions.csv", "run.json", "split.csv"]
-        for name in ("head.npz", "domain.npz"):
+        assert names == ["head.npz", "history.csv", "novelty.npz", "predictions.csv", "run.json", "split.csv"]
+        for name in ("head.npz", "novelty.npz"):
             with np.load(run.path / name, allow_pickle=False) as stored:
                 assert all(stored[key].dtype.kind in "fi" for key in stored.files)
         epochs = run.table("history.csv")["epoch"]
@@ -347,7 +347,7 @@ def test_one_image_without_a_part_is_left_out_and_the_given_split_stays(tmp_path
         keys, X, y = file.content_sha256, file.read(), file.labels
         rows = [row for row, part in enumerate(column) if part is Part.TRAIN]
         held = [row for row, part in enumerate(column) if part is Part.VALIDATION]
-        head = fit_head(LOGREG[0], Training(X[rows], y[rows], X[held, 0], y[held], file.classes)).head
+        head = fit_head(LOGREG[0], TrainingSet(X[rows], y[rows], X[held, 0], y[held], file.classes)).head
     assert run.info["split"]["by"] == "column"
     assert split_of(run) == dict(zip(keys, ("none" if part is None else part for part in column), strict=True))
     stored = probabilities(run)

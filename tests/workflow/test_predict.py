@@ -219,7 +219,7 @@ def pickled_npz() -> bytes:
     return content.getvalue()
 
 
-@pytest.mark.parametrize("name", ["head.npz", "domain.npz"])
+@pytest.mark.parametrize("name", ["head.npz", "novelty.npz"])
 @pytest.mark.parametrize(
     "content",
     [b"", b"garbage", b"PK\x03\x04 and then nothing", pickle.dumps(_Trap()), pickled_npz()],

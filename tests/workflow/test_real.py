@@ -80,14 +80,14 @@ def test_the_heads_of_both_svm_libraries_predict_the_same(folder: Path, monkeypa
 
     from cxrfeat.head import sklearn_head
     from cxrfeat.head.fit import fit_head
-    from cxrfeat.head.training_set import Training
+    from cxrfeat.head.training_set import TrainingSet
 
     pytest.importorskip("sklearnex")
     with cxrfeat.open(folder / "real.h5") as file:
         X, y, _ = file.arrays(view=0)
     order = np.random.default_rng(0).permutation(len(y))
     train, test = order[:200], order[200:]
-    training = Training(X[train, None], y[train], X[test], y[test], ["COVID", "NORMAL", "PNEUMONIA"])
+    training = TrainingSet(X[train, None], y[train], X[test], y[test], ["COVID", "NORMAL", "PNEUMONIA"])
     for kind in ("svm-linear", "svm-rbf"):
         fast = fit_head(HeadSpec(kind=kind), training).head
         with monkeypatch.context() as patched:
