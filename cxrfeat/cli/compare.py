@@ -52,18 +52,12 @@ def compare(
 
     Corrected for the number of comparisons; a tie is called one.
     """
+    from cxrfeat.reporting.difference import apart, difference_table, other_difference_table
+    from cxrfeat.reporting.score import paper_table, predictive_table, score_table
     from cxrfeat.reporting.spark import confusion_table, training_table
+    from cxrfeat.reporting.spreadsheet import comparison_csv
     from cxrfeat.reporting.summary import worst_findings
-    from cxrfeat.reporting.table import (
-        RESEARCH_USE,
-        apart,
-        comparison_csv,
-        difference_table,
-        other_difference_table,
-        paper_table,
-        predictive_table,
-        score_table,
-    )
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.system.files import write_atomic
     from cxrfeat.workflow.compare import compare as run
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
-from cxrfeat.reporting.table import Table, audit_table
+from cxrfeat.reporting.audit import audit_table
+from cxrfeat.reporting.table import Table
 
 if TYPE_CHECKING:
     from cxrfeat.types import Progress  # which loads NumPy

@@ -24,16 +24,12 @@ def demo(
     from typing import Any
 
     from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit, show_failed
+    from cxrfeat.reporting.difference import difference_table
+    from cxrfeat.reporting.inventory import extract_table, index_tables
+    from cxrfeat.reporting.prediction import prediction_table
+    from cxrfeat.reporting.score import class_table, score_table
     from cxrfeat.reporting.spark import confusion_table
-    from cxrfeat.reporting.table import (
-        RESEARCH_USE,
-        class_table,
-        difference_table,
-        extract_table,
-        index_tables,
-        prediction_table,
-        score_table,
-    )
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.demo import demo as run
 
     def tell(stage: str, document: dict[str, Any]) -> None:

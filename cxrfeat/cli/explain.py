@@ -74,7 +74,8 @@ def explain(
     from cxrfeat.errors import AuditError, UsageError
     from cxrfeat.image.row import Selection
     from cxrfeat.reporting.explain import image_table, mean_table
-    from cxrfeat.reporting.table import RESEARCH_USE, quarantine_table
+    from cxrfeat.reporting.inventory import quarantine_table
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.run.folder import find_run
     from cxrfeat.workflow.explain import SHOWN
     from cxrfeat.workflow.explain import explain as run
@@ -162,7 +163,7 @@ def _layer(
 ) -> None:
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.explain import maps_table, patch_tables
-    from cxrfeat.reporting.table import quarantine_table
+    from cxrfeat.reporting.inventory import quarantine_table
     from cxrfeat.workflow.units import activation_maps, top_patches
 
     if units:

@@ -70,7 +70,7 @@ def extract(
     from typing import cast
 
     from cxrfeat.errors import UsageError
-    from cxrfeat.reporting.table import extract_table, quarantine_table
+    from cxrfeat.reporting.inventory import extract_table, quarantine_table
     from cxrfeat.spec import Masking, Normalize, Precision, SplitBy, SplitSpec, ViewSpec
     from cxrfeat.workflow.extract import extract as run
 

@@ -129,15 +129,11 @@ def finetune(
 
     from cxrfeat.errors import InputError, UsageError
     from cxrfeat.finetuning.recipe import automatic_precision, find_recipe
+    from cxrfeat.reporting.difference import difference_table
+    from cxrfeat.reporting.inventory import quarantine_table
+    from cxrfeat.reporting.score import class_table, history_table, score_table
     from cxrfeat.reporting.spark import confusion_table
-    from cxrfeat.reporting.table import (
-        RESEARCH_USE,
-        class_table,
-        difference_table,
-        history_table,
-        quarantine_table,
-        score_table,
-    )
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.spec import HeadKind, HeadSpec, Masking, Normalize, SplitBy, ViewSpec
     from cxrfeat.workflow.compare import compare
     from cxrfeat.workflow.finetune import WARM

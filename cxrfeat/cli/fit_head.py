@@ -124,9 +124,11 @@ def fit_head(
     collect_rarely()  # before the libraries
 
     from cxrfeat.errors import InputError, UsageError
-    from cxrfeat.reporting.learning_curve import curve_table, shortcut_table, source_table
+    from cxrfeat.reporting.learning_curve import curve_table
+    from cxrfeat.reporting.score import class_table, score_table
+    from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table, training_table
-    from cxrfeat.reporting.table import RESEARCH_USE, class_table, score_table
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.spec import ClassWeights, HeadSpec, Optimizer, Schedule, SplitBy
     from cxrfeat.workflow.fit_head import find_features, fit, head_kinds
     from cxrfeat.workflow.learning_curve import Curve, check_curves, learning_curve, views_curve

@@ -28,7 +28,7 @@ def index(
 
     from cxrfeat.image.index import index_folder, summary
     from cxrfeat.image.note import refuse_losses
-    from cxrfeat.reporting.table import index_tables
+    from cxrfeat.reporting.inventory import index_tables
     from cxrfeat.types import named
 
     folder = options.data_folder(data)

@@ -27,7 +27,9 @@ def predict(
 ) -> None:
     """Predict the class of images. Research use only, never diagnosis."""
     from cxrfeat.errors import QuarantineError
-    from cxrfeat.reporting.table import RESEARCH_USE, prediction_table, quarantine_table
+    from cxrfeat.reporting.inventory import quarantine_table
+    from cxrfeat.reporting.prediction import prediction_table
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.predict import predict as run
 
     options.too_many_bad(max_bad, 0, 1)

@@ -72,9 +72,10 @@ def reproduce(
     from typing import cast
 
     from cxrfeat.errors import UsageError
+    from cxrfeat.reporting.inventory import quarantine_table
     from cxrfeat.reporting.reproduction import columns_table, confusion_table, plan_table, reproduction_table
     from cxrfeat.reporting.spark import training_table
-    from cxrfeat.reporting.table import RESEARCH_USE, number, quarantine_table
+    from cxrfeat.reporting.table import RESEARCH_USE, number
     from cxrfeat.spec import SplitBy
     from cxrfeat.workflow.reproduce import Options, estimate, measure, plan
     from cxrfeat.workflow.reproduce import reproduce as run

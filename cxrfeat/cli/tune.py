@@ -79,9 +79,10 @@ def tune(
 
     collect_rarely()  # before the libraries
 
-    from cxrfeat.reporting.learning_curve import shortcut_table, source_table
+    from cxrfeat.reporting.score import class_table, score_table
+    from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table
-    from cxrfeat.reporting.table import RESEARCH_USE, class_table, score_table
+    from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.spec import SplitBy
     from cxrfeat.workflow.fit_head import find_features
     from cxrfeat.workflow.search import By, Sampler

@@ -17,7 +17,7 @@ app = typer.Typer(help="List or import ImageNet weights.", no_args_is_help=True,
 def list_(json: options.Json = False) -> None:
     """List the backbones and whether their weights are on this machine."""
     from cxrfeat.backbone.network import list_weights
-    from cxrfeat.reporting.table import weights_table
+    from cxrfeat.reporting.inventory import weights_table
 
     rows = list_weights()
     if json:

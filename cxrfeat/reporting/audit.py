@@ -1,11 +1,45 @@
-"""Tables of the audit: what the terminal draws, and so will the page."""
+"""Tables of the audit: its checks, and what they counted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cxrfeat.reporting.table import Table, number, ratio_text, with_interval
+from cxrfeat.reporting.shortcut import ratio_text, within_pair
+from cxrfeat.reporting.table import Table, number, with_interval
+
+EXAMPLES = 3
+"""Images named under a check."""
+
+
+def audit_table(findings: Sequence[Mapping[str, Any]], *, everything: bool = False) -> Table | None:
+    """The checks that did not pass, each with what to do; `None` if all passed.
+
+    Args:
+        findings: As in the JSON documents.
+        everything: Those that passed too, and some of the images they are about.
+    """
+    rows = tuple(
+        (one["status"], one["check"], one["why"] + (_examples(one["images"]) if everything else ""), one["do"])
+        for one in findings
+        if everything or one["status"] != "pass"
+    )
+    if not rows:
+        return None
+    return Table(title="Before you believe the scores", columns=("", "check", "why", "what to do"), rows=rows)
+
+
+def _examples(images: Sequence[str]) -> str:
+    """Some images, and how many more there are.
+
+    Example:
+        >>> _examples(["a.png", "b.png", "c.png", "d.png"])
+        ' (a.png, b.png, c.png and 1 more)'
+    """
+    if not images:
+        return ""
+    more = f" and {len(images) - EXAMPLES} more" if len(images) > EXAMPLES else ""
+    return f" ({', '.join(images[:EXAMPLES])}{more})"
 
 
 def sources_table(sources: Mapping[str, Any]) -> Table | None:
@@ -76,17 +110,6 @@ def pairs_table(within: Mapping[str, Any] | None) -> Table | None:
         rows=tuple(rows),
         numeric=frozenset({2}),
     )
-
-
-def within_pair(pair: Mapping[str, Any]) -> str:
-    """How well two classes are told apart within the sources they share, or why nobody can say.
-
-    Args:
-        pair: One of `pairs` of `metric.source.within_source`.
-    """
-    if pair["identifiable"]:
-        return with_interval(pair["auroc"], pair["auroc_ci"])
-    return "not identifiable" if pair["known"] else "source unknown"
 
 
 def mitigation_table(mitigations: Sequence[Mapping[str, Any]]) -> Table | None:

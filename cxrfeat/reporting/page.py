@@ -17,26 +17,14 @@ from typing import Any
 from markupsafe import Markup
 
 from cxrfeat.metric.least import NO_INTERVAL
-from cxrfeat.reporting.audit import control_table, mitigation_table, pairs_table, sources_table, within_pair
+from cxrfeat.reporting.audit import audit_table, control_table, mitigation_table, pairs_table, sources_table
 from cxrfeat.reporting.chart import SHAPES, calibration_chart, map_points, mark, roc_chart, training_chart, whisker
 from cxrfeat.reporting.content import DataContent, FeatureMap, ReportContent, RunContent, Tiles
-from cxrfeat.reporting.learning_curve import shortcut_table
+from cxrfeat.reporting.difference import apart, difference_table, other_difference_table, standing_of
+from cxrfeat.reporting.score import operating_point
+from cxrfeat.reporting.shortcut import shortcut_table, within_table
 from cxrfeat.reporting.summary import honest_figure, standing, verdict, worst_findings
-from cxrfeat.reporting.table import (
-    NO_ENDS,
-    RESEARCH_USE,
-    WHY_NO_ENDS,
-    Table,
-    apart,
-    audit_table,
-    difference_table,
-    in_words,
-    number,
-    operating_point,
-    other_difference_table,
-    standing_of,
-    with_interval,
-)
+from cxrfeat.reporting.table import NO_ENDS, RESEARCH_USE, WHY_NO_ENDS, Table, in_words, number, with_interval
 from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, SCORES, SHORTCUT
 from cxrfeat.spec import HeadSpec
 from cxrfeat.version import __version__
@@ -100,7 +88,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "standing": standing(comparison),
         "findings": findings,
         "scores": _scores(summaries, differences, runs),
-        "within": _within(summaries),
+        "within": within_table(summaries),
         "shortcuts": shortcut_table(summaries[:1]),
         "differences": [difference_table(differences), other_difference_table(differences)] if differences else [],
         "runs": runs,
@@ -207,29 +195,6 @@ def _run(run: RunContent, key: str) -> dict[str, Any]:
         "facts": _run_facts(summary, info),
         "command": run.command,
     }
-
-
-def _within(runs: Sequence[Mapping[str, Any]]) -> Table | None:
-    """What remains among images of one source, a line per run; `None` where no source is known."""
-    known = [
-        (run, run["test"]["within_source"]) for run in runs if (run["test"].get("within_source") or {}).get("known")
-    ]
-    if not known:
-        return None
-    pairs = [tuple(pair["classes"]) for pair in known[0][1]["pairs"]]
-    rows = []
-    for run, within in known:
-        told = {tuple(pair["classes"]): within_pair(pair) for pair in within["pairs"]}
-        cells = (told.get(pair, "-") for pair in pairs)
-        rows.append((run["head"], run["backbone"], with_interval(within["accuracy"], within["accuracy_ci"]), *cells))
-    first = known[0][1]
-    chance = f"; always naming a source's commonest class reaches {number(first['chance'])}" if first["images"] else ""
-    return Table(
-        title="Within sources: what remains when the hospital is no help\n"
-        f"(accuracy over {first['images']} images{chance}; AUROC of each pair of classes that shares one)",
-        columns=("head", "backbone", "accuracy", *(" / ".join(pair) for pair in pairs)),
-        rows=tuple(rows),
-    )
 
 
 def _by_class(test: Mapping[str, Any]) -> Table:

@@ -9,7 +9,8 @@ from typing import Any
 
 from cxrfeat.auditing.source import WITHIN, check_within
 from cxrfeat.metric.least import NO_INTERVAL
-from cxrfeat.reporting.table import in_words, number, standing_of
+from cxrfeat.reporting.difference import standing_of
+from cxrfeat.reporting.table import in_words, number
 from cxrfeat.types import Status
 
 

@@ -58,13 +58,13 @@ from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.inspect import Inspection, inspect_images
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
 from cxrfeat.image.patient import mixed_rows
-from cxrfeat.image.picture import data_address
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import folds
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
 from cxrfeat.reporting.page import pictured, render_audit
+from cxrfeat.reporting.picture import data_address
 from cxrfeat.run.folder import to_csv
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.files import check_writable, write_atomic

@@ -52,8 +52,8 @@ from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs
-from cxrfeat.image.picture import framed, overlay, png, sheet, shrunk
 from cxrfeat.image.row import Manifest, Quarantined, Selection
+from cxrfeat.reporting.picture import framed, overlay, png, sheet, shrunk
 from cxrfeat.reporting.table import RANDOM_WEIGHTS
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec, ViewSpec

@@ -24,7 +24,6 @@ from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_patients
-from cxrfeat.image.picture import Pixels, contact_sheet, jpeg_address, overlay, reduced
 from cxrfeat.image.row import ImageRow, Manifest, Selection
 from cxrfeat.image.split import NO_PART
 from cxrfeat.metric.roc import calibration_band, roc_band
@@ -39,8 +38,10 @@ from cxrfeat.reporting.content import (
     RunContent,
     Tiles,
 )
+from cxrfeat.reporting.inventory import counts_table
 from cxrfeat.reporting.page import datasets_of, render_report
-from cxrfeat.reporting.table import Table, counts_table
+from cxrfeat.reporting.picture import Pixels, contact_sheet, jpeg_address, overlay, reduced
+from cxrfeat.reporting.table import Table
 from cxrfeat.run.folder import Run, RunLike, csv_cell, find_runs
 from cxrfeat.spec import HeadSpec
 from cxrfeat.system.files import check_writable, write_atomic

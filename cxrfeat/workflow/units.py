@@ -25,8 +25,8 @@ from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.picture import activity, cut_out, png, sheet
 from cxrfeat.image.row import Quarantined, Selection
+from cxrfeat.reporting.picture import activity, cut_out, png, sheet
 from cxrfeat.run.folder import RunLike, find_run
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.files import check_writable, write_atomic

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrfeat.image.picture import cut_out, reduced
 from cxrfeat.image.resample import Filter, Original, Region, fitted_in, resized
+from cxrfeat.reporting.picture import cut_out, reduced
 from tests.image.pattern import pattern
 
 SHAPES = [(299, 299), (400, 230), (230, 400), (1000, 200), (97, 31), (31, 97)]

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from cxrfeat.auditing.source import SourceTable
-from cxrfeat.image.picture import data_address, jpeg_address
 from cxrfeat.reporting.content import Heat, HeatPicture, MeanHeat, ReportContent
 from cxrfeat.reporting.page import PAIRS, pictured, render_audit, render_report
+from cxrfeat.reporting.picture import data_address, jpeg_address
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.report import report

@@ -19,9 +19,9 @@ from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import find_masks, template
-from cxrfeat.image.picture import png, reduced
 from cxrfeat.image.row import Selection
 from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.reporting.picture import png, reduced
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
 from cxrfeat.workflow.explain import Explained, caption, explain

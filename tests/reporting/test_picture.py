@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cxrfeat.image.picture import HEAT, framed, sheet
+from cxrfeat.reporting.picture import HEAT, framed, sheet
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\n\tb", "a\x00\x1bb", "a\u2028b", "a\ud800b"])
@@ -34,7 +34,7 @@ def test_text_is_never_cut_off(side: int, word: str) -> None:
 def test_heat_has_the_colours_of_matplotlib() -> None:
     from matplotlib import colormaps
 
-    from cxrfeat.image.picture import _shades
+    from cxrfeat.reporting.picture import _shades
 
     wanted = np.asarray(colormaps[HEAT](np.arange(256), bytes=True))[:, :3]
     np.testing.assert_array_equal(_shades(HEAT), wanted)
