@@ -12,7 +12,6 @@ import numpy as np
 
 from cxrfeat.errors import BadImageError, InputError, IntegrityError
 from cxrfeat.explaining.place import FRAME
-from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode, probe, read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -25,6 +24,7 @@ from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.system.process import threads
 from cxrfeat.types import Counted, Grey, Part, Views
 from cxrfeat.view.draw import ViewParams, draw_views
+from cxrfeat.view.prepare import views_of
 
 CHECKED = 400
 """Test images whose heat is judged, at most: enough for a share of heat to be known to two points."""

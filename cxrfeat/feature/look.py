@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
-from cxrfeat.feature.compute import prepare
 from cxrfeat.image.appearance import Look
 from cxrfeat.image.group import group, group_copies
 from cxrfeat.image.row import ImageRow, Manifest
 from cxrfeat.system.process import threads
 from cxrfeat.types import Groups, Progress
+from cxrfeat.view.prepare import prepare
 
 _AT_ONCE = 64
 

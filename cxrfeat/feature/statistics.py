@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from cxrfeat.errors import BadImageError, InputError
-from cxrfeat.feature.compute import prepare
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.process import threads
 from cxrfeat.types import Progress
+from cxrfeat.view.prepare import prepare
 
 _AT_ONCE = 64
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from cxrfeat.backbone.engine import Engine
 from cxrfeat.errors import InputError
-from cxrfeat.feature.compute import Prepared, prepare
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.process import threads
 from cxrfeat.types import Counted, Features
+from cxrfeat.view.prepare import Prepared, prepare
 
 _AT_ONCE = 64
 

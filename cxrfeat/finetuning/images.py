@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError, InputError
-from cxrfeat.feature.compute import prepare, prepare_copy
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
@@ -25,6 +24,7 @@ from cxrfeat.system.process import threads
 from cxrfeat.types import Counted, Views
 from cxrfeat.view.apply import drawn
 from cxrfeat.view.draw import draw, view_rng
+from cxrfeat.view.prepare import prepare, prepare_copy
 
 AHEAD = 3
 """Batches that are prepared while one is computed."""

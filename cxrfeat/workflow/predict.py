@@ -15,7 +15,6 @@ from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError, UsageError
-from cxrfeat.feature.compute import views_of
 from cxrfeat.feature.decoded import decoder_notes
 from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.head.fitted import FittedHead
@@ -29,6 +28,7 @@ from cxrfeat.spec import FeatureSpec, feature_spec
 from cxrfeat.system.given import PathLike, as_paths
 from cxrfeat.system.process import threads
 from cxrfeat.types import Finding, Probabilities, Progress
+from cxrfeat.view.prepare import views_of
 
 _SHOWN = {"lungs": "cut down to the lungs", "outside": "without their lungs"}
 

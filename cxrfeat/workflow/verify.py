@@ -8,7 +8,6 @@ from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, UsageError
-from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.decoded import why_other
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import verify_features
@@ -18,6 +17,7 @@ from cxrfeat.image.row import Selection
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.system.process import threads
 from cxrfeat.types import Progress
+from cxrfeat.view.prepare import prepare
 
 NORM, PEAK = 1e-5, 1e-4
 """How far two engines may differ: in norm, and in the largest element, both relative. float16 files: 1e-3."""

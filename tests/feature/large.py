@@ -18,13 +18,13 @@ import numpy as np
 
 from cxrfeat.backbone.network import Network
 from cxrfeat.feature import compute
-from cxrfeat.feature.compute import Prepared
 from cxrfeat.feature.extract import extract_features
 from cxrfeat.image.appearance import look
 from cxrfeat.image.mask import MaskFile
 from cxrfeat.image.row import Header, ImageRow, Manifest
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Views
+from cxrfeat.view.prepare import Prepared
 from tests.feature.images import SALT
 from tests.image.encode import ramp
 from tests.stub import stub_request
@@ -84,7 +84,7 @@ def measure(images: int, folder: Path, pause: float = 0.0) -> dict[str, float]:
     def make_engine(network: Network, spec: FeatureSpec, batch: int, threads: int) -> Wide:
         return Wide(batch, pause)
 
-    compute.prepare = prepare
+    compute.prepare = prepare  # type: ignore[attr-defined]  # where it is used
     manifest = made_up(images)
     took = {}
     for name in ("fresh", "again"):

@@ -15,7 +15,6 @@ import pytest
 
 from cxrfeat.errors import InputError, IntegrityError, LockedError, StorageError
 from cxrfeat.feature import compute
-from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.extract import Extracted, Request, feature_path
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import verify_features
@@ -26,6 +25,7 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.row import Selection
 from cxrfeat.system.files import TEMPORARY
+from cxrfeat.view.prepare import prepare
 from tests.feature.images import SALT, break_image, extract, make_copies, make_data, places_of, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
 

@@ -7,10 +7,10 @@ import pytest
 
 from cxrfeat.errors import InputError
 from cxrfeat.feature import statistics
-from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import ViewSpec
+from cxrfeat.view.prepare import prepare
 from tests.feature.images import break_image, make_data
 
 VIEW = ViewSpec(size=32, count=4)

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from cxrfeat.errors import InputError
-from cxrfeat.feature.compute import prepare
 from cxrfeat.finetuning.images import Images
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Views
 from cxrfeat.view.apply import changed, drawn, working_copy
 from cxrfeat.view.draw import PLAIN, ViewParams
+from cxrfeat.view.prepare import prepare
 
 VIEW = ViewSpec(size=36, count=5, seed=4)
 EVERYTHING = 2**30

@@ -15,10 +15,10 @@ import pytest
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.feature import compute
-from cxrfeat.feature.compute import Prepared, views_of
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import verify_features
 from cxrfeat.image.decode import decode, read_file
+from cxrfeat.view.prepare import Prepared, views_of
 from tests.feature.images import extract, places_of, write_image
 from tests.image.encode import encode, noise
 from tests.image.mutate import write_all
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of t
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every file is prepared in time."""
     slow: list[str] = []
-    prepare = compute.prepare
+    prepare = compute.prepare  # type: ignore[attr-defined]  # where it is used
 
     def timed(path: Path, *rest: object) -> Prepared:
         start = time.perf_counter()

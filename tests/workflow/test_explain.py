@@ -15,7 +15,6 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import InputError, StorageError, UsageError, WeightsError
 from cxrfeat.explaining.graph import Graph
 from cxrfeat.explaining.images import tested_images
-from cxrfeat.feature.compute import views_of
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import find_masks, template
@@ -24,6 +23,7 @@ from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from cxrfeat.reporting.picture import png, reduced
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
+from cxrfeat.view.prepare import views_of
 from cxrfeat.workflow.explain import Explained, caption, explain
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit

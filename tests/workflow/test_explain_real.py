@@ -19,12 +19,12 @@ from cxrfeat.explaining.explainer import Explainer
 from cxrfeat.explaining.graph import Graph
 from cxrfeat.explaining.heat import heat_of
 from cxrfeat.explaining.score import shuffled
-from cxrfeat.feature.compute import views_of
 from cxrfeat.image.row import Selection
 from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Status
+from cxrfeat.view.prepare import views_of
 from cxrfeat.workflow.explain import ExplainedImage, explain
 from cxrfeat.workflow.predict import load_head
 

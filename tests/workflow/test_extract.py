@@ -12,7 +12,6 @@ from PIL import Image
 
 import cxrfeat.workflow.extract as recipe
 from cxrfeat.errors import CxrFeatError, InputError, SpecError, StorageError, UsageError
-from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import verify_features
 from cxrfeat.image.decode import decode
@@ -22,6 +21,7 @@ from cxrfeat.image.mask import find_masks, masks_digest
 from cxrfeat.image.row import Selection
 from cxrfeat.image.split import torn
 from cxrfeat.spec import Masking, SplitSpec, ViewSpec
+from cxrfeat.view.prepare import prepare
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.pieces import part_images
 from tests.feature.images import break_image, make_copies, make_data, places_of

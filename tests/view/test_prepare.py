@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import BadImageError
-from cxrfeat.feature import compute
-from cxrfeat.feature.compute import prepare
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.feature.store import verify_features
@@ -22,8 +20,10 @@ from cxrfeat.image.row import ImageRow, Manifest
 from cxrfeat.spec import Masking, ViewSpec
 from cxrfeat.types import Grey, Views
 from cxrfeat.view import apply
+from cxrfeat.view import prepare as preparing
 from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import draw_order, draw_views
+from cxrfeat.view.prepare import prepare
 from tests.feature.images import extract
 from tests.stub import stub_features, stub_request
 
@@ -88,8 +88,8 @@ def test_one_decoding_serves_every_description(data: Path, monkeypatch: pytest.M
         searched.append(1)
         return image // 2
 
-    monkeypatch.setattr(compute, "decode", counted)
-    for module in (compute, apply):
+    monkeypatch.setattr(preparing, "decode", counted)
+    for module in (preparing, apply):
         monkeypatch.setattr(module, "remove_letters", remove)
     mask = masks[row.content_sha256]
     prepared = prepare(data / row.path, row.content_sha256, specs, mask)
