@@ -106,7 +106,7 @@ def folder_view(
     return plain_view(run, spec, compared), masks
 
 
-def tested_images(
+def images_of_test(
     run: Run, manifest: Manifest, masks: Masks, identity: Identity | None
 ) -> tuple[list[Candidate], list[str]]:
     """The images of a folder that tested a run, and what is to be said of them.

@@ -25,13 +25,13 @@ from cxrfeat.explaining.images import (
     Candidate,
     Ready,
     folder_view,
+    images_of_test,
     pixels_of,
     plain_view,
     readied,
     shown_name,
     some,
     spread,
-    tested_images,
 )
 from cxrfeat.explaining.judge import (
     Seen,
@@ -415,7 +415,7 @@ def _job(
         tested: list[Candidate] = []
     else:
         view, masks = folder_view(run, spec, manifest, selection)
-        tested, notes = tested_images(run, manifest, masks, identity)
+        tested, notes = images_of_test(run, manifest, masks, identity)
         shown = spread(tested, head.classes, count, seed)
         if not shown:
             labels = ", ".join(sorted({one.label or "none" for one in tested}))

@@ -14,7 +14,7 @@ from PIL import Image
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import InputError, StorageError, UsageError, WeightsError
 from cxrfeat.explaining.graph import Graph
-from cxrfeat.explaining.images import tested_images
+from cxrfeat.explaining.images import images_of_test
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import find_masks, template
@@ -304,11 +304,11 @@ def test_a_folder_that_has_grown_still_holds_the_runs_masks(data: Path, tiny_net
 
 def test_swapped_class_folders_are_told(run: Run, data: Path, caplog: pytest.LogCaptureFixture) -> None:
     manifest = index_folder(data)
-    tested_images(run, manifest, {}, None)
+    images_of_test(run, manifest, {}, None)
     assert "another class" not in caplog.text
     other = dict(zip(manifest.classes, reversed(manifest.classes), strict=True))
     swapped = replace(manifest, rows=tuple(replace(row, label=other[row.label]) for row in manifest.rows))
-    tested_images(run, swapped, {}, None)
+    images_of_test(run, swapped, {}, None)
     assert f"that tested {run.name} have another class in this folder than then" in caplog.text
 
 
