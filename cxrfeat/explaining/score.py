@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.head.fitted import FittedHead, pair_weights
+from cxrfeat.head.decision import pair_weights
+from cxrfeat.head.fitted import FittedHead
 from cxrfeat.spec import HeadKind
 
 NO_GRADIENT: tuple[HeadKind, ...] = ("knn",)

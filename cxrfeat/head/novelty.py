@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import IntegrityError
+from cxrfeat.head.archive import read_arrays, write_arrays
 from cxrfeat.types import Features
 
 LEVEL = 0.99
@@ -54,9 +53,7 @@ class Novelty:
 
     def to_npz(self) -> bytes:
         """As the content of an `.npz` file, without pickle."""
-        content = io.BytesIO()
-        np.savez(content, allow_pickle=False, mean=self.mean, scale=self.scale, threshold=np.float64(self.threshold))
-        return content.getvalue()
+        return write_arrays({"mean": self.mean, "scale": self.scale, "threshold": np.array(self.threshold)})
 
     @classmethod
     def from_npz(cls, content: bytes, dim: int) -> Self:
@@ -66,10 +63,12 @@ class Novelty:
             IntegrityError: If it is damaged, or of another width.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                mean, scale, threshold = stored["mean"], stored["scale"], stored["threshold"]
-            if mean.shape != (dim,) or scale.shape != (dim,) or threshold.shape != () or not np.isfinite(mean).all():
-                raise ValueError(f"shapes {mean.shape}, {scale.shape}")
+            stored = read_arrays(content)
+            mean, scale, threshold = stored["mean"], stored["scale"], stored["threshold"]
+            if mean.shape != (dim,) or scale.shape != (dim,) or threshold.shape != ():
+                raise ValueError(f"shapes {mean.shape}, {scale.shape}, {threshold.shape}")
+            if not (np.isfinite(mean).all() and (scale > 0).all() and threshold >= 0):
+                raise ValueError("numbers that are no mean, deviation or distance")
             return cls(mean=mean.astype(np.float64), scale=scale.astype(np.float64), threshold=float(threshold))
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError) as error:
             raise IntegrityError(f"The run's novelty.npz is damaged ({error}). Fit the head again.") from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from cxrfeat.head.fit import Fit, fit_head
+from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Features, Labels
@@ -31,3 +33,9 @@ def fitted(kind: HeadKind, data: Blobs | None = None, **fields: Any) -> Fit:
     """A head of that kind on `data`, by default on three blobs."""
     X, y, X_val, y_val = blobs() if data is None else data
     return fit_head(HeadSpec(kind=kind, **fields), TrainingSet(X, y, X_val, y_val, NAMES[: y.max() + 1]))
+
+
+@functools.cache
+def head_of(kind: HeadKind, classes: int = 3) -> FittedHead:
+    """A head of that kind, fitted once for all tests that only read it."""
+    return fitted(kind, blobs(classes, distance=0.8), epochs=1).head
