@@ -63,7 +63,7 @@ from cxrfeat.image.split import folds
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
-from cxrfeat.reporting.page import pictured, render_audit
+from cxrfeat.reporting.audit_page import pictured, render_audit
 from cxrfeat.reporting.picture import data_address
 from cxrfeat.run.folder import to_csv
 from cxrfeat.spec import ViewSpec

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrfeat.image.resample import Filter, Original, Region, fitted_in, resized
-from cxrfeat.reporting.picture import cut_out, reduced
 from tests.image.pattern import pattern
 
 SHAPES = [(299, 299), (400, 230), (230, 400), (1000, 200), (97, 31), (31, 97)]
@@ -135,9 +134,3 @@ def test_a_picture_fits_a_square_in_its_own_form(shape: tuple[int, int]) -> None
 def test_a_small_picture_is_left_as_it_is() -> None:
     image = pattern(40, 60)
     assert fitted_in(image, 60) is image
-
-
-def test_pictures_of_tall_images_have_the_stored_bits() -> None:
-    tall = pattern(700, 150)
-    assert digest(reduced(tall, 64)) == "e4cb78ee72e52460"
-    assert digest(cut_out(tall, (10, 20, 110, 600), (30, 40, 60, 90), 64)) == "239623335e703756"

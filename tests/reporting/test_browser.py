@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from cxrfeat.reporting.page import render_report
-from tests.reporting.test_page import EVIL, content, heat, with_heat
+from tests.reporting.contents import content, heat, with_heat
+from tests.reporting.reader import EVIL
 from tests.reporting.test_style import contrast
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

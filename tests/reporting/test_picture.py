@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from cxrfeat.reporting.picture import HEAT, framed, sheet
+from cxrfeat.reporting.picture import HEAT, cut_out, framed, reduced, sheet
+from tests.image.pattern import pattern
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\n\tb", "a\x00\x1bb", "a\u2028b", "a\ud800b"])
@@ -38,3 +42,13 @@ def test_heat_has_the_colours_of_matplotlib() -> None:
 
     wanted = np.asarray(colormaps[HEAT](np.arange(256), bytes=True))[:, :3]
     np.testing.assert_array_equal(_shades(HEAT), wanted)
+
+
+def digest(pixels: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()[:16]
+
+
+def test_pictures_of_tall_images_have_the_stored_bits() -> None:
+    tall = pattern(700, 150)
+    assert digest(reduced(tall, 64)) == "e4cb78ee72e52460"
+    assert digest(cut_out(tall, (10, 20, 110, 600), (30, 40, 60, 90), 64)) == "239623335e703756"

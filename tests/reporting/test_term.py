@@ -8,7 +8,8 @@ from pathlib import Path
 import cxrfeat
 from cxrfeat.reporting.page import render_report
 from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, SCORES, SHORTCUT
-from tests.reporting.test_page import content, heat, read, with_heat
+from tests.reporting.contents import content, heat, with_heat
+from tests.reporting.reader import read
 
 NAMES = re.compile(
     r'check="([^"]+)"|check = "([^"]+)"|(?:_verdict|_against_even|check_control|check_outside)\(\s*"([^"]+)"'

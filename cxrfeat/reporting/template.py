@@ -1,0 +1,44 @@
+"""A page that is complete in itself: its own script and style and nothing else, everything escaped."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from markupsafe import Markup
+
+from cxrfeat.reporting.table import RESEARCH_USE
+from cxrfeat.version import __version__
+
+
+def fill(template: str, *, script: str | None = None, **values: Any) -> str:  # noqa: ANN401  # whatever it names
+    """A template with its values; the page may run this script and use its own style, and nothing else."""
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("cxrfeat.reporting"), autoescape=select_autoescape(default=True), trim_blocks=True
+    )
+    css = text_of("style.css")
+    policy = f"default-src 'none'; style-src '{_digest(css)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    if script:
+        policy += f"; script-src '{_digest(script)}'"
+    return environment.get_template(template).render(
+        **values,
+        css=Markup(css),  # our own file
+        script=Markup(script) if script else None,  # our own file
+        policy=Markup(policy),  # the quotes in it are no attribute's
+        research_use=RESEARCH_USE,
+        version=__version__,
+    )
+
+
+def text_of(name: str) -> str:
+    """A file beside the templates; none holds the end of the element it is put into."""
+    return files("cxrfeat.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    """As a Content-Security-Policy names the one script or style that may be used."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
