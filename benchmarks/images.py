@@ -14,7 +14,8 @@ from PIL import Image
 from benchmarks.common import say
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import ImageRow
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 
 LEAST_IMAGES = 6
 """Below this a set of three classes is none."""

@@ -15,7 +15,8 @@ import pytest
 
 import cxrfeat
 from cxrfeat.cli.main import app
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 
 Form = Callable[[str], Any]
 """Puts a path in one of its forms."""

@@ -12,7 +12,8 @@ from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import list_weights
 from cxrfeat.errors import IntegrityError
 from cxrfeat.image.index import index_folder, summary
-from cxrfeat.phantom.writing import PhantomSpec, phantoms_written, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import phantoms_written, write_phantoms
 from cxrfeat.spec import MAIN_KINDS, HeadSpec
 from cxrfeat.types import Part, Progress, named
 from cxrfeat.workflow.audit import audit, write_page

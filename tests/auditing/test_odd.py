@@ -16,7 +16,8 @@ from cxrfeat.auditing.odd import check_odd, seen_odd
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
-from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
+from cxrfeat.phantom.drawing import draw_phantom
+from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.types import Finding, Status
 from tests.auditing.verdict import verdict
 from tests.image.encode import encode, tiff

@@ -13,7 +13,8 @@ from cxrfeat.errors import BadImageError
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection, inspect_image, inspect_images
 from cxrfeat.image.row import Header, ImageRow
-from cxrfeat.phantom.writing import Letters, PhantomSpec, draw_phantom
+from cxrfeat.phantom.drawing import draw_phantom
+from cxrfeat.phantom.spec import Letters, PhantomSpec
 from cxrfeat.types import Finding, Grey, Status
 
 CHECKS = ["inverted", "blank", "letters", "colour", "tiny", "orientation", "depth"]

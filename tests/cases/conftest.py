@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
+from cxrfeat.phantom.drawing import draw_phantom
+from cxrfeat.phantom.spec import PhantomSpec
 from tests.cli.conftest import RANDOM, Cli, cli
 
 __all__ = ["RANDOM", "Cli", "cli", "extracted", "take", "write_table"]

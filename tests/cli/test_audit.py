@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from tests.cli.conftest import RANDOM, Cli
 
 

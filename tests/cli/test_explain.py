@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from tests.cli.conftest import Cli
 from tests.cli.test_commands import fail_within
 from tests.image.encode import noise

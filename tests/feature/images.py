@@ -14,7 +14,8 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import read_lines
 from cxrfeat.image.row import Selection
-from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
+from cxrfeat.phantom.drawing import draw_phantom
+from cxrfeat.phantom.spec import PhantomSpec
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_request
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cxrfeat.finetuning.recipe import DEFAULT, PAPER
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.workflow.finetune import WARM, finetune

@@ -15,7 +15,8 @@ from cxrfeat.image import duplicate
 from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
 from cxrfeat.image.duplicate import SIMILAR, SYMMETRIES, Pair, find_duplicates
-from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
+from cxrfeat.phantom.drawing import draw_phantom
+from cxrfeat.phantom.spec import PhantomSpec
 from tests.image.encode import encode, noise
 
 Picture = NDArray[np.uint8]

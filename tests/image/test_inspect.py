@@ -13,7 +13,8 @@ from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import BINS, Inspection, inspect_image, inspect_images
 from cxrfeat.image.letters import find_letters
-from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
+from cxrfeat.phantom.drawing import draw_phantom
+from cxrfeat.phantom.spec import PhantomSpec
 from tests.image.encode import encode, noise
 
 

@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from cxrfeat.image.decode import decode
 from cxrfeat.image.letters import find_letters, remove_letters
-from cxrfeat.phantom.writing import Letters, Phantom, PhantomSpec, draw_phantom
+from cxrfeat.phantom.drawing import Phantom, draw_phantom
+from cxrfeat.phantom.spec import Letters, PhantomSpec
 from cxrfeat.types import Grey
 
 SIZES = [(128, 12), (256, 9), (600, 2)]

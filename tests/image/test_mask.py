@@ -16,7 +16,8 @@ from cxrfeat.errors import BadImageError
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs, MaskFile, find_masks, mask_notes, masks_digest, read_mask, template
-from cxrfeat.phantom.writing import PhantomSpec, draw_phantom
+from cxrfeat.phantom.drawing import draw_phantom
+from cxrfeat.phantom.spec import PhantomSpec
 from tests.image.encode import encode, noise, tiff
 
 

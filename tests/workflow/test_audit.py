@@ -15,7 +15,8 @@ from PIL import Image
 
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import InputError, SplitError
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.types import Features, Finding, Status, Views
 from cxrfeat.workflow.audit import CONTROL_VIEWS, MITIGATIONS, MODEL, AuditResult, _look, audit

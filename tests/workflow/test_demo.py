@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cxrfeat.errors import IntegrityError
-from cxrfeat.phantom.writing import PhantomSpec
+from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.workflow.demo import demo
 from tests.stub import StubFactory
 

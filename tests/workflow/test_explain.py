@@ -19,7 +19,8 @@ from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import find_masks, template
 from cxrfeat.image.row import Selection
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.reporting.picture import png, reduced
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec

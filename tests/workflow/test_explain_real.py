@@ -20,7 +20,8 @@ from cxrfeat.explaining.graph import Graph
 from cxrfeat.explaining.heat import heat_of
 from cxrfeat.explaining.score import shuffled
 from cxrfeat.image.row import Selection
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Status

@@ -18,7 +18,8 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
 from cxrfeat.metric.least import LEAST_GROUPS
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
 from cxrfeat.types import Part

@@ -17,7 +17,8 @@ from PIL import Image
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, WeightsError
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FeatureSpec, HeadSpec, Masking, ViewSpec
 from cxrfeat.types import Features, Views

@@ -13,7 +13,8 @@ import pytest
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.image.index import index_folder
 from cxrfeat.metric.least import LEAST_GROUPS
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.reporting.paper import ROWS, find_rows
 from cxrfeat.reporting.reproduction import columns_table, confusion_table, plan_table, reproduction_table
 from cxrfeat.run.folder import Run
