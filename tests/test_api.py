@@ -52,7 +52,7 @@ assert run(["fit-head", sys.argv[1], *heads, "--runs", sys.argv[2], "--quiet"]) 
 assert run(["compare", "--runs", sys.argv[2]]) == 0
 import numpy as np
 from cxrfeat.run.folder import all_runs, read_run
-from cxrfeat.workflow.predict import load_head
+from cxrfeat.head.of_run import load_head
 for path in all_runs(Path(sys.argv[2])):
     head = load_head(read_run(path))[0]
     assert head.predict_proba(np.ones((2, 6), np.float32)).shape == (2, 2)

@@ -49,6 +49,7 @@ from cxrfeat.explaining.judge import (
 from cxrfeat.explaining.place import FRAME, Placing, from_frame
 from cxrfeat.explaining.score import scores, shuffled
 from cxrfeat.finetuning.tuned import tuned_network
+from cxrfeat.head.of_run import load_head
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import Lungs
@@ -61,7 +62,7 @@ from cxrfeat.system.files import check_writable, write_atomic
 from cxrfeat.system.given import PathLike, as_path, as_paths
 from cxrfeat.system.process import small_products, threads
 from cxrfeat.types import Features, Finding, Groups, Progress, Status, Views, failed_first, named
-from cxrfeat.workflow.predict import image_files, load_head
+from cxrfeat.workflow.predict import image_files
 
 SHOWN = 12
 """Images with an overlay, unless told otherwise."""

@@ -28,6 +28,7 @@ from cxrfeat.finetuning.trainable import Trainable, prepare_exactness
 from cxrfeat.finetuning.tuned import NETWORK, find_tuned, parts_of
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.of_run import load_head
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, find_masks, masks_digest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
@@ -54,7 +55,6 @@ from cxrfeat.workflow.fit_head import (
     write_fitted,
 )
 from cxrfeat.workflow.pieces import Pieces, part_images
-from cxrfeat.workflow.predict import load_head
 
 WARM = HeadSpec(kind="logreg", strength=0.01)
 """The head that is fitted on the spot where none is given: a softer one than stage two's own, since steep weights make

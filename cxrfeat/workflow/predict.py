@@ -14,17 +14,14 @@ from cxrfeat.auditing.outputs import check_predictions
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
-from cxrfeat.errors import BadImageError, InputError, IntegrityError, SpecError, UsageError
-from cxrfeat.feature.decoded import decoder_notes
+from cxrfeat.errors import BadImageError, InputError, UsageError
 from cxrfeat.finetuning.tuned import tuned_network
-from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.novelty import Novelty
+from cxrfeat.head.of_run import load_head
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.layout import find_images
 from cxrfeat.image.note import refuse_losses, tell
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run.folder import Run, RunLike, find_run
-from cxrfeat.spec import FeatureSpec, feature_spec
 from cxrfeat.system.given import PathLike, as_paths
 from cxrfeat.system.process import threads
 from cxrfeat.types import Finding, Probabilities, Progress
@@ -67,22 +64,6 @@ class Predictions:
             "predictions": [asdict(one) for one in self.predictions],
             "quarantined": [asdict(one) for one in self.quarantined],
         }
-
-
-def load_head(run: Run) -> tuple[FittedHead, Novelty, FeatureSpec, str]:
-    """A run's head, what tells unlike images, how its features were made, and the network's name.
-
-    Raises:
-        IntegrityError: If the run is damaged.
-    """
-    try:
-        head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
-        spec = feature_spec(run.info["features"]["spec"])
-        name = str(run.info["backbone"])
-    except (KeyError, TypeError, SpecError) as error:
-        raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fit the head again.") from error
-    tell(decoder_notes(spec, run.name))
-    return head, Novelty.from_npz(run.bytes_of("novelty.npz"), head.dim), spec, name
 
 
 def predict(

@@ -22,6 +22,7 @@ from cxrfeat.explaining.place import Placing
 from cxrfeat.explaining.unit import Place, best_cells
 from cxrfeat.explaining.unit import top as top_places
 from cxrfeat.finetuning.tuned import tuned_network
+from cxrfeat.head.of_run import load_head
 from cxrfeat.image.decode import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -33,7 +34,6 @@ from cxrfeat.system.files import check_writable, write_atomic
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Progress, named
 from cxrfeat.workflow.explain import file_name
-from cxrfeat.workflow.predict import load_head
 
 PATCHES = 9
 """Patches of a unit, unless told otherwise."""

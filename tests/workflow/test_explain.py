@@ -15,6 +15,7 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import InputError, StorageError, UsageError, WeightsError
 from cxrfeat.explaining.graph import Graph
 from cxrfeat.explaining.images import images_of_test
+from cxrfeat.head.of_run import load_head
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import find_masks, template
@@ -28,7 +29,7 @@ from cxrfeat.view.prepare import views_of
 from cxrfeat.workflow.explain import Explained, caption, explain
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
-from cxrfeat.workflow.predict import load_head, predict
+from cxrfeat.workflow.predict import predict
 from cxrfeat.workflow.units import activation_maps, top_patches
 
 

@@ -19,6 +19,7 @@ from cxrfeat.explaining.explainer import Explainer
 from cxrfeat.explaining.graph import Graph
 from cxrfeat.explaining.heat import heat_of
 from cxrfeat.explaining.score import shuffled
+from cxrfeat.head.of_run import load_head
 from cxrfeat.image.row import Selection
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
@@ -27,7 +28,6 @@ from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Status
 from cxrfeat.view.prepare import views_of
 from cxrfeat.workflow.explain import ExplainedImage, explain
-from cxrfeat.workflow.predict import load_head
 
 pytestmark = pytest.mark.weights
 

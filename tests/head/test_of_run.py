@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrfeat.errors import IntegrityError
+from cxrfeat.head.of_run import load_head
+from cxrfeat.run.folder import Run, read_run
+from cxrfeat.spec import feature_spec
+from cxrfeat.workflow.fit_head import fit
+from tests.workflow.helpers import make_features
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("run")
+    return fit(make_features(folder / "f.h5"), "ridge", runs=folder / "runs").runs[0]
+
+
+def test_a_head_comes_back_with_what_it_was_fitted_on(run: Run) -> None:
+    head, novelty, spec, name = load_head(run)
+    assert head.kind == "ridge"
+    assert head.dim == len(novelty.mean)
+    assert list(head.classes) == run.info["classes"]
+    assert spec == feature_spec(run.info["features"]["spec"])
+    assert name == run.info["backbone"]
+    told = head.predict_proba(np.zeros((1, head.dim), np.float32))
+    assert told.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("lacking", ["fitted", "features", "backbone"])
+def test_a_run_that_lacks_a_part_is_damaged(lacking: str, run: Run, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
+    info = json.loads((copy / "run.json").read_text())
+    del info[lacking]
+    (copy / "run.json").write_text(json.dumps(info))
+    with pytest.raises(IntegrityError, match=rf"is damaged \('{lacking}'\)\. Fit the head again"):
+        load_head(read_run(copy))
