@@ -25,6 +25,7 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.row import Selection
 from cxrfeat.system.files import TEMPORARY
+from cxrfeat.view import prepare as preparing
 from cxrfeat.view.prepare import prepare
 from tests.feature.images import SALT, break_image, extract, make_copies, make_data, places_of, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
@@ -168,7 +169,7 @@ def test_several_networks_decode_each_image_once(
         decoded.append(1)
         return decode(content)
 
-    monkeypatch.setattr(compute, "decode", counting)
+    monkeypatch.setattr(preparing, "decode", counting)
     requests = [stub_request("one"), stub_request("two", size=48, weights="1" * 64), stub_request("three", size=64)]
     results = extract(data, tmp_path / "f", *requests, stub=stub)
     assert len(decoded) == 12
