@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, Engine, EngineFactory, KerasEngine
-from cxrfeat.backbone.network import Network, backend
+from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.onnx_engine import ONNX
 from cxrfeat.backbone.openvino_engine import OPENVINO
-from cxrfeat.backbone.quiet import has_gpu
+from cxrfeat.backbone.quiet import backend, has_gpu
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import FeatureSpec
 

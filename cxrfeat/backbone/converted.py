@@ -20,7 +20,8 @@ import numpy as np
 
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.engine import Engine
-from cxrfeat.backbone.network import Network, backend
+from cxrfeat.backbone.network import Network
+from cxrfeat.backbone.quiet import backend
 from cxrfeat.errors import MissingExtraError, UsageError
 from cxrfeat.spec import FeatureSpec, canonical_json
 from cxrfeat.system.files import (

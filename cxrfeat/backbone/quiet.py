@@ -1,8 +1,12 @@
-"""The only place that imports Keras: late, and without TensorFlow's start-up chatter."""
+"""The only place that imports Keras: late, and without TensorFlow's start-up chatter.
+
+What can be said of it without importing it (its folder, its backend) is said here too.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import random
@@ -25,6 +29,20 @@ def import_keras() -> Any:  # noqa: ANN401  # Keras has no types
     random.setstate(drawn)  # loading TensorFlow draws from Python's own generator, which is the user's
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of "retracing" where several networks run
     return keras
+
+
+def keras_home() -> Path:
+    """Keras's own folder: `$KERAS_HOME`, else `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+
+
+def backend() -> str:
+    """The Keras backend that will run: `$KERAS_BACKEND`, else Keras's own configuration, else `tensorflow`."""
+    if name := os.environ.get("KERAS_BACKEND"):
+        return name
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return str(json.loads((keras_home() / "keras.json").read_text()).get("backend") or "tensorflow")
+    return "tensorflow"
 
 
 def has_gpu() -> bool:

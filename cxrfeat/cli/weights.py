@@ -16,7 +16,7 @@ app = typer.Typer(help="List or import ImageNet weights.", no_args_is_help=True,
 @app.command("list")
 def list_(json: options.Json = False) -> None:
     """List the backbones and whether their weights are on this machine."""
-    from cxrfeat.backbone.network import list_weights
+    from cxrfeat.backbone.weights import list_weights
     from cxrfeat.reporting.inventory import weights_table
 
     rows = list_weights()
@@ -29,7 +29,7 @@ def list_(json: options.Json = False) -> None:
 @app.command("import")
 def import_(file: Annotated[Path, typer.Argument(help="A downloaded weights file (.h5).")]) -> None:
     """Put a downloaded weights file where it is looked for; it is known by its digest."""
-    from cxrfeat.backbone.network import import_weights
+    from cxrfeat.backbone.weights import import_weights
 
     backbone, place = import_weights(file)
     say(f"{file.name} holds the weights of {backbone}; they are now in {place}.")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cxrfeat.backbone.network import SUFFIXES, Network, find_again
+from cxrfeat.backbone.model_file import SUFFIXES
+from cxrfeat.backbone.network import Network, find_again
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import InputError, IntegrityError, SpecError, UsageError

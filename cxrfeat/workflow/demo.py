@@ -9,7 +9,7 @@ from typing import Any
 
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import EngineFactory
-from cxrfeat.backbone.network import list_weights
+from cxrfeat.backbone.weights import list_weights
 from cxrfeat.errors import IntegrityError
 from cxrfeat.image.index import index_folder, summary
 from cxrfeat.phantom.spec import PhantomSpec

@@ -13,8 +13,10 @@ import numpy as np
 
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.backbone.engine import Engine, KerasEngine
-from cxrfeat.backbone.network import FILE, Network, backend, find_again, find_network, keep_network
+from cxrfeat.backbone.network import FILE, Network, find_again, find_network
+from cxrfeat.backbone.quiet import backend
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
+from cxrfeat.backbone.weights import keep_network
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
 from cxrfeat.feature.claim import look_up
 from cxrfeat.feature.file import FeatureFile

@@ -1,0 +1,187 @@
+"""Weights of networks, and users' own networks: found, checked, identified and kept.
+
+The only place that knows where weights lie. Those of the table are in Keras's own cache (downloaded once and checked);
+a file of the user's is copied to the user cache under its SHA-256, so that later commands find it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cxrfeat.backbone.quiet import backend, import_keras, keras_home
+from cxrfeat.backbone.table import TABLE, Row
+from cxrfeat.errors import InputError, WeightsError
+from cxrfeat.system.files import replace_atomic, user_cache, write_atomic
+
+
+def keras_folder() -> Path:
+    """Where Keras keeps downloaded weights."""
+    return keras_home() / "models"
+
+
+def weights_of(row: Row, weights: str, seed: int) -> tuple[Path | None, str]:
+    """Find the weights of a network of the table.
+
+    Args:
+        row: The network.
+        weights: `imagenet`, `random`, or the path of a weights file.
+        seed: Of random weights.
+
+    Returns:
+        Their file, `None` for random ones, and their identity.
+
+    Raises:
+        WeightsError: If they are neither here nor to be had, or damaged.
+        InputError: If the path is missing.
+    """
+    if weights == "random":
+        return None, random_identity(seed)
+    if weights == "imagenet":
+        path = keras_folder() / row.weights_file
+        if not path.is_file():
+            _download(row)
+        if _md5(path) != row.weights_md5:
+            raise WeightsError(
+                f"{path} is damaged (its MD5 is not {row.weights_md5}). Delete it; it is then downloaded again, or "
+                f"download {row.weights_url} yourself and run `cxrfeat weights import FILE`."
+            )
+        return path, f"sha256:{sha256_of(path)}"
+    path = Path(weights)
+    check_file(path, "weights file")
+    return remember(path)
+
+
+def random_identity(seed: int) -> str:
+    """What decides random weights: Keras's initialisers, its version, and the backend's generator."""
+    return f"random:seed={seed},keras={importlib.metadata.version('keras')},backend={backend()}"
+
+
+def list_weights() -> list[dict[str, Any]]:
+    """For each backbone of the table: its weights file, whether it is here and whole, and where it comes from."""
+    rows = []
+    for row in TABLE.values():
+        path = keras_folder() / row.weights_file
+        here = path.is_file()
+        state = "missing" if not here else "ready" if _md5(path) == row.weights_md5 else "damaged"
+        rows.append({"backbone": row.name, "state": state, "path": str(path), "url": row.weights_url})
+    return rows
+
+
+def import_weights(path: Path) -> tuple[str, Path]:
+    """Put a downloaded weights file where Keras and cxrfeat look for it; it is known by its digest, not its name.
+
+    Returns:
+        The backbone it belongs to, and its new place.
+
+    Raises:
+        InputError: If there is no such file.
+        WeightsError: If it is not the file of any backbone.
+    """
+    check_file(path, "weights file")
+    digest = _md5(path)
+    for row in TABLE.values():
+        if row.weights_md5 == digest:
+            place = keras_folder() / row.weights_file
+            replace_atomic(place, _copier(path))
+            return row.name, place
+    names = ", ".join(row.weights_file for row in TABLE.values())
+    raise WeightsError(
+        f"{path} (MD5 {digest}) is not the ImageNet weights of a backbone: it is damaged, incomplete, or another file. "
+        f"Wanted are {names}. To use weights of your own, give `cxrfeat extract` their path as `weights`."
+    )
+
+
+def keep_network(content: bytes) -> str:
+    """Put a network that was made here where `find_again` looks for it, and return the identity of its weights.
+
+    Args:
+        content: Of a `.keras` file.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomic(user_cache() / "networks" / f"{digest}.keras", content)
+    return f"sha256:{digest}"
+
+
+def remember(path: Path) -> tuple[Path, str]:
+    """Copy a user's file to the cache under its digest, so that later commands find it wherever it moves."""
+    digest = sha256_of(path)
+    # Keras takes `.weights.h5` for its own weights format, and any other `.h5` for the old one.
+    suffix = ".weights.h5" if path.name.lower().endswith(".weights.h5") else path.suffix.lower()
+    place = user_cache() / "networks" / f"{digest}{suffix}"
+    if not place.is_file() or sha256_of(place) != digest:
+        replace_atomic(place, _copier(path))
+    return place, f"sha256:{digest}"
+
+
+def find_file(backbone: str, digest: str) -> Path | None:
+    """The file of this SHA-256, as far as it is on this machine: kept from before, or the table's in Keras's cache."""
+    for path in sorted((user_cache() / "networks").glob(f"{digest}.*")):
+        if sha256_of(path) == digest:
+            return path
+    if backbone in TABLE:
+        path = keras_folder() / TABLE[backbone].weights_file
+        if path.is_file() and sha256_of(path) == digest:
+            return path
+    return None
+
+
+def check_file(path: Path, what: str) -> None:
+    """Raise an `InputError` unless `path` is a file that may be read; `what` it should be is for the message."""
+    if not path.is_file():
+        why = "is not a file" if path.exists() else "does not exist"
+        raise InputError(f"The {what} {path} {why}. Check the path.")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"The {what} {path} may not be read by you. Change its permissions.")
+
+
+def _download(row: Row) -> None:
+    """Let Keras download a weights file, checked by its hash, with its chatter on stderr."""
+    keras = import_keras()
+    waited = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(20.0)  # Keras sets none, and would wait for minutes behind a closed firewall
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            keras.utils.get_file(
+                row.weights_file, row.weights_url, cache_subdir="models", file_hash=row.weights_md5,
+                cache_dir=str(keras_home()),
+            )  # fmt: skip
+    except Exception as error:  # get_file raises bare Exception for every failure
+        with contextlib.suppress(OSError):
+            (keras_folder() / row.weights_file).unlink(missing_ok=True)
+        reason = str(error).rstrip(".").splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(
+            f"The ImageNet weights of {row.name} are not on this machine and cannot be downloaded ({reason}). "
+            f"On a machine with internet download {row.weights_url}, bring it here, and run "
+            f"`cxrfeat weights import {row.weights_file}` (it belongs in {keras_folder()}). "
+            "Or pass a path as `weights`, or `weights=random` for a trial whose scores mean nothing."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(waited)
+
+
+def _copier(source: Path) -> Callable[[Path], None]:
+    def copy(place: Path) -> None:
+        with source.open("rb") as reading, place.open("wb") as writing:
+            while block := reading.read(2**20):
+                writing.write(block)
+
+    return copy
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
