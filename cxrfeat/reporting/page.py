@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import unescape
-from pathlib import Path
 from typing import Any
 
 from cxrfeat.reporting.chart import SHAPES, map_points, mark, whisker
@@ -56,16 +53,6 @@ def render_report(content: ReportContent) -> str:
         facts=_page_facts(content),
         command=content.command,
     )
-
-
-def datasets_of(page: Path) -> set[str]:
-    """The data sets that a page of `render_report` is about; none if the file is no such page."""
-    try:
-        text = page.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return set()
-    made = re.search(r"<dt>made by</dt><dd>cxrfeat ", text) is not None
-    return {unescape(name) for name in re.findall(r"<dt>data ([^<]*)</dt>", text)} if made else set()
 
 
 def _part(data: DataContent, key: str) -> dict[str, Any]:

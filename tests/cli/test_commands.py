@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.reporting.command import run_command
 from cxrfeat.run.folder import read_run
 from cxrfeat.spec import MAIN_KINDS
 from cxrfeat.types import Part
 from cxrfeat.workflow import demo as demo_recipe
-from cxrfeat.workflow.report import command_of
 from tests.cli.conftest import RANDOM, Cli
 from tests.workflow.helpers import PARTS, make_features
 from tests.workflow.test_demo import STAGES, TINY
@@ -227,7 +227,7 @@ def test_fit_head_and_tune_take_some_classes(cli: Cli, tmp_path: Path) -> None:
     assert document["notes"] == ["40 of 120 images are of other classes and left out: PNEUMONIA 40."]
     (run,) = document["runs"]
     assert (run["reused"], run["test"]["classes"]) == (True, ["COVID, ARDS", "NORMAL"])
-    words = shlex.split(command_of(read_run(Path(run["path"]))) or "")
+    words = shlex.split(run_command(read_run(Path(run["path"]))) or "")
     assert words[words.index("--classes") + 1] == '"COVID, ARDS"', "the report's own command makes it again"
     assert cli("fit-head", path, *words[3:], "--json").json["runs"][0]["reused"]
     tuned = cli("tune", path, "--head", "ridge", "--trials", "1", "--inner-folds", "2", *chosen, "--json")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxrfeat.cli.console import marks, show
-from cxrfeat.reporting.page import datasets_of
+from cxrfeat.reporting.place import datasets_of
 from cxrfeat.reporting.spark import ASCII, BLOCKS
 from cxrfeat.reporting.table import Table
 from cxrfeat.run.folder import read_run

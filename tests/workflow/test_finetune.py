@@ -20,6 +20,7 @@ from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
+from cxrfeat.reporting.command import run_command
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
 from cxrfeat.types import Part
@@ -29,7 +30,7 @@ from cxrfeat.workflow.extract import Extraction, extract
 from cxrfeat.workflow.finetune import finetune
 from cxrfeat.workflow.fit_head import FitResult, fit
 from cxrfeat.workflow.predict import predict
-from cxrfeat.workflow.report import command_of, report
+from cxrfeat.workflow.report import report
 from tests.workflow.helpers import PARTS, digest, make_features, probabilities
 
 HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=99)
@@ -279,7 +280,7 @@ def test_the_command_in_a_report_finds_the_very_same_run(
     options = {"head_from": place.head()} if warm else {"warm": None, "cache": place.extract().files[0].path}
     spec = replace(SPEC, clip=None, head=replace(SPEC.head, epochs=1, label_smoothing=0.1, calibrate=True))
     run = place.finetune(spec=spec, **options).runs[0]
-    command = command_of(run)
+    command = run_command(run)
     assert command is not None
     words = [str(place.data) if word == "DATA" else word for word in shlex.split(command)]
     monkeypatch.chdir(place.folder)

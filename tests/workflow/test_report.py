@@ -17,14 +17,17 @@ from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, Storag
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow
-from cxrfeat.reporting.content import Heat, HeatPicture
+from cxrfeat.reporting import copies, feature_map
+from cxrfeat.reporting.command import run_command
+from cxrfeat.reporting.naming import names_of
+from cxrfeat.reporting.shrink import LIMIT
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
 from cxrfeat.workflow import report as recipe
 from cxrfeat.workflow.explain import explain_together
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
-from cxrfeat.workflow.report import command_of, report
+from cxrfeat.workflow.report import report
 from tests.workflow.helpers import PARTS, make_features
 
 
@@ -47,7 +50,7 @@ def made(folder: Path, **options: Any) -> recipe.Report:
 def test_a_report_has_curves_maps_copies_and_counts_of_the_runs(folder: Path) -> None:
     found = made(folder)
     assert found.path.read_bytes().startswith(b"<!doctype html>")
-    assert found.size == found.path.stat().st_size < recipe.LIMIT
+    assert found.size == found.path.stat().st_size < LIMIT
     (data,) = found.content.data
     assert [run.summary["run"] for run in data.runs] == [run["run"] for run in data.comparison["runs"]]
     accuracies = [run.summary["test"]["accuracy"] for run in data.runs]
@@ -81,10 +84,10 @@ def test_a_pair_of_copies_has_both_names_and_says_whose_and_in_which_parts(
     header = Header(format="PNG", suffix=".png", width=9, height=9, bits=8, mode="L", file_bytes=9)
     names = ("COVID/1.png", "COVID/copy of 1.png")
     same = [ImageRow(path=name, label="COVID", content_sha256=contents[0], header=header) for name in names]
-    monkeypatch.setattr(recipe, "_rows_of", lambda *_: {contents[0]: same})
+    monkeypatch.setattr(recipe, "names_of", lambda _, *, redact: names_of(same, redact=redact))
     with FeatureFile(path) as file:
         ids = file.image_ids
-    monkeypatch.setattr(recipe, "read_patients", lambda _: dict.fromkeys(ids[:2], "p"))
+    monkeypatch.setattr(copies, "read_patients", lambda _: dict.fromkeys(ids[:2], "p"))
     (tmp_path / "features" / "blobs.manifest.csv").touch()
     (copy,) = made(tmp_path).content.data[0].copies or ()
     assert copy.names == names
@@ -196,7 +199,7 @@ def test_the_command_of_a_run_makes_the_very_same_run(
     make_features(tmp_path / "features" / "f.h5", sources=["A", "A", "B", "B"] * 20, split=split)
     assert command_line(["fit-head", *options, "--quiet"]) == 0, capsys.readouterr().err
     (run,) = runs_of(tmp_path)
-    command = command_of(run)
+    command = run_command(run)
     assert command is not None
     capsys.readouterr()
     assert command_line([*command.split()[1:], "--json"]) == 0
@@ -205,52 +208,11 @@ def test_the_command_of_a_run_makes_the_very_same_run(
 
 def test_a_run_that_no_command_of_fit_head_makes_has_none(folder: Path) -> None:
     run = runs_of(folder)[0]
-    assert command_of(Run(run.path, {**run.info, "identity": {"search": {}}})) is None
-
-
-def test_a_page_that_would_be_too_large_goes_without_pictures_and_says_so(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = made(folder)
-    (data,) = whole.content.data
-    big = "data:image/jpeg;base64," + "A" * 30_000
-    picture = HeatPicture(label="COVID", predicted="COVID", probability=1.0, image=big, overlay=big, caption="x")
-    failed = {"check": "hot corner", "status": "fail", "value": 1.0, "why": "It is a letter.", "do": ""}
-    heat = Heat(
-        method="Grad-CAM", pictures=(picture,), means=(), findings=(failed,), judged=1, tested=1, chosen="", notes=()
-    )
-    runs = tuple(replace(run, heat=heat) for run in data.runs)
-    content = replace(whole.content, data=(replace(data, runs=runs),))
-
-    def at(limit: int) -> tuple[Any, bytes]:
-        monkeypatch.setattr(recipe, "LIMIT", limit)
-        return recipe._below_limit(content)
-
-    told, page = at(10_000_000)
-    full = len(page)
-    assert told is content
-    told, page = at(full)
-    assert len(page) < full
-    assert [bool(run.heat and run.heat.pictures) for run in told.data[0].runs] == [True, False]
-    assert "Heat maps of the best run only, to stay below" in page.decode()
-    told, page = at(full - 100_000)
-    assert not any(run.heat and run.heat.pictures for run in told.data[0].runs)
-    assert "It is a letter." in page.decode(), "what was found stays"
-    assert told.data[0].tiles is not None
-    told, page = at(whole.size - 1)
-    assert told.data[0].tiles is None
-    assert told.data[0].maps
-    assert not told.pictured
-    assert "data:image" not in page.decode()
-    assert "It is a letter." in page.decode()
-    told, page = at(len(page) - 1)
-    assert told.data[0].maps == ()
-    with pytest.raises(InputError, match=r"A page of 2 runs is 0\.\d MB even without pictures.*Report fewer runs"):
-        at(1000)
+    assert run_command(Run(run.path, {**run.info, "identity": {"search": {}}})) is None
 
 
 def test_a_map_shows_so_many_images_and_says_of_how_many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "POINTS", 30)
+    monkeypatch.setattr(feature_map, "POINTS", 30)
     found = made(folder)
     assert len(found.content.data[0].maps[0].words) == 30
     assert "30 of 80 images, drawn by chance" in found.path.read_text()
@@ -268,7 +230,7 @@ def test_a_map_may_keep_neighbours_in_place_of_distances(folder: Path, monkeypat
     assert "--map tsne" in found.content.command
     assert "--map" not in plain.content.command
     monkeypatch.setattr(recipe, "side_by_side", lambda *_: pytest.fail("it was worked for"))
-    monkeypatch.setattr(recipe, "find_spec", lambda _: None)
+    monkeypatch.setattr(feature_map, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'cxrfeat\[umap\]'"):
         made(folder, projection="umap")
     with pytest.raises(UsageError, match="`projection` lays features out by pca, tsne, umap; got 'mds'"):
@@ -298,7 +260,7 @@ def test_the_command_of_the_page_names_what_is_not_as_usual_and_no_place(
 
 
 def test_too_many_images_are_not_searched_for_copies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "LOOKED_THROUGH", 10)
+    monkeypatch.setattr(copies, "LOOKED_THROUGH", 10)
     (data,) = made(folder).content.data
     assert data.copies is None
     assert "80 images are too many to search for copies here: run `cxrfeat audit`." in data.notes
