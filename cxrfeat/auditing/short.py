@@ -290,7 +290,7 @@ def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], parts:
 
     Args:
         labels: `(images,)` class indices.
-        pixel_digests: `(images,)`, as in `image.fingerprint.Look`.
+        pixel_digests: `(images,)`, as in `image.appearance.Look`.
         parts: `(images,)` the split in use, if it is one.
     """
     sets: dict[int, list[int]] = defaultdict(list)

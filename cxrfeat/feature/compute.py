@@ -207,7 +207,6 @@ def _shard(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Shard:
             "mean_grey": np.array([one.mean_grey for one in looks], dtype=np.float32),
             "black_border": np.array([one.black_border for one in looks], dtype=np.float32),
             "thumbnail": np.array([one.thumbnail for one in looks], dtype=np.uint8).reshape(len(good), 8, 8),
-            "perceptual_hash": np.array([one.perceptual_hash for one in looks], dtype=np.uint64),
             "portrait": np.array([one.portrait for one in looks], np.uint8).reshape(len(good), PORTRAIT, PORTRAIT),
             "pixel_digest": np.array([one.pixel_digest for one in looks], dtype=np.uint64),
         },

@@ -48,7 +48,6 @@ COLUMNS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "mean_grey": ("<f4", ()),
     "black_border": ("<f4", ()),
     "thumbnail": ("|u1", (8, 8)),
-    "perceptual_hash": ("<u8", ()),
     "portrait": ("|u1", (40, 40)),
     "pixel_digest": ("<u8", ()),
 }

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cxrfeat.system.files import write_atomic
 
 FEATURES = "features"
-LOOKS = ("mean_grey", "black_border", "thumbnail", "perceptual_hash", "portrait", "pixel_digest")
+LOOKS = ("mean_grey", "black_border", "thumbnail", "portrait", "pixel_digest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What the audit knows of an image without its pixels: a mean, a border, a thumbnail, a portrait, and two hashes.
+"""What the audit knows of an image without its pixels: a mean, a border, a thumbnail, a portrait, a digest.
 
 The numbers are exact sums of pixels over a grid, so they are the same on every machine.
 """
@@ -31,8 +31,6 @@ class Look:
     """Fraction of the area in black rows and columns at the edges."""
     thumbnail: NDArray[np.uint8]
     """`(8, 8)`."""
-    perceptual_hash: int
-    """64 bits; images that look alike differ in few of them."""
     portrait: NDArray[np.uint8]
     """`(40, 40)`, stretched from 0 to 255: what near-duplicates are found by."""
     pixel_digest: int
@@ -49,12 +47,10 @@ def look(grey: Grey) -> Look:
         >>> look(np.full((64, 64), 7, np.uint8)).black_border
         1.0
     """
-    cells = _cells(grey, _GRID)
     return Look(
         mean_grey=mean_grey(grey),
         black_border=black_border(grey),
-        thumbnail=_thumbnail(cells),
-        perceptual_hash=_hash(cells),
+        thumbnail=thumbnail(grey),
         portrait=portrait(grey),
         pixel_digest=pixel_digest(grey),
     )
@@ -86,18 +82,9 @@ def black_border(grey: Grey) -> float:
 
 def thumbnail(grey: Grey) -> NDArray[np.uint8]:
     """`(8, 8)` uint8: the mean of each cell of an 8 x 8 grid."""
-    return _thumbnail(_cells(grey, _GRID))
-
-
-def perceptual_hash(grey: Grey) -> int:
-    """64 bits that copies of an image share, but for a few, after resizing, recompression or a change of brightness.
-
-    Bit `8 * v + u` (from the highest) tells whether the cosine of vertical frequency v and horizontal frequency u is
-    above the median of all but the constant one.
-
-    Source: the "pHash" of Zauner 2010, section 3.2.1, on 32 x 32 cells.
-    """
-    return _hash(_cells(grey, _GRID))
+    sums, counts = (part.reshape(8, 4, 8, 4).sum(axis=(1, 3)) for part in _cells(grey, _GRID))
+    means: NDArray[np.float64] = np.rint(sums / counts)
+    return means.astype(np.uint8)
 
 
 def portrait(grey: Grey) -> NDArray[np.uint8]:
@@ -141,27 +128,3 @@ def _cells(grey: Grey, side: int) -> tuple[NDArray[np.float64], NDArray[np.float
     sums = np.add.reduceat(strips, left, axis=1).astype(np.float64)
     counts = np.outer(np.diff(top, append=height), np.diff(left, append=width)).astype(np.float64)
     return sums, counts
-
-
-def _thumbnail(cells: tuple[NDArray[np.float64], NDArray[np.float64]]) -> NDArray[np.uint8]:
-    sums, counts = (part.reshape(8, 4, 8, 4).sum(axis=(1, 3)) for part in cells)
-    means: NDArray[np.float64] = np.rint(sums / counts)
-    return means.astype(np.uint8)
-
-
-def _hash(cells: tuple[NDArray[np.float64], NDArray[np.float64]]) -> int:
-    means = cells[0] / cells[1]
-    # Rounded, since the cosines of a symmetric image are zero but for noise, which differs between machines.
-    cosines = np.round(_COSINE @ means @ _COSINE.T, 6).ravel()
-    bits = cosines > np.median(cosines[1:])
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def cosine_matrix(frequencies: int, side: int) -> NDArray[np.float64]:
-    """`(frequencies, side)`: the lowest rows of the DCT-II."""
-    frequency, place = np.mgrid[:frequencies, :side]
-    matrix: NDArray[np.float64] = np.cos(np.pi * frequency * (2 * place + 1) / (2 * side))
-    return matrix
-
-
-_COSINE = cosine_matrix(8, _GRID)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.image.appearance import PORTRAIT, cosine_matrix
+from cxrfeat.image.appearance import PORTRAIT
 from cxrfeat.system.process import small_products
 from cxrfeat.types import Features
 
@@ -93,8 +93,8 @@ def find_duplicates(
 
     Args:
         content_sha256: Of each image's file.
-        portraits: `(images, 40, 40)`, as in `fingerprint.Look`.
-        pixel_digests: `(images,)`, as in `fingerprint.Look`.
+        portraits: `(images, 40, 40)`, as in `appearance.Look`.
+        pixel_digests: `(images,)`, as in `appearance.Look`.
         features: `(images, dim)`; pairs with nearly the same features are compared too, such as copies that were
             changed more than their lowest frequencies bear. The portraits still decide.
 
@@ -396,12 +396,19 @@ def _blur(sigma: float) -> _Planes:
     return blur
 
 
+def _cosine_matrix(frequencies: int, side: int) -> NDArray[np.float64]:
+    """`(frequencies, side)`: the lowest rows of the DCT-II."""
+    frequency, place = np.mgrid[:frequencies, :side]
+    matrix: NDArray[np.float64] = np.cos(np.pi * frequency * (2 * place + 1) / (2 * side))
+    return matrix
+
+
 _CELLS = np.arange(PORTRAIT, dtype=np.float32)
 _TAPS = np.arange(-1, 3, dtype=np.float32)
 _INNER = slice(_MARGIN, PORTRAIT - _MARGIN)
 _BEFORE, _AFTER = slice(_MARGIN - 1, PORTRAIT - _MARGIN - 1), slice(_MARGIN + 1, PORTRAIT - _MARGIN + 1)
 _FINE, _COARSE, _AROUND = (_blur(0.35), _blur(0.7)), (_blur(0.5), _blur(1.75)), _blur(2.75)
-_COSINE = cosine_matrix(_FREQUENCIES, PORTRAIT).astype(np.float32)
+_COSINE = _cosine_matrix(_FREQUENCIES, PORTRAIT).astype(np.float32)
 _REVERSALS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], np.float32)
 """Signs of the quarters (even even, even odd, odd even, odd odd) under the first four symmetries."""
 _OPPOSITE = (0, 1, 2, 3, 4, 6, 5, 7)

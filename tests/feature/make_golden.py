@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cxrfeat.feature.format import VERSION
-from tests.feature.content import make_file
+from cxrfeat.feature.store import write_features
+from tests.feature.content import golden_content, in_two
 
 
 def main() -> None:
@@ -13,7 +14,9 @@ def main() -> None:
     if path.exists():
         raise SystemExit(f"{path} is there; golden files are never changed. Raise VERSION first.")
     path.parent.mkdir(exist_ok=True)
-    print(make_file(path, images=4, views=3, dim=5, bound=True))
+    content, features = golden_content()
+    write_features(path, content, features.shape[2], in_two(features))
+    print(path)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,6 @@ def test_every_row_is_the_network_of_the_views_of_its_image(tmp_path: Path, phan
             np.testing.assert_array_equal(file.features[number], stub_features(prepared.views[view]))
             columns = file.content.columns
             assert columns["mean_grey"][number] == np.float32(prepared.look.mean_grey)
-            assert columns["perceptual_hash"][number] == prepared.look.perceptual_hash
             assert (columns["thumbnail"][number] == prepared.look.thumbnail).all()
             assert (columns["portrait"][number] == prepared.look.portrait).all()
             assert columns["pixel_digest"][number] == prepared.look.pixel_digest

@@ -25,7 +25,6 @@ def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype:
         "mean_grey": rng.random(images).astype(np.float32),
         "black_border": rng.random(images).astype(np.float32),
         "thumbnail": rng.integers(0, 256, (images, 8, 8), dtype=np.uint8),
-        "perceptual_hash": rng.integers(0, 2**64, images, dtype=np.uint64),
         "portrait": rng.integers(0, 256, (images, 40, 40), dtype=np.uint8),
         "pixel_digest": rng.integers(0, 2**64, images, dtype=np.uint64),
     }

@@ -135,7 +135,7 @@ def test_room_for_what_is_kept_is_asked_for(tmp_path: Path, data: Path, monkeypa
 
 def test_a_shard_is_kept_until_all_of_it_stands_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "data-stub-00000000.h5"
-    looks = ("mean_grey", "black_border", "thumbnail", "perceptual_hash", "portrait", "pixel_digest")
+    looks = ("mean_grey", "black_border", "thumbnail", "portrait", "pixel_digest")
     arrays = {name: np.zeros(2) for name in (FEATURES, *looks)}
     Spare(path).keep([Shard(content_sha256=("a" * 64, "b" * 64), arrays=arrays, engine="stub")])
     spare = Spare(path)

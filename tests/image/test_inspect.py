@@ -29,7 +29,7 @@ def test_the_numbers_are_those_of_the_pixels() -> None:
     assert seen.levels == len(np.unique(image))
     assert seen.letters == find_letters(image).mean() > 0
     assert seen.colour == 3.5
-    assert seen.look.perceptual_hash == look(image).perceptual_hash
+    assert seen.look.pixel_digest == look(image).pixel_digest
     assert (image > seen.high).mean() <= 0.001 < (image >= seen.high).mean()
     assert (image < seen.low).mean() <= 0.001
 
