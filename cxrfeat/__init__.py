@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         UsageError,
         WeightsError,
     )
+    from cxrfeat.explaining.explained import Explained
+    from cxrfeat.explaining.layer import ActivationMaps, TopPatches
     from cxrfeat.feature.file import FeatureFile
     from cxrfeat.feature.file import FeatureFile as open  # noqa: A004, N813  # `cxrfeat.open(path)` reads like the built-in
     from cxrfeat.head.estimator import (
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from cxrfeat.types import Finding, Part, Status
     from cxrfeat.workflow.audit import AuditResult, audit
     from cxrfeat.workflow.compare import Comparison, compare
-    from cxrfeat.workflow.explain import Explained, explain
+    from cxrfeat.workflow.explain import activation_maps, explain, top_patches
     from cxrfeat.workflow.extract import Extraction, extract
     from cxrfeat.workflow.finetune import finetune
     from cxrfeat.workflow.fit_head import FitResult, fit
@@ -62,7 +64,6 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.reproduce import Options as ReproduceOptions
     from cxrfeat.workflow.reproduce import Reproduction, reproduce
     from cxrfeat.workflow.tune import TuneResult, tune
-    from cxrfeat.workflow.units import ActivationMaps, TopPatches, activation_maps, top_patches
     from cxrfeat.workflow.verify import verify
 
 _PLACES = {
@@ -85,11 +86,11 @@ _PLACES = {
     **dict.fromkeys(("Finding", "Part", "Status"), "cxrfeat.types"),
     **dict.fromkeys(("Manifest", "Selection"), "cxrfeat.image.row"),
     **dict.fromkeys(("Run", "find_run", "find_runs"), "cxrfeat.run.folder"),
-    "ActivationMaps": "cxrfeat.workflow.units",
+    "ActivationMaps": "cxrfeat.explaining.layer",
     "AuditResult": "cxrfeat.workflow.audit",
     "Comparison": "cxrfeat.workflow.compare",
     "Curve": "cxrfeat.workflow.learning_curve",
-    "Explained": "cxrfeat.workflow.explain",
+    "Explained": "cxrfeat.explaining.explained",
     "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.file",
     "FitResult": "cxrfeat.workflow.fit_head",
@@ -97,9 +98,9 @@ _PLACES = {
     "Report": "cxrfeat.workflow.report",
     "ReproduceOptions": "cxrfeat.workflow.reproduce:Options",
     "Reproduction": "cxrfeat.workflow.reproduce",
-    "TopPatches": "cxrfeat.workflow.units",
+    "TopPatches": "cxrfeat.explaining.layer",
     "TuneResult": "cxrfeat.workflow.tune",
-    "activation_maps": "cxrfeat.workflow.units",
+    "activation_maps": "cxrfeat.workflow.explain",
     "audit": "cxrfeat.workflow.audit",
     "compare": "cxrfeat.workflow.compare",
     "explain": "cxrfeat.workflow.explain",
@@ -113,7 +114,7 @@ _PLACES = {
     "predict": "cxrfeat.workflow.predict",
     "report": "cxrfeat.workflow.report",
     "reproduce": "cxrfeat.workflow.reproduce",
-    "top_patches": "cxrfeat.workflow.units",
+    "top_patches": "cxrfeat.workflow.explain",
     "tune": "cxrfeat.workflow.tune",
     "verify": "cxrfeat.workflow.verify",
     "views_curve": "cxrfeat.workflow.learning_curve",

@@ -72,12 +72,12 @@ def explain(
     Heat is evidence for a class, no outline of a disease. Research use only, never diagnosis.
     """
     from cxrfeat.errors import AuditError, UsageError
+    from cxrfeat.explaining.job import SHOWN
     from cxrfeat.image.row import Selection
     from cxrfeat.reporting.explain import image_table, mean_table
     from cxrfeat.reporting.inventory import quarantine_table
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.run.folder import find_run
-    from cxrfeat.workflow.explain import SHOWN
     from cxrfeat.workflow.explain import explain as run
 
     options.too_many_bad(max_bad, 0, 1)
@@ -164,7 +164,7 @@ def _layer(
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.explain import maps_table, patch_tables
     from cxrfeat.reporting.inventory import quarantine_table
-    from cxrfeat.workflow.units import activation_maps, top_patches
+    from cxrfeat.workflow.explain import activation_maps, top_patches
 
     if units:
         if data is None or images:

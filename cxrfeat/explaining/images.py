@@ -1,36 +1,28 @@
-"""Which images the recipes of explaining look at, and what the network sees of them."""
+"""Which images of a run are looked at, and in which view."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from cxrfeat.errors import BadImageError, InputError, IntegrityError
-from cxrfeat.explaining.place import FRAME
-from cxrfeat.image.decode import decode, probe, read_file
+from cxrfeat.image.decode import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.mask import Lungs, MaskFile, Masks, find_masks, fitted, mask_notes, masks_digest, read_mask, template
+from cxrfeat.image.mask import MaskFile, Masks, find_masks, mask_notes, masks_digest
 from cxrfeat.image.note import Note, number, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import NO_PART
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
-from cxrfeat.system.process import threads
-from cxrfeat.types import Counted, Grey, Part, Views
-from cxrfeat.view.draw import ViewParams, draw_views
-from cxrfeat.view.prepare import views_of
+from cxrfeat.types import Part
 
 CHECKED = 400
 """Test images whose heat is judged, at most: enough for a share of heat to be known to two points."""
-
-TOGETHER = 32
-"""Images prepared ahead of the network."""
 
 _EVERYTHING = Selection()
 
@@ -168,6 +160,37 @@ def images_of_test(
     ], notes
 
 
+def images_of_folder(manifest: Manifest, masks: Masks, identity: Identity | None) -> list[Candidate]:
+    """All images of a folder, with their masks; `identity` names them, `None` leaves their paths."""
+    return [
+        Candidate(
+            name=shown_name(row.path, identity, row.content_sha256),
+            path=manifest.root / row.path,
+            sha256=row.content_sha256,
+            label=row.label,
+            mask=masks.get(row.content_sha256),
+        )
+        for row in manifest.rows
+    ]
+
+
+def image_of_folder(image: Path, manifest: Manifest, masks: Masks, name: str) -> Candidate:
+    """One image that is named by itself, with the mask that a folder holds for it.
+
+    Raises:
+        InputError: If the folder does not hold it, or it cannot be read.
+    """
+    try:
+        digest = sha256(read_file(image)).hexdigest()
+    except BadImageError as error:
+        raise unusable(image, error.stage, error.reason) from error
+    if all(row.content_sha256 != digest for row in manifest.rows):
+        raise InputError(
+            f"{image} is not in {manifest.root}, where its mask is looked for. Name the folder that holds it."
+        )
+    return Candidate(name=name, path=image, mask=masks.get(digest))
+
+
 def _tell_other_labels(run: Run, manifest: Manifest, labels: Mapping[str, str]) -> None:
     """Say where the folder gives an image another class than it had in the test: class folders may be swapped."""
     here: dict[str, set[str]] = {}
@@ -211,81 +234,16 @@ def some(images: Sequence[Candidate], shown: Sequence[Candidate], seed: int) -> 
     return [images[index] for index in order if images[index].path in chosen]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ready:
-    """An image that could be read."""
-
-    candidate: Candidate
-    views: Views
-    """`(count, size, size)`, the plain one first."""
-    params: tuple[ViewParams, ...]
-    """How each was made."""
-    size: tuple[int, int]
-    """Height and width of the image."""
-    lungs: Lungs
-    """`(64, 64)` over the image: its mask, or the template."""
-    masked: bool
-    """Whether that is a mask of its own."""
-
-
-def _ready(candidate: Candidate, view: ViewSpec) -> Ready | Quarantined:
-    try:
-        content = read_file(candidate.path)
-        digest = sha256(content).hexdigest()
-        if candidate.sha256 is not None and digest != candidate.sha256:
-            raise BadImageError("open", "the file changed while the run went on")
-        header = probe(content, PurePosixPath(candidate.path.name).suffix)
-        prepared = views_of(content, digest, [view], candidate.mask)
-        views = prepared.of(view)
-    except BadImageError as error:
-        return Quarantined(path=candidate.name, stage=error.stage, reason=error.reason)
-    size = (header.height, header.width)
-    lungs, masked = template(FRAME), False
-    if candidate.mask is not None:
-        try:
-            lungs, masked = fitted(read_mask(candidate.mask, size), FRAME), True
-        except BadImageError:  # named in the notes; heat is judged by the template then
-            masked = False
-    return Ready(
-        candidate=candidate,
-        views=views,
-        params=draw_views(view, digest),
-        size=size,
-        lungs=lungs,
-        masked=masked,
-    )
-
-
-def readied(
-    images: Sequence[Candidate], view: ViewSpec, progress: Counted | None = None
-) -> Iterator[list[Ready | Quarantined]]:
-    """The images in parts, each decoded in threads while the network is busy with the one before."""
-    if not images:
-        return
-    parts = [images[start : start + TOGETHER] for start in range(0, len(images), TOGETHER)]
-    done = 0
-    with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode") as pool:
-        waiting = [pool.submit(_ready, one, view) for one in parts[0]]
-        for following in (*parts[1:], ()):
-            futures, waiting = waiting, [pool.submit(_ready, one, view) for one in following]
-            yield [future.result() for future in futures]
-            done += len(futures)
-            if progress:
-                progress(done, len(images))
-
-
 def shown_name(path: str, identity: Identity | None, content_sha256: str = "") -> str:
     """A path as it may be shown: itself, or its salted id (that of the manifest, for an image of known content)."""
     return path if identity is None else identity.image_id(path, content_sha256)
 
 
-def pixels_of(path: Path) -> Grey:
-    """An image once more, to be drawn.
+def salted(unused: Iterable[Quarantined], identity: Identity | None) -> list[Quarantined]:
+    """Images that cannot be used, each named as it may be shown."""
+    return [replace(one, path=shown_name(one.path, identity)) for one in unused]
 
-    Raises:
-        InputError: If it can no longer be read.
-    """
-    try:
-        return decode(read_file(path))
-    except BadImageError as error:
-        raise InputError(f"{path} changed while the run went on ({error.reason}). Run it again.") from error
+
+def unusable(image: Path, stage: str, reason: str) -> InputError:
+    """Why a single image cannot be looked at."""
+    return InputError(f"{image} cannot be used ({stage}: {reason}). Choose another image.")

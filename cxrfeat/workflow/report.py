@@ -12,10 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, MissingExtraError, UsageError, WeightsError
+from cxrfeat.explaining.explained import Explained
 from cxrfeat.explaining.explainer import NAMES
-from cxrfeat.explaining.images import CHECKED, pixels_of
+from cxrfeat.explaining.images import CHECKED
+from cxrfeat.explaining.job import Question
 from cxrfeat.explaining.projection import Projecting
+from cxrfeat.explaining.ready import pixels_of
+from cxrfeat.explaining.together import explain_together
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest, Selection
 from cxrfeat.metric.roc import calibration_band, roc_band
@@ -41,7 +46,6 @@ from cxrfeat.system.files import write_atomic
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
 from cxrfeat.workflow.compare import different, side_by_side, tested
-from cxrfeat.workflow.explain import Explained, explain_together
 from cxrfeat.workflow.fit_head import as_fitted
 
 EXPLAINED, SHOWN = 3, 8
@@ -366,10 +370,9 @@ def _with_heat(
     by_name = {run.name: run for run in runs}
     told, notes = list(content.runs), list(content.notes)
     chosen = [by_name[one.summary["run"]] for one in told[:most]]
-    found = explain_together(
-        chosen, data=manifest.root, manifest=manifest, count=SHOWN, network=network, redact=redact, seed=seed,
-        progress=tell,
-    )  # fmt: skip
+    identity = Identity.load() if redact else None
+    question = Question(manifest=manifest, count=SHOWN, network=network, identity=identity, seed=seed)
+    found = explain_together(chosen, question, tell)
     for place, (run, of_run) in enumerate(zip(chosen, found, strict=True)):
         if isinstance(of_run, CxrFeatError):
             notes.append(f"No heat maps of {run.name}: {_why_none(of_run)}")

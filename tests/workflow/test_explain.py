@@ -13,6 +13,7 @@ from PIL import Image
 
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import InputError, StorageError, UsageError, WeightsError
+from cxrfeat.explaining.explained import Explained, caption
 from cxrfeat.explaining.graph import Graph
 from cxrfeat.explaining.images import images_of_test
 from cxrfeat.head.of_run import load_head
@@ -26,11 +27,10 @@ from cxrfeat.reporting.picture import png, reduced
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
 from cxrfeat.view.prepare import views_of
-from cxrfeat.workflow.explain import Explained, caption, explain
+from cxrfeat.workflow.explain import activation_maps, explain, top_patches
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.predict import predict
-from cxrfeat.workflow.units import activation_maps, top_patches
 
 
 @pytest.fixture(scope="module")

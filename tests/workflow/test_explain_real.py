@@ -15,6 +15,7 @@ from PIL import Image
 
 import cxrfeat
 from cxrfeat.backbone.network import find_again
+from cxrfeat.explaining.explained import ExplainedImage
 from cxrfeat.explaining.explainer import Explainer
 from cxrfeat.explaining.graph import Graph
 from cxrfeat.explaining.heat import heat_of
@@ -27,7 +28,7 @@ from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Status
 from cxrfeat.view.prepare import views_of
-from cxrfeat.workflow.explain import ExplainedImage, explain
+from cxrfeat.workflow.explain import explain
 
 pytestmark = pytest.mark.weights
 

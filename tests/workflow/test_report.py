@@ -14,6 +14,8 @@ import pytest
 
 from cxrfeat.cli.main import run as command_line
 from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, StorageError, UsageError
+from cxrfeat.explaining.job import Question
+from cxrfeat.explaining.together import explain_together
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow
@@ -23,8 +25,8 @@ from cxrfeat.reporting.naming import names_of
 from cxrfeat.reporting.shrink import LIMIT
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
+from cxrfeat.types import Progress
 from cxrfeat.workflow import report as recipe
-from cxrfeat.workflow.explain import explain_together
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.report import report
@@ -429,7 +431,7 @@ def test_why_there_is_no_heat_map_names_no_place_of_this_machine(
     out, data = tmp_path / "page.html", explained / "data"
     image = next(data.rglob("*.png"))
 
-    def refuse(runs: Sequence[Run], **_: Any) -> list[InputError]:
+    def refuse(runs: Sequence[Run], *_: Any) -> list[InputError]:
         return [InputError(f"{image} cannot be read.") for _ in runs]
 
     monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path / "empty"))
@@ -453,8 +455,8 @@ def test_where_some_were_judged_the_page_says_of_how_many_and_how_they_were_chos
 ) -> None:
     run, out = single(explained)[:1], tmp_path / "page.html"
 
-    def occluded(*args: Any, **options: Any) -> Any:
-        return explain_together(*args, **options, method="occlusion")
+    def occluded(runs: Sequence[Run], question: Question, progress: Progress | None) -> Any:
+        return explain_together(runs, replace(question, method="occlusion"), progress)
 
     monkeypatch.setattr(recipe, "SHOWN", 2)
     monkeypatch.setattr(recipe, "explain_together", occluded)
