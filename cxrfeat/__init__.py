@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.image.row import Manifest, Selection
+    from cxrfeat.reporting.plan import Options as ReproduceOptions
     from cxrfeat.run.folder import Run, find_run, find_runs
     from cxrfeat.run.folder import read_run as open_run
     from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, SplitSpec, ViewSpec
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.learning_curve import Curve, learning_curve, views_curve
     from cxrfeat.workflow.predict import Predictions, predict
     from cxrfeat.workflow.report import Report, report
-    from cxrfeat.workflow.reproduce import Options as ReproduceOptions
     from cxrfeat.workflow.reproduce import Reproduction, reproduce
     from cxrfeat.workflow.tune import TuneResult, tune
     from cxrfeat.workflow.verify import verify
@@ -96,7 +96,7 @@ _PLACES = {
     "FitResult": "cxrfeat.workflow.fit_head",
     "Predictions": "cxrfeat.workflow.predict",
     "Report": "cxrfeat.workflow.report",
-    "ReproduceOptions": "cxrfeat.workflow.reproduce:Options",
+    "ReproduceOptions": "cxrfeat.reporting.plan:Options",
     "Reproduction": "cxrfeat.workflow.reproduce",
     "TopPatches": "cxrfeat.explaining.layer",
     "TuneResult": "cxrfeat.workflow.tune",

@@ -12,8 +12,8 @@ from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, 
 from cxrfeat.cli.words import as_typed
 
 if TYPE_CHECKING:
+    from cxrfeat.reporting.plan import Step
     from cxrfeat.run.folder import Run
-    from cxrfeat.workflow.reproduce import Step
 
 
 def reproduce(
@@ -73,11 +73,12 @@ def reproduce(
 
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.inventory import quarantine_table
+    from cxrfeat.reporting.plan import Options
     from cxrfeat.reporting.reproduction import columns_table, confusion_table, plan_table, reproduction_table
     from cxrfeat.reporting.spark import training_table
     from cxrfeat.reporting.table import RESEARCH_USE, number
     from cxrfeat.spec import SplitBy
-    from cxrfeat.workflow.reproduce import Options, estimate, measure, plan
+    from cxrfeat.workflow.reproduce import rehearse
     from cxrfeat.workflow.reproduce import reproduce as run
 
     options.too_many_bad(max_bad, 0, 1)
@@ -93,13 +94,7 @@ def reproduce(
     reading = options.selection(follow_links=follow_links, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         if dry_run:
-            planned = plan(folder, asked, tell, reading)
-            parts = estimate(planned, measure(planned, progress=tell))
-            document = {
-                "images": planned.counts, "comparable": planned.comparable, "notes": list(planned.notes),
-                "parts": parts, "rows": [{"row": step.row.name, "protocol": step.protocol} for step in planned.steps],
-                "seconds": sum(part["seconds"] for part in parts),
-            }  # fmt: skip
+            document = rehearse(folder, asked, reading=reading, progress=tell)
         else:
 
             def told(step: Step, made: Run) -> None:

@@ -3,133 +3,30 @@
 from __future__ import annotations
 
 import json
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from cxrfeat.backbone.engine import EngineFactory
-from cxrfeat.backbone.network import find_network
-from cxrfeat.backbone.scratch import SCRATCH
-from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import DivergedError, InputError, UsageError
+from cxrfeat.finetuning.cost import measure_network
 from cxrfeat.finetuning.recipe import PAPER
-from cxrfeat.finetuning.start import cold_head
-from cxrfeat.finetuning.trainable import Trainable
-from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Quarantined, Selection
-from cxrfeat.image.split import own_way
-from cxrfeat.reporting.paper import CLASSES, PER_CLASS, SIZE, Row, find_rows
+from cxrfeat.reporting.paper import Row
+from cxrfeat.reporting.plan import Extraction, Options, Plan, Step, estimate, plan
 from cxrfeat.run.folder import Run
-from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec
+from cxrfeat.spec import Normalize, SplitBy, SplitSpec
 from cxrfeat.system.files import check_writable, write_atomic
-from cxrfeat.system.given import PathLike, as_path, one_or_many
-from cxrfeat.types import Finding, Progress, Status, named
+from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.types import Finding, Progress, Status
 from cxrfeat.workflow.compare import training_columns
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.finetune import finetune
 from cxrfeat.workflow.fit_head import fit, run_summary, with_tested
 
-Protocol = Literal["paper", "proper"]
-"""How a row is done: the paper's way, or as it should have been done."""
-
 OPTIONS = "reproduction.json"
 """In the folder of the runs: what the last reproduction there was asked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a reproduction is asked for; equal ones find each other's runs."""
-
-    rows: tuple[str, ...] = ()
-    """Names of rows; none is all."""
-    classes: tuple[str, ...] = ()
-    """These classes only; none is all."""
-    per_class: int | None = None
-    """Images of each class; `None` is the paper's 1200, or as many as every class has."""
-    limit: int | None = None
-    """At most so many of each class: for a trial."""
-    epochs: int = 20
-    split: SplitBy | None = None
-    """`group`, or the paper's own `paper`, which parts images of one patient; `None` is the data's own split, if it
-    gives any image a part, else `group`."""
-    views: int = 8
-    """Cached views per image, of which the paper's way draws one per epoch."""
-    weights: str = "imagenet"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check what no other description checks, and let one row or class stand where many can."""
-        object.__setattr__(self, "rows", tuple(one_or_many(self.rows)))
-        object.__setattr__(self, "classes", tuple(one_or_many(self.classes)))
-        if self.split not in (None, "group", "paper"):
-            raise UsageError(f"`split` is group, or paper (the paper's own, which leaks); got {self.split!r}.")
-        if self.weights not in ("imagenet", "random"):
-            raise UsageError(f"`weights` is imagenet or random; got {self.weights!r}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """Features that rows share."""
-
-    backbone: str
-    normalize: Normalize
-    size: int
-    views: int
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One run that is to be made."""
-
-    row: Row
-    protocol: Protocol
-    extraction: Extraction
-
-    @property
-    def head(self) -> HeadSpec:
-        """The head, and how it is trained; epochs and seed are the caller's. The paper standardised nothing."""
-        paper = self.protocol == "paper"
-        return HeadSpec(
-            kind=self.row.head, views_per_epoch=1 if paper and self.row.augmented else None, standardize=not paper
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a reproduction does, before anything is computed."""
-
-    options: Options
-    selection: Selection
-    counts: dict[str, int]
-    """Images of each class that are taken."""
-    steps: tuple[Step, ...]
-    comparable: bool
-    """Whether the data, and all else, are the paper's own, so that its figures can be held against ours."""
-    notes: tuple[str, ...]
-
-    @property
-    def extractions(self) -> list[Extraction]:
-        """Each once."""
-        return list(dict.fromkeys(step.extraction for step in self.steps))
-
-    @property
-    def images(self) -> int:
-        """How many are taken."""
-        return sum(self.counts.values())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What one network costs on this machine, in images per second, measured."""
-
-    forward: float
-    training: float | None
-    """`None` where nothing trains it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,81 +71,6 @@ class Reproduction:
             return None
         low, high = interval
         return bool(low <= step.row.test_accuracy <= high)
-
-
-def plan(data: PathLike, options: Options, progress: Progress | None = None, reading: Selection | None = None) -> Plan:
-    """Say what a reproduction would do.
-
-    Args:
-        data: Folder of images (see `index`).
-        options: What is asked for.
-        progress: Told on the way.
-        reading: How the folder is read: its `follow_links` and its `strict`.
-
-    Raises:
-        UsageError: If there is no such row.
-        InputError: If the data cannot be used.
-    """
-    rows = find_rows(options.rows)
-    base = replace(reading or Selection(), classes=options.classes, seed=options.seed)
-    found = index_folder(data, base, progress=named(progress, "reading files"))
-    require_classes(found)
-    there = Counter(row.label for row in found.rows)
-    given = [row.split for row in found.rows]
-    by = own_way(options.split, given)
-    notes = []
-    per_class = options.per_class
-    if per_class is None and options.limit is None:
-        per_class = min(PER_CLASS, *there.values())
-        if per_class < PER_CLASS:
-            notes.append(
-                f"{per_class} images of each class are taken, as many as every class has; the paper took 1200."
-            )
-    if per_class is not None:
-        check_per_class(there, per_class)
-    selection = replace(base, per_class=per_class, limit=options.limit)
-    taken = min(value for value in (per_class, options.limit) if value is not None)
-    counts = {name: min(count, taken) for name, count in sorted(there.items())}
-    comparable = (
-        {name.lower(): count for name, count in there.items()} == CLASSES
-        and taken == PER_CLASS
-        and options.epochs == PAPER.head.epochs
-        and options.weights == "imagenet"
-        and options.views > 1  # the paper drew a view for each image and epoch
-    )
-    if not comparable:
-        notes.append("These are not the paper's own data and settings, so its figures are not comparable with ours.")
-    elif by == "group":
-        notes.append(
-            "The paper parted images one by one, ours keeps patients together: its figures may flatter beside it."
-        )
-    if by == "column":
-        notes.append("The data's own split is kept: another split than the paper's, whose figures may differ for that.")
-    elif own_way(None, given) == "column":
-        notes.append(f"The data's own split is not used, since {by} was asked for.")
-    if by == "paper":
-        notes.append(
-            "The split is the paper's, image by image: it leaks, since a patient's images stand on both sides."
-        )
-    return Plan(
-        options=options,
-        selection=selection,
-        counts=counts,
-        steps=tuple(step for row in rows for step in _steps(row, options)),
-        comparable=comparable,
-        notes=tuple(notes),
-    )
-
-
-def _steps(row: Row, options: Options) -> list[Step]:
-    views = options.views if row.augmented else 1
-    if row.backbone == SCRATCH:
-        views = 1  # nothing but its labels, groups and pixels' statistics is ever used
-    steps = [Step(row, "paper", Extraction(row.backbone, row.normalize, SIZE, views))]
-    if not row.tuned:
-        native = TABLE[row.backbone].size
-        steps.append(Step(row, "proper", Extraction(row.backbone, "backbone", native, options.views)))
-    return steps
 
 
 def reproduce(
@@ -388,82 +210,36 @@ def _paper(row: Row) -> dict[str, Any]:
     return {key: values[key] for key in values if key not in ("name",)}
 
 
-def measure(planned: Plan, seconds: float = 1.0, progress: Progress | None = None) -> dict[tuple[str, int], Cost]:
-    """Run each network of a plan for about a second, with random weights.
+def rehearse(
+    data: PathLike, options: Options, *, reading: Selection | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Say what a reproduction would do, and how long it would take here, and do nothing.
 
     Args:
-        planned: The plan.
-        seconds: For each network, and again for its training.
+        data: Folder of images (see `index`).
+        options: What is asked for.
+        reading: How the folder is read: its `follow_links` and its `strict`.
         progress: Told on the way.
 
     Returns:
-        Images per second by network and size.
+        The JSON document of a dry run.
+
+    Raises:
+        UsageError: If there is no such row.
+        InputError: If the data cannot be used.
     """
-    tuned = {step.row.backbone for step in planned.steps if step.row.tuned}
-    wanted = list(dict.fromkeys((one.backbone, one.size) for one in planned.extractions))
-    found = {}
-    for number, (backbone, size) in enumerate(wanted):
+    planned = plan(data, options, progress, reading)
+    costs = {}
+    for number, (backbone, size, training) in enumerate(planned.networks):
         if progress:
-            progress(f"measuring {backbone}", number, len(wanted))
-        found[backbone, size] = _measure(backbone, size, seconds, training=backbone in tuned and size == SIZE)
-    return found
-
-
-def _measure(backbone: str, size: int, seconds: float, *, training: bool) -> Cost:
-    network = find_network(backbone, weights="random", size=size)
-    spec = FeatureSpec(
-        backbone=network.backbone, weights=network.weights, preprocess=network.preprocess, view=ViewSpec(size=size)
-    )
-    batch = 8  # a larger one is hardly faster on a CPU
-    protocol = FinetuneSpec(head=HeadSpec(kind="dropout", batch=batch), batchnorm="trained")
-    classes = ("A", "B", "C")
-    trainable = Trainable(network, spec, protocol, lambda dim: cold_head(protocol.head, dim, classes))
-    views = np.zeros((batch, size, size), np.uint8)
-    targets, ones = np.eye(3, dtype=np.float32)[np.zeros(batch, int)], np.ones(batch, np.float32)
-    forward = _rate(lambda: trainable.features(views), batch, seconds)
-    rate = _rate(lambda: trainable.learn(views, targets, ones, 0.0), batch, seconds) if training else None
-    return Cost(forward=forward, training=rate)
-
-
-def _rate(work: Callable[[], object], images: int, seconds: float) -> float:
-    work()  # the first call builds the graph
-    start, done = time.perf_counter(), 0
-    while not done or time.perf_counter() - start < seconds:
-        work()
-        done += images
-    return done / (time.perf_counter() - start)
-
-
-def estimate(planned: Plan, costs: dict[tuple[str, int], Cost]) -> list[dict[str, Any]]:
-    """What each extraction and each training of a network takes on this machine; heads, of seconds each, are left out.
-
-    Args:
-        planned: The plan.
-        costs: From `measure`.
-
-    Returns:
-        Rows of `what`, `backbone`, `size`, `images` (passes of one image through the network) and `seconds`.
-    """
-    rows: list[dict[str, Any]] = []
-    for one in planned.extractions:
-        passes = planned.images * one.views
-        seconds = passes / costs[one.backbone, one.size].forward
-        what = f"extract, {one.normalize}, {one.views} {'view' if one.views == 1 else 'views'}"
-        rows.append({"what": what, "backbone": one.backbone, "size": one.size, "images": passes, "seconds": seconds})
-    for step in planned.steps:
-        if not step.row.tuned:
-            continue
-        cost = costs[step.row.backbone, SIZE]
-        assert cost.training is not None  # it was measured for every row that is tuned
-        trained = round(planned.images * 0.72) * planned.options.epochs
-        looked = round(planned.images * 0.08) * (planned.options.epochs + 1) + planned.images
-        rows.append(
-            {
-                "what": f"train {step.row.name}, {planned.options.epochs} epochs",
-                "backbone": step.row.backbone,
-                "size": SIZE,
-                "images": trained + looked,
-                "seconds": trained / cost.training + looked / cost.forward,
-            }
-        )
-    return rows
+            progress(f"measuring {backbone}", number, len(planned.networks))
+        costs[backbone, size] = measure_network(backbone, size, training=training)
+    parts = estimate(planned, costs)
+    return {
+        "images": planned.counts,
+        "comparable": planned.comparable,
+        "notes": list(planned.notes),
+        "parts": parts,
+        "rows": [{"row": step.row.name, "protocol": step.protocol} for step in planned.steps],
+        "seconds": sum(part["seconds"] for part in parts),
+    }

@@ -105,7 +105,7 @@ def test_so_it_is_with_features_for_which_weights_are_stored_with_a_gap(fields: 
         np.testing.assert_allclose(ours, theirs, atol=5e-4 if fields else 2e-5)
 
 
-def test_the_networks_are_those_of_the_study() -> None:
+def test_the_networks_are_those_of_the_paper() -> None:
     shapes = {kind: [v.shape for n, v in fitted(kind, epochs=0).head.arrays.items() if "w" in n] for kind in KINDS}
     assert shapes["softmax"] == [(16, 3)]
     assert shapes["dense"] == shapes["dropout"] == [(16, 500), (500, 200), (200, 3)]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError, UsageError
@@ -15,11 +14,11 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
-from cxrfeat.reporting.paper import ROWS, find_rows
-from cxrfeat.reporting.reproduction import columns_table, confusion_table, plan_table, reproduction_table
+from cxrfeat.reporting.paper import ROWS
+from cxrfeat.reporting.plan import Options, Step, plan
+from cxrfeat.reporting.reproduction import columns_table, confusion_table, reproduction_table
 from cxrfeat.run.folder import Run
-from cxrfeat.spec import HeadSpec
-from cxrfeat.workflow.reproduce import Cost, Options, Reproduction, Step, estimate, measure, plan, reproduce
+from cxrfeat.workflow.reproduce import Reproduction, rehearse, reproduce
 from tests.stub import StubFactory
 
 CHEAP = Options(rows=("DN-V0", "DN-V1", "scratch"), limit=12, epochs=1, views=2, weights="random")
@@ -30,42 +29,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "set"
     write_phantoms(folder, PhantomSpec(patients_per_class=10, images_per_patient=1, size=64))
     return folder
-
-
-def test_the_table_is_the_studys() -> None:
-    assert len(ROWS) == 14
-    for row in ROWS:
-        if row.confusion is not None:
-            matrix = np.array(row.confusion)
-            assert matrix.sum(axis=1).tolist() == [235, 244, 241]
-            assert round(np.trace(matrix) / 720, 4) == pytest.approx(
-                row.test_accuracy, abs=1.5e-4
-            )  # it cuts where we round, row.name
-    assert [row.head for row in ROWS[:4]] == ["softmax", "softmax", "dense", "dropout"]
-    assert [row.name for row in ROWS if row.tuned] == [
-        "DN-V3", "ResNet-FT", "VGG16-FT", "InceptionV3-FT", "Xception-FT", "CNN from scratch"
-    ]  # fmt: skip
-
-
-def test_rows_are_found_by_name_and_a_wrong_name_is_told_the_nearest() -> None:
-    assert [row.name for row in find_rows(["scratch", "DN-v3"])] == ["DN-V3", "CNN from scratch"]
-    assert len(find_rows([])) == 14
-    with pytest.raises(UsageError, match=r"no row 'VGG-FT'. Did you mean VGG16-FT\?"):
-        find_rows(["VGG-FT"])
-
-
-def test_a_plan_shares_extractions_and_says_what_it_does(data: Path) -> None:
-    planned = plan(data, Options())
-    assert planned.counts == {"COVID": 10, "NORMAL": 10, "PNEUMONIA": 10}
-    assert len(planned.steps) == 14 + 8, "each of the eight frozen rows is done a second time as it should have been"
-    # Raw pixels for DenseNet, featurewise for six networks, and each network's own preprocessing for five.
-    assert len(planned.extractions) == 1 + 6 + 5
-    assert not planned.comparable
-    assert "10 images of each class" in planned.notes[0]
-    proper = [step.extraction for step in planned.steps if step.protocol == "proper"]
-    assert {one.backbone: one.size for one in proper}["xception"] == 299
-    assert all(step.extraction.size == 224 for step in planned.steps if step.protocol == "paper")
-    assert "leaks" in plan(data, Options(split="paper")).notes[-1]
 
 
 def test_the_data_s_own_split_is_kept_and_one_image_without_a_part_is_left_out(
@@ -93,31 +56,6 @@ def test_the_data_s_own_split_is_kept_and_one_image_without_a_part_is_left_out(
     assert "dropped parts" in {one.check for one in made.audit if one.refused}
     assert "is not used, since group was asked for" in plan(parted, replace(options, split="group")).notes[-1]
     assert not any("own split" in note for note in plan(data, options).notes)
-
-
-def test_the_studys_way_takes_features_as_they_are_and_the_proper_one_standardises(data: Path) -> None:
-    for step in plan(data, Options()).steps:
-        paper = step.protocol == "paper"
-        assert step.head.standardize is not paper
-        assert replace(step.head, kind="dropout", views_per_epoch=None) == HeadSpec(
-            kind="dropout", standardize=not paper
-        ), "all else is the protocol"
-
-
-def test_a_class_too_many_can_be_left_out(data: Path) -> None:
-    planned = plan(data, Options(classes=("COVID", "NORMAL")))
-    assert planned.counts == {"COVID": 10, "NORMAL": 10}
-    assert planned.selection.classes == ("COVID", "NORMAL")
-
-
-def test_figures_are_comparable_on_the_studys_own_data_alone(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cxrfeat.workflow.reproduce.CLASSES", {"covid": 10, "normal": 10, "pneumonia": 10})
-    monkeypatch.setattr("cxrfeat.workflow.reproduce.PER_CLASS", 10)
-    assert plan(data, Options()).comparable
-    for other in ({"limit": 9}, {"epochs": 2}, {"weights": "random"}):
-        assert not plan(data, replace(Options(), **other)).comparable
 
 
 def test_three_cheap_rows_end_to_end(data: Path, tmp_path: Path) -> None:
@@ -151,7 +89,7 @@ def test_three_cheap_rows_end_to_end(data: Path, tmp_path: Path) -> None:
     assert [run.path for _, run in again.made] == [run.path for _, run in made.made]
 
 
-def test_a_study_value_inside_our_interval_is_called_so(data: Path, tmp_path: Path, stub: StubFactory) -> None:
+def test_a_value_of_the_papers_inside_our_interval_is_called_so(data: Path, tmp_path: Path, stub: StubFactory) -> None:
     options = Options(rows=("DN-V0",), limit=10, epochs=1, views=1, weights="random")
     made = reproduce(
         data, options, features=tmp_path / "features", runs=tmp_path / "runs", make_engine=stub
@@ -166,15 +104,13 @@ def test_a_study_value_inside_our_interval_is_called_so(data: Path, tmp_path: Pa
         assert reproduction_table(comparable).rows[0][5] == ("inside" if inside else "outside")
 
 
-def test_the_cost_is_reckoned_from_measured_rates(data: Path) -> None:
-    planned = plan(data, replace(CHEAP, rows=("scratch",)))
-    costs = measure(planned, seconds=0.05)
-    assert costs["scratch", 224].forward > costs["scratch", 224].training  # type: ignore[operator]  # it is tuned
-    rows = estimate(planned, {("scratch", 224): Cost(forward=10.0, training=2.0)})
-    assert [row["images"] for row in rows] == [30, 22 + 4 + 30]
-    assert [row["seconds"] for row in rows] == [3.0, 11.0 + 3.4]
-    document: dict[str, Any] = {"parts": rows, "images": planned.counts, "seconds": 17.4}
-    assert plan_table(document).rows[-1][-1] == "17 s"
+def test_a_rehearsal_says_what_would_be_done_and_how_long_and_does_nothing(data: Path, tmp_path: Path) -> None:
+    told = rehearse(data, replace(CHEAP, rows=("scratch",)))
+    assert told["rows"] == [{"row": "CNN from scratch", "protocol": "paper"}]
+    assert told["seconds"] == sum(part["seconds"] for part in told["parts"]) > 0
+    assert not told["comparable"]
+    assert json.loads(json.dumps(told)) == told
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from cxrfeat.finetuning.cost import measure_network
+
+
+def test_a_step_of_training_costs_more_than_looking() -> None:
+    cost = measure_network("scratch", 224, training=True, seconds=0.05)
+    assert cost.training is not None
+    assert cost.forward > cost.training > 0
+
+
+def test_what_nothing_trains_is_not_trained() -> None:
+    assert measure_network("scratch", 32, training=False, seconds=0.01).training is None
