@@ -43,6 +43,7 @@ from benchmarks.common import Spread, alternate, fresh_process, options, publish
 from benchmarks.engines import PRODUCT, matrix_product
 from benchmarks.obvious import EPOCHS, NETWORKS, at_strength, classifier, network, write_parts
 from cxrfeat.backbone.quiet import import_keras
+from cxrfeat.feature.split import Fold
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.network_head import first_weights
 from cxrfeat.head.parallel import outcomes
@@ -307,8 +308,8 @@ def many_ours(size: Size, count: int, epochs: int) -> float:
     training = size.training()
     X, y = np.concatenate([training.X_val[:, None], training.X]), np.concatenate([training.y_val, training.y])
     held = np.arange(len(training.y_val))
-    pieces = [(np.arange(len(held), len(y)), held)]
-    return seconds_of(lambda: list(outcomes(configurations(count, epochs), X, y, pieces, CLASSES)))
+    folds = [Fold(name="all", train=np.arange(len(held), len(y)), validation=held, test=held[:0])]
+    return seconds_of(lambda: list(outcomes(configurations(count, epochs), X, y, folds, CLASSES)))
 
 
 def many_plain(size: Size, count: int, epochs: int) -> list[float]:

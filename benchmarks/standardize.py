@@ -29,11 +29,12 @@ from benchmarks.blobs import blobs, write_blobs
 from benchmarks.common import options, publish, say, scratch
 from cxrfeat.auditing.outputs import alike
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.parting import part_images
+from cxrfeat.feature.split import Fold
 from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import scores
 from cxrfeat.spec import TRAINED_KINDS, HeadKind, HeadSpec
-from cxrfeat.workflow.fit_head import Data, fit_pieces, load
-from cxrfeat.workflow.pieces import Piece, part_images
+from cxrfeat.workflow.fit_head import Data, fit_folds, load
 
 RESAMPLES = 2000
 BLOBS = (120, 16)
@@ -69,23 +70,23 @@ class Way:
         }
 
 
-def fitted(data: Data, pieces: Sequence[Piece], kind: HeadKind, seeds: int, epochs: int, *, standardize: bool) -> Way:
+def fitted(data: Data, folds: Sequence[Fold], kind: HeadKind, seeds: int, epochs: int, *, standardize: bool) -> Way:
     """Fit and test one network with every seed."""
     y, classes = data.file.labels, data.file.classes
     specs = [HeadSpec(kind=kind, seed=seed, epochs=epochs, standardize=standardize) for seed in range(seeds)]
-    rows = np.concatenate([piece.test for piece in pieces])
-    accuracy, auroc, right, folds, same = [], [], [], [], []
-    for fits in fit_pieces(data, specs, pieces):
-        told = [data.probabilities(fit.head, piece.test) for fit, piece in zip(fits, pieces, strict=True)]
+    rows = np.concatenate([fold.test for fold in folds])
+    accuracy, auroc, right, of_fold, same = [], [], [], [], []
+    for fits in fit_folds(data, specs, folds):
+        told = [data.probabilities(fit.head, fold.test) for fit, fold in zip(fits, folds, strict=True)]
         found = scores(y[rows], np.concatenate(told), classes)
         accuracy.append(found["accuracy"])
         auroc.append(found["auroc"])
-        hits = [one.argmax(1) == y[piece.test] for one, piece in zip(told, pieces, strict=True)]
+        hits = [one.argmax(1) == y[fold.test] for one, fold in zip(told, folds, strict=True)]
         right.append(np.concatenate(hits))
-        folds.append([one.mean() for one in hits])
+        of_fold.append([one.mean() for one in hits])
         same.append([len(alike(one)) for one in told])
     return Way(
-        accuracy=np.array(accuracy), auroc=np.array(auroc), right=np.array(right), of_fold=np.array(folds),
+        accuracy=np.array(accuracy), auroc=np.array(auroc), right=np.array(right), of_fold=np.array(of_fold),
         alike=np.array(same),
     )  # fmt: skip
 
@@ -125,11 +126,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         path = chosen.features or write_blobs(stack.enter_context(scratch()) / "blobs.h5", *blobs(*BLOBS))
         data = load(stack.enter_context(FeatureFile(path)))
-        pieces = part_images(data.file, fold_count=chosen.folds).pieces
-        groups = data.file.groups[np.concatenate([piece.test for piece in pieces])]
+        folds = part_images(data.file, fold_count=chosen.folds).folds
+        groups = data.file.groups[np.concatenate([fold.test for fold in folds])]
         for number, kind in enumerate(chosen.head or TRAINED_KINDS, 1):
             plain, standard = (
-                fitted(data, pieces, kind, chosen.seeds, chosen.epochs, standardize=way) for way in (False, True)
+                fitted(data, folds, kind, chosen.seeds, chosen.epochs, standardize=way) for way in (False, True)
             )
             found = gain(plain, standard, groups)
             rows.append(

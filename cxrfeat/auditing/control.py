@@ -6,13 +6,12 @@ What a control reaches on the images that test the model, the model may owe to t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxrfeat.auditing.people import Column
+from cxrfeat.feature.split import Fold
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.regularization_path import logistic_path
 from cxrfeat.head.sklearn_head import STRENGTH
@@ -36,77 +35,45 @@ WARN_RATIO, FAIL_RATIO = 0.5, 0.8
 _HEAD, _WIDE = HeadSpec(kind="logreg"), 256
 
 
-class Piece(Protocol):
-    """Images to train on and to test on."""
-
-    @property
-    def train(self) -> NDArray[np.intp]:
-        """Indices."""
-        ...
-
-    @property
-    def test(self) -> NDArray[np.intp]:
-        """Indices."""
-        ...
-
-
 def control_probabilities(
-    seen: Features, labels: Labels, pieces: Sequence[Piece], classes: Sequence[str]
+    seen: Features, labels: Labels, folds: Sequence[Fold], classes: Sequence[str]
 ) -> Probabilities:
     """What a logistic regression on what the control sees says of the images that test the model.
 
     Args:
         seen: `(images, k)` float32.
         labels: `(images,)` class indices.
-        pieces: The model's own: each trains on its training images alone, standardisation included.
+        folds: The model's own: each trains on its training images alone, standardisation included.
         classes: Class names.
 
     Returns:
-        `(tested, classes)`, the test images of the pieces one after the other; 0 for a class that a piece has nothing
+        `(tested, classes)`, the test images of the folds one after the other; 0 for a class that a fold has nothing
         of to learn, and all alike where it has no two.
     """
     nothing = np.arange(0)
     told = []
-    for piece in pieces:
-        there = np.unique(labels[piece.train])
+    for fold in folds:
+        there = np.unique(labels[fold.train])
         if len(there) < 2:
-            told.append(np.full((len(piece.test), len(classes)), 1 / len(classes)))
+            told.append(np.full((len(fold.test), len(classes)), 1 / len(classes)))
             continue
-        names, known = [classes[index] for index in there], np.searchsorted(there, labels[piece.train])
-        training = TrainingSet(seen[piece.train][:, None], known, seen[nothing], labels[nothing], names)
+        names, known = [classes[index] for index in there], np.searchsorted(there, labels[fold.train])
+        training = TrainingSet(seen[fold.train][:, None], known, seen[nothing], labels[nothing], names)
         # Where little is seen the path is quick, and needs no scikit-learn, which takes a second to load.
         wide = seen.shape[1] > _WIDE
         head = fit_head(_HEAD, training).head if wide else logistic_path(training, [STRENGTH["logreg"]])[0]
-        found = np.zeros((len(piece.test), len(classes)))
-        if len(piece.test):
-            found[:, there] = head.predict_proba(seen[piece.test])
+        found = np.zeros((len(fold.test), len(classes)))
+        if len(fold.test):
+            found[:, there] = head.predict_proba(seen[fold.test])
         told.append(found)
     return np.concatenate(told)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class KnownPiece:
-    """A piece without the images of which nothing is known."""
-
-    train: NDArray[np.intp]
-    test: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, piece: Piece, known: NDArray[np.bool_]) -> Self:
-        """What is known of a piece.
-
-        Args:
-            piece: The images.
-            known: `(images,)`.
-        """
-        return cls(train=piece.train[known[piece.train]], test=piece.test[known[piece.test]])
 
 
 def column_scores(
     column: Column,
     labels: Labels,
     groups: Groups,
-    pieces: Sequence[Piece],
+    folds: Sequence[Fold],
     classes: Sequence[str],
     *,
     seed: int = 0,
@@ -120,15 +87,15 @@ def column_scores(
         column: Indicators, and of which images they hold.
         labels: `(images,)` class indices.
         groups: `(images,)` group indices.
-        pieces: The model's own.
+        folds: The model's own.
         classes: Class names.
         seed: Of the intervals.
 
     Returns:
         As `metric.shortcut.control_scores`; `None` where no image that tests is known.
     """
-    known = [KnownPiece.of(piece, column.known) for piece in pieces]
-    rows = np.concatenate([piece.test for piece in known])
+    known = [fold.only(column.known) for fold in folds]
+    rows = np.concatenate([fold.test for fold in known])
     if not len(rows):
         return None
     told = control_probabilities(column.seen, labels, known, classes)

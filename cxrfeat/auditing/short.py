@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from cxrfeat.auditing.container import container_of_file, indicators
 from cxrfeat.auditing.control import (
-    Piece,
     check_control,
     check_controls,
     check_outside,
@@ -35,8 +34,8 @@ from cxrfeat.auditing.people import (
 )
 from cxrfeat.auditing.source import SourceTable, check_sources, check_within
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.split import Split
 from cxrfeat.image.patient import mixed_patients
-from cxrfeat.image.split import NO_PART, Parts, torn
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status, failed_first
@@ -65,18 +64,14 @@ class ShortAudit:
     """The checks of a feature file and of the split about to be used on it."""
 
     file: FeatureFile
-    pieces: Sequence[Piece]
-    """What is trained on and tested; `test` of all of them together are the images of the scores."""
-    parts: Parts | None
-    """`(images,)` the split, or `None` for grouped folds, which cannot leak."""
+    split: Split
+    """What is trained on and tested; the test images of all its folds together are those of the scores."""
     seed: int = 0
-    also: Sequence[Finding] = ()
-    """What was found where the images were parted."""
 
     @property
     def tested(self) -> NDArray[np.intp]:
         """Rows of the images that test, in the order of `controls`."""
-        return np.concatenate([piece.test for piece in self.pieces])
+        return self.split.tested
 
     @cached_property
     def controls(self) -> dict[str, Probabilities]:
@@ -85,7 +80,7 @@ class ShortAudit:
         thumbnails = file.content.columns["thumbnail"].reshape(file.images, -1).astype(np.float32)
         seen = {CONTAINER: indicators(container_of_file(file)), THUMBNAIL: thumbnails}
         return {
-            name: control_probabilities(values, file.labels, self.pieces, file.classes)
+            name: control_probabilities(values, file.labels, self.split.folds, file.classes)
             for name, values in seen.items()
             if values.shape[1]
         }
@@ -112,9 +107,10 @@ class ShortAudit:
             check_patients(file.known_patients),
             self._mixed(),
             check_labels(file.labels, file.groups, file.known_patients),
-            check_split(self.parts, file.groups, bound=file.spec.split is not None),
-            *self.also,
-            check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.parts),
+            check_split(self.split, file.groups, bound=file.spec.split is not None),
+            *check_left_out(self.split),
+            *check_regrouped(self.split),
+            check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.split),
             check_quarantine(len(file.content.quarantine), file.images),
             *check_odd(file),
         ]
@@ -139,7 +135,7 @@ class ShortAudit:
             if scores["judged"]:  # if not, that there are too few is said once for all
                 found.append(check_outside(CONTAINER, SEEN[CONTAINER], REMEDY[CONTAINER], scores))
         for name, column in metadata_columns(self._metadata).items():
-            of_known = column_scores(column, file.labels, file.groups, self.pieces, file.classes, seed=self.seed)
+            of_known = column_scores(column, file.labels, file.groups, self.split.folds, file.classes, seed=self.seed)
             found.append(check_column(name, column, of_known, there))
         return found
 
@@ -221,15 +217,15 @@ def check_weights(weights: str) -> Finding:
     return Finding(check="weights", status=Status.PASS, why="The network's weights were loaded from a file.")
 
 
-def check_split(parts: Parts | None, groups: Groups, *, bound: bool = False) -> Finding:
+def check_split(split: Split, groups: Groups, *, bound: bool = False) -> Finding:
     """Whether a patient, or copies of an image, stand on two sides.
 
     Args:
-        parts: `(images,)` the split; `None` for grouped folds.
+        split: What is used.
         groups: `(images,)`.
         bound: Whether the features have seen the training part, so that no other split of them is honest.
     """
-    broken = 0 if parts is None else torn(parts, groups)
+    broken = split.torn(groups)
     if broken:
         return Finding(
             check="split",
@@ -244,46 +240,44 @@ def check_split(parts: Parts | None, groups: Groups, *, bound: bool = False) -> 
 
 
 LEFT_OUT = {
-    "column": (
-        "no part in the data's own split",
-        "Give them a part (column split of metadata.csv), or part all images anew with --split-by group.",
-    ),
-    "date": ("no date", "Fill the column date of metadata.csv, or part all images with --split-by group."),
-    "bound": (
-        "no part in the split that the features are bound to",
-        "Give them a part and extract again, or extract with a frozen network and --normalize backbone.",
-    ),
+    "column": "Give them a part (column split of metadata.csv), or part all images anew with --split-by group.",
+    "date": "Fill the column date of metadata.csv, or part all images with --split-by group.",
+    "bound": "Give them a part and extract again, or extract with a frozen network and --normalize backbone.",
 }
-"""Of each kind of split that can leave images out: what they lack, and what to do."""
+"""Of each kind of split that can leave images out: what to do."""
 
 
-def check_left_out(parts: Parts, labels: Labels, classes: Sequence[str], kind: str) -> list[Finding]:
+def check_left_out(split: Split) -> list[Finding]:
     """Whether images are in no part of a split, so that nobody trains, validates or tests on them.
 
     Args:
-        parts: `(images,)` the split.
-        labels: `(images,)` class indices.
-        classes: Class names.
-        kind: What the split goes by, a key of `LEFT_OUT`; one of another kind leaves nothing out.
+        split: Of one fold; what folds leave out is said where they are made.
 
     Returns:
         A warning `dropped parts` that `--strict` refuses; nothing where every image is in a part.
     """
-    outside = np.bincount(labels[parts == NO_PART], minlength=len(classes))
-    count = int(outside.sum())
-    if not count:
+    if split.left_out is None or split.crossed:
         return []
-    lacking, remedy = LEFT_OUT[kind]
-    of_class = ", ".join(f"{number} {name}" for name, number in zip(classes, outside.tolist(), strict=True) if number)
-    one = count == 1
-    why = (
-        f"{count} of {len(parts)} images ({of_class}) {'has' if one else 'have'} {lacking}, and "
-        f"{'is' if one else 'are'} left out of train, validation and test."
+    found = Finding(
+        check="dropped parts",
+        status=Status.WARN,
+        value=split.left_out.images,
+        why=split.left_out.why,
+        do=LEFT_OUT[split.by],
+        strict=True,
     )
-    return [Finding(check="dropped parts", status=Status.WARN, value=count, why=why, do=remedy, strict=True)]
+    return [found]
 
 
-def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], parts: Parts | None = None) -> Finding:
+def check_regrouped(split: Split) -> list[Finding]:
+    """Whether regrouping left a part, or a class in one, notably smaller than it was given: a warning, or nothing."""
+    if not split.smaller:
+        return []
+    remedy = "Part all images anew with --split-by group, or mend the split of the data by hand."
+    return [Finding(check="regroup", status=Status.WARN, value=len(split.smaller), why=split.shrunk, do=remedy)]
+
+
+def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], split: Split | None = None) -> Finding:
     """Whether the same pixels carry different labels, how many copies there are, and how many across the split.
 
     Changed copies take a look at every pair of pictures: that is the whole audit's.
@@ -291,7 +285,7 @@ def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], parts:
     Args:
         labels: `(images,)` class indices.
         pixel_digests: `(images,)`, as in `image.appearance.Look`.
-        parts: `(images,)` the split in use, if it is one.
+        split: The one in use; copies are of one group, which folds do not part.
     """
     sets: dict[int, list[int]] = defaultdict(list)
     for row, pixels in enumerate(pixel_digests.tolist()):  # the same bytes are the same pixels
@@ -299,15 +293,16 @@ def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], parts:
     copied = [rows for rows in sets.values() if len(rows) > 1]
     conflicts = sum(len(set(labels[rows].tolist())) > 1 for rows in copied)
     copies = sum(len(rows) - 1 for rows in copied)
+    parts = None if split is None or split.crossed else split.parts
     across = 0 if parts is None else sum(len(set(parts[rows].tolist()) & set(Part)) > 1 for rows in copied)
-    split = f" {across} of them have copies in more than one part." if across else ""
+    torn = f" {across} of them have copies in more than one part." if across else ""
     look = "See which, and the changed copies too, with cxrfeat audit DATA --copies FILE.csv"
     if conflicts:
         return Finding(
             check="copies",
             status=Status.FAIL,
             value=conflicts,
-            why=f"{conflicts} pictures are there more than once with different labels.{split}",
+            why=f"{conflicts} pictures are there more than once with different labels.{torn}",
             do=f"{look}; decide on one label for each and delete the other files.",
         )
     if copies:
@@ -315,7 +310,7 @@ def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], parts:
             check="copies",
             status=Status.WARN,
             value=copies,
-            why=f"{copies} images are copies of others, byte for byte or pixel for pixel; they count twice.{split}",
+            why=f"{copies} images are copies of others, byte for byte or pixel for pixel; they count twice.{torn}",
             do=f"{look}; delete the copies.",
         )
     return Finding(

@@ -26,6 +26,7 @@ from cxrfeat.feature.format import CODED, COLUMNS, PARTS, Content, code
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, Shard
 from cxrfeat.feature.spare import Spare
+from cxrfeat.feature.split import Split
 from cxrfeat.feature.store import write_features
 from cxrfeat.feature.versions import versions
 from cxrfeat.feature.work import Work
@@ -36,7 +37,7 @@ from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.note import number as counted
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
-from cxrfeat.image.split import NO_PART, Parts
+from cxrfeat.image.split import NO_PART
 from cxrfeat.spec import FeatureSpec, fingerprint
 from cxrfeat.system.files import check_writable, storing
 from cxrfeat.system.process import threads
@@ -52,8 +53,8 @@ class Request:
 
     network: Network
     spec: FeatureSpec
-    bound_split: Parts | None = None
-    """`(images,)` in the manifest's order, where the spec is bound to a split."""
+    bound_split: Split | None = None
+    """Of the manifest's images, where the spec is bound to a split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -513,7 +514,8 @@ def _content(
         "container/jpeg_tables": lambda row: row.header.jpeg_tables or None,
     }
     coded = {name: code([texts[name](row) for row in kept]) for name in CODED}
-    bound = [-1] * len(rows) if request.bound_split is None else [_part(request.bound_split[index]) for index in rows]
+    split = request.bound_split
+    bound = [-1] * len(rows) if split is None else [_part(split.parts[index]) for index in rows]
     plain: dict[str, Sequence[Any]] = {
         "image_id": [identity.image_id(row.path, row.content_sha256).encode() for row in kept],
         "content_sha256": [row.content_sha256.encode() for row in kept],

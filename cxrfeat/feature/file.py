@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.feature.format import PARTS
 from cxrfeat.feature.shard import row_crc32
+from cxrfeat.feature.split import ImageTable, Split, parted
 from cxrfeat.feature.store import Store, damaged
-from cxrfeat.image.split import NO_PART, Parts, own_way, split
+from cxrfeat.image.split import NO_PART, own_way
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Features, Groups, Labels, Part
@@ -141,18 +142,33 @@ class FeatureFile:
         """`(images,)` the part that the data's own split names, `None` where it names none."""
         return [None if code < 0 else PARTS[code] for code in self.content.columns["split"].tolist()]
 
-    @property
-    def bound_split(self) -> Parts | None:
-        """`(images,)` the split that the features have seen and cannot be freed from, or `None` if there is none.
+    @cached_property
+    def table(self) -> ImageTable:
+        """What the images can be parted by."""
+        return ImageTable(
+            contents=self.content_sha256,
+            labels=self.labels,
+            groups=self.groups,
+            classes=self.classes,
+            given=self.given_split,
+            dates=self.dates,
+            sources=self.sources,
+        )
 
-        An image that is in no part of it, for which it says `none`, is not to be trained, validated or tested on.
+    @property
+    def bound_split(self) -> Split | None:
+        """The split that the features have seen and cannot be freed from, or `None` if there is none.
+
+        An image that is in no part of it is not to be trained, validated or tested on.
         """
         if self.spec.split is None:
             return None
         named = [NO_PART if code < 0 else PARTS[code].value for code in self.content.columns["bound_split"].tolist()]
-        return np.array(named, dtype="<U10")
+        return Split.of(
+            np.array(named, dtype="<U10"), self.content_sha256, self.labels, self.classes, by="bound", seed=0
+        )
 
-    def split(self, seed: int = 0, *, by: SplitBy | None = None) -> Parts:
+    def split(self, seed: int = 0, *, by: SplitBy | None = None) -> Split:
         """Part the images into train, validation and test, as `fit-head` does.
 
         Args:
@@ -161,8 +177,8 @@ class FeatureFile:
                 own split if it names the part of any image, else by group.
 
         Returns:
-            `(images,)`: `train`, `validation` or `test`; `none` for images to which the data's own split, or the one
-            that the features are bound to, gives no part, and by date for those without one.
+            A split of one fold. Images to which the data's own split, or the one that the features are bound to, gives
+            no part are in none, and by date those without one.
 
         Raises:
             SplitError: If the images cannot be parted so, or the features are bound to another split.
@@ -172,17 +188,11 @@ class FeatureFile:
             return self._parted(own_way(by, self.given_split), seed)
         if by is not None and not self._is_parted(by, seed, bound):
             self.refuse_other_split("split_by")
-        return bound
+        return dataclasses.replace(bound, seed=seed)
 
-    def split_by(self, by: SplitBy | None) -> SplitBy | Literal["bound"]:
-        """What kind of split `split` makes."""
-        return own_way(by, self.given_split) if self.spec.split is None else "bound"
-
-    def _parted(self, by: SplitBy, seed: int) -> Parts:
-        spec, column = SplitSpec(by=by, seed=seed), self.given_split
-        keys = self.content_sha256
+    def _parted(self, by: SplitBy, seed: int) -> Split:
         try:
-            return split(spec, self.labels, self.groups, self.classes, dates=self.dates, column=column, keys=keys)
+            return parted(self.table, SplitSpec(by=by, seed=seed))
         except SplitError as error:
             if not self.content.quarantine:
                 raise
@@ -190,10 +200,10 @@ class FeatureFile:
             more = f"{unread} more {'image' if unread == 1 else 'images'} could not be read"
             raise SplitError(f"{error} ({more}: see `cxrfeat index`.)") from error
 
-    def _is_parted(self, by: SplitBy, seed: int, bound: Parts) -> bool:
+    def _is_parted(self, by: SplitBy, seed: int, bound: Split) -> bool:
         """Whether the split that is asked for is the one that the features are bound to."""
         try:
-            return np.array_equal(self._parted(by, seed), bound)
+            return np.array_equal(self._parted(by, seed).parts, bound.parts)
         except SplitError:
             return False
 

@@ -13,12 +13,13 @@ from cxrfeat.backbone.network import Network, find_again
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import InputError, IntegrityError, SpecError, UsageError
+from cxrfeat.feature.split import Split
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest
-from cxrfeat.image.split import NO_PART, Parts, digest
+from cxrfeat.image.split import NO_PART, digest
 from cxrfeat.run.folder import Run, all_runs, digest8, find_run, read_run
 from cxrfeat.spec import FeatureSpec, ViewSpec, feature_spec
-from cxrfeat.types import Part
+from cxrfeat.types import Labels, Part
 
 NETWORK = "network.keras"
 """In the folder of a fine-tuned run: the network without its head."""
@@ -100,7 +101,7 @@ def _split_table(run: Run) -> tuple[Sequence[str], Sequence[str]]:
     return contents, parts
 
 
-def parts_of(run: Run, content_sha256: Sequence[str]) -> Parts | None:
+def split_of(run: Run, contents: Sequence[str], labels: Labels, classes: Sequence[str]) -> Split | None:
     """The split of a run with one test part, for the very images that it was made of; `None` if these are others.
 
     Copies of one content may lie in several parts of a torn split. Which of them lies where is told by their order;
@@ -108,25 +109,31 @@ def parts_of(run: Run, content_sha256: Sequence[str]) -> Parts | None:
 
     Args:
         run: The run.
-        content_sha256: Of each image.
+        contents: SHA-256 of each image's bytes.
+        labels: `(images,)` class indices.
+        classes: Class names.
 
     Raises:
         IntegrityError: If the run is damaged.
     """
-    contents, parts = _split_table(run)
-    if list(contents) == list(content_sha256):
-        return np.array(parts, dtype="<U10")
-    part = dict(zip(contents, parts, strict=True))
-    if len(set(zip(contents, parts, strict=True))) > len(part) or not set(content_sha256) <= part.keys():
-        return None
-    return np.array([part[sha] for sha in content_sha256], dtype="<U10")
+    then, parts = _split_table(run)
+    if list(then) != list(contents):
+        part = dict(zip(then, parts, strict=True))
+        if len(set(zip(then, parts, strict=True))) > len(part) or not set(contents) <= part.keys():
+            return None
+        parts = [part[sha] for sha in contents]
+    stored = run.info["split"]
+    return Split.of(
+        np.array(parts, dtype="<U10"), contents, labels, classes,
+        by=stored["by"], seed=stored["seed"], regrouped=stored.get("regroup", False),
+    )  # fmt: skip
 
 
 _SEEN_FIRST = (Part.TRAIN.value, Part.VALIDATION.value, Part.TEST.value, NO_PART)
 
 
-def seen_split(run: Run, manifest: Manifest, identity: Identity) -> Parts | None:
-    """The part of each image in the split that the network has seen; `None` if it has seen none of them.
+def seen_split(run: Run, manifest: Manifest, identity: Identity) -> Split | None:
+    """The split that the network has seen, as it parts these images; `None` if it has seen none of them.
 
     An image that is new since then is in no part. One that could not be used when the network was tuned counts as one
     to train on, whatever became of it, and so does a content of which a copy was trained on.
@@ -148,4 +155,5 @@ def seen_split(run: Run, manifest: Manifest, identity: Identity) -> Parts | None
         part.get(row.content_sha256, Part.TRAIN.value if identity.image_id(row.path) in unusable else NO_PART)
         for row in manifest.rows
     ]
-    return np.array(named, dtype="<U10")
+    contents = [row.content_sha256 for row in manifest.rows]
+    return Split.of(np.array(named, dtype="<U10"), contents, manifest.labels, manifest.classes, by="bound", seed=0)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import InputError, SpecError
+from cxrfeat.feature.split import Fold
 from cxrfeat.head import network_head
 from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.training_set import TrainingSet
@@ -38,11 +39,8 @@ SHORT = 5.0
 IDLE = 10.0
 """Seconds for which workers wait for more to do; until they end, a process that was itself started by another waits."""
 
-Piece = tuple[NDArray[np.intp], NDArray[np.intp]]
-"""Indices of the training images and of the validation images."""
-
 Place = tuple[int, int]
-"""A piece and a spec, by their indices."""
+"""A fold and a spec, by their indices."""
 
 Outcome = Fit | InputError | SpecError
 """A fit, or why there is none: it diverged, or asked for more than there is."""
@@ -52,29 +50,29 @@ def outcomes(
     specs: Sequence[HeadSpec],
     X: Features,
     y: Labels,
-    pieces: Sequence[Piece],
+    folds: Sequence[Fold],
     classes: Sequence[str],
     jobs: int | None = None,
     *,
     again: bool = False,
 ) -> Generator[tuple[Place, Outcome]]:
-    """Fit every head on every piece of the data, several at a time, and hand each over as it comes.
+    """Fit every head on every fold of the data, several at a time, and hand each over as it comes.
 
     Where there is a GPU, networks are fitted afterwards in this process, one by one. So is everything where there is
     little to gain (one job, one head, all of them in seconds) or where the system lacks what worker processes need.
 
     Args:
         specs: The heads.
-        X: `(images, views, dim)` float32; all views of a piece's training images are trained on, view 0 of its
+        X: `(images, views, dim)` float32; all views of a fold's training images are trained on, view 0 of its
             validation images is validated on.
         y: `(images,)` class indices.
-        pieces: Training and validation images of each piece; validation may be empty.
+        folds: Training and validation images of each fold; validation may be empty.
         classes: Class names.
         jobs: How many processes at once; `None` is one per core where all fits together take long enough.
         again: Whether the caller comes again soon: workers then wait for that, else they leave with their last fit.
 
     Yields:
-        Indices of piece and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads the
+        Indices of fold and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads the
         networks are the same too, but linear algebra of scikit-learn's heads rounds differently, and
         scikit-learn-intelex's SVMs stop at slightly other solutions (decision values 3e-3 apart). Each fit holds how
         long it took beside the others. Leaving early ends the workers.
@@ -88,12 +86,12 @@ def outcomes(
         raise SpecError(f"`jobs` is how many heads are fitted at once, at least 1; got {jobs}.")
     gpu = any(spec.kind in network_head.KINDS for spec in specs) and has_gpu()
     apart = [
-        (piece, index)
-        for piece in range(len(pieces))
+        (number, index)
+        for number in range(len(folds))
         for index, spec in enumerate(specs)
         if not (gpu and spec.kind in network_head.KINDS)
     ]
-    costs = {(piece, index): _cost(specs[index], X, len(pieces[piece][0]), len(classes)) for piece, index in apart}
+    costs = {(number, index): _cost(specs[index], X, len(folds[number].train), len(classes)) for number, index in apart}
     if jobs is None and sum(costs.values()) - max(costs.values(), default=0) < WORTH_WORKERS:
         jobs = 1
     jobs = _workers(jobs, len(apart))
@@ -101,10 +99,10 @@ def outcomes(
         with _shared(X) as path:
             tasks = []
             for together in _together(apart, specs, jobs, costs):
-                train, validation = pieces[together[0][0]]
+                fold = folds[together[0][0]]
                 task = _Task(
-                    places=together, specs=tuple(specs[index] for _, index in together), path=path, train=train,
-                    validation=validation, y=y[train], y_val=y[validation], classes=tuple(classes),
+                    places=together, specs=tuple(specs[index] for _, index in together), path=path, train=fold.train,
+                    validation=fold.validation, y=y[fold.train], y_val=y[fold.validation], classes=tuple(classes),
                 )  # fmt: skip
                 loading = 0.0 if specs[together[0][1]].kind in network_head.KINDS else LOADING
                 tasks.append((loading + sum(costs[place] for place in together), task))
@@ -112,25 +110,26 @@ def outcomes(
             for fitted in _run([task for _, task in tasks], jobs, again=again):
                 yield from fitted
     done = set(apart) if jobs > 1 else set()
-    for piece, (train, validation) in enumerate(pieces):
-        rest = [index for index in range(len(specs)) if (piece, index) not in done]
+    for number, fold in enumerate(folds):
+        rest = [index for index in range(len(specs)) if (number, index) not in done]
         if rest:
-            training = TrainingSet(X[train], y[train], X[validation, 0], y[validation], classes)
+            held = fold.validation
+            training = TrainingSet(X[fold.train], y[fold.train], X[held, 0], y[held], classes)
             for index in rest:
-                yield (piece, index), _outcome(specs[index], training)
+                yield (number, index), _outcome(specs[index], training)
 
 
 def _together(
     apart: Sequence[Place], specs: Sequence[HeadSpec], jobs: int, costs: Mapping[Place, float]
 ) -> list[tuple[Place, ...]]:
-    """What one worker fits in one go: scikit-learn's heads of a piece, which share the library and standardised rows.
+    """What one worker fits in one go: scikit-learn's heads of a fold, which share the library and standardised rows.
 
     Each head by itself where they take long together, or where there would be too few to go round.
     """
     shared: dict[int, list[Place]] = {}
-    for piece, index in apart:
+    for fold, index in apart:
         if specs[index].kind not in network_head.KINDS:
-            shared.setdefault(piece, []).append((piece, index))
+            shared.setdefault(fold, []).append((fold, index))
     short = [tuple(places) for places in shared.values() if sum(costs[place] for place in places) < SHORT]
     grouped = {place for places in short for place in places}
     groups = [*short, *((place,) for place in apart if place not in grouped)]
@@ -160,7 +159,7 @@ class _Task:
 
     places: tuple[Place, ...]
     specs: tuple[HeadSpec, ...]
-    """Of one piece."""
+    """Of one fold."""
     path: Path
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
@@ -174,7 +173,7 @@ class _Task:
         return mapped
 
     def fit(self) -> list[tuple[Place, Outcome]]:
-        """The heads, trained on the rows of this piece, which alone are copied."""
+        """The heads, trained on the rows of this fold, which alone are copied."""
         collect_rarely()
         X = self.features()
         training = TrainingSet(X[self.train], self.y, X[self.validation, 0], self.y_val, self.classes)

@@ -50,6 +50,7 @@ from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, SplitError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.split import Fold, Split
 from cxrfeat.feature.variant import variant_features
 from cxrfeat.image.decode import decode, read_file
 from cxrfeat.image.duplicate import Pair, find_duplicates
@@ -59,7 +60,7 @@ from cxrfeat.image.inspect import Inspection, inspect_images
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
 from cxrfeat.image.patient import mixed_rows
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
-from cxrfeat.image.split import folds
+from cxrfeat.image.split import NO_PART, folds
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
@@ -71,7 +72,6 @@ from cxrfeat.system.files import check_writable, write_atomic
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Progress, Status, failed_first, named
-from cxrfeat.workflow.pieces import Piece
 
 BORDER = 0.12
 """Share of height and width at each side that the control "border only" keeps, and that the remedies take away: letters
@@ -172,7 +172,7 @@ class _Images:
     pairs: tuple[Pair, ...]
     groups: Groups
     labels: Labels
-    folds: tuple[Piece, ...]
+    folds: tuple[Fold, ...]
     """Of the classes that are large enough; none where there are no two."""
     unfolded: Finding | None
     """What there is to say of classes that are not."""
@@ -405,7 +405,7 @@ def _read(
     return images, bad
 
 
-def _dealt(manifest: Manifest, groups: Groups, count: int, seed: int) -> tuple[tuple[Piece, ...], Finding | None]:
+def _dealt(manifest: Manifest, groups: Groups, count: int, seed: int) -> tuple[tuple[Fold, ...], Finding | None]:
     """Folds of the classes that have groups enough for them, and what to say of the others."""
     labels, classes = manifest.labels, manifest.classes
     there = tested_groups(labels, groups, classes)
@@ -420,11 +420,11 @@ def _dealt(manifest: Manifest, groups: Groups, count: int, seed: int) -> tuple[t
         dealt = folds(np.searchsorted(large, labels[rows]), groups[rows], names, count, seed, keys=keys)
     except SplitError as error:
         return (), untested(str(error))
-    pieces = tuple(
-        Piece(name=f"fold {number}", train=rows[train], validation=np.arange(0), test=rows[test])
+    made = tuple(
+        Fold(name=f"fold {number}", train=rows[train], validation=np.arange(0), test=rows[test])
         for number, (train, test) in enumerate(dealt)
     )
-    return pieces, said
+    return made, said
 
 
 def _more(groups: Sequence[int], count: int) -> str:
@@ -559,8 +559,10 @@ def _about_data(images: _Images, bad: Sequence[Quarantined]) -> list[Finding | N
         check_quarantine(len(bad), len(rows)),
     ]
     if given.any():
-        parts = np.array([row.split for row in rows if row.split is not None])
-        found.append(check_split(parts, images.groups[given]))
+        parts = np.array([row.split or NO_PART for row in rows], dtype="<U10")
+        contents = [row.content_sha256 for row in rows]
+        split = Split.of(parts, contents, images.labels, classes, by="column", seed=images.seed)
+        found.append(check_split(split, images.groups))
     return found
 
 

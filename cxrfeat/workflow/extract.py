@@ -16,6 +16,7 @@ from cxrfeat.backbone.network import FILE, find_network
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.extract import Extracted, Request, extract_features
 from cxrfeat.feature.look import look_and_group
+from cxrfeat.feature.split import ImageTable, Split, parted
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.finetuning.tuned import find_tuned, seen_split, tuned_features
 from cxrfeat.image.identity import Identity
@@ -23,11 +24,11 @@ from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, mask_notes, masks_digest
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
-from cxrfeat.image.split import NO_PART, Parts, digest, own_way, split
+from cxrfeat.image.split import NO_PART, own_way
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, one_or_many
-from cxrfeat.types import Finding, Groups, Part, Progress, named
+from cxrfeat.types import Finding, Groups, Progress, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,15 +144,13 @@ def extract(
         one: (network, replace(spec, view=name_masks(spec.view, manifest, masks), storage=storage))
         for one, (network, spec) in wanted.items()
     }
-    seen: dict[str, Parts | None] = {one: seen_split(run, manifest, Identity.load()) for one, run in tuned.items()}
+    seen: dict[str, Split | None] = {one: seen_split(run, manifest, Identity.load()) for one, run in tuned.items()}
     leaks: list[Finding] = []
     if normalize == "featurewise" and frozen:
         groups, usable = look_and_group(manifest, progress)
-        bound, name = _split(manifest, groups, usable, split_spec, seed)
+        bound = _split(manifest, groups, usable, split_spec, seed)
         leaks = [one for one in (check_split(bound, groups, bound=True),) if one.refused]
-        training = [
-            row for row, part, good in zip(manifest.rows, bound, usable, strict=True) if good and part == Part.TRAIN
-        ]
+        training = [manifest.rows[row] for row in bound.folds[0].train.tolist()]
         statistics = {
             view: pixel_statistics(training, manifest.root, view, progress, masks=masks)
             for view in {found[one][1].view for one in frozen}
@@ -159,7 +158,7 @@ def extract(
         for one, network in frozen.items():
             spec = found[one][1]
             mean, std = statistics[spec.view]
-            found[one] = (network, replace(spec, normalize="featurewise", mean=mean, std=std, split=name))
+            found[one] = (network, replace(spec, normalize="featurewise", mean=mean, std=std, split=bound.sha256))
             seen[one] = bound
     requests = [
         Request(network=network, spec=replace(spec, split=spec.split if seen.get(one) is not None else None),
@@ -188,13 +187,13 @@ def extract(
     )
 
 
-def _left_out(bound: Sequence[Parts], manifest: Manifest, bad: Container[str]) -> tuple[Finding, ...]:
+def _left_out(bound: Sequence[Split], manifest: Manifest, bad: Container[str]) -> tuple[Finding, ...]:
     """Which images are in no part of the splits that features are bound to, each thing said once."""
     good = np.array([row.path not in bad for row in manifest.rows])
-    found = [
-        one for parts in bound for one in check_left_out(parts[good], manifest.labels[good], manifest.classes, "bound")
-    ]
-    return tuple({one.why: one for one in found}.values())
+    contents = [row.content_sha256 for row, usable in zip(manifest.rows, good, strict=True) if usable]
+    labels, classes = manifest.labels[good], manifest.classes
+    of_good = [Split.of(one.parts[good], contents, labels, classes, by="bound", seed=one.seed) for one in bound]
+    return tuple({one.why: one for split in of_good for one in check_left_out(split)}.values())
 
 
 def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
@@ -222,25 +221,24 @@ def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
     return replace(view, masks=masks_digest(masks) if masks and view.mask != "none" else None)
 
 
-def _split(
-    manifest: Manifest, groups: Groups, usable: NDArray[np.bool_], spec: SplitSpec | None, seed: int
-) -> tuple[Parts, str]:
-    """The split that a stage two would make of the usable images, and its digest; others are in no part of it.
+def _split(manifest: Manifest, groups: Groups, usable: NDArray[np.bool_], spec: SplitSpec | None, seed: int) -> Split:
+    """The split that a stage two would make of the usable images; others are in no part of it.
 
     Without a description it is the data's own, if that gives any image a part, else by group.
     """
     rows = [row for row, good in zip(manifest.rows, usable, strict=True) if good]
-    keys = [row.content_sha256 for row in rows]
     column = [row.split for row in rows]
-    found = split(
-        spec or SplitSpec(by=own_way(None, column), seed=seed),
-        manifest.labels[usable],
-        groups[usable],
-        manifest.classes,
+    table = ImageTable(
+        contents=[row.content_sha256 for row in rows],
+        labels=manifest.labels[usable],
+        groups=groups[usable],
+        classes=manifest.classes,
+        given=column,
         dates=[row.date for row in rows],
-        column=column,
-        keys=keys,
+        sources=[row.source for row in rows],
     )
-    parts = np.full(len(usable), NO_PART, dtype=found.dtype)
-    parts[usable] = found
-    return parts, digest(found, keys)
+    found = parted(table, spec or SplitSpec(by=own_way(None, column), seed=seed))
+    parts = np.full(len(usable), NO_PART, dtype=found.parts.dtype)
+    parts[usable] = found.parts
+    contents = [row.content_sha256 for row in manifest.rows]
+    return Split.of(parts, contents, manifest.labels, manifest.classes, by="bound", seed=seed)

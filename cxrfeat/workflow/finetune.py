@@ -20,6 +20,8 @@ from cxrfeat.backbone.weights import keep_network
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
 from cxrfeat.feature.claim import look_up
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.parting import part_images
+from cxrfeat.feature.split import Split
 from cxrfeat.finetuning.checkpoint import Checkpoints
 from cxrfeat.finetuning.images import Images
 from cxrfeat.finetuning.memory import available_memory
@@ -27,7 +29,7 @@ from cxrfeat.finetuning.recipe import DEFAULT
 from cxrfeat.finetuning.start import check_warm, cold_head, warm_head
 from cxrfeat.finetuning.train import CHECKPOINT_EVERY, Trained, train
 from cxrfeat.finetuning.trainable import Trainable, prepare_exactness
-from cxrfeat.finetuning.tuned import NETWORK, find_tuned, parts_of
+from cxrfeat.finetuning.tuned import NETWORK, find_tuned, split_of
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.of_run import load_head
@@ -56,7 +58,6 @@ from cxrfeat.workflow.fit_head import (
     with_tested,
     write_fitted,
 )
-from cxrfeat.workflow.pieces import Pieces, part_images
 
 WARM = HeadSpec(kind="logreg", strength=0.01)
 """The head that is fitted on the spot where none is given: a softer one than stage two's own, since steep weights make
@@ -204,10 +205,10 @@ def finetune(
                 raise StaleFeaturesError(f"The lung masks are no longer those of {path.name}. Extract features again.")
         plain = load(file)
         if run is not None:
-            pieces = _pieces_of(run, file)
+            split = _split_of(run, file)
         else:
             by = split_by if file.spec.split is None or cache is not None else None  # it is bound to the one asked for
-            pieces = part_images(file, by=by, regroup_given=regroup_given, seed=seed)
+            split = part_images(file, by=by, regroup_given=regroup_given, seed=seed)
             if warm is not None:
                 run = fit(
                     path, [replace(warm, seed=seed)], split_by=by, regroup_given=regroup_given, seed=seed,
@@ -221,18 +222,18 @@ def finetune(
             head = warm_head(load_head(run)[0], file.dim)
             spec = replace(spec, head=_layers_of(spec.head, head, run))
         identity = identity_of(
-            plain, pieces, finetune=to_dict(spec), head_from=None if run is None else digest8(run.info["identity"])
+            plain, split, finetune=to_dict(spec), head_from=None if run is None else digest8(run.info["identity"])
         )
         job = _Job(
             plain=plain,
-            pieces=pieces,
+            split=split,
             network=where,
             run=run,
             head=head,
             spec=spec,
             identity=identity,
             place=runs / (name or run_name(file.content.dataset, file.content.backbone, "finetune", digest8(identity))),
-            audit=ShortAudit(file, pieces.pieces, pieces.parts, seed, pieces.findings),
+            audit=ShortAudit(file, split, seed),
             quarantined=quarantined,
         )
         if (standing := existing_run(job.place, identity)) is not None:
@@ -253,7 +254,7 @@ class _Job:
 
     plain: Data
     """Features of the frozen network, with labels, groups and all that the audit needs."""
-    pieces: Pieces
+    split: Split
     network: Network
     run: Run | None
     """Whose head is warm."""
@@ -304,7 +305,7 @@ class _Job:
 def _made(job: _Job, images: Images, every: float, progress: Progress | None) -> Run:
     """Train, test and write; what was begun before goes on."""
     file, spec = job.plain.file, job.spec
-    (piece,) = job.pieces.pieces
+    (fold,) = job.split.folds
     with Lock(job.place) as hold:
         if (standing := existing_run(job.place, job.identity)) is not None:
             return standing  # another process has made it while this one read the images
@@ -326,7 +327,7 @@ def _made(job: _Job, images: Images, every: float, progress: Progress | None) ->
             checkpoints.clear_unless_begun()
             raise
         trained = train(
-            trainable, spec, images, file.labels, piece.train, piece.validation, checkpoints, every=every,
+            trainable, spec, images, file.labels, fold.train, fold.validation, checkpoints, every=every,
             tell=progress,
         )  # fmt: skip
         made = _write(job, trainable, trained, images, progress)
@@ -339,22 +340,22 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, images: Images, pr
     file, spec, network = job.plain.file, job.spec, job.network
     content = trainable.saved()
     features = replace(
-        file.spec, backbone=FILE, weights=keep_network(content), split=job.pieces.stored["sha256"],
+        file.spec, backbone=FILE, weights=keep_network(content), split=job.split.sha256,
         precision="float32", view=replace(file.spec.view, count=1),
     )  # fmt: skip
     engine = KerasEngine(find_again(features, network.name), features)
     tuned = _tuned_features(engine, images, file.images, progress)
-    (piece,) = job.pieces.pieces
+    (fold,) = job.split.folds
     head, notes = trained.weights.head, list(trained.notes)
     kept = next(row["epoch"] for row in trained.history if row["kept"])
-    if spec.head.calibrate and len(piece.validation) and kept:  # epoch 0 is the frozen network with its head as it was
-        temperature = fit_temperature(head.decision(tuned[piece.validation]), file.labels[piece.validation])
+    if spec.head.calibrate and len(fold.validation) and kept:  # epoch 0 is the frozen network with its head as it was
+        temperature = fit_temperature(head.decision(tuned[fold.validation]), file.labels[fold.validation])
         head = replace(head, temperature=temperature)
     if job.random:
         notes.append("Training began with random weights in place of those of ImageNet.")
     fitted = Fit(head=head, history=trained.history, seconds=trained.seconds, notes=notes)
     data = Data(file=file, X=tuned[:, None])
-    outcome = outcome_of(data, spec.head, job.pieces, [fitted], job.audit.seed, job.audit)
+    outcome = outcome_of(data, spec.head, job.split, [fitted], job.audit.seed, job.audit)
     changed, every = trainable.parameters
     extra = {
         "kind": "finetune",
@@ -374,7 +375,7 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, images: Images, pr
         "diverged": trained.diverged,
     }
     files = {NETWORK: content}
-    return write_fitted(data, job.pieces, spec.head, job.place, job.identity, job.findings, outcome, extra, files)
+    return write_fitted(data, job.split, spec.head, job.place, job.identity, job.findings, outcome, extra, files)
 
 
 def _tuned_features(engine: Engine, images: Images, count: int, progress: Progress | None) -> Features:
@@ -442,17 +443,17 @@ def _check_backbone(asked: str, file: FeatureFile, preprocess: str | None) -> No
         )
 
 
-def _pieces_of(run: Run, file: FeatureFile) -> Pieces:
+def _split_of(run: Run, file: FeatureFile) -> Split:
     """The split of a run, image by image.
 
     Raises:
         IntegrityError: If it is not of these images, or the run is damaged.
     """
-    parts = parts_of(run, file.content_sha256)
-    if parts is None:
+    split = split_of(run, file.content_sha256, file.labels, file.classes)
+    if split is None:
         raise IntegrityError(f"{run.path / 'split.csv'} is not the split of {file.path.name}. Fit the head again.")
-    check_parts(parts, file.labels, file.groups, file.classes)
-    return Pieces.of(parts, run.info["split"], file)
+    check_parts(split.parts, file.labels, file.groups, file.classes)
+    return split
 
 
 def _rows_of(file: FeatureFile, manifest: Manifest) -> list[ImageRow]:

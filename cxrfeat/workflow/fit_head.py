@@ -18,6 +18,8 @@ from cxrfeat.auditing.outputs import Told, outputs_of
 from cxrfeat.auditing.short import ShortAudit, check_tested
 from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.parting import part_images
+from cxrfeat.feature.split import Fold, Rows, Split
 from cxrfeat.feature.versions import versions
 from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
@@ -37,7 +39,6 @@ from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Features, Finding, Probabilities, Progress, Status, failed_first
 from cxrfeat.workflow.best import Best, best_of
-from cxrfeat.workflow.pieces import Piece, Pieces, Rows, part_images
 
 HeadLike = HeadSpec | str
 """A description of a head, or the name of a kind, or `all` or `all+controls`."""
@@ -176,17 +177,17 @@ class Data:
         """`(images, dim)` features of the plain views."""
         return self.X[:, 0]
 
-    def training(self, piece: Piece) -> TrainingSet:
-        """The rows of a piece to train and to validate on."""
+    def training(self, fold: Fold) -> TrainingSet:
+        """The rows of a fold to train and to validate on."""
         y = self.file.labels
-        rows, held = piece.train, piece.validation
+        rows, held = fold.train, fold.validation
         return TrainingSet(self.X[rows], y[rows], self.plain[held], y[held], self.file.classes)
 
-    def novelty(self, piece: Piece) -> Novelty:
+    def novelty(self, fold: Fold) -> Novelty:
         """Where the images lie that are trained on, learned once for all heads."""
-        key = piece.train.tobytes()
+        key = fold.train.tobytes()
         if key not in self.novelties:
-            self.novelties[key] = Novelty.fit(self.plain[piece.train])
+            self.novelties[key] = Novelty.fit(self.plain[fold.train])
         return self.novelties[key]
 
     def probabilities(self, head: FittedHead, rows: Rows) -> Probabilities:
@@ -201,16 +202,16 @@ class Data:
         mean: NDArray[np.float64] = predict(flat).reshape(len(rows), self.X.shape[1], -1).mean(axis=1)
         return mean
 
-    def told(self, piece: Piece, head: FittedHead, probabilities: Probabilities) -> Told:
-        """What a head says of the test images of a piece, to see whether it says anything."""
+    def told(self, fold: Fold, head: FittedHead, probabilities: Probabilities) -> Told:
+        """What a head says of the test images of a fold, to see whether it says anything."""
         keys = self.file.content_sha256
         return Told(
-            name=piece.name,
-            y=self.file.labels[piece.test],
+            name=fold.name,
+            y=self.file.labels[fold.test],
             probabilities=probabilities,
-            contents=[keys[row] for row in piece.test.tolist()],
+            contents=[keys[row] for row in fold.test.tolist()],
             features=self.plain,
-            rows=piece.test,
+            rows=fold.test,
             votes=head.kind == "knn",
         )
 
@@ -326,7 +327,7 @@ def fit(
     with FeatureFile(features) as file:
         data = load(file, tta=tta, classes=classes)
         file = data.file
-        pieces = part_images(
+        split = part_images(
             file,
             by=split_by,
             regroup_given=regroup_given,
@@ -336,10 +337,10 @@ def fit(
             seed=seed,
         )
         # Done when asked, while the workers fit.
-        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed, pieces.findings)
+        audit = ShortAudit(file, split, seed)
         check_writable(runs)
         content = file.content
-        identities = [identity_of(data, pieces, head=to_dict(spec)) for spec in heads]
+        identities = [identity_of(data, split, head=to_dict(spec)) for spec in heads]
         places = [
             runs / (name or run_name(content.dataset, content.backbone, spec.kind, digest8(identity)))
             for spec, identity in zip(heads, identities, strict=True)
@@ -349,13 +350,13 @@ def fit(
         made = list(found)
         specs = [heads[index] for index in wanted]
         unfitted: dict[int, InputError | SpecError] = {}
-        with closing(fits_as_they_come(data, specs, pieces.pieces, jobs=jobs, progress=progress)) as coming:
+        with closing(fits_as_they_come(data, specs, split.folds, jobs=jobs, progress=progress)) as coming:
             for place, fitted in coming:
                 index = wanted[place]
                 try:
                     if not isinstance(fitted, list):
                         raise fitted
-                    outcome = outcome_of(data, heads[index], pieces, fitted, seed, audit)
+                    outcome = outcome_of(data, heads[index], split, fitted, seed, audit)
                 except (InputError, SpecError) as error:
                     if len(heads) == 1:
                         raise
@@ -363,7 +364,7 @@ def fit(
                     continue
                 # Another process, or a head named twice, may have made it meanwhile.
                 made[index] = existing_run(places[index], identities[index]) or write_fitted(
-                    data, pieces, heads[index], places[index], identities[index], audit.findings, outcome
+                    data, split, heads[index], places[index], identities[index], audit.findings, outcome
                 )
         if len(unfitted) == len(heads):
             raise unfitted[0]
@@ -390,32 +391,32 @@ def with_tested(findings: Iterable[Finding], runs: Sequence[Run]) -> tuple[Findi
     return tuple(failed_first([*(one for one in findings if one.check not in named), *told]))
 
 
-def fit_pieces(
+def fit_folds(
     data: Data,
     heads: Sequence[HeadSpec],
-    pieces: Sequence[Piece],
+    folds: Sequence[Fold],
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> list[list[Fit]]:
-    """Fit every head on every piece.
+    """Fit every head on every fold.
 
     Args:
         data: The features.
         heads: What to train.
-        pieces: On what.
+        folds: On what.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
         progress: Told after every fit.
 
     Returns:
-        For each head its fits, one for each piece.
+        For each head its fits, one for each fold.
 
     Raises:
         InputError: If a head diverges.
         SpecError: If it asks for more than there is.
     """
     found: dict[int, list[Fit]] = {}
-    with closing(fits_as_they_come(data, heads, pieces, jobs=jobs, progress=progress)) as coming:
+    with closing(fits_as_they_come(data, heads, folds, jobs=jobs, progress=progress)) as coming:
         for place, fitted in coming:
             if not isinstance(fitted, list):
                 raise fitted
@@ -426,37 +427,36 @@ def fit_pieces(
 def fits_as_they_come(
     data: Data,
     heads: Sequence[HeadSpec],
-    pieces: Sequence[Piece],
+    folds: Sequence[Fold],
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Generator[tuple[int, list[Fit] | InputError | SpecError]]:
-    """`fit_pieces`, each head with its place as soon as it is fitted on every piece: what follows need not wait.
+    """`fit_folds`, each head with its place as soon as it is fitted on every fold: what follows need not wait.
 
-    A head that cannot be fitted on some piece comes once, as the error of that piece, and the others go on.
+    A head that cannot be fitted on some fold comes once, as the error of that fold, and the others go on.
     """
     fits: dict[int, dict[int, Fit]] = defaultdict(dict)
     lost: set[int] = set()
-    parts = [(piece.train, piece.validation) for piece in pieces]
     name, done = heads[0].kind if len(heads) == 1 else "heads", 0
-    with closing(outcomes(heads, data.X, data.file.labels, parts, data.file.classes, jobs=jobs)) as coming:
-        for (piece, head), outcome in coming:
+    with closing(outcomes(heads, data.X, data.file.labels, folds, data.file.classes, jobs=jobs)) as coming:
+        for (number, head), outcome in coming:
             done += 1
             if progress:
-                progress(name, done, len(heads) * len(pieces))
+                progress(name, done, len(heads) * len(folds))
             if head in lost:
                 continue
             if not isinstance(outcome, Fit):
                 lost.add(head)
                 yield head, outcome
                 continue
-            fits[head][piece] = outcome
-            if len(fits[head]) == len(pieces):
+            fits[head][number] = outcome
+            if len(fits[head]) == len(folds):
                 of_head = fits.pop(head)
-                yield head, [of_head[number] for number in range(len(pieces))]
+                yield head, [of_head[number] for number in range(len(folds))]
 
 
-def identity_of(data: Data, pieces: Pieces, **asked: Any) -> dict[str, Any]:  # noqa: ANN401  # of JSON's own types
+def identity_of(data: Data, split: Split, **asked: Any) -> dict[str, Any]:  # noqa: ANN401  # of JSON's own types
     """Everything the numbers of a run depend on, and what was asked for; equal identities are the same run."""
     content = data.file.content
     return {
@@ -465,7 +465,7 @@ def identity_of(data: Data, pieces: Pieces, **asked: Any) -> dict[str, Any]:  # 
         "groups": digest8(data.file.groups.tolist()),
         "metadata": _metadata_digest(data.file),
         **asked,
-        "split": pieces.stored,
+        "split": split.record,
         "tta": data.tta,
         **({"classes": list(data.classes)} if data.classes else {}),
     }
@@ -517,7 +517,7 @@ class _Outcome:
 def outcome_of(
     data: Data,
     spec: HeadSpec,
-    pieces: Pieces,
+    split: Split,
     fits: Sequence[Fit],
     seed: int,
     audit: ShortAudit,
@@ -528,41 +528,41 @@ def outcome_of(
     Args:
         data: The features.
         spec: The head to keep.
-        pieces: What was trained and is tested on.
-        fits: What is tested, one for each piece.
+        split: What was trained and is tested on.
+        fits: What is tested, one for each fold.
         seed: Of the intervals.
         audit: Has the controls that each test is held against.
-        own: Fits of `spec` itself on the pieces, where `fits` are of other heads.
+        own: Fits of `spec` itself on the folds, where `fits` are of other heads.
     """
-    if pieces.crossed:
-        return _crossed(data, spec, pieces, fits, seed, audit, own or fits)
-    (piece,), (fitted,) = pieces.pieces, fits
-    told = np.concatenate([piece.validation, piece.test])
+    if split.crossed:
+        return _crossed(data, spec, split, fits, seed, audit, own or fits)
+    (fold,), (fitted,) = split.folds, fits
+    told = np.concatenate([fold.validation, fold.test])
     probabilities = data.probabilities(fitted.head, told)
-    held = len(piece.validation)
+    held = len(fold.validation)
     chosen = choose_thresholds(
-        data.file.labels[piece.validation], probabilities[:held], data.file.classes, specificity=SPECIFICITY
+        data.file.labels[fold.validation], probabilities[:held], data.file.classes, specificity=SPECIFICITY
     )
     thresholds = {name: threshold for name, threshold in chosen.items() if threshold is not None}
-    parts = ["validation"] * held + ["test"] * len(piece.test)
+    parts = ["validation"] * held + ["test"] * len(fold.test)
     return _Outcome(
         fit=fitted,
         seconds=fitted.seconds,
-        novelty=data.novelty(piece),
-        validation=data.scored(piece.validation, probabilities[:held], seed),
-        test=data.scored(piece.test, probabilities[held:], seed, thresholds)
+        novelty=data.novelty(fold),
+        validation=data.scored(fold.validation, probabilities[:held], seed),
+        test=data.scored(fold.test, probabilities[held:], seed, thresholds)
         | {"shortcuts": audit.control_scores(probabilities[held:])}
-        | {"outputs": outputs_of(spec.kind, [data.told(piece, fitted.head, probabilities[held:])], data.file.classes)},
+        | {"outputs": outputs_of(spec.kind, [data.told(fold, fitted.head, probabilities[held:])], data.file.classes)},
         folds=None,
         predictions=_predictions(data, told, probabilities, parts),
-        notes=[*pieces.notes, *fitted.notes],
+        notes=[*split.notes, *fitted.notes],
     )
 
 
 def _crossed(
     data: Data,
     spec: HeadSpec,
-    pieces: Pieces,
+    split: Split,
     fits: Sequence[Fit],
     seed: int,
     audit: ShortAudit,
@@ -571,42 +571,38 @@ def _crossed(
     """Each image was tested by a head that has not seen its group; the head to keep is fitted on all of them."""
     file = data.file
     each, told = [], []
-    for number, (piece, fitted) in enumerate(zip(pieces.pieces, fits, strict=True)):
-        probabilities = data.probabilities(fitted.head, piece.test)
-        told.append(data.told(piece, fitted.head, probabilities))
+    for number, (fold, fitted) in enumerate(zip(split.folds, fits, strict=True)):
+        probabilities = data.probabilities(fitted.head, fold.test)
+        told.append(data.told(fold, fitted.head, probabilities))
         held = (
-            scores(file.labels[piece.validation], data.probabilities(fitted.head, piece.validation), file.classes)
-            if len(piece.validation)
+            scores(file.labels[fold.validation], data.probabilities(fitted.head, fold.validation), file.classes)
+            if len(fold.validation)
             else None
         )
         each.append(
             {
                 "fold": number,
-                "name": piece.name,
-                "images": len(piece.test),
-                **scores(file.labels[piece.test], probabilities, file.classes),
+                "name": fold.name,
+                "images": len(fold.test),
+                **scores(file.labels[fold.test], probabilities, file.classes),
                 "validation": held
                 and {
-                    "images": len(piece.validation),
-                    "trained": len(piece.train),
+                    "images": len(fold.validation),
+                    "trained": len(fold.train),
                     **{key: held[key] for key in ("accuracy", "log_loss")},
                 },
                 "probabilities": probabilities,
             }
         )
-    rows = np.concatenate([piece.test for piece in pieces.pieces])
+    rows = np.concatenate([fold.test for fold in split.folds])
     probabilities = np.concatenate([one.pop("probabilities") for one in each])
     decisions = np.concatenate(
-        [
-            data.mean_over_views(fitted.head.decision, piece.test)
-            for piece, fitted in zip(pieces.pieces, own, strict=True)
-        ]
+        [data.mean_over_views(fitted.head.decision, fold.test) for fold, fitted in zip(split.folds, own, strict=True)]
     )
-    everything, nothing = np.arange(file.images), np.arange(0)
     kept = [row["epoch"] for fitted in own for row in fitted.history if row["kept"]]
     # No image is left to stop training early: it takes as many epochs as the heads that were tested.
     last = replace(spec, patience=None, epochs=int(np.median(kept))) if spec.patience is not None else spec
-    whole = Piece(name="all", train=everything, validation=nothing, test=nothing)
+    whole = Fold.everything(file.images)
     final = fit_head(last, data.training(whole))
     if spec.calibrate or spec.kind in CALIBRATED:  # nor to fit a temperature on, but each has been tested
         head = replace(final.head, temperature=fit_temperature(decisions, file.labels[rows]))
@@ -621,10 +617,10 @@ def _crossed(
         | {"shortcuts": audit.control_scores(probabilities), "outputs": outputs_of(spec.kind, told, file.classes)},
         folds=each,
         predictions=_predictions(
-            data, rows, probabilities, [piece.name for piece in pieces.pieces for _ in range(len(piece.test))]
+            data, rows, probabilities, [fold.name for fold in split.folds for _ in range(len(fold.test))]
         ),
         notes=[
-            *pieces.notes,
+            *split.notes,
             *sorted(notes | set(final.notes)),
             "The kept head was fitted on all images and is not itself tested.",
         ],
@@ -633,7 +629,7 @@ def _crossed(
 
 def write_fitted(
     data: Data,
-    pieces: Pieces,
+    split: Split,
     spec: HeadSpec,
     place: Path,
     identity: dict[str, Any],
@@ -656,8 +652,8 @@ def write_fitted(
         "features": {"spec": to_dict(file.spec), "file": file.path.name},
         "fitted": fitted.head.meta(),
         "tta": data.tta,
-        "split": pieces.stored,
-        "itself_tested": not pieces.crossed,
+        "split": split.record,
+        "itself_tested": not split.crossed,
         "validation": outcome.validation,
         "test": outcome.test,
         "folds": outcome.folds,
@@ -670,7 +666,7 @@ def write_fitted(
     tables: dict[str, Table] = {
         "history.csv": history,
         "predictions.csv": outcome.predictions,
-        "split.csv": {"content_sha256": file.content_sha256, "part": pieces.named},
+        "split.csv": {"content_sha256": file.content_sha256, "part": split.parts.tolist()},
     }
     arrays = {"head.npz": fitted.head.to_npz(), "novelty.npz": outcome.novelty.to_npz(), **(files or {})}
     return write_run(place, info, arrays=arrays, tables=tables)

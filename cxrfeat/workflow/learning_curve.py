@@ -10,6 +10,8 @@ import numpy as np
 
 from cxrfeat.errors import InputError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.parting import part_images
+from cxrfeat.feature.split import Fold, check_share
 from cxrfeat.metric.compare import paired_difference
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.least import NO_INTERVAL
@@ -17,8 +19,7 @@ from cxrfeat.metric.score import scores
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.system.given import PathLike, one_or_many
 from cxrfeat.types import Probabilities, Progress
-from cxrfeat.workflow.fit_head import Data, HeadLike, fit_pieces, head_specs, load
-from cxrfeat.workflow.pieces import Pieces, check_share, part_images, thinned
+from cxrfeat.workflow.fit_head import Data, HeadLike, fit_folds, head_specs, load
 
 SIZES = (0.1, 0.2, 0.5, 1.0)
 """Shares of the training images, where the user does not say."""
@@ -105,13 +106,13 @@ def views_curve(
         _check_views(file)
         data = load(file, classes=classes)
         file = data.file
-        pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
+        folds = part_images(file, by=split_by, fold_count=fold_count, seed=seed).folds
         return [
             _curve(
                 "views",
                 data,
                 [
-                    (replace(spec, views=count), pieces, {"views": count, "images": _trained(pieces)})
+                    (replace(spec, views=count), folds, {"views": count, "images": _trained(folds)})
                     for count in view_counts(file.views)
                 ],
                 seed,
@@ -151,12 +152,9 @@ def learning_curve(
     with FeatureFile(features) as file:
         data = load(file, classes=classes)
         file = data.file
-        pieces = part_images(file, by=split_by, fold_count=fold_count, seed=seed)
+        folds = part_images(file, by=split_by, fold_count=fold_count, seed=seed).folds
         thin = [
-            replace(
-                pieces,
-                pieces=tuple(thinned(piece, file.labels, file.groups, size, seed) for piece in pieces.pieces),
-            )
+            [fold.thinned(file.labels, file.groups, size, seed) for fold in folds]
             for size in sorted(set(one_or_many(sizes)))
         ]
         return [
@@ -171,9 +169,9 @@ def learning_curve(
         ]
 
 
-def _trained(pieces: Pieces) -> int:
-    """Images trained on, in the mean over the pieces."""
-    return round(float(np.mean([len(piece.train) for piece in pieces.pieces])))
+def _trained(folds: Sequence[Fold]) -> int:
+    """Images trained on, in the mean over the folds."""
+    return round(float(np.mean([len(fold.train) for fold in folds])))
 
 
 def _part_of(progress: Progress | None, number: int, heads: Sequence[HeadSpec]) -> Progress | None:
@@ -186,23 +184,23 @@ def _part_of(progress: Progress | None, number: int, heads: Sequence[HeadSpec]) 
 def _curve(
     over: str,
     data: Data,
-    amounts: Sequence[tuple[HeadSpec, Pieces, dict[str, int]]],
+    amounts: Sequence[tuple[HeadSpec, Sequence[Fold], dict[str, int]]],
     seed: int,
     progress: Progress | None,
 ) -> Curve:
     points: list[dict[str, Any]] = []
     found: list[Probabilities] = []
-    rows = np.concatenate([piece.test for piece in amounts[0][1].pieces])  # the same for all amounts
+    rows = np.concatenate([fold.test for fold in amounts[0][1]])  # the same for all amounts
     y, groups, classes = data.file.labels[rows], data.file.groups[rows], data.file.classes
-    for number, (spec, pieces, amount) in enumerate(amounts):
+    for number, (spec, folds, amount) in enumerate(amounts):
 
         def tell(kind: str, done: int, total: int, number: int = number) -> None:
             if progress:
                 progress(kind, number * total + done, len(amounts) * total)
 
-        (fits,) = fit_pieces(data, [spec], pieces.pieces, progress=tell)
+        (fits,) = fit_folds(data, [spec], folds, progress=tell)
         probabilities = np.concatenate(
-            [data.probabilities(one.head, piece.test) for one, piece in zip(fits, pieces.pieces, strict=True)]
+            [data.probabilities(one.head, fold.test) for one, fold in zip(fits, folds, strict=True)]
         )
         told = scores(y, probabilities, classes) | bootstrap(y, probabilities, groups, classes, seed=seed)
         point = {

@@ -1,4 +1,4 @@
-"""The search for a head on the inner folds of one piece: each configuration fitted once per fold, ever.
+"""The search for a head on the inner folds of one fold: each configuration fitted once per fold, ever.
 
 What a fit showed is written down at once, so a search that was stopped goes on where it was. Nothing here sees an image
 that tests the choice.
@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cxrfeat.errors import InputError, MissingExtraError
+from cxrfeat.feature.split import Fold
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.parallel import outcomes
@@ -31,7 +32,6 @@ from cxrfeat.tuning.space import Space, Sweep, differing
 from cxrfeat.types import Progress
 from cxrfeat.version import __version__
 from cxrfeat.workflow.fit_head import Data
-from cxrfeat.workflow.pieces import Piece
 
 Sampler = Literal["halving", "optuna"]
 By = Literal["accuracy", "balanced-accuracy", "auroc", "log-loss"]
@@ -169,22 +169,22 @@ class Steps:
 
 
 class Bench:
-    """Fits heads on the inner folds of one piece, never twice, and says which did best."""
+    """Fits heads on the inner folds of one fold, never twice, and says which did best."""
 
     def __init__(
-        self, data: Data, plan: Plan, name: str, parts: Sequence[Piece], notebook: Notebook, steps: Steps
+        self, data: Data, plan: Plan, name: str, folds: Sequence[Fold], notebook: Notebook, steps: Steps
     ) -> None:
         """Begin with nothing fitted but what the notebook knows.
 
         Args:
             data: The features.
             plan: How to search.
-            name: Of the piece, which tells its fits from those of others in the notebook.
-            parts: Its inner folds; their test images judge.
+            name: Of the fold, which tells its fits from those of others in the notebook.
+            folds: Its inner folds; their test images judge.
             notebook: What was fitted before.
             steps: Progress.
         """
-        self.plan, self.parts, self.steps = plan, parts, steps
+        self.plan, self.folds, self.steps = plan, folds, steps
         self.shown: dict[HeadSpec, list[Tally]] = {}
         """For each head its tallies on the first folds."""
         self._data, self._name, self._notebook = data, name, notebook
@@ -192,11 +192,11 @@ class Bench:
     def sweep(self, sweeps: Sequence[Sweep]) -> None:
         """Fit paths on all folds."""
         for sweep in sweeps:
-            for number, part in enumerate(self.parts):
+            for number, fold in enumerate(self.folds):
                 key = f"{self._name}|{number}|{sweep.kind} path, views {sweep.views}"
                 page = self._notebook.find(key, len(STRENGTHS))
                 if page is None:
-                    page = self._swept(sweep, part)
+                    page = self._swept(sweep, fold)
                     self._notebook.keep({key: page})
                 for spec, tally in zip(sweep.specs, page, strict=True):
                     self.shown.setdefault(spec, []).append(tally)
@@ -204,7 +204,7 @@ class Bench:
 
     def fit(self, specs: Sequence[HeadSpec], upto: int) -> None:
         """Fit heads on the first so many folds, where they have not been."""
-        for number, part in enumerate(self.parts[:upto]):
+        for number, fold in enumerate(self.folds[:upto]):
             missing = []
             for spec in specs:
                 if len(self.shown.setdefault(spec, [])) > number:
@@ -215,7 +215,7 @@ class Bench:
                 else:
                     self.shown[spec] += page
                     self.steps.tell(spec.kind)
-            self._fit_missing(missing, number, part)
+            self._fit_missing(missing, number, fold)
 
     def cost(self, spec: HeadSpec) -> tuple[float, float]:
         """What to make small: the score, turned round where more is better; then, on ties, the log loss."""
@@ -253,13 +253,13 @@ class Bench:
     def _key(self, number: int, spec: HeadSpec) -> str:
         return f"{self._name}|{number}|{fingerprint(spec)[:16]}"
 
-    def _fit_missing(self, specs: Sequence[HeadSpec], number: int, part: Piece) -> None:
-        file, pieces = self._data.file, [(part.train, part.validation)]
-        coming = outcomes(specs, self._data.X, file.labels, pieces, file.classes, self.plan.jobs, again=True)
+    def _fit_missing(self, specs: Sequence[HeadSpec], number: int, fold: Fold) -> None:
+        file = self._data.file
+        coming = outcomes(specs, self._data.X, file.labels, [fold], file.classes, self.plan.jobs, again=True)
         with contextlib.closing(coming):
             for (_, index), outcome in coming:
                 if isinstance(outcome, Fit):
-                    tally = self._tally(outcome.head, part, outcome.seconds)
+                    tally = self._tally(outcome.head, fold, outcome.seconds)
                 else:
                     tally = Tally(failed=str(outcome))
                 spec = specs[index]
@@ -267,8 +267,8 @@ class Bench:
                 self.shown[spec].append(tally)
                 self.steps.tell(spec.kind)
 
-    def _swept(self, sweep: Sweep, part: Piece) -> list[Tally]:
-        training = self._data.training(part).first_views(sweep.views)
+    def _swept(self, sweep: Sweep, fold: Fold) -> list[Tally]:
+        training = self._data.training(fold).first_views(sweep.views)
         path = logistic_path if sweep.kind == "logreg" else ridge_path
         began = time.perf_counter()
         heads = path(training, STRENGTHS)
@@ -278,11 +278,11 @@ class Bench:
                 for head in heads
             ]
         seconds = (time.perf_counter() - began) / len(heads)
-        return [self._tally(head, part, seconds) for head in heads]
+        return [self._tally(head, fold, seconds) for head in heads]
 
-    def _tally(self, head: FittedHead, part: Piece, seconds: float) -> Tally:
-        y = self._data.file.labels[part.test]
-        probabilities = self._data.probabilities(head, part.test)
+    def _tally(self, head: FittedHead, fold: Fold, seconds: float) -> Tally:
+        y = self._data.file.labels[fold.test]
+        probabilities = self._data.probabilities(head, fold.test)
         classes = self._data.file.classes
         matrix = confusion.counts(y, probabilities.argmax(1), len(classes))
         return Tally(
@@ -328,7 +328,7 @@ def find_head(bench: Bench) -> Found:
     Raises:
         InputError: If nothing could be fitted.
     """
-    plan, space, count = bench.plan, bench.plan.space, len(bench.parts)
+    plan, space, count = bench.plan, bench.plan.space, len(bench.folds)
     bench.sweep(space.sweeps)
     bench.fit(space.defaults, count)
     (_propose if plan.sampler == "optuna" else _halve)(bench)
@@ -374,7 +374,7 @@ def _told(bench: Bench, spec: HeadSpec) -> dict[str, Any]:
 def _halve(bench: Bench) -> None:
     """Draw once, and let the better third of what was drawn go on from rung to rung."""
     alive = bench.plan.space.draws(bench.plan.trials)
-    for upto in rungs(len(bench.parts)):
+    for upto in rungs(len(bench.folds)):
         bench.fit(alive, upto)
         alive = bench.best(alive)[: math.ceil(len(alive) / KEPT)]
 
@@ -391,7 +391,7 @@ def _propose(bench: Bench) -> None:
         kind = cast(HeadKind, trial.suggest_categorical("head", list(space.drawn)))
         spec = space.configuration(kind, _Suggested(trial))
         known = len(bench.shown.get(spec, []))
-        bench.fit([spec], len(bench.parts))
+        bench.fit([spec], len(bench.folds))
         for _ in range(known):  # it was proposed before, and counts all the same
             bench.steps.tell(kind)
         cost = bench.cost(spec)[0]

@@ -1,6 +1,6 @@
 """The recipe of tuning: search on inner folds of the training part, then test what was chosen, once.
 
-Nothing is chosen on images that test it. The search sees the training and validation images of a piece and parts them
+Nothing is chosen on images that test it. The search sees the training and validation images of a fold and parts them
 anew in grouped inner folds; standardisation, temperature and weights are made inside each; strength, views and all else
 are chosen by the held images of those folds. With `--folds` the whole search is repeated inside each outer fold.
 """
@@ -12,16 +12,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.errors import InputError, IntegrityError, SplitError, UsageError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.parting import part_images
+from cxrfeat.feature.split import Fold, Split, nested_folds
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.regularization_path import STRENGTHS
-from cxrfeat.image.split import folds, validation_rows
 from cxrfeat.run.folder import Run, all_runs, check_name, digest8, read_run, run_name
-from cxrfeat.spec import HeadSpec, SplitBy, SplitSpec
+from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.system.files import check_writable, remove
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.tuning.space import REVISION, TUNED, Space
@@ -30,7 +29,7 @@ from cxrfeat.workflow.fit_head import (
     Data,
     FitResult,
     existing_run,
-    fit_pieces,
+    fit_folds,
     head_kinds,
     identity_of,
     load,
@@ -39,7 +38,6 @@ from cxrfeat.workflow.fit_head import (
     with_tested,
     write_fitted,
 )
-from cxrfeat.workflow.pieces import Piece, Pieces, part_images
 from cxrfeat.workflow.search import Bench, By, Found, Notebook, Plan, Sampler, Steps, find_head, load_optuna
 
 
@@ -136,18 +134,18 @@ def tune(
     with FeatureFile(features) as file:
         data = load(file, tta=tta, classes=classes)
         file = data.file
-        pieces = part_images(file, by=split_by, regroup_given=regroup_given, fold_count=fold_count, seed=seed)
+        split = part_images(file, by=split_by, regroup_given=regroup_given, fold_count=fold_count, seed=seed)
         space = Space(kinds=kinds, views=file.views, seed=seed)
         plan = Plan(space=space, trials=trials, sampler=sampler, by=by, jobs=jobs)
-        searched = [*pieces.pieces, *([_everything(data)] if pieces.crossed else [])]
-        inner = [inner_pieces(data, piece, inner_folds, seed) for piece in searched]
-        audit = ShortAudit(file, pieces.pieces, pieces.parts, seed, pieces.findings)
+        searched = [*split.folds, *([Fold.everything(file.images)] if split.crossed else [])]
+        inner = [inner_split(data, fold, inner_folds, seed) for fold in searched]
+        audit = ShortAudit(file, split, seed)
         check_writable(runs)
         asked = {
             "space": REVISION, "strengths": digest8(list(STRENGTHS)), "heads": list(kinds), "trials": trials,
             "inner_folds": inner_folds, "sampler": sampler, "by": by, "seed": seed,
         }  # fmt: skip
-        identity = identity_of(data, pieces, search=asked)
+        identity = identity_of(data, split, search=asked)
         short = digest8(identity)
         place = runs / (name or run_name(file.content.dataset, file.content.backbone, "tuned", short))
         standing = existing_run(place, identity)
@@ -158,60 +156,41 @@ def tune(
         notebook = Notebook(runs / f".tune-{short}.json", identity, len(file.classes))
         steps = Steps(progress, len(searched) * plan.fits(inner_folds) + len(searched))
         found = [
-            find_head(Bench(data, plan, piece.name, parts, notebook, steps))
-            for piece, parts in zip(searched, inner, strict=True)
+            find_head(Bench(data, plan, fold.name, parts, notebook, steps))
+            for fold, parts in zip(searched, inner, strict=True)
         ]
         fits = []
-        for one, piece in zip(found, pieces.pieces, strict=False):  # the search on everything comes last and has none
-            fits.append(_fit(data, one.spec, piece))
+        for one, fold in zip(found, split.folds, strict=False):  # the search on everything comes last and has none
+            fits.append(_fit(data, one.spec, fold))
             steps.tell(one.spec.kind)
         last = found[-1].spec
         own = fits
-        if pieces.crossed and last.kind in CALIBRATED:  # its temperature comes from its own decisions out of fold
-            own = [_fit(data, last, piece) for piece in pieces.pieces]
-        outcome = outcome_of(data, last, pieces, fits, seed, audit, own)
-        if pieces.crossed:
+        if split.crossed and last.kind in CALIBRATED:  # its temperature comes from its own decisions out of fold
+            own = [_fit(data, last, fold) for fold in split.folds]
+        outcome = outcome_of(data, last, split, fits, seed, audit, own)
+        if split.crossed:
             steps.tell(last.kind)
             outcome = replace(outcome, notes=[*outcome.notes, _who_was_tested(found[:-1])])
         extra = {
-            "search": {**asked, **found[-1].to_dict(), "outer": _outer(found[:-1], pieces) if pieces.crossed else None},
-            "test_openings": openings(runs, pieces.stored["sha256"]) + 1,
+            "search": {**asked, **found[-1].to_dict(), "outer": _outer(found[:-1], split) if split.crossed else None},
+            "test_openings": openings(runs, split.sha256) + 1,
         }
         # Another process may have made it meanwhile.
         run = existing_run(place, identity) or write_fitted(
-            data, pieces, last, place, identity, audit.findings, outcome, extra
+            data, split, last, place, identity, audit.findings, outcome, extra
         )
         remove(notebook.path)
         notes = (*data.notes, *notebook.notes)
     return TuneResult(run=run, reused=False, audit=with_tested(audit.findings, [run]), notes=notes)
 
 
-def inner_pieces(data: Data, piece: Piece, count: int, seed: int) -> list[Piece]:
-    """Part the training and validation images of a piece in grouped folds, each with a validation part of its own.
-
-    Args:
-        data: The features.
-        piece: Of which the test images stay out.
-        count: How many folds.
-        seed: Of the dealing; the order of the images does not matter.
-
-    Raises:
-        SplitError: If a class has fewer groups than there are folds.
-    """
-    file = data.file
-    rows = np.sort(np.concatenate([piece.train, piece.validation]))
-    labels, groups, keys = file.labels, file.groups, file.content_sha256
+def inner_split(data: Data, fold: Fold, count: int, seed: int) -> list[Fold]:
+    """`nested_folds`, or an error that says where there are none."""
     try:
-        dealt = folds(labels[rows], groups[rows], file.classes, count, seed, keys=[keys[row] for row in rows.tolist()])
-        found = []
-        for number, (rest, held) in enumerate(dealt):
-            validation = validation_rows(SplitSpec(seed=seed), labels, groups, rows[rest], file.classes)
-            train = np.setdiff1d(rows[rest], validation)
-            found.append(Piece(name=f"inner fold {number}", train=train, validation=validation, test=rows[held]))
+        return nested_folds(data.file.table, fold, count, seed)
     except SplitError as error:
-        where = f"the training part of {piece.name}" if piece.name.startswith("fold") else "the training part"
+        where = f"the training part of {fold.name}" if fold.name.startswith("fold") else "the training part"
         raise SplitError(f"`inner_folds={count}` part {where}: {error}") from error
-    return found
 
 
 def openings(runs: Path, split_sha256: str) -> int:
@@ -285,17 +264,12 @@ def _check(trials: int, inner_folds: int, sampler: str, by: str, jobs: int | Non
         load_optuna()
 
 
-def _everything(data: Data) -> Piece:
-    nothing = np.arange(0)
-    return Piece(name="all", train=np.arange(data.file.images), validation=nothing, test=nothing)
+def _fit(data: Data, spec: HeadSpec, fold: Fold) -> Fit:
+    return fit_folds(data, [spec], [fold])[0][0]
 
 
-def _fit(data: Data, spec: HeadSpec, piece: Piece) -> Fit:
-    return fit_pieces(data, [spec], [piece])[0][0]
-
-
-def _outer(found: Sequence[Found], pieces: Pieces) -> list[dict[str, Any]]:
-    return [{"name": piece.name, **one.to_dict()} for one, piece in zip(found, pieces.pieces, strict=True)]
+def _outer(found: Sequence[Found], split: Split) -> list[dict[str, Any]]:
+    return [{"name": fold.name, **one.to_dict()} for one, fold in zip(found, split.folds, strict=True)]
 
 
 def _who_was_tested(found: Sequence[Found]) -> str:

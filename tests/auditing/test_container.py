@@ -9,6 +9,7 @@ import pytest
 from cxrfeat.auditing.container import BINS, container_of_file, container_of_rows, indicators
 from cxrfeat.auditing.control import check_outside, control_probabilities
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.split import Fold
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection, inspect_images
@@ -16,7 +17,6 @@ from cxrfeat.image.split import folds
 from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.types import Finding, Status
 from cxrfeat.workflow.extract import extract
-from cxrfeat.workflow.pieces import Piece
 from tests.auditing.verdict import verdict
 from tests.stub import StubFactory
 
@@ -41,7 +41,7 @@ def test_indicators_know_no_labels_and_leave_out_what_never_varies() -> None:
 
 def scores_of(columns: Any, labels: Any, groups: Any, classes: tuple[str, ...]) -> dict[str, Any]:
     dealt = [
-        Piece(name="fold", train=train, validation=np.arange(0), test=test)
+        Fold(name="fold", train=train, validation=np.arange(0), test=test)
         for train, test in folds(labels, groups, classes, 5, 0)
     ]
     told = control_probabilities(indicators(columns), labels, dealt, classes)

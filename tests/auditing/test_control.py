@@ -7,9 +7,9 @@ import pytest
 
 from cxrfeat.auditing.control import check_control, check_controls, check_outside, control_probabilities
 from cxrfeat.auditing.short import check_thumbnail
+from cxrfeat.feature.split import Fold
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.types import Status
-from cxrfeat.workflow.pieces import Piece
 from tests.auditing.verdict import verdict
 
 
@@ -73,11 +73,11 @@ def test_a_small_class_is_said_once_and_hides_nothing_of_the_others() -> None:
 def test_a_class_that_a_piece_cannot_learn_has_no_probability() -> None:
     labels = np.array([0, 1, 0, 1, 2, 2])
     seen = np.eye(3, dtype=np.float32)[labels]
-    pieces = [Piece(name="a", train=np.arange(4), validation=np.arange(0), test=np.arange(4, 6))]
-    told = control_probabilities(seen, labels, pieces, ("a", "b", "c"))
+    folds = [Fold(name="a", train=np.arange(4), validation=np.arange(0), test=np.arange(4, 6))]
+    told = control_probabilities(seen, labels, folds, ("a", "b", "c"))
     assert (told[:, 2] == 0).all()
     np.testing.assert_allclose(told.sum(axis=1), 1)
-    alone = [Piece(name="a", train=np.array([0, 2]), validation=np.arange(0), test=np.array([1]))]
+    alone = [Fold(name="a", train=np.array([0, 2]), validation=np.arange(0), test=np.array([1]))]
     assert control_probabilities(seen, labels, alone, ("a", "b", "c")).tolist() == [[1 / 3] * 3]
 
 
@@ -93,16 +93,16 @@ def test_a_control_learns_from_the_training_images_alone_and_is_asked_of_the_tes
     rng = np.random.default_rng(0)
     labels = np.arange(90) % 3
     seen = (np.eye(3)[labels] @ rng.normal(size=(3, width)) * 3 + rng.normal(size=(90, width))).astype(np.float32)
-    pieces = [
-        Piece(name="a", train=np.arange(30, 90), validation=np.arange(0), test=np.arange(30)[::-1]),
-        Piece(name="b", train=np.arange(60), validation=np.arange(0), test=np.arange(60, 90)),
+    folds = [
+        Fold(name="a", train=np.arange(30, 90), validation=np.arange(0), test=np.arange(30)[::-1]),
+        Fold(name="b", train=np.arange(60), validation=np.arange(0), test=np.arange(60, 90)),
     ]
-    told = control_probabilities(seen, labels, pieces, ("a", "b", "c"))
-    rows = np.concatenate([piece.test for piece in pieces])
+    told = control_probabilities(seen, labels, folds, ("a", "b", "c"))
+    rows = np.concatenate([fold.test for fold in folds])
     assert told.shape == (60, 3)
     assert (told.argmax(axis=1) == labels[rows]).mean() > 0.9
     others = seen.copy()
     others[1:30] = 1e3  # images that test, but one
-    again = control_probabilities(others, labels, pieces[:1], ("a", "b", "c"))
+    again = control_probabilities(others, labels, folds[:1], ("a", "b", "c"))
     np.testing.assert_allclose(again[-1], told[29], atol=1e-12)
     assert not np.allclose(again[:-1], told[:29])

@@ -15,9 +15,9 @@ from cxrfeat.auditing.people import (
     metadata_columns,
 )
 from cxrfeat.auditing.short import check_column
+from cxrfeat.feature.split import Fold
 from cxrfeat.image.patient import MixedPatients
 from cxrfeat.types import Finding, Status
-from cxrfeat.workflow.pieces import Piece
 from tests.auditing.verdict import verdict
 
 CLASSES = ("COVID", "NORMAL")
@@ -96,12 +96,11 @@ def test_columns_that_say_nothing_are_no_control_and_what_is_unknown_is_no_value
 def told_of(texts: list[str], labels: Any) -> Finding | None:
     """The finding on a column of 40 patients a class, cross-validated in two folds."""
     groups, rows = np.arange(80), np.arange(80)
-    pieces = [
-        Piece(name="", train=rows[rows % 2 == side], validation=rows[:0], test=rows[rows % 2 != side])
-        for side in (0, 1)
+    folds = [
+        Fold(name="", train=rows[rows % 2 == side], validation=rows[:0], test=rows[rows % 2 != side]) for side in (0, 1)
     ]
     column = metadata_columns({"sex": np.array(texts)})["sex"]
-    scores = column_scores(column, labels, groups, pieces, CLASSES)
+    scores = column_scores(column, labels, groups, folds, CLASSES)
     return check_column("sex", column, scores, {"COVID": 40, "NORMAL": 40})
 
 

@@ -17,10 +17,17 @@ from cxrfeat.auditing.short import (
 )
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import Content
+from cxrfeat.feature.parting import part_images
+from cxrfeat.feature.split import Split
 from cxrfeat.types import Finding, Part, Status
-from cxrfeat.workflow.pieces import part_images
 from tests.auditing.verdict import verdict
 from tests.workflow.helpers import PARTS, make_features
+
+
+def split_of(*parts: Part) -> Split:
+    names = np.array([part.value for part in parts])
+    contents = [f"{index:064x}" for index in range(len(parts))]
+    return Split.of(names, contents, np.zeros(len(parts), np.int64), ("A",), by="column", seed=0)
 
 
 def test_random_weights_warn_and_real_ones_pass() -> None:
@@ -32,10 +39,9 @@ def test_random_weights_warn_and_real_ones_pass() -> None:
 
 def test_a_split_that_tears_a_patient_fails() -> None:
     groups = np.array([0, 0, 1, 1])
-    whole = np.array([Part.TRAIN, Part.TRAIN, Part.TEST, Part.TEST])
-    torn = np.array([Part.TRAIN, Part.TEST, Part.TEST, Part.TEST])
+    whole = split_of(Part.TRAIN, Part.TRAIN, Part.TEST, Part.TEST)
+    torn = split_of(Part.TRAIN, Part.TEST, Part.TEST, Part.TEST)
     assert verdict(check_split(whole, groups), "split") is Status.PASS
-    assert verdict(check_split(None, groups), "split") is Status.PASS, "grouped folds cannot leak"
     found = check_split(torn, groups)
     assert verdict(found, "split") is Status.FAIL
     assert found.value == 1
@@ -59,8 +65,8 @@ def test_copies_warn_and_copies_under_another_label_fail(
 
 
 def test_copies_in_two_parts_are_told() -> None:
-    parts = np.array([Part.TRAIN, Part.TEST, Part.TEST, Part.TEST])
-    found = check_exact_copies(np.zeros(4, np.int64), np.array([1, 1, 2, 2], np.uint64), parts)
+    split = split_of(Part.TRAIN, Part.TEST, Part.TEST, Part.TEST)
+    found = check_exact_copies(np.zeros(4, np.int64), np.array([1, 1, 2, 2], np.uint64), split)
     assert "1 of them have copies in more than one part" in found.why
 
 
@@ -91,7 +97,8 @@ def test_the_audit_of_a_file_puts_what_failed_first(tmp_path: Path) -> None:
     )
     torn = np.array([PARTS[index % 3] for index in range(80)])
     with FeatureFile(path) as file:
-        found = ShortAudit(file, part_images(file, fold_count=4).pieces, torn).findings
+        split = Split.of(torn, file.content_sha256, file.labels, file.classes, by="column", seed=0)
+        found = ShortAudit(file, split).findings
     assert {one.check: one.status.value for one in found} == {
         "source": "fail", "split": "fail", "weights": "warn", "patients": "warn", "copies": "warn",
         "unreadable": "warn", "labels": "pass", "container": "pass",
@@ -104,8 +111,8 @@ def test_the_audit_of_a_file_puts_what_failed_first(tmp_path: Path) -> None:
 def test_a_clean_file_passes_every_check(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5", sources=["A", "A", "B", "B"] * 20)
     with FeatureFile(path) as file:
-        found = ShortAudit(file, part_images(file, fold_count=4).pieces, None).findings
-        small = ShortAudit(file, part_images(file).pieces, None).findings
+        found = ShortAudit(file, part_images(file, fold_count=4)).findings
+        small = ShortAudit(file, part_images(file)).findings
     assert [one.status for one in found] == [Status.PASS] * 10
     (warned,) = [one for one in small if one.status is not Status.PASS]
     assert verdict(warned, "controls") is Status.WARN, "four patients a class test, and files that do not differ"
@@ -117,7 +124,7 @@ def with_columns(path: Path, change: Callable[[Content], None], **fields: Any) -
     path = make_features(path, **fields)
     with FeatureFile(path) as file:
         change(file.content)
-        found = ShortAudit(file, part_images(file, fold_count=4).pieces, None).findings
+        found = ShortAudit(file, part_images(file, fold_count=4)).findings
     assert len({one.check for one in found}) == len(found)
     return {one.check: one for one in found}
 

@@ -71,7 +71,7 @@ def test_columns_are_offered_as_a_reader_wants_them(tmp_path: Path) -> None:
         assert file.sources == ["source 0", "source 1", None, "source 0", "source 1", None]
         assert file.given_split == [Part.TRAIN, Part.VALIDATION, Part.TEST, None, Part.TRAIN, Part.TRAIN]
         assert file.bound_split is not None
-        assert file.bound_split.tolist() == ["train", "validation", "none", "train", "validation", "test"]
+        assert file.bound_split.parts.tolist() == ["train", "validation", "none", "train", "validation", "test"]
         assert file.dates[:2] == [None, "2020-03-02"]
         assert file.content_sha256 == [sha.decode() for sha in content.columns["content_sha256"].tolist()]
         assert len(file.image_ids[0]) == 32
@@ -589,5 +589,5 @@ def test_an_image_without_a_part_leaves_the_given_split_as_it_is(tmp_path: Path)
     content.columns["split"][:] = given
     write_features(tmp_path / "a.h5", content, features.shape[2], [(np.arange(30), features)])
     with FeatureFile(tmp_path / "a.h5") as file:
-        assert (file.split_by(None), file.split_by("group")) == ("column", "group")
-        assert file.split().tolist() == ["none" if code < 0 else tuple(Part)[code] for code in given.tolist()]
+        assert (file.split().by, file.split(by="group").by) == ("column", "group")
+        assert file.split().parts.tolist() == ["none" if code < 0 else tuple(Part)[code] for code in given.tolist()]

@@ -4,6 +4,7 @@ import pickle
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from cxrfeat.errors import InputError, SpecError, SplitError, StorageError
+from cxrfeat.feature.split import Fold
 from cxrfeat.head import parallel
 from cxrfeat.head.fit import Fit, fit_head
-from cxrfeat.head.parallel import Piece, outcomes
+from cxrfeat.head.parallel import outcomes
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Features
@@ -24,7 +26,15 @@ from tests.head.blobs import NAMES, blobs
 KINDS: tuple[HeadKind, ...] = ("logreg", "svm-linear", "svm-rbf", "knn", "ridge", "dropout")
 SPECS = [HeadSpec(kind=kind, epochs=2) for kind in KINDS]
 X, Y = blobs(distance=0.8)[:2]
-PIECES = [(np.flatnonzero(np.arange(60) % 3 != fold), np.flatnonzero(np.arange(60) % 3 == fold)) for fold in range(3)]
+FOLDS = [
+    Fold(
+        name=f"fold {number}",
+        train=np.flatnonzero(np.arange(60) % 3 != number),
+        validation=np.flatnonzero(np.arange(60) % 3 == number),
+        test=np.arange(0),
+    )
+    for number in range(3)
+]
 
 
 @pytest.fixture(autouse=True)
@@ -50,22 +60,22 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[parallel._Task]:
 
 
 def fit_all(
-    specs: Sequence[HeadSpec], X: Features, pieces: Sequence[Piece], jobs: int | None = None
+    specs: Sequence[HeadSpec], X: Features, folds: Sequence[Fold], jobs: int | None = None
 ) -> dict[tuple[int, int], Fit]:
-    """The fits by piece and spec; all of them are."""
-    found = dict(outcomes(specs, X, Y, pieces, NAMES[:3], jobs))
-    assert len(found) == len(specs) * len(pieces)
+    """The fits by fold and spec; all of them are."""
+    found = dict(outcomes(specs, X, Y, folds, NAMES[:3], jobs))
+    assert len(found) == len(specs) * len(folds)
     return {place: fit for place, fit in found.items() if isinstance(fit, Fit) or pytest.fail(str(fit))}
 
 
 def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task]) -> None:
     """Bit for bit where threads are as many; with more, the fast SVMs stop at slightly other solutions."""
-    found = fit_all(SPECS, X, PIECES, 2)
+    found = fit_all(SPECS, X, FOLDS, 2)
     assert sorted(len(task.places) for task in sent) == [1, 1, 1, 5, 5, 5], "what shares a library goes together"
-    for piece, (train, validation) in enumerate(PIECES):
-        training = TrainingSet(X[train], Y[train], X[validation, 0], Y[validation], NAMES[:3])
+    for number, fold in enumerate(FOLDS):
+        training = TrainingSet(X[fold.train], Y[fold.train], X[fold.validation, 0], Y[fold.validation], NAMES[:3])
         for index, spec in enumerate(SPECS):
-            fit = found[piece, index]
+            fit = found[number, index]
             with threadpool_limits(1):
                 alike = fit_head(spec, training)
             assert (fit.head.meta(), fit.head.to_npz()) == (alike.head.meta(), alike.head.to_npz())
@@ -78,7 +88,7 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
 
 def test_tasks_hold_no_features(sent: list[parallel._Task]) -> None:
     wide = np.random.default_rng(0).normal(Y[:, None, None], size=(60, 2, 2000)).astype(np.float32)
-    fit_all(SPECS[-2:], wide, PIECES, 2)
+    fit_all(SPECS[-2:], wide, FOLDS, 2)
     assert wide.nbytes > 900_000
     assert max(len(pickle.dumps(task)) for task in sent) < 4000
 
@@ -86,8 +96,8 @@ def test_tasks_hold_no_features(sent: list[parallel._Task]) -> None:
 def test_a_worker_maps_the_features() -> None:
     with parallel._shared(X) as path:
         task = parallel._Task(
-            places=((0, 0),), specs=(SPECS[0],), path=path, train=PIECES[0][0], validation=PIECES[0][1],
-            y=Y[PIECES[0][0]], y_val=Y[PIECES[0][1]], classes=NAMES[:3],
+            places=((0, 0),), specs=(SPECS[0],), path=path, train=FOLDS[0].train, validation=FOLDS[0].validation,
+            y=Y[FOLDS[0].train], y_val=Y[FOLDS[0].validation], classes=NAMES[:3],
         )  # fmt: skip
         features = task.features()
         assert isinstance(features, np.memmap)
@@ -106,8 +116,8 @@ def no_workers(*_: Any) -> Any:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_one_job_or_one_head_is_fitted_here(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_run", no_workers)
-    assert fit_all(SPECS[:1], X, PIECES[:1], jobs)[0, 0].head.kind == "logreg"
-    assert len(fit_all(SPECS[:2], X, PIECES, 1)) == 6
+    assert fit_all(SPECS[:1], X, FOLDS[:1], jobs)[0, 0].head.kind == "logreg"
+    assert len(fit_all(SPECS[:2], X, FOLDS, 1)) == 6
 
 
 def test_without_semaphores_all_is_fitted_here(
@@ -117,7 +127,7 @@ def test_without_semaphores_all_is_fitted_here(
 
     monkeypatch.setattr(joblib._parallel_backends, "mp", None)
     monkeypatch.setattr(parallel, "_run", no_workers)
-    assert len(fit_all(SPECS[:2], X, PIECES, 2)) == 6
+    assert len(fit_all(SPECS[:2], X, FOLDS, 2)) == 6
     assert not recwarn.list
 
 
@@ -126,20 +136,20 @@ def test_networks_are_fitted_here_where_there_is_a_gpu(
 ) -> None:
     monkeypatch.setattr(parallel, "has_gpu", lambda: True)
     specs = [HeadSpec(kind="softmax", epochs=1), SPECS[0]]
-    found = fit_all(specs, X, PIECES[:2], 2)
+    found = fit_all(specs, X, FOLDS[:2], 2)
     assert {place: fit.head.kind for place, fit in found.items()} == {
-        (piece, index): spec.kind for piece in (0, 1) for index, spec in enumerate(specs)
+        (fold, index): spec.kind for fold in (0, 1) for index, spec in enumerate(specs)
     }
     assert {spec.kind for task in sent for spec in task.specs} == {"logreg"}
 
 
 def test_processes_are_started_where_they_pay(sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch) -> None:
     small = [HeadSpec(kind="softmax", epochs=1), HeadSpec(kind="logreg")]
-    assert len(fit_all(small, X, PIECES[:1])) == 2
+    assert len(fit_all(small, X, FOLDS[:1])) == 2
     assert not sent
     monkeypatch.setattr(parallel, "WORTH_WORKERS", 0.99 * parallel._cost(small[0], X, 40, 3))  # the shorter fit
     monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
-    assert len(fit_all(small, X, PIECES[:1])) == 2
+    assert len(fit_all(small, X, FOLDS[:1])) == 2
     assert len(sent) == 2
     hour = HeadSpec(kind="dense", epochs=50_000)
     assert parallel._cost(hour, X, 40, 3) == pytest.approx(50_000 * 40 * 2 * (16 * 500 + 500 * 200 + 600) / 1.2e10)
@@ -147,7 +157,7 @@ def test_processes_are_started_where_they_pay(sent: list[parallel._Task], monkey
 
 def test_an_error_of_one_head_is_an_outcome_beside_the_others() -> None:
     specs = [HeadSpec(kind="dense", learning_rate=999.0, epochs=3), HeadSpec(kind="ridge")]
-    found = dict(outcomes(specs, X * 1000, Y, PIECES[:1], NAMES[:3], 2))
+    found = dict(outcomes(specs, X * 1000, Y, FOLDS[:1], NAMES[:3], 2))
     assert isinstance(found[0, 0], InputError)
     assert "diverged" in str(found[0, 0])
     assert isinstance(found[0, 1], Fit)
@@ -155,7 +165,7 @@ def test_an_error_of_one_head_is_an_outcome_beside_the_others() -> None:
 
 def test_what_is_long_begins_first(sent: list[parallel._Task]) -> None:
     specs = [HeadSpec(kind="softmax", epochs=1), HeadSpec(kind="dense", epochs=2), HeadSpec(kind="dense", epochs=4)]
-    fit_all(specs, X, PIECES[:1], 2)
+    fit_all(specs, X, FOLDS[:1], 2)
     assert [task.places for task in sent] == [((0, 2),), ((0, 1),), ((0, 0),)]
 
 
@@ -163,7 +173,7 @@ def test_heads_that_share_a_library_go_apart_where_they_are_long(
     sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parallel, "SHORT", 0.0)
-    fit_all(SPECS, X, PIECES[:1], 2)
+    fit_all(SPECS, X, FOLDS[:1], 2)
     assert sorted(task.places for task in sent) == [((0, index),) for index in range(len(SPECS))]
     rows = parallel._cost(HeadSpec(kind="svm-rbf"), np.broadcast_to(np.float32(0), (2304, 8, 1024)), 2304, 3)
     assert 10 < rows < 30  # seconds: the rows' square decides
@@ -172,21 +182,21 @@ def test_heads_that_share_a_library_go_apart_where_they_are_long(
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_workers_error_arrives_as_itself(jobs: int) -> None:
     with pytest.raises(SplitError, match="No training image is of class NORMAL"):
-        fit_all(SPECS, X, [PIECES[0], (np.flatnonzero(Y != 2), PIECES[0][1])], jobs)
+        fit_all(SPECS, X, [FOLDS[0], replace(FOLDS[0], train=FOLDS[0].train[Y[FOLDS[0].train] != 2])], jobs)
     wanted = HeadSpec(kind="ridge", views=X.shape[1] + 1)
-    (refused,) = dict(outcomes([wanted], X, Y, PIECES[:1], NAMES[:3], jobs)).values()
+    (refused,) = dict(outcomes([wanted], X, Y, FOLDS[:1], NAMES[:3], jobs)).values()
     assert isinstance(refused, SpecError)
     assert "views of each image were asked for" in str(refused)
 
 
 def test_an_interrupt_ends_the_workers() -> None:
     start = time.monotonic()
-    coming = outcomes(SPECS, X, Y, PIECES, NAMES[:3], 2)
+    coming = outcomes(SPECS, X, Y, FOLDS, NAMES[:3], 2)
     next(coming)
     with pytest.raises(KeyboardInterrupt):
         coming.throw(KeyboardInterrupt)
     assert time.monotonic() - start < 60
-    assert len(fit_all(SPECS[:1], X, PIECES, 2)) == 3  # and the next call has workers again
+    assert len(fit_all(SPECS[:1], X, FOLDS, 2)) == 3  # and the next call has workers again
 
 
 def test_a_full_disk_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,12 +205,12 @@ def test_a_full_disk_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(StorageError, match=r"copy of the features for the workers in .*The disk is full"):
-        fit_all(SPECS, X, PIECES, 2)
+        fit_all(SPECS, X, FOLDS, 2)
 
 
 def test_fewer_jobs_than_one_are_refused() -> None:
     with pytest.raises(SpecError, match=r"`jobs` .* at least 1; got 0"):
-        fit_all(SPECS, X, PIECES, 0)
+        fit_all(SPECS, X, FOLDS, 0)
 
 
 def test_all_cores_are_used_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,17 +13,16 @@ from PIL import Image
 import cxrfeat.workflow.extract as recipe
 from cxrfeat.errors import CxrFeatError, InputError, SpecError, StorageError, UsageError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.store import verify_features
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.mask import find_masks, masks_digest
 from cxrfeat.image.row import Selection
-from cxrfeat.image.split import torn
 from cxrfeat.spec import Masking, SplitSpec, ViewSpec
 from cxrfeat.view.prepare import prepare
 from cxrfeat.workflow.extract import extract
-from cxrfeat.workflow.pieces import part_images
 from tests.feature.images import break_image, make_copies, make_data, places_of
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_features
@@ -76,10 +75,10 @@ def test_featurewise_statistics_are_of_the_training_part_and_bind_the_split(
 ) -> None:
     result = run(data, normalize="featurewise", split_spec=SplitSpec(seed=3))
     with FeatureFile(result.files[0].path) as file:
-        parts, spec = file.bound_split, file.spec
-        assert parts is not None
+        split, spec = file.bound_split, file.spec
+        assert split is not None
         plain = ViewSpec(size=32, count=1)
-        rows = [row for row, part in zip(result.manifest.rows, parts, strict=True) if part == "train"]
+        rows = [row for row, part in zip(result.manifest.rows, split.parts, strict=True) if part == "train"]
         pixels = np.stack([prepare(data / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
         assert 0 < len(rows) < 16
         assert spec.mean == pytest.approx(pixels.mean(dtype=np.float64), rel=1e-12)
@@ -109,15 +108,15 @@ def test_one_image_without_a_part_leaves_the_split_of_featurewise_statistics_as_
     with FeatureFile(result.files[0].path) as file:
         assert file.bound_split is not None
         places = places_of(manifest_path(file.path.parent, "data"))
-        assert {places[image]: part for image, part in zip(file.image_ids, file.bound_split.tolist(), strict=True)} == {
-            name: "none" if part is None else part for name, part in told.items()
-        }
+        assert {
+            places[image]: part for image, part in zip(file.image_ids, file.bound_split.parts.tolist(), strict=True)
+        } == {name: "none" if part is None else part for name, part in told.items()}
         spec = file.spec
         plain = ViewSpec(size=32, count=1)
         rows = [row for row in result.manifest.rows if row.split == "train"]
         pixels = np.stack([prepare(data / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
         assert spec.mean == pytest.approx(pixels.mean(dtype=np.float64), rel=1e-12)
-        assert part_images(file).named.count("none") == 1
+        assert part_images(file).parts.tolist().count("none") == 1
     (found,) = result.audit
     assert (found.check, found.value, found.refused) == ("dropped parts", 1, True)
     (data / names[0]).unlink()
@@ -157,11 +156,11 @@ def test_no_split_of_a_run_parts_copies(
     with FeatureFile(result.files[0].path) as file:
         row = {places[image]: index for index, image in enumerate(file.image_ids)}
         for seed in range(5):
-            pieces = part_images(file, seed=seed, **options).pieces
-            assert len(pieces) == options.get("fold_count", 1) * options.get("repeats", 1)
-            for piece, (one, other) in itertools.product(pieces, pairs):
-                for rows in (piece.train, piece.validation, piece.test):
-                    assert (row[one] in rows) == (row[other] in rows), (seed, piece.name, one)
+            folds = part_images(file, seed=seed, **options).folds
+            assert len(folds) == options.get("fold_count", 1) * options.get("repeats", 1)
+            for fold, (one, other) in itertools.product(folds, pairs):
+                for rows in (fold.train, fold.validation, fold.test):
+                    assert (row[one] in rows) == (row[other] in rows), (seed, fold.name, one)
 
 
 def test_the_split_that_featurewise_statistics_are_bound_to_parts_no_copies(
@@ -174,8 +173,8 @@ def test_the_split_that_featurewise_statistics_are_bound_to_parts_no_copies(
         places = places_of(manifest_path(tmp_path / "features", "data"))
         with FeatureFile(result.files[0].path) as file:
             assert file.bound_split is not None
-            part = dict(zip([places[image] for image in file.image_ids], file.bound_split.tolist(), strict=True))
-            assert torn(file.bound_split, file.groups) == 0
+            part = dict(zip([places[image] for image in file.image_ids], file.bound_split.parts.tolist(), strict=True))
+            assert file.bound_split.torn(file.groups) == 0
         assert len(part) == 25
         assert all(part[one] == part[other] for one, other in pairs), seed
 

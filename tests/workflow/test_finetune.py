@@ -13,7 +13,7 @@ from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.finetuning.recipe import DEFAULT
-from cxrfeat.finetuning.tuned import parts_of, seen_split
+from cxrfeat.finetuning.tuned import seen_split, split_of
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
@@ -142,7 +142,7 @@ def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(place
     with FeatureFile(made.files[0].path) as file:
         assert file.spec.split == run.info["split"]["sha256"]
         parts = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
-        assert file.split().tolist() == [parts[sha] for sha in file.content_sha256]
+        assert file.split().parts.tolist() == [parts[sha] for sha in file.content_sha256]
         X = file.read()[:, 0]
     with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Leave `fold_count` away"):
         fit(made.files[0].path, [HeadSpec(kind="logreg")], fold_count=3, runs=place.runs)
@@ -173,7 +173,7 @@ def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_in_no_part(
     table = run.table("split.csv")
     part = dict(zip(table["content_sha256"], table["part"], strict=True))
     with FeatureFile(made.files[0].path) as file:
-        assert file.split().tolist() == [part.get(sha, "none") for sha in file.content_sha256]
+        assert file.split().parts.tolist() == [part.get(sha, "none") for sha in file.content_sha256]
         assert file.spec.split == run.info["split"]["sha256"], "it is the split that the network has seen"
     (found,) = made.audit
     assert (found.check, found.value) == (
@@ -228,11 +228,13 @@ def test_copies_in_two_parts_stay_there_and_count_as_trained_on(tmp_path: Path) 
     path = make_features(tmp_path / "f.h5", split=column, contents=contents)
     run = fit(path, [HeadSpec(kind="logreg")], runs=tmp_path / "runs").runs[0]
     names = ["none" if part is None else part for part in column]
-    told = parts_of(run, contents)
+    labels = np.arange(80) % 2
+    told = split_of(run, contents, labels, ("A", "B"))
     assert told is not None
-    assert told.tolist() == names
-    assert parts_of(run, contents[::-1]) is None, "which copy is which cannot be said"
-    assert parts_of(run, [*contents[:-1], digest("new")]) is None
+    assert told.parts.tolist() == names
+    assert told.record == run.info["split"]
+    assert split_of(run, contents[::-1], labels, ("A", "B")) is None, "which copy is which cannot be said"
+    assert split_of(run, [*contents[:-1], digest("new")], labels, ("A", "B")) is None
     manifest = Manifest(
         dataset="f", root=tmp_path, classes=("A",),
         rows=tuple(ImageRow(path=f"{index}.png", label="A", content_sha256=sha, header=HEADER)
@@ -241,7 +243,7 @@ def test_copies_in_two_parts_stay_there_and_count_as_trained_on(tmp_path: Path) 
     run.info["finetune"] = {}
     seen = seen_split(run, manifest, Identity(bytes(32)))
     assert seen is not None
-    assert seen.tolist() == ["train", "none", "none", "test"]
+    assert seen.parts.tolist() == ["train", "none", "none", "test"]
     assert seen_split(run, replace(manifest, rows=manifest.rows[1:3]), Identity(bytes(32))) is None
 
 
@@ -253,7 +255,7 @@ def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tm
         bound = place.extract(backbone=run.name)
         with FeatureFile(bound.files[0].path) as tuned:
             assert (tuned.spec.mean, tuned.spec.std) == (file.spec.mean, file.spec.std)
-            assert tuned.split().tolist() == file.split().tolist()
+            assert tuned.split().parts.tolist() == file.split().parts.tolist()
     new = tmp_path / "new"
     write_phantoms(new, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9))
     made = extract(new, backbone=run.name, views=1, features=place.features, runs=place.runs)
@@ -349,7 +351,7 @@ def test_images_that_cannot_be_used_are_told_and_shift_no_split(place: Place, tm
         data, backbone=place.network, preprocess="tf", normalize="featurewise", views=1, features=place.features
     )
     with FeatureFile(bound.files[0].path) as file:
-        part = dict(zip(file.content_sha256, file.split().tolist(), strict=True))
+        part = dict(zip(file.content_sha256, file.split().parts.tolist(), strict=True))
     table = result.runs[0].table("split.csv")
     assert part == dict(zip(table["content_sha256"], table["part"], strict=True)), "the two rows have other test images"
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, MissingExtraError, SplitError, UsageError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.parting import part_images
 from cxrfeat.head import parallel
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
@@ -27,9 +28,8 @@ from cxrfeat.types import Part
 from cxrfeat.workflow import search
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.fit_head import fit, load
-from cxrfeat.workflow.pieces import part_images
 from cxrfeat.workflow.search import rungs
-from cxrfeat.workflow.tune import inner_pieces, sentences, tune
+from cxrfeat.workflow.tune import inner_split, sentences, tune
 from tests.workflow.helpers import PARTS, images_of, make_features, probabilities
 
 THREE = ("COVID", "NORMAL", "PNEUMONIA")
@@ -175,15 +175,15 @@ def test_no_fold_s_head_or_scaler_knows_the_images_that_judge_it(blobs: Path, tm
     """A scaler made outside the fold would: it moves when only held images do."""
     with FeatureFile(blobs) as file:
         data = load(file)
-        (piece,) = part_images(file).pieces
-        fold = inner_pieces(data, piece, 3, 0)[0]
+        (outer,) = part_images(file).folds
+        fold = inner_split(data, outer, 3, 0)[0]
         groups = file.groups
         for held in (fold.test, fold.validation):
             assert not np.isin(groups[held], groups[fold.train]).any()
-        assert not np.isin(piece.test, np.concatenate([fold.train, fold.validation, fold.test])).any()
+        assert not np.isin(outer.test, np.concatenate([fold.train, fold.validation, fold.test])).any()
         moved = data.X.copy()
         moved[fold.test] *= 1000
-        moved[piece.test] *= 1000
+        moved[outer.test] *= 1000
         other = dataclasses.replace(data, X=moved)
         assert np.abs(scaling(moved)["scale"] / scaling(data.X)["scale"]).min() > 10, "made outside"
         for kind in HEAD_KINDS:
