@@ -37,7 +37,8 @@ from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.errors import BadImageError
-from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec

@@ -39,7 +39,8 @@ from cxrfeat.finetuning.images import Images
 from cxrfeat.finetuning.recipe import DEFAULT, PAPER
 from cxrfeat.finetuning.start import cold_head
 from cxrfeat.finetuning.trainable import Trainable
-from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, ViewSpec
 from cxrfeat.view.apply import apply_views

@@ -33,7 +33,8 @@ from benchmarks.network import auto, call_arguments, find, load, plain_spec
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import import_keras
-from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest

@@ -19,7 +19,7 @@ from cxrfeat.errors import SpecError
 from cxrfeat.system.given import one_or_many
 
 DECODER_REVISION = 2
-"""Raise when `image/decode.py` or `image/resample.py` come to give other pixels for the same bytes.
+"""Raise when `image/decode.py`, its neighbours or `image/resample.py` come to give other pixels for the same bytes.
 
 2: images taller than wide are resampled like all others, whatever Pillow is installed, and integers far below the range
 of their type are no longer black. Square and wide images of 8 or 16 bits are as they were in 1.

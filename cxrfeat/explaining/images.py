@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cxrfeat.errors import BadImageError, InputError, IntegrityError
-from cxrfeat.image.decode import read_file
+from cxrfeat.image.content import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import MaskFile, Masks, find_masks, mask_notes, masks_digest

@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.explaining.images import Candidate, unusable
 from cxrfeat.explaining.place import FRAME
-from cxrfeat.image.decode import decode, probe, read_file
+from cxrfeat.image.container import probe
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.image.mask import Lungs, fitted, read_mask, template
 from cxrfeat.image.row import Quarantined
 from cxrfeat.spec import ViewSpec

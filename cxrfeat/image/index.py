@@ -17,8 +17,10 @@ import numpy as np
 
 from cxrfeat.errors import BadImageError, InputError, SpecError
 from cxrfeat.image.classes import doubt
+from cxrfeat.image.container import probe
+from cxrfeat.image.content import read_file
 from cxrfeat.image.dataset import dataset_name
-from cxrfeat.image.decode import decode, probe, read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.image.group import group
 from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
 from cxrfeat.image.note import refuse_losses, tell, texts

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.appearance import Look, look
-from cxrfeat.image.decode import decode_with_colour, read_file
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode_with_colour
 from cxrfeat.image.letters import find_letters
 from cxrfeat.image.row import Manifest
 from cxrfeat.system.process import threads

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
-from cxrfeat.image.decode import decode, decode_opacity, probe, read_file
+from cxrfeat.image.container import probe
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode, decode_opacity
 from cxrfeat.image.row import ImageRow
 from cxrfeat.system.process import threads
 from cxrfeat.types import Grey

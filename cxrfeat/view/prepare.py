@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.appearance import Look, look
-from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import Lungs, MaskFile, read_mask, template
 from cxrfeat.spec import ViewSpec

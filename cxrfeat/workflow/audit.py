@@ -52,7 +52,8 @@ from cxrfeat.errors import BadImageError, InputError, SplitError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Fold, Split
 from cxrfeat.feature.variant import variant_features
-from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder, require_classes

@@ -17,7 +17,7 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, UsageError
 from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.head.of_run import load_head
-from cxrfeat.image.decode import read_file
+from cxrfeat.image.content import read_file
 from cxrfeat.image.layout import find_images
 from cxrfeat.image.note import refuse_losses, tell
 from cxrfeat.image.row import Quarantined, Selection

@@ -17,7 +17,8 @@ from cxrfeat.errors import BadImageError
 from cxrfeat.feature import compute
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import verify_features
-from cxrfeat.image.decode import decode, read_file
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.view.prepare import Prepared, views_of
 from tests.feature.images import extract, places_of, write_image
 from tests.image.encode import encode, noise

@@ -1,0 +1,64 @@
+"""The parts of a PNG file: what Pillow does not check, and what it would decode the whole image to find."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+from cxrfeat.errors import BadImageError
+
+MAGIC = b"\x89PNG\r\n\x1a\n"
+
+
+def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Name, body and soundness (whole, and with the right checksum) of each chunk, through `IEND`."""
+    at = len(MAGIC)
+    while at + 8 <= len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        name = content[at + 4 : at + 8]
+        end = at + 8 + size
+        whole = end + 4 <= len(content)
+        sound = whole and zlib.crc32(content[at + 4 : end]) == int.from_bytes(content[end : end + 4], "big")
+        yield name, content[at + 8 : end], sound
+        if name == b"IEND" or not whole:
+            return
+        at = end + 4
+
+
+def check_png(content: bytes) -> None:
+    """Refuse a PNG that is cut short. Pillow fills missing rows with black, and reads on without the last chunks."""
+    name = b""
+    inflater = zlib.decompressobj()
+    rows = 0
+    for name, body, sound in png_chunks(content):
+        if not sound:
+            raise BadImageError("decode", f"damaged or cut short: part {name.decode('ascii', 'replace')!r} of the PNG")
+        if name == b"IDAT":
+            rows += _inflated(inflater, body)
+    if name != b"IEND":
+        raise BadImageError("decode", "cut short: the PNG has no end")
+    if rows < _unpacked_bytes(content):
+        raise BadImageError("decode", "cut short: the PNG holds fewer rows than its header says")
+
+
+def _inflated(inflater: zlib._Decompress, data: bytes) -> int:
+    """How many bytes `data` unpacks to, a piece at a time, so that the rows never stand in memory twice."""
+    count = 0
+    while data and not inflater.eof:
+        count += len(inflater.decompress(data, 1 << 20))
+        data = inflater.unconsumed_tail
+    return count
+
+
+def _unpacked_bytes(content: bytes) -> int:
+    """Size of the unpacked pixel data, filter bytes included; PNG specification, sections 7.2 and 8."""
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
+    pixel_bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 1)
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    total = 0
+    for x, y, step_x, step_y in passes if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -((x - width) // step_x), -((y - height) // step_y)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + (columns * pixel_bits + 7) // 8)
+    return total
