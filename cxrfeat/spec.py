@@ -12,8 +12,9 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 from cxrfeat.errors import SpecError
 from cxrfeat.system.given import one_or_many
@@ -417,30 +418,46 @@ class FinetuneSpec:
             raise SpecError(f"`precision` is {', '.join(get_args(Precision))}; got {self.precision!r}.")
 
 
-def feature_spec(stored: dict[str, Any]) -> FeatureSpec:
+SpecType = TypeVar("SpecType", bound=Spec)
+
+_TOLD: dict[type, str] = {ViewSpec: "views", FeatureSpec: "features", HeadSpec: "a head", FinetuneSpec: "a fine-tuning"}
+_INSIDE: dict[str, type[Any]] = {"view": ViewSpec, "head": HeadSpec}
+
+
+def from_dict(kind: type[SpecType], stored: Mapping[str, Any]) -> SpecType:
     """The spec that `to_dict` wrote.
 
+    Args:
+        kind: What it describes.
+        stored: JSON's own types.
+
     Raises:
-        SpecError: If it was written by another revision, or is not such a spec.
+        SpecError: If it was written by another revision, lacks a field, or is not such a spec.
+
+    Example:
+        >>> from_dict(HeadSpec, to_dict(HeadSpec(kind="knn"))).neighbours
+        15
     """
     try:
-        fields = _fields(stored, FeatureSpec)
-        view = _fields(fields.pop("view"), ViewSpec)
-        return FeatureSpec(
-            view=ViewSpec(**{**view, "zoom": tuple(view["zoom"]), "brightness": tuple(view["brightness"])}), **fields
-        )
+        fields = dict(stored)
+        revision = fields.pop("revision")
+        name = kind.__name__ if kind is HeadSpec else fields.pop("kind")  # a head's own `kind` says which head it is
+        if (name, revision) != (kind.__name__, kind.REVISION):
+            raise SpecError(
+                f"Written as {name} revision {revision}; this version reads {kind.__name__} revision {kind.REVISION}."
+            )
+        for field, value in fields.items():
+            if field in _INSIDE:
+                fields[field] = from_dict(_INSIDE[field], value)
+            elif isinstance(value, list):
+                fields[field] = tuple(value)
+        made: SpecType = kind(**fields)
+        for field, value in to_dict(made).items():
+            if stored[field] != value:
+                raise ValueError(f"{field} is {stored[field]!r}")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise SpecError(f"This is not the description of features that this version writes ({error}).") from error
-
-
-def _fields(stored: dict[str, Any], kind: type[FeatureSpec] | type[ViewSpec]) -> dict[str, Any]:
-    fields = dict(stored)
-    name, revision = fields.pop("kind"), fields.pop("revision")
-    if (name, revision) != (kind.__name__, kind.REVISION):
-        raise SpecError(
-            f"Written as {name} revision {revision}; this version reads {kind.__name__} revision {kind.REVISION}."
-        )
-    return fields
+        raise SpecError(f"This is not the description of {_TOLD[kind]} that this version writes ({error}).") from error
+    return made
 
 
 def _whole(name: str, value: object, meaning: str, *, least: int, most: int) -> None:

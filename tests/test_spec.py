@@ -20,8 +20,8 @@ from cxrfeat.spec import (
     SplitSpec,
     ViewSpec,
     canonical_json,
-    feature_spec,
     fingerprint,
+    from_dict,
     to_dict,
 )
 
@@ -100,9 +100,28 @@ def test_a_change_of_any_one_field_of_the_views_changes_the_fingerprint(view: Vi
     assert (fingerprint(view) == fingerprint(changed)) == (getattr(view, field) == getattr(changed, field))
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        HeadSpec(kind="knn", neighbours=3),
+        HeadSpec(kind="dense", hidden=(3, 4), patience=2, standardize=False),
+        FinetuneSpec(head=HeadSpec(kind="softmax"), clip=None, freeze_until="conv2d"),
+    ],
+    ids=lambda spec: type(spec).__name__,
+)
+def test_a_head_and_a_fine_tuning_come_back_from_json_and_lack_no_field(spec: HeadSpec | FinetuneSpec) -> None:
+    stored = json.loads(canonical_json(to_dict(spec)))
+    assert from_dict(type(spec), stored) == spec
+    for name in stored:
+        with pytest.raises(SpecError, match=r"not the description of a (head|fine-tuning)"):
+            from_dict(type(spec), {key: value for key, value in stored.items() if key != name})
+    with pytest.raises(SpecError, match="as HeadSpec revision 2" if isinstance(spec, HeadSpec) else "revision 2"):
+        from_dict(type(spec), {**stored, "revision": 2})
+
+
 @given(feature_specs())
 def test_a_feature_spec_comes_back_from_json(spec: FeatureSpec) -> None:
-    again = feature_spec(json.loads(canonical_json(to_dict(spec))))
+    again = from_dict(FeatureSpec, json.loads(canonical_json(to_dict(spec))))
     assert again == spec
     assert fingerprint(again) == fingerprint(spec)
 
@@ -122,7 +141,7 @@ def test_a_field_that_came_later_leaves_the_fingerprints_of_before_alone() -> No
     }  # fmt: skip
     assert to_dict(ViewSpec(size=224)) == before
     stored = {**to_dict(features()), "view": before}
-    assert feature_spec(stored).view == ViewSpec(size=224)
+    assert from_dict(FeatureSpec, stored).view == ViewSpec(size=224)
     later = ViewSpec(size=224, letters=True, mask="outside", masks=DIGEST, border_only=0.1, shuffle=8)
     assert to_dict(later) == {
         **before, "letters": True, "mask": "outside", "masks": DIGEST, "border_only": 0.1, "shuffle": 8
@@ -235,8 +254,8 @@ def _stored(**changes: Any) -> dict[str, Any]:
         (_stored(kind=None), r"not the description of features .*kind"),
         (_stored(weights=None), r"not the description of features .*weights"),
         (_stored(colour="red"), r"not the description of features .*colour"),
-        (_stored(view=3), r"not the description of features"),
-        (_stored(view={**to_dict(view()), "zoom": 3}), r"not the description of features"),
+        (_stored(view=3), r"not the description of views"),
+        (_stored(view={**to_dict(view()), "zoom": 3}), r"ViewSpec.zoom is a pair .* got 3"),
         (_stored(view={**to_dict(view()), "size": "32"}), r"ViewSpec.size .* got '32'"),
         ([1, 2], r"not the description of features"),
         (None, r"not the description of features"),
@@ -244,7 +263,7 @@ def _stored(**changes: Any) -> dict[str, Any]:
 )
 def test_a_stored_description_of_another_kind_is_refused(stored: Any, message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        feature_spec(stored)
+        from_dict(FeatureSpec, stored)
 
 
 def test_canonical_json_refuses_what_json_does_not_have() -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cxrfeat.errors import InputError, IntegrityError, SpecError, StorageError
 from cxrfeat.feature.format import CODED, COLUMNS, FORMAT, QUARANTINED, VERSION, Content
 from cxrfeat.feature.shard import FEATURES, row_crc32
-from cxrfeat.spec import canonical_json, feature_spec, fingerprint, to_dict
+from cxrfeat.spec import FeatureSpec, canonical_json, fingerprint, from_dict, to_dict
 from cxrfeat.system.files import SteadyFile, replace_atomic, storage_error
 
 _TEXT_ATTRIBUTES = (
@@ -256,7 +256,7 @@ def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
                 f"{path} has format version {version}; this one reads {VERSION}. Extract the features again."
             )
         texts = {name: _text(file.attrs, name, path) for name in _TEXT_ATTRIBUTES}
-        spec = feature_spec(json.loads(texts["spec"]))
+        spec = from_dict(FeatureSpec, json.loads(texts["spec"]))
         if fingerprint(spec) != texts["fingerprint"]:
             raise damaged(path, "its fingerprint is not that of its description")
         features = _dataset(file, FEATURES, path)

@@ -18,7 +18,7 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest
 from cxrfeat.image.split import NO_PART, digest
 from cxrfeat.run.folder import Run, all_runs, digest8, find_run, read_run
-from cxrfeat.spec import FeatureSpec, ViewSpec, feature_spec
+from cxrfeat.spec import FeatureSpec, ViewSpec, from_dict
 from cxrfeat.types import Labels, Part
 
 NETWORK = "network.keras"
@@ -69,7 +69,7 @@ def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
         IntegrityError: If the run is damaged.
     """
     try:
-        spec = feature_spec(run.info["features"]["spec"])
+        spec = from_dict(FeatureSpec, run.info["features"]["spec"])
         began = "_from_random" if run.info["random_weights"] else ""  # so that every table after this one says so
         name = f"{run.info['backbone']}{began}_{digest8(run.info['identity'])}"
     except (KeyError, TypeError, SpecError) as error:

@@ -8,7 +8,7 @@ from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Novelty
 from cxrfeat.image.note import tell
 from cxrfeat.run.folder import Run
-from cxrfeat.spec import FeatureSpec, feature_spec
+from cxrfeat.spec import FeatureSpec, from_dict
 
 
 def load_head(run: Run) -> tuple[FittedHead, Novelty, FeatureSpec, str]:
@@ -19,7 +19,7 @@ def load_head(run: Run) -> tuple[FittedHead, Novelty, FeatureSpec, str]:
     """
     try:
         head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
-        spec = feature_spec(run.info["features"]["spec"])
+        spec = from_dict(FeatureSpec, run.info["features"]["spec"])
         name = str(run.info["backbone"])
     except (KeyError, TypeError, SpecError) as error:
         raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fit the head again.") from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cxrfeat.reporting.difference import standing_of
-from cxrfeat.run.folder import to_csv
+from cxrfeat.run.table import to_csv
 
 _SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "log_loss", "brier", "ece")
 _CLASS_SCORES = {

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.run.table import to_csv
 from cxrfeat.spec import canonical_json
 from cxrfeat.system.files import make_folder, put_folder
 from cxrfeat.system.given import PathLike, as_path, one_or_many
@@ -224,15 +225,6 @@ def find_runs(given: RunLike | Iterable[RunLike] | None = None, *, runs: PathLik
 def all_runs(runs: Path) -> list[Path]:
     """Every run folder in `runs`, sorted by name."""
     return sorted(place.parent for place in runs.glob("*/run.json") if not place.parent.name.startswith("."))
-
-
-def to_csv(table: Table) -> str:
-    """A table as CSV text; numbers in full precision."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table)
-    writer.writerows(zip(*table.values(), strict=True))
-    return text.getvalue()
 
 
 def csv_cell(text: str) -> str:

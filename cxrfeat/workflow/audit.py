@@ -67,7 +67,7 @@ from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
 from cxrfeat.reporting.audit_page import pictured, render_audit
 from cxrfeat.reporting.picture import data_address
-from cxrfeat.run.folder import to_csv
+from cxrfeat.run.table import to_csv
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.files import check_writable, write_atomic
 from cxrfeat.system.given import PathLike, as_path

@@ -10,7 +10,7 @@ import pytest
 from cxrfeat.errors import IntegrityError
 from cxrfeat.head.of_run import load_head
 from cxrfeat.run.folder import Run, read_run
-from cxrfeat.spec import feature_spec
+from cxrfeat.spec import FeatureSpec, from_dict
 from cxrfeat.workflow.fit_head import fit
 from tests.workflow.helpers import make_features
 
@@ -26,7 +26,7 @@ def test_a_head_comes_back_with_what_it_was_fitted_on(run: Run) -> None:
     assert head.kind == "ridge"
     assert head.dim == len(novelty.mean)
     assert list(head.classes) == run.info["classes"]
-    assert spec == feature_spec(run.info["features"]["spec"])
+    assert spec == from_dict(FeatureSpec, run.info["features"]["spec"])
     assert name == run.info["backbone"]
     told = head.predict_proba(np.zeros((1, head.dim), np.float32))
     assert told.sum() == pytest.approx(1)

@@ -19,9 +19,9 @@ from cxrfeat.run.folder import (
     find_runs,
     read_run,
     run_name,
-    to_csv,
     write_run,
 )
+from cxrfeat.run.table import to_csv
 
 TABLE: dict[str, list[object]] = {"image_id": ["aa", 'b"b', "c,c"], "p": [0.1, 1 / 3, 1e-300], "label": [0, 1, 2]}
 
