@@ -1,11 +1,10 @@
-"""From image files to shards of features: decoding in threads ahead of the networks, each image once for all."""
+"""From image files to committed shards of features: each image is prepared once for all networks."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,12 +23,12 @@ from cxrfeat.image.appearance import PORTRAIT
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.spec import FeatureSpec, ViewSpec
-from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Progress, Views
 from cxrfeat.view.draw import draw_views, to_array
-from cxrfeat.view.prepare import Prepared, prepare
+from cxrfeat.view.prepare import ImageFile, Prepared, Wanted
+from cxrfeat.view.stream import Outcome, stream
 
-Outcomes = Mapping[str, Prepared | BadImageError]
+Outcomes = Mapping[str, Outcome]
 """What became of a shard's images, by content hash."""
 
 
@@ -68,14 +67,16 @@ def compute(
     """
     indices = sorted({index for job in jobs for index in job.missing})
     shards = [jobs[0].plan.shard(index) for index in indices]
-    specs = list({job.spec.view for job in jobs})
-    wanted = [set(job.missing) for job in jobs]
+    wanted = Wanted(views=tuple({job.spec.view for job in jobs}), look=True)
+    files = (ImageFile(path=paths[sha], content_sha256=sha, mask=masks.get(sha)) for shard in shards for sha in shard)
+    lacking = [set(job.missing) for job in jobs]
     tells = [_teller(job, progress) for job in jobs]
     start = time.perf_counter()
-    # Closed at once when something fails: what is left to decode is dropped, not waited for.
-    with _Committer() as committer, closing(_ahead(shards, paths, specs, masks)) as ahead:
-        for index, all_views in zip(indices, ahead, strict=True):
-            for job, missing, tell in zip(jobs, wanted, tells, strict=True):
+    # A shard ahead: its images are prepared while the networks are busy with the one before it.
+    with _Committer() as committer, stream(files, wanted, ahead=jobs[0].plan.shard_images) as images:
+        for index, shard in zip(indices, shards, strict=True):
+            all_views = dict(zip(shard, images.take(len(shard)), strict=True))
+            for job, missing, tell in zip(jobs, lacking, tells, strict=True):
                 if index not in missing:
                     continue
                 prepared = _of_spec(all_views, job.spec.view)
@@ -145,34 +146,6 @@ class _Committer:
         job.computed.update(shard.content_sha256)
 
 
-def _ahead(
-    shards: Sequence[tuple[str, ...]],
-    paths: Mapping[str, Path],
-    specs: Sequence[ViewSpec],
-    masks: Masks,
-) -> Generator[Outcomes]:
-    """Prepare each shard's images while the networks are busy with the one before it."""
-    pool = ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode")
-
-    def submit(shard: tuple[str, ...]) -> dict[str, Future[Prepared]]:
-        return {sha: pool.submit(prepare, paths[sha], sha, specs, masks.get(sha)) for sha in shard}
-
-    try:
-        waiting = submit(shards[0]) if shards else {}
-        for following in (*shards[1:], ()):
-            futures, waiting = waiting, submit(following)
-            yield {sha: _outcome(future) for sha, future in futures.items()}
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _outcome(future: Future[Prepared]) -> Prepared | BadImageError:
-    try:
-        return future.result()
-    except BadImageError as error:
-        return error
-
-
 def _of_spec(prepared: Outcomes, spec: ViewSpec) -> Outcomes:
     """What became of the images for one spec: some may have no views of it alone."""
     return {sha: one.failures.get(spec, one) if isinstance(one, Prepared) else one for sha, one in prepared.items()}
@@ -197,7 +170,7 @@ def _shard(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Shard:
     good = {sha: one for sha, one in prepared.items() if isinstance(one, Prepared)}
     bad = {sha: one for sha, one in prepared.items() if isinstance(one, BadImageError)}
     params = [to_array(draw_views(view, sha)) for sha in good]
-    looks = [one.look for one in good.values()]
+    looks = [one.look for one in good.values() if one.look is not None]
     return Shard(
         content_sha256=tuple(good),
         arrays={

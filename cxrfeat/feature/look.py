@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.appearance import Look
 from cxrfeat.image.group import group, group_copies
-from cxrfeat.image.row import ImageRow, Manifest
-from cxrfeat.system.process import threads
+from cxrfeat.image.row import Manifest
 from cxrfeat.types import Groups, Progress
-from cxrfeat.view.prepare import prepare
+from cxrfeat.view.prepare import Wanted, image_files
+from cxrfeat.view.stream import stream
 
-_AT_ONCE = 64
+_TOLD = 64
+"""Images between two words of progress."""
 
 
 def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tuple[Groups, NDArray[np.bool_]]:
@@ -34,19 +32,12 @@ def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tupl
     rows = list({row.content_sha256: row for row in manifest.rows}.values())
     looks: dict[str, Look] = {}
 
-    def see(row: ImageRow) -> Look | None:
-        try:
-            return prepare(manifest.root / row.path, row.content_sha256, []).look
-        except BadImageError:
-            return None
-
-    with ThreadPoolExecutor(max_workers=threads()) as pool:
-        for start in range(0, len(rows), _AT_ONCE):
-            part = rows[start : start + _AT_ONCE]
-            seen: Iterable[Look | None] = pool.map(see, part)
-            looks |= {row.content_sha256: one for row, one in zip(part, seen, strict=True) if one is not None}
-            if progress:
-                progress("looking for copies", start + len(part), len(rows))
+    with stream(image_files(rows, manifest.root), Wanted(look=True)) as images:
+        for done, (row, one) in enumerate(zip(rows, images, strict=True), start=1):
+            if not isinstance(one, BadImageError) and one.look is not None:
+                looks[row.content_sha256] = one.look
+            if progress and (done % _TOLD == 0 or done == len(rows)):
+                progress("looking for copies", done, len(rows))
     usable = np.array([row.content_sha256 in looks for row in manifest.rows])
     if not looks:
         return group(manifest.rows), usable

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +13,12 @@ from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
-from cxrfeat.system.process import threads
 from cxrfeat.types import Progress
-from cxrfeat.view.prepare import prepare
+from cxrfeat.view.prepare import Wanted, image_files
+from cxrfeat.view.stream import stream
 
-_AT_ONCE = 64
+_TOLD = 64
+"""Images between two words of progress."""
 
 
 def pixel_statistics(
@@ -46,22 +46,15 @@ def pixel_statistics(
     """
     plain = replace(view, count=1)
     total = squares = count = 0
-
-    def sums(row: ImageRow) -> tuple[int, int, int]:
-        try:
-            prepared = prepare(root / row.path, row.content_sha256, [plain], masks.get(row.content_sha256))
-            pixels = prepared.of(plain).astype(np.int64)
-        except BadImageError:
-            return 0, 0, 0
-        return int(pixels.sum()), int((pixels * pixels).sum()), pixels.size
-
-    with ThreadPoolExecutor(max_workers=threads()) as pool:
-        for start in range(0, len(rows), _AT_ONCE):
-            found: Iterable[tuple[int, int, int]] = pool.map(sums, rows[start : start + _AT_ONCE])
-            for one, two, pixels in found:
-                total, squares, count = total + one, squares + two, count + pixels
-            if progress:
-                progress("training pixels", min(start + _AT_ONCE, len(rows)), len(rows))
+    with stream(image_files(rows, root, masks), Wanted(views=(plain,))) as images:
+        for done, one in enumerate(images, start=1):
+            if not isinstance(one, BadImageError) and plain in one.views:
+                pixels = one.views[plain].astype(np.int64)
+                total += int(pixels.sum())
+                squares += int((pixels * pixels).sum())
+                count += pixels.size
+            if progress and (done % _TOLD == 0 or done == len(rows)):
+                progress("training pixels", done, len(rows))
     if not count:
         raise InputError("None of the training images can be read, so their pixels have no mean. Check the files.")
     mean = total / count

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,12 @@ from cxrfeat.errors import InputError
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
-from cxrfeat.system.process import threads
 from cxrfeat.types import Counted, Features
-from cxrfeat.view.prepare import Prepared, prepare
+from cxrfeat.view.prepare import Wanted, image_files
+from cxrfeat.view.stream import stream, usable
 
 _AT_ONCE = 64
+"""Images whose views the network is given together, each description in turn."""
 
 
 def variant_features(
@@ -49,17 +49,14 @@ def variant_features(
     """
     found: dict[ViewSpec, list[Features]] = {view: [] for view in views}
 
-    def made(row: ImageRow) -> Prepared:
-        mask = masks.get(row.content_sha256)
-        return prepare(root / row.path, row.content_sha256, list(found), mask, stand_in=True)
-
-    with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode") as pool:
-        for start in range(0, len(rows), _AT_ONCE):
-            some = list(pool.map(made, rows[start : start + _AT_ONCE]))
+    done = 0
+    with stream(image_files(rows, root, masks), Wanted(views=tuple(found), stand_in=True), ahead=_AT_ONCE) as images:
+        while some := images.take(_AT_ONCE):
             for view, parts in found.items():
-                parts.append(engine.run(np.concatenate([one.of(view) for one in some])))
+                parts.append(engine.run(np.concatenate([usable(one).of(view) for one in some])))
+            done += len(some)
             if progress:
-                progress(min(start + _AT_ONCE, len(rows)), len(rows))
+                progress(done, len(rows))
     features = {view: np.concatenate(parts) for view, parts in found.items()}
     if not all(np.isfinite(each).all() for each in features.values()):
         raise InputError("The network gives NaN or infinity for some images. Check its weights and `preprocess`.")

@@ -6,10 +6,7 @@ A view depends on the image, the seed and the epoch alone: never on the batch, o
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +17,9 @@ from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
-from cxrfeat.system.process import threads
 from cxrfeat.types import Counted, Views
-from cxrfeat.view.apply import drawn
-from cxrfeat.view.draw import draw, view_rng
-from cxrfeat.view.prepare import prepare, prepare_copy
+from cxrfeat.view.prepare import ImageFile, Wanted
+from cxrfeat.view.stream import Outcome, stream, usable
 
 AHEAD = 3
 """Batches that are prepared while one is computed."""
@@ -51,7 +46,6 @@ class Images:
         self._rows, self._root, self._view, self._masks = list(rows), root, view, masks
         self._kept: dict[int, Views] = {}
         self._left = budget
-        self._lock = threading.Lock()
 
     @property
     def kept(self) -> int:
@@ -66,18 +60,12 @@ class Images:
         """
         plain = replace(self._view, count=1)
         views = np.empty((len(images), plain.size, plain.size), np.uint8)
-
-        def make(place: int) -> None:
-            row = self._rows[images[place]]
-            with _named(row):
-                views[place] = prepare(
-                    self._root / row.path, row.content_sha256, [plain], self._masks.get(row.content_sha256)
-                ).of(plain)[0]
-
-        with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="decode") as pool:
-            for done, _ in enumerate(pool.map(make, range(len(images))), start=1):
+        with stream((self._file(image) for image in images.tolist()), Wanted(views=(plain,))) as made:
+            for place, (image, one) in enumerate(zip(images.tolist(), made, strict=True)):
+                with self._named(image):
+                    views[place] = usable(one).of(plain)[0]
                 if progress:
-                    progress(done, len(images))
+                    progress(place + 1, len(images))
         return views
 
     def batches(self, order: Indices, epoch: int, size: int) -> Generator[Views]:
@@ -94,46 +82,37 @@ class Images:
         Raises:
             InputError: If an image can no longer be used.
         """
-        parts = [order[start : start + size] for start in range(0, len(order), size)]
-        waiting: deque[list[Future[Views]]] = deque()
-        pool = ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="views")
-        try:
-            for number in range(len(parts) + AHEAD):
-                if number < len(parts):
-                    waiting.append([pool.submit(self._draw, int(image), epoch) for image in parts[number]])
-                if number >= AHEAD:
-                    yield np.stack([each.result() for each in waiting.popleft()])
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        wanted = Wanted(copy=self._view, drawn=(1 + epoch,))
+        files = (self._file(image, self._kept.get(image)) for image in order.tolist())
+        with stream(files, wanted, ahead=AHEAD * size) as made:
+            for start in range(0, len(order), size):
+                part = order[start : start + size].tolist()
+                yield np.concatenate(
+                    [self._drawn(image, one) for image, one in zip(part, made.take(size), strict=True)]
+                )
 
-    def _draw(self, image: int, epoch: int) -> Views:
-        params = draw(self._view, view_rng(self._view.seed, self._rows[image].content_sha256, 1 + epoch))
-        views = drawn(self._view, self._copy(image), [params])
-        return views.reshape(views.shape[1:])
-
-    def _copy(self, image: int) -> Views:
-        kept = self._kept.get(image)
-        if kept is not None:
-            return kept
+    def _file(self, image: int, copy: Views | None = None) -> ImageFile:
         row = self._rows[image]
-        with _named(row):
-            copy = prepare_copy(
-                self._root / row.path, row.content_sha256, self._view, self._masks.get(row.content_sha256)
-            )
-        with self._lock:
-            if copy.nbytes <= self._left and image not in self._kept:
-                self._kept[image] = copy
-                self._left -= copy.nbytes
-        return copy
+        mask = self._masks.get(row.content_sha256)
+        return ImageFile(path=self._root / row.path, content_sha256=row.content_sha256, mask=mask, copy=copy)
 
+    def _drawn(self, image: int, one: Outcome) -> Views:
+        with self._named(image):
+            prepared = usable(one)
+        assert prepared.copy is not None
+        assert prepared.drawn is not None
+        if image not in self._kept and prepared.copy.nbytes <= self._left:
+            self._kept[image] = prepared.copy
+            self._left -= prepared.copy.nbytes
+        return prepared.drawn
 
-@contextlib.contextmanager
-def _named(row: ImageRow) -> Iterator[None]:
-    """Tell a user which image it was."""
-    try:
-        yield
-    except BadImageError as error:
-        raise InputError(
-            f"{row.path} can no longer be used ({error.stage}: {error.reason}), and training needs every image. "
-            "Bring it back as it was, or extract features again without it."
-        ) from error
+    @contextlib.contextmanager
+    def _named(self, image: int) -> Iterator[None]:
+        """Tell a user which image it was."""
+        try:
+            yield
+        except BadImageError as error:
+            raise InputError(
+                f"{self._rows[image].path} can no longer be used ({error.stage}: {error.reason}), and training needs "
+                "every image. Bring it back as it was, or extract features again without it."
+            ) from error

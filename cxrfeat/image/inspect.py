@@ -1,25 +1,15 @@
-"""What the audit takes from the pixels of an image: each is read and decoded once, for all checks together.
-
-The only place that keeps numbers of pixels for a whole data set; the pixels themselves are never kept.
-"""
+"""What the audit takes from the pixels of an image, for all its checks together; the pixels themselves are not kept."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.errors import BadImageError
 from cxrfeat.image.appearance import Look, look
-from cxrfeat.image.content import read_file
-from cxrfeat.image.decode import decode_with_colour
 from cxrfeat.image.letters import find_letters
-from cxrfeat.image.row import Manifest
-from cxrfeat.system.process import threads
-from cxrfeat.types import Counted, Grey
+from cxrfeat.types import Grey
 
 BINS = 32
 """Cells of the histogram, each eight grey levels wide."""
@@ -83,37 +73,6 @@ def inspect_image(grey: Grey, colour: float = 0.0) -> Inspection:
         letters=float(np.count_nonzero(find_letters(grey)) / grey.size),
         colour=colour,
     )
-
-
-def inspect_images(manifest: Manifest, progress: Counted | None = None) -> tuple[Inspection | BadImageError, ...]:
-    """Inspect every image of a data set, in as many threads as there are processors, each holding one image.
-
-    Args:
-        manifest: The images.
-        progress: Called with (images done, images in all), from the calling thread.
-
-    Returns:
-        One for each row of the manifest, in its order; the error where an image cannot be used.
-    """
-    rows = manifest.rows
-    found: list[Inspection | BadImageError] = []
-    with ThreadPoolExecutor(max_workers=threads()) as pool:
-        try:
-            for done, result in enumerate(pool.map(_inspect_file, (manifest.root / row.path for row in rows)), start=1):
-                found.append(result)
-                if progress is not None:
-                    progress(done, len(rows))
-        except BaseException:  # Ctrl-C too; raised again
-            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C must not wait for the whole folder
-            raise
-    return tuple(found)
-
-
-def _inspect_file(path: Path) -> Inspection | BadImageError:
-    try:
-        return inspect_image(*decode_with_colour(read_file(path)))
-    except BadImageError as error:
-        return error
 
 
 def _counts(grey: Grey) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,8 +1,8 @@
-"""What is made of one image file: read, checked and decoded once, for all descriptions of views together."""
+"""What is made of one image file: read, checked and decoded once, for all that is wanted of it together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -10,26 +10,93 @@ from pathlib import Path
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.appearance import Look, look
 from cxrfeat.image.content import read_file
-from cxrfeat.image.decode import decode
+from cxrfeat.image.decode import decode, decode_with_colour
+from cxrfeat.image.inspect import Inspection, inspect_image
 from cxrfeat.image.letters import remove_letters
-from cxrfeat.image.mask import Lungs, MaskFile, read_mask, template
+from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, fitted, read_mask, template
+from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
-from cxrfeat.types import Views
-from cxrfeat.view.apply import apply_views, changed, working_copy
-from cxrfeat.view.draw import draw_order, draw_views
+from cxrfeat.types import Grey, Views
+from cxrfeat.view.apply import apply_views, changed, drawn, working_copy
+from cxrfeat.view.draw import draw, draw_order, draw_views, view_rng
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageFile:
+    """Where an image is, and what is known of it."""
+
+    path: Path
+    content_sha256: str | None = None
+    """What it must hold; `None` where nobody read it before."""
+    mask: MaskFile | None = None
+    copy: Views | None = None
+    """A working copy of it, as `Prepared.copy` gave it: then the file is not read again for one."""
+
+
+def image_files(rows: Iterable[ImageRow], root: Path, masks: Masks = NO_MASKS) -> list[ImageFile]:
+    """The files of images.
+
+    Args:
+        rows: Of a manifest.
+        root: Its data folder.
+        masks: The mask files of those that have one, by content hash.
+    """
+    return [
+        ImageFile(path=root / row.path, content_sha256=row.content_sha256, mask=masks.get(row.content_sha256))
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is made of each image."""
+
+    views: tuple[ViewSpec, ...] = ()
+    """All views of each of these descriptions, as stage one keeps them."""
+    look: bool = False
+    """How the image looks."""
+    inspection: bool = False
+    """What the audit takes from its pixels."""
+    lungs: tuple[int, int] | None = None
+    """Its lungs in so many rows and columns: those of its mask, or the template."""
+    copy: ViewSpec | None = None
+    """What its views can be drawn from again and again."""
+    drawn: tuple[int, ...] = ()
+    """Numbers of views that are drawn from that copy."""
+    stand_in: bool = False
+    """Whether the template takes the place of a mask that is missing or cannot be used, so that every description has
+    views of every image: for questions to a data set, not for features that are kept."""
+
+    @property
+    def masked(self) -> bool:
+        """Whether the file of an image's mask is read."""
+        described = self.views if self.copy is None else (*self.views, self.copy)
+        return self.lungs is not None or any(spec.masks for spec in described)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
-    """One decoded image: its views by their spec, and how it looks."""
+    """What was made of one image: what was wanted, and no more."""
 
-    views: dict[ViewSpec, Views]
-    look: Look
+    content_sha256: str
+    """Of its bytes, by which its views are drawn."""
+    shape: tuple[int, int]
+    """Height and width of the image."""
+    views: dict[ViewSpec, Views] = field(default_factory=dict)
     failures: dict[ViewSpec, BadImageError] = field(default_factory=dict)
-    """The specs that have no views of this image, since they need a lung mask and it has none that can be used."""
+    """The descriptions that have no views of this image, since they need a lung mask and it has none to be used."""
+    look: Look | None = None
+    inspection: Inspection | None = None
+    lungs: Lungs | None = None
+    masked: bool = False
+    """Whether `lungs` are those of a mask of its own."""
+    copy: Views | None = None
+    """`(h, w)`: `working_copy`."""
+    drawn: Views | None = None
+    """`(n, size, size)`."""
 
     def of(self, spec: ViewSpec) -> Views:
-        """The views of one spec.
+        """The views of one description.
 
         Raises:
             BadImageError: If the image has none.
@@ -39,110 +106,105 @@ class Prepared:
         return self.views[spec]
 
 
-def prepare(
-    path: Path,
-    content_sha256: str,
-    specs: Sequence[ViewSpec],
-    mask: MaskFile | None = None,
-    *,
-    stand_in: bool = False,
-) -> Prepared:
-    """Read, check and decode one file, and make its views.
-
-    Args:
-        path: Of the image.
-        content_sha256: What the file held when it was indexed.
-        specs: The views that are wanted.
-        mask: The image's mask file, if it has one.
-        stand_in: As in `views_of`.
+def prepare(file: ImageFile, wanted: Wanted) -> Prepared:
+    """Read, check and decode one file, and make of it what is wanted.
 
     Raises:
         BadImageError: If it cannot be used, or is not the file that was indexed.
     """
-    return views_of(_read(path, content_sha256), content_sha256, specs, mask, stand_in=stand_in)
+    if file.copy is not None and file.content_sha256 is not None:
+        drawn = _drawn(wanted, file.copy, file.content_sha256)
+        return Prepared(content_sha256=file.content_sha256, shape=file.copy.shape, copy=file.copy, drawn=drawn)
+    content = read_file(file.path)
+    digest = sha256(content).hexdigest()
+    if file.content_sha256 not in (None, digest):
+        raise BadImageError("open", "the file changed while the run went on")
+    return prepare_content(content, digest, wanted, file.mask)
 
 
-def prepare_copy(path: Path, content_sha256: str, spec: ViewSpec, mask: MaskFile | None = None) -> Views:
-    """Read, check and decode one file into what its drawn views can be drawn from again and again.
+def prepare_content(content: bytes, content_sha256: str, wanted: Wanted, mask: MaskFile | None = None) -> Prepared:
+    """Decode a file's bytes once, and make of them what is wanted.
+
+    A mask that is missing or cannot be used costs only the views that need it.
 
     Args:
-        path: Of the image.
-        content_sha256: What the file held when it was indexed.
-        spec: How views are made of it.
-        mask: The image's mask file, if it has one.
-
-    Returns:
-        `(h, w)` uint8: `working_copy`.
+        content: The image's bytes.
+        content_sha256: Their hash, by which views are drawn.
+        wanted: Of the image.
+        mask: The image's mask file, if it has one; used by descriptions whose `masks` is set, and no others.
 
     Raises:
-        BadImageError: If it cannot be used, or is not the file that was indexed.
+        BadImageError: If the image cannot be used.
     """
-    image = decode(_read(path, content_sha256))
-    lungs = _lungs_for(spec, _lungs(mask, image.shape) if spec.masks else None)
+    image, colour = decode_with_colour(content) if wanted.inspection else (decode(content), 0.0)
+    given = _mask(mask, image.shape) if wanted.masked else None
+    views, failures = _views(wanted, image, content_sha256, given)
+    copy = None if wanted.copy is None else _copy(wanted.copy, image, given)
+    own = None if given is None or isinstance(given, BadImageError) else given
+    return Prepared(
+        content_sha256=content_sha256,
+        shape=image.shape,
+        views=views,
+        failures=failures,
+        look=look(image) if wanted.look else None,
+        inspection=inspect_image(image, colour) if wanted.inspection else None,
+        lungs=None if wanted.lungs is None else template(wanted.lungs) if own is None else fitted(own, wanted.lungs),
+        masked=own is not None,
+        copy=copy,
+        drawn=None if copy is None else _drawn(wanted, copy, content_sha256),
+    )
+
+
+def _views(
+    wanted: Wanted, image: Grey, content_sha256: str, given: Lungs | BadImageError | None
+) -> tuple[dict[ViewSpec, Views], dict[ViewSpec, BadImageError]]:
+    """The views of every description, and why one has none."""
+    without_letters = remove_letters(image) if any(spec.letters for spec in wanted.views) else None
+    views: dict[ViewSpec, Views] = {}
+    failures: dict[ViewSpec, BadImageError] = {}
+    for spec in wanted.views:
+        lungs = _lungs_for(spec, given)
+        if isinstance(lungs, BadImageError) and wanted.stand_in:
+            lungs = template(image.shape)
+        if isinstance(lungs, BadImageError):
+            failures[spec] = lungs
+            continue
+        params, order = draw_views(spec, content_sha256), draw_order(spec, content_sha256)
+        views[spec] = apply_views(spec, image, params, without_letters=without_letters, lungs=lungs, order=order)
+    return views, failures
+
+
+def _copy(spec: ViewSpec, image: Grey, given: Lungs | BadImageError | None) -> Views:
+    lungs = _lungs_for(spec, given)
     if isinstance(lungs, BadImageError):
         raise lungs
     return working_copy(spec, changed(spec, image, lungs=lungs))
 
 
-def _read(path: Path, content_sha256: str) -> bytes:
-    content = read_file(path)
-    if sha256(content).hexdigest() != content_sha256:
-        raise BadImageError("open", "the file changed while the run went on")
-    return content
-
-
-def views_of(
-    content: bytes,
-    content_sha256: str,
-    specs: Sequence[ViewSpec],
-    mask: MaskFile | None = None,
-    *,
-    stand_in: bool = False,
-) -> Prepared:
-    """Decode a file's bytes once, and make the views of every spec.
-
-    A mask that is missing or cannot be used costs only the views of the specs that need it.
-
-    Args:
-        content: The image's bytes.
-        content_sha256: Their hash, by which views are drawn.
-        specs: The views that are wanted.
-        mask: The image's mask file, if it has one; used by specs whose `masks` is set, and no others.
-        stand_in: Whether the template takes the place of a mask that is missing or cannot be used, so that every spec
-            has views of every image: for questions to a data set, not for features that are kept.
-
-    Raises:
-        BadImageError: If the image cannot be used.
-    """
-    image = decode(content)
-    given = _lungs(mask, image.shape) if any(spec.masks for spec in specs) else None
-    without_letters = remove_letters(image) if any(spec.letters for spec in specs) else None
-    prepared = Prepared({}, look(image))
-    for spec in specs:
-        lungs = _lungs_for(spec, given)
-        if isinstance(lungs, BadImageError) and stand_in:
-            lungs = template(image.shape)
-        if isinstance(lungs, BadImageError):
-            prepared.failures[spec] = lungs
-            continue
-        params, order = draw_views(spec, content_sha256), draw_order(spec, content_sha256)
-        prepared.views[spec] = apply_views(
-            spec, image, params, without_letters=without_letters, lungs=lungs, order=order
-        )
-    return prepared
+def _drawn(wanted: Wanted, copy: Views, content_sha256: str) -> Views | None:
+    """The wanted numbers of views, from a working copy."""
+    spec = wanted.copy
+    if spec is None or not wanted.drawn:
+        return None
+    return drawn(spec, copy, [draw(spec, view_rng(spec.seed, content_sha256, number)) for number in wanted.drawn])
 
 
 def _lungs_for(spec: ViewSpec, given: Lungs | BadImageError | None) -> Lungs | BadImageError | None:
-    """What a spec takes of an image's mask, or why it cannot do without one."""
+    """What a description takes of an image's mask, or why it cannot do without one."""
     lungs = given if spec.masks else None
     if lungs is None and spec.mask == "lungs":
         return BadImageError("open", "no lung mask, and without one nothing of it would be kept")
     return lungs
 
 
-def _lungs(mask: MaskFile | None, shape: tuple[int, ...]) -> Lungs | BadImageError | None:
+def _mask(mask: MaskFile | None, shape: tuple[int, ...]) -> Lungs | BadImageError | None:
     """An image's mask, or why it cannot be used."""
     try:
         return None if mask is None else read_mask(mask, shape)
     except BadImageError as error:
         return error
+
+
+def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
+    """As `prepare_content`, of views alone."""
+    return prepare_content(content, content_sha256, Wanted(views=tuple(specs)), mask)

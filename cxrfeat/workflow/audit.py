@@ -22,6 +22,7 @@ from cxrfeat.auditing.control import (
 )
 from cxrfeat.auditing.control import column_scores as scores_of_column
 from cxrfeat.auditing.copies import COLUMNS, Copy, check_copies, told_copies
+from cxrfeat.auditing.inspections import inspect_images
 from cxrfeat.auditing.mask import check_masks
 from cxrfeat.auditing.people import (
     check_children,
@@ -57,7 +58,7 @@ from cxrfeat.image.decode import decode
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder, require_classes
-from cxrfeat.image.inspect import Inspection, inspect_images
+from cxrfeat.image.inspect import Inspection
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
 from cxrfeat.image.patient import mixed_rows
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection

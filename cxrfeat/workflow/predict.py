@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, UsageError
 from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.head.of_run import load_head
-from cxrfeat.image.content import read_file
 from cxrfeat.image.layout import find_images
 from cxrfeat.image.note import refuse_losses, tell
 from cxrfeat.image.row import Quarantined, Selection
@@ -25,7 +23,8 @@ from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.system.given import PathLike, as_paths
 from cxrfeat.system.process import threads
 from cxrfeat.types import Finding, Probabilities, Progress
-from cxrfeat.view.prepare import views_of
+from cxrfeat.view.prepare import ImageFile, Wanted
+from cxrfeat.view.stream import stream
 
 _SHOWN = {"lungs": "cut down to the lungs", "outside": "without their lungs"}
 
@@ -115,37 +114,36 @@ def predict(
     made: list[Prediction] = []
     contents: list[str] = []
     said: list[Probabilities] = []
-    for start in range(0, len(paths), CPU_BATCH):
-        good, views = [], []
-        for path in paths[start : start + CPU_BATCH]:
-            try:
-                content = read_file(path)
-                digest = sha256(content).hexdigest()
-                prepared = views_of(content, digest, [view])
-            except BadImageError as error:
-                bad.append(Quarantined(path=str(path), stage=error.stage, reason=error.reason))
-                continue
-            good.append(path)
-            contents.append(digest)
-            views.append(prepared.views[view])
-        if good:
-            engine = engine or make_engine(where, spec, CPU_BATCH, threads())
-            features = engine.run(np.concatenate(views)).reshape(len(good), -1, engine.dim)
-            flat = head.predict_proba(features.reshape(-1, engine.dim))
-            probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
-            said.append(probabilities)
-            outside = novelty.outside(features[:, 0])
-            made += [
-                Prediction(
-                    image=str(path),
-                    label=head.classes[int(row.argmax())],
-                    probabilities=dict(zip(head.classes, row.tolist(), strict=True)),
-                    out_of_distribution=bool(out),
-                )
-                for path, row, out in zip(good, probabilities, outside, strict=True)
-            ]
-        if progress:
-            progress("predict", min(start + CPU_BATCH, len(paths)), len(paths))
+    done = 0
+    with stream((ImageFile(path=path) for path in paths), Wanted(views=(view,))) as prepared:
+        while some := prepared.take(CPU_BATCH):
+            good, views = [], []
+            for path, one in zip(paths[done : done + len(some)], some, strict=True):
+                if isinstance(one, BadImageError):
+                    bad.append(Quarantined(path=str(path), stage=one.stage, reason=one.reason))
+                    continue
+                good.append(path)
+                contents.append(one.content_sha256)
+                views.append(one.of(view))
+            if good:
+                engine = engine or make_engine(where, spec, CPU_BATCH, threads())
+                features = engine.run(np.concatenate(views)).reshape(len(good), -1, engine.dim)
+                flat = head.predict_proba(features.reshape(-1, engine.dim))
+                probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
+                said.append(probabilities)
+                outside = novelty.outside(features[:, 0])
+                made += [
+                    Prediction(
+                        image=str(path),
+                        label=head.classes[int(row.argmax())],
+                        probabilities=dict(zip(head.classes, row.tolist(), strict=True)),
+                        out_of_distribution=bool(out),
+                    )
+                    for path, row, out in zip(good, probabilities, outside, strict=True)
+                ]
+            done += len(some)
+            if progress:
+                progress("predict", done, len(paths))
     if not made:
         shown = "; ".join(f"{one.path}: {one.reason}" for one in bad[:3])
         raise InputError(f"None of the {len(paths)} images can be used ({shown}). Check the files.")

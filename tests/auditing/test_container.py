@@ -8,11 +8,12 @@ import pytest
 
 from cxrfeat.auditing.container import BINS, container_of_file, container_of_rows, indicators
 from cxrfeat.auditing.control import check_outside, control_probabilities
+from cxrfeat.auditing.inspections import inspect_images
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Fold
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.inspect import Inspection, inspect_images
+from cxrfeat.image.inspect import Inspection
 from cxrfeat.image.split import folds
 from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.types import Finding, Status

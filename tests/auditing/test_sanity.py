@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cxrfeat.auditing.inspections import inspect_images
 from cxrfeat.auditing.sanity import check_sanity
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.inspect import Inspection, inspect_image, inspect_images
+from cxrfeat.image.inspect import Inspection, inspect_image
 from cxrfeat.image.row import Header, ImageRow
 from cxrfeat.phantom.drawing import draw_phantom
 from cxrfeat.phantom.spec import Letters, PhantomSpec

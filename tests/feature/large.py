@@ -11,20 +11,18 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cxrfeat.backbone.network import Network
-from cxrfeat.feature import compute
 from cxrfeat.feature.extract import extract_features
 from cxrfeat.image.appearance import look
-from cxrfeat.image.mask import MaskFile
 from cxrfeat.image.row import Header, ImageRow, Manifest
-from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.spec import FeatureSpec
 from cxrfeat.types import Features, Views
-from cxrfeat.view.prepare import Prepared
+from cxrfeat.view import stream
+from cxrfeat.view.prepare import ImageFile, Prepared, Wanted
 from tests.feature.images import SALT
 from tests.image.encode import ramp
 from tests.stub import stub_request
@@ -69,22 +67,16 @@ def measure(images: int, folder: Path, pause: float = 0.0) -> dict[str, float]:
     """Seconds, and the peak of memory in MB, of one extraction and of one that finds all of it done."""
     seen = look(ramp())
 
-    def prepare(
-        path: Path,
-        content_sha256: str,
-        specs: Sequence[ViewSpec],
-        mask: MaskFile | None = None,
-        *,
-        stand_in: bool = False,
-    ) -> Prepared:
-        first = np.frombuffer(bytes.fromhex(content_sha256), np.uint8)
-        views = {spec: np.resize(first, (spec.count, spec.size, spec.size)) for spec in specs}
-        return Prepared(views, seen)
+    def prepare(file: ImageFile, wanted: Wanted) -> Prepared:
+        assert file.content_sha256 is not None
+        first = np.frombuffer(bytes.fromhex(file.content_sha256), np.uint8)
+        views = {spec: np.resize(first, (spec.count, spec.size, spec.size)) for spec in wanted.views}
+        return Prepared(content_sha256=file.content_sha256, shape=(40, 48), views=views, look=seen)
 
     def make_engine(network: Network, spec: FeatureSpec, batch: int, threads: int) -> Wide:
         return Wide(batch, pause)
 
-    compute.prepare = prepare  # type: ignore[attr-defined]  # where it is used
+    stream.prepare = prepare  # type: ignore[attr-defined]  # where it is used
     manifest = made_up(images)
     took = {}
     for name in ("fresh", "again"):

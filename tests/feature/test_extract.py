@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError, IntegrityError, LockedError, StorageError
-from cxrfeat.feature import compute
 from cxrfeat.feature.extract import Extracted, Request, feature_path
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import verify_features
@@ -26,9 +25,9 @@ from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.row import Selection
 from cxrfeat.system.files import TEMPORARY
 from cxrfeat.view import prepare as preparing
-from cxrfeat.view.prepare import prepare
 from tests.feature.images import SALT, break_image, extract, make_copies, make_data, places_of, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
+from tests.view.prepared import prepared
 
 
 @pytest.fixture
@@ -66,13 +65,14 @@ def test_every_row_is_the_network_of_the_views_of_its_image(tmp_path: Path, phan
         assert file.content_sha256 == [row.content_sha256 for row in manifest.rows], "in order of path"
         view = request.spec.view
         for number, row in enumerate(manifest.rows):
-            prepared = prepare(manifest.root / row.path, row.content_sha256, [view])
-            np.testing.assert_array_equal(file.features[number], stub_features(prepared.views[view]))
+            found = prepared(manifest.root / row.path, row.content_sha256, [view])
+            assert found.look is not None
+            np.testing.assert_array_equal(file.features[number], stub_features(found.views[view]))
             columns = file.content.columns
-            assert columns["mean_grey"][number] == np.float32(prepared.look.mean_grey)
-            assert (columns["thumbnail"][number] == prepared.look.thumbnail).all()
-            assert (columns["portrait"][number] == prepared.look.portrait).all()
-            assert columns["pixel_digest"][number] == prepared.look.pixel_digest
+            assert columns["mean_grey"][number] == np.float32(found.look.mean_grey)
+            assert (columns["thumbnail"][number] == found.look.thumbnail).all()
+            assert (columns["portrait"][number] == found.look.portrait).all()
+            assert columns["pixel_digest"][number] == found.look.pixel_digest
             assert columns["container/file_bytes"][number] == row.header.file_bytes
             assert file.image_ids[number] == SALT.image_id(row.path, row.content_sha256)
         assert file.classes == manifest.classes
@@ -155,7 +155,7 @@ def test_batches_and_shards_change_no_row(tmp_path: Path, data: Path, monkeypatc
     whole = only(extract(data, tmp_path / "a", batch=2)).path.read_bytes()
     monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 1000)
     assert only(extract(data, tmp_path / "b", batch=5)).path.read_bytes() == whole
-    monkeypatch.setattr(compute, "threads", lambda: 7)
+    monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda: 7)
     assert only(extract(data, tmp_path / "c")).path.read_bytes() == whole
 
 

@@ -10,8 +10,8 @@ from cxrfeat.feature import statistics
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import ViewSpec
-from cxrfeat.view.prepare import prepare
 from tests.feature.images import break_image, make_data
+from tests.view.prepared import prepared
 
 VIEW = ViewSpec(size=32, count=4)
 
@@ -19,12 +19,12 @@ VIEW = ViewSpec(size=32, count=4)
 def test_statistics_are_numpys_over_the_plain_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = index_folder(make_data(tmp_path)).rows
     plain = ViewSpec(size=32, count=1)
-    pixels = np.stack([prepare(tmp_path / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
+    pixels = np.stack([prepared(tmp_path / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
     mean, std = pixel_statistics(rows, tmp_path, VIEW)
     assert mean == pytest.approx(pixels.mean(dtype=np.float64), rel=1e-12)
     assert std == pytest.approx(pixels.std(dtype=np.float64), rel=1e-12)
-    monkeypatch.setattr(statistics, "_AT_ONCE", 5)
-    monkeypatch.setattr(statistics, "threads", lambda: 3)
+    monkeypatch.setattr(statistics, "_TOLD", 5)
+    monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda: 3)
     assert pixel_statistics(rows[::-1], tmp_path, VIEW) == (mean, std), "to the last bit, in any order"
 
 

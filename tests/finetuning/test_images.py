@@ -15,7 +15,7 @@ from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Views
 from cxrfeat.view.apply import changed, drawn, working_copy
 from cxrfeat.view.draw import PLAIN, ViewParams
-from cxrfeat.view.prepare import prepare
+from tests.view.prepared import prepared
 
 VIEW = ViewSpec(size=36, count=5, seed=4)
 EVERYTHING = 2**30
@@ -29,7 +29,7 @@ def every_view(images: Images, order: list[int], epoch: int, size: int) -> Views
 def stage_one(phantoms: Path) -> Views:
     """`(images, 5, 36, 36)` as extraction makes them."""
     manifest = index_folder(phantoms)
-    return np.stack([prepare(manifest.root / row.path, row.content_sha256, [VIEW]).of(VIEW) for row in manifest.rows])
+    return np.stack([prepared(manifest.root / row.path, row.content_sha256, [VIEW]).of(VIEW) for row in manifest.rows])
 
 
 def test_views_of_the_first_epochs_are_those_of_stage_one(phantoms: Path, stage_one: Views) -> None:
@@ -79,7 +79,7 @@ def test_borders_are_cut_before_an_image_is_made_smaller(phantoms: Path) -> None
     cut = replace(VIEW, border_crop=0.1, border_darken=0.1)
     images = Images(manifest.rows, manifest.root, cut, budget=EVERYTHING)
     row = manifest.rows[0]
-    wanted = prepare(manifest.root / row.path, row.content_sha256, [cut]).of(cut)
+    wanted = prepared(manifest.root / row.path, row.content_sha256, [cut]).of(cut)
     np.testing.assert_array_equal(every_view(images, [0], 0, 1)[0], wanted[1])
     np.testing.assert_array_equal(images.plain(np.array([0]))[0], wanted[0])
 

@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import BadImageError
-from cxrfeat.feature import compute
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import verify_features
 from cxrfeat.image.content import read_file
 from cxrfeat.image.decode import decode
-from cxrfeat.view.prepare import Prepared, views_of
+from cxrfeat.view.prepare import ImageFile, Prepared, Wanted, prepare, prepare_content
 from tests.feature.images import extract, places_of, write_image
 from tests.image.encode import encode, noise
 from tests.image.mutate import write_all
@@ -35,17 +34,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of t
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every file is prepared in time."""
     slow: list[str] = []
-    prepare = compute.prepare  # type: ignore[attr-defined]  # where it is used
 
-    def timed(path: Path, *rest: object) -> Prepared:
+    def timed(file: ImageFile, wanted: Wanted) -> Prepared:
         start = time.perf_counter()
         try:
-            return prepare(path, *rest)  # type: ignore[arg-type]  # it takes what `prepare` takes
+            return prepare(file, wanted)
         finally:
             if time.perf_counter() - start > PATIENCE:
-                slow.append(str(path))
+                slow.append(str(file.path))
 
-    monkeypatch.setattr(compute, "prepare", timed)
+    monkeypatch.setattr("cxrfeat.view.stream.prepare", timed)
     yield
     assert slow == []
 
@@ -62,6 +60,7 @@ def check(data: Path, features: Path, files: list[str]) -> set[str]:
     """Extract a folder of these files, and compare each with what becomes of it alone; gives the usable ones."""
     request = stub_request(views=2)
     view = request.spec.view
+    wanted = Wanted(views=(view,))
     (made,) = extract(data, features, request, batch=16)
     good = {path for path in files if usable(data / path)}
     assert [one.path for one in made.quarantined] == sorted(set(files) - good)
@@ -77,7 +76,7 @@ def check(data: Path, features: Path, files: list[str]) -> set[str]:
             content = read_file(data / path)
             assert sha == hashlib.sha256(content).hexdigest()
             assert path.startswith(file.classes[label])
-            np.testing.assert_array_equal(row, stub_features(views_of(content, sha, [view]).views[view]))
+            np.testing.assert_array_equal(row, stub_features(prepare_content(content, sha, wanted).views[view]))
     return good
 
 

@@ -23,9 +23,9 @@ from cxrfeat.view import apply
 from cxrfeat.view import prepare as preparing
 from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import draw_order, draw_views
-from cxrfeat.view.prepare import prepare
 from tests.feature.images import extract
 from tests.stub import stub_features, stub_request
+from tests.view.prepared import prepared
 
 PLAIN = ViewSpec(size=32, count=2)
 
@@ -41,7 +41,7 @@ def masked(masks: Masks, mask: Masking, view: ViewSpec = PLAIN) -> ViewSpec:
 
 
 def views(manifest: Manifest, row: ImageRow, spec: ViewSpec, mask: MaskFile | None) -> Views:
-    return prepare(manifest.root / row.path, row.content_sha256, [spec], mask).of(spec)
+    return prepared(manifest.root / row.path, row.content_sha256, [spec], mask).of(spec)
 
 
 def test_a_mask_is_used_by_the_descriptions_that_name_it_and_no_others(data: Path) -> None:
@@ -92,19 +92,19 @@ def test_one_decoding_serves_every_description(data: Path, monkeypatch: pytest.M
     for module in (preparing, apply):
         monkeypatch.setattr(module, "remove_letters", remove)
     mask = masks[row.content_sha256]
-    prepared = prepare(data / row.path, row.content_sha256, specs, mask)
+    found = prepared(data / row.path, row.content_sha256, specs, mask)
     assert (len(decoded), len(searched)) == (1, 1)
-    assert list(prepared.views) == specs
+    assert list(found.views) == specs
     for spec in specs:
-        assert np.array_equal(prepared.views[spec], views(manifest, row, spec, mask)), "alone as in company"
+        assert np.array_equal(found.views[spec], views(manifest, row, spec, mask)), "alone as in company"
     image = decode((data / row.path).read_bytes())
     params, order = draw_views(PLAIN, row.content_sha256), draw_order(specs[5], row.content_sha256)
-    assert np.array_equal(prepared.views[specs[5]], apply_views(specs[5], image, params, order=order))
-    assert not np.array_equal(prepared.views[specs[5]], prepared.views[PLAIN])
+    assert np.array_equal(found.views[specs[5]], apply_views(specs[5], image, params, order=order))
+    assert not np.array_equal(found.views[specs[5]], found.views[PLAIN])
     for spec in specs[6:]:
         bare = replace(spec, letters=False)
-        assert np.array_equal(prepared.views[spec], apply_views(bare, image // 2, params))
-        assert np.array_equal(prepared.views[spec], apply_views(spec, image, params)), "found again if need be"
+        assert np.array_equal(found.views[spec], apply_views(bare, image // 2, params))
+        assert np.array_equal(found.views[spec], apply_views(spec, image, params)), "found again if need be"
 
 
 def test_a_bad_mask_costs_the_descriptions_that_need_it_and_no_others(data: Path, tmp_path: Path) -> None:

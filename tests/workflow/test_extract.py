@@ -21,11 +21,11 @@ from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.mask import find_masks, masks_digest
 from cxrfeat.image.row import Selection
 from cxrfeat.spec import Masking, SplitSpec, ViewSpec
-from cxrfeat.view.prepare import prepare
 from cxrfeat.workflow.extract import extract
 from tests.feature.images import break_image, make_copies, make_data, places_of
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_features
+from tests.view.prepared import prepared
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_featurewise_statistics_are_of_the_training_part_and_bind_the_split(
         assert split is not None
         plain = ViewSpec(size=32, count=1)
         rows = [row for row, part in zip(result.manifest.rows, split.parts, strict=True) if part == "train"]
-        pixels = np.stack([prepare(data / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
+        pixels = np.stack([prepared(data / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
         assert 0 < len(rows) < 16
         assert spec.mean == pytest.approx(pixels.mean(dtype=np.float64), rel=1e-12)
         assert spec.std == pytest.approx(pixels.std(dtype=np.float64), rel=1e-12)
@@ -114,7 +114,7 @@ def test_one_image_without_a_part_leaves_the_split_of_featurewise_statistics_as_
         spec = file.spec
         plain = ViewSpec(size=32, count=1)
         rows = [row for row in result.manifest.rows if row.split == "train"]
-        pixels = np.stack([prepare(data / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
+        pixels = np.stack([prepared(data / row.path, row.content_sha256, [plain]).views[plain] for row in rows])
         assert spec.mean == pytest.approx(pixels.mean(dtype=np.float64), rel=1e-12)
         assert part_images(file).parts.tolist().count("none") == 1
     (found,) = result.audit
@@ -204,7 +204,7 @@ def test_masks_are_found_named_and_used(phantoms: Path, run: Callable[..., recip
             assert file.images == len(result.manifest.rows)
             view = file.spec.view
             row = result.manifest.rows[0]
-            found = prepare(data / row.path, row.content_sha256, [view], masks[row.content_sha256])
+            found = prepared(data / row.path, row.content_sha256, [view], masks[row.content_sha256])
             np.testing.assert_array_equal(file.features[0], stub_features(found.views[view]))
     assert len({result.files[0].path for result in made.values()}) == 3
     assert run(data, view=ViewSpec(size=32, mask="lungs")).files[0].rows_computed == 0

@@ -1,0 +1,89 @@
+"""Work done in threads ahead of whoever takes its results: in order, so many at a time, and none left when it ends."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from cxrfeat.system.process import threads
+
+AHEAD = 64
+"""Results that wait, or are on their way, while their taker is busy with the one before."""
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class Ahead(Generic[_T, _R]):
+    """A function's results of many things, in their order, to be iterated over in a `with` block.
+
+    The first ones are begun when the block is entered, and another each time that one is taken. Whatever ends the
+    block, an error and Ctrl-C too: what was not begun is dropped, what was is waited for.
+
+    Example:
+        >>> with Ahead(abs, [-1, 2, -3]) as numbers:
+        ...     numbers.take(2), list(numbers)
+        ([1, 2], [3])
+    """
+
+    def __init__(
+        self, work: Callable[[_T], _R], things: Iterable[_T], *, ahead: int = AHEAD, workers: int | None = None
+    ) -> None:
+        """Note what is to be done; nothing is begun yet.
+
+        Args:
+            work: Called in threads.
+            things: What it is given, one at a time; taken from the calling thread, and no sooner than needed.
+            ahead: Results that are begun and not yet taken, at most: they are all that is held of them.
+            workers: Threads; as many as there are cores unless given.
+        """
+        self._work, self._things, self._ahead = work, iter(things), ahead
+        self._workers = workers or threads()
+        self._waiting: deque[Future[_R]] = deque()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._pool = ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="ahead")
+        try:
+            self._begin(self._ahead)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave no thread behind."""
+        self._close()
+
+    def __iter__(self) -> Iterator[_R]:
+        """The results that were not taken yet."""
+        return self
+
+    def __next__(self) -> _R:
+        """The next result; what its work raised is raised here.
+
+        Raises:
+            StopIteration: After the last.
+        """
+        if not self._waiting:
+            raise StopIteration
+        result = self._waiting.popleft().result()
+        self._begin(1)
+        return result
+
+    def take(self, count: int) -> list[_R]:
+        """The next results, fewer at the end and none after it."""
+        return list(islice(self, count))
+
+    def _begin(self, count: int) -> None:
+        self._waiting.extend(self._pool.submit(self._work, thing) for thing in islice(self._things, count))
+
+    def _close(self) -> None:
+        self._waiting.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,63 @@
+"""The one stream of prepared images: files ahead in workers, each read and decoded once, handed over in order.
+
+Whoever looks at many images takes them from here. What is made of each is described by a value (`Wanted`), and what
+comes back is a value too (`Prepared`), so that whoever makes it may be a thread or another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from cxrfeat.errors import BadImageError
+from cxrfeat.spec import ViewSpec
+from cxrfeat.system.ahead import AHEAD, Ahead
+from cxrfeat.types import Views
+from cxrfeat.view.prepare import ImageFile, Prepared, Wanted, prepare
+
+Outcome = Prepared | BadImageError
+"""What became of a file: a bad one costs itself alone."""
+
+
+def stream(
+    files: Iterable[ImageFile], wanted: Wanted, *, ahead: int = AHEAD, workers: int | None = None
+) -> Ahead[ImageFile, Outcome]:
+    """Prepare files ahead of whoever takes them.
+
+    Args:
+        files: Where they are; asked for one at a time, no sooner than needed.
+        wanted: What is made of each.
+        ahead: Images in memory that are not yet taken, at most: as many as are taken at once, so that the next are
+            ready when these are done with.
+        workers: Files that are read at the same time; one for each core unless given.
+
+    Returns:
+        To be iterated over, or taken from, in a `with` block: an outcome for each file, in their order; the same for
+        any number of workers.
+    """
+    return Ahead(partial(_outcome, wanted), files, ahead=ahead, workers=workers)
+
+
+def _outcome(wanted: Wanted, file: ImageFile) -> Outcome:
+    try:
+        return prepare(file, wanted)
+    except BadImageError as error:
+        return error
+
+
+def usable(one: Outcome) -> Prepared:
+    """What was made of a file.
+
+    Raises:
+        BadImageError: If it cannot be used.
+    """
+    if isinstance(one, BadImageError):
+        raise one
+    return one
+
+
+def views_of(one: Outcome, spec: ViewSpec) -> Views | BadImageError:
+    """What became of a file for one description of views: some may have none of it alone."""
+    if isinstance(one, BadImageError):
+        return one
+    return one.failures.get(spec) or one.views[spec]
