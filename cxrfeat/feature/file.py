@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
 from types import TracebackType
@@ -19,7 +18,7 @@ from cxrfeat.feature.split import ImageTable, Split, parted
 from cxrfeat.feature.store import Store, damaged
 from cxrfeat.image.split import NO_PART, own_way
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec
-from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.given import PathLike, as_path, nearest
 from cxrfeat.types import Features, Groups, Labels, Part
 
 if TYPE_CHECKING:
@@ -298,13 +297,9 @@ class _SomeClasses(FeatureFile):
         known = whole.classes
         for name in names:
             if name not in known:
-                close = difflib.get_close_matches(
-                    name.casefold(), {one.casefold(): one for one in known}, n=1, cutoff=0.5
-                )
-                near = next((one for one in known if one.casefold() in close), None)
-                hint = f" Did you mean {near!r}?" if near else ""
                 raise InputError(
-                    f"{whole.path.name} holds no class {name!r}.{hint} Its classes are {', '.join(map(repr, known))}."
+                    f"{whole.path.name} holds no class {name!r}.{nearest(name, known)} "
+                    f"Its classes are {', '.join(map(repr, known))}."
                 )
         chosen = tuple(name for name in known if name in names)
         if len(chosen) < 2:

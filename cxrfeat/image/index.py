@@ -22,11 +22,11 @@ from cxrfeat.image.content import read_file
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode
 from cxrfeat.image.group import group
-from cxrfeat.image.layout import Entry, find_layout, find_patients, nearest
+from cxrfeat.image.layout import Entry, find_layout
 from cxrfeat.image.note import refuse_losses, tell, texts
-from cxrfeat.image.patient import mixed_notes
+from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
-from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.given import PathLike, as_path, nearest
 from cxrfeat.system.process import threads
 from cxrfeat.types import Counted
 
@@ -186,7 +186,7 @@ def _as_typed(name: str) -> str:
 def _with_patients(entries: list[Entry], pattern: str | None) -> list[Entry]:
     if pattern is None:
         return entries
-    found = find_patients(entries, pattern)
+    found = find_patients([entry.path for entry in entries], pattern)
     return [replace(entry, patient=found.get(entry.path, entry.patient)) for entry in entries]
 
 

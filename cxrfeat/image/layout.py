@@ -6,11 +6,9 @@ error that names both. What was seen and not used is in the notes. Nothing is de
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +18,9 @@ from cxrfeat.image.listing import Listing, list_folder
 from cxrfeat.image.mask_file import MaskFiles, find_mask_files
 from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.image.row import Described
-from cxrfeat.image.table import TABLE, Row, TableClaims, read_table
+from cxrfeat.image.table import Row, TableClaims, read_table
+from cxrfeat.image.table_column import TABLE
+from cxrfeat.system.given import nearest
 
 _MOST_CONTRADICTIONS = 6
 
@@ -128,41 +128,6 @@ def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
         )
     notes += _class_notes([entry for entry in entries if not entry.problem])
     return Layout(entries=tuple(sorted(entries, key=lambda entry: entry.path)), notes=_ordered(notes))
-
-
-def find_patients(entries: Iterable[Entry], pattern: str) -> dict[str, str]:
-    """The patient that a regular expression finds in each path: group `patient`, else the first, else the whole match.
-
-    Args:
-        entries: The images.
-        pattern: Searched for in the path relative to the data root.
-
-    Returns:
-        Path to patient, for the paths that match.
-
-    Raises:
-        InputError: If it is no regular expression, or matches no path.
-    """
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise InputError(f"`patient_regex` {pattern!r} is not a regular expression: {error}.") from error
-    group: str | int = "patient" if "patient" in expression.groupindex else min(1, expression.groups)
-    paths = [entry.path for entry in entries]
-    found = {path: match[group] for path in paths if (match := expression.search(path)) and match[group]}
-    if not found and paths:
-        raise InputError(
-            f"`patient_regex` {pattern!r} finds no patient in any path, such as {paths[0]!r}. "
-            "It is searched for in the path relative to the data folder."
-        )
-    return found
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name closest to a mistyped one, as a question to append, or nothing."""
-    close = {each.casefold(): each for each in known}
-    match = difflib.get_close_matches(name.casefold(), close, n=1, cutoff=0.5)
-    return f" Did you mean {close[match[0]]!r}?" if match else ""
 
 
 def _listed(root: Path, follow: Sequence[Path]) -> Listing:

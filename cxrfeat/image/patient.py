@@ -1,11 +1,13 @@
-"""The only place that asks whether a patient number stands for one person: by sources, sexes and ages."""
+"""Who is on an image: a patient found in its path, and whether a patient number stands for one person."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from cxrfeat.errors import InputError
 from cxrfeat.image.row import Described
 
 AGES_APART = 20.0
@@ -103,6 +105,33 @@ def mixed_notes(rows: Sequence[Described]) -> list[str]:
         f"{said} If numbers begin anew in each source, make them differ in the column patient_id, as in A-17 and B-17: "
         "images of one number are kept together."
     ]
+
+
+def find_patients(paths: Sequence[str], pattern: str) -> dict[str, str]:
+    """The patient that a regular expression finds in each path: group `patient`, else the first, else the whole match.
+
+    Args:
+        paths: Of the images.
+        pattern: Searched for in each path, which is relative to the data root.
+
+    Returns:
+        Path to patient, for the paths that match.
+
+    Raises:
+        InputError: If it is no regular expression, or matches no path.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"`patient_regex` {pattern!r} is not a regular expression: {error}.") from error
+    group: str | int = "patient" if "patient" in expression.groupindex else min(1, expression.groups)
+    found = {path: match[group] for path in paths if (match := expression.search(path)) and match[group]}
+    if not found and paths:
+        raise InputError(
+            f"`patient_regex` {pattern!r} finds no patient in any path, such as {paths[0]!r}. "
+            "It is searched for in the path relative to the data folder."
+        )
+    return found
 
 
 def _sex(text: str | None) -> str | None:

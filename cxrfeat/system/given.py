@@ -1,8 +1,9 @@
-"""What callers give, in the forms they have it: a path as text or `Path`, and one thing or many."""
+"""What callers give, in the forms they have it: a path as text or `Path`, one thing or many, a name mistyped."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,3 +67,15 @@ def as_paths(given: PathLike | Iterable[PathLike], what: str = "a path") -> list
     """
     each: list[PathLike] = one_or_many(given)
     return [as_path(one, what) for one in each]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name closest to a mistyped one, as a question to append, or nothing.
+
+    Example:
+        >>> nearest("covid-19", ["COVID", "NORMAL"]), nearest("x", ["COVID", "NORMAL"])
+        (" Did you mean 'COVID'?", '')
+    """
+    close = {each.casefold(): each for each in known}
+    match = difflib.get_close_matches(name.casefold(), close, n=1, cutoff=0.5)
+    return f" Did you mean {close[match[0]]!r}?" if match else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cxrfeat.errors import InputError
-from cxrfeat.image.layout import Entry, Layout, find_images, find_layout, find_patients
+from cxrfeat.image.layout import Entry, Layout, find_images, find_layout
 from cxrfeat.image.note import Weight, texts
 from cxrfeat.types import Part
 
@@ -261,25 +261,6 @@ def test_a_table_that_is_no_file_inside_is_refused(tmp_path: Path) -> None:
 def test_listed_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     assert only(find_layout(table(tmp_path, b"image,label\ncaf\xe9.png,A\n", name))).problem is None
-
-
-@pytest.mark.parametrize(
-    ("pattern", "patient"),
-    [
-        (r"(?P<patient>p\d+)_(\d)", "p12"),
-        (r"_(\d)\.", "3"),
-        (r"p\d+", "p12"),
-    ],
-)
-def test_a_patient_is_the_named_group_or_the_first_or_the_match(pattern: str, patient: str) -> None:
-    entries = [Entry(path="A/p12_3.png", label="A"), Entry(path="A/other.png", label="A")]
-    assert find_patients(entries, pattern) == {"A/p12_3.png": patient}
-
-
-@pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("zzz", "finds no patient")])
-def test_a_useless_patient_regex_is_refused(pattern: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        find_patients([Entry(path="A/1.png", label="A")], pattern)
 
 
 def kinds(root: Path) -> tuple[dict[str, str], dict[str, Part | None]]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrfeat.errors import InputError
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.patient import mixed_notes, mixed_patients
+from cxrfeat.image.patient import find_patients, mixed_notes, mixed_patients
 
 NONE = [None, None]
 
@@ -58,3 +59,21 @@ def test_the_phantoms_are_one_person_each_and_a_note_names_nobody(phantoms: Path
     (note,) = mixed_notes(both)
     assert note.startswith("1 of 1 patient numbers does not seem to be one person: 1 in several sources")
     assert "secret" not in note
+
+
+@pytest.mark.parametrize(
+    ("pattern", "patient"),
+    [
+        (r"(?P<patient>p\d+)_(\d)", "p12"),
+        (r"_(\d)\.", "3"),
+        (r"p\d+", "p12"),
+    ],
+)
+def test_a_patient_is_the_named_group_or_the_first_or_the_match(pattern: str, patient: str) -> None:
+    assert find_patients(["A/p12_3.png", "A/other.png"], pattern) == {"A/p12_3.png": patient}
+
+
+@pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("zzz", "finds no patient")])
+def test_a_useless_patient_regex_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        find_patients(["A/1.png"], pattern)
