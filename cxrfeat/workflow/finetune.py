@@ -20,6 +20,7 @@ from cxrfeat.backbone.weights import keep_network
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StaleFeaturesError, UsageError
 from cxrfeat.feature.claim import look_up
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.of_run import as_fitted
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Split
 from cxrfeat.finetuning.checkpoint import Checkpoints
@@ -49,7 +50,6 @@ from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import (
     Data,
     FitResult,
-    as_fitted,
     existing_run,
     fit,
     identity_of,

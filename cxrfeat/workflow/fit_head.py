@@ -478,14 +478,6 @@ def _metadata_digest(file: FeatureFile) -> str:
     return digest8([*texts, ages, file.dates, file.known_patients.tolist()])
 
 
-def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:
-    """A feature file with the classes of a run that was fitted on some of them; `None` if it lacks one."""
-    chosen = run.info["identity"].get("classes")
-    if not chosen:
-        return file
-    return file.of_classes(chosen) if set(chosen) <= set(file.classes) else None
-
-
 def existing_run(place: Path, identity: Mapping[str, Any]) -> Run | None:
     """The run that stands in a place; `None` if nothing does.
 

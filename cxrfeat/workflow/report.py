@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, MissingExtraError, UsageError, WeightsError
-from cxrfeat.explaining.explained import Explained
-from cxrfeat.explaining.explainer import NAMES
-from cxrfeat.explaining.images import CHECKED
+from cxrfeat.errors import CxrFeatError, InputError, UsageError
 from cxrfeat.explaining.job import Question
 from cxrfeat.explaining.projection import Projecting
-from cxrfeat.explaining.ready import pixels_of
 from cxrfeat.explaining.together import explain_together
-from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.of_run import data_of
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest, Selection
@@ -27,32 +19,23 @@ from cxrfeat.metric.roc import calibration_band, roc_band
 from cxrfeat.reporting.command import report_command, run_command
 from cxrfeat.reporting.content import (
     DataContent,
-    Heat,
-    HeatPicture,
-    MeanHeat,
     ReportContent,
     RunContent,
 )
-from cxrfeat.reporting.copies import copies_in
-from cxrfeat.reporting.feature_map import feature_map, find_projecting, mapped
-from cxrfeat.reporting.inventory import counts_table
-from cxrfeat.reporting.naming import Names, names_in, names_of, parts_of
-from cxrfeat.reporting.picture import Pixels, jpeg_address, overlay, reduced
+from cxrfeat.reporting.feature_map import find_projecting
+from cxrfeat.reporting.features import with_features
+from cxrfeat.reporting.heat import heat_shown, why_none
+from cxrfeat.reporting.naming import Names, names_of
 from cxrfeat.reporting.place import USUAL, check_place, usual_place
 from cxrfeat.reporting.shrink import below_limit
-from cxrfeat.reporting.tiles import TileSheet
 from cxrfeat.run.folder import Run, RunLike, find_runs
 from cxrfeat.system.files import write_atomic
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
 from cxrfeat.workflow.compare import different, side_by_side, tested
-from cxrfeat.workflow.fit_head import as_fitted
 
 EXPLAINED, SHOWN = 3, 8
 """Runs of one data set that heat maps are made for, the best first, and test images of each."""
-
-SIDE = 400
-"""Height and width of a picture under its heat, at most, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +131,7 @@ def report(
         aside.append(f"{USUAL} is no page of these data: this one is {out}, and nothing is replaced.")
     by_data: dict[str, list[Run]] = {}
     for run in chosen:
-        by_data.setdefault(_data_of(run), []).append(run)
+        by_data.setdefault(data_of(run), []).append(run)
     manifest = _manifest_of(data, chosen, reading, progress)
     names = names_of(manifest.rows if manifest else (), redact=redact)
     parts = [
@@ -190,15 +173,6 @@ def report(
     content, page = below_limit(content)
     write_atomic(out, page)
     return Report(path=out, content=content, size=len(page), notes=tuple(aside))
-
-
-def _data_of(run: Run) -> str:
-    try:
-        return str(run.info["identity"]["data_sha256"])
-    except (KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"{run.path / 'run.json'} does not say of which data it is. Fit the head again."
-        ) from error
 
 
 def _kept_apart(parts: Sequence[DataContent]) -> tuple[str, ...]:
@@ -253,46 +227,7 @@ def _of_data(
     content = DataContent(
         dataset=str(compared.runs[0].info["dataset"]), data_sha256=sha, comparison=document, runs=tuple(contents)
     )
-    with ExitStack() as opened:
-        files, notes = _feature_files(compared.runs, features, opened)
-        content = replace(content, notes=tuple(notes))
-        if not files:
-            return content
-        return _with_features(content, compared.runs, files, names, method, images=images, seed=seed, progress=progress)
-
-
-def _with_features(
-    content: DataContent,
-    runs: Sequence[Run],
-    files: Sequence[FeatureFile],
-    names: Names,
-    method: Projecting,
-    *,
-    images: bool,
-    seed: int,
-    progress: Progress | None,
-) -> DataContent:
-    """The same with what the feature files tell of the images; the first file is that of the best run."""
-    first, maps = files[0], []
-    sheet, shown = TileSheet(first), mapped(first, seed)
-    for file in files:
-        best = next(run for run in runs if _fingerprint(run) == file.fingerprint)
-        maps.append(feature_map(file, shown, best, sheet, names_in(file, names), method, seed))
-        if progress:
-            progress("feature maps", len(maps), len(files))
-    parts = parts_of(runs[0])
-    where = [parts.get(key) for key in first.content_sha256]
-    copies = copies_in(first, sheet, names_in(first, names), where)
-    many = f"{first.images} images are too many to search for copies here: run `cxrfeat audit`."
-    told = {"": where, "source": first.texts("source")}
-    return replace(
-        content,
-        counts=counts_table(first.classes, first.labels.tolist(), first.groups.tolist(), told),
-        maps=tuple(maps),
-        copies=copies,
-        tiles=sheet.tiles() if images else None,
-        notes=content.notes if copies is not None else (*content.notes, many),
-    )
+    return with_features(content, compared.runs, features, names, method, images=images, seed=seed, progress=progress)
 
 
 def _of_run(run: Run, summary: Mapping[str, Any], seed: int) -> RunContent:
@@ -308,49 +243,6 @@ def _of_run(run: Run, summary: Mapping[str, Any], seed: int) -> RunContent:
         calibration=calibration_band(test.y, test.probabilities, test.groups, seed=seed),
         command=run_command(run),
     )
-
-
-def _fingerprint(run: Run) -> str | None:
-    """Of the features that the run's head sees; `None` for a fine-tuned run, whose features nobody keeps."""
-    kept = (run.info.get("features") or {}).get("file") is not None
-    return str(run.info["identity"].get("features")) if kept else None
-
-
-def _feature_files(runs: Sequence[Run], folder: Path, opened: ExitStack) -> tuple[list[FeatureFile], list[str]]:
-    """The feature files of the runs, that of the best first, and notes of what is missing."""
-    found: dict[str, FeatureFile] = {}
-    missed: set[str] = set()
-    notes: list[str] = []
-    for run in runs:
-        fingerprint = _fingerprint(run)
-        if fingerprint is None or fingerprint in found or fingerprint in missed:
-            continue
-        name = str(run.info["features"]["file"])
-        there = [path for path in (folder / name, *sorted(folder.glob(f"*{fingerprint[:8]}.h5"))) if path.is_file()]
-        file = _made_of(there, fingerprint, run)
-        if file is not None:
-            found[fingerprint] = opened.enter_context(file)
-            continue
-        missed.add(fingerprint)
-        why = f"{name} is not in {folder.name}" if not there else f"{there[0].name} was made again since, of other data"
-        notes.append(
-            f"No feature map and no search for copies for {run.info['backbone']}: {why}. "
-            "Say where it is with --features, or extract the features again."
-        )
-    if not found and not missed:
-        notes.append("No feature map and no search for copies: a network that was fine-tuned keeps no features.")
-    return list(found.values()), notes
-
-
-def _made_of(places: Sequence[Path], fingerprint: str, run: Run) -> FeatureFile | None:
-    """The feature file of one network and of a run's data; other data sets have files of the network too."""
-    for place in places:
-        file = FeatureFile(place)
-        fitted = as_fitted(file, run)
-        if fitted is not None and (file.fingerprint, fitted.content.data_sha256) == (fingerprint, _data_of(run)):
-            return fitted
-        file.close()
-    return None
 
 
 def _with_heat(
@@ -375,72 +267,13 @@ def _with_heat(
     found = explain_together(chosen, question, tell)
     for place, (run, of_run) in enumerate(zip(chosen, found, strict=True)):
         if isinstance(of_run, CxrFeatError):
-            notes.append(f"No heat maps of {run.name}: {_why_none(of_run)}")
+            notes.append(f"No heat maps of {run.name}: {why_none(of_run)}")
             aside.append(f"No heat maps of {run.name}: {of_run}")
         else:
-            told[place] = replace(told[place], heat=_heat(of_run, images=images))
+            many = len({sha for sha, _ in tested(run).rows})
+            told[place] = replace(told[place], heat=heat_shown(of_run, many, images=images))
     if len(told) > most:
         notes.append(
             f"Heat maps are of the best {most if most > 1 else 'run'}; for those of another run, report it alone."
         )
     return replace(content, runs=tuple(told), notes=tuple(notes))
-
-
-def _why_none(error: CxrFeatError) -> str:
-    """Why a run has no heat maps, in words that name no place and no image: the page may go anywhere."""
-    return next(said for kind, said in _WHY_NONE if isinstance(error, kind))
-
-
-_WHY_NONE: tuple[tuple[type[CxrFeatError], str], ...] = (
-    (WeightsError, "its network is not where it was, or is another one. Say where it is with --network."),
-    (MissingExtraError, "they take an optional package that is not installed."),
-    (UsageError, "no way of explaining goes with its head and its network."),
-    (InputError, "its test images cannot be used as it saw them."),
-)
-
-
-def _heat(found: Explained, *, images: bool) -> Heat:
-    """Where a run looked; judged alone where the page may hold no pictures."""
-    pictures = []
-    for one in found.images if images else ():
-        small = reduced(pixels_of(one.path), SIDE)
-        pictures.append(
-            HeatPicture(
-                label=one.true or "unknown",
-                predicted=one.label,
-                probability=one.probabilities[one.label],
-                image=jpeg_address(small),
-                overlay=_laid(small, one.placing.lay(one.heat, small.shape)),
-                caption=one.image,
-            )
-        )
-    means = tuple(
-        MeanHeat(
-            label=name,
-            images=mean.images,
-            image=jpeg_address(mean.picture),
-            overlay=_laid(mean.picture, mean.heat),
-        )
-        for name, mean in (found.means.items() if images else ())
-    )
-    return Heat(
-        method=NAMES[found.method],
-        pictures=tuple(sorted(pictures, key=lambda one: one.right)),
-        means=means,
-        findings=tuple(asdict(one) for one in found.findings),
-        judged=found.judged,
-        tested=len({sha for sha, _ in tested(found.run).rows}),
-        chosen=_chosen(found),
-        notes=found.notes,
-    )
-
-
-def _chosen(found: Explained) -> str:
-    """How the judged images were chosen from those that tested the run, where they were."""
-    if found.method == "occlusion":  # judged on those that are shown
-        return "chosen half right and half wrong, as far as there are both"
-    return "drawn by chance" if found.judged + len(found.quarantined) >= CHECKED else ""
-
-
-def _laid(picture: Pixels, heat: NDArray[np.float32]) -> str:
-    return jpeg_address(overlay(picture, heat))

@@ -1,0 +1,101 @@
+"""What feature files tell of the images behind some runs, as a page shows it: maps, copies, counts, small pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from cxrfeat.explaining.projection import Projecting
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.of_run import features_of, fitted_on
+from cxrfeat.reporting.content import DataContent
+from cxrfeat.reporting.copies import copies_in
+from cxrfeat.reporting.feature_map import feature_map, mapped
+from cxrfeat.reporting.inventory import counts_table
+from cxrfeat.reporting.naming import Names, names_in, parts_of
+from cxrfeat.reporting.tiles import TileSheet
+from cxrfeat.run.folder import Run
+from cxrfeat.types import Progress
+
+
+def with_features(
+    content: DataContent,
+    runs: Sequence[Run],
+    folder: Path,
+    names: Names,
+    method: Projecting,
+    *,
+    images: bool,
+    seed: int,
+    progress: Progress | None = None,
+) -> DataContent:
+    """What is shown of one data set, with what the feature files of its runs tell.
+
+    Args:
+        content: What is shown already.
+        runs: The runs, best first.
+        folder: Where the feature files are.
+        names: What the images may be called.
+        method: How a map is laid out.
+        images: Whether the page may hold pictures.
+        seed: Of the layout, and of which images are shown.
+        progress: Told after each map.
+
+    Raises:
+        IntegrityError: If a run or a feature file is damaged.
+    """
+    with _opened(runs, folder) as (files, notes):
+        content = replace(content, notes=(*content.notes, *notes))
+        if not files:
+            return content
+        best = files[0]
+        sheet, shown = TileSheet(best), mapped(best, seed)
+        maps = []
+        for file in files:
+            run = next(run for run in runs if features_of(run) == file.fingerprint)
+            maps.append(feature_map(file, shown, run, sheet, names_in(file, names), method, seed))
+            if progress:
+                progress("feature maps", len(maps), len(files))
+        of_content = parts_of(runs[0])
+        parts = [of_content.get(key) for key in best.content_sha256]
+        copies = copies_in(best, sheet, names_in(best, names), parts)
+        many = f"{best.images} images are too many to search for copies here: run `cxrfeat audit`."
+        told = {"": parts, "source": best.texts("source")}
+        return replace(
+            content,
+            counts=counts_table(best.classes, best.labels.tolist(), best.groups.tolist(), told),
+            maps=tuple(maps),
+            copies=copies,
+            tiles=sheet.tiles() if images else None,
+            notes=content.notes if copies is not None else (*content.notes, many),
+        )
+
+
+@contextmanager
+def _opened(runs: Sequence[Run], folder: Path) -> Iterator[tuple[list[FeatureFile], list[str]]]:
+    """The feature files of the runs, that of the best first, and notes of what is missing."""
+    found: dict[str, FeatureFile] = {}
+    missed: set[str] = set()
+    notes: list[str] = []
+    with ExitStack() as opened:
+        for run in runs:
+            fingerprint = features_of(run)
+            if fingerprint is None or fingerprint in found or fingerprint in missed:
+                continue
+            name = str(run.info["features"]["file"])
+            there = [path for path in (folder / name, *sorted(folder.glob(f"*{fingerprint[:8]}.h5"))) if path.is_file()]
+            file = next((file for path in there if (file := fitted_on(run, path)) is not None), None)
+            if file is not None:
+                found[fingerprint] = opened.enter_context(file)
+                continue
+            missed.add(fingerprint)
+            why = f"{there[0].name} was made again since, of other data" if there else f"{name} is not in {folder.name}"
+            notes.append(
+                f"No feature map and no search for copies for {run.info['backbone']}: {why}. "
+                "Say where it is with --features, or extract the features again."
+            )
+        if not found and not missed:
+            notes.append("No feature map and no search for copies: a network that was fine-tuned keeps no features.")
+        yield list(found.values()), notes
