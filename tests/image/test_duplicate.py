@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrfeat.image import duplicate
+from cxrfeat.image import alignment, duplicate
+from cxrfeat.image.alignment import SYMMETRIES
 from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
-from cxrfeat.image.duplicate import SIMILAR, SYMMETRIES, Pair, find_duplicates
+from cxrfeat.image.duplicate import SIMILAR, Pair, find_duplicates
 from cxrfeat.phantom.drawing import draw_phantom
 from cxrfeat.phantom.spec import PhantomSpec
 from tests.image.encode import encode, noise
@@ -253,7 +254,7 @@ def test_the_file_of_a_copy_does_not_matter(originals: list[Picture]) -> None:
 
 def test_no_matrix_holds_subnormal_numbers() -> None:
     """They made the search for copies three times slower: far from its middle a Gaussian is tiny, but not zero."""
-    for matrix in (*duplicate._FINE, *duplicate._COARSE, duplicate._AROUND, duplicate._COSINE):
+    for matrix in (*alignment._FINE, *alignment.COARSE, alignment._AROUND, duplicate._COSINE):
         assert not ((matrix != 0) & (np.abs(matrix) < 1e-18)).any()  # nor do products of two
 
 
@@ -264,15 +265,3 @@ def test_the_scatter_is_that_of_the_images_in_all_their_symmetries() -> None:
         flat = duplicate._turn_cosines(cosines, symmetry).reshape(7, -1).astype(np.float64)
         total += flat.T @ flat
     np.testing.assert_allclose(duplicate._scatter(cosines), total / 56, atol=1e-12)
-
-
-def test_a_sampling_matrix_reads_by_cubic_convolution_with_the_edges_repeated() -> None:
-    zoom, shift = (np.array(each, np.float32) for each in ([0, 0.1, -0.12], [0, 2.6, -3]))
-    cells = np.arange(40, dtype=np.float32)
-    place = np.clip(19.5 + (cells - 19.5) * (1 + zoom[:, None]) + shift[:, None], 0, 39)
-    far = np.abs(place[:, :, None] - cells)
-    near, outer = (1.5 * far - 2.5) * far * far + 1, ((-0.5 * far + 2.5) * far - 4) * far + 2
-    weights = np.where(far < 1, near, np.where(far < 2, outer, 0))
-    expected = weights / weights.sum(axis=2, keepdims=True)
-    np.testing.assert_allclose(duplicate._sampling(zoom, shift), expected, atol=1e-6)
-    np.testing.assert_array_equal(duplicate._sampling(zoom[:1], shift[:1])[0], np.eye(40))
