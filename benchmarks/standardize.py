@@ -31,10 +31,11 @@ from cxrfeat.auditing.outputs import alike
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold
+from cxrfeat.head.data import Data, load
+from cxrfeat.head.fits import fit_folds
 from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import scores
 from cxrfeat.spec import TRAINED_KINDS, HeadKind, HeadSpec
-from cxrfeat.workflow.fit_head import Data, fit_folds, load
 
 RESAMPLES = 2000
 BLOBS = (120, 16)

@@ -124,13 +124,16 @@ def fit_head(
     collect_rarely()  # before the libraries
 
     from cxrfeat.errors import InputError, UsageError
+    from cxrfeat.feature.find import find_features
+    from cxrfeat.head.choose import head_kinds
+    from cxrfeat.reporting.best import best_sentence
     from cxrfeat.reporting.learning_curve import curve_table
     from cxrfeat.reporting.score import class_table, score_table
     from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table, training_table
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.spec import ClassWeights, HeadSpec, Optimizer, Schedule, SplitBy
-    from cxrfeat.workflow.fit_head import find_features, fit, head_kinds
+    from cxrfeat.workflow.fit_head import fit
     from cxrfeat.workflow.learning_curve import Curve, check_curves, learning_curve, views_curve
 
     by = cast(SplitBy, split_by) if split_by else None
@@ -200,7 +203,7 @@ def fit_head(
         show_audit(document["audit"])
         show(score_table(document["runs"]))
         if result.best is not None and len(result.runs) > 1:
-            say(f"{result.best.sentence}\n")
+            say(f"{best_sentence(result.best)}\n")
         for run in document["runs"]:
             show(class_table(run))
             show(confusion_table(run, marks()))

@@ -79,12 +79,12 @@ def tune(
 
     collect_rarely()  # before the libraries
 
+    from cxrfeat.feature.find import find_features
     from cxrfeat.reporting.score import class_table, score_table
     from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.spec import SplitBy
-    from cxrfeat.workflow.fit_head import find_features
     from cxrfeat.workflow.search import By, Sampler
     from cxrfeat.workflow.tune import sentences
     from cxrfeat.workflow.tune import tune as search_and_test

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from cxrfeat.auditing.short import check_tested
 from cxrfeat.auditing.source import WITHIN, check_within
 from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.reporting.difference import standing_of
 from cxrfeat.reporting.table import in_words, number
-from cxrfeat.types import Status
+from cxrfeat.run.folder import Run
+from cxrfeat.types import Finding, Status, failed_first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,17 @@ def _worst(audits: Sequence[Sequence[Mapping[str, Any]]], order: Sequence[str]) 
         of = f"({alike} of {len(audits)} runs{'; here is the worst' if alike > 1 else ''})" if varied else ""
         told.append({**worst, "of": of})
     return told
+
+
+def with_tested(findings: Iterable[Finding], runs: Sequence[Run]) -> tuple[Finding, ...]:
+    """The short audit, and what the runs' own tests say, each check as it came out for the run it is worst for."""
+    own = worst_findings([[asdict(one) for one in check_tested(run.info["test"])] for run in runs])
+    told = []
+    for one in own:
+        of, status = one.pop("of"), Status(one["status"])
+        told.append(Finding(**one | {"status": status, "why": f"{one['why']} {of}".rstrip()}))
+    named = {one.check for one in told}
+    return tuple(failed_first([*(one for one in findings if one.check not in named), *told]))
 
 
 SMALLER_IS_WORSE = frozenset({"heat in lungs", "agreement of views", WITHIN})

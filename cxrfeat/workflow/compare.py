@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.feature.file import number_groups
+from cxrfeat.head.record import run_summary
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import check_prevalence, predictive_values
 from cxrfeat.run.folder import Run, RunLike, find_runs
 from cxrfeat.system.given import PathLike
 from cxrfeat.types import Probabilities
-from cxrfeat.workflow.fit_head import run_summary
 
 ALPHA = 0.05
 """Runs are tied unless the corrected p is at most this."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.auditing.short import ShortAudit
+from cxrfeat.auditing.tested import examined, with_test
 from cxrfeat.backbone.engine import Engine, KerasEngine
 from cxrfeat.backbone.network import FILE, Network, find_again, find_network
 from cxrfeat.backbone.quiet import backend
@@ -31,14 +32,18 @@ from cxrfeat.finetuning.start import check_warm, cold_head, warm_head
 from cxrfeat.finetuning.train import CHECKPOINT_EVERY, Trained, train
 from cxrfeat.finetuning.trainable import Trainable, prepare_exactness
 from cxrfeat.finetuning.tuned import NETWORK, find_tuned, split_of
+from cxrfeat.head.data import Data, load
+from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.of_run import load_head
+from cxrfeat.head.record import existing_run, identity_of, write_fitted
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, find_masks, masks_digest
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import check_parts
 from cxrfeat.metric.calibrate import fit_temperature
+from cxrfeat.reporting.summary import with_tested
 from cxrfeat.run.folder import Run, RunLike, check_name, digest8, find_run, run_name
 from cxrfeat.spec import FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec, to_dict
 from cxrfeat.system.files import check_writable
@@ -47,17 +52,7 @@ from cxrfeat.system.lock import Lock
 from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Finding, Progress, Status, failed_first, named
 from cxrfeat.workflow.extract import extract
-from cxrfeat.workflow.fit_head import (
-    Data,
-    FitResult,
-    existing_run,
-    fit,
-    identity_of,
-    load,
-    outcome_of,
-    with_tested,
-    write_fitted,
-)
+from cxrfeat.workflow.fit_head import FitResult, fit
 
 WARM = HeadSpec(kind="logreg", strength=0.01)
 """The head that is fitted on the spot where none is given: a softer one than stage two's own, since steep weights make
@@ -355,7 +350,8 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, images: Images, pr
         notes.append("Training began with random weights in place of those of ImageNet.")
     fitted = Fit(head=head, history=trained.history, seconds=trained.seconds, notes=notes)
     data = Data(file=file, X=tuned[:, None])
-    outcome = outcome_of(data, spec.head, job.split, [fitted], job.audit.seed, job.audit)
+    tested = evaluate(data, spec.head, job.split, [fitted], job.audit.seed)
+    tested = examined(tested, spec.head.kind, data, job.audit)
     changed, every = trainable.parameters
     extra = {
         "kind": "finetune",
@@ -375,7 +371,8 @@ def _write(job: _Job, trainable: Trainable, trained: Trained, images: Images, pr
         "diverged": trained.diverged,
     }
     files = {NETWORK: content}
-    return write_fitted(data, job.split, spec.head, job.place, job.identity, job.findings, outcome, extra, files)
+    audit = with_test(job.findings, tested)
+    return write_fitted(data, job.split, spec.head, job.place, job.identity, audit, tested, extra, files)
 
 
 def _tuned_features(engine: Engine, images: Images, count: int, progress: Progress | None) -> Features:

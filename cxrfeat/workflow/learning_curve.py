@@ -12,6 +12,9 @@ from cxrfeat.errors import InputError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, check_share
+from cxrfeat.head.choose import HeadLike, head_specs
+from cxrfeat.head.data import Data, load
+from cxrfeat.head.fits import fit_folds
 from cxrfeat.metric.compare import paired_difference
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.least import NO_INTERVAL
@@ -19,7 +22,6 @@ from cxrfeat.metric.score import scores
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.system.given import PathLike, one_or_many
 from cxrfeat.types import Probabilities, Progress
-from cxrfeat.workflow.fit_head import Data, HeadLike, fit_folds, head_specs, load
 
 SIZES = (0.1, 0.2, 0.5, 1.0)
 """Shares of the training images, where the user does not say."""

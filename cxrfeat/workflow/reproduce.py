@@ -12,9 +12,11 @@ from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.errors import DivergedError, InputError, UsageError
 from cxrfeat.finetuning.cost import measure_network
 from cxrfeat.finetuning.recipe import PAPER
+from cxrfeat.head.record import run_summary
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.reporting.paper import Row
 from cxrfeat.reporting.plan import Extraction, Options, Plan, Step, estimate, plan
+from cxrfeat.reporting.summary import with_tested
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import Normalize, SplitBy, SplitSpec
 from cxrfeat.system.files import check_writable, write_atomic
@@ -23,7 +25,7 @@ from cxrfeat.types import Finding, Progress, Status
 from cxrfeat.workflow.compare import training_columns
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.finetune import finetune
-from cxrfeat.workflow.fit_head import fit, run_summary, with_tested
+from cxrfeat.workflow.fit_head import fit
 
 OPTIONS = "reproduction.json"
 """In the folder of the runs: what the last reproduction there was asked for."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from cxrfeat.errors import InputError, MissingExtraError
 from cxrfeat.feature.split import Fold
+from cxrfeat.head.data import Data
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.parallel import outcomes
@@ -31,7 +32,6 @@ from cxrfeat.system.files import write_atomic
 from cxrfeat.tuning.space import Space, Sweep, differing
 from cxrfeat.types import Progress
 from cxrfeat.version import __version__
-from cxrfeat.workflow.fit_head import Data
 
 Sampler = Literal["halving", "optuna"]
 By = Literal["accuracy", "balanced-accuracy", "auroc", "log-loss"]

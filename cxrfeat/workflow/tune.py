@@ -13,31 +13,26 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cxrfeat.auditing.short import ShortAudit
+from cxrfeat.auditing.tested import examined, with_test
 from cxrfeat.errors import InputError, IntegrityError, SplitError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, Split, nested_folds
+from cxrfeat.head.choose import head_kinds
+from cxrfeat.head.data import Data, load
+from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fit import CALIBRATED, Fit
+from cxrfeat.head.fits import fit_folds
+from cxrfeat.head.record import existing_run, identity_of, run_summary, write_fitted
 from cxrfeat.head.regularization_path import STRENGTHS
+from cxrfeat.reporting.summary import with_tested
 from cxrfeat.run.folder import Run, all_runs, check_name, digest8, read_run, run_name
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.system.files import check_writable, remove
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.tuning.space import REVISION, TUNED, Space
 from cxrfeat.types import Finding, Progress
-from cxrfeat.workflow.fit_head import (
-    Data,
-    FitResult,
-    existing_run,
-    fit_folds,
-    head_kinds,
-    identity_of,
-    load,
-    outcome_of,
-    run_summary,
-    with_tested,
-    write_fitted,
-)
+from cxrfeat.workflow.fit_head import FitResult
 from cxrfeat.workflow.search import Bench, By, Found, Notebook, Plan, Sampler, Steps, find_head, load_optuna
 
 
@@ -167,17 +162,17 @@ def tune(
         own = fits
         if split.crossed and last.kind in CALIBRATED:  # its temperature comes from its own decisions out of fold
             own = [_fit(data, last, fold) for fold in split.folds]
-        outcome = outcome_of(data, last, split, fits, seed, audit, own)
+        tested = examined(evaluate(data, last, split, fits, seed, own), last.kind, data, audit)
         if split.crossed:
             steps.tell(last.kind)
-            outcome = replace(outcome, notes=[*outcome.notes, _who_was_tested(found[:-1])])
+            tested = replace(tested, notes=(*tested.notes, _who_was_tested(found[:-1])))
         extra = {
             "search": {**asked, **found[-1].to_dict(), "outer": _outer(found[:-1], split) if split.crossed else None},
             "test_openings": openings(runs, split.sha256) + 1,
         }
         # Another process may have made it meanwhile.
         run = existing_run(place, identity) or write_fitted(
-            data, split, last, place, identity, audit.findings, outcome, extra
+            data, split, last, place, identity, with_test(audit.findings, tested), tested, extra
         )
         remove(notebook.path)
         notes = (*data.notes, *notebook.notes)

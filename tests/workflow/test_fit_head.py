@@ -16,6 +16,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError, UsageError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.find import find_features
+from cxrfeat.head.choose import head_kinds
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training_set import TrainingSet
@@ -24,7 +26,7 @@ from cxrfeat.metric.score import scores
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec
 from cxrfeat.types import Part
-from cxrfeat.workflow.fit_head import find_features, fit, head_kinds
+from cxrfeat.workflow.fit_head import fit
 from tests.workflow.helpers import CLASSES, PARTS, images_of, make_features, probabilities
 
 LOGREG = [HeadSpec(kind="logreg")]

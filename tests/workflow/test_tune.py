@@ -15,6 +15,7 @@ from cxrfeat.errors import InputError, MissingExtraError, SplitError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.head import parallel
+from cxrfeat.head.data import load
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.network_head import KINDS as NETWORK_KINDS
@@ -27,7 +28,7 @@ from cxrfeat.tuning.space import SWEPT, C, Chance, Space, differing
 from cxrfeat.types import Part
 from cxrfeat.workflow import search
 from cxrfeat.workflow.compare import compare
-from cxrfeat.workflow.fit_head import fit, load
+from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.search import rungs
 from cxrfeat.workflow.tune import inner_split, sentences, tune
 from tests.workflow.helpers import PARTS, images_of, make_features, probabilities

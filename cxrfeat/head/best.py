@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.metric.compare import paired_difference
-from cxrfeat.reporting.table import in_words, number
 from cxrfeat.run.folder import Run
 from cxrfeat.types import Part
 
@@ -38,20 +37,7 @@ class Best:
             "validation": {"accuracy": self.accuracy, "images": self.images},
             "test": {key: test[key] for key in ("accuracy", "accuracy_ci")},
             "tied": None if self.tied is None else [{"run": one.name, "head": one.info["head"]} for one in self.tied],
-            "sentence": self.sentence,
         }
-
-    @property
-    def sentence(self) -> str:
-        """One line for people."""
-        test, few = self.run.info["test"], " image" if self.images == 1 else " images"
-        said = f"Best on validation: {self.run.info['head']}, accuracy {number(self.accuracy)} on {self.images}{few}"
-        if self.tied is None:
-            said += " (too few to say what is tied)"
-        elif self.tied:
-            tied = [one.info["head"] for one in self.tied]
-            said += f", tied with {', '.join(tied)}" if len(tied) + 1 < self.among else ", tied with all the others"
-        return f"{said}; its test: {in_words(test['accuracy'], test['accuracy_ci'])}."
 
 
 def best_of(runs: Sequence[Run], seed: int = 0) -> Best | None:

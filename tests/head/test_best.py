@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cxrfeat.head.best import best_of
+from cxrfeat.reporting.best import best_sentence
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
-from cxrfeat.workflow.best import best_of
 from cxrfeat.workflow.fit_head import fit
 from tests.workflow.helpers import make_features
 
@@ -58,7 +59,9 @@ def test_the_best_is_chosen_by_validation_and_never_by_test(tmp_path: Path) -> N
     )
     assert best is not None
     assert (best.run.name, best.tied) == ("best", ())
-    assert best.sentence == "Best on validation: best, accuracy 0.950 on 100 images; its test: 0.700 [0.600, 0.800]."
+    assert (
+        best_sentence(best) == "Best on validation: best, accuracy 0.950 on 100 images; its test: 0.700 [0.600, 0.800]."
+    )
     assert best.to_dict()["by"] == "validation accuracy"
 
 
@@ -71,15 +74,15 @@ def test_what_validation_does_not_tell_apart_is_called_tied(tmp_path: Path) -> N
     best = best_of(runs)
     assert best is not None
     assert [one.name for one in best.tied or ()] == ["near"]
-    assert "first, accuracy 0.900 on 60 images, tied with near; its test" in best.sentence
+    assert "first, accuracy 0.900 on 60 images, tied with near; its test" in best_sentence(best)
     both = best_of(runs[:2])
     assert both is not None
-    assert "tied with all the others" in both.sentence
+    assert "tied with all the others" in best_sentence(both)
     (tmp_path / "few").mkdir()
     few = best_of([run_of(tmp_path / "few", "one", rights(7, 1)), run_of(tmp_path / "few", "other", rights(7, 3))])
     assert few is not None
     assert few.tied is None, "of 7 patients there is no interval, which is no tie"
-    assert "too few to say what is tied" in few.sentence
+    assert "too few to say what is tied" in best_sentence(few)
 
 
 def test_of_equal_accuracies_the_lower_log_loss_is_the_better(tmp_path: Path) -> None:
@@ -99,11 +102,13 @@ def test_folds_are_compared_by_what_each_kept_from_training(tmp_path: Path) -> N
     assert best is not None
     assert best.run.name == "good"
     assert [one.name for one in best.tied or ()] == ["near"]
-    assert "accuracy 0.900 on 100 images, tied with near; its test: 0.500 (no interval: fewer than 8" in best.sentence
+    assert "accuracy 0.900 on 100 images, tied with near; its test: 0.500 (no interval: fewer than 8" in best_sentence(
+        best
+    )
     one_fold = best_of([crossed(tmp_path, "a", [0.9]), crossed(tmp_path, "b", [0.8])])
     assert one_fold is not None
     assert one_fold.tied is None
-    assert "too few to say what is tied" in one_fold.sentence
+    assert "too few to say what is tied" in best_sentence(one_fold)
 
 
 def test_runs_without_validation_have_no_best() -> None:

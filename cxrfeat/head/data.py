@@ -1,0 +1,101 @@
+"""Cached features in memory, and which rows of them a fold trains and tests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.errors import InputError
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.split import Fold, Rows
+from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.novelty import Novelty
+from cxrfeat.head.training_set import TrainingSet
+from cxrfeat.system.given import one_or_many
+from cxrfeat.types import Features, Probabilities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Data:
+    """The features of a file in memory: what all heads of one call are trained and tested on."""
+
+    file: FeatureFile
+    X: NDArray[np.float32]
+    """`(images, views, dim)`."""
+    tta: bool = False
+    classes: tuple[str, ...] = ()
+    """The classes that were chosen of the file's; empty where all were."""
+    notes: tuple[str, ...] = ()
+    """What was left out of the file, in sentences."""
+    novelties: dict[bytes, Novelty] = field(default_factory=dict)
+    """By the numbers of the rows they were learned from."""
+
+    @property
+    def plain(self) -> Features:
+        """`(images, dim)` features of the plain views."""
+        return self.X[:, 0]
+
+    def training(self, fold: Fold) -> TrainingSet:
+        """The rows of a fold to train and to validate on."""
+        y = self.file.labels
+        rows, held = fold.train, fold.validation
+        return TrainingSet(self.X[rows], y[rows], self.plain[held], y[held], self.file.classes)
+
+    def novelty(self, fold: Fold) -> Novelty:
+        """Where the images lie that are trained on, learned once for all heads."""
+        key = fold.train.tobytes()
+        if key not in self.novelties:
+            self.novelties[key] = Novelty.fit(self.plain[fold.train])
+        return self.novelties[key]
+
+    def probabilities(self, head: FittedHead, rows: Rows) -> Probabilities:
+        """`(rows, classes)`, by the plain view or as the mean over views."""
+        return self.mean_over_views(head.predict_proba, rows)
+
+    def mean_over_views(self, predict: Callable[[Features], NDArray[np.float64]], rows: Rows) -> NDArray[np.float64]:
+        """What `predict` gives for the plain view, or its mean over views."""
+        if not self.tta:
+            return predict(self.X[rows, 0])
+        flat = self.X[rows].reshape(-1, self.X.shape[2])
+        mean: NDArray[np.float64] = predict(flat).reshape(len(rows), self.X.shape[1], -1).mean(axis=1)
+        return mean
+
+    @property
+    def source_codes(self) -> NDArray[np.int64]:
+        """`(images,)` a number for each source, -1 where it is unknown."""
+        return self.file.content.columns["source"].astype(np.int64)
+
+
+def load(file: FeatureFile, *, tta: bool = False, classes: str | Iterable[str] = ()) -> Data:
+    """Read the features of a file, for fits.
+
+    Args:
+        file: Open.
+        tta: Ask for the mean probability over the views in place of the plain view's.
+        classes: Take the images of these classes only; empty is all.
+
+    Returns:
+        The data, whose `file` is the one to go on with.
+
+    Raises:
+        InputError: If it holds one class only, a class is not there, or a row is not finite.
+        IntegrityError: If a row is not what was written.
+    """
+    named: list[str] = one_or_many(classes)
+    if named:
+        some = file.of_classes(named)
+        if some.classes != file.classes:
+            counts = np.bincount(file.labels, minlength=len(file.classes)).tolist()
+            others = {name: count for name, count in zip(file.classes, counts, strict=True) if name not in some.classes}
+            told = ", ".join(f"{name} {count}" for name, count in others.items())
+            note = f"{sum(others.values())} of {file.images} images are of other classes and left out: {told}."
+            return replace(load(some, tta=tta), classes=some.classes, notes=(note,))
+    present = np.unique(file.labels)
+    if len(present) < 2:
+        raise InputError(
+            f"{file.path} holds one class only ({file.classes[present[0]]}); telling classes apart takes two."
+        )
+    return Data(file=file, X=file.read(), tta=tta)

@@ -1,0 +1,181 @@
+"""The test of a fitted head: scores with intervals, operating points, and the head to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cxrfeat.feature.split import Fold, Rows, Split
+from cxrfeat.head.data import Data
+from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
+from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.novelty import Novelty
+from cxrfeat.metric.calibrate import fit_temperature
+from cxrfeat.metric.interval import bootstrap
+from cxrfeat.metric.operating import choose_thresholds, operating_points
+from cxrfeat.metric.score import scores
+from cxrfeat.metric.source import within_source
+from cxrfeat.spec import HeadSpec
+from cxrfeat.types import Probabilities
+
+SPECIFICITY = 0.9
+"""At which the operating points' thresholds are chosen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadTest:
+    """What the test of a head, or of its likes on folds, came to, and the head to keep."""
+
+    fit: Fit
+    """Of the head to keep."""
+    heads: tuple[FittedHead, ...]
+    """Those that were tested, one for each fold; of one fold it is the one to keep."""
+    seconds: float
+    """Of all fits; loading the libraries apart."""
+    novelty: Novelty
+    validation: dict[str, Any] | None
+    """Scores of the validation images; of folds there are none of all together."""
+    test: dict[str, Any]
+    """Scores of the test images, with intervals and operating points."""
+    folds: list[dict[str, Any]] | None
+    """Scores of each fold."""
+    rows: Rows
+    """Of each prediction its image: those that validate, if there is one fold, then those that test, fold by fold."""
+    probabilities: Probabilities
+    """`(len(rows), classes)`."""
+    parts: tuple[str, ...]
+    """Of each prediction `validation` or `test`, or the name of the fold that tests."""
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    data: Data,
+    spec: HeadSpec,
+    split: Split,
+    fits: Sequence[Fit],
+    seed: int,
+    own: Sequence[Fit] | None = None,
+) -> HeadTest:
+    """Test what was fitted, and make the head to keep.
+
+    Args:
+        data: The features.
+        spec: The head to keep.
+        split: What was trained and is tested on.
+        fits: What is tested, one for each fold.
+        seed: Of the intervals.
+        own: Fits of `spec` itself on the folds, where `fits` are of other heads.
+    """
+    if split.crossed:
+        return _crossed(data, spec, split, fits, seed, own or fits)
+    (fold,), (fitted,) = split.folds, fits
+    told = np.concatenate([fold.validation, fold.test])
+    probabilities = data.probabilities(fitted.head, told)
+    held = len(fold.validation)
+    chosen = choose_thresholds(
+        data.file.labels[fold.validation], probabilities[:held], data.file.classes, specificity=SPECIFICITY
+    )
+    thresholds = {name: threshold for name, threshold in chosen.items() if threshold is not None}
+    return HeadTest(
+        fit=fitted,
+        heads=(fitted.head,),
+        seconds=fitted.seconds,
+        novelty=data.novelty(fold),
+        validation=scored(data, fold.validation, probabilities[:held], seed),
+        test=scored(data, fold.test, probabilities[held:], seed, thresholds),
+        folds=None,
+        rows=told,
+        probabilities=probabilities,
+        parts=("validation",) * held + ("test",) * len(fold.test),
+        notes=(*split.notes, *fitted.notes),
+    )
+
+
+def _crossed(
+    data: Data,
+    spec: HeadSpec,
+    split: Split,
+    fits: Sequence[Fit],
+    seed: int,
+    own: Sequence[Fit],
+) -> HeadTest:
+    """Each image was tested by a head that has not seen its group; the head to keep is fitted on all of them."""
+    file = data.file
+    each, told = [], []
+    for number, (fold, fitted) in enumerate(zip(split.folds, fits, strict=True)):
+        probabilities = data.probabilities(fitted.head, fold.test)
+        told.append(probabilities)
+        held = (
+            scores(file.labels[fold.validation], data.probabilities(fitted.head, fold.validation), file.classes)
+            if len(fold.validation)
+            else None
+        )
+        each.append(
+            {
+                "fold": number,
+                "name": fold.name,
+                "images": len(fold.test),
+                **scores(file.labels[fold.test], probabilities, file.classes),
+                "validation": held
+                and {
+                    "images": len(fold.validation),
+                    "trained": len(fold.train),
+                    **{key: held[key] for key in ("accuracy", "log_loss")},
+                },
+            }
+        )
+    rows, probabilities = split.tested, np.concatenate(told)
+    decisions = np.concatenate(
+        [data.mean_over_views(fitted.head.decision, fold.test) for fold, fitted in zip(split.folds, own, strict=True)]
+    )
+    kept = [row["epoch"] for fitted in own for row in fitted.history if row["kept"]]
+    # No image is left to stop training early: it takes as many epochs as the heads that were tested.
+    last = replace(spec, patience=None, epochs=int(np.median(kept))) if spec.patience is not None else spec
+    whole = Fold.everything(file.images)
+    final = fit_head(last, data.training(whole))
+    if spec.calibrate or spec.kind in CALIBRATED:  # nor to fit a temperature on, but each has been tested
+        head = replace(final.head, temperature=fit_temperature(decisions, file.labels[rows]))
+        final = replace(final, head=head, notes=[])
+    notes = {note for fitted in fits for note in fitted.notes}
+    return HeadTest(
+        fit=final,
+        heads=tuple(fitted.head for fitted in fits),
+        seconds=sum(fitted.seconds for fitted in fits) + final.seconds,
+        novelty=data.novelty(whole),
+        validation=None,
+        test=scored(data, rows, probabilities, seed),
+        folds=each,
+        rows=rows,
+        probabilities=probabilities,
+        parts=tuple(fold.name for fold in split.folds for _ in range(len(fold.test))),
+        notes=(
+            *split.notes,
+            *sorted(notes | set(final.notes)),
+            "The kept head was fitted on all images and is not itself tested.",
+        ),
+    )
+
+
+def scored(
+    data: Data, rows: Rows, probabilities: Probabilities, seed: int, thresholds: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Scores of so many predictions with their intervals; an image may come more than once.
+
+    Operating points use thresholds of other images where there are any; else they are chosen on these, which the
+    JSON says.
+    """
+    file = data.file
+    y, groups = file.labels[rows], file.groups[rows]
+    points = operating_points(y, probabilities, groups, file.classes, thresholds=thresholds, seed=seed)
+    return {
+        **scores(y, probabilities, file.classes),
+        **bootstrap(y, probabilities, groups, file.classes, seed=seed),
+        "within_source": within_source(y, probabilities, groups, data.source_codes[rows], file.classes, seed=seed),
+        "operating_points": {"chosen_on": "these images" if thresholds is None else "validation", **points},
+        "classes": list(file.classes),
+        "images": len(np.unique(rows)),
+        "groups": len(np.unique(groups)),
+    }
