@@ -15,7 +15,7 @@ from cxrfeat import errors, spec
 from cxrfeat.errors import CxrFeatError
 from tests.workflow.helpers import make_features
 
-HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "numpy", "PIL", "h5py", "matplotlib", "rich", "jinja2", "joblib")
+HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "numpy", "PIL", "h5py", "rich", "jinja2", "joblib")
 
 
 def loaded(code: str, *arguments: str, names: tuple[str, ...] = HEAVY) -> list[str]:

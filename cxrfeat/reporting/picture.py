@@ -1,4 +1,4 @@
-"""Pictures to be looked at: the only place that encodes pixels, and that chooses colours."""
+"""Pictures to be looked at: the only place that encodes pixels."""
 
 from __future__ import annotations
 
@@ -14,20 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from cxrfeat.image.resample import fitted_in, resized
+from cxrfeat.reporting.colour import ACTIVITY, HEAT, shades
 from cxrfeat.types import Grey
 
 Pixels = NDArray[np.uint8]
 """`(h, w)` grey or `(h, w, 3)` red, green and blue."""
-
-HEAT, ACTIVITY = "YlOrRd", "viridis"
-"""Colour maps of Matplotlib whose lightness changes evenly, so that they read without colour vision, and in print. Heat
-ends in dark red, which stands out from bone and from air; what ends in yellow or white is lost on bone."""
-
-_YELLOW_TO_RED = (
-    (255, 255, 204), (255, 237, 160), (254, 217, 118), (254, 178, 76), (253, 141, 60), (252, 78, 42), (227, 26, 28),
-    (189, 0, 38), (128, 0, 38),
-)  # fmt: skip
-"""`YlOrRd` of ColorBrewer (Harrower & Brewer 2003), nine colours, as Matplotlib has it."""
 
 _GROUND, _INK = 18, 235
 _LEAST_WIDTH = 240
@@ -111,7 +102,7 @@ def overlay(image: Grey, heat: NDArray[np.floating[Any]]) -> Pixels:
     """
     level = np.rint(np.clip(heat, 0, 1) * 255).astype(np.uint8)
     share = np.linspace(0, 1, 256, dtype=np.float32) * _OPACITY
-    colour = _shades(HEAT).astype(np.float32) * share[:, None]  # by level, so that each pixel costs two look-ups
+    colour = shades(HEAT).astype(np.float32) * share[:, None]  # by level, so that each pixel costs two look-ups
     mixed = plain(image)[..., None] * (1 - share)[level][..., None] + colour[level]
     laid: Pixels = np.rint(mixed).astype(np.uint8)
     return laid
@@ -149,7 +140,7 @@ def framed(pixels: Pixels, lines: Sequence[str], scale: Sequence[str] = ("0", "1
     canvas.paste(Image.fromarray(picture), (0, 0))
     # The bar shows the colours as they lie over middle grey, which is how they look in the picture.
     ramp = np.linspace(1, 0, height - 2 * pad)[:, None] * np.ones(bar)
-    shown = overlay(np.full(ramp.shape, 96, np.uint8), ramp) if colours == HEAT else _shades(colours)[_levels(ramp)]
+    shown = overlay(np.full(ramp.shape, 96, np.uint8), ramp) if colours == HEAT else shades(colours)[_levels(ramp)]
     canvas.paste(Image.fromarray(shown), (width + pad, pad))
     pen = ImageDraw.Draw(canvas)
     x = width + pad + bar + pad // 2
@@ -199,7 +190,7 @@ def activity(map_: NDArray[np.floating[Any]], low: float, high: float, side: int
     span = high - low
     level = _levels((map_ - low) / span if span > 0 else np.zeros(map_.shape))
     times = max(1, side // max(map_.shape))
-    return np.repeat(np.repeat(_shades(ACTIVITY)[level], times, axis=0), times, axis=1)
+    return np.repeat(np.repeat(shades(ACTIVITY)[level], times, axis=0), times, axis=1)
 
 
 def cut_out(image: Grey, box: tuple[int, int, int, int], cell: tuple[float, float, float, float], side: int) -> Pixels:
@@ -249,18 +240,6 @@ def _coloured(pixels: Pixels) -> Pixels:
 def _levels(values: NDArray[np.floating[Any]]) -> Pixels:
     levels: Pixels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
     return levels
-
-
-@functools.cache
-def _shades(name: str) -> Pixels:
-    """`(256, 3)` colours of a map."""
-    if name == HEAT:  # without Matplotlib, which takes 30 MB
-        ends = np.linspace(0, 1, len(_YELLOW_TO_RED))
-        shades = [np.interp(np.linspace(0, 1, 256), ends, colour) for colour in np.array(_YELLOW_TO_RED).T / 255]
-        return (np.stack(shades, axis=1) * 255).astype(np.uint8)
-    from matplotlib import colormaps
-
-    return np.asarray(colormaps[name](np.arange(256), bytes=True))[:, :3]
 
 
 def _printed(text: str) -> str:
