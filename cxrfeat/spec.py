@@ -29,6 +29,8 @@ of their type are no longer black. Square and wide images of 8 or 16 bits are as
 Normalize = Literal["backbone", "featurewise", "none"]
 Preprocess = Literal["tf", "torch", "caffe", "none"]
 Precision = Literal["float32", "float16", "bfloat16"]
+AskedPrecision = Literal["auto", Precision]
+EngineName = Literal["auto", "keras", "openvino", "onnx"]
 Storage = Literal["float32", "float16"]
 Masking = Literal["none", "lungs", "outside"]
 SplitBy = Literal["group", "date", "column", "paper"]
@@ -37,13 +39,20 @@ HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 CONTROL_KINDS: tuple[HeadKind, ...] = ("knn", "ridge")
 """Cheap heads that a better one should beat."""
 MAIN_KINDS: tuple[HeadKind, ...] = tuple(kind for kind in HEAD_KINDS if kind not in CONTROL_KINDS)
-"""What `--head all` means."""
+"""What `all` means where a head is asked for."""
 TRAINED_KINDS: tuple[HeadKind, ...] = ("softmax", "dense", "dropout")
 """Networks: heads that are trained by gradients."""
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["inverse-time", "cosine", "constant"]
 ClassWeights = Literal["none", "balanced"]
 BatchNorm = Literal["frozen", "trained"]
+Recipe = Literal["default", "paper"]
+Sampler = Literal["halving", "optuna"]
+By = Literal["accuracy", "balanced-accuracy", "auroc", "log-loss"]
+"""What a search chooses by."""
+Explaining = Literal["cam", "gradcam", "gradcam++", "occlusion"]
+AskedExplaining = Literal["auto", Explaining]
+Projecting = Literal["pca", "tsne", "umap"]
 _LATER: dict[str, bool] = {"later": True}
 """Marks a field that came after the first files were written: see `to_dict`."""
 
@@ -129,8 +138,8 @@ class ViewSpec:
     """Whether letters burned in near the border are found and filled in."""
 
     mask: Masking = dataclasses.field(default="none", metadata=_LATER)
-    """`lungs` keeps the lungs of every image and blackens the rest; `outside`, a control, blackens the lungs: as the
-    image's mask has them, or a template in the middle where `masks` names none for it."""
+    """`lungs` keeps the lungs of every image and blackens the rest; `outside`, a control, blackens the lungs. They are
+    where the image's mask has them, or a template in the middle where `masks` names none for it."""
 
     masks: str | None = dataclasses.field(default=None, metadata=_LATER)
     """Digest of the mask files (`image.mask.masks_digest`), on which the features then depend; without it no file is
@@ -146,17 +155,17 @@ class ViewSpec:
 
     def __post_init__(self) -> None:
         """Check every field, and write equal values one way (`1 == 1.0`, `-0.0 == 0.0`)."""
-        _whole("ViewSpec.size", self.size, "pixels", least=16, most=2048)
-        _whole("ViewSpec.count", self.count, "views per image, the plain one included", least=1, most=1024)
-        _whole("ViewSpec.seed", self.seed, "a seed", least=0, most=2**63 - 1)
+        _whole("`size`", self.size, "pixels", least=16, most=2048)
+        _whole("`ViewSpec.count`", self.count, "views per image, the plain one included", least=1, most=1024)
+        _whole("`seed`", self.seed, "a seed", least=0, most=2**63 - 1)
         object.__setattr__(self, "flip", bool(self.flip))
-        object.__setattr__(self, "zoom", _interval("ViewSpec.zoom", self.zoom, least=1.0, most=10.0))
-        object.__setattr__(self, "brightness", _interval("ViewSpec.brightness", self.brightness, least=0.05, most=20.0))
+        object.__setattr__(self, "zoom", _interval("`zoom`", self.zoom, least=1.0, most=10.0))
+        object.__setattr__(self, "brightness", _interval("`brightness`", self.brightness, least=0.05, most=20.0))
         for name in ("border_crop", "border_darken", "border_only"):
-            value = _number(f"ViewSpec.{name}", getattr(self, name))
+            value = _number(f"`{name}`", getattr(self, name))
             if not 0.0 <= value < 0.5:
                 raise SpecError(
-                    f"ViewSpec.{name} is a fraction of each side, from 0 up to but not including 0.5; got {value:g}."
+                    f"`{name}` is a fraction of each side, from 0 up to but not including 0.5; got {value:g}."
                 )
             object.__setattr__(self, name, value)
         object.__setattr__(self, "letters", bool(self.letters))
@@ -190,13 +199,14 @@ class FeatureSpec:
     """`sha256:<hex>` of the weights file, or `random:...` with the seed and what else decides the numbers."""
 
     preprocess: Preprocess
-    """What the network's weights were trained with: a mode of Keras `imagenet_utils`."""
+    """Scaling of pixels that the network's weights were trained with: a mode of Keras `imagenet_utils`."""
 
     view: ViewSpec
     """How images become views."""
 
     normalize: Normalize = "backbone"
-    """`backbone` applies `preprocess`; `featurewise` the statistics below; `none` leaves 0-255."""
+    """How pixels are scaled: `backbone` as the weights were trained, by `preprocess`; `featurewise` by mean and
+    deviation of the training pixels; `none` leaves 0-255."""
 
     mean: float | None = None
     """Mean grey value of the training pixels, in [0, 255]; only with `featurewise`."""
@@ -270,6 +280,7 @@ class SplitSpec:
     """Share of the rest in the validation part."""
 
     seed: int = 0
+    """Seed of what is dealt by chance."""
 
     def __post_init__(self) -> None:
         """Check the shares."""
@@ -294,45 +305,49 @@ class HeadSpec:
     REVISION: ClassVar[int] = 1
 
     kind: HeadKind
+    """Of the network, or of scikit-learn's classifier."""
     views: int | None = None
-    """Cached views trained on, the plain one first; `None` is all of them."""
+    """Cached views trained on, the plain one first; by default all of them."""
     epochs: int = 20
     """Passes over the training rows; 0 leaves the head as it was drawn."""
     batch: int = 32
     """Rows per step."""
     optimizer: Optimizer = "sgd"
-    """`sgd` has Nesterov momentum; `adam` the usual constants (0.9, 0.999, 1e-7)."""
+    """How steps are taken: `sgd` with Nesterov momentum; `adam` with the usual constants (0.9, 0.999, 1e-7)."""
     learning_rate: float = 0.01
+    """Learning rate of the first step."""
     schedule: Schedule = "inverse-time"
     """Learning rate at step t of T: `learning_rate / (1 + decay * t)`, or half a cosine down to zero, or constant."""
     decay: float = 1e-6
-    """Only of the schedule `inverse-time`."""
+    """How fast the learning rate falls, per step; only of the schedule `inverse-time`."""
     momentum: float = 0.9
-    """Only of `sgd`."""
+    """Share of the last step that the next one keeps; only of `sgd`."""
     hidden: tuple[int, ...] | None = None
-    """Units of the hidden layers of dense and dropout, at least one; `None` is 500 and 200, as in the paper."""
+    """Units of the hidden layers of dense and dropout, at least one layer; by default 500,200, as in the paper."""
     dropout: float = 0.5
-    """Share of the first hidden layer's units dropped; only the `dropout` head."""
+    """Share of the first hidden layer's units dropped; only of the head dropout."""
     l2: float = 0.0
     """Penalty on the squared weights, biases apart: `l2 * sum(w ** 2)` is added to the loss."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes."""
     patience: int | None = None
-    """Stop after so many epochs without a lower validation loss; the best epoch is kept. `None` keeps the last."""
+    """Stop after so many epochs without a lower validation loss, and keep the best epoch; 0 keeps the last. It is
+    stored as `None`, the default."""
     views_per_epoch: int | None = None
-    """Training views of each image seen in an epoch, drawn anew; `None` is all of them."""
+    """Training views of each image seen in an epoch, drawn anew; by default all of them."""
     standardize: bool = True
-    """Remove the training mean and divide by the deviation, per feature, inside the fold; measured in
-    `benchmarks/README.md`. The paper's way is `False`."""
+    """Remove the training mean and divide by the deviation, per feature, inside the fold; the paper did not.
+    Measured in `benchmarks/README.md`."""
     strength: float | None = None
-    """Inverse regularisation C of logreg, the SVMs and ridge (whose penalty is 1 / C); `None` is each head's own."""
+    """Inverse regularisation C of logreg, the SVMs and ridge (whose penalty is 1 / C); by default each head's own."""
     neighbours: int = 15
     """Training rows that vote; only of knn. Where there are fewer, as many as the square root of their number."""
     class_weights: ClassWeights = "none"
     """`balanced` weighs each row by `rows / (classes * rows of its class)`; not of knn."""
     calibrate: bool = False
-    """Fit a temperature on the validation images; the SVMs and ridge, which have no probabilities, always do."""
+    """Fit a temperature on the validation images. The SVMs and ridge, which have no probabilities, always do."""
     seed: int = 0
+    """Seed of everything drawn by chance."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -349,8 +364,10 @@ class HeadSpec:
             _whole("`views`", self.views, "cached views of each image", least=1, most=1024)
         if self.views_per_epoch is not None:
             _whole("`views_per_epoch`", self.views_per_epoch, "views per image and epoch", least=1, most=1024)
+        if self.patience == 0:
+            object.__setattr__(self, "patience", None)
         if self.patience is not None:
-            _whole("`patience`", self.patience, "epochs without a lower validation loss", least=1, most=100_000)
+            _whole("`patience`", self.patience, "epochs without a lower validation loss", least=0, most=100_000)
         if self.hidden is not None:
             object.__setattr__(self, "hidden", tuple(one_or_many(self.hidden)))
             if not 1 <= len(self.hidden) <= 8:
@@ -387,11 +404,12 @@ class FinetuneSpec:
     standardised here, and `standardize` is always `False`: a warm head keeps the scaler that it was fitted with, and of
     a drawn one the features move."""
     clip: float | None = 1.0
-    """Longest gradient of one step, over all weights together; `None` leaves gradients as they are."""
+    """Longest gradient of one step, over all weights together; 0 leaves gradients as they are. It is
+    stored as `None`."""
     freeze_until: str | None = None
-    """Layers of the network before this one stay as they are; `None` trains all."""
+    """Layers of the network before this one stay as they are; by default all are trained."""
     batchnorm: BatchNorm = "frozen"
-    """`frozen` keeps the statistics and factors of batch normalisation; `trained` lets each batch have its own."""
+    """Batch normalisation: `frozen` keeps its statistics and factors; `trained` lets each batch have its own."""
     precision: Precision = "float32"
     """Arithmetic of the network; the halves are for GPUs. Weights are float32 always."""
 
@@ -407,9 +425,9 @@ class FinetuneSpec:
             raise SpecError("`l2` is of heads alone: whole networks are kept from overfitting by `patience`.")
         if self.clip is not None:
             clip = _number("`clip`", self.clip)
-            if clip <= 0:
-                raise SpecError(f"`clip` is a length above 0, or none; got {clip:g}.")
-            object.__setattr__(self, "clip", clip)
+            if clip < 0:
+                raise SpecError(f"`clip` is a length above 0, or 0 for none; got {clip:g}.")
+            object.__setattr__(self, "clip", clip or None)
         if self.freeze_until is not None:
             _text("`freeze_until`", self.freeze_until)
         if self.batchnorm not in get_args(BatchNorm):
@@ -479,8 +497,8 @@ def _number(name: str, value: object) -> float:
 
 def _interval(name: str, value: object, *, least: float, most: float) -> tuple[float, float]:
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise SpecError(f"{name} is a pair (smallest, largest); got {value!r}.")
+        raise SpecError(f"{name} is two numbers, the smallest and the largest; got {value!r}.")
     low, high = _number(name, value[0]), _number(name, value[1])
     if not least <= low <= high <= most:
-        raise SpecError(f"{name} is a pair with {least:g} <= smallest <= largest <= {most:g}; got ({low:g}, {high:g}).")
+        raise SpecError(f"{name} is {least:g} <= smallest <= largest <= {most:g}; got {low:g}, {high:g}.")
     return low, high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,9 +22,7 @@ def audit(
     mitigate: Annotated[
         bool, typer.Option("--mitigate", help="Compare ways to make the network look at the lungs; takes --cache.")
     ] = False,
-    network: Annotated[
-        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
-    ] = None,
+    network: options.Network = None,
     folds: Annotated[int, typer.Option("--folds", help="Judge by grouped cross-validation in so many folds.")] = 5,
     page: Annotated[
         Path | None, typer.Option("--page", help="Write a page of all of it, with the images it is about.")
@@ -37,13 +35,13 @@ def audit(
             "the two to leave out.",
         ),
     ] = None,
-    strict: options.Strict = False,
     classes: options.Classes = None,
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
     follow_links: options.FollowLinks = None,
     seed: options.Seed = 0,
+    strict: options.Strict = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     redact: options.Redact = False,
@@ -94,10 +92,8 @@ def audit(
     options.refuse_failed(result.failed, strict=strict, written="Mend")
 
 
-def _redacted(document: dict[str, object], contents: dict[str, str]) -> dict[str, object]:
+def _redacted(document: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]:
     """The document with ids in place of paths: those of the manifest."""
-    from typing import Any, cast
-
     from cxrfeat.cli.options import shown_note
     from cxrfeat.image.identity import Identity
 
@@ -106,19 +102,18 @@ def _redacted(document: dict[str, object], contents: dict[str, str]) -> dict[str
     def named(path: str) -> str:
         return identity.image_id(path, contents.get(path, ""))
 
-    told = cast(dict[str, Any], document)
-    return told | {
+    return document | {
         "checks": [
             one
             | {
                 "why": shown_note(one["why"], redact=True),
                 "images": [named(path) for path in one["images"]],
             }
-            for one in told["checks"]
+            for one in document["checks"]
         ],
         "copies": [
             one | {name: named(one[name]) for name in ("image", "copy", "leave_out") if one[name]}
-            for one in told["copies"]
+            for one in document["copies"]
         ],
-        "quarantined": [one | {"path": named(one["path"])} for one in told["quarantined"]],
+        "quarantined": [one | {"path": named(one["path"])} for one in document["quarantined"]],
     }

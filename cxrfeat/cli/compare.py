@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,25 +12,12 @@ from cxrfeat.cli.console import marks, print_json, say, show, show_audit
 from cxrfeat.errors import UsageError
 
 
-class View(StrEnum):
-    """Which columns to show."""
-
-    SCORES = "scores"
-    PAPER = "paper"
-
-
 def compare(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="RUNS...",
-            help="Runs, by name or its beginning. Default: all.",
-            show_default=False,
-        ),
-    ] = None,
+    names: options.RunNames = None,
     view: Annotated[
-        View, typer.Option("--view", help="Test scores with intervals, or the columns of the paper's table.")
-    ] = View.SCORES,
+        Literal["scores", "paper"],
+        typer.Option("--view", help="Test scores with intervals, or the columns of the paper's table."),
+    ] = "scores",
     prevalence: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,7 +57,7 @@ def compare(
         return
     worst = worst_findings([one.info.get("audit") or [] for one in compared.runs])
     show_audit([one | {"why": f"{one['why']} {one['of']}".strip()} for one in worst])
-    show(paper_table(document["runs"]) if view is View.PAPER else score_table(document["runs"]))
+    show(paper_table(document["runs"]) if view == "paper" else score_table(document["runs"]))
     show(confusion_table(document["runs"][0], marks()))
     show(training_table([(one.info["head"], one.history()) for one in compared.runs], marks()))
     show(difference_table(document["comparisons"]))

@@ -9,6 +9,7 @@ import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show, show_audit, show_failed
+from cxrfeat.spec import AskedExplaining
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def explain(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or an unambiguous beginning of it.")],
+    name: Annotated[str, options.RUN],
     images: Annotated[
         list[Path] | None, typer.Argument(metavar="[IMAGES]...", help="Image files, or folders of them.")
     ] = None,
@@ -40,11 +41,8 @@ def explain(
         Path | None, typer.Option("--out", help="Folder for pictures and JSON. Default: explained/RUN.")
     ] = None,
     method: Annotated[
-        str,
-        typer.Option(
-            "--method",
-            help="auto, cam, gradcam, gradcam++ or occlusion. auto is cam where that is exact, else gradcam.",
-        ),
+        AskedExplaining,
+        typer.Option("--method", help="How heat is computed; auto is cam where that is exact, else gradcam."),
     ] = "auto",
     layer: Annotated[
         str | None,
@@ -54,9 +52,7 @@ def explain(
         list[int] | None, typer.Option("--unit", help="With --layer and --data: the patches that excite this channel.")
     ] = None,
     top: Annotated[int, typer.Option("--top", help="Patches of each unit.")] = 9,
-    network: Annotated[
-        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
-    ] = None,
+    network: options.Network = None,
     limit: options.Limit = None,
     follow_links: options.FollowLinks = None,
     max_bad: options.MaxBad = None,

@@ -7,56 +7,65 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import completion, options
 from cxrfeat.cli.console import note, noting, print_json, progress, show, show_audit
+from cxrfeat.cli.fields import help_of
+from cxrfeat.spec import EngineName, FeatureSpec, Precision, SplitBy, Storage
 
 
 def extract(
     data: options.Data = None,
+    *,
     backbone: Annotated[
         list[str] | None,
         typer.Option(
             "--backbone",
+            metavar="<name|path|run>",
             help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, the path of a Keras model, or a "
             "run of finetune; give it again for more than one.",
             show_default=False,
+            autocompletion=completion.backbones_and_runs,
         ),
     ] = None,
-    views: Annotated[int, typer.Option("--views", help="Views per image: one plain, the others drawn.")] = 8,
-    weights: options.Weights = "imagenet",
-    preprocess: options.Preprocess = None,
-    normalize: options.Normalize = "backbone",
-    size: options.Size = None,
-    border_crop: options.BorderCrop = 0.0,
-    border_darken: options.BorderDarken = 0.0,
-    mask: options.Mask = "none",
-    remove_letters: options.RemoveLetters = False,
-    zoom: options.Zoom = 1.2,
-    flip: options.Flip = True,
-    float16: Annotated[bool, typer.Option("--float16", help="Store half precision: half the file.")] = False,
     engine: Annotated[
-        str, typer.Option("--engine", help="auto, keras, openvino or onnx (faster on a CPU; converted once).")
+        EngineName,
+        typer.Option("--engine", help="What runs the network; openvino and onnx are faster on a CPU, converted once."),
     ] = "auto",
     precision: Annotated[
-        str, typer.Option("--precision", help="float32; float16 or bfloat16 for a GPU. Other features, not the same.")
+        Precision,
+        typer.Option("--precision", help="float16 and bfloat16 are for a GPU, and give other features, not the same."),
     ] = "float32",
     batch: Annotated[
         int | None, typer.Option("--batch", min=1, help="Views per batch. Default: the engine's own.")
     ] = None,
-    split_by: Annotated[
-        str | None,
-        typer.Option("--split-by", "--split", help="With --normalize featurewise: group, date, column or paper."),
-    ] = None,
+    seed: options.Seed = 0,
     classes: options.Classes = None,
     per_class: options.PerClass = None,
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
     follow_links: options.FollowLinks = None,
-    strict: options.StrictReading = False,
     max_bad: options.MaxBad = None,
+    weights: options.Weights = "imagenet",
+    preprocess: options.Preprocess = None,
+    normalize: options.Normalize = "backbone",
+    size: options.Size = None,
+    split_by: Annotated[
+        SplitBy | None,
+        typer.Option(
+            "--split-by",
+            "--split",
+            help="With --normalize featurewise: whose training part gives mean and deviation.",
+            rich_help_panel=options.PIXELS,
+        ),
+    ] = None,
+    views: options.Views,
+    storage: Annotated[
+        Storage,
+        typer.Option("--storage", help=help_of(FeatureSpec, "storage"), rich_help_panel=options.PLACES),
+    ] = "float32",
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
-    seed: options.Seed = 0,
+    strict: options.StrictReading = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     redact: options.Redact = False,
@@ -67,27 +76,16 @@ def extract(
     """
     import shlex
     from dataclasses import asdict
-    from typing import cast
 
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.inventory import extract_table, quarantine_table
-    from cxrfeat.spec import Masking, Normalize, Precision, SplitBy, SplitSpec, ViewSpec
+    from cxrfeat.spec import SplitSpec, ViewSpec
     from cxrfeat.workflow.extract import extract as run
 
     options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
     folder = options.data_folder(data)
-    view = ViewSpec(
-        size=224 if size is None else size,
-        count=views,
-        zoom=(1.0, zoom),
-        flip=flip,
-        border_crop=border_crop,
-        border_darken=border_darken,
-        letters=remove_letters,
-        mask=cast(Masking, mask),  # ViewSpec checks it
-        seed=seed,
-    )
-    split = SplitSpec(by=cast(SplitBy, split_by), seed=seed) if split_by else None
+    view = ViewSpec(size=224 if size is None else size, seed=seed, **views)
+    split = SplitSpec(by=split_by, seed=seed) if split_by else None
     if split is not None and normalize != "featurewise":
         raise UsageError(
             "--split-by parts the images for --normalize featurewise only; other features fit any split. "
@@ -97,14 +95,14 @@ def extract(
         made = run(
             folder,
             backbone=backbone or ["densenet121"],
-            views=views,
+            views=view.count,
             weights=weights,
             preprocess=preprocess,
-            normalize=cast(Normalize, normalize),  # FeatureSpec checks it
+            normalize=normalize,
             size=size,
             view=view,
-            storage="float16" if float16 else "float32",
-            precision=cast(Precision, precision),
+            storage=storage,
+            precision=precision,
             engine=engine,
             batch=batch,
             seed=seed,

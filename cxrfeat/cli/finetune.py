@@ -3,99 +3,79 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import completion, options
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
+from cxrfeat.cli.fields import help_of
+from cxrfeat.spec import AskedPrecision, FinetuneSpec, Recipe
 
 
 def finetune(
     data: options.Data = None,
+    *,
     backbone: Annotated[
         str | None,
         typer.Option(
             "--backbone",
+            metavar="<name|path>",
             help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, scratch (a small network from "
             "nothing), or the path of a Keras model.",
             show_default=False,
+            autocompletion=completion.trainable_backbones,
         ),
     ] = None,
     head_from: Annotated[
         str | None,
         typer.Option(
-            "--head-from", metavar="RUN", help="Begin with the head, the network and the split of this run of fit-head."
+            "--head-from",
+            metavar="RUN",
+            help="Begin with the head, the network and the split of this run of fit-head.",
+            autocompletion=completion.runs,
         ),
     ] = None,
     recipe: Annotated[
-        str,
+        Recipe,
         typer.Option("--recipe", help="default: a warm head, short steps, the best epoch. paper: the paper's own."),
     ] = "default",
     head: Annotated[
-        str | None,
+        Literal["logreg", "ridge", "softmax", "dense", "dropout"] | None,
         typer.Option(
             "--head",
-            help="The head fitted first, where no --head-from names one: logreg (the default), softmax, dense, dropout "
-            "or ridge. With --cold, the layers that are drawn.",
+            help="The head fitted first, where no --head-from names one: logreg, if no other is named. With --cold, "
+            "the layers that are drawn.",
             show_default=False,
         ),
     ] = None,
     cold: Annotated[
         bool, typer.Option("--cold", help="Begin with a head that knows nothing, as the paper did.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Images per step.")] = None,
-    optimizer: Annotated[str | None, typer.Option("--optimizer", help="sgd (Nesterov) or adam.")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of the first step.")] = None,
-    schedule: Annotated[str | None, typer.Option("--schedule", help="inverse-time, cosine or constant.")] = None,
-    momentum: Annotated[float | None, typer.Option("--momentum", help="Of sgd.")] = None,
-    clip: Annotated[
-        float | None, typer.Option("--clip", help="Longest gradient of a step; 0 leaves gradients as they are.")
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            "--patience",
-            help="Stop after so many epochs without a lower validation loss, and keep the best; 0 keeps the last.",
-        ),
-    ] = None,
-    freeze_until: Annotated[
-        str | None, typer.Option("--freeze-until", metavar="LAYER", help="Layers before this one stay as they are.")
-    ] = None,
-    batchnorm: Annotated[str | None, typer.Option("--batchnorm", help="frozen or trained.")] = None,
-    class_weights: Annotated[str | None, typer.Option("--class-weights", help="none or balanced.")] = None,
-    label_smoothing: Annotated[
-        float | None, typer.Option("--label-smoothing", help="Share of the target spread over all classes.")
-    ] = None,
-    calibrate: Annotated[
-        bool | None,
-        typer.Option(
-            "--calibrate/--no-calibrate",
-            help="Fit a temperature on the validation images, and judge each epoch by its loss at the best one. "
-            "Default: the recipe's.",
-            show_default=False,
-        ),
-    ] = None,
+    seed: options.Seed = 0,
+    classes: options.Classes = None,
+    per_class: options.PerClass = None,
+    limit: options.Limit = None,
+    patient_regex: options.PatientRegex = None,
+    follow_links: options.FollowLinks = None,
+    max_bad: options.MaxBad = None,
+    protocol: options.Protocol,
+    training: options.Training,
     precision: Annotated[
-        str, typer.Option("--precision", help="auto (float16 on a GPU, else float32), float32, float16 or bfloat16.")
+        AskedPrecision,
+        typer.Option(
+            "--precision",
+            help=f"{help_of(FinetuneSpec, 'precision')} auto is float16 on a GPU, else float32.",
+        ),
     ] = "auto",
     weights: options.Weights = "imagenet",
     preprocess: options.Preprocess = None,
     normalize: options.Normalize = "backbone",
     size: options.Size = None,
-    border_crop: options.BorderCrop = 0.0,
-    border_darken: options.BorderDarken = 0.0,
-    mask: options.Mask = "none",
-    remove_letters: options.RemoveLetters = False,
-    zoom: options.Zoom = 1.2,
-    flip: options.Flip = True,
+    views: options.DrawnViews,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", metavar="FEATURES.h5", help="Take network, pixels and images of this feature file."),
-    ] = None,
-    network: Annotated[
-        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
     ] = None,
     image_memory: Annotated[
         float | None,
@@ -103,17 +83,11 @@ def finetune(
     ] = None,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
-    strict: options.Strict = False,
-    classes: options.Classes = None,
-    per_class: options.PerClass = None,
-    limit: options.Limit = None,
-    patient_regex: options.PatientRegex = None,
-    follow_links: options.FollowLinks = None,
-    max_bad: options.MaxBad = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
+    network: options.Network = None,
+    name: options.RunName = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
-    seed: options.Seed = 0,
+    strict: options.Strict = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     redact: options.Redact = False,
@@ -125,7 +99,6 @@ def finetune(
     """
     import math
     from dataclasses import asdict
-    from typing import cast
 
     from cxrfeat.errors import InputError, UsageError
     from cxrfeat.finetuning.recipe import automatic_precision, find_recipe
@@ -134,7 +107,7 @@ def finetune(
     from cxrfeat.reporting.score import class_table, history_table, score_table
     from cxrfeat.reporting.spark import confusion_table
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.spec import HeadKind, HeadSpec, Masking, Normalize, SplitBy, ViewSpec
+    from cxrfeat.spec import HeadSpec, ViewSpec
     from cxrfeat.workflow.compare import compare
     from cxrfeat.workflow.finetune import WARM
     from cxrfeat.workflow.finetune import finetune as run
@@ -148,32 +121,20 @@ def finetune(
     spec, is_cold = find_recipe(
         recipe,
         backbone,
-        head={
-            "epochs": epochs, "batch": batch, "optimizer": optimizer, "learning_rate": learning_rate,
-            "schedule": schedule, "momentum": momentum, "patience": patience, "class_weights": class_weights,
-            "label_smoothing": label_smoothing, "calibrate": calibrate, "kind": head if cold else None,
-        },
-        clip=clip, batchnorm=batchnorm, freeze_until=freeze_until, precision=automatic_precision(precision),
-    )  # fmt: skip
-    cold = cold or (is_cold and head is None and head_from is None)
-    warm = None if cold else HeadSpec(kind=cast(HeadKind, head), seed=seed) if head else WARM
-    view = ViewSpec(
-        size=224 if size is None else size,
-        count=1,
-        zoom=(1.0, zoom),
-        flip=flip,
-        border_crop=border_crop,
-        border_darken=border_darken,
-        letters=remove_letters,
-        mask=cast(Masking, mask),
+        head=protocol | ({"kind": head} if cold and head else {}),
+        precision=automatic_precision(precision),
+        **training,
     )
+    cold = cold or (is_cold and head is None and head_from is None)
+    warm = None if cold else HeadSpec(kind=head, seed=seed) if head else WARM
+    view = ViewSpec(size=224 if size is None else size, count=1, **views)
     with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         result = run(
             folder,
             backbone=backbone,
             weights=weights,
             preprocess=preprocess,
-            normalize=cast(Normalize, normalize),
+            normalize=normalize,
             size=size,
             view=view,
             spec=spec,
@@ -181,7 +142,7 @@ def finetune(
             warm=warm,
             cache=cache,
             network=network,
-            split_by=cast(SplitBy, split_by) if split_by else None,
+            split_by=split_by,
             regroup_given=regroup,
             selection=options.selection(
                 classes, per_class, limit, seed, patient_regex, follow_links=follow_links, strict=strict

@@ -3,112 +3,69 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.fields import numbers
+from cxrfeat.spec import CONTROL_KINDS, MAIN_KINDS, HeadKind
+
+_CURVES = "Curves"
 
 
 def fit_head(
     file: options.FeaturesFile = None,
     head: Annotated[
-        list[str] | None,
+        list[Literal["all", "all+controls", HeadKind]] | None,
         typer.Option(
             "--head",
-            help="softmax, dense, dropout, logreg, svm-linear, svm-rbf, knn, ridge, all (the first six, the default), "
-            "or all+controls; may be given again.",
+            help=f"all, the default, are {', '.join(MAIN_KINDS)}; all+controls these and "
+            f"{' and '.join(CONTROL_KINDS)}. May be given again.",
             show_default=False,
         ),
     ] = None,
-    class_weights: Annotated[str, typer.Option("--class-weights", help="none or balanced.")] = "none",
-    views: Annotated[
-        int | None, typer.Option("--views", help="Cached views to train on, the plain one first. Default: all.")
-    ] = None,
-    calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Fit a temperature on the validation images (SVMs and ridge always do).")
-    ] = False,
-    epochs: Annotated[
-        int, typer.Option("--epochs", help="Networks: passes over the training rows; 0 leaves them untrained.")
-    ] = 20,
-    batch: Annotated[int, typer.Option("--batch", help="Networks: rows per step.")] = 32,
-    optimizer: Annotated[str, typer.Option("--optimizer", help="Networks: sgd (Nesterov) or adam.")] = "sgd",
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Networks: of the first step.")] = 0.01,
-    schedule: Annotated[
-        str, typer.Option("--schedule", help="Networks: inverse-time, cosine or constant.")
-    ] = "inverse-time",
-    decay: Annotated[float, typer.Option("--decay", help="Networks: of inverse-time, per step.")] = 1e-6,
-    momentum: Annotated[float, typer.Option("--momentum", help="Networks: of sgd.")] = 0.9,
-    hidden: Annotated[
-        str | None,
-        typer.Option("--hidden", help="Networks: units of the hidden layers. Default: 500,200."),
-    ] = None,
-    dropout: Annotated[
-        float, typer.Option("--dropout", help="Networks: share of units dropped, of the head dropout.")
-    ] = 0.5,
-    l2: Annotated[float, typer.Option("--l2", help="Networks: penalty on squared weights.")] = 0.0,
-    label_smoothing: Annotated[
-        float,
-        typer.Option("--label-smoothing", help="Networks: share of the target spread over all classes."),
-    ] = 0.0,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            "--patience",
-            help="Networks: stop after so many epochs without a lower validation loss, and keep the best.",
-        ),
-    ] = None,
-    views_per_epoch: Annotated[
-        int | None,
-        typer.Option(
-            "--views-per-epoch", help="Networks: views per image and epoch, drawn anew. Default: all of them."
-        ),
-    ] = None,
-    standardize: Annotated[
-        bool,
-        typer.Option(
-            "--standardize/--no-standardize",
-            help="Networks: standardise features inside the fold (the others always do); the paper did not.",
-        ),
-    ] = True,
-    strength: Annotated[
-        float | None,
-        typer.Option("--strength", help="C of logreg, the SVMs and ridge. Default: each head's own."),
-    ] = None,
-    neighbours: Annotated[
-        int, typer.Option("--neighbours", help="Of knn; of fewer rows, the square root of their number vote.")
-    ] = 15,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", help="Fits at a time. Default: as many as pay."),
-    ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option("--folds", help="Cross-validate in this many folds in place of one test part."),
-    ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", help="Cross-validate so often, dealt anew.")] = 1,
+    *,
+    jobs: options.Jobs = None,
+    seed: options.Seed = 0,
+    settings: options.Head,
+    folds: options.Folds = None,
+    repeats: Annotated[
+        int,
+        typer.Option("--repeats", help="Cross-validate so often, dealt anew.", rich_help_panel=options.SPLIT),
+    ] = 1,
     source_out: Annotated[
         bool,
-        typer.Option("--source-out", help="Leave out one source at a time, and test on it."),
+        typer.Option(
+            "--source-out", help="Leave out one source at a time, and test on it.", rich_help_panel=options.SPLIT
+        ),
     ] = False,
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
     classes: options.Classes = None,
-    strict: options.Strict = False,
     show_views: Annotated[
         bool,
-        typer.Option("--views-curve", help="Accuracy and cost against the number of cached views."),
+        typer.Option(
+            "--views-curve", help="Accuracy and cost against the number of cached views.", rich_help_panel=_CURVES
+        ),
     ] = False,
     train_sizes: Annotated[
         str | None,
-        typer.Option("--train-sizes", help="Accuracy against shares of the training images, as in 0.1,0.5,1."),
+        typer.Option(
+            "--train-sizes",
+            metavar="<numbers>",
+            help="Accuracy against shares of the training images, as in 0.1,0.5,1.",
+            rich_help_panel=_CURVES,
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the run; with one head.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the run; with one head.", rich_help_panel=options.PLACES)
+    ] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
-    seed: options.Seed = 0,
+    strict: options.Strict = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -117,8 +74,6 @@ def fit_head(
     Every score that 8 patients of a class bear has an interval over patients; failed checks stand above the scores. Of
     several heads the best is named by the validation images, never by those that test.
     """
-    from typing import cast
-
     from cxrfeat.system.process import collect_rarely
 
     collect_rarely()  # before the libraries
@@ -132,47 +87,21 @@ def fit_head(
     from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table, training_table
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.spec import ClassWeights, HeadSpec, Optimizer, Schedule, SplitBy
+    from cxrfeat.spec import HeadSpec
     from cxrfeat.workflow.fit_head import fit
     from cxrfeat.workflow.learning_curve import Curve, check_curves, learning_curve, views_curve
 
-    by = cast(SplitBy, split_by) if split_by else None
-    sizes = _numbers("--train-sizes", train_sizes, float) if train_sizes is not None else None
+    sizes = numbers("--train-sizes", train_sizes, float) if train_sizes is not None else None
     if (show_views or sizes) and (source_out or repeats > 1 or regroup or tta):
         raise UsageError("--views-curve and --train-sizes go with --folds or one test part, and nothing else.")
-    specs = [
-        HeadSpec(
-            kind=kind,
-            views=views,
-            epochs=epochs,
-            batch=batch,
-            optimizer=cast(Optimizer, optimizer),
-            learning_rate=learning_rate,
-            schedule=cast(Schedule, schedule),
-            decay=decay,
-            momentum=momentum,
-            hidden=tuple(_numbers("--hidden", hidden, int)) if hidden is not None else None,
-            dropout=dropout,
-            l2=l2,
-            label_smoothing=label_smoothing,
-            patience=patience,
-            views_per_epoch=views_per_epoch,
-            standardize=standardize,
-            strength=strength,
-            neighbours=neighbours,
-            class_weights=cast(ClassWeights, class_weights),
-            calibrate=calibrate,
-            seed=seed,
-        )
-        for kind in head_kinds(head or ["all"])
-    ]
+    specs = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or ["all"])]
     path, chosen = find_features(file, features), options.class_names(classes)
     check_curves(path, over_views=show_views, sizes=sizes or ())
     with progress("fits", quiet=quiet) as tell:
         result = fit(
             path,
             specs,
-            split_by=by,
+            split_by=split_by,
             regroup_given=regroup,
             fold_count=folds,
             repeats=repeats,
@@ -189,10 +118,12 @@ def fit_head(
         specs = [spec for spec in specs if spec.kind not in lost]
         curves: list[Curve] = []
         if show_views:
-            curves += views_curve(path, specs, split_by=by, fold_count=folds, seed=seed, classes=chosen, progress=tell)
+            curves += views_curve(
+                path, specs, split_by=split_by, fold_count=folds, seed=seed, classes=chosen, progress=tell
+            )
         if sizes:
             curves += learning_curve(
-                path, specs, sizes=sizes, split_by=by, fold_count=folds, seed=seed, classes=chosen, progress=tell
+                path, specs, sizes=sizes, split_by=split_by, fold_count=folds, seed=seed, classes=chosen, progress=tell
             )
     document = result.to_dict() | {"curves": [curve.to_dict() for curve in curves]}
     if json:
@@ -233,13 +164,3 @@ def fit_head(
             "the runs of the others are written. Change what it says above, or name the heads you want with --head."
         )
     options.refuse_failed(result.refused, strict=strict)
-
-
-def _numbers(option: str, text: str, kind: type[Any]) -> list[Any]:
-    """Numbers from a list with commas."""
-    from cxrfeat.errors import UsageError
-
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{option} is numbers with commas between them; got {text!r}.") from None

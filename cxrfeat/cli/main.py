@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import signal
 import sys
 from io import TextIOWrapper
@@ -27,6 +29,8 @@ from cxrfeat.cli import (
     weights,
 )
 from cxrfeat.cli.console import printable
+from cxrfeat.cli.fields import expanded
+from cxrfeat.cli.help import WIDTH, Command
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.system.process import leave
@@ -37,10 +41,13 @@ app = typer.Typer(
     help="Cached features of frozen networks for chest X-rays, and honest classifiers on them.\n\n"
     "Research use only, never diagnosis.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+_COMPLETING = "_CXRFEAT_COMPLETE"
+"""In the environment where a shell asks what could stand next."""
 
 
 class _Terminated(BaseException):
@@ -75,7 +82,7 @@ for command, name in (
     (reproduce.reproduce, "reproduce"),
     (verify.verify, "verify"),
 ):
-    app.command(name)(command)
+    app.command(name, cls=Command, context_settings=WIDTH)(expanded(command))
 app.add_typer(weights.app, name="weights")
 
 
@@ -95,12 +102,17 @@ def run(arguments: list[str] | None = None) -> int:
         return _say(as_typed(str(error)), error.exit_code)
     except _Terminated:
         return _say("Terminated. What was finished is kept; run the same command again to continue.", 143)
-    except (BrokenPipeError, SystemExit):  # the second is what Typer makes of the first
+    except (BrokenPipeError, SystemExit) as left:  # the second is what Typer makes of the first
+        if isinstance(left, SystemExit) and _COMPLETING in os.environ:  # or how it ends when a shell has asked
+            sys.stdout.flush()
+            return int(left.code or 0)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; Python would complain once more at exit
         return 0
     except Exception as error:  # the last line of defence: every expected error has a class of its own
         if _is_usage_error(error):
-            error.show()  # type: ignore[attr-defined]  # click's, checked by name
+            if wrong := wrong_choice(str(error)):
+                return _say(f"{error.param.opts[0]} {wrong}", 2)  # type: ignore[attr-defined]  # click's, like the next
+            error.show()  # type: ignore[attr-defined]
             return 2
         if os.environ.get("CXRFEAT_DEBUG"):
             raise
@@ -111,6 +123,22 @@ def run(arguments: list[str] | None = None) -> int:
             "Run it again with CXRFEAT_DEBUG=1 in the environment and report what it prints.",
             1,
         )
+
+
+def wrong_choice(message: str) -> str:
+    """What is wrong with a choice, in this package's manner; empty if that is not what the parser objects to.
+
+    Example:
+        >>> wrong_choice("'lung' is not one of 'none', 'lungs', 'outside'.")
+        "is none, lungs or outside; got 'lung'. Did you mean lungs?"
+    """
+    found = re.search(r"'(.*)' is not one of ('.*')\.$", message, re.DOTALL)
+    if found is None:
+        return ""
+    *others, last = choices = re.findall("'([^']*)'", found[2])
+    near = difflib.get_close_matches(found[1].lower(), choices, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"is {', '.join(others)} or {last}; got {found[1]!r}.{hint}"
 
 
 def _is_usage_error(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Options that several commands share, spelled once."""
+"""Options that several commands share, spelled once; those of descriptions are their fields."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxrfeat import spec
+from cxrfeat.cli import completion
+from cxrfeat.cli.fields import Fields, Settings, help_of
 from cxrfeat.errors import AuditError, InputError, QuarantineError, UsageError
 
 if TYPE_CHECKING:
@@ -18,87 +21,182 @@ if TYPE_CHECKING:
     from cxrfeat.image.row import Selection
     from cxrfeat.types import Finding
 
+IMAGES, PIXELS, SPLIT, PLACES, OUTPUT = "Images", "Network and pixels", "Split and test", "Files", "Output"
+"""Titles in `--help` of options that several commands share."""
+
+RUN = typer.Argument(
+    metavar="RUN", help="Name of a run, or an unambiguous beginning of it.", autocompletion=completion.runs
+)
+"""Of the argument that names one run."""
 Data = Annotated[
     Path | None,
-    typer.Argument(help="Folder of images. Default: $CXRFEAT_DATA, else ./data.", show_default=False),
+    typer.Argument(metavar="DATA", help="Folder of images. Default: $CXRFEAT_DATA, else ./data.", show_default=False),
 ]
 FeaturesFile = Annotated[
     Path | None,
-    typer.Argument(help="A feature file. Default: the only one in the features folder.", show_default=False),
+    typer.Argument(
+        metavar="FEATURES.h5", help="A feature file. Default: the only one in the features folder.", show_default=False
+    ),
 ]
-Features = Annotated[Path, typer.Option("--features", help="Folder of the feature files.")]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of the runs.")]
+RunNames = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUNS...",
+        help="Runs, by name or its beginning. Default: all.",
+        show_default=False,
+        autocompletion=completion.runs,
+    ),
+]
+Features = Annotated[Path, typer.Option("--features", help="Folder of the feature files.", rich_help_panel=PLACES)]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of the runs.", rich_help_panel=PLACES)]
+RunName = Annotated[str | None, typer.Option("--name", help="Name of the run.", rich_help_panel=PLACES)]
+Network = Annotated[
+    Path | None,
+    typer.Option("--network", help="Where the network's file is, if it has moved.", rich_help_panel=PLACES),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything drawn by chance.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no hints.")]
-Redact = Annotated[bool, typer.Option("--redact", help="Show salted ids in place of paths.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", help="Fits at a time. Default: as many as pay.")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.", rich_help_panel=OUTPUT),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no hints.", rich_help_panel=OUTPUT)]
+Redact = Annotated[bool, typer.Option("--redact", help="Show salted ids in place of paths.", rich_help_panel=OUTPUT)]
 Classes = Annotated[
     list[str] | None,
     typer.Option(
         "--classes",
+        metavar="<name,...>",
         help="Take these classes only, commas between them; may be given again. A name that holds a comma stands in "
         "double quotes: --classes 'NORMAL,\"COVID, ARDS\"'.",
         show_default=False,
+        rich_help_panel=IMAGES,
     ),
 ]
-PerClass = Annotated[int | None, typer.Option("--per-class", help="Take exactly this many of each class.")]
-Limit = Annotated[int | None, typer.Option("--limit", help="Take at most this many of each class.")]
+PerClass = Annotated[
+    int | None, typer.Option("--per-class", help="Take exactly this many of each class.", rich_help_panel=IMAGES)
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", help="Take at most this many of each class.", rich_help_panel=IMAGES)
+]
 PatientRegex = Annotated[
-    str | None, typer.Option("--patient-regex", help="Pattern that takes the patient from a file's path.")
-]
-
-SplitBy = Annotated[
     str | None,
     typer.Option(
-        "--split-by", "--split", help="group, date, column or paper. Default: the data's own column, else group."
+        "--patient-regex",
+        metavar="<regex>",
+        help="Pattern that takes the patient from a file's path.",
+        rich_help_panel=IMAGES,
     ),
-]
-Weights = Annotated[
-    str, typer.Option("--weights", help="imagenet, the path of a weights file, or random (scores mean nothing).")
-]
-Preprocess = Annotated[
-    str | None,
-    typer.Option("--preprocess", help="What a Keras model of your own expects: tf, torch, caffe or none."),
-]
-Normalize = Annotated[
-    str,
-    typer.Option("--normalize", help="backbone (as its weights were trained), featurewise (training pixels) or none."),
-]
-Size = Annotated[
-    int | None, typer.Option("--size", help="Height and width of the views in pixels. Default: the network's own.")
-]
-BorderCrop = Annotated[float, typer.Option("--border-crop", help="Fraction cut away at each side.")]
-BorderDarken = Annotated[float, typer.Option("--border-darken", help="Fraction blackened at each side.")]
-Mask = Annotated[
-    str,
-    typer.Option(
-        "--mask",
-        help="none; lungs blackens all but the lungs; outside blackens the lungs, to test what the rest tells.",
-    ),
-]
-RemoveLetters = Annotated[
-    bool, typer.Option("--remove-letters", help="Find letters burned in near the border, and fill them in.")
-]
-Zoom = Annotated[float, typer.Option("--zoom", help="Largest magnification of a drawn view.")]
-Flip = Annotated[bool, typer.Option("--flip/--no-flip", help="Whether drawn views may be mirrored.")]
-Tta = Annotated[bool, typer.Option("--tta", help="Validate and test by the mean over views.")]
-MaxBad = Annotated[
-    str | None,
-    typer.Option("--max-bad", help="Unusable images allowed, N or P%. Default: up to 3, or 1%."),
-]
-Regroup = Annotated[bool, typer.Option("--regroup", help="Move patients that the data's own split tears to one side.")]
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict", help="Exit code 8 when an audit check fails, or reading the data loses images, parts or patients."
-    ),
-]
-StrictReading = Annotated[
-    bool, typer.Option("--strict", help="Exit code 8 when reading the data loses images, parts or patients.")
 ]
 FollowLinks = Annotated[
     list[Path] | None,
-    typer.Option("--follow-links", help="A folder outside of the data into which links may lead; may be given again."),
+    typer.Option(
+        "--follow-links",
+        metavar="<folder>",
+        help="A folder outside of the data into which links may lead; may be given again.",
+        rich_help_panel=IMAGES,
+    ),
+]
+MaxBad = Annotated[
+    str | None,
+    typer.Option(
+        "--max-bad",
+        metavar="<N|P%>",
+        help="Unusable images allowed, N or P%. Default: up to 3, or 1%.",
+        rich_help_panel=IMAGES,
+    ),
+]
+SplitBy = Annotated[
+    spec.SplitBy | None,
+    typer.Option(
+        "--split-by",
+        "--split",
+        help=f"{help_of(spec.SplitSpec, 'by')} Default: the data's own column, else group.",
+        rich_help_panel=SPLIT,
+    ),
+]
+Folds = Annotated[
+    int | None,
+    typer.Option("--folds", help="Cross-validate in this many folds in place of one test part.", rich_help_panel=SPLIT),
+]
+Tta = Annotated[bool, typer.Option("--tta", help="Validate and test by the mean over views.", rich_help_panel=SPLIT)]
+Regroup = Annotated[
+    bool,
+    typer.Option("--regroup", help="Move patients that the data's own split tears to one side.", rich_help_panel=SPLIT),
+]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        metavar="<imagenet|path|random>",
+        help="Where trained weights come from; with random ones scores mean nothing.",
+        rich_help_panel=PIXELS,
+        autocompletion=completion.weights,
+    ),
+]
+Preprocess = Annotated[
+    spec.Preprocess | None,
+    typer.Option(
+        "--preprocess", help="Scaling of pixels that a Keras model of your own expects.", rich_help_panel=PIXELS
+    ),
+]
+Normalize = Annotated[
+    spec.Normalize,
+    typer.Option("--normalize", help=help_of(spec.FeatureSpec, "normalize"), rich_help_panel=PIXELS),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        "--size", help=f"{help_of(spec.ViewSpec, 'size')} Default: the network's own.", rich_help_panel=PIXELS
+    ),
+]
+NO_VIEWS = ("size", "seed", "masks", "border_only", "shuffle")
+"""Fields of views that are other options, or known to the audit alone."""
+Views = Annotated[Settings, Fields(spec=spec.ViewSpec, but=NO_VIEWS, panels={"count": "Views"})]
+DrawnViews = Annotated[Settings, Fields(spec=spec.ViewSpec, but=("count", *NO_VIEWS), panels={"flip": "Views"})]
+
+HEAD = Fields(
+    spec=spec.HeadSpec,
+    but=("kind", "seed"),
+    panels={
+        "views": "Every head",
+        "epochs": f"Networks ({', '.join(spec.TRAINED_KINDS)})",
+        "strength": "Other heads",
+        "class_weights": "Every head",
+    },
+)
+Head = Annotated[Settings, HEAD]
+"""Of heads on features."""
+_RECIPE = "Training, where not as the recipe has it"
+PROTOCOL = Fields(
+    spec=spec.HeadSpec,
+    but=(
+        "kind", "seed", "views", "hidden", "dropout", "l2", "views_per_epoch", "standardize", "strength", "neighbours",
+    ),
+    panels={"kind": _RECIPE},
+    recipe=True,
+)  # fmt: skip
+Protocol = Annotated[Settings, PROTOCOL]
+"""Of a head that is trained together with its network."""
+TRAINING = Fields(spec=spec.FinetuneSpec, but=("head", "precision"), panels={"head": _RECIPE}, recipe=True)
+Training = Annotated[Settings, TRAINING]
+"""Of the network."""
+
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit code 8 when an audit check fails, or reading the data loses images, parts or patients.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+StrictReading = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit code 8 when reading the data loses images, parts or patients.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 

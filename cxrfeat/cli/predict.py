@@ -12,11 +12,9 @@ from cxrfeat.cli.console import noting, print_json, progress, say, show, show_au
 
 
 def predict(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or an unambiguous beginning of it.")],
+    name: Annotated[str, options.RUN],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
-    network: Annotated[
-        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
-    ] = None,
+    network: options.Network = None,
     max_bad: options.MaxBad = None,
     follow_links: options.FollowLinks = None,
     strict: options.StrictReading = False,

@@ -9,24 +9,20 @@ import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show_failed
+from cxrfeat.spec import Projecting
 
 
 def report(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="RUNS...", help="Runs, by name or its beginning. Default: all.", show_default=False),
-    ] = None,
+    names: options.RunNames = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder of the images: adds heat maps, and names to pictures.")
     ] = None,
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Whether the page may hold pictures of patients.")
     ] = True,
-    network: Annotated[
-        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
-    ] = None,
+    network: options.Network = None,
     map_: Annotated[
-        str,
+        Projecting,
         typer.Option(
             "--map",
             help="How the feature map is laid out: pca keeps distances; tsne and umap (an extra) keep neighbours.",

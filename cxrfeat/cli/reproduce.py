@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,7 +36,7 @@ def reproduce(
         int, typer.Option("--epochs", help="Passes over the training images, of heads and networks.")
     ] = 20,
     split: Annotated[
-        str | None,
+        Literal["group", "paper"] | None,
         typer.Option(
             "--split-by",
             "--split",
@@ -46,7 +46,9 @@ def reproduce(
     views: Annotated[
         int, typer.Option("--views", help="Cached views per image; the paper's way draws one of them per epoch.")
     ] = 8,
-    weights: Annotated[str, typer.Option("--weights", help="imagenet, or random (scores mean nothing).")] = "imagenet",
+    weights: Annotated[
+        Literal["imagenet", "random"], typer.Option("--weights", help="With random ones scores mean nothing.")
+    ] = "imagenet",
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the last reproduction in this folder of runs, as it was asked for."),
@@ -69,24 +71,20 @@ def reproduce(
     Each frozen row stands there twice: the paper's way, and as it should have been done (the network's own
     preprocessing and size, all views). What is finished is kept, so the same command goes on after an interruption.
     """
-    from typing import cast
-
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.inventory import quarantine_table
     from cxrfeat.reporting.plan import Options
     from cxrfeat.reporting.reproduction import columns_table, confusion_table, plan_table, reproduction_table
     from cxrfeat.reporting.spark import training_table
     from cxrfeat.reporting.table import RESEARCH_USE, number
-    from cxrfeat.spec import SplitBy
     from cxrfeat.workflow.reproduce import rehearse
     from cxrfeat.workflow.reproduce import reproduce as run
 
     options.too_many_bad(max_bad, 0, 1)
     folder = options.data_folder(data)
     names = tuple(name for each in rows or () for name in each.split(",") if name.strip())
-    by = cast(SplitBy, split) if split else None
     asked = Options(
-        rows=names, classes=options.class_names(classes), per_class=per_class, limit=limit, epochs=epochs, split=by,
+        rows=names, classes=options.class_names(classes), per_class=per_class, limit=limit, epochs=epochs, split=split,
         views=views, weights=weights, seed=seed,
     )  # fmt: skip
     if resume and (asked != Options() or dry_run):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
+from cxrfeat.spec import By, HeadKind, Sampler
 
 if TYPE_CHECKING:
     from cxrfeat.reporting.table import Table
@@ -21,7 +22,7 @@ SHOWN = 10
 def tune(
     file: options.FeaturesFile = None,
     head: Annotated[
-        list[str] | None,
+        list[Literal["all", "all+controls", HeadKind]] | None,
         typer.Option(
             "--head",
             help="Kinds to choose among, as in fit-head; may be given again. Default: the six and ridge.",
@@ -39,32 +40,33 @@ def tune(
         typer.Option("--inner-folds", help="Folds of the training part to choose by, patients whole."),
     ] = 5,
     sampler: Annotated[
-        str,
+        Sampler,
         typer.Option(
             "--sampler", help="halving (drop the worse early) or optuna (learn where to look; the extra tune)."
         ),
     ] = "halving",
     by: Annotated[
-        str,
-        typer.Option("--by", help="Choose by accuracy, balanced-accuracy, auroc or log-loss."),
+        By,
+        typer.Option("--by", help="What to choose by."),
     ] = "accuracy",
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", help="Fits at a time. Default: as many as pay."),
-    ] = None,
+    jobs: options.Jobs = None,
     folds: Annotated[
         int | None,
-        typer.Option("--folds", help="Search inside each of so many outer folds, and test each choice on its fold."),
+        typer.Option(
+            "--folds",
+            help="Search inside each of so many outer folds, and test each choice on its fold.",
+            rich_help_panel=options.SPLIT,
+        ),
     ] = None,
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
     classes: options.Classes = None,
-    strict: options.Strict = False,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
+    name: options.RunName = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
+    strict: options.Strict = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -73,8 +75,6 @@ def tune(
     Every candidate is judged on inner folds of the training part, patients whole. A search that was stopped goes on
     where it was when the same command is run again.
     """
-    from typing import cast
-
     from cxrfeat.system.process import collect_rarely
 
     collect_rarely()  # before the libraries
@@ -84,8 +84,6 @@ def tune(
     from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.spec import SplitBy
-    from cxrfeat.workflow.search import By, Sampler
     from cxrfeat.workflow.tune import sentences
     from cxrfeat.workflow.tune import tune as search_and_test
 
@@ -96,9 +94,9 @@ def tune(
             head,
             trials=trials,
             inner_folds=inner_folds,
-            sampler=cast(Sampler, sampler),
-            by=cast(By, by),
-            split_by=cast(SplitBy, split_by) if split_by else None,
+            sampler=sampler,
+            by=by,
+            split_by=split_by,
             regroup_given=regroup,
             fold_count=folds,
             tta=tta,

@@ -17,9 +17,7 @@ def verify(
         int, typer.Option("--recompute", help="Compute this many random rows again from the images.")
     ] = 0,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the images, for --recompute.")] = None,
-    network: Annotated[
-        Path | None, typer.Option("--network", help="Where the network's file is, if it has moved.")
-    ] = None,
+    network: options.Network = None,
     follow_links: options.FollowLinks = None,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,

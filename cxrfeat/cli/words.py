@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+import shlex
 
 _OTHERWISE = {
     "count": "n",
     "fold_count": "folds",
+    "kind": "head",
+    "letters": "remove-letters",
     "projection": "map",
     "regroup_given": "regroup",
     "sizes": "train-sizes",
     "target": "class",
     "units": "unit",
+    "ViewSpec.count": "views",
 }
-"""Options that are not spelled as their field is, with dashes."""
+"""Options that are not spelled as their field is, with dashes; where only one description's is, by that too."""
 
-_FIELD = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
+_FIELD = re.compile(r"`((?:[A-Z]\w*\.)?[a-z][a-z0-9_]*)(?:=([^`]*))?`")
 
 
 def as_typed(message: str) -> str:
@@ -24,24 +30,54 @@ def as_typed(message: str) -> str:
     Example:
         >>> as_typed("`epochs` is a whole number; try `learning_rate=0.01` and `standardize=True`.")
         '--epochs is a whole number; try --learning-rate 0.01 and --standardize.'
-        >>> as_typed("Use `flip=False`, or run `cxrfeat extract --views 8`.")
-        'Use --no-flip, or run `cxrfeat extract --views 8`.'
+        >>> as_typed("Use `flip=False`, or run `cxrfeat extract`; `ViewSpec.count` is views per image.")
+        'Use --no-flip, or run `cxrfeat extract`; --views is views per image.'
     """
     return _FIELD.sub(_typed, message)
 
 
-def option_of(field: str) -> str:
+def option_of(field: str, spec: type | None = None) -> str:
     """The option of a field.
 
+    Args:
+        field: Its name, alone or after that of its description and a dot.
+        spec: Its description.
+
     Example:
-        >>> option_of("fold_count"), option_of("learning_rate")
-        ('--folds', '--learning-rate')
+        >>> option_of("fold_count"), option_of("learning_rate"), option_of("ViewSpec.count")
+        ('--folds', '--learning-rate', '--views')
     """
-    return "--" + _OTHERWISE.get(field, field.replace("_", "-"))
+    *kind, name = field.split(".")
+    full = f"{spec.__name__ if spec is not None else ''.join(kind)}.{name}"
+    return "--" + _OTHERWISE.get(full, _OTHERWISE.get(name, name.replace("_", "-")))
+
+
+def words_of(field: str, value: object, spec: type | None = None) -> list[str]:
+    """A field and its value as words of a command.
+
+    Args:
+        field: As `option_of` takes it.
+        value: `None` gives no word; of several values, commas stand between them, as in a line of CSV.
+        spec: The field's description.
+
+    Example:
+        >>> words_of("fold_count", 5), words_of("tta", True), words_of("standardize", False)
+        (['--folds', '5'], ['--tta'], ['--no-standardize'])
+        >>> words_of("hidden", (500, 200)), words_of("classes", ["A", "COVID, ARDS"])
+        (['--hidden', '500,200'], ['--classes', 'A,"COVID, ARDS"'])
+    """
+    option = option_of(field, spec)
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [option if value else "--no-" + option.removeprefix("--")]
+    if isinstance(value, list | tuple):
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow(value)
+        return [option, line.getvalue()]
+    return [option, str(value)]
 
 
 def _typed(found: re.Match[str]) -> str:
-    option, value = option_of(found[1]), found[2]
-    if value is None or value == "True":
-        return option
-    return "--no-" + option.removeprefix("--") if value == "False" else f"{option} {value}"
+    value = {"True": True, "False": False}.get(found[2], found[2])
+    return shlex.join(words_of(found[1], value)) if value is not None else option_of(found[1])

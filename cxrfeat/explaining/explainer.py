@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from cxrfeat.explaining.heat import PATCHES, Evidence, Method, cam, gradcam, gra
 from cxrfeat.explaining.place import even
 from cxrfeat.explaining.score import NO_GRADIENT, linear_of, score_of, scores
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.spec import AskedExplaining
 from cxrfeat.types import Features, Labels, Probabilities, Views
 
-Asked = Literal["auto", "cam", "gradcam", "gradcam++", "occlusion"]
+Asked = AskedExplaining
 
 NAMES: dict[Method, str] = {
     "cam": "class activation map",

@@ -7,16 +7,16 @@ its positive part, 1 at the hottest place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.explaining.graph import Maps
 from cxrfeat.explaining.score import Linear
+from cxrfeat.spec import Explaining
 from cxrfeat.types import Views
 
-Method = Literal["cam", "gradcam", "gradcam++", "occlusion"]
+Method = Explaining
 Evidence = NDArray[np.float32]
 """`(n, h, w)`."""
 Heat = NDArray[np.float32]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, MissingExtraError, UsageError
 from cxrfeat.head.fitted import check_finite
+from cxrfeat.spec import Projecting
 from cxrfeat.system.process import small_products
 from cxrfeat.types import Features
-
-Projecting = Literal["pca", "tsne", "umap"]
 
 _FIRST = 50
 """Principal components that the neighbour methods are given: the rest is noise to them, and costs time.

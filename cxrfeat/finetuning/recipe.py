@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, get_args
 
 from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
 from cxrfeat.errors import UsageError
-from cxrfeat.spec import FinetuneSpec, HeadSpec, Precision
+from cxrfeat.spec import AskedPrecision, FinetuneSpec, HeadSpec, Precision, Recipe
 
 PAPER = FinetuneSpec(head=HeadSpec(kind="dropout"), clip=None, batchnorm="trained")
 """The paper's: the protocol of its heads, everything trainable, from a head that knows nothing; the last epoch is kept.
@@ -32,8 +32,6 @@ SCRATCH = FinetuneSpec(
 )
 """From nothing: longer steps, more epochs, and batches normalised by what they hold."""
 
-NAMES = ("default", "paper")
-
 
 def find_recipe(
     name: str,
@@ -45,10 +43,10 @@ def find_recipe(
     """A recipe with some of it changed.
 
     Args:
-        name: One of `NAMES`.
+        name: Of the recipe.
         backbone: What is to be trained: one that starts from nothing has a default recipe of its own.
-        head: Fields of `HeadSpec` by name; `None` leaves the recipe's, and a patience of 0 is none.
-        changes: Fields of `FinetuneSpec` likewise; a clip of 0 is none.
+        head: Fields of `HeadSpec` by name; others are the recipe's.
+        changes: Fields of `FinetuneSpec` likewise.
 
     Returns:
         The protocol, and whether it begins with a head that knows nothing.
@@ -61,19 +59,15 @@ def find_recipe(
         >>> spec.head.epochs, spec.head.learning_rate, cold
         (1, 0.01, True)
     """
-    if name not in NAMES:
-        raise UsageError(f"There is no recipe {name!r}; the recipes are {', '.join(NAMES)}.")
+    if name not in get_args(Recipe):
+        raise UsageError(f"There is no recipe {name!r}; the recipes are {', '.join(get_args(Recipe))}.")
     scratch = backbone == FROM_SCRATCH
     recipe = PAPER if name == "paper" else SCRATCH if scratch else DEFAULT
-    fields = {field: value for field, value in (head or {}).items() if value is not None}
-    if fields.get("patience") == 0:
-        fields["patience"] = None
-    others = {field: value for field, value in changes.items() if value is not None}
-    if others.get("clip") == 0:
-        others["clip"] = None
-    return replace(recipe, head=replace(recipe.head, **fields), **others), recipe is not DEFAULT
+    return replace(recipe, head=replace(recipe.head, **(head or {})), **changes), recipe is not DEFAULT
 
 
-def automatic_precision(asked: str) -> Precision:
+def automatic_precision(asked: AskedPrecision) -> Precision:
     """The arithmetic that `auto` means on this machine: half precision on a GPU."""
-    return ("float16" if has_gpu() else "float32") if asked == "auto" else cast(Precision, asked)
+    if asked != "auto":
+        return asked
+    return "float16" if has_gpu() else "float32"

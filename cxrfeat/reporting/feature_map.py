@@ -8,12 +8,13 @@ from importlib.util import find_spec
 import numpy as np
 
 from cxrfeat.errors import MissingExtraError, UsageError
-from cxrfeat.explaining.projection import Projecting, projection
+from cxrfeat.explaining.projection import projection
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.reporting.content import FeatureMap
 from cxrfeat.reporting.naming import parts_of
 from cxrfeat.reporting.tiles import TileSheet
 from cxrfeat.run.folder import Run
+from cxrfeat.spec import Projecting
 
 POINTS = 2000
 """Images that a feature map shows at most."""

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from cxrfeat.explaining.projection import Projecting
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.of_run import features_of, fitted_on
 from cxrfeat.reporting.content import DataContent
@@ -17,6 +16,7 @@ from cxrfeat.reporting.inventory import counts_table
 from cxrfeat.reporting.naming import Names, names_in, parts_of
 from cxrfeat.reporting.tiles import TileSheet
 from cxrfeat.run.folder import Run
+from cxrfeat.spec import Projecting
 from cxrfeat.types import Progress
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from cxrfeat.errors import CxrFeatError, InputError, UsageError
 from cxrfeat.explaining.job import Question
-from cxrfeat.explaining.projection import Projecting
 from cxrfeat.explaining.together import explain_together
 from cxrfeat.feature.of_run import data_of
 from cxrfeat.image.identity import Identity
@@ -29,6 +28,7 @@ from cxrfeat.reporting.naming import Names, names_of
 from cxrfeat.reporting.place import USUAL, check_place, usual_place
 from cxrfeat.reporting.shrink import below_limit
 from cxrfeat.run.folder import Run, RunLike, find_runs
+from cxrfeat.spec import Projecting
 from cxrfeat.system.files import write_atomic
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named

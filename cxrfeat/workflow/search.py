@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,14 +27,11 @@ from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_pat
 from cxrfeat.metric import confusion
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.score import log_loss_of_images, scores
-from cxrfeat.spec import HeadKind, HeadSpec, canonical_json, fingerprint, to_dict
+from cxrfeat.spec import By, HeadKind, HeadSpec, Sampler, canonical_json, fingerprint, to_dict
 from cxrfeat.system.files import write_atomic
 from cxrfeat.tuning.space import Space, Sweep, differing
 from cxrfeat.types import Progress
 from cxrfeat.version import __version__
-
-Sampler = Literal["halving", "optuna"]
-By = Literal["accuracy", "balanced-accuracy", "auroc", "log-loss"]
 
 KEPT = 3
 """One in so many configurations goes on to the next rung."""

@@ -27,13 +27,13 @@ from cxrfeat.head.record import existing_run, identity_of, run_summary, write_fi
 from cxrfeat.head.regularization_path import STRENGTHS
 from cxrfeat.reporting.summary import with_tested
 from cxrfeat.run.folder import Run, all_runs, check_name, digest8, read_run, run_name
-from cxrfeat.spec import HeadSpec, SplitBy
+from cxrfeat.spec import By, HeadSpec, Sampler, SplitBy
 from cxrfeat.system.files import check_writable, remove
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.tuning.space import REVISION, TUNED, Space
 from cxrfeat.types import Finding, Progress
 from cxrfeat.workflow.fit_head import FitResult
-from cxrfeat.workflow.search import Bench, By, Found, Notebook, Plan, Sampler, Steps, find_head, load_optuna
+from cxrfeat.workflow.search import Bench, Found, Notebook, Plan, Steps, find_head, load_optuna
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
         (["--out", "features"], 3, "features is a folder; the page needs the name of a file, such as features/report"),
         (["--data", "nowhere"], 3, "There is no folder 'nowhere'"),
         (["--data", "features"], 3, "'features' holds no images"),
-        (["--map", "mds"], 2, "--map lays features out by pca, tsne, umap; got 'mds'"),
+        (["--map", "mds"], 2, "--map is pca, tsne or umap; got 'mds'"),
         (["--features", "nowhere"], 0, "f.h5 is not in nowhere. Say where it is with --features"),
     ],
 )

@@ -92,9 +92,9 @@ def two_classes(folder: Path) -> None:
         (two_classes, ["--backbone", "nowhere.keras"], 2, "how its pixels were prepared. Add --preprocess"),
         (two_classes, ["--views", "0"], 2, "from 1 to 1024; got 0"),
         (two_classes, ["--size", "8"], 2, "from 16 to 2048; got 8"),
-        (two_classes, ["--zoom", "0.5"], 2, r"got \(1, 0.5\)"),
+        (two_classes, ["--zoom", "0.5,1"], 2, "--zoom is 1 <= smallest <= largest <= 10; got 0.5, 1"),
         (two_classes, ["--normalize", "quux"], 2, "--normalize is backbone, featurewise or none; got 'quux'"),
-        (two_classes, ["--split-by", "quux"], 2, "by group, date, column or paper; got 'quux'"),
+        (two_classes, ["--split-by", "quux"], 2, "--split-by is group, date, column or paper; got 'quux'"),
         (two_classes, ["--max-bad", "many"], 2, r"--max-bad is a number of images \(5\) or a share of them \(2%\)"),
         (two_classes, ["--per-class", "99"], 3, "COVID has 2, NORMAL has 2. The most that every class has is 2"),
         (two_classes, ["--per-class", "0"], 2, "--per-class is images per class, at least 1; got 0"),
@@ -263,7 +263,7 @@ def test_a_damaged_feature_file_is_an_integrity_error(where: float, cli: Cli, fe
 def test_an_unknown_head_is_a_usage_error(cli: Cli, features: Path) -> None:
     said = cli("fit-head", "--head", "dropuot")
     assert said.code == 2
-    assert "There is no head 'dropuot'. Did you mean dropout? The heads are softmax" in said.err
+    assert "svm-rbf, knn or ridge; got 'dropuot'. Did you mean dropout?" in said.err
     assert not Path("runs").exists()
 
 

@@ -172,7 +172,7 @@ def test_checkpoints_of_another_run_are_refused(tmp_path: Path) -> None:
 
 
 def test_recipes_take_changes_and_refuse_what_is_not_there() -> None:
-    spec, cold = find_recipe("default", "vgg16", head={"epochs": 3, "patience": 0, "batch": None}, clip=0)
+    spec, cold = find_recipe("default", "vgg16", head={"epochs": 3, "patience": 0}, clip=0)
     assert (spec.head.epochs, spec.head.patience, spec.clip, cold) == (3, None, None, False)
     assert spec.head.batch == DEFAULT.head.batch
     assert find_recipe("paper") == (PAPER, True)

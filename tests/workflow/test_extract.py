@@ -298,8 +298,8 @@ REFUSED: list[tuple[str, dict[str, Any], type[CxrFeatError], str]] = [
     ("no preprocessing", {"backbone": "a/b.keras", "weights": "imagenet"}, UsageError, "Add `preprocess`: tf"),
     ("missing weights", {"weights": "w.h5"}, InputError, "weights file w.h5 does not exist"),
     ("no views", {"views": 0}, SpecError, "views per image, the plain one included"),
-    ("a size of nothing", {"size": 3}, SpecError, "ViewSpec.size is pixels"),
-    ("a negative seed", {"seed": -1}, SpecError, "ViewSpec.seed"),
+    ("a size of nothing", {"size": 3}, SpecError, "`size` is pixels"),
+    ("a negative seed", {"seed": -1}, SpecError, "`seed`"),
 ]
 
 

@@ -1,0 +1,39 @@
+"""Calls of this package as values, so that a page or a message can tell how to make something again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """A call of one of the package's functions. As text it is Python; the command line says it as a command.
+
+    Example:
+        >>> from cxrfeat.spec import HeadSpec
+        >>> print(Call("fit", ("x.h5", HeadSpec(kind="logreg", strength=0.1)), {"fold_count": 5, "seed": 0}))
+        cxrfeat.fit('x.h5', cxrfeat.HeadSpec(kind='logreg', strength=0.1), fold_count=5, seed=0)
+    """
+
+    verb: str
+    """The function's name."""
+    arguments: tuple[Any, ...] = ()
+    """What it is given by place: texts, lists of them, and descriptions."""
+    fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What it is given by name."""
+
+    def __str__(self) -> str:
+        """As one writes it in Python."""
+        named = (f"{name}={_python(value)}" for name, value in self.fields.items())
+        return f"cxrfeat.{self.verb}({', '.join([*map(_python, self.arguments), *named])})"
+
+
+def _python(value: object) -> str:
+    """A value as Python; a description with what is not as by default."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return repr(value)
+    fields = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+    given = ", ".join(f"{field.name}={_python(is_)}" for field, is_ in fields if is_ != field.default)
+    return f"cxrfeat.{type(value).__name__}({given})"

@@ -1,0 +1,38 @@
+"""What a shell offers for values that are no fixed choices: networks and runs, as cheaply as they can be known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def runs(context: typer.Context) -> list[str]:
+    """Names of the runs in the folder that the command line names so far."""
+    from cxrfeat.run.folder import all_runs
+
+    return [path.name for path in all_runs(Path(context.params.get("runs") or "runs"))]
+
+
+def backbones() -> list[str]:
+    """Names of the table; a path is completed by the shell itself."""
+    from cxrfeat.backbone.table import TABLE
+
+    return list(TABLE)
+
+
+def backbones_and_runs(context: typer.Context) -> list[str]:
+    """What `extract` takes: fine-tuned networks too."""
+    return [*backbones(), *runs(context)]
+
+
+def trainable_backbones() -> list[str]:
+    """What `finetune` takes: the network that begins with nothing too."""
+    from cxrfeat.backbone.scratch import SCRATCH
+
+    return [*backbones(), SCRATCH]
+
+
+def weights() -> list[str]:
+    """Words that are no path."""
+    return ["imagenet", "random"]
