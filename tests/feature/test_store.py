@@ -18,7 +18,6 @@ from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageErro
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import CODED, COLUMNS, FORMAT, VERSION, Content
 from cxrfeat.feature.store import verify_features, write_features
-from cxrfeat.types import Part
 from tests.feature.content import CLASSES, edited, golden_content, in_two, make_content, make_file
 
 DATA = Path(__file__).parents[1] / "data"
@@ -53,60 +52,6 @@ def test_a_file_comes_back_bit_for_bit(
 def test_the_same_content_gives_the_same_file(tmp_path: Path) -> None:
     a, b = make_file(tmp_path / "a.h5"), make_file(tmp_path / "b.h5")
     assert a.read_bytes() == b.read_bytes()
-
-
-def test_columns_are_offered_as_a_reader_wants_them(tmp_path: Path) -> None:
-    content, features = make_content(6, bound=True)
-    content.columns["group"][3] = content.columns["group"][0]
-    content.columns["split"][:] = [0, 1, 2, -1, 0, 0]
-    content.columns["bound_split"][2] = -1
-    content.columns["date"][0] = b""
-    write_features(tmp_path / "f.h5", content, 8, in_two(features))
-    with FeatureFile(tmp_path / "f.h5") as file:
-        assert file.classes == CLASSES
-        assert file.labels.tolist() == [0, 1, 2, 0, 1, 2]
-        assert file.labels.dtype == np.int64
-        assert file.groups[3] == file.groups[0]
-        assert len(set(file.groups.tolist())) == 5
-        assert file.sources == ["source 0", "source 1", None, "source 0", "source 1", None]
-        assert file.given_split == [Part.TRAIN, Part.VALIDATION, Part.TEST, None, Part.TRAIN, Part.TRAIN]
-        assert file.bound_split is not None
-        assert file.bound_split.parts.tolist() == ["train", "validation", "none", "train", "validation", "test"]
-        assert file.dates[:2] == [None, "2020-03-02"]
-        assert file.content_sha256 == [sha.decode() for sha in content.columns["content_sha256"].tolist()]
-        assert len(file.image_ids[0]) == 32
-        assert file.known_patients.dtype == bool
-        assert repr(file) == "FeatureFile('f.h5', images=6, views=2, dim=8)"
-
-
-def test_arrays_are_one_view_or_the_mean_over_views(tmp_path: Path) -> None:
-    content, features = make_content(300, 3, storage="float16")  # more rows than are read at once
-    write_features(tmp_path / "f.h5", content, 8, in_two(features))
-    with FeatureFile(tmp_path / "f.h5") as file:
-        X, y, groups = file.arrays(view=2)
-        np.testing.assert_array_equal(X, features[:, 2].astype(np.float32))
-        assert X.dtype == np.float32
-        assert (y.tolist(), groups.tolist()) == (file.labels.tolist(), file.groups.tolist())
-        np.testing.assert_allclose(file.arrays(view=None)[0], features.astype(np.float64).mean(axis=1), rtol=1e-5)
-        for view in (3, -1):
-            with pytest.raises(InputError, match=rf"f.h5 holds views 0 to 2; there is no view {view}"):
-                file.arrays(view=view)
-
-
-def test_a_file_not_bound_to_a_split_says_so(tmp_path: Path) -> None:
-    with FeatureFile(make_file(tmp_path / "f.h5")) as file:
-        assert file.bound_split is None
-        assert file.content.split_sha256 == ""
-
-
-@settings(deadline=None)
-@given(st.permutations(range(5)))
-def test_the_data_are_named_by_content_and_label_in_any_order(order: list[int]) -> None:
-    content, _ = make_content()
-    columns = {name: column[order] for name, column in content.columns.items()}
-    assert dataclasses.replace(content, columns=columns).data_sha256 == content.data_sha256
-    other = dataclasses.replace(content, columns={**columns, "label": (columns["label"] + 1) % 3})
-    assert other.data_sha256 != content.data_sha256
 
 
 # What is damaged is found: everything but the features is under one digest, every row of features under its CRC-32.
@@ -580,14 +525,3 @@ def test_the_specification_names_everything_in_the_file(tmp_path: Path) -> None:
             assert f"| `{name}`" in described, name
         for name in ("features", "values", "quarantine"):
             assert f"`{name}`" in described, name
-
-
-def test_an_image_without_a_part_leaves_the_given_split_as_it_is(tmp_path: Path) -> None:
-    content, features = make_content(30)
-    given = np.tile([0, 0, 0, 1, 2], 6)
-    given[4] = -1
-    content.columns["split"][:] = given
-    write_features(tmp_path / "a.h5", content, features.shape[2], [(np.arange(30), features)])
-    with FeatureFile(tmp_path / "a.h5") as file:
-        assert (file.split().by, file.split(by="group").by) == ("column", "group")
-        assert file.split().parts.tolist() == ["none" if code < 0 else tuple(Part)[code] for code in given.tolist()]

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxrfeat.feature.format import CODED, COLUMNS, Content, code
+from tests.feature.content import make_content
+
+
+@settings(deadline=None)
+@given(st.permutations(range(5)))
+def test_the_data_are_named_by_content_and_label_in_any_order(order: list[int]) -> None:
+    content, _ = make_content()
+    columns = {name: column[order] for name, column in content.columns.items()}
+    assert dataclasses.replace(content, columns=columns).data_sha256 == content.data_sha256
+    other = dataclasses.replace(content, columns={**columns, "label": (columns["label"] + 1) % 3})
+    assert other.data_sha256 != content.data_sha256
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["b", "a", "", None, "\u00fc"]), max_size=12))
+def test_texts_come_back_from_their_numbers_and_unknown_is_minus_1(texts: list[str | None]) -> None:
+    numbers, values = code(texts)
+    assert numbers.dtype == np.int32
+    assert values == sorted(set(values))
+    assert [None if number < 0 else values[number] for number in numbers] == [text or None for text in texts]
+
+
+def test_a_coded_column_is_a_column_of_small_numbers() -> None:
+    assert {COLUMNS[name] for name in CODED} == {("<i4", ())}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: {"classes": ("A", "B", "C")},
+        lambda content: {"quarantine": []},
+        lambda content: {"columns": {**content.columns, "sex": content.columns["sex"][::-1].copy()}},
+        lambda content: {"values": {**content.values, "source": ["elsewhere", "here"]}},
+    ],
+)
+def test_contents_are_the_same_when_all_but_their_makers_is(change: Callable[[Content], dict[str, Any]]) -> None:
+    content, _ = make_content()
+    assert content.same(dataclasses.replace(content, engine="another", versions={}))
+    other: Content = dataclasses.replace(content, **change(content))
+    assert not content.same(other)
+    assert not other.same(content)
