@@ -46,20 +46,22 @@ if TYPE_CHECKING:
         SvmLinearHead,
         SvmRbfHead,
     )
+    from cxrfeat.head.learning_curve import Curve
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.image.row import Manifest, Selection
+    from cxrfeat.reporting.comparison import Comparison
     from cxrfeat.reporting.plan import Options as ReproduceOptions
     from cxrfeat.run.folder import Run, find_run, find_runs
     from cxrfeat.run.folder import read_run as open_run
     from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, SplitSpec, ViewSpec
     from cxrfeat.types import Finding, Part, Status
     from cxrfeat.workflow.audit import AuditResult, audit
-    from cxrfeat.workflow.compare import Comparison, compare
+    from cxrfeat.workflow.compare import compare
     from cxrfeat.workflow.explain import activation_maps, explain, top_patches
     from cxrfeat.workflow.extract import Extraction, extract
     from cxrfeat.workflow.finetune import finetune
     from cxrfeat.workflow.fit_head import FitResult, fit
-    from cxrfeat.workflow.learning_curve import Curve, learning_curve, views_curve
+    from cxrfeat.workflow.learning_curve import learning_curve, views_curve
     from cxrfeat.workflow.predict import Predictions, predict
     from cxrfeat.workflow.report import Report, report
     from cxrfeat.workflow.reproduce import Reproduction, reproduce
@@ -88,8 +90,8 @@ _PLACES = {
     **dict.fromkeys(("Run", "find_run", "find_runs"), "cxrfeat.run.folder"),
     "ActivationMaps": "cxrfeat.explaining.layer",
     "AuditResult": "cxrfeat.workflow.audit",
-    "Comparison": "cxrfeat.workflow.compare",
-    "Curve": "cxrfeat.workflow.learning_curve",
+    "Comparison": "cxrfeat.reporting.comparison",
+    "Curve": "cxrfeat.head.learning_curve",
     "Explained": "cxrfeat.explaining.explained",
     "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.file",

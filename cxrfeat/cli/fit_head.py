@@ -81,6 +81,7 @@ def fit_head(
     from cxrfeat.errors import InputError, UsageError
     from cxrfeat.feature.find import find_features
     from cxrfeat.head.choose import head_kinds
+    from cxrfeat.head.learning_curve import Curve
     from cxrfeat.reporting.best import best_sentence
     from cxrfeat.reporting.learning_curve import curve_table
     from cxrfeat.reporting.score import class_table, score_table
@@ -89,7 +90,7 @@ def fit_head(
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.spec import HeadSpec
     from cxrfeat.workflow.fit_head import fit
-    from cxrfeat.workflow.learning_curve import Curve, check_curves, learning_curve, views_curve
+    from cxrfeat.workflow.learning_curve import check_curves, learning_curve, views_curve
 
     sizes = numbers("--train-sizes", train_sizes, float) if train_sizes is not None else None
     if (show_views or sizes) and (source_out or repeats > 1 or regroup or tta):

@@ -81,10 +81,10 @@ def tune(
 
     from cxrfeat.feature.find import find_features
     from cxrfeat.reporting.score import class_table, score_table
+    from cxrfeat.reporting.search import sentences
     from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.workflow.tune import sentences
     from cxrfeat.workflow.tune import tune as search_and_test
 
     path = find_features(file, features, "tune")
@@ -135,8 +135,8 @@ def tune(
 
 def _tried_table(search: Mapping[str, Any]) -> Table:
     """The best of what was tried, by the inner folds."""
+    from cxrfeat.reporting.search import settings_text
     from cxrfeat.reporting.table import Table, number
-    from cxrfeat.workflow.tune import settings_text
 
     tried = search["tried"]
     rows = tuple(

@@ -16,6 +16,7 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest, Selection
 from cxrfeat.metric.roc import calibration_band, roc_band
 from cxrfeat.reporting.command import report_command, run_command
+from cxrfeat.reporting.comparison import different, side_by_side, tested
 from cxrfeat.reporting.content import (
     DataContent,
     ReportContent,
@@ -32,7 +33,6 @@ from cxrfeat.spec import Projecting
 from cxrfeat.system.files import write_atomic
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
-from cxrfeat.workflow.compare import different, side_by_side, tested
 
 EXPLAINED, SHOWN = 3, 8
 """Runs of one data set that heat maps are made for, the best first, and test images of each."""

@@ -14,6 +14,7 @@ from cxrfeat.finetuning.cost import measure_network
 from cxrfeat.finetuning.recipe import PAPER
 from cxrfeat.head.record import run_summary
 from cxrfeat.image.row import Quarantined, Selection
+from cxrfeat.reporting.comparison import training_columns
 from cxrfeat.reporting.paper import Row
 from cxrfeat.reporting.plan import Extraction, Options, Plan, Step, estimate, plan
 from cxrfeat.reporting.summary import with_tested
@@ -22,7 +23,6 @@ from cxrfeat.spec import Normalize, SplitBy, SplitSpec
 from cxrfeat.system.files import check_writable, write_atomic
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Finding, Progress, Status
-from cxrfeat.workflow.compare import training_columns
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.finetune import finetune
 from cxrfeat.workflow.fit_head import fit

@@ -22,15 +22,17 @@ from cxrfeat.head.network_head import KINDS as NETWORK_KINDS
 from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_path
 from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.head.training_set import scaling
+from cxrfeat.reporting.search import sentences
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HEAD_KINDS, HeadSpec
+from cxrfeat.tuning import bench
+from cxrfeat.tuning.plan import rungs
+from cxrfeat.tuning.search import inner_split
 from cxrfeat.tuning.space import SWEPT, C, Chance, Space, differing
 from cxrfeat.types import Part
-from cxrfeat.workflow import search
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.fit_head import fit
-from cxrfeat.workflow.search import rungs
-from cxrfeat.workflow.tune import inner_split, sentences, tune
+from cxrfeat.workflow.tune import tune
 from tests.workflow.helpers import PARTS, images_of, make_features, probabilities
 
 THREE = ("COVID", "NORMAL", "PNEUMONIA")
@@ -238,8 +240,8 @@ def test_an_interrupted_search_goes_on_where_it_was(
     assert left.name.startswith(".tune-")
     done: list[str] = []
     monkeypatch.setattr(parallel, "fit_head", counted(done, fit_head))
-    monkeypatch.setattr(search, "logistic_path", counted(done, logistic_path))
-    monkeypatch.setattr(search, "ridge_path", counted(done, ridge_path))
+    monkeypatch.setattr(bench, "logistic_path", counted(done, logistic_path))
+    monkeypatch.setattr(bench, "ridge_path", counted(done, ridge_path))
     steps: list[tuple[str, int, int]] = []
     found = tune(blobs, runs=tmp_path, progress=lambda *step: steps.append(step), **QUICK)
     assert len(done) == steps[-1][2] - after

@@ -1,0 +1,206 @@
+"""Runs side by side: whether two are really different, judged on the same test images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.feature.file import number_groups
+from cxrfeat.head.record import run_summary
+from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
+from cxrfeat.metric.delong import auroc_difference
+from cxrfeat.metric.operating import check_prevalence, predictive_values
+from cxrfeat.run.folder import Run
+from cxrfeat.types import Probabilities
+
+ALPHA = 0.05
+"""Runs are tied unless the corrected p is at most this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Runs, best first, and how each differs from the first."""
+
+    runs: tuple[Run, ...]
+    differences: tuple[dict[str, Any], ...]
+    """For every run but the first: `a` and `b` (names), `difference` in accuracy of a less b, `ci`, `p`, `p_holm`,
+    `tied`; or `why` there can be none. The verdict is the accuracy's. Beside it stand `mcnemar` (`only_a`, `only_b`,
+    `p`, `p_holm`), which takes images as independent, and is `None` where images were tested repeatedly; `auroc`, the
+    mean over classes by the same bootstrap over groups (`difference`, `ci`, `p`, `p_holm`, `tied`); and
+    `auroc_per_class`, by DeLong's test over groups (`difference`, `variance`, `ci`, `p`, `p_holm`). Each kind of p is
+    corrected for how many of its kind there are."""
+    training: tuple[dict[str, float | None], ...]
+    """For every run the paper's columns, `None` where there is no such number: `loss`, `accuracy`, `val_loss`,
+    `val_accuracy` and `epochs`, of the kept epoch (the last, where none is marked)."""
+    predictive: tuple[dict[str, Any], ...]
+    """For every run the predictive values at the prevalences that were stated, class by class."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `compare`."""
+        findings = {(one["check"], one["why"]): one for run in self.runs for one in run.info.get("audit", [])}
+        runs = [
+            {**run_summary(run), "training": training, "predictive_values": predictive}
+            for run, training, predictive in zip(self.runs, self.training, self.predictive, strict=True)
+        ]
+        return {"runs": runs, "comparisons": list(self.differences), "audit": list(findings.values())}
+
+
+def different(runs: Sequence[Run]) -> list[Run]:
+    """The runs, each once, whatever path named it."""
+    return list({run.path.resolve(): run for run in runs}.values())
+
+
+def side_by_side(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str, float] | None = None) -> Comparison:
+    """Set different runs side by side, in order of test accuracy; there may be one alone.
+
+    Args:
+        runs: Each once.
+        seed: Of the bootstrap.
+        prevalence: As in `cxrfeat.compare`.
+
+    Raises:
+        UsageError: If a prevalence is of no class or not between 0 and 1.
+        InputError: If a run has no test.
+        IntegrityError: If a run is damaged.
+    """
+    ordered = sorted(runs, key=lambda run: (-_accuracy(run), run.name))
+    tests = [tested(run) for run in ordered]
+    stated = dict(prevalence or {})
+    try:
+        check_prevalence(stated, list(dict.fromkeys(name for test in tests for name in test.classes)))
+    except ValueError as error:
+        raise UsageError(f"`prevalence`: {error}") from error
+    found = []
+    for run, test in zip(ordered[1:], tests[1:], strict=True):
+        found.append({"a": ordered[0].name, "b": run.name, **_difference(tests[0], test, seed)})
+    _correct(found)
+    return Comparison(
+        runs=tuple(ordered),
+        differences=tuple(found),
+        training=tuple(training_columns(run) for run in ordered),
+        predictive=tuple(_predictive(test, stated, seed) for test in tests),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tested:
+    """The test images of a run, and what it said of them."""
+
+    rows: tuple[tuple[str, str], ...]
+    """Content and image of each test row, sorted."""
+    classes: tuple[str, ...]
+    y: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    probabilities: Probabilities
+
+    @property
+    def contents(self) -> list[str]:
+        """Of each test row its image's content, which is the image wherever it lies; sorted."""
+        return [content for content, _ in self.rows]
+
+    def ordered(self, classes: tuple[str, ...]) -> Tested:
+        """The same with its classes in another order."""
+        place = [self.classes.index(name) for name in classes]
+        return replace(self, classes=classes, y=np.argsort(place)[self.y], probabilities=self.probabilities[:, place])
+
+
+def _unlike(a: Tested, b: Tested) -> str:
+    """Why two runs cannot be compared, the first reason of all; empty if they can."""
+    if a.contents != b.contents:
+        if set(a.contents) == set(b.contents):
+            return f"not tested as often: the same images, {len(a.rows)} predictions against {len(b.rows)}"
+        both = len(set(a.contents) & set(b.contents))
+        return f"not tested on the same images: {both} of {len(set(a.contents) | set(b.contents))} are of both runs"
+    if set(a.classes) != set(b.classes):
+        only = [
+            [name for name in a.classes if name not in b.classes],
+            [name for name in b.classes if name not in a.classes],
+        ]
+        return f"not with the same classes: {' against '.join(', '.join(names) or 'none' for names in only)}"
+    differ = int(np.count_nonzero(a.y != b.ordered(a.classes).y))
+    return f"not tested with the same labels: {differ} of {len(a.rows)} differ" if differ else ""
+
+
+def _difference(a: Tested, b: Tested, seed: int) -> dict[str, Any]:
+    if why := _unlike(a, b):
+        return {"why": why}
+    b = b.ordered(a.classes)
+    arguments = (a.y, a.probabilities, b.probabilities)
+    return {
+        **paired_difference(*arguments, a.groups, seed),
+        "mcnemar": mcnemar(*arguments) if len(set(a.rows)) == len(a.rows) else None,
+        "auroc": paired_auroc_difference(*arguments, a.groups, seed),
+        "auroc_per_class": {
+            name: auroc_difference(a.y == index, a.probabilities[:, index], b.probabilities[:, index], a.groups)
+            for index, name in enumerate(a.classes)
+        },
+    }
+
+
+def _correct(differences: Sequence[dict[str, Any]]) -> None:
+    """Add `p_holm` beside each `p`, kind by kind, and let it say what is tied."""
+    told = [one for one in differences if "why" not in one]
+    each = [found for one in told for found in one["auroc_per_class"].values()]
+    for kind in (told, [one["mcnemar"] for one in told], [one["auroc"] for one in told], each):
+        known = [found for found in kind if found is not None and found["p"] is not None]
+        for found, p in zip(known, holm([found["p"] for found in known]), strict=True):
+            found["p_holm"] = p
+            if "tied" in found:
+                low, high = found["ci"]
+                found["tied"] = p > ALPHA or low <= 0 <= high
+
+
+def _accuracy(run: Run) -> float:
+    try:
+        return float(run.info["test"]["accuracy"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{run.path} has no test score to compare.") from error
+
+
+def _predictive(test: Tested, prevalence: Mapping[str, float], seed: int) -> dict[str, Any]:
+    known = {name: share for name, share in prevalence.items() if name in test.classes}
+    return predictive_values(test.y, test.probabilities, test.groups, test.classes, known, seed=seed)
+
+
+def training_columns(run: Run) -> dict[str, float | None]:
+    """The kept epoch; where a head has no epochs, what its validation images say."""
+    validation = run.info.get("validation") or {}
+    columns = {"epochs": "epoch", "loss": "loss", "accuracy": "accuracy"}
+    columns |= {"val_loss": "val_loss", "val_accuracy": "val_accuracy"}
+    history = run.history()
+    if not history["epoch"]:
+        told: dict[str, float | None] = dict.fromkeys(columns)
+        return told | {"val_loss": validation.get("log_loss"), "val_accuracy": validation.get("accuracy")}
+    row = history["kept"].index(1.0) if 1.0 in history["kept"] else -1
+    return {name: history[column][row] for name, column in columns.items()}
+
+
+def tested(run: Run) -> Tested:
+    """What `predictions.csv` tells of the test images, in an order that is theirs.
+
+    Raises:
+        IntegrityError: If it is damaged.
+    """
+    table = run.table("predictions.csv")
+    try:
+        classes = tuple(run.info["classes"])
+        part = table["part"]
+        keys = list(zip(table["content_sha256"], table["image_id"], strict=True))
+        rows = sorted((key, index) for index, key in enumerate(keys) if part[index] != "validation")
+        order = [index for _, index in rows]
+        probabilities = np.array([[float(table[f"probability {name}"][i]) for name in classes] for i in order])
+        groups = number_groups([table["group"][i] for i in order], [table["content_sha256"][i] for i in order])
+        return Tested(
+            rows=tuple(key for key, _ in rows),
+            classes=classes,
+            y=np.array([classes.index(table["label"][index]) for index in order], dtype=np.int64),
+            groups=groups,
+            probabilities=probabilities,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{run.path / 'predictions.csv'} is damaged ({error}). Fit the head again.") from error

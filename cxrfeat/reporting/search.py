@@ -1,0 +1,51 @@
+"""What a search for a head says, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def sentences(search: Mapping[str, Any], test_openings: int) -> list[str]:
+    """What a search says: which head, by how much, and what to make of it."""
+    settings = settings_text(search["chosen"]["differs"])
+    by, best = search["by"].replace("-", " "), search["best_default"]
+    chosen = search["chosen"]["kind"] + (f" with {settings}" if settings else " as it is by default")
+    if best is None:
+        beat = ", and no default could be fitted"
+    elif search["gain"] > 0:
+        beat = f", {search['gain']:.3f} better than the best default ({best['kind']}, {best['score']:.3f})"
+    elif settings:
+        beat = f", no better than the best default ({best['kind']}), at a lower log loss"
+    else:
+        beat = ", and nothing did better"
+    where = " on everything" if search["outer"] is not None else ""
+    part = "These outer folds have" if search["outer"] is not None else "This test part has"
+    opened = "once, by this run" if test_openings == 1 else f"by {test_openings} runs, this one included"
+    said = [
+        f"Chosen{where}: {chosen}; {by} {search['score']:.3f} on the inner folds{beat}.",
+        "A search flatters what it chooses; the test scores above, of images it never saw, are the honest ones.",
+        f"{part} been opened {opened}.",
+    ]
+    if test_openings > 1:
+        said.append("Whoever picks the best of several by their test scores needs other images to test the pick.")
+    return said
+
+
+def settings_text(differs: Mapping[str, Any]) -> str:
+    """Fields as one reads them.
+
+    Example:
+        >>> settings_text({"hidden": [256, 64], "learning_rate": 0.003, "standardize": False})
+        'hidden 256,64, learning rate 0.003, no standardize'
+    """
+    parts = []
+    for field, value in differs.items():
+        words = field.replace("_", " ")
+        if isinstance(value, list):
+            parts.append(f"{words} {','.join(map(str, value))}")
+        elif isinstance(value, bool):
+            parts.append(words if value else f"no {words}")
+        else:
+            parts.append(f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}")
+    return ", ".join(parts)

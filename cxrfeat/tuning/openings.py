@@ -1,0 +1,20 @@
+"""How often a test part was opened: a choice among runs by their test scores is no test any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cxrfeat.errors import InputError, IntegrityError
+from cxrfeat.run.folder import all_runs, read_run
+
+
+def openings(runs: Path, split_sha256: str) -> int:
+    """How many runs in a folder were tested on this very split; damaged ones are not counted."""
+    count = 0
+    for path in all_runs(runs):
+        try:
+            split = read_run(path).info.get("split")
+        except (InputError, IntegrityError):
+            continue
+        count += isinstance(split, dict) and split.get("sha256") == split_sha256
+    return count
