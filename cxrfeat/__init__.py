@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cxrfeat.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from cxrfeat.auditing.result import AuditResult
     from cxrfeat.errors import (
         AuditError,
         CxrFeatError,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from cxrfeat.run.folder import read_run as open_run
     from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, SplitSpec, ViewSpec
     from cxrfeat.types import Finding, Part, Status
-    from cxrfeat.workflow.audit import AuditResult, audit
+    from cxrfeat.workflow.audit import audit
     from cxrfeat.workflow.compare import compare
     from cxrfeat.workflow.explain import activation_maps, explain, top_patches
     from cxrfeat.workflow.extract import Extraction, extract
@@ -89,7 +90,7 @@ _PLACES = {
     **dict.fromkeys(("Manifest", "Selection"), "cxrfeat.image.row"),
     **dict.fromkeys(("Run", "find_run", "find_runs"), "cxrfeat.run.folder"),
     "ActivationMaps": "cxrfeat.explaining.layer",
-    "AuditResult": "cxrfeat.workflow.audit",
+    "AuditResult": "cxrfeat.auditing.result",
     "Comparison": "cxrfeat.reporting.comparison",
     "Curve": "cxrfeat.head.learning_curve",
     "Explained": "cxrfeat.explaining.explained",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cxrfeat.image.duplicate import Pair
 from cxrfeat.image.row import ImageRow
+from cxrfeat.run.table import to_csv
+from cxrfeat.system.files import write_atomic
 from cxrfeat.types import Finding, Part, Status
 
 KINDS = {"bytes": "same bytes", "pixels": "same pixels", "near": "near"}
@@ -64,7 +67,22 @@ COLUMNS = (
     "image", "copy", "kind", "distance", "change", "same_patient", "part_image", "part_copy", "across_parts",
     "label_image", "label_copy", "leave_out",
 )  # fmt: skip
-"""Of `Copy.to_dict`, and so of the file that `--copies` writes."""
+"""Of `Copy.to_dict`, and so of the file of `write_copies`."""
+
+
+def write_copies(place: Path, copies: Sequence[Mapping[str, Any]]) -> None:
+    """Write every pair of copies as a row of CSV, readable by its owner only, since it holds paths.
+
+    Args:
+        place: The file.
+        copies: As in the document of `audit`.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    text = to_csv({name: [one[name] for one in copies] for name in COLUMNS})
+    # surrogatepass: file names that are not UTF-8 must come back as they were.
+    write_atomic(place, text.encode("utf-8", "surrogatepass"), private=True)
 
 
 def told_copies(pairs: Sequence[Pair], rows: Sequence[ImageRow]) -> tuple[Copy, ...]:

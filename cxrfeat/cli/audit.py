@@ -50,13 +50,16 @@ def audit(
 
     Sources, file formats, copies, patients, controls that see no lungs, letters, odd images.
     """
+    from cxrfeat.auditing.copies import write_copies
     from cxrfeat.reporting.audit import control_table, mitigation_table, pairs_table, sources_table
+    from cxrfeat.reporting.audit_page import write_page
+    from cxrfeat.reporting.place import check_place
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.audit import audit as run
-    from cxrfeat.workflow.audit import check_place, write_copies, write_page
 
-    for place, option in ((page, "--page"), (copies, "--copies")):
-        check_place(place, option)
+    for place, field, usual in ((page, "page", "audit.html"), (copies, "copies", "copies.csv")):
+        if place is not None:
+            check_place(place, field, usual)
     folder = options.data_folder(data)
     with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         result = run(

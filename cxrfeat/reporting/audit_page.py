@@ -1,13 +1,19 @@
-"""The page of an audit."""
+"""The page of an audit, with small pictures of the images it is about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from cxrfeat.errors import BadImageError
+from cxrfeat.image.content import read_file
+from cxrfeat.image.decode import decode
 from cxrfeat.reporting.audit import audit_table, control_table, mitigation_table, pairs_table, sources_table
+from cxrfeat.reporting.picture import data_address
 from cxrfeat.reporting.template import fill
 from cxrfeat.reporting.term import CHECKS
+from cxrfeat.system.files import write_atomic
 
 PAIRS, EXAMPLES = 48, 6
 """Pairs of copies, and images of each other check, that an audit's page shows."""
@@ -51,6 +57,22 @@ def render_audit(title: str, audit: Mapping[str, Any], pictures: Mapping[str, st
     )
 
 
+def write_page(place: Path, document: Mapping[str, Any], root: Path | None) -> None:
+    """Write what the audit found as one self-contained page.
+
+    Args:
+        place: The page.
+        document: As `AuditResult.to_dict` gives it.
+        root: The data folder, from which the page takes small pictures; `None` shows none.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    pictures = {} if root is None else {path: _picture(root / path) for path in pictured(document)}
+    title = f"cxrfeat audit of {document['images']} images"
+    write_atomic(place, render_audit(title, document, {path: one for path, one in pictures.items() if one}).encode())
+
+
 def _examples(audit: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Checks that name images, copies apart, each with some of them."""
     return [
@@ -58,3 +80,11 @@ def _examples(audit: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         for one in audit["checks"]
         if one["images"] and one["status"] != "pass" and not one["check"].startswith("copies")
     ]
+
+
+def _picture(path: Path) -> str | None:
+    """A small picture as a `data:` address; `None` where the file can no longer be read."""
+    try:
+        return data_address(decode(read_file(path)))
+    except BadImageError:
+        return None

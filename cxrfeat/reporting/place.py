@@ -13,18 +13,25 @@ from cxrfeat.system.files import check_writable
 USUAL = "report.html"
 
 
-def check_place(out: Path) -> None:
+def check_place(place: Path, field: str = "out", usual: str = USUAL) -> None:
     """Refuse early, before minutes of work, what could not be written.
+
+    Args:
+        place: Of the file.
+        field: What it is given as.
+        usual: What such a file is called.
 
     Raises:
         InputError: If the place is a folder, or in none.
         StorageError: If nothing can be written there.
     """
-    if out.is_dir():
-        raise InputError(f"{out} is a folder; the page needs the name of a file, such as {out / 'report.html'}.")
-    if not out.parent.is_dir():
-        raise InputError(f"There is no folder {out.parent} to write {out.name} into. Make it, or choose another `out`.")
-    check_writable(out.parent)
+    if place.is_dir():
+        raise InputError(f"{place} is a folder; `{field}` needs the name of a file, such as {place / usual}.")
+    if not place.parent.is_dir():
+        raise InputError(
+            f"There is no folder {place.parent} to write {place.name} into. Make it, or choose another `{field}`."
+        )
+    check_writable(place.parent)
 
 
 def usual_place(datasets: AbstractSet[str]) -> Path:

@@ -14,9 +14,10 @@ from cxrfeat.errors import IntegrityError
 from cxrfeat.image.index import index_folder, summary
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import phantoms_written, write_phantoms
+from cxrfeat.reporting.audit_page import write_page
 from cxrfeat.spec import MAIN_KINDS, HeadSpec
 from cxrfeat.types import Part, Progress, named
-from cxrfeat.workflow.audit import audit, write_page
+from cxrfeat.workflow.audit import audit
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit

@@ -61,7 +61,7 @@ def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
         (["blobs"], 3, "'blobs' begins the names of 2 runs in runs; say more of it"),
         (["--runs", "nowhere"], 2, "A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`"),
         (["--out", "nowhere/page.html"], 3, "There is no folder nowhere to write page.html into. Make it, or choose"),
-        (["--out", "features"], 3, "features is a folder; the page needs the name of a file, such as features/report"),
+        (["--out", "features"], 3, "features is a folder; --out needs the name of a file, such as features/report"),
         (["--data", "nowhere"], 3, "There is no folder 'nowhere'"),
         (["--data", "features"], 3, "'features' holds no images"),
         (["--map", "mds"], 2, "--map is pca, tsne or umap; got 'mds'"),

@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrfeat.auditing.changed import CONTROL_VIEWS, MITIGATIONS
+from cxrfeat.auditing.result import AuditResult
+from cxrfeat.auditing.whole import MODEL, remedy
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.types import Features, Finding, Status, Views
-from cxrfeat.workflow.audit import CONTROL_VIEWS, MITIGATIONS, MODEL, AuditResult, _look, audit
+from cxrfeat.workflow.audit import audit
 from cxrfeat.workflow.extract import extract
 from tests.image.encode import encode
 
@@ -321,10 +324,10 @@ def test_copies_of_one_patient_and_across_parts_are_told(tmp_path: Path) -> None
 
 def test_hints_can_be_pasted() -> None:
     data, kept = Path("my data"), Path("it's/a file.h5")
-    hint = _look(data, kept, mitigated=False)
+    hint = remedy(data, kept, mitigated=False)
     assert shlex.split(hint[hint.index("cxrfeat") :]) == [
         "cxrfeat", "audit", "my data", "--cache", "it's/a file.h5", "--mitigate"
     ]  # fmt: skip
-    hint = _look(data, None, mitigated=False)
+    hint = remedy(data, None, mitigated=False)
     assert shlex.split(hint[hint.index("cxrfeat") :])[:3] == ["cxrfeat", "audit", "my data"]
-    assert "--mitigate" not in _look(data, kept, mitigated=True), "that was done"
+    assert "--mitigate" not in remedy(data, kept, mitigated=True), "that was done"

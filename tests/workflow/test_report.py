@@ -273,7 +273,7 @@ def test_what_cannot_be_reported_is_said_before_any_work(folder: Path) -> None:
         report([], out=folder / "report.html")
     with pytest.raises(InputError, match=r"There is no folder .*nowhere to write report.html into. Make it"):
         report(runs_of(folder), out=folder / "nowhere" / "report.html")
-    with pytest.raises(InputError, match=r"is a folder; the page needs the name of a file, such as .*report\.html"):
+    with pytest.raises(InputError, match=r"is a folder; `out` needs the name of a file, such as .*report\.html"):
         report(runs_of(folder), out=folder)
 
 

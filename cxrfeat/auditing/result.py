@@ -1,0 +1,52 @@
+"""What an audit gives: findings, and the figures behind them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cxrfeat.auditing.changed import Mitigation
+from cxrfeat.auditing.copies import Copy
+from cxrfeat.auditing.source import SourceTable
+from cxrfeat.image.row import Quarantined
+from cxrfeat.types import Finding, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditResult:
+    """Everything the audit found."""
+
+    images: int
+    classes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    """Failed ones first."""
+    sources: SourceTable
+    within_source: dict[str, Any] | None
+    """Scores of the model among images of one source, where there is a model."""
+    controls: dict[str, dict[str, Any]]
+    """Scores of each control, and of the model under `model`."""
+    copies: tuple[Copy, ...]
+    """Pairs of images that are one picture."""
+    mitigations: tuple[Mitigation, ...]
+    quarantined: tuple[Quarantined, ...]
+    contents: dict[str, str]
+    """Content hash of each image, by its path."""
+
+    @property
+    def failed(self) -> list[Finding]:
+        """The checks that failed."""
+        return [finding for finding in self.findings if finding.status is Status.FAIL]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `audit`."""
+        return {
+            "images": self.images,
+            "classes": list(self.classes),
+            "checks": [asdict(finding) for finding in self.findings],
+            "sources": self.sources.to_dict(),
+            "within_source": self.within_source,
+            "controls": self.controls,
+            "copies": [one.to_dict() for one in self.copies],
+            "mitigations": [asdict(one) for one in self.mitigations],
+            "quarantined": [asdict(one) for one in self.quarantined],
+        }
