@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxrfeat.backbone import converted, openvino_engine
+from cxrfeat.backbone import converted
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.converted import DIGESTS, Converter
 from cxrfeat.backbone.engine import Engine, KerasEngine
-from cxrfeat.backbone.network import Network, find_network
+from cxrfeat.backbone.network import find_network
 from cxrfeat.errors import MissingExtraError, StorageError, UsageError
-from cxrfeat.spec import FeatureSpec, Normalize, ViewSpec
+from cxrfeat.spec import Normalize
 from cxrfeat.system.files import TEMPORARY
 from cxrfeat.types import Features, Views
+from tests.backbone.networks import described, some_views
 
 CASES = [
     pytest.param(
@@ -30,21 +31,6 @@ CASES = [
     for one in CONVERTERS
 ]
 each = pytest.mark.parametrize("converter", CASES)
-
-
-def described(network: Network, normalize: Normalize = "backbone") -> FeatureSpec:
-    view = ViewSpec(size=network.size, count=1)
-    return FeatureSpec(
-        backbone=network.backbone,
-        weights=network.weights,
-        preprocess=network.preprocess,
-        view=view,
-        normalize=normalize,
-    )
-
-
-def some_views(count: int, size: int) -> Views:
-    return np.random.default_rng(3).integers(0, 256, (count, size, size), dtype=np.uint8)
 
 
 def assert_agree(a: Features, b: Features) -> None:
@@ -114,7 +100,7 @@ def test_what_was_converted_once_runs_without_tensorflow(
 import sys, numpy as np
 from cxrfeat.backbone.choose import find_engine
 from cxrfeat.backbone.network import find_network
-from tests.backbone.test_converted import described, some_views
+from tests.backbone.networks import described, some_views
 network = find_network({str(tiny_network)!r}, preprocess="tf")
 engine = find_engine({converter.name!r})(network, described(network), 4, 0)
 np.save({str(tmp_path / "again.npy")!r}, engine.run(some_views(3, 32)))
@@ -247,60 +233,3 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path / "file"))
     with pytest.raises(StorageError, match="CXRFEAT_CACHE"):
         converter(network, described(network), 4)
-
-
-@pytest.mark.skipif(not openvino_engine.OPENVINO.installed(), reason="the extra openvino is not installed")
-def test_a_signal_is_survived_with_engines_and_after_them(tiny_network: Path) -> None:
-    """OpenVINO gives the thread a stack for signals, which two cores would tear from each other."""
-    code = f"""
-import gc, os, signal
-from cxrfeat.backbone.network import find_network
-from cxrfeat.backbone.openvino_engine import OPENVINO
-from tests.backbone.test_converted import described, some_views
-network = find_network({str(tiny_network)!r}, preprocess="tf")
-engines = [OPENVINO(network, described(network), 4) for _ in range(3)]
-engines[0].run(some_views(2, 32))
-caught = []
-signal.signal(signal.SIGTERM, lambda *_: caught.append(1))
-for left in (3, 2, 1, 0):
-    os.kill(os.getpid(), signal.SIGTERM)
-    if engines:
-        engines.pop(0)  # the first comes, first goes
-        gc.collect()
-assert len(caught) == 4
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.skipif(not openvino_engine.OPENVINO.installed(), reason="the extra openvino is not installed")
-def test_openvino_leaves_the_fast_svm_usable() -> None:
-    """Both bring a threading library of one name, and a process has one of them."""
-    pytest.importorskip("sklearnex")
-    code = """
-from cxrfeat.backbone.openvino_engine import import_openvino
-import_openvino().Core()
-from cxrfeat.head.sklearn_head import _svc
-assert _svc().__module__.startswith("sklearnex"), _svc().__module__
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.skipif(not openvino_engine.OPENVINO.installed(), reason="the extra openvino is not installed")
-@pytest.mark.parametrize("how", ["full before", "full while writing"])
-def test_a_full_disk_under_openvino_is_said(
-    how: str, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path))
-    network = find_network(str(tiny_network), preprocess="tf")
-    if how == "full before":
-        monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 100}))
-    else:
-        openvino = openvino_engine.import_openvino()
-
-        def refuse(*_: object, **__: object) -> None:
-            raise RuntimeError("basic_ios::clear: iostream error")
-
-        monkeypatch.setattr(openvino, "save_model", refuse)
-    with pytest.raises(StorageError, match=r"Cannot write .*openvino"):
-        openvino_engine.OPENVINO(network, described(network), 4)
-    assert [path.name for path in (tmp_path / "openvino").iterdir()] == [".lock"]

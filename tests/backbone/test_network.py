@@ -11,14 +11,9 @@ import pytest
 from cxrfeat.backbone.network import Network, find_again, find_network
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import CxrFeatError, InputError, UsageError, WeightsError
-from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.system.files import user_cache
 from tests.backbone.models import functional, layer, write_h5, write_keras
-
-
-def spec_of(network: Network) -> FeatureSpec:
-    view = ViewSpec(size=network.size, count=1)
-    return FeatureSpec(backbone=network.backbone, weights=network.weights, preprocess=network.preprocess, view=view)
+from tests.backbone.networks import described
 
 
 def test_cached_weights_are_used_and_identified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +31,7 @@ def test_cached_weights_are_used_and_identified(tmp_path: Path, monkeypatch: pyt
     )  # fmt: skip
     assert not network.random
     assert find_network("vgg16", size=64).size == 64
-    assert find_again(spec_of(network), "vgg16") == network
+    assert find_again(described(network), "vgg16") == network
 
 
 @pytest.mark.parametrize(
@@ -78,17 +73,17 @@ def test_a_network_of_ones_own_is_kept_by_its_digest(
         path=user_cache() / "networks" / f"{digest}{suffix.lower()}",
     )  # fmt: skip
     path.rename(tmp_path / "moved")
-    assert find_again(spec_of(network), "my_net_2_") == network, "wherever the file goes"
+    assert find_again(described(network), "my_net_2_") == network, "wherever the file goes"
     network.path.unlink()  # type: ignore[union-attr]  # a network from a file has a path
     with pytest.raises(WeightsError, match=rf"my_net_2_ \(SHA-256 {digest[:12]}...\) is no longer in .*`network`"):
-        find_again(spec_of(network), "my_net_2_")
-    again = find_again(spec_of(network), "my_net_2_", path=tmp_path / "moved")
+        find_again(described(network), "my_net_2_")
+    again = find_again(described(network), "my_net_2_", path=tmp_path / "moved")
     assert dataclasses.replace(again, path=network.path) == network
     (tmp_path / "moved").write_bytes(b"other")
     with pytest.raises(WeightsError, match=r"moved is not the network that made these features"):
-        find_again(spec_of(network), "my_net_2_", path=tmp_path / "moved")
+        find_again(described(network), "my_net_2_", path=tmp_path / "moved")
     with pytest.raises(InputError, match=r"The network .* does not exist"):
-        find_again(spec_of(network), "my_net_2_", path=tmp_path / "nowhere")
+        find_again(described(network), "my_net_2_", path=tmp_path / "nowhere")
 
 
 def test_a_damaged_copy_in_the_cache_is_not_the_network(tmp_path: Path) -> None:
@@ -96,7 +91,7 @@ def test_a_damaged_copy_in_the_cache_is_not_the_network(tmp_path: Path) -> None:
     assert network.path is not None
     network.path.write_bytes(network.path.read_bytes()[:-1])
     with pytest.raises(WeightsError, match=r"no longer in"):
-        find_again(spec_of(network), "m")
+        find_again(described(network), "m")
 
 
 def test_the_size_is_the_networks_own_where_it_has_one(tmp_path: Path) -> None:
@@ -123,8 +118,8 @@ def test_a_missing_network_is_named(tmp_path: Path) -> None:
 
 def test_random_weights_are_found_again_where_they_would_be_the_same() -> None:
     network = find_network("vgg16", weights="random", seed=3)
-    assert find_again(spec_of(network), "vgg16") == network
-    other = dataclasses.replace(spec_of(network), weights="random:seed=3,keras=2.0,backend=tensorflow")
+    assert find_again(described(network), "vgg16") == network
+    other = dataclasses.replace(described(network), weights="random:seed=3,keras=2.0,backend=tensorflow")
     with pytest.raises(WeightsError, match=r"drawn by other software \(random:seed=3,keras=2.0.*extract` again"):
         find_again(other, "vgg16")
 
@@ -134,6 +129,6 @@ def test_random_weights_are_found_again_where_they_would_be_the_same() -> None:
 )
 def test_an_identity_that_is_none_is_refused(weights: str) -> None:
     """A stranger's feature file may say anything."""
-    spec = dataclasses.replace(spec_of(find_network("vgg16", weights="random")), weights=weights)
+    spec = dataclasses.replace(described(find_network("vgg16", weights="random")), weights=weights)
     with pytest.raises(CxrFeatError, match=r"do not say which network made them"):
         find_again(spec, "vgg16")

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.openvino_engine import OPENVINO, OpenvinoEngine, import_openvino, the_core
+from cxrfeat.errors import StorageError
+from tests.backbone.networks import described, some_views
+
+pytestmark = pytest.mark.skipif(not OPENVINO.installed(), reason="the extra openvino is not installed")
+
+
+def test_a_signal_is_survived_with_engines_and_after_them(tiny_network: Path) -> None:
+    """OpenVINO gives the thread a stack for signals, which two cores would tear from each other."""
+    code = f"""
+import gc, os, signal
+from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.openvino_engine import OPENVINO
+from tests.backbone.networks import described, some_views
+network = find_network({str(tiny_network)!r}, preprocess="tf")
+engines = [OPENVINO(network, described(network), 4) for _ in range(3)]
+engines[0].run(some_views(2, 32))
+caught = []
+signal.signal(signal.SIGTERM, lambda *_: caught.append(1))
+for left in (3, 2, 1, 0):
+    os.kill(os.getpid(), signal.SIGTERM)
+    if engines:
+        engines.pop(0)  # the first comes, first goes
+        gc.collect()
+assert len(caught) == 4
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_openvino_leaves_the_fast_svm_usable() -> None:
+    """Both bring a threading library of one name, and a process has one of them."""
+    pytest.importorskip("sklearnex")
+    code = """
+from cxrfeat.backbone.openvino_engine import import_openvino
+import_openvino().Core()
+from cxrfeat.head.sklearn_head import _svc
+assert _svc().__module__.startswith("sklearnex"), _svc().__module__
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("how", ["full before", "full while writing"])
+def test_a_full_disk_under_openvino_is_said(
+    how: str, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path))
+    network = find_network(str(tiny_network), preprocess="tf")
+    if how == "full before":
+        monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 100}))
+    else:
+        openvino = import_openvino()
+
+        def refuse(*_: object, **__: object) -> None:
+            raise RuntimeError("basic_ios::clear: iostream error")
+
+        monkeypatch.setattr(openvino, "save_model", refuse)
+    with pytest.raises(StorageError, match=r"Cannot write .*openvino"):
+        OPENVINO(network, described(network), 4)
+    assert [path.name for path in (tmp_path / "openvino").iterdir()] == [".lock"]
+
+
+def test_nothing_of_openvino_reports_to_its_makers() -> None:
+    code = """
+import sys
+from cxrfeat.backbone.openvino_engine import import_openvino
+import_openvino()
+assert sys.modules["openvino_telemetry"] is None
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_process_has_one_core_and_an_engine_any_number_of_views(tiny_network: Path) -> None:
+    network = find_network(str(tiny_network), preprocess="tf")
+    engine = OPENVINO(network, described(network), 4)
+    assert isinstance(engine, OpenvinoEngine)
+    assert the_core() is the_core()
+    views = some_views(9, 32)
+    whole = engine.run(views)
+    assert whole.dtype == np.float32
+    np.testing.assert_array_equal(np.concatenate([engine.run(views[:2]), engine.run(views[2:])]), whole)
