@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -37,3 +37,20 @@ def _python(value: object) -> str:
     fields = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
     given = ", ".join(f"{field.name}={_python(is_)}" for field, is_ in fields if is_ != field.default)
     return f"cxrfeat.{type(value).__name__}({given})"
+
+
+def _as_it_is(message: str) -> str:
+    return message
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Words:
+    """How fields and calls are said to whoever reads."""
+
+    message: Callable[[str], str] = _as_it_is
+    """Says the fields in a message, which stand in backquotes, alone or with a value."""
+    call: Callable[[Call], str] = str
+
+
+PYTHON = Words()
+"""For whoever calls the package from Python; the command line has words of its own."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from typing import TYPE_CHECKING
 
+from cxrfeat.call import Call, Words
 from cxrfeat.cli.options import HEAD, PROTOCOL, TRAINING
-from cxrfeat.cli.words import option_of, words_of
+from cxrfeat.cli.words import as_typed, option_of, words_of
 from cxrfeat.spec import FinetuneSpec, HeadSpec
-
-if TYPE_CHECKING:
-    from cxrfeat.call import Call
 
 _COMMANDS = {"fit": "fit-head"}
 """Commands that are not called as their function is."""
@@ -44,3 +41,7 @@ def _described(spec: object) -> list[str]:
     if isinstance(spec, FinetuneSpec):
         return [*PROTOCOL.words(spec.head), *TRAINING.words(spec), *words_of("precision", spec.precision)]
     raise TypeError(f"No command takes a {type(spec).__name__}.")
+
+
+WORDS = Words(message=as_typed, call=command_line)
+"""What pages that a command writes say."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cxrfeat.cli import options
+from cxrfeat.cli.again import WORDS
 from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit
 
 
@@ -77,7 +78,7 @@ def audit(
     if redact:
         document = _redacted(document, result.contents)
     if page is not None:
-        write_page(page, document, None if redact else folder)
+        write_page(page, document, None if redact else folder, WORDS)
     if copies is not None:
         write_copies(copies, document["copies"])
     if json:

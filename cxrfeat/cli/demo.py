@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
+from cxrfeat.cli.again import WORDS
 
 
 def demo(
@@ -58,7 +59,7 @@ def demo(
             say("Every checksum of the feature file matches.")
 
     with progress("steps", quiet=quiet) as on_the_way:
-        made = run(out, seed=seed, tell=tell, progress=on_the_way)
+        made = run(out, seed=seed, words=WORDS, tell=tell, progress=on_the_way)
     if json:
         print_json(made.document)
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
+from cxrfeat.cli.again import WORDS
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show_failed
 from cxrfeat.spec import Projecting
 
@@ -63,6 +64,7 @@ def report(
             reading=reading,
             projection=map_,
             seed=seed,
+            words=WORDS,
             progress=tell,
         )
     for line in made.notes:

@@ -10,6 +10,7 @@ import shlex
 _OTHERWISE = {
     "count": "n",
     "fold_count": "folds",
+    "folder": "runs",
     "kind": "head",
     "letters": "remove-letters",
     "projection": "map",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cxrfeat.call import PYTHON, Words
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.content import read_file
 from cxrfeat.image.decode import decode
@@ -25,13 +26,14 @@ def pictured(audit: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(paths + [path for _, images in _examples(audit) for path in images]))
 
 
-def render_audit(title: str, audit: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+def render_audit(title: str, audit: Mapping[str, Any], pictures: Mapping[str, str], words: Words = PYTHON) -> str:
     """A page of what the audit found, with the images it is about.
 
     Args:
         title: Its heading.
         audit: The document of `audit`.
         pictures: For the paths of `pictured`, as far as they are to be seen, `data:` addresses of images.
+        words: How it says what to do.
 
     Returns:
         HTML, complete in itself.
@@ -44,9 +46,13 @@ def render_audit(title: str, audit: Mapping[str, Any], pictures: Mapping[str, st
     )
     return fill(
         "audit.html",
-        words=[(one["check"], CHECKS[one["check"]]) for one in audit["checks"] if one["check"] in CHECKS],
+        words=words,
+        meanings=[(one["check"], CHECKS[one["check"]]) for one in audit["checks"] if one["check"] in CHECKS],
         title=title,
-        checks=audit_table(audit["checks"], everything=True),
+        checks=audit_table(
+            [{**one, **{name: words.message(one[name]) for name in ("why", "do")}} for one in audit["checks"]],
+            everything=True,
+        ),
         results=[table for table in tables if table is not None],
         pairs=audit["copies"],
         shown=min(PAIRS, len(audit["copies"])),
@@ -57,20 +63,22 @@ def render_audit(title: str, audit: Mapping[str, Any], pictures: Mapping[str, st
     )
 
 
-def write_page(place: Path, document: Mapping[str, Any], root: Path | None) -> None:
+def write_page(place: Path, document: Mapping[str, Any], root: Path | None, words: Words = PYTHON) -> None:
     """Write what the audit found as one self-contained page.
 
     Args:
         place: The page.
         document: As `AuditResult.to_dict` gives it.
         root: The data folder, from which the page takes small pictures; `None` shows none.
+        words: How it says what to do.
 
     Raises:
         StorageError: If it cannot be written.
     """
     pictures = {} if root is None else {path: _picture(root / path) for path in pictured(document)}
     title = f"cxrfeat audit of {document['images']} images"
-    write_atomic(place, render_audit(title, document, {path: one for path, one in pictures.items() if one}).encode())
+    shown = {path: one for path, one in pictures.items() if one}
+    write_atomic(place, render_audit(title, document, shown, words).encode())
 
 
 def _examples(audit: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

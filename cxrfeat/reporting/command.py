@@ -1,79 +1,55 @@
-"""The commands that make runs and pages again."""
+"""The calls that make runs and pages again."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from cxrfeat.call import Call
 from cxrfeat.reporting.place import USUAL
-from cxrfeat.run.folder import Run, csv_cell
-from cxrfeat.spec import HeadSpec
+from cxrfeat.run.folder import Run
+from cxrfeat.spec import FinetuneSpec, HeadSpec, from_dict
 
 
-def run_command(run: Run) -> str | None:
-    """The command that makes a run of `fit-head` or `finetune` again; `None` for other runs.
+def run_call(run: Run) -> Call | None:
+    """What makes a run of `fit` or `finetune` again; `None` for other runs.
 
-    The page names the feature file, not where it lies.
+    It names the feature file, not where it lies.
     """
     info = run.info
     if info.get("kind") == "finetune":
-        return _finetune_command(info)
+        return _finetune_call(info)
     identity, split = info.get("identity") or {}, info.get("split") or {}
     head = identity.get("head")
     if info.get("kind") != "head" or not head or head.get("seed") != split.get("seed") or split.get("by") == "bound":
         return None
-    words = ["cxrfeat", "fit-head", f"features/{info['features']['file']}", "--head", head["kind"]]
-    for field in fields(HeadSpec):
-        value = head.get(field.name, field.default)
-        if field.name in ("kind", "seed") or value == field.default:
-            continue
-        option = field.name.replace("_", "-")
-        listed = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        words += [f"--{option}" if value else f"--no-{option}"] if isinstance(value, bool) else [f"--{option}", listed]
-    for name in identity.get("classes") or ():
-        words += ["--classes", csv_cell(name)]
+    fields: dict[str, Any] = {"classes": list(identity["classes"])} if identity.get("classes") else {}
     by = split.get("by")
     if by == "folds":
-        words += ["--folds", str(split["folds"])] + (["--repeats", str(split["repeats"])] if "repeats" in split else [])
+        fields |= {"fold_count": split["folds"]} | ({"repeats": split["repeats"]} if "repeats" in split else {})
     elif by == "source-out":
-        words.append("--source-out")
+        fields |= {"source_out": True}
     else:
-        words += ["--split-by", str(by)] + (["--regroup"] if split.get("regroup") else [])
-    words += ["--tta"] if info.get("tta") else []
-    return shlex.join([*words, "--seed", str(split["seed"])])
+        fields |= {"split_by": by} | ({"regroup_given": True} if split.get("regroup") else {})
+    fields |= ({"tta": True} if info.get("tta") else {}) | {"seed": split["seed"]}
+    return Call("fit", (f"features/{info['features']['file']}", from_dict(HeadSpec, head)), fields)
 
 
-_TUNED_OPTIONS = (
-    "epochs", "batch", "optimizer", "learning_rate", "schedule", "momentum", "patience", "class_weights",
-    "label_smoothing",
-)  # fmt: skip
-"""Fields of the head's protocol that `finetune` takes as options."""
-
-
-def _finetune_command(info: Mapping[str, Any]) -> str:
-    """Every setting as an option, so that it does not matter from which recipe they came."""
-    about, spec = info["finetune"], info["finetune"]["spec"]
-    head = spec["head"]
-    words = ["cxrfeat", "finetune", "DATA"]
+def _finetune_call(info: Mapping[str, Any]) -> Call:
+    about, split = info["finetune"], info["split"]
+    spec = from_dict(FinetuneSpec, about["spec"])
+    fields: dict[str, Any] = {}
     if about["head_from"] is not None:
-        words += ["--head-from", about["head_from"]]
+        fields |= {"head_from": about["head_from"]}
     else:
-        words += ["--cache", f"features/{about['file']}", "--cold", "--head", head["kind"]]
-        words += [] if info["split"]["by"] == "bound" else ["--split-by", info["split"]["by"]]
-        words += ["--regroup"] if info["split"].get("regroup") else []
-    values = {name: head[name] for name in _TUNED_OPTIONS}
-    values |= {"patience": head["patience"] or 0, "clip": spec["clip"] or 0}
-    values |= {name: spec[name] for name in ("batchnorm", "freeze_until", "precision") if spec[name] is not None}
-    for name, value in values.items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
-    words.append("--calibrate" if head["calibrate"] else "--no-calibrate")
-    return shlex.join([*words, "--seed", str(head["seed"])])
+        fields |= {"cache": f"features/{about['file']}", "warm": None}
+        fields |= {} if split["by"] == "bound" else {"split_by": split["by"]}
+        fields |= {"regroup_given": True} if split.get("regroup") else {}
+    return Call("finetune", ("DATA",), fields | {"spec": spec, "seed": spec.head.seed})
 
 
-def report_command(
+def report_call(
     runs: Sequence[Run],
     *,
     out: Path,
@@ -84,19 +60,18 @@ def report_command(
     redact: bool,
     method: str,
     seed: int,
-) -> str:
-    """The command that makes a page again; places of this machine by their last part, for the page may go anywhere."""
-    words = ["cxrfeat", "report", *(run.name for run in runs)]
-    words += ["--data", "DATA"] if pictured else []
-    words += ["--no-images"] if not images else []
-    words += ["--redact"] if redact else []
-    words += ["--seed", str(seed)]
-    words += ["--map", method] if method != "pca" else []
-    told = {"--network": network, "--out": out, "--features": features, "--runs": runs[0].path.parent}
-    usual = {"--out": USUAL, "--features": "features", "--runs": "runs"}
-    for option, place in told.items():
+) -> Call:
+    """What makes a page again; places of this machine by their last part, for the page may go anywhere."""
+    fields: dict[str, Any] = {"data": "DATA"} if pictured else {}
+    fields |= {} if images else {"images": False}
+    fields |= {"redact": True} if redact else {}
+    fields |= {"seed": seed}
+    fields |= {"projection": method} if method != "pca" else {}
+    told = {"network": network, "out": out, "features": features, "folder": runs[0].path.parent}
+    usual = {"out": USUAL, "features": "features", "folder": "runs"}
+    for field, place in told.items():
         if place is not None:
             outside = redact or place.is_absolute() or ".." in place.parts
             shown = place.name if outside else place.as_posix()
-            words += [option, shown] if shown != usual.get(option) else []
-    return shlex.join(words)
+            fields |= {field: shown} if shown != usual.get(field) else {}
+    return Call("report", ([run.name for run in runs],), fields)

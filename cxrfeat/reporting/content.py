@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.call import PYTHON, Words
 from cxrfeat.reporting.table import Table
 
 
@@ -164,6 +165,8 @@ class ReportContent:
     data: tuple[DataContent, ...]
     command: str
     """What makes the page again."""
+    words: Words = PYTHON
+    """How the page says what to do."""
     notes: tuple[str, ...] = field(default=())
 
     @property

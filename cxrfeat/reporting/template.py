@@ -9,17 +9,28 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cxrfeat.call import PYTHON, Words
 from cxrfeat.reporting.table import RESEARCH_USE
 from cxrfeat.version import __version__
 
 
-def fill(template: str, *, script: str | None = None, **values: Any) -> str:  # noqa: ANN401  # whatever it names
-    """A template with its values; the page may run this script and use its own style, and nothing else."""
+def fill(
+    template: str,
+    *,
+    words: Words = PYTHON,
+    script: str | None = None,
+    **values: Any,  # noqa: ANN401  # whatever it names
+) -> str:
+    """A template with its values; the page may run this script and use its own style, and nothing else.
+
+    What the template passes through its filter `said` is said in these words.
+    """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(
         loader=PackageLoader("cxrfeat.reporting"), autoescape=select_autoescape(default=True), trim_blocks=True
     )
+    environment.filters["said"] = words.message
     css = text_of("style.css")
     policy = f"default-src 'none'; style-src '{_digest(css)}'; img-src data:; base-uri 'none'; form-action 'none'"
     if script:

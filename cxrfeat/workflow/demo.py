@@ -10,6 +10,7 @@ from typing import Any
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.weights import list_weights
+from cxrfeat.call import PYTHON, Words
 from cxrfeat.errors import IntegrityError
 from cxrfeat.image.index import index_folder, summary
 from cxrfeat.phantom.spec import PhantomSpec
@@ -57,6 +58,7 @@ def demo(
     size: int | None = None,
     phantoms: PhantomSpec = PHANTOMS,
     make_engine: EngineFactory | None = None,
+    words: Words = PYTHON,
     tell: Stage | None = None,
     progress: Progress | None = None,
 ) -> Demo:
@@ -72,6 +74,7 @@ def demo(
         size: Height and width of the views in pixels; `None` is the network's own.
         phantoms: The data set.
         make_engine: Loads a network.
+        words: How the pages say what to do.
         tell: Told after each stage.
         progress: Told on the way.
 
@@ -91,7 +94,7 @@ def demo(
     done("index", summary(index_folder(data, decode_all=True)))
     found = audit(data, seed=seed, progress=progress).to_dict()
     done("audit", found)
-    write_page(page, found, data)
+    write_page(page, found, data, words)
     ready = any(row["backbone"] == BACKBONE and row["state"] == "ready" for row in list_weights())
     made = extract(
         data,
@@ -131,6 +134,7 @@ def demo(
             explained=EXPLAINED,
             seed=seed,
             title="cxrfeat demo: phantom chest X-rays",
+            words=words,
             progress=progress,
         )
     return Demo(data=data, features=file.path, runs=runs, report=report, document={**document, "report": str(report)})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cxrfeat.call import PYTHON, Words
 from cxrfeat.errors import CxrFeatError, InputError, UsageError
 from cxrfeat.explaining.job import Question
 from cxrfeat.explaining.together import explain_together
@@ -15,7 +16,7 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest, Selection
 from cxrfeat.metric.roc import calibration_band, roc_band
-from cxrfeat.reporting.command import report_command, run_command
+from cxrfeat.reporting.command import report_call, run_call
 from cxrfeat.reporting.comparison import different, side_by_side, tested
 from cxrfeat.reporting.content import (
     DataContent,
@@ -85,6 +86,7 @@ def report(
     projection: str = "pca",
     seed: int = 0,
     title: str | None = None,
+    words: Words = PYTHON,
     progress: Progress | None = None,
 ) -> Report:
     """Write one self-contained page of everything that is known of some runs.
@@ -105,6 +107,7 @@ def report(
         projection: How the feature map is laid out: `pca`, `tsne` or `umap`.
         seed: Of intervals, and of which images are shown.
         title: Of the page.
+        words: How the page says what to do.
         progress: Told on the way.
 
     Returns:
@@ -135,7 +138,7 @@ def report(
     manifest = _manifest_of(data, chosen, reading, progress)
     names = names_of(manifest.rows if manifest else (), redact=redact)
     parts = [
-        _of_data(sha, of_data, features, names, method, images=images, seed=seed, progress=progress)
+        _of_data(sha, of_data, features, names, method, words, images=images, seed=seed, progress=progress)
         for sha, of_data in by_data.items()
     ]
     if manifest is not None and explained:
@@ -157,17 +160,20 @@ def report(
     content = ReportContent(
         title=title or f"cxrfeat report: {', '.join(dict.fromkeys(part.dataset for part in parts))}",
         data=tuple(parts),
-        command=report_command(
-            chosen,
-            out=out,
-            features=features,
-            network=network,
-            pictured=data is not None,
-            images=images,
-            redact=redact,
-            method=method,
-            seed=seed,
+        command=words.call(
+            report_call(
+                chosen,
+                out=out,
+                features=features,
+                network=network,
+                pictured=data is not None,
+                images=images,
+                redact=redact,
+                method=method,
+                seed=seed,
+            )
         ),
+        words=words,
         notes=_kept_apart(parts),
     )
     content, page = below_limit(content)
@@ -211,6 +217,7 @@ def _of_data(
     features: Path,
     names: Names,
     method: Projecting,
+    words: Words,
     *,
     images: bool,
     seed: int,
@@ -221,7 +228,7 @@ def _of_data(
     document = compared.to_dict()
     contents = []
     for place, (run, summary) in enumerate(zip(compared.runs, document["runs"], strict=True)):
-        contents.append(_of_run(run, summary, seed))
+        contents.append(_of_run(run, summary, words, seed))
         if progress:
             progress("curves", place + 1, len(runs))
     content = DataContent(
@@ -230,8 +237,8 @@ def _of_data(
     return with_features(content, compared.runs, features, names, method, images=images, seed=seed, progress=progress)
 
 
-def _of_run(run: Run, summary: Mapping[str, Any], seed: int) -> RunContent:
-    test = tested(run)
+def _of_run(run: Run, summary: Mapping[str, Any], words: Words, seed: int) -> RunContent:
+    test, again = tested(run), run_call(run)
     return RunContent(
         summary=summary,
         info=run.info,
@@ -241,7 +248,7 @@ def _of_run(run: Run, summary: Mapping[str, Any], seed: int) -> RunContent:
             for index, name in enumerate(test.classes)
         },
         calibration=calibration_band(test.y, test.probabilities, test.groups, seed=seed),
-        command=run_command(run),
+        command=None if again is None else words.call(again),
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from cxrfeat.cli.again import command_line
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.reporting.command import run_command
+from cxrfeat.reporting.command import run_call
 from cxrfeat.run.folder import read_run
 from cxrfeat.spec import MAIN_KINDS
 from cxrfeat.types import Part
@@ -227,8 +228,10 @@ def test_fit_head_and_tune_take_some_classes(cli: Cli, tmp_path: Path) -> None:
     assert document["notes"] == ["40 of 120 images are of other classes and left out: PNEUMONIA 40."]
     (run,) = document["runs"]
     assert (run["reused"], run["test"]["classes"]) == (True, ["COVID, ARDS", "NORMAL"])
-    words = shlex.split(run_command(read_run(Path(run["path"]))) or "")
-    assert words[words.index("--classes") + 1] == '"COVID, ARDS"', "the report's own command makes it again"
+    again = run_call(read_run(Path(run["path"])))
+    assert again is not None
+    words = shlex.split(command_line(again))
+    assert words[words.index("--classes") + 1] == '"COVID, ARDS",NORMAL', "the report's own command makes it again"
     assert cli("fit-head", path, *words[3:], "--json").json["runs"][0]["reused"]
     tuned = cli("tune", path, "--head", "ridge", "--trials", "1", "--inner-folds", "2", *chosen, "--json")
     assert tuned.code == 0, tuned.err

@@ -67,7 +67,7 @@ def test_the_page_tells_scores_classes_differences_and_where_they_are_from(tmp_p
         "cxrfeat report: blobs", "Research use only, never diagnosis. Not a medical device", "logreg", "softmax",
         "COVID", "sensitivity", f"{best['test']['accuracy']:.3f} [", "Images by class", "Feature map", "Copies found",
         *(run.summary["run"] for run in data.runs), data.comparison["comparisons"][0]["b"],
-        data.data_sha256, "sha256:000", "cxrfeat fit-head features/f.h5 --head", "--seed 0",
+        data.data_sha256, "sha256:000", "cxrfeat.fit('features/f.h5', cxrfeat.HeadSpec(kind=", "seed=0)",
     ):  # fmt: skip
         assert wanted in text, wanted
     assert "Best of 2 runs by accuracy" in text

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from cxrfeat.cli.again import WORDS
 from cxrfeat.reporting.page import render_report
 from tests.reporting.contents import content, heat, with_heat
 from tests.reporting.reader import EVIL, digest, policy, read
@@ -38,3 +39,11 @@ def test_the_page_may_run_its_own_script_and_use_its_own_style_and_nothing_else(
         "form-action": "'none'",
     }
     assert len(hashes["script"]) == len(hashes["style"]) == 1
+
+
+def test_a_page_says_fields_in_the_words_of_its_reader(tmp_path: Path) -> None:
+    made = replace(content(tmp_path), notes=("Fit it again with `standardize=False`.",))
+    assert "with `standardize=False`." in read(render_report(made)).text
+    page = read(render_report(replace(made, words=WORDS))).text
+    assert "with --no-standardize." in page
+    assert "or make it with --no-images" in page

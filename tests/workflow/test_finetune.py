@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cxrfeat.cli.again import command_line
 from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
 from cxrfeat.feature.file import FeatureFile
@@ -20,7 +21,7 @@ from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
-from cxrfeat.reporting.command import run_command
+from cxrfeat.reporting.command import run_call
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
 from cxrfeat.types import Part
@@ -282,9 +283,9 @@ def test_the_command_in_a_report_finds_the_very_same_run(
     options = {"head_from": place.head()} if warm else {"warm": None, "cache": place.extract().files[0].path}
     spec = replace(SPEC, clip=None, head=replace(SPEC.head, epochs=1, label_smoothing=0.1, calibrate=True))
     run = place.finetune(spec=spec, **options).runs[0]
-    command = run_command(run)
-    assert command is not None
-    words = [str(place.data) if word == "DATA" else word for word in shlex.split(command)]
+    again = run_call(run)
+    assert again is not None
+    words = [str(place.data) if word == "DATA" else word for word in shlex.split(command_line(again))]
     monkeypatch.chdir(place.folder)
     before = sorted(path.name for path in place.runs.iterdir())
     assert main([*words[1:], "--quiet"]) == 0

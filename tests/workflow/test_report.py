@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrfeat.cli.main import run as command_line
+from cxrfeat.cli.again import WORDS, command_line
+from cxrfeat.cli.main import run as typed
 from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, StorageError, UsageError
 from cxrfeat.explaining.job import Question
 from cxrfeat.explaining.together import explain_together
@@ -20,7 +22,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow
 from cxrfeat.reporting import copies, feature_map
-from cxrfeat.reporting.command import run_command
+from cxrfeat.reporting.command import run_call
 from cxrfeat.reporting.naming import names_of
 from cxrfeat.reporting.shrink import LIMIT
 from cxrfeat.run.folder import Run, read_run
@@ -105,7 +107,10 @@ def test_without_images_there_is_no_picture_and_the_points_are_there_still(folde
     assert "data:image" not in page
     assert not found.content.pictured
     assert page.count('class="dot ') > 80
-    assert "--no-images" in found.content.command
+    assert "images=False" in found.content.command
+    again = made(folder, images=False, words=WORDS)
+    assert "--no-images" in again.content.command
+    assert "`" not in again.content.command
 
 
 def test_the_small_pictures_are_those_of_the_file(folder: Path) -> None:
@@ -199,18 +204,18 @@ def test_the_command_of_a_run_makes_the_very_same_run(
     monkeypatch.chdir(tmp_path)
     split = [PARTS[index % 3] for index in range(80)]
     make_features(tmp_path / "features" / "f.h5", sources=["A", "A", "B", "B"] * 20, split=split)
-    assert command_line(["fit-head", *options, "--quiet"]) == 0, capsys.readouterr().err
+    assert typed(["fit-head", *options, "--quiet"]) == 0, capsys.readouterr().err
     (run,) = runs_of(tmp_path)
-    command = run_command(run)
-    assert command is not None
+    again = run_call(run)
+    assert again is not None
     capsys.readouterr()
-    assert command_line([*command.split()[1:], "--json"]) == 0
+    assert typed([*shlex.split(command_line(again))[1:], "--json"]) == 0
     assert [one["reused"] for one in json.loads(capsys.readouterr().out)["runs"]] == [True]
 
 
 def test_a_run_that_no_command_of_fit_head_makes_has_none(folder: Path) -> None:
     run = runs_of(folder)[0]
-    assert run_command(Run(run.path, {**run.info, "identity": {"search": {}}})) is None
+    assert run_call(Run(run.path, {**run.info, "identity": {"search": {}}})) is None
 
 
 def test_a_map_shows_so_many_images_and_says_of_how_many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,8 +234,8 @@ def test_a_map_may_keep_neighbours_in_place_of_distances(folder: Path, monkeypat
     assert shown.places.shape == (80, 2)
     assert not np.allclose(shown.places, plain.content.data[0].maps[0].places)
     assert "by t-SNE: neighbours are kept" in found.path.read_text()
-    assert "--map tsne" in found.content.command
-    assert "--map" not in plain.content.command
+    assert "projection='tsne'" in found.content.command
+    assert "projection" not in plain.content.command
     monkeypatch.setattr(recipe, "side_by_side", lambda *_: pytest.fail("it was worked for"))
     monkeypatch.setattr(feature_map, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'cxrfeat\[umap\]'"):
@@ -245,14 +250,14 @@ def test_the_command_of_the_page_names_what_is_not_as_usual_and_no_place(
 ) -> None:
     monkeypatch.chdir(folder)
     runs = [read_run(path.relative_to(folder)) for path in sorted((folder / "runs").iterdir())]
-    usual = report(runs, redact=redact).content.command
+    usual = report(runs, redact=redact, words=WORDS).content.command
     assert not any(option in usual for option in ("--features", "--runs", "--network", "--out"))
     for name in ("features", "runs"):
         (folder / f"mine/{name}-2").parent.mkdir(exist_ok=True)
         (folder / name).rename(folder / f"mine/{name}-2")
     runs = [read_run(path) for path in sorted((folder / "mine/runs-2").iterdir())]
     network = folder / "net.keras"
-    told = report(runs, out="mine/p.html", features="mine/features-2", network=network, redact=redact)
+    told = report(runs, out="mine/p.html", features="mine/features-2", network=network, redact=redact, words=WORDS)
     words = told.content.command.split()
     assert words[-8:] == [
         "--network", "net.keras", "--out", "p.html" if redact else "mine/p.html",
