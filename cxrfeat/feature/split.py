@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import SplitError
+from cxrfeat.image import regroup as regrouping
 from cxrfeat.image import split as dealing
 from cxrfeat.image.split import NO_PART, Parts, digest, folds, validation_rows
 from cxrfeat.spec import SplitBy, SplitSpec
@@ -250,7 +251,7 @@ class Split:
 
     def torn(self, groups: Groups) -> int:
         """How many groups lie in more than one part, and so leak from one to another; folds are of whole groups."""
-        return 0 if self.crossed else dealing.torn(self.parts, groups)
+        return 0 if self.crossed else regrouping.torn(self.parts, groups)
 
     def _tested_by(self, repeat: int) -> list[str]:
         """For each image the fold of a repeat that tests it."""
@@ -291,9 +292,9 @@ def parted(table: ImageTable, spec: SplitSpec) -> Split:
 
 
 def regroup(split: Split, table: ImageTable) -> Split:
-    """Move groups that a split tears to one side, and say what that did to its parts; see `image.split.regroup`."""
+    """Move groups that a split tears to one side, and say what that did to its parts; see `image.regroup`."""
     before, labels = split.parts, table.labels
-    after = dealing.regroup(before, table.groups, labels)
+    after = regrouping.regroup(before, table.groups, labels)
     said = (*split.said, _moved(before, after, table.groups))
     mended = Split.of(
         after, split.contents, labels, table.classes, by=split.by, seed=split.seed, regrouped=True, said=said

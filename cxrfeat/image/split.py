@@ -9,13 +9,13 @@ rows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import SplitError
+from cxrfeat.image.deal import canonical, cuts, deal, renumbered
 from cxrfeat.image.folder import near_equal
 from cxrfeat.spec import SplitBy, SplitSpec
 from cxrfeat.types import Groups, Labels, Part
@@ -28,7 +28,6 @@ NO_PART = "none"
 
 _Rows = NDArray[np.int64]
 _PARTS = tuple(Part)
-_NOWHERE = -1  # the place of an image in no part; the last of `_NAMES`
 _NAMES = np.array([*(part.value for part in _PARTS), NO_PART])
 _PERMUTE, _DEAL_TEST, _DEAL_VALIDATION, _DEAL_FOLDS = range(4)  # each draws from a stream of its own
 
@@ -148,8 +147,8 @@ def folds(
                 f"and a group is never cut. Ask for {number} folds or fewer, or leave that class out with `classes`."
                 f"{_one_class(name, classes)}"
             )
-    order = _canonical(labels, groups, keys)
-    dealt = _deal(labels[order], _renumbered(groups[order]), count, (seed, _DEAL_FOLDS))
+    order = canonical(labels, groups, keys)
+    dealt = deal(labels[order], renumbered(groups[order]), count, (seed, _DEAL_FOLDS))
     fold = np.empty_like(dealt)
     fold[order] = dealt
     result = [(np.flatnonzero(fold != each), np.flatnonzero(fold == each)) for each in range(count)]
@@ -194,54 +193,6 @@ def check_parts(parts: Parts, labels: Labels, groups: Groups, classes: Sequence[
                 "class is needed in every part. Add images of that class, try another `seed` or `split_by=group`, "
                 f"or leave the class out with `classes`.{_one_class(classes[index], classes)}"
             )
-
-
-def torn(parts: Parts, groups: Groups) -> int:
-    """How many groups lie in more than one part, and so leak from one to another; an image in no part leaks nowhere."""
-    inside = parts != NO_PART
-    pairs = np.unique(np.stack([groups[inside], _places(parts[inside])]), axis=1)
-    return int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
-
-
-def regroup(parts: Parts, groups: Groups, labels: Labels) -> Parts:
-    """Move every torn group whole to one of the parts it lies in, so that each part stays about as large as it was.
-
-    Each goes to the part that has most of its images, of equal ones to the test part, and then to another one if that
-    brings the sizes nearer to what they were, those first by which most is gained, until none would move. How far they
-    are is the sum over parts, and over each class and all of them together, of `(images - before)^2 / before`, of the
-    test part twice, and a hundredth for each image moved. Where a class would still have lost its last image of a part,
-    the torn group that loses least by it goes there instead, if one can. Groups that are whole stay where they are, and
-    so do images in no part.
-
-    Args:
-        parts: `(n,)`, of a split that tears groups.
-        groups: `(n,)`.
-        labels: `(n,)` class indices.
-
-    Returns:
-        `(n,)`: a split that tears none. Whether every class is in every part, `check_parts` tells.
-    """
-    places = _places(parts)
-    moved = places.copy()
-    rent = _rent(places, groups)
-    inside = places != _NOWHERE
-    torn_rows = np.concatenate([*rent, np.arange(0)])
-    numbers = np.repeat(np.arange(len(rent)), [len(rows) for rows in rent])
-    content = np.zeros((len(rent), len(_PARTS), int(labels.max(initial=0)) + 1))
-    np.add.at(content, (numbers, places[torn_rows], labels[torn_rows]), 1)
-    before = np.zeros(content.shape[1:])
-    np.add.at(before, (places[inside], labels[inside]), 1)
-    moved[torn_rows] = _homes(content, before)[numbers]
-    for part in range(len(_PARTS)):
-        for label in np.setdiff1d(labels[places == part], labels[moved == part]).tolist():
-            able = [rows for rows in rent if np.any((labels[rows] == label) & (places[rows] == part))]
-            for rows in sorted(able, key=lambda rows: int((places[rows] != part).sum())):
-                trial = moved.copy()
-                trial[rows] = part
-                if _pairs(labels[inside], trial[inside]) > _pairs(labels[inside], moved[inside]):
-                    moved = trial
-                    break
-    return _NAMES[moved]
 
 
 def digest(parts: Parts, content_sha256: Sequence[str]) -> str:
@@ -289,8 +240,8 @@ def _split(
 ) -> Parts:
     """As `split`, of images that all have what it goes by."""
     _check_classes(labels, groups, classes, whole_groups=spec.by in ("group", "date"))
-    order = _canonical(labels, groups, keys)
-    labels, groups = labels[order], _renumbered(groups[order])
+    order = canonical(labels, groups, keys)
+    labels, groups = labels[order], renumbered(groups[order])
     if spec.by == "column":
         ordered = _by_column(spec, labels, groups, classes, [(column or ())[row] for row in order])
     elif spec.by == "date":
@@ -307,7 +258,7 @@ def _split(
 
 def _by_group(spec: SplitSpec, labels: Labels, groups: Groups, classes: Sequence[str]) -> Parts:
     places = np.zeros(len(labels), dtype=np.int64)
-    for test in _cuts(labels, groups, spec.test, (spec.seed, _DEAL_TEST)):
+    for test in cuts(labels, groups, spec.test, (spec.seed, _DEAL_TEST)):
         rest = np.flatnonzero(~test)
         # Every class must be in the test part, and in two groups of the rest: one to train on, one for validation.
         if _holds_all(labels[test], classes) and _groups_per_class(labels[rest], groups[rest], len(classes)).min() > 1:
@@ -373,76 +324,11 @@ def _by_paper(spec: SplitSpec, count: int) -> Parts:
 
 def _validation(spec: SplitSpec, labels: Labels, groups: Groups, rest: _Rows, classes: Sequence[str]) -> _Rows | None:
     """Which of the rows `rest` are for validation, so that every class is in both halves; `None` if none can be."""
-    inner_labels, inner_groups = labels[rest], _renumbered(groups[rest])
-    for chosen in _cuts(inner_labels, inner_groups, spec.validation, (spec.seed, _DEAL_VALIDATION)):
+    inner_labels, inner_groups = labels[rest], renumbered(groups[rest])
+    for chosen in cuts(inner_labels, inner_groups, spec.validation, (spec.seed, _DEAL_VALIDATION)):
         if _holds_all(inner_labels[chosen], classes) and _holds_all(inner_labels[~chosen], classes):
             return rest[chosen]
     return None
-
-
-def _cuts(labels: Labels, groups: Groups, share: float, seed: Sequence[int]) -> Iterator[NDArray[np.bool_]]:
-    """Ways to take about `share` of the images, whole groups, best first; see `split`."""
-    fraction = Fraction(share).limit_denominator(20)
-    if fraction == 0:
-        fraction = Fraction(1, round(1 / share))
-    number = int(groups.max()) + 1 if groups.size else 0
-    for count in range(min(fraction.denominator, number), 1, -1):
-        taken = max(1, min(count - 1, round(fraction * count)))
-        fold = _deal(labels, groups, count, seed)
-        for start in range(count):
-            yield (fold - start) % count < taken
-
-
-def _deal(labels: Labels, groups: Groups, count: int, seed: Sequence[int]) -> _Rows:
-    """The fold of each image.
-
-    Groups are shuffled, then dealt out, the most lopsided first, each to the fold where the classes then are spread
-    most evenly over the folds. That is scikit-learn's `StratifiedGroupKFold`, which takes 6 s for 15,000 groups in ten
-    folds (this: 0.4 s), warns of small classes, and may deal differently in another version, when a split must not.
-
-    Source: scikit-learn 1.9, `sklearn.model_selection.StratifiedGroupKFold`.
-    """
-    label_counts = np.bincount(labels).astype(np.float64)
-    number = int(groups.max()) + 1
-    content = np.zeros((number, len(label_counts)), dtype=np.int64)
-    np.add.at(content, (groups, labels), 1)
-    shuffled = np.random.default_rng(seed).permutation(number)
-    order = shuffled[np.argsort(-content[shuffled].std(axis=1).round(9), kind="stable")]
-    weight = 1.0 / np.maximum(label_counts, 1.0)
-    held = np.zeros((count, len(label_counts)), dtype=np.int64)
-    fold_of = np.empty(number, dtype=np.int64)
-    for index in order:
-        group = content[index]
-        # The deviation over the folds of each class's count, if the group went to each fold in turn; rounded, so that
-        # equal choices compare as equal on every machine.
-        total = held.sum(axis=0) + group
-        squares = (held**2).sum(axis=0) + 2 * held * group + group**2
-        spread = np.round((np.sqrt(count * squares - total**2) * weight).sum(axis=1), 9)
-        fold = np.lexsort((held.sum(axis=1), spread))[0]
-        held[fold] += group
-        fold_of[index] = fold
-    return fold_of[groups]
-
-
-def _canonical(labels: Labels, groups: Groups, keys: Sequence[str] | None) -> _Rows:
-    """An order of the rows that depends on what they are: by the least key of their group, then by their own."""
-    if keys is None:
-        return np.arange(len(labels))
-    least: dict[int, str] = {}
-    for index, key in zip(groups.tolist(), keys, strict=True):
-        least[index] = min(key, least.get(index, key))
-    tagged = zip((least[index] for index in groups.tolist()), groups.tolist(), keys, labels.tolist(), strict=True)
-    ranks = [(first, index, key, label) for first, index, key, label in tagged]
-    # The group index only keeps groups apart that share a key, which groups by content never do.
-    return np.array(sorted(range(len(ranks)), key=ranks.__getitem__), dtype=np.int64)
-
-
-def _renumbered(groups: Groups) -> Groups:
-    """The same groups, numbered by first appearance."""
-    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    ranks = np.empty(len(first), dtype=np.int64)
-    ranks[np.argsort(first)] = np.arange(len(first))
-    return ranks[inverse]
 
 
 def _check_classes(labels: Labels, groups: Groups, classes: Sequence[str], *, whole_groups: bool) -> None:
@@ -489,65 +375,3 @@ def _groups_per_class(labels: Labels, groups: Groups, count: int) -> _Rows:
 
 def _holds_all(labels: Labels, classes: Sequence[str]) -> bool:
     return len(np.unique(labels)) == len(classes)
-
-
-def _pairs(labels: Labels, places: _Rows) -> int:
-    return len(np.unique(labels * len(_PARTS) + places))
-
-
-def _places(parts: Parts) -> _Rows:
-    return np.array([_NOWHERE if part == NO_PART else _PARTS.index(Part(part)) for part in parts.tolist()], np.int64)
-
-
-_WEIGHTS = {Part.TRAIN: 1.0, Part.VALIDATION: 1.0, Part.TEST: 2.0}
-_MOVED = 0.01  # for an image: of ways that keep the sizes alike, the one that moves fewer; see `regroup`
-_ROUNDS = 20  # each brings the sum down; a handful has been enough
-
-
-def _rent(places: _Rows, groups: Groups) -> list[_Rows]:
-    """The rows of each torn group that are in a part, in the order of the group indices."""
-    rows = np.flatnonzero(places != _NOWHERE)
-    rows = rows[np.argsort(groups[rows], kind="stable")]
-    starts = np.flatnonzero(np.diff(groups[rows])) + 1
-    return [one for one in np.split(rows, starts) if len(np.unique(places[one])) > 1]
-
-
-def _homes(content: NDArray[np.float64], before: NDArray[np.float64]) -> _Rows:
-    """The part that each torn group goes to; see `regroup`.
-
-    Args:
-        content: `(groups, parts, classes)` images.
-        before: `(parts, classes)` images of all, torn or not.
-    """
-    lies = content.sum(axis=2)
-    content, before = (np.concatenate([one, one.sum(axis=-1, keepdims=True)], axis=-1) for one in (content, before))
-    weight = np.array([_WEIGHTS[part] for part in _PARTS])[:, None] / np.maximum(before, 1.0)
-    whole = content.sum(axis=1, keepdims=True)
-    costs = np.where(lies > 0, _MOVED * (lies.sum(axis=1, keepdims=True) - lies), np.inf)
-    homes: _Rows = (
-        len(_PARTS) - 1 - lies[:, ::-1].argmax(axis=1)
-    )  # of equal ones the test part first, which is the least
-    excess = -content.sum(axis=0)  # of what each part has above what it had
-    np.add.at(excess, homes, whole[:, 0])
-
-    def sums(some: _Rows) -> NDArray[np.float64]:
-        """How the sum grows with each group in each part; rounded, to be the same on every machine."""
-        others = np.repeat(excess[None], len(some), axis=0)
-        others[np.arange(len(some)), homes[some]] -= whole[some, 0]
-        grown: NDArray[np.float64] = (weight * whole[some] * (2 * others + whole[some])).sum(axis=2) + costs[some]
-        return grown.round(9)
-
-    order = np.argsort(-whole[:, 0, -1], kind="stable")
-    for _ in range(_ROUNDS):
-        told = sums(order)
-        gain = told[np.arange(len(order)), homes[order]] - told.min(axis=1)
-        wanting = order[np.argsort(-gain, kind="stable")][: np.count_nonzero(gain)]
-        if not len(wanting):
-            break
-        for group in wanting:
-            (told,) = sums(group[None])
-            if told.min() < told[homes[group]]:
-                excess[homes[group]] -= whole[group, 0]
-                homes[group] = told.argmin()
-                excess[homes[group]] += whole[group, 0]
-    return homes

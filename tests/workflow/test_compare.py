@@ -346,7 +346,7 @@ def test_a_csv_that_cannot_be_written_says_so(features: Path, capsys: pytest.Cap
         (("--prevalence", "COVID="), "got 'COVID='"),
         (("--prevalence", "=0.1"), "There is no class ''"),
         (("--prevalence", "COVID=0.1", "--prevalence", "COVID=0.2"), "states COVID twice"),
-        (("--view", "x"), "'scores', 'paper'"),
+        (("--view", "x"), "--view is scores or paper; got 'x'"),
     ],
 )
 def test_options_that_mean_nothing_are_a_usage_error(
