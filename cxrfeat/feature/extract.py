@@ -120,7 +120,7 @@ class Extracted:
         return str(self.path)
 
     def to_dict(self) -> dict[str, Any]:
-        """What `--json` tells of the file."""
+        """The file in plain values, for JSON."""
         return {**asdict(self), "path": str(self.path)}
 
 

@@ -22,7 +22,8 @@ from cxrfeat.image.content import read_file
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import decode
 from cxrfeat.image.group import group
-from cxrfeat.image.layout import Entry, find_layout
+from cxrfeat.image.layout import find_layout
+from cxrfeat.image.merge import Entry
 from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
@@ -118,7 +119,7 @@ def require_classes(manifest: Manifest, least: int = 2) -> None:
 
 
 def summary(manifest: Manifest) -> dict[str, Any]:
-    """What is there, as plain values ready for JSON: the document of `cxrfeat index --json`."""
+    """What is there, as plain values ready for JSON: the document that `cxrfeat index` gives."""
     rows = manifest.rows
     patients = [row.patient for row in rows]
     classes = Counter(row.label for row in rows)

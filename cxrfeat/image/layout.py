@@ -1,7 +1,6 @@
-"""One reading of a data set: what the folders and the table claim of each image, merged by one rule.
+"""One reading of a data set: what lies in its folder, which of it are images, and what is claimed of each.
 
-The table wins where it speaks, the folders stay where it is silent, and where the two contradict each other, that is an
-error that names both. What was seen and not used is in the notes. Nothing is decoded.
+What was seen and not used is in the notes. Nothing is decoded.
 """
 
 from __future__ import annotations
@@ -9,30 +8,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cxrfeat.errors import InputError
-from cxrfeat.image.folder import LAYOUTS, FolderClaims, claims_of, key_of, near_equal, single_folder
+from cxrfeat.image.folder import LAYOUTS, FolderClaims, claims_of, near_equal, single_folder
 from cxrfeat.image.listing import Listing, list_folder
 from cxrfeat.image.mask_file import MaskFiles, find_mask_files
+from cxrfeat.image.merge import Entry, from_folders, merged, with_split
 from cxrfeat.image.note import Note, Weight, examples, number
-from cxrfeat.image.row import Described
-from cxrfeat.image.table import Row, TableClaims, read_table
+from cxrfeat.image.table import TableClaims, read_table
 from cxrfeat.image.table_column import TABLE
 from cxrfeat.system.given import nearest
 
-_MOST_CONTRADICTIONS = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry(Described):
-    """One image as the folder presents it, unopened."""
-
-    path: str
-    label: str
-    problem: str | None = None
-    """Why it cannot even be opened; `None` is no reason known."""
+_ALIKE = "Class names that differ in case, spaces, signs or Unicode form only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +101,11 @@ def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
         *_unread(tables, base, given=table is not None),
     ]
     entries = (
-        _from_folders(claims, seen, listing, masks, notes)
+        from_folders(claims, seen, listing, masks, notes)
         if table is None
-        else _merged(root, claims, table, seen, listing, masks, notes)
+        else merged(root, claims, table, seen, listing, masks, notes)
     )
-    entries = _with_split(entries, notes, given=table is not None and any(row.split for row in table.rows.values()))
+    entries = with_split(entries, notes, given=table is not None and any(row.split for row in table.rows.values()))
     if not entries and table is not None and "label" not in table.columns:
         raise InputError(
             f"{TABLE} has no column label, and the folders give no class to an image that it lists, such as "
@@ -163,145 +152,6 @@ def _refuse_unlabelled(root: Path, claims: FolderClaims, table: TableClaims | No
     raise problem
 
 
-def _label(name: str) -> str:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"The class folder {name!r} has a name that is not UTF-8 text; rename it, since the name becomes the class."
-        ) from None
-    return name
-
-
-def _from_folders(
-    claims: FolderClaims, seen: Sequence[str], listing: Listing, masks: MaskFiles, notes: list[Note]
-) -> list[Entry]:
-    if claims.loose:
-        lie = f"{number(len(claims.loose), 'image')} {'lies' if len(claims.loose) == 1 else 'lie'}"
-        notes.append(
-            Note(
-                text=f"{lie} outside the class folders{examples(claims.loose)}, and "
-                f"{_were(len(claims.loose))} left aside.",
-                weight=Weight.LOSS,
-            )
-        )
-    return [
-        Entry(
-            path=path,
-            label=_label(claims.labels.get(path) or path.split("/")[0]),
-            split=claims.parts.get(path),
-            mask=masks.of.get(path),
-            problem=listing.problems.get(path),
-        )
-        for path in seen
-        if path in claims.labels or path in listing.problems
-    ]
-
-
-def _merged(
-    root: Path,
-    claims: FolderClaims,
-    table: TableClaims,
-    seen: Sequence[str],
-    listing: Listing,
-    masks: MaskFiles,
-    notes: list[Note],
-) -> list[Entry]:
-    """The one rule: the table where it speaks, the folders where it is silent."""
-    notes += table.notes
-    rows = table.rows
-    classes = {key_of(row.label): row.label for row in rows.values() if row.label is not None}
-    _refuse_contradictions(rows, claims, classes if "label" in table.columns else {})
-    named = {row.mask for row in rows.values() if row.mask}
-    entries, unlabelled = [], []
-    for path, row in rows.items():
-        label = row.label
-        if label is None and (folder := claims.labels.get(path)) is not None:
-            label = classes.get(key_of(folder)) if "label" in table.columns else _label(folder)
-        if label is None:
-            unlabelled.append(path)
-            continue
-        there = path in listing.files or path in listing.problems or os.path.lexists(f"{root}/{path}")
-        entries.append(
-            Entry(
-                path=path,
-                label=label,
-                **row.description()
-                | {"split": row.split or claims.parts.get(path), "mask": row.mask or masks.of.get(path)},
-                problem=listing.problems.get(path) or (None if there else f"listed in {TABLE} but not there"),
-            )
-        )
-    if unlabelled:
-        images = number(len(unlabelled), "image")
-        text = f"{images} in {TABLE} without a label{examples(unlabelled)}, left aside."
-        notes.append(Note(text=text, weight=Weight.LOSS))
-    unlisted = [path for path in seen if path not in rows and path not in named and path not in claims.copies]
-    if unlisted:
-        are = f"{number(len(unlisted), 'image')} {'is' if len(unlisted) == 1 else 'are'}"
-        notes.append(
-            Note(
-                text=f"{are} not listed in {TABLE}{examples(unlisted)}, and {_were(len(unlisted))} left aside.",
-                weight=Weight.LOSS,
-            )
-        )
-    if table.lost_masks:
-        are = f"{number(table.lost_masks, 'mask')} listed in {TABLE} {'is' if table.lost_masks == 1 else 'are'}"
-        notes.append(Note(text=f"{are} not there."))
-    return entries
-
-
-def _with_split(entries: list[Entry], notes: list[Note], *, given: bool) -> list[Entry]:
-    """The entries with their parts, if these make a split.
-
-    Args:
-        entries: With what the table and the folders say.
-        notes: Where images in no part are noted, and folders that are no split.
-        given: Whether the table names parts; folders of one part alone are no split.
-    """
-    found = {entry.split for entry in entries} - {None}
-    if found and not given and len(found) == 1:
-        (only,) = found
-        notes.append(Note(text=f"Images lie in folders of the {only} part and of no other: not taken for a split."))
-        return [replace(entry, split=None) for entry in entries]
-    missing = [entry.path for entry in entries if entry.split is None and not entry.problem]
-    if found and missing:
-        are = f"{number(len(missing), 'image')} {'is' if len(missing) == 1 else 'are'}"
-        notes.append(
-            Note(
-                text=f"{are} in no part of the split that the data give{examples(missing)}: neither for training nor "
-                "for validation nor for the test.",
-                weight=Weight.LOSS,
-            )
-        )
-    return entries
-
-
-def _refuse_contradictions(rows: Mapping[str, Row], claims: FolderClaims, classes: Mapping[str, str]) -> None:
-    """Refuse a table that says of an image what its folders deny.
-
-    Args:
-        rows: Of the table.
-        claims: Of the folders.
-        classes: The classes of the table, by what their spellings share; a folder of another name claims no class.
-    """
-    faults = []
-    for path, row in rows.items():
-        if row.split is not None and (part := claims.parts.get(path, row.split)) != row.split:
-            faults.append(f"line {row.line}: {path!r} is for {row.split}, and its folder says {part}")
-        keys = [key_of(folder) for folder in path.split("/")[:-1]]
-        others = [classes[key] for key in keys if key in classes]
-        if row.label is not None and others and key_of(row.label) not in keys:
-            faults.append(f"line {row.line}: {path!r} is {row.label!r}, and its folder says {others[-1]!r}")
-    if faults:
-        shown = "".join(f"\n  {fault}" for fault in faults[:_MOST_CONTRADICTIONS])
-        more = len(faults) - _MOST_CONTRADICTIONS
-        raise InputError(
-            f"{TABLE} and the folders contradict each other for {number(len(faults), 'image')}:{shown}"
-            + (f"\n  ... and {more} more." if more > 0 else "")
-            + "\nMove the files, or correct the table; nobody else can say which is right."
-        )
-
-
 def _class_notes(entries: Sequence[Entry]) -> list[Note]:
     counts = Counter(entry.label for entry in entries)
     notes = [_alike(near_equal(counts), counts.__getitem__)] if near_equal(counts) else []
@@ -319,9 +169,6 @@ def _class_notes(entries: Sequence[Entry]) -> list[Note]:
 def _alike(names: Sequence[Sequence[str]], count: Callable[[str], int]) -> Note:
     told = "; ".join(" and ".join(f"{name!r} ({number(count(name), 'image')})" for name in some) for some in names)
     return Note(text=f"{_ALIKE}: {told}. They are taken for different classes; give them one name if they are one.")
-
-
-_ALIKE = "Class names that differ in case, spaces, signs or Unicode form only"
 
 
 def _left(masks: MaskFiles) -> list[Note]:
@@ -348,10 +195,6 @@ def _unread(tables: Sequence[str], base: str, *, given: bool) -> list[Note]:
     is_ = "is" if len(tables) == 1 else "are"
     text = f"{are}{more} {is_} not read; a table of the images is called {base}{TABLE}."
     return [Note(text=text, weight=Weight.MINOR if given else Weight.NOTABLE)]
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
 
 
 def _ordered(notes: Sequence[Note]) -> tuple[Note, ...]:
