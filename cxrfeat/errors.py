@@ -76,7 +76,7 @@ class StorageError(CxrFeatError):
 
 
 class AuditError(CxrFeatError):
-    """An audit check failed and `--strict` was given."""
+    """An audit check failed and the reading was to be `strict`."""
 
     exit_code: ClassVar[int] = 8
 

@@ -68,11 +68,11 @@ class Finding:
     images: tuple[str, ...] = ()
     """Paths of the images it is about, relative to the data root; empty where it is about all, or knows no paths."""
     strict: bool = False
-    """A warning that `--strict` takes for a failure: images or parts were left out."""
+    """A warning that a `strict` caller takes for a failure: images or parts were left out."""
 
     @property
     def refused(self) -> bool:
-        """Whether `--strict` refuses the data for it."""
+        """Whether a `strict` caller refuses the data for it."""
         return self.strict or self.status == Status.FAIL
 
 

@@ -14,7 +14,9 @@ import pytest
 import typer.main
 
 from cxrfeat.cli.main import app, run
+from cxrfeat.cli.words import as_typed
 from tests.cli.conftest import RoomyStub, use_engine
+from tests.cli.test_words import texts
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").is_file() else ""
@@ -50,9 +52,12 @@ def options() -> dict[str, set[str]]:
 
 
 def said_by_the_package() -> Iterator[tuple[str, str]]:
-    """Every text in the code, with where it stands; of one with values in it, what is between them."""
+    """Every text in the code as the command line says it, with where it stands; of one with values, 0 for each."""
     for path in sorted((ROOT / "cxrfeat").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for text in texts(tree) if path.parent.name != "cli" else ():
+            yield str(path.relative_to(ROOT)), as_typed(text)
+        for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
 

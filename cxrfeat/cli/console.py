@@ -27,8 +27,24 @@ _PLAIN_EVERY = 10.0
 
 
 def print_json(document: object) -> None:
-    """The one document of `--json`."""
-    print(json.dumps(document, indent=2, allow_nan=False))
+    """The one document of `--json`, with options where what it says names fields."""
+    print(json.dumps(_said(document), indent=2, allow_nan=False))
+
+
+_SAYING = ("why", "do", "notes")
+"""Keys under which sentences of ours stand; others hold what the user named, which stays as it is."""
+
+
+def _said(document: object) -> object:
+    if isinstance(document, Mapping):
+        return {key: _typed_in(value) if key in _SAYING else _said(value) for key, value in document.items()}
+    return [_said(one) for one in document] if isinstance(document, list | tuple) else document
+
+
+def _typed_in(value: object) -> object:
+    if isinstance(value, str):
+        return as_typed(value)
+    return [_typed_in(one) for one in value] if isinstance(value, list | tuple) else _said(value)
 
 
 def printable(text: str) -> str:
@@ -162,8 +178,8 @@ def _show_checks(table: Table) -> None:
     colours = {"fail": "\033[1;31m", "warn": "\033[33m", "pass": "\033[32m"}
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for status, check, why, remedy in table.rows:
-        remedy, command = _command(remedy)
-        said = printable(as_typed(f"{check}: {why} {remedy}"))
+        remedy, command = _command(as_typed(remedy))
+        said = printable(f"{check}: {as_typed(why)} {remedy}")
         text = textwrap.fill(said, width=100, initial_indent="  ", subsequent_indent="        ", break_on_hyphens=False)
         if command:  # a line of its own, however long: what is broken cannot be pasted
             text += f"\n        {printable(command)}"

@@ -22,6 +22,6 @@ def find_features(features: PathLike | None, folder: PathLike, command: str = "f
     if len(there) == 1:
         return there[0]
     if not there:
-        raise InputError(f"There is no feature file in {folder}. Make one with `cxrfeat extract --backbone resnet50`.")
+        raise InputError(f"There is no feature file in {folder}. Make one with `cxrfeat extract`.")
     listed = "".join(f"\n  cxrfeat {command} {shlex.quote(str(path))}" for path in there)
     raise InputError(f"There are {len(there)} feature files in {folder}; say which:{listed}")

@@ -22,7 +22,7 @@ def check_warm(kind: HeadKind) -> None:
     if kind not in (*TRAINED_KINDS, *LINEAR):
         raise UsageError(
             f"A {kind} head has no gradient that a network could be trained through. "
-            f"Begin with one of {', '.join((*TRAINED_KINDS, *LINEAR))}: `cxrfeat fit-head --head logreg`."
+            f"Begin with one of {', '.join((*TRAINED_KINDS, *LINEAR))}: `cxrfeat fit-head` with `head=logreg`."
         )
 
 

@@ -160,7 +160,7 @@ def train(
 def _advice(number: int, now: TrainingState, rate: float) -> str:
     return (
         f"Training diverged in epoch {number}, step {now.batch + 1}: the loss is not a number any more. Steps of "
-        f"learning rate {rate:g} are too long for this network; try --learning-rate {rate / 10:.2g}, and --clip 1. "
+        f"learning rate {rate:g} are too long for this network; try `learning_rate={rate / 10:.2g}`, and `clip=1`. "
         f"The weights of epoch {now.kept}, the last good ones, are kept."
     )
 

@@ -19,7 +19,7 @@ from cxrfeat.types import Finding
 
 
 def run_summary(run: Run) -> dict[str, Any]:
-    """What `--json` tells of a run."""
+    """What the JSON document tells of a run."""
     info = run.info
     keys = ("head", "seconds", "validation", "test", "folds", "backbone", "dataset", "random_weights", "notes", "split")
     return {

@@ -94,7 +94,7 @@ def _opened(runs: Sequence[Run], folder: Path) -> Iterator[tuple[list[FeatureFil
             why = f"{there[0].name} was made again since, of other data" if there else f"{name} is not in {folder.name}"
             notes.append(
                 f"No feature map and no search for copies for {run.info['backbone']}: {why}. "
-                "Say where it is with --features, or extract the features again."
+                "Say where it is with `features`, or extract the features again."
             )
         if not found and not missed:
             notes.append("No feature map and no search for copies: a network that was fine-tuned keeps no features.")

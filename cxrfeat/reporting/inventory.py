@@ -78,7 +78,7 @@ def quarantine_table(bad: Sequence[Mapping[str, Any]], most: int = 20) -> Table 
         return None
     rows = [(one["path"], one["stage"], one["reason"]) for one in bad[:most]]
     if len(bad) > most:
-        rows.append((f"... and {len(bad) - most} more", "", "--json lists all"))
+        rows.append((f"... and {len(bad) - most} more", "", "the JSON document lists all"))
     return Table(title=f"{len(bad)} images could not be used", columns=("image", "stage", "why"), rows=tuple(rows))
 
 

@@ -14,7 +14,7 @@ def reproduction_table(document: Mapping[str, Any]) -> Table:
     """One line per row: the paper's test accuracy, ours, and that of the same row as it should have been done.
 
     Args:
-        document: Of `reproduce --json`.
+        document: Of `reproduce`.
     """
     rows = []
     for run in document["runs"]:
@@ -82,7 +82,7 @@ def plan_table(document: Mapping[str, Any]) -> Table:
     """What a reproduction would do, with what each part takes on this machine.
 
     Args:
-        document: Of `reproduce --dry-run --json`.
+        document: Of a rehearsed `reproduce`.
     """
     rows = [
         (one["what"], one["backbone"], str(one["size"]), str(one["images"]), duration(one["seconds"]))

@@ -36,6 +36,6 @@ def compare(
         given = f"only {distinct[0].name} is" if distinct else "none is"
         raise UsageError(
             f"Comparing takes at least two different runs, and {given} here. Fit another head: "
-            "`cxrfeat fit-head --head logreg`."
+            "`cxrfeat fit-head` with `head=logreg`."
         )
     return side_by_side(distinct, seed, prevalence=prevalence)

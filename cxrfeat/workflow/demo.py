@@ -47,7 +47,7 @@ class Demo:
     runs: Path
     report: Path
     document: dict[str, Any]
-    """As `fit-head --json`, with `report`."""
+    """The JSON document of `fit-head`, with `report`."""
 
 
 def demo(

@@ -144,7 +144,7 @@ def finetune(
     if backbone is not None and find_tuned(backbone, runs) is not None:
         raise UsageError(
             f"{backbone} is a fine-tuned run. To train its network further, extract with it, fit a head on those "
-            f"features, and begin with that head: `cxrfeat extract --backbone {backbone}`, then `head_from`."
+            f"features, and begin with that head: `cxrfeat extract` with `backbone={backbone}`, then `head_from`."
         )
     described = {
         "`weights`": weights != "imagenet", "`normalize`": normalize != "backbone", "`size`": size is not None,
@@ -276,7 +276,7 @@ class _Job:
                     check="weights",
                     status=Status.WARN,
                     why="RANDOM WEIGHTS: the network was trained here only, and began with weights that know nothing.",
-                    do="Fine-tune from --weights imagenet.",
+                    do="Fine-tune with `weights=imagenet`.",
                 ),
             ]
         )
@@ -396,10 +396,10 @@ def _features_of(run: Run, folder: Path) -> Path:
     if not run.info.get("itself_tested", True):
         raise UsageError(
             f"The head of {run.name} was fitted on all images, so none is left to test the network on. "
-            "Fit one without `fold_count`: `cxrfeat fit-head --head logreg`."
+            "Fit one without `fold_count`: `cxrfeat fit-head` with `head=logreg`."
         )
     if run.info.get("kind") != "head":
-        raise UsageError(f"{run.name} is no head of stage two. Make one with `cxrfeat fit-head --head logreg`.")
+        raise UsageError(f"{run.name} is no head of stage two. Make one: `cxrfeat fit-head` with `head=logreg`.")
     wanted = run.info["identity"]["features"], run.info["identity"]["data_sha256"]
     for path in sorted(folder.glob(f"*-{wanted[0][:8]}.h5")):
         with contextlib.suppress(InputError, IntegrityError), FeatureFile(path) as file:

@@ -54,7 +54,7 @@ class FitResult:
 
     @property
     def refused(self) -> list[Finding]:
-        """What `--strict` refuses: the checks that failed, and warnings of what was left out."""
+        """What a `strict` caller refuses: the checks that failed, and warnings of what was left out."""
         return [finding for finding in self.audit if finding.refused]
 
     def to_dict(self) -> dict[str, Any]:

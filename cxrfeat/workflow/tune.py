@@ -2,7 +2,7 @@
 
 Nothing is chosen on images that test it. The search sees the training and validation images of a fold and parts them
 anew in grouped inner folds; standardisation, temperature and weights are made inside each; strength, views and all else
-are chosen by the held images of those folds. With `--folds` the whole search is repeated inside each outer fold.
+are chosen by the held images of those folds. With `fold_count` the whole search is repeated inside each outer fold.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def test_a_warm_head_gives_the_probabilities_of_the_head_it_came_from(kind: Head
 @pytest.mark.parametrize("kind", ["svm-linear", "svm-rbf", "knn"])
 def test_a_head_without_a_gradient_is_refused(kind: HeadKind) -> None:
     head = fitted(kind).head
-    with pytest.raises(UsageError, match=rf"A {kind} head has no gradient .* fit-head --head logreg"):
+    with pytest.raises(UsageError, match=rf"A {kind} head has no gradient .* fit-head` with `head=logreg`"):
         warm_head(head, head.dim)
 
 

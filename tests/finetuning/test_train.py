@@ -118,7 +118,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_weights_are_ke
     told = small.train()
     assert told.diverged is not None
     assert "diverged in epoch" in told.diverged
-    assert "try --learning-rate 90, and --clip 1" in told.diverged
+    assert "try `learning_rate=90`, and `clip=1`" in told.diverged
     kept = next(row["epoch"] for row in told.history if row["kept"])
     assert f"weights of epoch {kept}" in told.diverged
     assert all(np.isfinite(array).all() for array in told.weights.body)
