@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.of_run import features_of, fitted_on
+from cxrfeat.reporting.asked import Asked
 from cxrfeat.reporting.content import DataContent
 from cxrfeat.reporting.copies import copies_in
 from cxrfeat.reporting.feature_map import feature_map, mapped
@@ -16,48 +17,37 @@ from cxrfeat.reporting.inventory import counts_table
 from cxrfeat.reporting.naming import Names, names_in, parts_of
 from cxrfeat.reporting.tiles import TileSheet
 from cxrfeat.run.folder import Run
-from cxrfeat.spec import Projecting
-from cxrfeat.types import Progress
 
 
 def with_features(
     content: DataContent,
     runs: Sequence[Run],
-    folder: Path,
     names: Names,
-    method: Projecting,
-    *,
-    images: bool,
-    seed: int,
-    progress: Progress | None = None,
+    asked: Asked,
 ) -> DataContent:
     """What is shown of one data set, with what the feature files of its runs tell.
 
     Args:
         content: What is shown already.
         runs: The runs, best first.
-        folder: Where the feature files are.
         names: What the images may be called.
-        method: How a map is laid out.
-        images: Whether the page may hold pictures.
-        seed: Of the layout, and of which images are shown.
-        progress: Told after each map.
+        asked: What the page is to show.
 
     Raises:
         IntegrityError: If a run or a feature file is damaged.
     """
-    with _opened(runs, folder) as (files, notes):
+    with _opened(runs, asked.features) as (files, notes):
         content = replace(content, notes=(*content.notes, *notes))
         if not files:
             return content
         best = files[0]
-        sheet, shown = TileSheet(best), mapped(best, seed)
+        sheet, shown = TileSheet(best), mapped(best, asked.seed)
         maps = []
         for file in files:
             run = next(run for run in runs if features_of(run) == file.fingerprint)
-            maps.append(feature_map(file, shown, run, sheet, names_in(file, names), method, seed))
-            if progress:
-                progress("feature maps", len(maps), len(files))
+            maps.append(feature_map(file, shown, run, sheet, names_in(file, names), asked.method, asked.seed))
+            if asked.progress:
+                asked.progress("feature maps", len(maps), len(files))
         of_content = parts_of(runs[0])
         parts = [of_content.get(key) for key in best.content_sha256]
         copies = copies_in(best, sheet, names_in(best, names), parts)
@@ -68,7 +58,7 @@ def with_features(
             counts=counts_table(best.classes, best.labels.tolist(), best.groups.tolist(), told),
             maps=tuple(maps),
             copies=copies,
-            tiles=sheet.tiles() if images else None,
+            tiles=sheet.tiles() if asked.images else None,
             notes=content.notes if copies is not None else (*content.notes, many),
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,26 +12,64 @@ from cxrfeat.errors import CxrFeatError, InputError, MissingExtraError, UsageErr
 from cxrfeat.explaining.explained import Explained
 from cxrfeat.explaining.explainer import NAMES
 from cxrfeat.explaining.images import CHECKED
+from cxrfeat.explaining.job import Question
 from cxrfeat.explaining.ready import pixels_of
+from cxrfeat.explaining.together import explain_together
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.row import Manifest
+from cxrfeat.reporting.asked import Asked
+from cxrfeat.reporting.comparison import tested
 from cxrfeat.reporting.content import (
+    DataContent,
     Heat,
     HeatPicture,
     MeanHeat,
 )
 from cxrfeat.reporting.picture import Pixels, jpeg_address, overlay, reduced
+from cxrfeat.run.folder import Run
+
+EXPLAINED, SHOWN = 3, 8
+"""Runs of one data set that heat maps are made for, the best first, and test images of each."""
 
 SIDE = 400
 """Height and width of a picture under its heat, at most, in pixels."""
 
 
-def heat_shown(found: Explained, tested: int, *, images: bool) -> Heat:
-    """Where a run looked; judged alone where the page may hold no pictures.
+def with_heat(
+    content: DataContent, runs: Sequence[Run], manifest: Manifest, asked: Asked
+) -> tuple[DataContent, list[str]]:
+    """What is shown of one data set, with the heat maps of its best runs.
 
     Args:
-        found: What explaining gave.
-        tested: Test images of the run.
-        images: Whether the page may hold pictures.
+        content: What is shown already.
+        runs: The runs.
+        manifest: The images.
+        asked: What the page is to show.
+
+    Returns:
+        The same with heat maps, or with notes of why a run has none; and those notes in full, with the places that they
+        name, which are not for the page.
     """
+    by_name = {run.name: run for run in runs}
+    told, notes, aside = list(content.runs), list(content.notes), []
+    chosen = [by_name[one.summary["run"]] for one in told[: asked.explained]]
+    identity = Identity.load() if asked.redact else None
+    question = Question(manifest=manifest, count=SHOWN, network=asked.network, identity=identity, seed=asked.seed)
+    found = explain_together(chosen, question, asked.progress)
+    for place, (run, of_run) in enumerate(zip(chosen, found, strict=True)):
+        if isinstance(of_run, CxrFeatError):
+            notes.append(f"No heat maps of {run.name}: {_why_none(of_run)}")
+            aside.append(f"No heat maps of {run.name}: {of_run}")
+        else:
+            told[place] = replace(told[place], heat=_heat(of_run, images=asked.images))
+    if len(told) > len(chosen):
+        best = "run" if asked.explained == 1 else asked.explained
+        notes.append(f"Heat maps are of the best {best}; for those of another run, report it alone.")
+    return replace(content, runs=tuple(told), notes=tuple(notes)), aside
+
+
+def _heat(found: Explained, *, images: bool) -> Heat:
+    """Where a run looked; judged alone where the page may hold no pictures."""
     pictures = []
     for one in found.images if images else ():
         small = reduced(pixels_of(one.path), SIDE)
@@ -59,7 +98,7 @@ def heat_shown(found: Explained, tested: int, *, images: bool) -> Heat:
         means=means,
         findings=tuple(asdict(one) for one in found.findings),
         judged=found.judged,
-        tested=tested,
+        tested=len({sha for sha, _ in tested(found.run).rows}),
         chosen=_chosen(found),
         notes=found.notes,
     )
@@ -76,7 +115,7 @@ def _laid(picture: Pixels, heat: NDArray[np.float32]) -> str:
     return jpeg_address(overlay(picture, heat))
 
 
-def why_none(error: CxrFeatError) -> str:
+def _why_none(error: CxrFeatError) -> str:
     """Why a run has no heat maps, in words that name no place and no image: the page may go anywhere."""
     return next(said for kind, said in _WHY_NONE if isinstance(error, kind))
 

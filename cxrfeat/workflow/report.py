@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cxrfeat.call import PYTHON, Words
-from cxrfeat.errors import CxrFeatError, InputError, UsageError
-from cxrfeat.explaining.job import Question
-from cxrfeat.explaining.together import explain_together
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.of_run import data_of
-from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest, Selection
 from cxrfeat.metric.roc import calibration_band, roc_band
-from cxrfeat.reporting.command import report_call, run_call
+from cxrfeat.reporting.again import report_call, run_call
+from cxrfeat.reporting.asked import Asked
 from cxrfeat.reporting.comparison import different, side_by_side, tested
 from cxrfeat.reporting.content import (
     DataContent,
@@ -25,18 +23,14 @@ from cxrfeat.reporting.content import (
 )
 from cxrfeat.reporting.feature_map import find_projecting
 from cxrfeat.reporting.features import with_features
-from cxrfeat.reporting.heat import heat_shown, why_none
+from cxrfeat.reporting.heat import EXPLAINED, with_heat
 from cxrfeat.reporting.naming import Names, names_of
 from cxrfeat.reporting.place import USUAL, check_place, usual_place
 from cxrfeat.reporting.shrink import below_limit
 from cxrfeat.run.folder import Run, RunLike, find_runs
-from cxrfeat.spec import Projecting
 from cxrfeat.system.files import write_atomic
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
-
-EXPLAINED, SHOWN = 3, 8
-"""Runs of one data set that heat maps are made for, the best first, and test images of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,59 +114,41 @@ def report(
         IntegrityError: If a run or a feature file is damaged.
         StorageError: If the page cannot be written.
     """
-    place, features = None if out is None else as_path(out, "the page"), as_path(features)
-    data = None if data is None else as_path(data, "the data folder")
-    network = None if network is None else as_path(network, "the network")
+    place = None if out is None else as_path(out, "the page")
+    asked = Asked(
+        features=as_path(features),
+        data=None if data is None else as_path(data, "the data folder"),
+        network=None if network is None else as_path(network, "the network"),
+        images=images,
+        redact=redact,
+        method=find_projecting(projection),
+        explained=explained,
+        seed=seed,
+        words=words,
+        progress=progress,
+    )
     check_place(place or Path(USUAL))
-    method = find_projecting(projection)
     chosen = different(find_runs(runs, runs=folder))
     if not chosen:
         raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
-    aside: list[str] = []
     out = place or usual_place({str(run.info.get("dataset")) for run in chosen})
+    aside: list[str] = []
     if place is None and out.name != USUAL:
         aside.append(f"{USUAL} is no page of these data: this one is {out}, and nothing is replaced.")
     by_data: dict[str, list[Run]] = {}
     for run in chosen:
         by_data.setdefault(data_of(run), []).append(run)
-    manifest = _manifest_of(data, chosen, reading, progress)
+    manifest = _manifest_of(chosen, reading, asked)
     names = names_of(manifest.rows if manifest else (), redact=redact)
-    parts = [
-        _of_data(sha, of_data, features, names, method, words, images=images, seed=seed, progress=progress)
-        for sha, of_data in by_data.items()
-    ]
+    parts = [_of_data(sha, of_data, names, asked) for sha, of_data in by_data.items()]
     if manifest is not None and explained:
-        parts = [
-            _with_heat(
-                part,
-                by_data[part.data_sha256],
-                manifest,
-                explained,
-                network,
-                aside,
-                images=images,
-                redact=redact,
-                seed=seed,
-                tell=progress,
-            )
-            for part in parts
-        ]
+        with_heats = [with_heat(part, by_data[part.data_sha256], manifest, asked) for part in parts]
+        parts = [part for part, _ in with_heats]
+        aside += [line for _, lines in with_heats for line in lines]
     content = ReportContent(
         title=title or f"cxrfeat report: {', '.join(dict.fromkeys(part.dataset for part in parts))}",
         data=tuple(parts),
-        command=words.call(
-            report_call(
-                chosen,
-                out=out,
-                features=features,
-                network=network,
-                pictured=data is not None,
-                images=images,
-                redact=redact,
-                method=method,
-                seed=seed,
-            )
-        ),
+        command=words.call(report_call(chosen, out, asked)),
         words=words,
         notes=_kept_apart(parts),
     )
@@ -190,97 +166,50 @@ def _kept_apart(parts: Sequence[DataContent]) -> tuple[str, ...]:
     )
 
 
-def _manifest_of(
-    data: Path | None, runs: Sequence[Run], reading: Selection | None, progress: Progress | None
-) -> Manifest | None:
-    """The images of a folder.
+def _manifest_of(runs: Sequence[Run], reading: Selection | None, asked: Asked) -> Manifest | None:
+    """The images of the data folder, if there is one.
 
     Raises:
         AuditError: If the reading is strict, and something is lost.
         InputError: If no run was tested on any of them.
     """
-    if data is None:
+    if asked.data is None:
         return None
-    manifest = index_folder(data, reading or Selection(), progress=named(progress, "images"))
+    manifest = index_folder(asked.data, reading or Selection(), progress=named(asked.progress, "images"))
     known = {sha for run in runs for sha, _ in tested(run).rows}
     if known.isdisjoint(row.content_sha256 for row in manifest.rows):
         raise InputError(
-            f"{data} is not the data of these runs: of their {len(known)} test images it holds none. "
+            f"{asked.data} is not the data of these runs: of their {len(known)} test images it holds none. "
             "Name the folder that the features were extracted from, or leave `data` out."
         )
     return manifest
 
 
-def _of_data(
-    sha: str,
-    runs: Sequence[Run],
-    features: Path,
-    names: Names,
-    method: Projecting,
-    words: Words,
-    *,
-    images: bool,
-    seed: int,
-    progress: Progress | None,
-) -> DataContent:
+def _of_data(sha: str, runs: Sequence[Run], names: Names, asked: Asked) -> DataContent:
     """All but the heat maps of the runs of one data set."""
-    compared = side_by_side(runs, seed)
+    compared = side_by_side(runs, asked.seed)
     document = compared.to_dict()
     contents = []
     for place, (run, summary) in enumerate(zip(compared.runs, document["runs"], strict=True)):
-        contents.append(_of_run(run, summary, words, seed))
-        if progress:
-            progress("curves", place + 1, len(runs))
+        contents.append(_of_run(run, summary, asked))
+        if asked.progress:
+            asked.progress("curves", place + 1, len(runs))
     content = DataContent(
         dataset=str(compared.runs[0].info["dataset"]), data_sha256=sha, comparison=document, runs=tuple(contents)
     )
-    return with_features(content, compared.runs, features, names, method, images=images, seed=seed, progress=progress)
+    return with_features(content, compared.runs, names, asked)
 
 
-def _of_run(run: Run, summary: Mapping[str, Any], words: Words, seed: int) -> RunContent:
+def _of_run(run: Run, summary: Mapping[str, Any], asked: Asked) -> RunContent:
     test, again = tested(run), run_call(run)
     return RunContent(
         summary=summary,
         info=run.info,
         history=run.history(),
         roc={
-            name: roc_band(test.y == index, test.probabilities[:, index], test.groups, seed=seed)
+            name: roc_band(test.y == index, test.probabilities[:, index], test.groups, seed=asked.seed)
             for index, name in enumerate(test.classes)
         },
-        calibration=calibration_band(test.y, test.probabilities, test.groups, seed=seed),
-        command=None if again is None else words.call(again),
+        calibration=calibration_band(test.y, test.probabilities, test.groups, seed=asked.seed),
+        command=None if again is None else asked.words.call(again),
     )
-
-
-def _with_heat(
-    content: DataContent,
-    runs: Sequence[Run],
-    manifest: Manifest,
-    most: int,
-    network: Path | None,
-    aside: list[str],
-    *,
-    images: bool,
-    redact: bool,
-    seed: int,
-    tell: Progress | None,
-) -> DataContent:
-    """The best runs with their heat maps; why one has none is noted, and aside, in full, with the places it names."""
-    by_name = {run.name: run for run in runs}
-    told, notes = list(content.runs), list(content.notes)
-    chosen = [by_name[one.summary["run"]] for one in told[:most]]
-    identity = Identity.load() if redact else None
-    question = Question(manifest=manifest, count=SHOWN, network=network, identity=identity, seed=seed)
-    found = explain_together(chosen, question, tell)
-    for place, (run, of_run) in enumerate(zip(chosen, found, strict=True)):
-        if isinstance(of_run, CxrFeatError):
-            notes.append(f"No heat maps of {run.name}: {why_none(of_run)}")
-            aside.append(f"No heat maps of {run.name}: {of_run}")
-        else:
-            many = len({sha for sha, _ in tested(run).rows})
-            told[place] = replace(told[place], heat=heat_shown(of_run, many, images=images))
-    if len(told) > most:
-        notes.append(
-            f"Heat maps are of the best {most if most > 1 else 'run'}; for those of another run, report it alone."
-        )
-    return replace(content, runs=tuple(told), notes=tuple(notes))

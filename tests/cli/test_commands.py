@@ -10,7 +10,7 @@ import pytest
 
 from cxrfeat.cli.again import command_line
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.reporting.command import run_call
+from cxrfeat.reporting.again import run_call
 from cxrfeat.run.folder import read_run
 from cxrfeat.spec import MAIN_KINDS
 from cxrfeat.types import Part

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.auditing.source import SourceTable
+from cxrfeat.call import PYTHON
+from cxrfeat.cli.again import WORDS
 from cxrfeat.reporting.audit_page import PAIRS, pictured, render_audit
 from cxrfeat.reporting.picture import data_address
 from tests.reporting.reader import EVIL, policy, read
@@ -64,3 +66,10 @@ def test_the_audits_page_without_pictures_names_them_and_shows_only_some_of_many
     assert f"{PAIRS} of {PAIRS + 10} pairs" in reader.text
     assert f"{PAIRS - 1}a.png" in reader.text
     assert f"{PAIRS}a.png" not in reader.text
+
+
+def test_the_audits_page_speaks_as_the_command_line_does_where_that_makes_it() -> None:
+    document = audited(checks=[{**audited()["checks"][0], "do": "Fit with `fold_count=5`."}])
+    python, typed = (read(render_audit("audit", document, {}, words)).text for words in (PYTHON, WORDS))
+    assert "Fit with `fold_count=5`." in python
+    assert "Fit with --folds 5." in typed

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
+from cxrfeat.call import PYTHON
+from cxrfeat.cli.again import WORDS
 from cxrfeat.reporting.page import render_report
+from cxrfeat.spec import HeadSpec
+from cxrfeat.workflow.fit_head import fit
+from cxrfeat.workflow.report import report
 from tests.reporting.contents import content, heat, with_heat
 from tests.reporting.reader import read
-from tests.workflow.helpers import PARTS
+from tests.workflow.helpers import PARTS, make_features
 
 
 def test_every_picture_says_what_it_shows_and_no_id_stands_twice(tmp_path: Path) -> None:
@@ -98,3 +103,23 @@ def test_a_run_alone_is_compared_with_nothing(tmp_path: Path) -> None:
     assert "against the best" not in text
     assert "Best of" not in text
     assert "This head has no epochs" in text
+
+
+def test_a_page_speaks_as_python_does_unless_the_command_line_makes_it(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "features" / "f.h5", pictures=True)
+    runs = fit(path, [HeadSpec(kind="ridge")], runs=tmp_path / "runs").runs
+    pages = []
+    for words in (PYTHON, WORDS):
+        made = report(runs, out=tmp_path / "report.html", features=tmp_path / "features", words=words).content
+        (data,) = made.data
+        noted = replace(data, notes=("Say where it is with `features`.",))
+        pages.append(read(render_report(replace(made, data=(noted,)))).text)
+    for text, told in zip(
+        pages,
+        (
+            ("cxrfeat.fit('features/f.h5'", "cxrfeat.report([", "make it with images=False", "with `features`."),
+            ("cxrfeat fit-head features/f.h5 --head ridge", "cxrfeat report ", "with --no-images", "with --features."),
+        ),
+        strict=True,
+    ):
+        assert [one for one in told if one not in text] == []

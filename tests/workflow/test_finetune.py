@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import cxrfeat
 from cxrfeat.cli.again import command_line
 from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
@@ -21,7 +22,7 @@ from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
-from cxrfeat.reporting.command import run_call
+from cxrfeat.reporting.again import run_call
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
 from cxrfeat.types import Part
@@ -290,6 +291,8 @@ def test_the_command_in_a_report_finds_the_very_same_run(
     before = sorted(path.name for path in place.runs.iterdir())
     assert main([*words[1:], "--quiet"]) == 0
     assert sorted(path.name for path in place.runs.iterdir()) == before
+    (same,) = eval(str(again).replace("'DATA'", repr(str(place.data))), {"cxrfeat": cxrfeat}).runs  # our own text
+    assert same.path.resolve() == run.path.resolve(), "and so does the call in Python"
 
 
 def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tmp_path: Path) -> None:

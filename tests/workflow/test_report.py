@@ -3,7 +3,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrfeat.cli.again import WORDS, command_line
-from cxrfeat.cli.main import run as typed
+from cxrfeat.cli.again import WORDS
 from cxrfeat.errors import InputError, IntegrityError, MissingExtraError, StorageError, UsageError
 from cxrfeat.explaining.job import Question
 from cxrfeat.explaining.together import explain_together
@@ -22,7 +20,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow
 from cxrfeat.reporting import copies, feature_map
-from cxrfeat.reporting.command import run_call
+from cxrfeat.reporting import heat as heating
 from cxrfeat.reporting.naming import names_of
 from cxrfeat.reporting.shrink import LIMIT
 from cxrfeat.run.folder import Run, read_run
@@ -32,7 +30,7 @@ from cxrfeat.workflow import report as recipe
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.report import report
-from tests.workflow.helpers import PARTS, make_features
+from tests.workflow.helpers import make_features
 
 
 @pytest.fixture
@@ -184,38 +182,6 @@ def test_cross_validated_runs_have_a_page_too(folder: Path) -> None:
         "out-of-fold" in made(folder).path.read_text()
         or "not tested on the same images" in made(folder).path.read_text()
     )
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--head", "logreg"],
-        ["--head", "softmax", "--epochs", "3", "--optimizer", "adam", "--learning-rate", "0.002", "--standardize"],
-        ["--head", "dense", "--hidden", "8,4", "--epochs", "2", "--patience", "1", "--views", "1", "--seed", "7"],
-        ["--head", "knn", "--neighbours", "3", "--folds", "3", "--repeats", "2"],
-        ["--head", "ridge", "--strength", "0.5", "--class-weights", "balanced", "--source-out", "--tta"],
-        ["--head", "logreg", "--calibrate", "--split-by", "paper"],
-        ["--head", "ridge", "--split-by", "column", "--regroup"],
-    ],
-)
-def test_the_command_of_a_run_makes_the_very_same_run(
-    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    split = [PARTS[index % 3] for index in range(80)]
-    make_features(tmp_path / "features" / "f.h5", sources=["A", "A", "B", "B"] * 20, split=split)
-    assert typed(["fit-head", *options, "--quiet"]) == 0, capsys.readouterr().err
-    (run,) = runs_of(tmp_path)
-    again = run_call(run)
-    assert again is not None
-    capsys.readouterr()
-    assert typed([*shlex.split(command_line(again))[1:], "--json"]) == 0
-    assert [one["reused"] for one in json.loads(capsys.readouterr().out)["runs"]] == [True]
-
-
-def test_a_run_that_no_command_of_fit_head_makes_has_none(folder: Path) -> None:
-    run = runs_of(folder)[0]
-    assert run_call(Run(run.path, {**run.info, "identity": {"search": {}}})) is None
 
 
 def test_a_map_shows_so_many_images_and_says_of_how_many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,7 +337,7 @@ def test_data_bring_heat_maps_of_test_images_and_names(explained: Path, tmp_path
     for run in data.runs:
         assert run.heat is not None
         assert {one.caption for one in run.heat.pictures} <= names
-        assert len(run.heat.pictures) == min(recipe.SHOWN, len(tested)), "of copies one"
+        assert len(run.heat.pictures) == min(heating.SHOWN, len(tested)), "of copies one"
         assert [one.right for one in run.heat.pictures] == sorted(one.right for one in run.heat.pictures), "wrong first"
         assert {one.image[:22] for one in run.heat.pictures} == {"data:image/jpeg;base64"}
         assert all(one.image != one.overlay for one in run.heat.pictures)
@@ -451,7 +417,7 @@ def test_why_there_is_no_heat_map_names_no_place_of_this_machine(
         assert image.name not in page or not redact
         assert len(told.notes) == 1
         assert str(tmp_path / "empty") in told.notes[0] or str(image) in told.notes[0], "whoever makes it is told all"
-        monkeypatch.setattr(recipe, "explain_together", refuse)
+        monkeypatch.setattr(heating, "explain_together", refuse)
 
 
 @pytest.mark.usefixtures("user")
@@ -463,8 +429,8 @@ def test_where_some_were_judged_the_page_says_of_how_many_and_how_they_were_chos
     def occluded(runs: Sequence[Run], question: Question, progress: Progress | None) -> Any:
         return explain_together(runs, replace(question, method="occlusion"), progress)
 
-    monkeypatch.setattr(recipe, "SHOWN", 2)
-    monkeypatch.setattr(recipe, "explain_together", occluded)
+    monkeypatch.setattr(heating, "SHOWN", 2)
+    monkeypatch.setattr(heating, "explain_together", occluded)
     heat = report(run, out=out, data=explained / "data", features=explained / "features").content.data[0].runs[0].heat
     assert heat is not None
     assert (heat.judged, heat.tested > 2) == (2, True)

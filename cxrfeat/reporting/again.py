@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrfeat.call import Call
+from cxrfeat.reporting.asked import Asked
 from cxrfeat.reporting.place import USUAL
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, from_dict
@@ -49,29 +50,18 @@ def _finetune_call(info: Mapping[str, Any]) -> Call:
     return Call("finetune", ("DATA",), fields | {"spec": spec, "seed": spec.head.seed})
 
 
-def report_call(
-    runs: Sequence[Run],
-    *,
-    out: Path,
-    features: Path,
-    network: Path | None,
-    pictured: bool,
-    images: bool,
-    redact: bool,
-    method: str,
-    seed: int,
-) -> Call:
+def report_call(runs: Sequence[Run], out: Path, asked: Asked) -> Call:
     """What makes a page again; places of this machine by their last part, for the page may go anywhere."""
-    fields: dict[str, Any] = {"data": "DATA"} if pictured else {}
-    fields |= {} if images else {"images": False}
-    fields |= {"redact": True} if redact else {}
-    fields |= {"seed": seed}
-    fields |= {"projection": method} if method != "pca" else {}
-    told = {"network": network, "out": out, "features": features, "folder": runs[0].path.parent}
+    fields: dict[str, Any] = {"data": "DATA"} if asked.data is not None else {}
+    fields |= {} if asked.images else {"images": False}
+    fields |= {"redact": True} if asked.redact else {}
+    fields |= {"seed": asked.seed}
+    fields |= {"projection": asked.method} if asked.method != "pca" else {}
+    told = {"network": asked.network, "out": out, "features": asked.features, "folder": runs[0].path.parent}
     usual = {"out": USUAL, "features": "features", "folder": "runs"}
     for field, place in told.items():
         if place is not None:
-            outside = redact or place.is_absolute() or ".." in place.parts
+            outside = asked.redact or place.is_absolute() or ".." in place.parts
             shown = place.name if outside else place.as_posix()
             fields |= {field: shown} if shown != usual.get(field) else {}
     return Call("report", ([run.name for run in runs],), fields)

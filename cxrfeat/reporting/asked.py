@@ -1,0 +1,34 @@
+"""What a page of runs is asked to show, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrfeat.call import Words
+from cxrfeat.spec import Projecting
+from cxrfeat.types import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The arguments of a report that its parts need."""
+
+    features: Path
+    """Folder of the feature files."""
+    data: Path | None
+    """Folder of the images, where it is known."""
+    network: Path | None
+    """Where the network's file is, if it is no longer where it was."""
+    images: bool
+    """Whether the page may hold pictures."""
+    redact: bool
+    """Whether images are named by their salted ids."""
+    method: Projecting
+    """How a feature map is laid out."""
+    explained: int
+    """Runs of each data set that get heat maps."""
+    seed: int
+    words: Words
+    """How the page says what to do."""
+    progress: Progress | None
