@@ -25,7 +25,7 @@ WARN_AUROC, FAIL_AUROC = 0.6, 0.8
 """Lower end of a control's AUROC from which it is worth a word, and from which it fails, where what it sees is no part
 of the picture. Sources: 0.6 and 0.8 are called poor and good discrimination (Hosmer & Lemeshow 2000, section 5.2.4)."""
 
-MORE = "Add images of the small classes, or test on all there are: cxrfeat fit-head --folds 5."
+MORE = "Add images of the small classes, or test on all there are: cxrfeat fit-head `fold_count=5`."
 """What to do where too few images test."""
 
 WARN_RATIO, FAIL_RATIO = 0.5, 0.8

@@ -189,7 +189,7 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
                 value=len(copies),
                 why=f"{_found(len(copies))} ({exact} exact, {len(copies) - exact} changed)"
                 f"{_of_one_patient(copies)}; they stay on one side of every split that cxrfeat makes, but count twice.",
-                do="List them (cxrfeat audit --copies FILE.csv), look at them, and delete the copies.",
+                do="List them (cxrfeat audit `copies=FILE.csv`), look at them, and delete the copies.",
                 images=_named(copies),
             )
         )
@@ -210,7 +210,10 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
     return found
 
 
-_MEND = "Mend it with cxrfeat fit-head --regroup, or part all images anew with cxrfeat fit-head --split-by group."
+_MEND = (
+    "Mend it with cxrfeat fit-head `regroup_given=True`, or part all images anew with cxrfeat fit-head "
+    "`split_by=group`."
+)
 
 
 def _of_one_patient(copies: Sequence[Copy]) -> str:

@@ -185,5 +185,5 @@ def _more(groups: Sequence[int], count: int) -> str:
     """What to do where classes are too small for so many folds."""
     second = sorted(groups)[-2]
     if count > second >= LEAST_GROUPS:
-        return f"Ask for {second} folds or fewer: --folds {second}."
-    return "Add images of the small classes, or leave them out: --classes."
+        return f"Ask for {second} folds or fewer: `fold_count={second}`."
+    return "Add images of the small classes, or leave them out: `classes`."

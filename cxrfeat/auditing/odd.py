@@ -105,7 +105,7 @@ def _decoder(file: FeatureFile) -> Finding | None:
 
 def _features(file: FeatureFile, shown: NDArray[np.bool_]) -> Finding | None:
     """Whether images that differ have features that differ."""
-    do = "Check that --preprocess, --normalize and --weights are those of this network, and try another one."
+    do = "Check that `preprocess`, `normalize` and `weights` are those of this network, and try another one."
     places = np.flatnonzero(shown)
     if len(places) < _FEW:
         return None

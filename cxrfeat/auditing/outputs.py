@@ -180,7 +180,7 @@ def check_outputs(outputs: Mapping[str, Any] | None) -> list[Finding]:
             f"The {outputs['head']} head calls {many} {images} test images{where} {called}, "
             f"and {others} of them are of other classes."
         )
-        do = "Do not believe its scores. Take another head; where a class is rare, --class-weights balanced."
+        do = "Do not believe its scores. Take another head; where a class is rare, `class_weights=balanced`."
     return [Finding(check=OUTPUTS, status=status, value=max(same, named) / images, why=why, do=do)]
 
 

@@ -165,8 +165,8 @@ def _letters(images: _Images) -> Finding:
         status=Status.FAIL if sure else Status.WARN,
         value=auroc,
         why=f"Letters are burned into {len(paths)} of {len(there)} images ({shares}); whether there are any {meaning}",
-        do="Cut the border off (cxrfeat extract --border-crop 0.1) or fill the letters in (cxrfeat extract "
-        "--remove-letters), and compare.",
+        do="Cut the border off (cxrfeat extract `border_crop=0.1`) or fill the letters in (cxrfeat extract "
+        "`letters=True`), and compare.",
         images=paths,
     )
 

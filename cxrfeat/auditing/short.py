@@ -186,7 +186,9 @@ def check_thumbnail(scores: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     Args:
         scores: As `ShortAudit.control_scores` gives them for a model.
     """
-    remedy = "Look at what differs between the classes, and see what helps: cxrfeat audit DATA --cache FILE --mitigate."
+    remedy = (
+        "Look at what differs between the classes, and see what helps: cxrfeat audit DATA `cache=FILE` `mitigate=True`."
+    )
     if THUMBNAIL not in scores or not scores[THUMBNAIL]["judged"]:
         return []
     return [check_control(THUMBNAIL, SEEN[THUMBNAIL], remedy, scores[THUMBNAIL])]
@@ -212,7 +214,7 @@ def check_weights(weights: str) -> Finding:
             check="weights",
             status=Status.WARN,
             why="RANDOM WEIGHTS: the network was never trained, so these scores mean nothing.",
-            do="Extract with trained weights: cxrfeat extract --weights imagenet.",
+            do="Extract with trained weights: cxrfeat extract `weights=imagenet`.",
         )
     return Finding(check="weights", status=Status.PASS, why="The network's weights were loaded from a file.")
 
@@ -232,17 +234,18 @@ def check_split(split: Split, groups: Groups, *, bound: bool = False) -> Finding
             status=Status.FAIL,
             value=broken,
             why=f"The split is leaky: {broken} patients or sets of copies have images in more than one part.",
-            do="Extract the features again with --split-by group, which keeps them together."
+            do="Extract the features again with `split_by=group`, which keeps them together."
             if bound
-            else "Keep them together with cxrfeat fit-head --split-by group, or mend the given split with --regroup.",
+            else "Keep them together with cxrfeat fit-head `split_by=group`, or mend the given split with "
+            "`regroup_given=True`.",
         )
     return Finding(check="split", status=Status.PASS, value=0, why="No patient and no copy stands on two sides.")
 
 
 LEFT_OUT = {
-    "column": "Give them a part (column split of metadata.csv), or part all images anew with --split-by group.",
-    "date": "Fill the column date of metadata.csv, or part all images with --split-by group.",
-    "bound": "Give them a part and extract again, or extract with a frozen network and --normalize backbone.",
+    "column": "Give them a part (column split of metadata.csv), or part all images anew with `split_by=group`.",
+    "date": "Fill the column date of metadata.csv, or part all images with `split_by=group`.",
+    "bound": "Give them a part and extract again, or extract with a frozen network and `normalize=backbone`.",
 }
 """Of each kind of split that can leave images out: what to do."""
 
@@ -254,7 +257,7 @@ def check_left_out(split: Split) -> list[Finding]:
         split: Of one fold; what folds leave out is said where they are made.
 
     Returns:
-        A warning `dropped parts` that `--strict` refuses; nothing where every image is in a part.
+        A warning `dropped parts` that a strict reading refuses; nothing where every image is in a part.
     """
     if split.left_out is None or split.crossed:
         return []
@@ -273,7 +276,7 @@ def check_regrouped(split: Split) -> list[Finding]:
     """Whether regrouping left a part, or a class in one, notably smaller than it was given: a warning, or nothing."""
     if not split.smaller:
         return []
-    remedy = "Part all images anew with --split-by group, or mend the split of the data by hand."
+    remedy = "Part all images anew with `split_by=group`, or mend the split of the data by hand."
     return [Finding(check="regroup", status=Status.WARN, value=len(split.smaller), why=split.shrunk, do=remedy)]
 
 
@@ -296,7 +299,7 @@ def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], split:
     parts = None if split is None or split.crossed else split.parts
     across = 0 if parts is None else sum(len(set(parts[rows].tolist()) & set(Part)) > 1 for rows in copied)
     torn = f" {across} of them have copies in more than one part." if across else ""
-    look = "See which, and the changed copies too, with cxrfeat audit DATA --copies FILE.csv"
+    look = "See which, and the changed copies too, with cxrfeat audit DATA `copies=FILE.csv`"
     if conflicts:
         return Finding(
             check="copies",

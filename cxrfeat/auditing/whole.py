@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,6 @@ from cxrfeat.image.patient import mixed_rows
 from cxrfeat.image.row import Quarantined
 from cxrfeat.image.split import NO_PART
 from cxrfeat.metric.shortcut import tested_groups
-from cxrfeat.system.given import PathLike
 from cxrfeat.types import Features, Finding, Probabilities, failed_first
 
 HISTOGRAM, MODEL = "histogram", "model"
@@ -160,13 +158,17 @@ def _about_data(images: AuditedImages, bad: Sequence[Quarantined]) -> list[Findi
     return found
 
 
-def remedy(data: Path, cache: PathLike | None, *, mitigated: bool) -> str:
-    """What to do about a control that does well, as commands to paste."""
+def remedy(data: str, cache: str | None, *, mitigated: bool) -> str:
+    """What to do about a control that does well, with a command to paste.
+
+    Args:
+        data: The data folder.
+        cache: The feature file of these images, if there is one.
+        mitigated: Whether ways to make the network look at the lungs were compared.
+    """
     look = "Look at what differs between the classes"
     if mitigated:
         return f"{look}, and at what helps: the table of ways to make it look at the lungs."
     if cache is None:
-        return f"{look}, and at what a model has of it: cxrfeat audit {shlex.quote(str(data))} --cache FEATURES.h5"
-    return f"{look}, and see what helps: " + shlex.join(
-        ["cxrfeat", "audit", str(data), "--cache", str(cache), "--mitigate"]
-    )
+        return f"{look}, and at what a model has of it: cxrfeat audit {shlex.quote(data)} `cache=FEATURES.h5`"
+    return f"{look}, and see what helps: cxrfeat audit {shlex.quote(data)} `cache={cache}` `mitigate=True`"

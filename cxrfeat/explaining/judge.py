@@ -105,7 +105,7 @@ def check_lungs(seen: Seen, *, masked: int) -> Finding:
         seen.lungs_area,
         wanted=1,
         what=f"of the heat for {{name}} lies in the lungs (by {by}), which are {{area:.0%}} of the picture",
-        do="Look at the overlays, and see whether lung masks or a cut border help: cxrfeat audit --mitigate.",
+        do="Look at the overlays, and see whether lung masks or a cut border help: cxrfeat audit `mitigate=True`.",
     )
 
 
@@ -121,7 +121,7 @@ def check_border(seen: Seen) -> Finding:
         seen.border_area,
         wanted=-1,
         what="of the heat for {name} lies in the border, which is {area:.0%} of the picture",
-        do="Look for letters and edges under the heat; compare with --border-crop 0.12 or --remove-letters.",
+        do="Look for letters and edges under the heat; compare with `border_crop=0.12` or `letters=True`.",
     )
 
 
@@ -157,7 +157,7 @@ def check_corners(seen: Seen) -> Finding:
         status=(Status.PASS, Status.WARN, Status.FAIL)[level],
         value=value,
         why=f"{why}{said}{_unjudged(seen)}",
-        do="Look at the corners of these images; compare with --remove-letters or --border-crop 0.12." if level else "",
+        do="Look at the corners of these images; compare with `letters=True` or `border_crop=0.12`." if level else "",
     )
 
 
@@ -214,7 +214,7 @@ def check_randomised(head: float, network: float | None, patients: int) -> Findi
         status=status,
         value=value,
         why=f"The maps correlate, in rank and whatever the sign, by {both}: {said}",
-        do="" if status is Status.PASS else "Do not read these maps as reasons; try --method occlusion.",
+        do="" if status is Status.PASS else "Do not read these maps as reasons; try `method=occlusion`.",
     )
 
 
@@ -277,7 +277,7 @@ def _too_few(check: str, why: str = f"No class has heat in images of {LEAST_GROU
         check=check,
         status=Status.WARN,
         why=f"{why}, so this cannot be judged.",
-        do="Explain more test images: pass --data with the whole set.",
+        do="Explain more test images: pass `data` with the whole set.",
     )
 
 

@@ -82,8 +82,7 @@ def audit(
     columns = scores_of_columns(images)
     copies = told_copies(images.pairs, images.rows)
     within = None if model is None else images.within_source(model)
-    hidden = (Path("DATA"), None if cache is None else "FEATURES.h5")
-    look = remedy(*((data, cache) if places else hidden), mitigated=mitigate)
+    look = remedy(*_shown(data, cache, places=places), mitigated=mitigate)
     findings = findings_of(images, bad, copies, masks, scored, columns, within, look)
     scored |= {name: one for name, one in columns.items() if one is not None}
     if model is not None:
@@ -100,3 +99,11 @@ def audit(
         quarantined=tuple(bad),
         contents={row.path: row.content_sha256 for row in images.rows},
     )
+
+
+def _shown(data: Path, cache: PathLike | None, *, places: bool) -> tuple[str, str | None]:
+    """Folder and feature file as a command to paste may name them."""
+    told = str(data), None if cache is None else str(cache)
+    if places and "`" not in "".join(filter(None, told)):  # in which fields stand
+        return told
+    return "DATA", None if cache is None else "FEATURES.h5"

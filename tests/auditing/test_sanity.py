@@ -128,7 +128,7 @@ def test_letters_on_one_class_alone_fail() -> None:
     assert found.value is not None
     assert found.value > 0.9
     assert "COVID" in found.why
-    assert "--remove-letters" in found.do
+    assert "`letters=True`" in found.do
     assert all(path.startswith("COVID/") for path in found.images)
 
 

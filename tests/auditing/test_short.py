@@ -45,7 +45,7 @@ def test_a_split_that_tears_a_patient_fails() -> None:
     found = check_split(torn, groups)
     assert verdict(found, "split") is Status.FAIL
     assert found.value == 1
-    assert "--regroup" in found.do
+    assert "`regroup_given=True`" in found.do
 
 
 @pytest.mark.parametrize(

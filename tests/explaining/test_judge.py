@@ -93,7 +93,7 @@ def test_a_marker_in_either_corner_is_a_hot_corner() -> None:
     assert found.status is Status.FAIL
     assert "of the heat for COVID lies in the corners, most in the upper" in found.why
     assert "side markers" in found.why
-    assert "--remove-letters" in found.do
+    assert "`letters=True`" in found.do
     one_side = check_corners(seen_of(many(0.08, 0.92) + many(0.5, 0.5, start=90), [0] * 12 + [1] * 12))
     assert "most in the lower left one" in one_side.why
 

@@ -17,6 +17,7 @@ from cxrfeat.auditing.changed import CONTROL_VIEWS, MITIGATIONS
 from cxrfeat.auditing.result import AuditResult
 from cxrfeat.auditing.whole import MODEL, remedy
 from cxrfeat.backbone.network import Network
+from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
@@ -241,7 +242,7 @@ def test_more_folds_than_patients_are_a_finding_and_no_end(tmp_path: Path) -> No
     result = audit(small(tmp_path / "data", classes=("COVID", "NORMAL")), fold_count=11)
     (controls,) = (one for one in result.findings if one.check == "controls")
     assert "it takes 11 patients" in controls.why
-    assert controls.do.endswith("--folds 10.")
+    assert controls.do.endswith("`fold_count=10`.")
 
 
 def test_one_empty_cell_in_each_column_changes_no_verdict(tmp_path: Path) -> None:
@@ -323,11 +324,11 @@ def test_copies_of_one_patient_and_across_parts_are_told(tmp_path: Path) -> None
 
 
 def test_hints_can_be_pasted() -> None:
-    data, kept = Path("my data"), Path("it's/a file.h5")
-    hint = remedy(data, kept, mitigated=False)
+    data, kept = "my data", "it's/a file.h5"
+    hint = as_typed(remedy(data, kept, mitigated=False))
     assert shlex.split(hint[hint.index("cxrfeat") :]) == [
         "cxrfeat", "audit", "my data", "--cache", "it's/a file.h5", "--mitigate"
     ]  # fmt: skip
-    hint = remedy(data, None, mitigated=False)
+    hint = as_typed(remedy(data, None, mitigated=False))
     assert shlex.split(hint[hint.index("cxrfeat") :])[:3] == ["cxrfeat", "audit", "my data"]
-    assert "--mitigate" not in remedy(data, kept, mitigated=True), "that was done"
+    assert "mitigate" not in remedy(data, kept, mitigated=True), "that was done"

@@ -139,7 +139,7 @@ def test_a_torn_split_that_features_are_bound_to_is_told_at_once(
     (data / "metadata.csv").write_text("\n".join([f"{lines[0]},patient_id", *rows]) + "\n")
     (found,) = run(data, normalize="featurewise").audit
     assert (found.check, found.status, found.value) == ("split", "fail", 4)
-    assert "Extract the features again with --split-by group" in found.do
+    assert "Extract the features again with `split_by=group`" in found.do
     assert not run(data, normalize="featurewise", split_spec=SplitSpec()).audit
 
 

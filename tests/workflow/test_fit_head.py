@@ -369,7 +369,7 @@ def test_a_given_split_that_tears_patients_apart_fails_and_regroup_mends_it(tmp_
     torn = fit(path, LOGREG, runs=tmp_path / "runs")
     assert [finding.check for finding in torn.failed] == ["split"]
     assert torn.failed[0].value == 5
-    assert "--regroup" in torn.failed[0].do
+    assert "`regroup_given=True`" in torn.failed[0].do
     assert torn.to_dict()["audit"][0]["check"] == "split", "what failed comes first"
     assert torn.runs[0].info["audit"][0]["status"] == "fail", "the run remembers"
     assert [one["check"] for one in torn.runs[0].failed_checks] == ["split"]
