@@ -333,6 +333,8 @@ class HeadSpec:
     patience: int | None = None
     """Stop after so many epochs without a lower validation loss, and keep the best epoch; 0 keeps the last. It is
     stored as `None`, the default."""
+    min_delta: float = dataclasses.field(default=0.0, metadata=_LATER)
+    """Least drop of the validation loss below the best so far that counts; only with `patience`."""
     views_per_epoch: int | None = None
     """Training views of each image seen in an epoch, drawn anew; by default all of them."""
     standardize: bool = True
@@ -376,7 +378,7 @@ class HeadSpec:
                 _whole("`hidden`", units, "units of a layer", least=1, most=2**16)
         bounds = {
             "learning_rate": (0.0, 1e3), "decay": (0.0, 1e3), "momentum": (0.0, 1.0), "dropout": (0.0, 0.99),
-            "l2": (0.0, 1e3), "label_smoothing": (0.0, 0.99),
+            "l2": (0.0, 1e3), "label_smoothing": (0.0, 0.99), "min_delta": (0.0, 1e3),
         }  # fmt: skip
         for name, (low, high) in bounds.items():
             value = _number(f"`{name}`", getattr(self, name))

@@ -146,7 +146,7 @@ def train(
         now.epoch, now.batch, now.loss, now.hits = number, 0, 0.0, 0.0
         now.seconds = before + time.perf_counter() - start
         least = now.history[now.kept]["val_loss"]
-        if not stops or told["val_loss"] < least:
+        if not stops or told["val_loss"] < least - head.min_delta:
             now.kept, kept = number, trainable.weights()
             checkpoints.keep(number, kept)
         checkpoints.save(now, trainable.state())

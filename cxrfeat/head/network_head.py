@@ -99,7 +99,7 @@ def train(
             told = _validate(now, held, training.y_val)
         history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
         value = told["val_loss"]
-        if spec.patience is None or value is None or value < best:
+        if spec.patience is None or value is None or value < best - spec.min_delta:
             weights, kept, best = now, epoch, np.inf if value is None else value
         if progress is not None:
             progress(epoch + 1, spec.epochs)

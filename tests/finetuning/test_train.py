@@ -93,6 +93,14 @@ def test_the_best_epoch_is_kept_and_the_start_is_one_of_them(
         assert "as they began" in told.notes[1]
 
 
+def test_no_epoch_counts_that_is_better_by_less_than_min_delta(
+    phantoms: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    told = Small(phantoms, tiny_network, protocol(epochs=5, patience=2, min_delta=100.0), tmp_path / "run").train()
+    assert [row["epoch"] for row in told.history if row["kept"]] == [0]
+    assert len(told.history) == 1 + 2
+
+
 def test_epochs_are_judged_at_the_best_temperature_where_the_head_is_calibrated(
     phantoms: Path, tiny_network: Path, tmp_path: Path
 ) -> None:

@@ -221,6 +221,24 @@ def test_early_stopping_keeps_the_epoch_of_the_least_validation_loss() -> None:
     assert "did not stop early" in without.notes[0]
 
 
+def test_a_drop_of_the_validation_loss_counts_from_min_delta_on() -> None:
+    data = blobs(distance=0.3)
+    losses = [row["val_loss"] for row in fitted("dense", data, epochs=25, learning_rate=0.05).history]
+    drop = (losses[0] - min(losses)) / 2
+    best = 0
+    for epoch, loss in enumerate(losses):
+        if loss < losses[best] - drop:
+            best = epoch
+        elif epoch - best >= 3:
+            break
+    assert 0 < best < int(np.argmin(losses)), "some epochs here are better, but not by enough"
+    stopped = fitted("dense", data, epochs=25, learning_rate=0.05, patience=3, min_delta=drop)
+    assert [row["epoch"] for row in stopped.history if row["kept"]] == [best + 1]
+    assert len(stopped.history) == best + 1 + 3
+    never = fitted("dense", data, epochs=25, learning_rate=0.05, patience=3, min_delta=100.0)
+    assert len(never.history) == 1 + 3, "the first epoch always counts, and then none"
+
+
 def test_learning_rates_follow_the_schedule() -> None:
     base: dict[str, Any] = {"kind": "dense", "learning_rate": 0.1, "decay": 1.0}
     assert learning_rates(HeadSpec(**base), 3).tolist() == pytest.approx([0.1, 0.05, 0.1 / 3])
