@@ -22,6 +22,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from cxrfeat.system.process import threads
+
 _PACKAGES = (
     "cxrfeat", "numpy", "pillow", "h5py", "tensorflow", "keras", "onnxruntime", "tf2onnx", "openvino", "jax", "torch",
 )  # fmt: skip
@@ -84,11 +86,6 @@ def seconds_of(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def say(line: str) -> None:
@@ -187,7 +184,7 @@ def machine() -> dict[str, Any]:
     """What ran it and when; no host name."""
     return {
         "cpu": _cpu(),
-        "cores": cores(),
+        "cores": threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Spread, alternate, cores, options, publish, say, scratch, seconds_of
+from benchmarks.common import Spread, alternate, options, publish, say, scratch, seconds_of
 from benchmarks.images import LEAST_IMAGES, some_images, stage
 from benchmarks.network import auto, call_arguments, find, keras_model, keras_prepared, load
 from cxrfeat.backbone.engine import Engine
@@ -42,6 +42,7 @@ from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
+from cxrfeat.system.process import threads
 from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import draw_views
 from cxrfeat.workflow.extract import extract
@@ -151,7 +152,7 @@ def _floor(data: Path, spec: ViewSpec) -> Callable[[], float]:
 
     def rate() -> float:
         start = time.perf_counter()
-        with ThreadPoolExecutor(cores()) as pool:
+        with ThreadPoolExecutor(threads()) as pool:
             made = sum(pool.map(make, manifest.rows))
         return made / (time.perf_counter() - start)
 

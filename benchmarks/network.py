@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import cores
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import Engine
@@ -16,6 +15,7 @@ from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.system.process import threads
 from cxrfeat.types import Views
 
 
@@ -39,7 +39,7 @@ def auto(network: Network) -> str:
 
 def load(engine: str, network: Network) -> Engine:
     """An engine as an extraction has it, the network converted first where that has not been done."""
-    return find_engine(engine)(network, plain_spec(network), usual_batch(engine), cores())
+    return find_engine(engine)(network, plain_spec(network), usual_batch(engine), threads())
 
 
 def plain_spec(network: Network, views: int = 1) -> FeatureSpec:

@@ -1,31 +1,31 @@
-"""One epoch of a small network's training on the CPU, in NumPy and BLAS.
+"""One epoch of a small network's training, in NumPy and BLAS.
 
 Heads are so small that the start of a deep-learning library takes longer than their training, and moving the weights
 nearly as long as the matrix products of a batch (`benchmarks/README.md`). So there is no library here, and as few
-passes over the weights as can be. `compiled_epoch.py` has the same arithmetic for a GPU.
+passes over the weights as can be.
 """
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.head.blas import Blas
-from cxrfeat.head.constants import Constants, Weights
+from cxrfeat.head.blas import product
 from cxrfeat.head.dropout import Dropout
 from cxrfeat.head.optimizer import Adam, Matrices, Nesterov, padded
-from cxrfeat.head.thread_control import Pace
+from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Features
+
+Weights = list[NDArray[np.float32]]
+"""Kernel, bias, kernel, bias, ...: `(inputs, units)` and `(units,)`."""
 
 
 class Epochs:
-    """A network in training on the CPU."""
+    """A network in training."""
 
     def __init__(
         self,
-        constants: Constants,
+        spec: HeadSpec,
         weights: Weights,
         X: Features,
         targets: NDArray[np.float32],
@@ -34,24 +34,23 @@ class Epochs:
         """Copy the weights, and make room.
 
         Args:
-            constants: Of the fit.
+            spec: Of the head.
             weights: To begin with.
             X: `(rows, dim)` float32.
             targets: `(rows, classes)`, each row summing to 1.
             importance: `(rows,)` factor of each row's loss.
         """
-        self._constants = constants
+        self._spec = spec
         self._weights = Matrices([np.atleast_2d(array).shape for array in weights])
         for part, array in zip(self._weights.parts, map(np.atleast_2d, weights), strict=True):
             part[: len(array)] = array
-        self._blas = Blas()
-        self._pace = Pace(self._blas.most)
-        self._optimizer = (Adam if constants.adam else Nesterov)(constants, self._blas, self._weights)
+        self._optimizer = (Adam if spec.optimizer == "adam" else Nesterov)(spec, self._weights)
         self._data = X, targets, importance
-        batch = min(constants.batch, len(X))
+        batch = min(spec.batch, len(X))
         self._x = np.zeros((batch, padded(X.shape[1])), np.float32)
         self._ones = np.ones((batch, 1), np.float32)
-        self._kept = Dropout(constants, len(X), len(weights[1])) if len(weights) > 2 and constants.dropout else None
+        drops = spec.kind == "dropout" and spec.dropout > 0
+        self._kept = Dropout(spec, len(X), len(weights[1])) if drops else None
         self._step = 0
 
     def weights(self) -> Weights:
@@ -70,22 +69,18 @@ class Epochs:
         Returns:
             Mean loss and accuracy over the rows, each as it was when its batch came, dropout on.
         """
-        batch = self._constants.batch
+        batch = self._spec.batch
         loss, hits = 0.0, 0
-        with self._blas.lent(), np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             for number, rate in enumerate(rates.tolist()):
                 rows = order[number * batch : (number + 1) * batch]
-                self._blas.use(self._pace.threads)
-                start = time.perf_counter()
                 told = self._learn(rows, rate)
-                if len(rows) == batch:
-                    self._pace.took(time.perf_counter() - start)
                 loss, hits = loss + told[0] * len(rows), hits + told[1]
         return loss / len(order), hits / len(order)
 
     def _learn(self, rows: NDArray[np.int64], rate: float) -> tuple[float, int]:
         """One step on one batch: its loss before, and how many rows were right."""
-        weights, l2 = self._weights.parts, self._constants.l2
+        weights, l2 = self._weights.parts, self._spec.l2
         X, target, importance = (array.take(rows, axis=0) for array in self._data)
         x = self._x[: len(rows)]
         x[:, : X.shape[1]] = X
@@ -94,7 +89,7 @@ class Epochs:
         # Forward: what goes into each layer, and what each hidden unit passes on.
         inputs, passed = [x], []
         for layer in range(layers - 1):
-            summed = self._blas.product(inputs[-1], weights[2 * layer])
+            summed = product(inputs[-1], weights[2 * layer])
             summed += weights[2 * layer + 1]
             positive = summed > 0
             if layer == 0 and self._kept is not None:
@@ -104,7 +99,7 @@ class Epochs:
             summed *= gate
             passed.append(gate)
             inputs.append(summed)
-        logits = self._blas.product(inputs[-1], weights[-2])
+        logits = product(inputs[-1], weights[-2])
         logits += weights[-1]
         log_p = logits - logits.max(axis=1, keepdims=True)
         p = np.exp(log_p)
@@ -119,7 +114,7 @@ class Epochs:
         self._step += 1
         slopes = [(p - target) * weighed[:, None]]
         for layer in reversed(range(1, layers)):
-            below = self._blas.product(slopes[0], weights[2 * layer].T)
+            below = product(slopes[0], weights[2 * layer].T)
             below *= passed[layer - 1]
             slopes.insert(0, below)
         ones = self._ones[: len(rows)]

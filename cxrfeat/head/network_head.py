@@ -1,7 +1,10 @@
 """Training of the one-layer and three-layer networks: what an epoch sees, when to stop, which epoch is kept.
 
-Everything random is ours: NumPy draws the first weights, the order of the rows and the units that are dropped, so they
-are the same on a CPU, on TensorFlow's GPU and on JAX's, and no global seed is touched.
+Everything random is ours: NumPy draws the first weights, the order of the rows and the units that are dropped, and no
+global seed is touched. BLAS has one thread, so that a head is the same to the bit however many cores there are; a
+second one saves at most some 40 % of an epoch where it has a core to itself, and more than doubles it where it has not.
+A GPU is not used: its epoch is short, but a library for it takes as long to start and to compile as the paper's largest
+head takes to train on one core (`benchmarks/README.md`).
 """
 
 from __future__ import annotations
@@ -12,18 +15,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
-from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import DivergedError
-from cxrfeat.head.compiled_epoch import CompiledEpochs
-from cxrfeat.head.constants import Constants, Weights
-from cxrfeat.head.epoch import Epochs
+from cxrfeat.head import blas
+from cxrfeat.head.epoch import Epochs, Weights
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.sampling import epoch_rows
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import HeadKind, HeadSpec
+from cxrfeat.system.process import small_products
 from cxrfeat.types import Counted, Features, Labels
 
 HIDDEN: dict[HeadKind, tuple[int, ...]] = {"softmax": (), "dense": (500, 200), "dropout": (500, 200)}
@@ -31,11 +32,6 @@ HIDDEN: dict[HeadKind, tuple[int, ...]] = {"softmax": (), "dense": (500, 200), "
 
 KINDS = tuple(HIDDEN)
 """Heads that are trained here."""
-
-
-WORTH_A_GPU = 1e11
-"""Weights times rows times epochs from which a GPU is used: below, TensorFlow starts and compiles for longer than the
-CPU trains."""
 
 
 def train(
@@ -72,39 +68,31 @@ def train(
         rows, held = training.standardized(rows), training.standardized(held)
     smooth = np.float32(spec.label_smoothing)
     targets = np.eye(classes, dtype=np.float32)[training.row_labels] * (1 - smooth) + smooth / classes
-    work = spec.epochs * images * (spec.views_per_epoch or views) * size(spec, dim, classes)
-    epochs = (CompiledEpochs if work >= WORTH_A_GPU and has_gpu() else Epochs)(
-        _constants(spec),
-        weights,
-        rows,
-        targets,
-        importance(spec, training.row_labels, classes, training.row_weights).astype(np.float32),
-    )
-    cores = ThreadpoolController()
-    steps = -(-images * (spec.views_per_epoch or views) // spec.batch)
-    rates = learning_rates(spec, steps * spec.epochs)
-    for epoch in range(spec.epochs):
-        image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, epoch)
-        loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
-        now = epochs.weights()
-        if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in now):
-            raise DivergedError(
-                f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
-                f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it"
-                f"{'' if spec.standardize else ', or `standardize=True`'}."
-            )
-        # NumPy's BLAS is not the one that trains, and after a product its threads keep their cores for a tenth of a
-        # second, in which those of the other would wait for them.
-        with cores.limit(limits=1, user_api="blas"):
+    weighed = importance(spec, training.row_labels, classes, training.row_weights).astype(np.float32)
+    blas.functions()  # what is loaded later would have all threads
+    with small_products():
+        epochs = Epochs(spec, weights, rows, targets, weighed)
+        steps = -(-images * (spec.views_per_epoch or views) // spec.batch)
+        rates = learning_rates(spec, steps * spec.epochs)
+        for epoch in range(spec.epochs):
+            image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, epoch)
+            loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
+            now = epochs.weights()
+            if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in now):
+                raise DivergedError(
+                    f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
+                    f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it"
+                    f"{'' if spec.standardize else ', or `standardize=True`'}."
+                )
             told = _validate(now, held, training.y_val)
-        history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
-        value = told["val_loss"]
-        if spec.patience is None or value is None or value < best - spec.min_delta:
-            weights, kept, best = now, epoch, np.inf if value is None else value
-        if progress is not None:
-            progress(epoch + 1, spec.epochs)
-        if spec.patience is not None and epoch - kept >= spec.patience:
-            break
+            history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
+            value = told["val_loss"]
+            if spec.patience is None or value is None or value < best - spec.min_delta:
+                weights, kept, best = now, epoch, np.inf if value is None else value
+            if progress is not None:
+                progress(epoch + 1, spec.epochs)
+            if spec.patience is not None and epoch - kept >= spec.patience:
+                break
     for row in history:
         row["kept"] = row["epoch"] == kept + 1
     notes = []
@@ -162,17 +150,6 @@ def _layers(spec: HeadSpec, dim: int, classes: int) -> Iterator[tuple[int, int]]
 def hidden(spec: HeadSpec) -> tuple[int, ...]:
     """Units of the hidden layers of a head."""
     return HIDDEN[spec.kind] if spec.hidden is None or spec.kind == "softmax" else spec.hidden
-
-
-def _constants(spec: HeadSpec) -> Constants:
-    return Constants(
-        batch=spec.batch,
-        adam=spec.optimizer == "adam",
-        momentum=spec.momentum,
-        dropout=spec.dropout if spec.kind == "dropout" else 0,
-        l2=spec.l2,
-        seed=spec.seed,
-    )
 
 
 def _validate(weights: Weights, X: Features, y: Labels) -> dict[str, float | None]:

@@ -1,18 +1,16 @@
-"""How the weights of a small network move against the slope of its loss, on the CPU.
+"""How the weights of a small network move against the slope of its loss.
 
-All weights lie in one array, so that what is done to each of them is done in one pass. `compiled_epoch.py` has the same
-arithmetic for a GPU.
+All weights lie in one array, so that what is done to each of them is done in one pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from cxrfeat.head.blas import Blas, Matrix
-from cxrfeat.head.constants import Constants
+from cxrfeat.head.blas import Matrix, add, add_product
+from cxrfeat.spec import HeadSpec
 
 BETAS, EPSILON = (0.9, 0.999), 1e-7
 """Of Adam, as in Keras."""
@@ -49,9 +47,6 @@ class Matrices:
 def padded(rows: int) -> int:
     """How many rows the first matrix has: 32 more where the columns would collide.
 
-    (16 would do for the cache, but products of 1040 or 2064 inner numbers round otherwise with two threads, and would
-    have one.)
-
     Example:
         >>> [padded(rows) for rows in (512, 1000, 1024, 2048)]
         [512, 1000, 1056, 2080]
@@ -62,15 +57,14 @@ def padded(rows: int) -> int:
 class Optimizer:
     """Moves weights in place, a step at a time."""
 
-    def __init__(self, constants: Constants, blas: Blas, weights: Matrices) -> None:
+    def __init__(self, spec: HeadSpec, weights: Matrices) -> None:
         """Before the first step.
 
         Args:
-            constants: Of the fit.
-            blas: To compute with.
+            spec: Of the head.
             weights: Kernel, bias, kernel, bias, ...
         """
-        self._constants, self._blas, self._weights = constants, blas, weights
+        self._spec, self._weights = spec, weights
 
     def __call__(self, inputs: Sequence[Matrix], slopes: Sequence[Matrix], rate: float) -> None:
         """Make a step.
@@ -84,7 +78,7 @@ class Optimizer:
 
     def _pulls(self, factor: float) -> list[tuple[int, Matrix]]:
         """Slopes of the penalty by the kernels, times a factor, each with its place."""
-        l2 = self._constants.l2
+        l2 = self._spec.l2
         kernels = enumerate(self._weights.parts[::2]) if l2 else ()
         return [(2 * place, kernel * np.float32(2 * l2 * factor)) for place, kernel in kernels]
 
@@ -101,35 +95,35 @@ class Nesterov(Optimizer):
     _LEAST = 1e-6
     """Of that number; it shrinks in every step, and the stored velocities grow as much."""
 
-    def __init__(self, constants: Constants, blas: Blas, weights: Matrices) -> None:
+    def __init__(self, spec: HeadSpec, weights: Matrices) -> None:
         """At rest."""
-        super().__init__(constants, blas, weights)
+        super().__init__(spec, weights)
         self._stored = weights.alike()
         self._unit = 1.0
 
     def __call__(self, inputs: Sequence[Matrix], slopes: Sequence[Matrix], rate: float) -> None:
         """Make a step."""
-        momentum = self._constants.momentum
+        momentum = self._spec.momentum
         weights, stored = self._weights.whole, self._stored.whole
         self._unit *= momentum
         if self._unit < self._LEAST:
             stored *= np.float32(self._unit)
             self._unit = 1.0
         pulls = self._pulls(-rate / self._unit)
-        self._blas.add(weights, stored, -self._unit)
+        add(weights, stored, -self._unit)
         for part, x, slope in zip(self._stored.parts, inputs, slopes, strict=True):
-            self._blas.add_product(part, x.T, slope, -rate / self._unit)
+            add_product(part, x.T, slope, -rate / self._unit)
         for place, pull in pulls:
             self._stored.parts[place] += pull
-        self._blas.add(weights, stored, (1 + momentum) * self._unit)
+        add(weights, stored, (1 + momentum) * self._unit)
 
 
 class Adam(Optimizer):
     """Source: Kingma & Ba 2015, section 2, last paragraph."""
 
-    def __init__(self, constants: Constants, blas: Blas, weights: Matrices) -> None:
+    def __init__(self, spec: HeadSpec, weights: Matrices) -> None:
         """With moments of zero."""
-        super().__init__(constants, blas, weights)
+        super().__init__(spec, weights)
         self._slopes, self._first, self._second = (weights.alike() for _ in range(3))
         self._step = 0
 
@@ -137,11 +131,12 @@ class Adam(Optimizer):
         """Make a step."""
         self._step += 1
         for part, x, slope in zip(self._slopes.parts, inputs, slopes, strict=True):
-            self._blas.add_product(part, x.T, slope, 1.0, keep=0.0)
+            add_product(part, x.T, slope, 1.0, keep=0.0)
         for place, pull in self._pulls(1.0):
             self._slopes.parts[place] += pull
         arrays = self._weights.whole, self._slopes.whole, self._first.whole, self._second.whole
-        long = np.float32(corrected(rate, self._step))
+        # Both moments began at zero, and are as much too small as the powers of their factors say.
+        long = np.float32(rate * np.sqrt(1 - BETAS[1] ** self._step) / (1 - BETAS[0] ** self._step))
         for start in range(0, self._weights.whole.size, _PIECE):
             weight, piece, first, second = (array[start : start + _PIECE] for array in arrays)
             first *= np.float32(BETAS[0])
@@ -154,8 +149,3 @@ class Adam(Optimizer):
             np.divide(first, piece, out=piece)
             piece *= long
             weight -= piece
-
-
-def corrected(rates: Any, step: Any) -> Any:  # noqa: ANN401  # a number or an array of them
-    """Adam's learning rates at steps counted from 1, corrected for moments that began at zero."""
-    return rates * np.sqrt(1 - BETAS[1] ** step) / (1 - BETAS[0] ** step)

@@ -1,7 +1,8 @@
 """The only place that fits heads in several processes.
 
-Features are written once to a temporary file that every worker maps into its memory; a task is a path, indices and a
-spec. Workers run `fit_head` like everybody else, with one thread of linear algebra each.
+Features are written once to a temporary file and mapped: joblib sends workers where a mapped array lies instead of the
+array. (It would write the file too, but of a full disk it tells by a traceback of one of its threads.) Workers run
+`fit_head` like everybody else, with one thread of linear algebra each.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.errors import InputError, SpecError
 from cxrfeat.feature.split import Fold
 from cxrfeat.head import network_head
@@ -24,7 +24,7 @@ from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadSpec
 from cxrfeat.system.files import TEMPORARY, storing
-from cxrfeat.system.process import collect_rarely
+from cxrfeat.system.process import collect_rarely, threads
 from cxrfeat.types import Features, Labels
 
 WORTH_WORKERS = 3.0
@@ -58,8 +58,8 @@ def outcomes(
 ) -> Generator[tuple[Place, Outcome]]:
     """Fit every head on every fold of the data, several at a time, and hand each over as it comes.
 
-    Where there is a GPU, networks are fitted afterwards in this process, one by one. So is everything where there is
-    little to gain (one job, one head, all of them in seconds) or where the system lacks what worker processes need.
+    All is fitted in this process, one by one, where there is little to gain (one job, one head, all of them in seconds)
+    or where the system lacks what worker processes need.
 
     Args:
         specs: The heads.
@@ -73,7 +73,7 @@ def outcomes(
 
     Yields:
         Indices of fold and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads the
-        networks are the same too, but linear algebra of scikit-learn's heads rounds differently, and
+        networks are the same, but linear algebra of scikit-learn's heads rounds differently, and
         scikit-learn-intelex's SVMs stop at slightly other solutions (decision values 3e-3 apart). Each fit holds how
         long it took beside the others. Leaving early ends the workers.
 
@@ -84,39 +84,31 @@ def outcomes(
     """
     if jobs is not None and jobs < 1:
         raise SpecError(f"`jobs` is how many heads are fitted at once, at least 1; got {jobs}.")
-    gpu = any(spec.kind in network_head.KINDS for spec in specs) and has_gpu()
-    apart = [
-        (number, index)
-        for number in range(len(folds))
-        for index, spec in enumerate(specs)
-        if not (gpu and spec.kind in network_head.KINDS)
-    ]
+    apart = [(number, index) for number in range(len(folds)) for index in range(len(specs))]
     costs = {(number, index): _cost(specs[index], X, len(folds[number].train), len(classes)) for number, index in apart}
     if jobs is None and sum(costs.values()) - max(costs.values(), default=0) < WORTH_WORKERS:
         jobs = 1
     jobs = _workers(jobs, len(apart))
-    if jobs > 1:
-        with _shared(X) as path:
-            tasks = []
-            for together in _together(apart, specs, jobs, costs):
-                fold = folds[together[0][0]]
-                task = _Task(
-                    places=together, specs=tuple(specs[index] for _, index in together), path=path, train=fold.train,
-                    validation=fold.validation, y=y[fold.train], y_val=y[fold.validation], classes=tuple(classes),
-                )  # fmt: skip
-                loading = 0.0 if specs[together[0][1]].kind in network_head.KINDS else LOADING
-                tasks.append((loading + sum(costs[place] for place in together), task))
-            tasks.sort(key=lambda each: -each[0])  # the longest first, so that no worker ends long after the others
-            for fitted in _run([task for _, task in tasks], jobs, again=again):
-                yield from fitted
-    done = set(apart) if jobs > 1 else set()
-    for number, fold in enumerate(folds):
-        rest = [index for index in range(len(specs)) if (number, index) not in done]
-        if rest:
+    if jobs == 1:
+        for number, fold in enumerate(folds):
             held = fold.validation
             training = TrainingSet(X[fold.train], y[fold.train], X[held, 0], y[held], classes)
-            for index in rest:
-                yield (number, index), _outcome(specs[index], training)
+            for index, spec in enumerate(specs):
+                yield (number, index), _outcome(spec, training)
+        return
+    with _mapped(X) as mapped:
+        tasks = []
+        for together in _together(apart, specs, jobs, costs):
+            fold = folds[together[0][0]]
+            task = _Task(
+                places=together, specs=tuple(specs[index] for _, index in together), X=mapped, train=fold.train,
+                validation=fold.validation, y=y[fold.train], y_val=y[fold.validation], classes=tuple(classes),
+            )  # fmt: skip
+            loading = 0.0 if specs[together[0][1]].kind in network_head.KINDS else LOADING
+            tasks.append((loading + sum(costs[place] for place in together), task))
+        tasks.sort(key=lambda each: -each[0])  # the longest first, so that no worker ends long after the others
+        for fitted in _run([task for _, task in tasks], jobs, again=again):
+            yield from fitted
 
 
 def _together(
@@ -155,28 +147,23 @@ def _cost(spec: HeadSpec, X: Features, images: int, classes: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Task:
-    """What a worker is sent: all but the features."""
+    """What a worker is sent."""
 
     places: tuple[Place, ...]
     specs: tuple[HeadSpec, ...]
     """Of one fold."""
-    path: Path
+    X: Features
+    """All, mapped: the system reads each page once, whoever looks at it."""
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
     y: Labels
     y_val: Labels
     classes: tuple[str, ...]
 
-    def features(self) -> Features:
-        """All features, mapped: the system reads each page once, whoever looks at it."""
-        mapped: Features = np.load(self.path, mmap_mode="r")
-        return mapped
-
     def fit(self) -> list[tuple[Place, Outcome]]:
         """The heads, trained on the rows of this fold, which alone are copied."""
         collect_rarely()
-        X = self.features()
-        training = TrainingSet(X[self.train], self.y, X[self.validation, 0], self.y_val, self.classes)
+        training = TrainingSet(self.X[self.train], self.y, self.X[self.validation, 0], self.y_val, self.classes)
         return [(place, _outcome(spec, training)) for place, spec in zip(self.places, self.specs, strict=True)]
 
 
@@ -200,22 +187,23 @@ def _run(tasks: Sequence[_Task], jobs: int, *, again: bool) -> Iterator[list[tup
 
 
 @contextlib.contextmanager
-def _shared(X: Features) -> Iterator[Path]:
-    """The features as a file that can be mapped, gone afterwards."""
+def _mapped(X: Features) -> Iterator[Features]:
+    """The features from a file, which is gone afterwards."""
     place = Path(tempfile.gettempdir())
     with contextlib.ExitStack() as stack:
         with storing("write a copy of the features for the workers in", place):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True))
             path = Path(folder) / "features.npy"
             np.save(path, np.asarray(X, np.float32), allow_pickle=False)
-        yield path
+        mapped: Features = np.load(path, mmap_mode="r")
+        yield mapped
 
 
 def _workers(jobs: int | None, tasks: int) -> int:
     """How many processes to use; 1 also where the system has no semaphores, or this process may have no children."""
     import joblib
 
-    wanted = min(joblib.cpu_count() if jobs is None else jobs, tasks)
+    wanted = min(threads() if jobs is None else jobs, tasks)
     if wanted < 2:
         return 1
     with warnings.catch_warnings():

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from cxrfeat.head import blas
-from cxrfeat.head.blas import Blas, Matrix, functions
+from cxrfeat.head.blas import Matrix, add, add_product, product
 
 SIDES = st.integers(1, 5)
 ORDERS: st.SearchStrategy[Literal["C", "F"]] = st.sampled_from(["C", "F"])
@@ -32,59 +30,29 @@ def test_products_are_numpys_in_every_order_of_memory(
     keep: int,
 ) -> None:
     a, b, out = drawn(rows, inner, first), drawn(inner, columns, second), drawn(rows, columns, third)
-    before, ours = out.copy(), Blas()
-    np.testing.assert_array_equal(ours.product(a, b), a @ b)
-    ours.add_product(out, a, b, -2, keep=keep)
+    before = out.copy()
+    np.testing.assert_array_equal(product(a, b), a @ b)
+    add_product(out, a, b, -2, keep=keep)
     np.testing.assert_array_equal(out, keep * before - 2 * (a @ b))  # in place: `out` itself
 
 
-def test_long_sums_in_pieces_are_numpys() -> None:
+def test_long_sums_are_numpys() -> None:
     a, b = drawn(3, 700, "F"), drawn(700, 4, "C")
-    np.testing.assert_array_equal(Blas().product(a, b), a @ b)
+    np.testing.assert_array_equal(product(a, b), a @ b)
 
 
 def test_sums_are_added_where_they_lie() -> None:
     out, array = drawn(1, 7, "C")[0], drawn(2, 7, "C")[1]
     expected = out + 3 * array
-    Blas().add(out, array, 3)
+    add(out, array, 3)
     np.testing.assert_array_equal(out, expected)
 
 
 def test_what_would_be_copied_is_refused() -> None:
     whole, by_rows = drawn(4, 4, "F"), drawn(4, 3, "C")
     with pytest.raises(AssertionError):
-        Blas().product(whole[::2], by_rows)
+        product(whole[::2], by_rows)
     with pytest.raises(AssertionError):
-        Blas().add_product(whole[:2], by_rows[:2], by_rows.T, 1)
+        add_product(whole[:2], by_rows[:2], by_rows.T, 1)
     with pytest.raises(AssertionError):
-        Blas().add(whole[0], by_rows[0], 1)
-
-
-def threads() -> list[int]:
-    return sorted({library["num_threads"] for library in ThreadpoolController().select(user_api="blas").info()})
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_what_would_round_otherwise_on_two_threads_has_one(same: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[int] = []
-    functions()
-
-    class Spy:
-        @staticmethod
-        def sgemm(factor: float, c: Matrix, **_: object) -> None:
-            used.append(max(threads()))
-            c[:] = 0 if same else used[-1]  # bits that depend on the threads
-
-    with threadpool_limits(2, user_api="blas"):
-        ours = Blas()
-        assert ours.most == 2
-        monkeypatch.setattr(blas, "functions", lambda: Spy)
-        monkeypatch.setattr(blas, "_ALIKE", {})
-        with ours.lent():
-            for _ in range(2):
-                ours.product(drawn(2, 3, "C"), drawn(3, 4, "C"))
-            assert used == [1, 2, *([2, 2] if same else [1, 1])]  # it is found out once
-            ours.use(1)
-            ours.product(drawn(2, 3, "C"), drawn(3, 4, "C"))
-            assert used[-1] == 1
-        assert threads() == [2]
+        add(whole[0], by_rows[0], 1)

@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError
-from cxrfeat.head.constants import Constants
-from cxrfeat.head.dropout import Dropout
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.network_head import first_weights, hidden, importance, learning_rates
 from cxrfeat.head.sampling import epoch_rows
@@ -159,22 +156,6 @@ def test_a_fit_leaves_no_trace_on_the_next() -> None:
     first = fitted("dropout", epochs=2, seed=1)
     fitted("dropout", epochs=1, seed=2)
     assert fitted("dropout", epochs=2, seed=1).head.to_npz() == first.head.to_npz()
-
-
-def test_dropped_units_are_a_share_and_never_the_same_twice() -> None:
-    def drawn(seed: int, step: int) -> NDArray[np.bool_]:
-        constants = Constants(batch=32, adam=False, momentum=0.9, dropout=0.3, l2=0.0, seed=seed)
-        factors = Dropout(constants, rows=1000, units=500)(step, 32)
-        assert set(np.unique(factors)) == {np.float32(0), np.float32(1) / np.float32(0.7)}
-        assert (Dropout(constants, rows=1000, units=500)(step, 9) == factors[:9]).all()  # of a shorter last batch
-        return factors > 0
-
-    masks = [drawn(12345, step) for step in (0, 1, 2)]
-    for mask in masks:
-        assert mask.mean() == pytest.approx(0.7, abs=0.015)
-        assert abs(np.corrcoef(mask[0], mask[1])[0, 1]) < 0.2
-    assert (masks[0] != masks[1]).mean() == pytest.approx(2 * 0.3 * 0.7, abs=0.02)
-    assert (masks[0] != drawn(54321, 0)).mean() == pytest.approx(2 * 0.3 * 0.7, abs=0.02)
 
 
 def test_dropout_trains_as_keras_s_own_on_average() -> None:

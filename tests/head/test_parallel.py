@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -86,27 +85,24 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
             np.testing.assert_allclose(fit.head.decision(X[:, 0]), free.decision(X[:, 0]), atol=tolerance)
 
 
-def test_tasks_hold_no_features(sent: list[parallel._Task]) -> None:
-    wide = np.random.default_rng(0).normal(Y[:, None, None], size=(60, 2, 2000)).astype(np.float32)
-    fit_all(SPECS[-2:], wide, FOLDS, 2)
-    assert wide.nbytes > 900_000
-    assert max(len(pickle.dumps(task)) for task in sent) < 4000
+def test_tasks_hold_features_that_are_mapped(sent: list[parallel._Task]) -> None:
+    fit_all(SPECS[-2:], X, FOLDS, 2)
+    assert sent
+    assert all(isinstance(task.X, np.memmap) and not task.X.flags.writeable for task in sent)
 
 
-def test_a_worker_maps_the_features() -> None:
-    with parallel._shared(X) as path:
-        task = parallel._Task(
-            places=((0, 0),), specs=(SPECS[0],), path=path, train=FOLDS[0].train, validation=FOLDS[0].validation,
-            y=Y[FOLDS[0].train], y_val=Y[FOLDS[0].validation], classes=NAMES[:3],
-        )  # fmt: skip
-        features = task.features()
-        assert isinstance(features, np.memmap)
-        assert not features.flags.writeable
-        np.testing.assert_array_equal(features, X)
-        ((place, fit),) = task.fit()
-        assert place == (0, 0)
-        assert isinstance(fit, Fit)
-        assert fit.head.predict(X[:, 0]).shape == (60,)
+def test_a_worker_is_told_where_mapped_features_lie() -> None:
+    wide = np.random.default_rng(0).normal(size=(60, 2, 2000)).astype(np.float32)
+    with parallel._mapped(wide) as mapped:
+        np.testing.assert_array_equal(mapped, wide)
+        with joblib.parallel_config("loky", n_jobs=2, idle_worker_timeout=1):
+            told = joblib.Parallel(max_nbytes=None)([joblib.delayed(_got)(mapped)] * 2)
+    assert told == [("memmap", float(wide.sum(dtype=np.float64)))] * 2
+
+
+def _got(features: Features) -> tuple[str, float]:
+    """What a worker was sent."""
+    return type(features).__name__, float(features.sum(dtype=np.float64))
 
 
 def no_workers(*_: Any) -> Any:
@@ -131,24 +127,12 @@ def test_without_semaphores_all_is_fitted_here(
     assert not recwarn.list
 
 
-def test_networks_are_fitted_here_where_there_is_a_gpu(
-    sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parallel, "has_gpu", lambda: True)
-    specs = [HeadSpec(kind="softmax", epochs=1), SPECS[0]]
-    found = fit_all(specs, X, FOLDS[:2], 2)
-    assert {place: fit.head.kind for place, fit in found.items()} == {
-        (fold, index): spec.kind for fold in (0, 1) for index, spec in enumerate(specs)
-    }
-    assert {spec.kind for task in sent for spec in task.specs} == {"logreg"}
-
-
 def test_processes_are_started_where_they_pay(sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch) -> None:
     small = [HeadSpec(kind="softmax", epochs=1), HeadSpec(kind="logreg")]
     assert len(fit_all(small, X, FOLDS[:1])) == 2
     assert not sent
     monkeypatch.setattr(parallel, "WORTH_WORKERS", 0.99 * parallel._cost(small[0], X, 40, 3))  # the shorter fit
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    monkeypatch.setattr(parallel, "threads", lambda: 2)
     assert len(fit_all(small, X, FOLDS[:1])) == 2
     assert len(sent) == 2
     hour = HeadSpec(kind="dense", epochs=50_000)
@@ -214,7 +198,7 @@ def test_fewer_jobs_than_one_are_refused() -> None:
 
 
 def test_all_cores_are_used_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 3)
+    monkeypatch.setattr(parallel, "threads", lambda: 3)
     assert parallel._workers(None, 2) == 2
     assert parallel._workers(None, 9) == 3
     assert parallel._workers(None, 0) == 1

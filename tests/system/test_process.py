@@ -1,11 +1,14 @@
-"""One thread for small products, and as many as before afterwards."""
+"""Cores that there are, and one thread for small products with as many as before afterwards."""
 
 from __future__ import annotations
 
+import os
+
 import numpy  # noqa: F401  # its library is the one that is meant
+import pytest
 from threadpoolctl import ThreadpoolController
 
-from cxrfeat.system.process import small_products
+from cxrfeat.system.process import small_products, threads
 
 
 def test_small_products_take_one_thread_and_give_the_others_back() -> None:
@@ -18,3 +21,14 @@ def test_small_products_take_one_thread_and_give_the_others_back() -> None:
         with small_products():
             assert set(now()) <= {1}
         assert now() == before
+
+
+def test_cores_are_those_that_the_environment_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads.cache_clear()
+    most = threads()
+    assert 1 <= most <= (os.cpu_count() or 1)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert threads() == most, "it is looked up once"
+    threads.cache_clear()
+    assert threads() == 1
+    threads.cache_clear()
