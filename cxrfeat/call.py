@@ -54,3 +54,30 @@ class Words:
 
 PYTHON = Words()
 """For whoever calls the package from Python; the command line has words of its own."""
+
+_SAYING = ("why", "do", "notes")
+"""Keys under which sentences of ours stand; others hold what the user named, which stays as it is."""
+
+
+def said_in(document: object, message: Callable[[str], str]) -> Any:  # noqa: ANN401  # of the document's own type
+    """A JSON document with what it says in other words.
+
+    Args:
+        document: Values of JSON's own types.
+        message: Says a message, as in `Words`.
+
+    Example:
+        >>> said_in({"check": "copies", "notes": ["See `copies`."]}, str.upper)
+        {'check': 'copies', 'notes': ['SEE `COPIES`.']}
+    """
+    if isinstance(document, Mapping):
+        return {
+            key: _said(value, message) if key in _SAYING else said_in(value, message) for key, value in document.items()
+        }
+    return [said_in(one, message) for one in document] if isinstance(document, list | tuple) else document
+
+
+def _said(value: object, message: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return message(value)
+    return [_said(one, message) for one in value] if isinstance(value, list | tuple) else said_in(value, message)

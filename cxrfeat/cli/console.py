@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cxrfeat.call import said_in
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.reporting.audit import audit_table
@@ -28,23 +29,7 @@ _PLAIN_EVERY = 10.0
 
 def print_json(document: object) -> None:
     """The one document of `--json`, with options where what it says names fields."""
-    print(json.dumps(_said(document), indent=2, allow_nan=False))
-
-
-_SAYING = ("why", "do", "notes")
-"""Keys under which sentences of ours stand; others hold what the user named, which stays as it is."""
-
-
-def _said(document: object) -> object:
-    if isinstance(document, Mapping):
-        return {key: _typed_in(value) if key in _SAYING else _said(value) for key, value in document.items()}
-    return [_said(one) for one in document] if isinstance(document, list | tuple) else document
-
-
-def _typed_in(value: object) -> object:
-    if isinstance(value, str):
-        return as_typed(value)
-    return [_typed_in(one) for one in value] if isinstance(value, list | tuple) else _said(value)
+    print(json.dumps(said_in(document, as_typed), indent=2, allow_nan=False))
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrfeat.cli import options
+from cxrfeat.cli.again import WORDS
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show, show_audit, show_failed
 from cxrfeat.spec import AskedExplaining
 
@@ -111,6 +112,7 @@ def explain(
             selection=selection,
             redact=redact,
             seed=seed,
+            words=WORDS,
             progress=tell,
         )
     document = result.to_dict()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.call import PYTHON, Words, said_in
 from cxrfeat.explaining.explained import Explained, ExplainedImage, caption
 from cxrfeat.explaining.explainer import NAMES
 from cxrfeat.explaining.layer import ActivationMaps, TopPatches
@@ -31,7 +32,7 @@ _OWN = re.compile(r"(\d{3,}|mean|typical)-[A-Za-z0-9._-]+\.png")
 """How the names of the pictures look: nothing else in a folder is ever removed."""
 
 
-def write_explained(made: Explained, out: Path, progress: Progress | None = None) -> Explained:
+def write_explained(made: Explained, out: Path, words: Words = PYTHON, progress: Progress | None = None) -> Explained:
     """Write an overlay for each image shown, the mean and the most typical images of each class, and `explain.json`.
 
     Pictures that an earlier call wrote there and this one does not are removed: they would be taken for its own.
@@ -39,6 +40,7 @@ def write_explained(made: Explained, out: Path, progress: Progress | None = None
     Args:
         made: What was found.
         out: The folder.
+        words: How the document says what to do.
         progress: Told after every image.
 
     Returns:
@@ -81,7 +83,7 @@ def write_explained(made: Explained, out: Path, progress: Progress | None = None
             )
     made = replace(made, images=tuple(images), means=means, sheets=sheets, out=out)
     _clear(out, made)
-    _write_document(out / "explain.json", made.to_dict())
+    _write_document(out / "explain.json", said_in(made.to_dict(), words.message))
     return made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cxrfeat.backbone.network import find_again
+from cxrfeat.call import PYTHON, Words
 from cxrfeat.errors import CxrFeatError, InputError, UsageError
 from cxrfeat.explaining.explained import Explained
 from cxrfeat.explaining.graph import Graph, Layer
@@ -52,6 +53,7 @@ def explain(
     selection: Selection | None = None,
     redact: bool = False,
     seed: int = 0,
+    words: Words = PYTHON,
     progress: Progress | None = None,
 ) -> Explained:
     """Show which places of images speak for a class, and judge whether they are where they should be.
@@ -72,6 +74,7 @@ def explain(
         selection: Which images of `data` to read, and how folders are read.
         redact: Name images by their salted ids.
         seed: Of which test images are shown, and of the randomised weights.
+        words: How `explain.json` says what to do.
         progress: Told after every batch.
 
     Returns:
@@ -109,7 +112,7 @@ def explain(
     (made,) = explain_together([run], question, progress)
     if isinstance(made, CxrFeatError):
         raise made
-    return made if place is None else write_explained(made, place, progress)
+    return made if place is None else write_explained(made, place, words, progress)
 
 
 def activation_maps(
