@@ -46,7 +46,7 @@ from cxrfeat.types import Features, Views
 
 PREDICT = "predict"
 PRODUCT = "sgemm"
-STUDY_BATCH = 32
+PAPER_BATCH = 32
 TOLERANCE = 1e-3
 """Features further than this from those of `predict`, as a share of the largest, are those of another network."""
 
@@ -60,7 +60,7 @@ def measure(chosen: argparse.Namespace, name: str, backends: Sequence[str]) -> d
     model = keras_model(network)
     work = gflop(model)
     # Long enough to average over TensorFlow's `predict`, which runs some batches on one core of two.
-    count = chosen.images or (4 * STUDY_BATCH if work < 10 else 2 * STUDY_BATCH)
+    count = chosen.images or (4 * PAPER_BATCH if work < 10 else 2 * PAPER_BATCH)
     views = np.random.default_rng(0).integers(0, 256, (count, network.size, network.size), dtype=np.uint8)
     pixels = keras_pixels(network, views, model.input_shape[-1])
     conversion = {one.name: _conversion(one.name, network) for one in CONVERTERS if one.installed()}
@@ -135,7 +135,7 @@ def _plain(model: Any, pixels: Any) -> Run:  # noqa: ANN401  # Keras and scikit-
     function = tensorflow.function(lambda batch: model(batch, training=False), reduce_retracing=True)
 
     def run(views: Views) -> Features:
-        batches = (pixels[start : start + STUDY_BATCH] for start in range(0, len(views), STUDY_BATCH))
+        batches = (pixels[start : start + PAPER_BATCH] for start in range(0, len(views), PAPER_BATCH))
         return np.concatenate([np.asarray(function(tensorflow.constant(batch))) for batch in batches])
 
     return run

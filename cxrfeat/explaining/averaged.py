@@ -17,7 +17,7 @@ from cxrfeat.types import Features, Views
 
 
 class AveragedGraph:
-    """As `explain.graph.Graph`, of a network that has been converted: in a third of the memory, and at once.
+    """As `explaining.graph.Graph`, of a network that has been converted: in a third of the memory, and at once.
 
     Maps and features are those of Keras but for rounding. Where weights are shuffled, normalisation is part of them.
     """
@@ -63,7 +63,7 @@ def open_graph(network: Network, spec: FeatureSpec) -> AnyGraph:
     """A network, ready to be looked into: without Keras where it has been converted and is known through and through.
 
     Raises:
-        InputError, WeightsError, UsageError: As `explain.graph.Graph`.
+        InputError, WeightsError, UsageError: As `explaining.graph.Graph`.
     """
     if spec.precision == "float32" and OPENVINO.installed() and not has_gpu() and OPENVINO.whole(network, spec):
         try:

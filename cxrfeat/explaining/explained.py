@@ -35,7 +35,7 @@ class ExplainedImage:
     explained: str
     """The class whose evidence is shown."""
     score: float
-    """What is explained: the logit of that class less the mean of all, or what stands for it (`explain.score`)."""
+    """What is explained: the logit of that class less the mean of all, or what stands for it (`explaining.score`)."""
     method: Method
     evidence: NDArray[np.float32]
     """`(h, w)` at the resolution of the map: above 0 where it speaks for the class."""

@@ -108,9 +108,9 @@ def _near(kept: NDArray[np.int64], portraits: NDArray[np.uint8], features: Featu
         return []
     with small_products():
         cosines = _whitened_cosines(portraits)
-    sources = [_by_cosines(cosines)] + ([] if features is None else [_by_features(features, cosines)])
+    proposed = [_by_cosines(cosines)] + ([] if features is None else [_by_features(features, cosines)])
     best: dict[tuple[int, int], tuple[float, int, int]] = {}
-    for proposals in chain(*sources):
+    for proposals in chain(*proposed):
         similar = similarities(portraits, proposals)
         for row in np.flatnonzero(similar >= SIMILAR).tolist():
             one, other, symmetry, sign = proposals[row].tolist()

@@ -108,7 +108,7 @@ def test_reproduce_refuses_what_it_cannot_do(
     assert why in said.err
 
 
-def test_reproduce_prints_the_audit_and_the_studys_figures_beside_ours(cli: Cli, data: Path) -> None:
+def test_reproduce_prints_the_audit_and_the_papers_figures_beside_ours(cli: Cli, data: Path) -> None:
     options = ("--rows", "DN-V0", "--epochs", "1", "--weights", "random", "--views", "1")
     said = cli("reproduce", "data", *options)
     assert said.code == 0, said.err

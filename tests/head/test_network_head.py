@@ -120,7 +120,7 @@ def test_no_epochs_leave_the_head_as_it_was_drawn() -> None:
     assert fitted("dense", epochs=0, seed=2).head.to_npz() != untrained.head.to_npz()
 
 
-def test_one_epoch_of_softmax_is_the_studys_protocol_step_by_step() -> None:
+def test_one_epoch_of_softmax_is_the_papers_protocol_step_by_step() -> None:
     X, y, *_ = data = blobs()
     spec = HeadSpec(kind="softmax", epochs=1, seed=4, decay=0.1)  # a decay that shows
     start = fitted("softmax", data, epochs=0, seed=4, standardize=False).head.arrays

@@ -214,7 +214,7 @@ def test_blocks_do_not_change_the_draws(monkeypatch: pytest.MonkeyPatch) -> None
     assert (whole.sum(1) == 7).all()
 
 
-def test_a_study_of_720_images_takes_well_under_a_second() -> None:
+def test_the_papers_720_images_take_well_under_a_second() -> None:
     y, p = made_up(0, 720)
     start = time.perf_counter()
     bootstrap(y, p, np.arange(720), CLASSES)

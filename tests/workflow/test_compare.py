@@ -135,7 +135,7 @@ def test_other_measures_stand_beside_the_accuracy(features: Path) -> None:
     assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
 
 
-def test_the_studys_columns_come_from_the_kept_epoch(features: Path) -> None:
+def test_the_papers_columns_come_from_the_kept_epoch(features: Path) -> None:
     keras, plain = one(features, "softmax", epochs=4), one(features, "logreg")
     found = {run["head"]: run for run in compare([keras, plain]).to_dict()["runs"]}
     history = keras.table("history.csv")

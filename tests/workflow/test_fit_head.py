@@ -379,7 +379,7 @@ def test_a_given_split_that_tears_patients_apart_fails_and_regroup_mends_it(tmp_
     assert mended.runs[0].path != torn.runs[0].path
 
 
-def test_the_study_s_image_wise_split_is_labelled_as_leaky(tmp_path: Path) -> None:
+def test_the_papers_image_wise_split_is_labelled_as_leaky(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5")
     result = fit(path, LOGREG, split_by="paper", runs=tmp_path / "runs")
     assert result.runs[0].info["split"]["by"] == "paper"
