@@ -16,15 +16,13 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError, UsageError
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.feature.find import find_features
-from cxrfeat.head.choose import head_kinds
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.score import scores
 from cxrfeat.run.folder import Run, read_run
-from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec
+from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
 from cxrfeat.types import Part
 from cxrfeat.workflow.fit_head import fit
 from tests.workflow.helpers import CLASSES, PARTS, images_of, make_features, probabilities
@@ -465,27 +463,6 @@ def test_progress_reaches_its_end(blobs: Path, tmp_path: Path) -> None:
     assert {name for name, *_ in told} == {"heads"}
 
 
-def test_heads_are_named_or_all() -> None:
-    assert head_kinds(["all"]) == list(MAIN_KINDS)
-    assert head_kinds(["all+controls"]) == list(HEAD_KINDS)
-    assert head_kinds(["logreg", "all", "logreg"]) == ["logreg", *(k for k in MAIN_KINDS if k != "logreg")]
-    with pytest.raises(UsageError, match=r"There is no head 'logref'. Did you mean logreg"):
-        head_kinds(["logref"])
-
-
-def test_the_only_feature_file_is_meant_and_several_are_listed(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no feature file in .*Make one with `cxrfeat extract"):
-        find_features(None, tmp_path)
-    (tmp_path / ".cxrfeat-tmp-x.h5").touch()
-    (tmp_path / "b.h5").touch()
-    assert find_features(None, tmp_path) == tmp_path / "b.h5"
-    assert find_features(tmp_path / "c.h5", tmp_path) == tmp_path / "c.h5"
-    (tmp_path / "a.h5").touch()
-    with pytest.raises(InputError) as caught:
-        find_features(None, tmp_path)
-    assert str(caught.value).splitlines()[1:] == [f"  cxrfeat fit-head {tmp_path / name}.h5" for name in "ab"]
-
-
 def test_tables_of_a_run_are_plain_csv(all_heads: tuple[Run, ...]) -> None:
     for run in all_heads:
         for name in ("history.csv", "predictions.csv", "split.csv"):
@@ -573,31 +550,3 @@ def test_a_damaged_row_of_a_chosen_class_is_found(blobs: Path, tmp_path: Path) -
     fit(copy, LOGREG, runs=tmp_path / "runs", classes=["COVID", "NORMAL"])
     with pytest.raises(IntegrityError, match="checksum of row"):
         fit(copy, LOGREG, runs=tmp_path / "runs", classes=["COVID", "PNEUMONIA"])
-
-
-@pytest.mark.parametrize("fold_count", [None, 3])
-def test_a_head_that_says_the_same_to_all_fails_a_check_of_its_own(fold_count: int | None, tmp_path: Path) -> None:
-    """SGD at 0.01 on features that are long: every unit dies, and the output is what the biases say."""
-    path = make_features(tmp_path / "f.h5", classes=THREE, groups=15)
-    with FeatureFile(path) as file:
-        long = 40 * file.read()
-    path = make_features(tmp_path / "long.h5", classes=THREE, groups=15, features=long)
-    heads = [HeadSpec(kind="dense", standardize=False), HeadSpec(kind="logreg")]
-    result = fit(path, heads, runs=tmp_path / "runs", fold_count=fold_count)
-    (failed,) = [one for one in result.failed if one.check == "outputs"]
-    assert failed.why.startswith("The dense head gives ")
-    assert failed.why.endswith("(1 of 2 runs)")
-    dense, logreg = result.runs
-    assert "outputs" in [one["check"] for one in dense.failed_checks], "the run remembers"
-    assert [one["status"] for one in logreg.info["audit"] if one["check"] == "outputs"] == ["pass"]
-    steady = fit(path, [HeadSpec(kind="dense")], runs=tmp_path / "runs", fold_count=fold_count)
-    assert [one.status for one in steady.audit if one.check == "outputs"] == ["pass"]
-    assert steady.runs[0].info["test"]["accuracy"] > 0.7
-
-
-def test_features_of_a_dead_network_fail(tmp_path: Path) -> None:
-    path = make_features(tmp_path / "f.h5", features=np.ones((80, 2, 6), np.float32))
-    result = fit(path, [HeadSpec(kind=kind, epochs=2) for kind in HEAD_KINDS], runs=tmp_path / "runs")
-    for run in result.runs:
-        (failed,) = [one for one in run.failed_checks if one["check"] == "outputs"]
-        assert "their features are the same too" in failed["why"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,14 @@ from cxrfeat.head import parallel
 from cxrfeat.head.data import load
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.network_head import KINDS as NETWORK_KINDS
-from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_path
-from cxrfeat.head.sklearn_head import STRENGTH
+from cxrfeat.head.regularization_path import logistic_path, ridge_path
 from cxrfeat.head.training_set import scaling
-from cxrfeat.reporting.search import sentences
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HEAD_KINDS, HeadSpec
 from cxrfeat.tuning import bench
 from cxrfeat.tuning.plan import rungs
 from cxrfeat.tuning.search import inner_split
-from cxrfeat.tuning.space import SWEPT, C, Chance, Space, differing
+from cxrfeat.tuning.space import SWEPT, Space
 from cxrfeat.types import Part
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.fit_head import fit
@@ -397,71 +394,6 @@ def test_without_optuna_the_extra_is_named(blobs: Path, tmp_path: Path, monkeypa
     ):
         tune(blobs, runs=tmp_path / "runs", sampler="optuna")
     assert not (tmp_path / "runs").exists()
-
-
-def test_sentences_say_which_and_by_how_much() -> None:
-    told: dict[str, Any] = {
-        "by": "balanced-accuracy", "score": 0.9, "gain": 0.02, "outer": None,
-        "chosen": {"kind": "dense", "differs": {"hidden": [256]}}, "best_default": {"kind": "softmax", "score": 0.88},
-    }  # fmt: skip
-    said = sentences(told, 1)
-    assert said[0] == (
-        "Chosen: dense with hidden 256; balanced accuracy 0.900 on the inner folds, 0.020 better than the best default "
-        "(softmax, 0.880)."
-    )
-    assert said[-1] == "This test part has been opened once, by this run."
-    as_default = told | {"chosen": {"kind": "softmax", "differs": {}}, "gain": 0.0, "outer": []}
-    assert sentences(as_default, 4)[0].startswith("Chosen on everything: softmax as it is by default; ")
-    assert sentences(as_default, 4)[2] == "These outer folds have been opened by 4 runs, this one included."
-    assert "no better than the best default (softmax), at a lower log loss" in sentences(told | {"gain": 0.0}, 1)[0]
-    assert "no default could be fitted" in sentences(told | {"best_default": None, "gain": None}, 1)[0]
-
-
-def all_draws(views: int, count: int = 80) -> Sequence[HeadSpec]:
-    return Space(kinds=HEAD_KINDS, views=views, seed=3).draws(count)
-
-
-def test_draws_differ_from_each_other_and_from_the_defaults_and_are_seeded() -> None:
-    drawn = all_draws(8)
-    space = Space(kinds=HEAD_KINDS, views=8, seed=3)
-    assert len(set(drawn)) == len(drawn) == 80
-    assert not set(drawn) & set(space.defaults)
-    assert {spec.kind for spec in drawn[:6]} == set(space.drawn), "kinds take turns"
-    assert all_draws(8) == drawn
-    assert all_draws(8, 10) == drawn[:10], "more trials try more, not others"
-    assert Space(kinds=HEAD_KINDS, views=8, seed=4).draws(80) != drawn
-
-
-def test_draws_vary_what_their_kind_has() -> None:
-    drawn = all_draws(8, 300)
-    varied = {kind: {field for spec in drawn if spec.kind == kind for field in differing(spec)} for kind in HEAD_KINDS}
-    keras = {"views", "optimizer", "learning_rate", "l2", "label_smoothing", "standardize"}
-    assert varied == {
-        "softmax": keras, "dense": keras | {"hidden"}, "dropout": keras | {"hidden", "dropout"}, "logreg": set(),
-        "svm-linear": {"views", "strength"}, "svm-rbf": {"views", "strength"}, "knn": {"views", "neighbours"},
-        "ridge": set(),
-    }  # fmt: skip
-    assert {spec.views for spec in drawn} == {None, 1, 3}
-    assert {spec.views for spec in all_draws(1)} == {None}
-    for spec in drawn:
-        if spec.kind in C:
-            low, high = C[spec.kind]
-            assert low <= (spec.strength or 0) <= high
-    assert set(NETWORK_KINDS) == {"softmax", "dense", "dropout"}
-
-
-def test_a_sweep_holds_its_kind_s_own_strength() -> None:
-    for sweep in Space(kinds=SWEPT, views=4).sweeps:
-        assert len(sweep.specs) == len(STRENGTHS) == 45
-        assert [spec.strength or STRENGTH[sweep.kind] for spec in sweep.specs] == list(STRENGTHS)
-        assert sum(spec.strength is None for spec in sweep.specs) == 1, "the default, left open"
-    assert Space(kinds=SWEPT, views=1).draws(5) == []
-
-
-def test_chance_stays_within_bounds() -> None:
-    chance = Chance(np.random.default_rng(0))
-    assert all(1e-3 <= chance.between("x", 1e-3, 1e3, log=True) <= 1e3 for _ in range(100))
-    assert {chance.one_of("x", (1, 2)) for _ in range(20)} == {1, 2}
 
 
 def test_images_without_a_part_are_neither_searched_nor_tested_and_regroup_mends_the_given_split(
