@@ -78,13 +78,15 @@ def train(
             image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, epoch)
             loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
             now = epochs.weights()
-            if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in now):
+            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
+                told = _validate(now, held, training.y_val)
+            finite = np.isfinite([loss, told["val_loss"] or 0.0]).all()
+            if not finite or not all(np.isfinite(array).all() for array in now):
                 raise DivergedError(
                     f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
                     f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it"
                     f"{'' if spec.standardize else ', or `standardize=True`'}."
                 )
-            told = _validate(now, held, training.y_val)
             history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
             value = told["val_loss"]
             if spec.patience is None or value is None or value < best - spec.min_delta:

@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Iterator[Data]:
 
 
 def test_a_head_that_cannot_be_fitted_comes_once_as_its_error_and_the_others_whole(data: Data) -> None:
-    data.X[:] *= 1000
+    data.X[:] *= 1000  # finite weights, with which validation images go beyond float32
     folds, told = part_images(data.file, fold_count=3).folds, list[tuple[str, int, int]]()
     found = dict(fits_as_they_come(data, [BAD, GOOD], folds, jobs=1, progress=lambda *step: told.append(step)))
     assert isinstance(found[0], InputError)
