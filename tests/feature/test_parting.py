@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,23 +121,6 @@ def test_what_does_not_go_together_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         part_images(file, **options)
-
-
-def test_a_smaller_share_is_part_of_a_larger_one_with_every_class(file: FeatureFile) -> None:
-    (fold,) = part_images(file).folds
-    shares = [fold.thinned(file.labels, file.groups, share, seed=1) for share in (0.01, 0.3, 0.6, 1.0)]
-    for less, more in itertools.pairwise(shares):
-        assert set(less.train.tolist()) < set(more.train.tolist())
-    assert np.array_equal(shares[-1].train, fold.train)
-    for one in shares:
-        assert set(file.labels[one.train].tolist()) == {0, 1, 2}
-        groups = set(file.groups[one.train].tolist())
-        whole = np.isin(file.groups, list(groups)) & np.isin(np.arange(file.images), fold.train)
-        assert whole.sum() == len(one.train), "no group is cut"
-        assert np.array_equal(one.test, fold.test)
-    for share in (0.0, 1.5, float("nan")):
-        with pytest.raises(SplitError, match="`sizes`"):
-            fold.thinned(file.labels, file.groups, share, seed=1)
 
 
 def given(count: int, *empty: int) -> list[Part | None]:
