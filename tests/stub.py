@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from cxrfeat.backbone.network import FILE, Network
-from cxrfeat.feature.extract import Request
+from cxrfeat.feature.request import Request
 from cxrfeat.spec import FeatureSpec, Normalize, Storage, ViewSpec
 from cxrfeat.types import Features, Views
 

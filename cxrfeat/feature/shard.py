@@ -34,6 +34,21 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardNote:
+    """What a shard says beside its features: little enough to keep that of every shard in memory."""
+
+    content_sha256: tuple[str, ...]
+    """`(n,)`, the rows' keys."""
+    columns: dict[str, NDArray[Any]]
+    """As `Shard.arrays`, but without the features."""
+    dim: int
+    """Features per view; 0 where it has no rows."""
+    engine: str
+    decoders: dict[str, str]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
     """Computed rows, each with what was learnt from the pixels on the way."""
 
@@ -46,6 +61,17 @@ class Shard:
     decoders: dict[str, str] = field(default_factory=dict)
     """Versions of what decoded their images."""
     failures: tuple[Failure, ...] = field(default=())
+
+    def note(self) -> ShardNote:
+        """What is kept of it while its features lie on disk."""
+        return ShardNote(
+            content_sha256=self.content_sha256,
+            columns={name: values for name, values in self.arrays.items() if name != FEATURES},
+            dim=self.arrays[FEATURES].shape[-1] if self.content_sha256 else 0,
+            engine=self.engine,
+            decoders=self.decoders,
+            failures=self.failures,
+        )
 
 
 def row_crc32(features: NDArray[Any]) -> NDArray[np.uint32]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from pathlib import Path
 
-from cxrfeat.feature.shard import Shard, read_shard, write_shard
+from cxrfeat.feature.shard import Shard, ShardNote, read_shard, write_shard
 from cxrfeat.system.files import make_folder, remove, remove_folder, sweep_temporaries
 
 
@@ -24,11 +24,11 @@ class Spare:
             path: The feature file.
         """
         self.folder = self.folder_of(path)
-        self._keys: dict[Path, tuple[str, ...]] = {}
+        self._notes: dict[Path, ShardNote] = {}
         for place in sorted(self.folder.glob("*.shard")):
             shard = read_shard(place)
             if shard is not None:  # a damaged one is as good as none: its rows are computed again
-                self._keys[place] = shard.content_sha256
+                self._notes[place] = shard.note()
 
     @staticmethod
     def folder_of(path: Path) -> Path:
@@ -38,15 +38,15 @@ class Spare:
     @property
     def contents(self) -> set[str]:
         """Content hashes of the rows that are kept."""
-        return {sha for keys in self._keys.values() for sha in keys}
+        return {sha for note in self._notes.values() for sha in note.content_sha256}
 
-    def shards(self, wanted: Container[str]) -> Iterator[Shard]:
-        """Those with a wanted row, one at a time in memory."""
-        for place, keys in sorted(self._keys.items()):
-            if any(sha in wanted for sha in keys):
-                shard = read_shard(place)
-                if shard is not None:
-                    yield shard
+    def shards(self, wanted: Container[str]) -> dict[Path, ShardNote]:
+        """What those with a wanted row say; they are not read again for it."""
+        return {
+            place: note
+            for place, note in sorted(self._notes.items())
+            if any(sha in wanted for sha in note.content_sha256)
+        }
 
     def keep(self, shards: Iterable[Shard]) -> None:
         """Commit more rows.
@@ -60,7 +60,7 @@ class Spare:
             name = hashlib.sha256(" ".join(shard.content_sha256).encode()).hexdigest()[:16]
             place = self.folder / f"{name}.shard"  # of its rows: a kill and another try leave one
             write_shard(place, shard)
-            self._keys[place] = shard.content_sha256
+            self._notes[place] = shard.note()
 
     def forget(self, standing: Container[str]) -> None:
         """Delete what the file holds again, once it stands.
@@ -68,9 +68,9 @@ class Spare:
         Raises:
             StorageError: If the disk refuses.
         """
-        for place, keys in list(self._keys.items()):
-            if all(sha in standing for sha in keys):
+        for place, note in list(self._notes.items()):
+            if all(sha in standing for sha in note.content_sha256):
                 remove(place)
-                del self._keys[place]
-        if not self._keys and self.folder.is_dir():
+                del self._notes[place]
+        if not self._notes and self.folder.is_dir():
             remove_folder(self.folder)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from cxrfeat.feature.plan import Plan, Settings, make_plan
-from cxrfeat.feature.shard import Shard, read_shard, write_shard
+from cxrfeat.feature.shard import Shard, ShardNote, read_shard, write_shard
 from cxrfeat.spec import canonical_json
 from cxrfeat.system.files import make_folder, remove_folder, sweep_temporaries, write_atomic
 from cxrfeat.system.lock import Lock
@@ -24,6 +24,7 @@ class Work(Lock):
             path: The feature file to be made.
         """
         super().__init__(path, path.stem)
+        self._notes: dict[Path, ShardNote | None] = {}
 
     def plan(self, todo: Iterable[str], *, views: int, settings: Settings, any_engine: bool = False) -> Plan:
         """The plan for what is to do: the interrupted one where it was for the same, else a new one for the rest.
@@ -59,18 +60,30 @@ class Work(Lock):
 
     def missing(self, plan: Plan) -> list[int]:
         """The shards of a plan that are not there, or not whole."""
-        return [index for index in range(plan.count) if read_shard(self.shard_path(plan, index)) is None]
+        notes = self.shards()
+        return [index for index in range(plan.count) if self.shard_path(plan, index) not in notes]
 
     def commit(self, plan: Plan, index: int, shard: Shard) -> None:
         """Keep a computed shard."""
-        write_shard(self.shard_path(plan, index), shard)
+        path = self.shard_path(plan, index)
+        write_shard(path, shard)
+        self._notes[path] = shard.note()
 
-    def shards(self) -> Iterator[Shard]:
-        """Every committed shard, those of earlier plans too: their rows are as good. One at a time in memory."""
+    def shards(self) -> dict[Path, ShardNote]:
+        """What every committed shard says, those of earlier plans too: their rows are as good.
+
+        Each is read once, one at a time in memory; what this run committed itself is not read for it. One that is
+        damaged is as good as none.
+        """
+        found = {}
         for path in sorted(self.folder.glob("*-*.shard")):
-            shard = read_shard(path)
-            if shard is not None:
-                yield shard
+            if path not in self._notes:
+                shard = read_shard(path)
+                self._notes[path] = None if shard is None else shard.note()
+            note = self._notes[path]
+            if note is not None:
+                found[path] = note
+        return found
 
     def clear(self) -> None:
         """Delete the shards, once the file stands."""
@@ -78,6 +91,5 @@ class Work(Lock):
 
     def _keys(self, *, apart_from: str | None = None) -> set[str]:
         """Contents with a row in a shard, the shards of one plan apart."""
-        paths = [path for path in self.folder.glob("*-*.shard") if path.name.split("-")[0] != apart_from]
-        shards = (read_shard(path) for path in paths)
-        return {sha for shard in shards if shard is not None for sha in shard.content_sha256}
+        notes = [note for path, note in self.shards().items() if path.name.split("-")[0] != apart_from]
+        return {sha for note in notes for sha in note.content_sha256}

@@ -14,8 +14,10 @@ from cxrfeat.auditing.short import check_left_out, check_split
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import FILE, find_network
 from cxrfeat.errors import InputError, UsageError
-from cxrfeat.feature.extract import Extracted, Request, extract_features
+from cxrfeat.feature.extract import extract_features
+from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.look import look_and_group
+from cxrfeat.feature.request import Request
 from cxrfeat.feature.split import ImageTable, Split, parted
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.finetuning.tuned import find_tuned, seen_split, tuned_features

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cxrfeat.feature.extract import Extracted, Request, extract_features
+from cxrfeat.feature.extract import extract_features
+from cxrfeat.feature.extracted import Extracted
+from cxrfeat.feature.request import Request
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import read_lines

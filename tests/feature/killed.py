@@ -12,7 +12,8 @@ import cxrfeat.feature.plan as plan
 from cxrfeat.backbone.choose import find_engine
 from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network, find_network
-from cxrfeat.feature.extract import Request, extract_features
+from cxrfeat.feature.extract import extract_features
+from cxrfeat.feature.request import Request
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Views

@@ -13,7 +13,7 @@ import pytest
 
 from cxrfeat.errors import InputError
 from cxrfeat.feature.claim import claim_name, look_up
-from cxrfeat.feature.extract import Extracted
+from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import dataset_of
 from cxrfeat.image.index import index_folder

@@ -94,7 +94,7 @@ def test_a_file_names_the_decoders_of_all_its_rows(data: Path, tmp_path: Path, m
     older = {**decoders(), "pillow": "10.0.0", "libtiff": "4.5.0"}
     with monkeypatch.context() as patch:
         patch.setattr("cxrfeat.feature.compute.decoders", lambda: older)
-        patch.setattr("cxrfeat.feature.extract.decoders", lambda: older)
+        patch.setattr("cxrfeat.feature.committed.decoders", lambda: older)
         (first,) = extract(data, tmp_path / "f")
     assert first.mixed == ""
     with FeatureFile(first.path) as file:

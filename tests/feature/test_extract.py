@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError, IntegrityError, LockedError, StorageError
-from cxrfeat.feature.extract import Extracted, Request, feature_path
+from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.store import verify_features
 from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decode

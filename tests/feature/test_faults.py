@@ -15,7 +15,8 @@ import pytest
 
 from cxrfeat.errors import StorageError
 from cxrfeat.feature.claim import record
-from cxrfeat.feature.extract import Extracted, extract_features
+from cxrfeat.feature.extract import extract_features
+from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.shard import read_shard
 from cxrfeat.feature.store import verify_features
 from cxrfeat.image.index import index_folder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import StorageError
-from cxrfeat.feature.extract import Dropped, Extracted
+from cxrfeat.feature.extracted import Dropped, Extracted
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.shard import FEATURES, Shard, read_shard
 from cxrfeat.feature.spare import Spare
