@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cxrfeat.errors import SplitError, UsageError
+from cxrfeat.feature.crossing import cross_validate, leave_sources_out
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.feature.split import Split, cross_validate, leave_sources_out, regroup
+from cxrfeat.feature.split import Split, regroup
 from cxrfeat.image.split import check_parts
 from cxrfeat.spec import SplitBy
 from cxrfeat.types import Part

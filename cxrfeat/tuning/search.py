@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from cxrfeat.errors import InputError, MissingExtraError, SplitError
-from cxrfeat.feature.split import Fold, nested_folds
+from cxrfeat.feature.crossing import nested_folds
+from cxrfeat.feature.split import Fold
 from cxrfeat.head.data import Data
 from cxrfeat.spec import By, HeadKind, HeadSpec, to_dict
 from cxrfeat.tuning.bench import Bench

@@ -13,7 +13,7 @@ import pytest
 from cxrfeat.errors import SplitError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
-from cxrfeat.feature.split import Fold, Rows, Split, cross_validate, leave_sources_out, regroup
+from cxrfeat.feature.split import Fold, Rows, Split, regroup
 from cxrfeat.image.split import digest
 from tests.workflow.helpers import make_features
 
@@ -122,16 +122,6 @@ def test_images_in_no_part_are_counted_with_the_reason() -> None:
         assert f"2 of 3 images (2 COVID) have {lacking}, and are left out" in found.why
 
 
-def test_repeats_name_a_split_of_their_own_and_the_record_says_how_many(file: FeatureFile) -> None:
-    once, twice = cross_validate(file.table, 3, seed=1), cross_validate(file.table, 3, repeats=2, seed=1)
-    assert once.record == {"by": "folds", "folds": 3, "seed": 1, "sha256": once.sha256}
-    assert twice.record == {"by": "folds", "folds": 3, "seed": 1, "sha256": twice.sha256, "repeats": 2}
-    assert once.sha256 != twice.sha256
-    assert np.array_equal(once.parts, twice.parts), "the folds of the first repeat"
-    assert set(once.parts.tolist()) == {"fold 0", "fold 1", "fold 2"}
-    assert once.torn(file.groups) == 0
-
-
 def test_a_mended_split_says_so_in_its_record_and_tears_nothing(file: FeatureFile) -> None:
     drawn = np.random.default_rng(0).choice(["train", "validation", "test"], file.images)
     torn = Split.of(drawn, file.content_sha256, file.labels, file.classes, by="column", seed=0)
@@ -140,15 +130,3 @@ def test_a_mended_split_says_so_in_its_record_and_tears_nothing(file: FeatureFil
     assert mended.torn(file.groups) == 0
     assert mended.record == {"by": "column", "seed": 0, "sha256": mended.sha256, "regroup": True}
     assert mended.notes[0].startswith("Regrouping moved ")
-
-
-def test_unknown_sources_are_in_no_fold_and_counted_in_the_record(tmp_path: Path) -> None:
-    sources = ["A", "A", "B", "B"] * 20
-    some: list[str | None] = [*sources[:-2], None, None]
-    with FeatureFile(make_features(tmp_path / "some.h5", sources=some)) as file:
-        split = leave_sources_out(file.table)
-        assert split.record["unknown_left_out"] == 2
-        assert split.parts[-1] == "not tested"
-        assert split.parts[0] == "source A"
-    with FeatureFile(make_features(tmp_path / "all.h5", sources=sources)) as file:
-        assert "unknown_left_out" not in leave_sources_out(file.table).record
