@@ -22,7 +22,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Before anything imports TensorFlow, which reads it once. Two is enough for what the tests compute.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-pytest_plugins = ["tests.explaining.chests"]
+pytest_plugins = ["tests.auditing.shortcuts", "tests.explaining.chests"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 _NUMBER = itertools.count()
