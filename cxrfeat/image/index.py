@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,8 +26,8 @@ from cxrfeat.image.merge import Entry
 from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
+from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.given import PathLike, as_path, nearest
-from cxrfeat.system.process import threads
 from cxrfeat.types import Counted
 
 _EVERYTHING = Selection()
@@ -71,15 +70,11 @@ def index_folder(
         return _read(root, entry, decode_all=decode_all)
 
     rows: list[ImageRow] = []
-    with ThreadPoolExecutor(max_workers=workers or threads()) as pool:
-        try:
-            for done, result in enumerate(pool.map(read, chosen), start=1):
-                (rows if isinstance(result, ImageRow) else bad).append(result)  # type: ignore[arg-type]  # by its type
-                if progress is not None:
-                    progress(done, len(chosen))
-        except BaseException:  # Ctrl-C too; raised again
-            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C must not wait for the whole folder
-            raise
+    with Ahead(read, chosen, workers=workers) as results:
+        for done, result in enumerate(results, start=1):
+            (rows if isinstance(result, ImageRow) else bad).append(result)  # type: ignore[arg-type]  # by its type
+            if progress is not None:
+                progress(done, len(chosen))
     bad.sort(key=lambda each: each.path)
     if not rows:
         first = {each.reason: each.path for each in reversed(bad)}  # of each reason one

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +19,7 @@ from cxrfeat.image.container import probe
 from cxrfeat.image.content import read_file
 from cxrfeat.image.decode import decode, decode_opacity
 from cxrfeat.image.row import ImageRow
-from cxrfeat.system.process import threads
+from cxrfeat.system.ahead import Ahead
 from cxrfeat.types import Grey
 
 Lungs = NDArray[np.bool_]
@@ -81,8 +80,8 @@ def find_masks(rows: Iterable[ImageRow], root: Path) -> Masks:
     for row in rows:
         if row.mask is not None:
             wanted.setdefault(row.content_sha256, row)
-    with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="masks") as pool:
-        return dict(zip(wanted, pool.map(lambda row: _found(row, root), wanted.values()), strict=True))
+    with Ahead(lambda row: _found(row, root), wanted.values()) as found:
+        return dict(zip(wanted, found, strict=True))
 
 
 def _found(row: ImageRow, root: Path) -> MaskFile:

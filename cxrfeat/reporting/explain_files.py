@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,8 +19,8 @@ from cxrfeat.explaining.layer import ActivationMaps, TopPatches
 from cxrfeat.explaining.ready import pixels_of
 from cxrfeat.reporting.picture import activity, cut_out, framed, overlay, png, sheet, shrunk
 from cxrfeat.reporting.table import RANDOM_WEIGHTS
+from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.files import write_atomic
-from cxrfeat.system.process import threads
 from cxrfeat.types import Progress, named
 
 _TILE = 160
@@ -52,15 +51,16 @@ def write_explained(made: Explained, out: Path, words: Words = PYTHON, progress:
     """
     tell, total = named(progress, "drawing"), len(made.images)
 
-    def draw(number: int, one: ExplainedImage) -> ExplainedImage:
+    def draw(numbered: tuple[int, ExplainedImage]) -> ExplainedImage:
+        number, one = numbered
         place = out / f"{number:03d}-{file_name(PurePosixPath(one.image).stem)}-{file_name(one.explained)}.png"
         grey = pixels_of(one.path)
         write_atomic(place, png(framed(overlay(grey, one.placing.lay(one.heat, grey.shape)), _lines(made, one))))
         return replace(one, written=place)
 
     images = []
-    with ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="draw") as pool:
-        for done, one in enumerate(pool.map(draw, range(1, total + 1), made.images), start=1):
+    with Ahead(draw, enumerate(made.images, start=1)) as drawn:
+        for done, one in enumerate(drawn, start=1):
             images.append(one)
             if tell:
                 tell(done, total)

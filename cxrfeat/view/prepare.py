@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -203,8 +203,3 @@ def _mask(mask: MaskFile | None, shape: tuple[int, ...]) -> Lungs | BadImageErro
         return None if mask is None else read_mask(mask, shape)
     except BadImageError as error:
         return error
-
-
-def views_of(content: bytes, content_sha256: str, specs: Sequence[ViewSpec], mask: MaskFile | None = None) -> Prepared:
-    """As `prepare_content`, of views alone."""
-    return prepare_content(content, content_sha256, Wanted(views=tuple(specs)), mask)

@@ -20,7 +20,7 @@ from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.reporting.picture import png, reduced
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import ViewSpec
-from cxrfeat.view.prepare import views_of
+from cxrfeat.view.prepare import Wanted, prepare_content
 from cxrfeat.workflow.explain import activation_maps, explain, top_patches
 from tests.explaining.chests import graph_with, image_of, runs_of
 
@@ -98,10 +98,11 @@ def test_a_run_on_masked_images_takes_its_own_masks(chests: Path, tiny_network: 
     with pytest.raises(InputError, match=r"single images have none.*`data`"):
         activation_maps(run, image_of(chests), graph.layers[0])
     maps = activation_maps(run, image_of(chests), graph.layers[0], data=chests).maps
-    masked = views_of(
-        image_of(chests).read_bytes(), "0" * 64, [replace(graph.spec.view, count=1)],
+    plain = replace(graph.spec.view, count=1)
+    masked = prepare_content(
+        image_of(chests).read_bytes(), "0" * 64, Wanted(views=(plain,)),
         find_masks(index_folder(chests).rows, chests)[sha256(image_of(chests).read_bytes()).hexdigest()],
-    ).of(replace(graph.spec.view, count=1))  # fmt: skip
+    ).of(plain)  # fmt: skip
     np.testing.assert_allclose(maps, graph.layer(graph.layers[0]).run(masked), atol=1e-5)
     (tmp_path / "strange.png").write_bytes(png(reduced(decode(image_of(chests).read_bytes()), 40)))
     with pytest.raises(InputError, match=r"strange.png is not in .*where its mask is looked for"):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.run.folder import Run
-from cxrfeat.view.prepare import views_of
+from cxrfeat.view.prepare import Wanted, prepare_content
 from cxrfeat.workflow.explain import activation_maps, top_patches
 from tests.explaining.chests import graph_with, image_of, layers
 
@@ -43,7 +43,7 @@ def test_top_patches_are_the_strongest_cells_of_all_images(chest_run: Run, chest
     assert found.images == len(images)
     assert json.loads((tmp_path / "out" / "units.json").read_text()) == found.to_dict()
     view = replace(graph.spec.view, count=1)
-    views = [views_of(path.read_bytes(), "0" * 64, [view]).views[view] for path in images]
+    views = [prepare_content(path.read_bytes(), "0" * 64, Wanted(views=(view,))).views[view] for path in images]
     maps = graph.layer(layer).run(np.concatenate(views))
     for unit, patches in found.units.items():
         best = np.sort(maps[..., unit].max(axis=(1, 2)))[::-1][:4]

@@ -15,7 +15,7 @@ from cxrfeat.image.mask import template
 from cxrfeat.image.row import Quarantined
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import ViewSpec
-from cxrfeat.view.prepare import views_of
+from cxrfeat.view.prepare import Wanted, prepare_content
 from cxrfeat.workflow.explain import explain
 from tests.explaining.chests import image_of
 
@@ -56,7 +56,9 @@ def test_images_come_in_the_order_in_which_they_are_named_and_the_bad_ones_too(c
     for one in found[:-1]:
         assert isinstance(one, ready.Ready)
         content = one.candidate.path.read_bytes()
-        np.testing.assert_array_equal(one.views, views_of(content, sha256(content).hexdigest(), [view]).of(view))
+        np.testing.assert_array_equal(
+            one.views, prepare_content(content, sha256(content).hexdigest(), Wanted(views=(view,))).of(view)
+        )
         assert one.size == (64, 64) or min(one.size) > 32
     assert list(ready.readied([], view)) == []
 

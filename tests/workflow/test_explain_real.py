@@ -27,7 +27,7 @@ from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Status
-from cxrfeat.view.prepare import views_of
+from cxrfeat.view.prepare import Wanted, prepare_content
 from cxrfeat.workflow.explain import explain
 
 pytestmark = pytest.mark.weights
@@ -86,7 +86,9 @@ def test_the_hottest_place_is_the_lesion(lesions: tuple[Run, Path, dict[str, Any
         graph=Graph(find_again(spec, name, path=network), spec), head=other, mean=novelty.mean, method="cam"
     )
     view = replace(spec.view, count=1)
-    views = np.concatenate([views_of(one.path.read_bytes(), "0" * 64, [view]).views[view] for one in told])
+    views = np.concatenate(
+        [prepare_content(one.path.read_bytes(), "0" * 64, Wanted(views=(view,))).views[view] for one in told]
+    )
     index = np.array([head.classes.index(one.label) for one in told])
     evidence = explainer.evidence(explainer.look(views), index)
     blind = [
@@ -176,7 +178,7 @@ def test_grad_cam_is_that_of_tf_keras_vis(shared: Path, network: Path, real: Run
     graph = Graph(find_again(spec, name, path=network), spec)
     view = replace(spec.view, count=1)
     path = sorted((shared / "data" / "cxr299").glob("COVID/*.png"))[0]
-    views = views_of(path.read_bytes(), "0" * 64, [view]).views[view]
+    views = prepare_content(path.read_bytes(), "0" * 64, Wanted(views=(view,))).views[view]
     maps, _ = graph.run(views)
     _, gradient = graph.gradient(maps, score_of(head), np.array([0]))
     ours = np.maximum(gradcam(maps, gradient)[0], 0)
