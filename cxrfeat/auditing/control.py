@@ -12,13 +12,11 @@ import numpy as np
 
 from cxrfeat.auditing.people import Column
 from cxrfeat.feature.split import Fold
-from cxrfeat.head.fit import fit_head
 from cxrfeat.head.regularization_path import logistic_path
 from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores
-from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Status
 
 WARN_AUROC, FAIL_AUROC = 0.6, 0.8
@@ -30,9 +28,6 @@ MORE = "Add images of the small classes, or test on all there are: cxrfeat fit-h
 
 WARN_RATIO, FAIL_RATIO = 0.5, 0.8
 """Lower end of a shortcut ratio from which half of a score, and all but a fifth of it, is open to doubt."""
-
-
-_HEAD, _WIDE = HeadSpec(kind="logreg"), 256
 
 
 def control_probabilities(
@@ -59,9 +54,7 @@ def control_probabilities(
             continue
         names, known = [classes[index] for index in there], np.searchsorted(there, labels[fold.train])
         training = TrainingSet(seen[fold.train][:, None], known, seen[nothing], labels[nothing], names)
-        # Where little is seen the path is quick, and needs no scikit-learn, which takes a second to load.
-        wide = seen.shape[1] > _WIDE
-        head = fit_head(_HEAD, training).head if wide else logistic_path(training, [STRENGTH["logreg"]])[0]
+        (head,) = logistic_path(training, [STRENGTH["logreg"]])
         found = np.zeros((len(fold.test), len(classes)))
         if len(fold.test):
             found[:, there] = head.predict_proba(seen[fold.test])

@@ -12,8 +12,9 @@ from cxrfeat.errors import InputError
 from cxrfeat.finetuning.checkpoint import Checkpoints, TrainingState
 from cxrfeat.finetuning.images import Images, Indices
 from cxrfeat.finetuning.trainable import Trainable, Weights, one_hot
-from cxrfeat.head.network_head import importance, learning_rates
+from cxrfeat.head.network_head import learning_rates
 from cxrfeat.head.sampling import epoch_rows
+from cxrfeat.head.training_set import importance
 from cxrfeat.metric.calibrate import fit_temperature, log_loss
 from cxrfeat.spec import FinetuneSpec
 from cxrfeat.types import Labels, Progress, named
@@ -74,7 +75,7 @@ def train(
     head, classes = spec.head, len(trainable.classes)
     y = labels[training]
     targets = one_hot(y, classes)
-    weights_of_rows = importance(head, y, classes).astype(np.float32)
+    weights_of_rows = importance(y, classes, head.class_weights).astype(np.float32)
     steps = -(-len(training) // head.batch)
     rates = learning_rates(head, steps * head.epochs)
     views = images.plain(validation, named(tell, "validation images"))

@@ -67,7 +67,7 @@ def fit_head(spec: HeadSpec, training: TrainingSet, progress: Counted | None = N
         start = time.perf_counter()
         head, history, notes = network_head.train(spec, training, progress)
     else:
-        sklearn_head.load()
+        sklearn_head.load(spec.kind)
         start = time.perf_counter()
         head, notes = sklearn_head.train(spec, training)
     if spec.calibrate or spec.kind in CALIBRATED:

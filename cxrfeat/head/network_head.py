@@ -21,7 +21,7 @@ from cxrfeat.head import blas
 from cxrfeat.head.epoch import Epochs, Weights
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.sampling import epoch_rows
-from cxrfeat.head.training_set import TrainingSet
+from cxrfeat.head.training_set import TrainingSet, importance
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.system.process import small_products
@@ -68,7 +68,7 @@ def train(
         rows, held = training.standardized(rows), training.standardized(held)
     smooth = np.float32(spec.label_smoothing)
     targets = np.eye(classes, dtype=np.float32)[training.row_labels] * (1 - smooth) + smooth / classes
-    weighed = importance(spec, training.row_labels, classes, training.row_weights).astype(np.float32)
+    weighed = importance(training.row_labels, classes, spec.class_weights, training.row_weights).astype(np.float32)
     blas.functions()  # what is loaded later would have all threads
     with small_products():
         epochs = Epochs(spec, weights, rows, targets, weighed)
@@ -114,19 +114,6 @@ def learning_rates(spec: HeadSpec, steps: int) -> NDArray[np.float64]:
     if spec.schedule == "cosine":
         return np.asarray(spec.learning_rate * (1 + np.cos(np.pi * t / max(steps, 1))) / 2)
     return np.full(steps, spec.learning_rate)
-
-
-def importance(
-    spec: HeadSpec, y: Labels, classes: int, weights: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
-    """Factor of each row's loss, `(rows,)`: its weight, by default 1, balanced between classes where that is asked for.
-
-    Source: scikit-learn, `compute_class_weight`: all weight over `classes` times the weight of the class.
-    """
-    weights = np.ones(len(y)) if weights is None else weights
-    if spec.class_weights == "none":
-        return weights
-    return np.asarray(weights * (weights.sum() / (classes * np.bincount(y, weights, minlength=classes)))[y])
 
 
 def first_weights(spec: HeadSpec, dim: int, classes: int) -> Weights:

@@ -1,17 +1,18 @@
-"""The only place that trains heads with scikit-learn: logistic regression, the two SVMs, neighbours and ridge.
+"""The only place that trains heads with scikit-learn: the two SVMs and ridge.
 
-What comes out are arrays: scikit-learn trains, `FittedHead` predicts. Neighbours need no training, only keeping.
+What comes out are arrays: scikit-learn trains, `FittedHead` predicts. Neighbours need no training, only keeping, and
+logistic regression has one solver, for one strength as for many (`regularization_path.py`).
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.regularization_path import logistic_head
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 
@@ -20,35 +21,35 @@ STRENGTH: dict[HeadKind, float] = {"logreg": 0.1, "svm-linear": 0.01, "svm-rbf":
 a penalty of 1000, what one standardised feature weighs in 1000 rows: with about as many rows as features, where an
 unpenalised regression fits every label, it must be of that size; with ten times the rows it hardly matters."""
 
-MAX_ITERATIONS = 5000
-"""Of the logistic regression; standardised features need some tens."""
-
 Arrays = dict[str, NDArray[Any]]
 
 
-def load() -> None:
-    """Import the libraries now, so that it is not taken for training time."""
-    import sklearn.linear_model  # noqa: F401  # for the import alone
-
-    _svc()
+def load(kind: HeadKind) -> None:
+    """Import what trains this kind now, so that it is not taken for training time."""
+    if kind == "logreg":
+        import scipy.optimize  # noqa: F401  # for the import alone
+    elif kind == "ridge":
+        import sklearn.linear_model  # noqa: F401  # for the import alone
+    elif kind != "knn":
+        _svc()
 
 
 def train(spec: HeadSpec, training: TrainingSet) -> tuple[FittedHead, list[str]]:
-    """Fit a scikit-learn classifier on cached features; all views of the images are its rows.
+    """Fit a classifier on cached features that is no network; all views of the images are its rows.
 
     Args:
-        spec: A scikit-learn kind, with its strength or neighbours, and class weights.
+        spec: Its kind, with its strength or neighbours, and class weights.
         training: The rows; the standardised ones are made once for all heads fitted on it.
 
     Returns:
         The head, of temperature 1, and notes for the user.
     """
     strength = spec.strength or STRENGTH.get(spec.kind, 1.0)
+    if spec.kind == "logreg":
+        return logistic_head(training, strength, spec.class_weights)
     notes: list[str] = []
     if spec.kind == "knn":
         arrays, notes = _keep_rows(spec, training)
-    elif spec.kind == "logreg":
-        arrays, notes = _fit_logistic(spec, training, strength)
     elif spec.kind == "ridge":
         arrays = _fit_ridge(spec, training, strength)
     else:
@@ -68,24 +69,6 @@ def _keep_rows(spec: HeadSpec, training: TrainingSet) -> tuple[Arrays, list[str]
     if spec.class_weights != "none":
         notes.append(f"Class weights {spec.class_weights} have no meaning for neighbours: knn was fitted without.")
     return {"rows": rows, "labels": training.row_labels, "neighbours": np.asarray(neighbours, np.int64)}, notes
-
-
-def _fit_logistic(spec: HeadSpec, training: TrainingSet, strength: float) -> tuple[Arrays, list[str]]:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", ConvergenceWarning)
-        model = LogisticRegression(C=strength, class_weight=_class_weight(spec), max_iter=MAX_ITERATIONS)
-        model.fit(training.rows, training.row_labels, sample_weight=training.row_weights)
-    notes = []
-    if caught:
-        notes.append(
-            f"The logistic regression stopped after {int(np.max(model.n_iter_))} iterations before it had converged: "
-            f"its coefficients are approximate. A smaller strength than {strength:g} converges faster."
-        )
-    return {"coef": model.coef_, "intercept": model.intercept_}, notes
 
 
 def _fit_ridge(spec: HeadSpec, training: TrainingSet, strength: float) -> Arrays:

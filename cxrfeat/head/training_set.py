@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import SpecError, SplitError
 from cxrfeat.head.fitted import check_finite
+from cxrfeat.spec import ClassWeights
 from cxrfeat.types import Features, Labels
 
 _BLOCK = 2**20
@@ -104,6 +105,23 @@ class TrainingSet:
     def row_weights(self) -> NDArray[np.float64] | None:
         """`(images * views,)` factor of the loss of each of `rows`, if any is not 1."""
         return None if self.weights is None else np.repeat(self.weights, self.X.shape[1])
+
+
+def importance(
+    y: Labels, classes: int, class_weights: ClassWeights, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Factor of each row's loss, `(rows,)`: its weight, by default 1, balanced between classes where that is asked for.
+
+    Source: scikit-learn, `compute_class_weight`: all weight over `classes` times the weight of the class.
+
+    Example:
+        >>> importance(np.array([0, 0, 0, 1]), 2, "balanced").round(2).tolist()
+        [0.67, 0.67, 0.67, 2.0]
+    """
+    weights = np.ones(len(y)) if weights is None else weights
+    if class_weights == "none":
+        return weights
+    return np.asarray(weights * (weights.sum() / (classes * np.bincount(y, weights, minlength=classes)))[y])
 
 
 def scaling(X: Features, weights: NDArray[np.float64] | None = None) -> dict[str, NDArray[np.float64]]:

@@ -10,9 +10,9 @@ import pytest
 
 from cxrfeat.errors import InputError
 from cxrfeat.head.fit import fit_head
-from cxrfeat.head.network_head import first_weights, hidden, importance, learning_rates
+from cxrfeat.head.network_head import first_weights, hidden, learning_rates
 from cxrfeat.head.sampling import epoch_rows
-from cxrfeat.head.training_set import TrainingSet
+from cxrfeat.head.training_set import TrainingSet, importance
 from cxrfeat.metric.calibrate import log_loss, softmax
 from cxrfeat.spec import HeadKind, HeadSpec
 from tests.head.blobs import NAMES, Blobs, blobs, fitted
@@ -46,7 +46,7 @@ def plain_keras(spec: HeadSpec, data: Blobs) -> tuple[Any, list[float]]:
     )
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=spec.label_smoothing)
     model.compile(optimizer, loss)
-    weights = importance(spec, y, classes)
+    weights = importance(y, classes, spec.class_weights)
     losses = []
     for number in range(spec.epochs):
         image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, number)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_leave_group_out, ridge_path
+from cxrfeat.head.regularization_path import STRENGTHS, logistic_head, logistic_path, ridge_leave_group_out, ridge_path
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import ClassWeights
 from tests.head.blobs import NAMES, blobs, fitted
@@ -81,26 +83,48 @@ def test_the_logistic_path_is_the_cold_fit(images: int, dim: int, classes: int, 
         cold.fit(training.rows, training.row_labels)
         assert head.arrays["coef"].shape == cold.coef_.shape
         found = head.predict_proba(training.X.reshape(-1, dim))
-        np.testing.assert_allclose(found, cold.predict_proba(training.rows), atol=3e-4)
-        np.testing.assert_allclose(head.arrays["coef"], cold.coef_, atol=2e-3 * abs(cold.coef_).max())
+        np.testing.assert_allclose(found, cold.predict_proba(training.rows), atol=1e-5)
+        np.testing.assert_allclose(head.arrays["coef"], cold.coef_, atol=1e-4 * abs(cold.coef_).max())
 
 
-def test_the_logistic_path_is_the_logistic_head() -> None:
-    data = blobs(distance=0.8)
-    (head,) = logistic_path(TrainingSet(*data, NAMES[:3]), [0.1])
-    np.testing.assert_allclose(
-        head.predict_proba(data[2]), fitted("logreg", data).head.predict_proba(data[2]), atol=1e-3
-    )
-
-
-def test_a_lone_strength_is_what_the_path_gives_there() -> None:
-    training = training_of(distance=3.0)
+def test_the_logistic_head_is_what_the_path_gives_there() -> None:
+    data = blobs(distance=3.0)
+    training = TrainingSet(*data, NAMES[:3])
     path = logistic_path(training, STRENGTHS)
     for index in (8, 20, 32, 44):
-        (lone,) = logistic_path(training, [STRENGTHS[index]])
-        np.testing.assert_allclose(
-            lone.predict_proba(training.X_val), path[index].predict_proba(training.X_val), atol=0.02
-        )
+        head = fitted("logreg", data, strength=STRENGTHS[index]).head
+        np.testing.assert_allclose(head.predict_proba(data[2]), path[index].predict_proba(data[2]), atol=1e-3)
+    (lone,) = logistic_path(training, [0.1])
+    assert lone.to_npz() == fitted("logreg", data, strength=0.1).head.to_npz()
+
+
+@pytest.mark.parametrize("class_weights", WEIGHTS)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_weighted_images_are_scikit_learns(classes: int, class_weights: ClassWeights) -> None:
+    X, y, X_val, y_val = blobs(classes, distance=0.8)
+    weights = np.random.default_rng(0).uniform(0.1, 3, 60)
+    training = TrainingSet(X, y, X_val, y_val, NAMES[:classes], weights)
+    class_weight = None if class_weights == "none" else class_weights
+    cold = LogisticRegression(C=0.3, class_weight=class_weight, tol=1e-9, max_iter=20_000)
+    cold.fit(training.rows, training.row_labels, sample_weight=training.row_weights)
+    head, notes = logistic_head(training, 0.3, class_weights)
+    np.testing.assert_allclose(head.arrays["coef"], cold.coef_, atol=1e-5)
+    np.testing.assert_allclose(head.predict_proba(X[:, 0]), cold.predict_proba(training.rows[::2]), atol=1e-5)
+    assert notes == []
+
+
+def test_a_regression_that_did_not_converge_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cxrfeat.head.regularization_path._MOST_ITERATIONS", 1)
+    found = fitted("logreg", blobs(distance=0.8), strength=10.0)
+    (note,) = found.notes
+    assert "stopped after 1 iterations" in note
+    assert "smaller strength than 10" in note
+
+
+def test_logistic_regression_needs_no_scikit_learn() -> None:
+    """Which takes half a second to load."""
+    code = "import sys; from tests.head.blobs import fitted; fitted('logreg'); assert 'sklearn' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("path", [logistic_path, ridge_path])
@@ -123,11 +147,10 @@ def test_strengths_that_are_none_are_refused(path: Callable[..., list[FittedHead
         path(training_of(), [1.0, strength])
 
 
-@pytest.mark.parametrize("path", [logistic_path, ridge_path])
-def test_weighted_images_have_no_path(path: Callable[..., list[FittedHead]]) -> None:
+def test_weighted_images_have_no_path_of_ridge() -> None:
     X, y, X_val, y_val = blobs()
     with pytest.raises(ValueError, match="images of weight 1"):
-        path(TrainingSet(X, y, X_val, y_val, NAMES[:3], np.full(60, 2.0)), [1.0])
+        ridge_path(TrainingSet(X, y, X_val, y_val, NAMES[:3], np.full(60, 2.0)), [1.0])
 
 
 def test_all_forty_five_strengths_work_on_features_that_separate_and_repeat() -> None:

@@ -69,7 +69,7 @@ def test_a_tuned_run_is_a_run_like_any_other(tuned: Run, blobs: Path) -> None:
 
 
 def as_spec(chosen: dict[str, Any]) -> HeadSpec:
-    fields = {field.name: chosen[field.name] for field in dataclasses.fields(HeadSpec)}
+    fields = {field.name: chosen[field.name] for field in dataclasses.fields(HeadSpec) if field.name in chosen}
     return HeadSpec(**fields)
 
 
