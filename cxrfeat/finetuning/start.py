@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from cxrfeat.errors import StaleFeaturesError, UsageError
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.network_head import first_weights
+from cxrfeat.run.folder import Run
 from cxrfeat.spec import TRAINED_KINDS, HeadKind, HeadSpec
 
 LINEAR = ("logreg", "ridge")
@@ -67,3 +72,15 @@ def cold_head(spec: HeadSpec, dim: int, classes: tuple[str, ...]) -> FittedHead:
     drawn = first_weights(spec, dim, len(classes))
     named = {f"{'bias' if index % 2 else 'weights'}_{index // 2}": array for index, array in enumerate(drawn)}
     return FittedHead(kind=spec.kind, classes=classes, arrays=named)
+
+
+def with_layers(protocol: HeadSpec, start: FittedHead, run: Run) -> HeadSpec:
+    """The protocol with the layers of a warm head, so that the run says what was trained."""
+    stored: Mapping[str, Any] = run.info["identity"].get("head") or {}
+    hidden = tuple(start.arrays[name].shape[0] for name in sorted(start.arrays) if name.startswith("bias_"))[:-1]
+    return replace(
+        protocol,
+        kind=start.kind,
+        hidden=hidden or None,
+        dropout=stored.get("dropout", protocol.dropout) if start.kind == "dropout" else protocol.dropout,
+    )
