@@ -167,9 +167,9 @@ def _download(row: Row) -> None:
         socket.setdefaulttimeout(waited)
 
 
-def _copier(source: Path) -> Callable[[Path], None]:
+def _copier(original: Path) -> Callable[[Path], None]:
     def copy(place: Path) -> None:
-        with source.open("rb") as reading, place.open("wb") as writing:
+        with original.open("rb") as reading, place.open("wb") as writing:
             while block := reading.read(2**20):
                 writing.write(block)
 
