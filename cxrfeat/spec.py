@@ -345,7 +345,7 @@ class HeadSpec:
     neighbours: int = 15
     """Training rows that vote; only of knn. Where there are fewer, as many as the square root of their number."""
     class_weights: ClassWeights = "none"
-    """`balanced` weighs each row by `rows / (classes * rows of its class)`; not of knn."""
+    """How much each row counts: `balanced` weighs it by `rows / (classes * rows of its class)`; not of knn."""
     calibrate: bool = False
     """Fit a temperature on the validation images. The SVMs and ridge, which have no probabilities, always do."""
     seed: int = 0

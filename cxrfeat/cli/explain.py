@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def explain(
     name: Annotated[str, options.RUN],
     images: Annotated[
-        list[Path] | None, typer.Argument(metavar="[IMAGES]...", help="Image files, or folders of them.")
+        list[Path] | None, typer.Argument(metavar="IMAGES", help="Image files, or folders of them.")
     ] = None,
     data: Annotated[
         Path | None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-WIDTH = {"max_content_width": 100}
+WIDTH: dict[str, Any] = {"max_content_width": 100}
 """Columns that help fills at most, where the terminal has them."""
 
 

@@ -41,7 +41,7 @@ FeaturesFile = Annotated[
 RunNames = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="RUNS...",
+        metavar="RUNS",
         help="Runs, by name or its beginning. Default: all.",
         show_default=False,
         autocompletion=completion.runs,

@@ -13,7 +13,7 @@ from cxrfeat.cli.console import noting, print_json, progress, say, show, show_au
 
 def predict(
     name: Annotated[str, options.RUN],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Image files, or folders of them.")],
     network: options.Network = None,
     max_bad: options.MaxBad = None,
     follow_links: options.FollowLinks = None,

@@ -12,7 +12,7 @@ from cxrfeat.cli.console import noting, print_json, progress, say
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A feature file.")],
+    file: Annotated[Path, typer.Argument(metavar="FEATURES.h5", help="A feature file.")],
     recompute: Annotated[
         int, typer.Option("--recompute", help="Compute this many random rows again from the images.")
     ] = 0,

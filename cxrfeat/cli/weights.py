@@ -9,11 +9,12 @@ import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import print_json, say, show
+from cxrfeat.cli.help import WIDTH, Command
 
 app = typer.Typer(help="List or import ImageNet weights.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("list")
+@app.command("list", cls=Command, context_settings=WIDTH)
 def list_(json: options.Json = False) -> None:
     """List the backbones and whether their weights are on this machine."""
     from cxrfeat.backbone.weights import list_weights
@@ -26,8 +27,8 @@ def list_(json: options.Json = False) -> None:
         show(weights_table(rows))
 
 
-@app.command("import")
-def import_(file: Annotated[Path, typer.Argument(help="A downloaded weights file (.h5).")]) -> None:
+@app.command("import", cls=Command, context_settings=WIDTH)
+def import_(file: Annotated[Path, typer.Argument(metavar="FILE", help="A downloaded weights file (.h5).")]) -> None:
     """Put a downloaded weights file where it is looked for; it is known by its digest."""
     from cxrfeat.backbone.weights import import_weights
 
