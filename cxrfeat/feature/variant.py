@@ -48,7 +48,6 @@ def variant_features(
         InputError: If the network gives NaN or infinity.
     """
     found: dict[ViewSpec, list[Features]] = {view: [] for view in views}
-
     done = 0
     with stream(image_files(rows, root, masks), Wanted(views=tuple(found), stand_in=True), ahead=_AT_ONCE) as images:
         while some := images.take(_AT_ONCE):

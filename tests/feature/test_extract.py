@@ -13,19 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrfeat.errors import InputError, IntegrityError, LockedError, StorageError
+from cxrfeat.errors import LockedError, StorageError
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.store import verify_features
 from cxrfeat.feature.work import Work
-from cxrfeat.image.decode import decode
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.row import Selection
 from cxrfeat.system.files import TEMPORARY
-from cxrfeat.view import prepare as preparing
 from tests.feature.images import SALT, break_image, extract, make_copies, make_data, places_of, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
 from tests.view.prepared import prepared
@@ -142,15 +140,6 @@ def test_an_image_that_cannot_be_decoded_is_nobodys_copy(tmp_path: Path) -> None
     assert all(groups[one] == groups[other] for one, other in pairs[1:])
 
 
-def test_views_are_stored_so_that_any_can_be_drawn_again(tmp_path: Path, data: Path) -> None:
-    from cxrfeat.view.draw import draw_views, to_array
-
-    request = stub_request(views=3)
-    with FeatureFile(only(extract(data, tmp_path / "f", request)).path) as file:
-        for sha, params in zip(file.content_sha256, file.content.columns["view_params"], strict=True):
-            assert np.array_equal(params, to_array(draw_views(request.spec.view, sha)))
-
-
 @pytest.mark.usefixtures("small_shards")
 def test_batches_and_shards_change_no_row(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = only(extract(data, tmp_path / "a", batch=2)).path.read_bytes()
@@ -158,26 +147,6 @@ def test_batches_and_shards_change_no_row(tmp_path: Path, data: Path, monkeypatc
     assert only(extract(data, tmp_path / "b", batch=5)).path.read_bytes() == whole
     monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda: 7)
     assert only(extract(data, tmp_path / "c")).path.read_bytes() == whole
-
-
-def test_several_networks_decode_each_image_once(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, stub: StubFactory
-) -> None:
-    decoded = []
-
-    def counting(content: bytes) -> Any:
-        decoded.append(1)
-        return decode(content)
-
-    monkeypatch.setattr(preparing, "decode", counting)
-    requests = [stub_request("one"), stub_request("two", size=48, weights="1" * 64), stub_request("three", size=64)]
-    results = extract(data, tmp_path / "f", *requests, stub=stub)
-    assert len(decoded) == 12
-    assert [result.backbone for result in results] == ["one", "two", "three"], "in the order asked for"
-    assert [engine.rows for engine in stub.made] == [24, 24, 24]
-    for request, result in zip(requests, results, strict=True):
-        alone = only(extract(data, tmp_path / "alone", request))
-        assert alone.path.read_bytes() == result.path.read_bytes()
 
 
 def test_a_network_named_twice_is_computed_once(tmp_path: Path, data: Path, stub: StubFactory) -> None:
@@ -313,15 +282,6 @@ def test_an_image_that_changes_while_the_run_goes_on_is_set_aside(tmp_path: Path
     assert result.images == 10
 
 
-def test_nothing_but_bad_images_is_an_error_and_leaves_nothing(tmp_path: Path, data: Path) -> None:
-    for path in data.glob("*/*.png"):
-        break_image(path)
-    for _ in range(2):
-        with pytest.raises(InputError, match=r"None of the 12 images can be used \(A/image0.png: .*Check the files"):
-            extract(data, tmp_path / "f")
-        assert kinds(tmp_path / "f") == [".csv"]
-
-
 def test_a_selection_does_not_replace_the_whole_but_uses_its_rows(
     tmp_path: Path, data: Path, stub: StubFactory
 ) -> None:
@@ -336,52 +296,6 @@ def test_a_selection_does_not_replace_the_whole_but_uses_its_rows(
     rest = only(extract(data, tmp_path / "other"))
     assert (rest.rows_computed, rest.rows_reused) == (8, 4)
     assert rest.path.read_bytes() == before
-
-
-def test_another_description_makes_another_file(tmp_path: Path, data: Path) -> None:
-    paths = {
-        only(extract(data, tmp_path / "f", request)).path
-        for request in (
-            stub_request(),
-            stub_request(views=3),
-            stub_request(size=48),
-            stub_request(storage="float16"),
-            stub_request(normalize="none"),
-            stub_request(weights="2" * 64),
-        )
-    }
-    assert len(paths) == 6
-
-
-def test_half_precision_is_the_rounded_whole(tmp_path: Path, data: Path) -> None:
-    full = only(extract(data, tmp_path / "f"))
-    half = only(extract(data, tmp_path / "f", stub_request(storage="float16")))
-    with FeatureFile(full.path) as a, FeatureFile(half.path) as b:
-        assert b.features.dtype == np.float16
-        np.testing.assert_array_equal(b.features[...], a.features[...].astype(np.float16))
-        assert b.read().dtype == np.float32
-    assert half.path.stat().st_size < full.path.stat().st_size
-
-
-class Odd(StubEngine):
-    """A network with numbers that no head could use."""
-
-    value = np.nan
-
-    def run(self, views: Any) -> Any:
-        return np.full((len(views), self.dim), self.value, dtype=np.float32)
-
-
-class Huge(Odd):
-    value = 1e5
-
-
-def test_features_that_are_not_numbers_stop_the_run_at_the_first_shard(tmp_path: Path, data: Path) -> None:
-    with pytest.raises(InputError, match=r"stub gives NaN or infinity .* Check its weights"):
-        extract(data, tmp_path / "f", stub=Odd)  # type: ignore[arg-type]  # a class is a factory too
-    with pytest.raises(InputError, match=r"features up to 1e\+05, and float16 ends at 65504. Extract them as float32"):
-        extract(data, tmp_path / "f", stub_request(storage="float16"), stub=Huge)  # type: ignore[arg-type]  # as above
-    assert only(extract(data, tmp_path / "f", stub=Huge)).images == 12  # type: ignore[arg-type]  # as above
 
 
 # Locks
@@ -577,21 +491,6 @@ def test_the_space_that_is_asked_for_is_that_of_the_shards_and_the_files(
     assert goes_with(14 * whole // 12, big("one"))
 
 
-def test_a_damaged_committed_file_is_not_built_upon(tmp_path: Path, data: Path) -> None:
-    path = only(extract(data, tmp_path / "f")).path
-    whole = path.read_bytes()
-    with FeatureFile(path) as file:
-        place = file.features.id.get_offset() + 5
-    for damaged in (whole[:-1], whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]):
-        path.write_bytes(damaged)
-        write_image(data / "A" / "new.png", seed=50)
-        with pytest.raises(IntegrityError, match=rf"{path} is damaged .*Delete it and run `cxrfeat extract` again"):
-            extract(data, tmp_path / "f")
-        assert path.read_bytes() == damaged
-    path.unlink()
-    assert only(extract(data, tmp_path / "f")).images == 13
-
-
 # Privacy
 
 
@@ -631,14 +530,3 @@ def look_for_secrets(features: Path) -> list[str]:
             assert b"secret" not in path.read_bytes(), path.name
             names.append(path.name)
     return names
-
-
-def test_progress_counts_every_view_of_every_network(tmp_path: Path, data: Path) -> None:
-    break_image(data / "A" / "image3.png")
-    told: list[tuple[str, int, int]] = []
-    extract(data, tmp_path / "f", stub_request("one"), stub_request("two", size=48),
-            progress=lambda *one: told.append(one), batch=4)  # fmt: skip
-    for name in ("one", "two"):
-        done = [(views, total) for each, views, total in told if each == name]
-        assert done[-1] == (24, 24)
-        assert done == sorted(done)
