@@ -11,8 +11,7 @@ import numpy as np
 from cxrfeat.finetuning.devices import Devices
 from cxrfeat.finetuning.start import cold_head
 from cxrfeat.finetuning.trainable import Trainable
-from tests.finetuning.small import CLASSES, Small, protocol
-from tests.finetuning.test_train import Stopped, stop_after
+from tests.finetuning.small import CLASSES, Small, Stopped, protocol, stop_after
 
 
 def main(data: Path, network: Path, out: Path) -> None:

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import zipfile
 from dataclasses import replace
 from io import BytesIO
@@ -16,7 +13,7 @@ from cxrfeat.backbone.engine import KerasEngine
 from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.errors import UsageError
-from cxrfeat.finetuning.memory import activation_bytes, available_memory, check_batch, layers_of
+from cxrfeat.finetuning.memory import layers_of
 from cxrfeat.finetuning.start import cold_head
 from cxrfeat.finetuning.trainable import Trainable
 from cxrfeat.metric.calibrate import softmax
@@ -210,49 +207,3 @@ def test_a_state_of_another_network_is_refused(phantoms: Path, tiny_network: Pat
     other = Small(phantoms, tiny_network, protocol(hidden=(9, 5)), tmp_path / "two")
     with pytest.raises(ValueError, match="another network"):
         small.trainable.set_state(other.trainable.state())
-
-
-def test_memory_is_reckoned_from_the_layers() -> None:
-    keras = import_keras()
-    body = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, padding="same"), keras.layers.ReLU()])
-    assert activation_bytes(body) == 2 * 8 * 8 * 4 * 4
-    check_batch(body, 10, parameters=40, free=None)
-    check_batch(body, 10, parameters=40, free=10**6)
-    with pytest.raises(UsageError, match=r"The largest that fits is `batch=4`\."):
-        check_batch(body, 10, parameters=40, free=10_000)
-    with pytest.raises(UsageError, match=r"Not even one image fits"):
-        check_batch(body, 10, parameters=40, free=1000)
-    free = available_memory()
-    assert free is None or free > 2**20
-
-
-TWO_DEVICES = """
-import sys, numpy as np, tensorflow as tf
-cpus = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from pathlib import Path
-from cxrfeat.finetuning.devices import Devices
-from cxrfeat.finetuning.trainable import Trainable
-from cxrfeat.finetuning.start import cold_head
-from tests.finetuning.small import Small, protocol, CLASSES
-spec = protocol(kind="dense", optimizer="sgd")
-small = Small(Path(sys.argv[1]), Path(sys.argv[2]), spec, Path(sys.argv[3]))
-devices = Devices(["cpu:0", "cpu:1"])
-both = Trainable(small.network, small.features, spec, lambda dim: cold_head(spec.head, dim, CLASSES), devices)
-views = np.random.default_rng(0).integers(0, 256, (7, 32, 32), dtype=np.uint8)
-targets, ones = np.eye(2, dtype=np.float32)[np.arange(7) % 2], np.ones(7, np.float32)
-for count in (6, 7, 1):
-    losses = [one.learn(views[:count], targets[:count], ones[:count], 0.01)[0] for one in (small.trainable, both)]
-    print(count, *losses)
-    assert abs(losses[0] - losses[1]) < 1e-4 * abs(losses[0]), losses
-for one, other in zip(small.trainable.weights().body, both.weights().body):
-    np.testing.assert_allclose(one, other, atol=1e-5)
-"""
-
-
-def test_two_devices_share_a_batch_and_learn_what_one_learns(
-    phantoms: Path, tiny_network: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-c", TWO_DEVICES, str(phantoms), str(tiny_network), str(tmp_path)]
-    ran = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr[-2000:]

@@ -14,18 +14,14 @@ from cxrfeat.cli.again import command_line
 from cxrfeat.cli.main import run as main
 from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.finetuning.recipe import DEFAULT
-from cxrfeat.finetuning.tuned import seen_split, split_of
-from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.row import Header, ImageRow, Manifest, Selection
+from cxrfeat.image.row import Selection
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.reporting.again import run_call
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
-from cxrfeat.types import Part
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.explain import explain
 from cxrfeat.workflow.extract import Extraction, extract
@@ -33,9 +29,8 @@ from cxrfeat.workflow.finetune import finetune
 from cxrfeat.workflow.fit_head import FitResult, fit
 from cxrfeat.workflow.predict import predict
 from cxrfeat.workflow.report import report
-from tests.workflow.helpers import PARTS, digest, make_features, probabilities
+from tests.workflow.helpers import probabilities
 
-HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=99)
 SPEC = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=2, batch=8, optimizer="adam", learning_rate=1e-3, patience=5))
 LAST = replace(SPEC, head=replace(SPEC.head, patience=None))
 
@@ -220,33 +215,6 @@ def test_one_image_without_a_part_leaves_the_given_split_as_it_is_and_is_not_tra
         assert [one.check for one in result.refused if one.status != "fail"] == ["dropped parts"]
         tested = {sha for sha, part in told.items() if part in ("validation", "test")}
         assert set(run.table("predictions.csv")["content_sha256"]) == tested
-
-
-def test_copies_in_two_parts_stay_there_and_count_as_trained_on(tmp_path: Path) -> None:
-    contents = [digest("image", index) for index in range(80)]
-    contents[0] = contents[79]  # a copy that the given split trains on and tests on
-    column: list[Part | None] = [PARTS[(0, 0, 0, 0, 1, 1, 2, 2)[index % 8]] for index in range(80)]
-    column[1] = None
-    path = make_features(tmp_path / "f.h5", split=column, contents=contents)
-    run = fit(path, [HeadSpec(kind="logreg")], runs=tmp_path / "runs").runs[0]
-    names = ["none" if part is None else part for part in column]
-    labels = np.arange(80) % 2
-    told = split_of(run, contents, labels, ("A", "B"))
-    assert told is not None
-    assert told.parts.tolist() == names
-    assert told.record == run.info["split"]
-    assert split_of(run, contents[::-1], labels, ("A", "B")) is None, "which copy is which cannot be said"
-    assert split_of(run, [*contents[:-1], digest("new")], labels, ("A", "B")) is None
-    manifest = Manifest(
-        dataset="f", root=tmp_path, classes=("A",),
-        rows=tuple(ImageRow(path=f"{index}.png", label="A", content_sha256=sha, header=HEADER)
-                   for index, sha in enumerate([contents[79], contents[1], digest("new"), contents[6]])),
-    )  # fmt: skip
-    run.info["finetune"] = {}
-    seen = seen_split(run, manifest, Identity(bytes(32)))
-    assert seen is not None
-    assert seen.parts.tolist() == ["train", "none", "none", "test"]
-    assert seen_split(run, replace(manifest, rows=manifest.rows[1:3]), Identity(bytes(32))) is None
 
 
 def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tmp_path: Path) -> None:
@@ -459,9 +427,3 @@ def test_checkpoints_of_other_data_under_the_same_name_are_refused(
     with pytest.raises(InputError, match=r"checkpoints of another run .*`name`"):
         place.finetune(name="mine", seed=3)
     assert place.finetune(name="mine").runs[0].name == "mine"
-
-
-def test_the_default_recipe_keeps_what_it_says() -> None:
-    assert DEFAULT.batchnorm == "frozen"
-    assert DEFAULT.clip is not None
-    assert DEFAULT.head.patience is not None
