@@ -16,6 +16,8 @@ of which `--part` chooses:
 - `many`: 32 dense heads of other learning rates and seeds, each way in a new process, imports apart. All of cxrfeat's
   are real; of plain Keras's some, and 32 are computed from them. And logistic regression and ridge at the 45 strengths
   that `cxrfeat tune` walks through, against as many scikit-learn fits, every fifth of them real.
+- `against`, with `--against` another checkout of cxrfeat: seconds of fitting the estimator of each kind by both, each
+  in a process of its own, `--epochs` of a network.
 
     python -m benchmarks.heads --json heads.json
 """
@@ -23,9 +25,11 @@ of which `--part` chooses:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -38,6 +42,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import cxrfeat
 from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, fresh_process, options, publish, say, scratch, seconds_of
 from benchmarks.engines import PRODUCT, matrix_product
@@ -53,7 +58,8 @@ from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 
 OURS, PLAIN = "cxrfeat", "plain"
-PARTS = ("epoch", "result", "scikit", "command", "many")
+BEFORE = "before"
+PARTS = ("epoch", "result", "scikit", "command", "many", "against")
 SVMS: tuple[HeadKind, ...] = ("svm-linear", "svm-rbf")
 OTHERS: tuple[HeadKind, ...] = ("logreg", "knn", "ridge")
 HELD = 10
@@ -348,6 +354,60 @@ def strengths(chosen: argparse.Namespace, size: Size) -> list[Row]:
     return rows
 
 
+_FITTER = """
+import json, sys, time
+import numpy as np
+from cxrfeat.head.estimator import ESTIMATORS
+with np.load(sys.argv[1]) as stored:
+    X, y = stored["X"], stored["y"]
+for line in sys.stdin:
+    kind, parameters = json.loads(line)
+    head = ESTIMATORS[kind](**parameters)
+    start = time.perf_counter()
+    head.fit(X, y)
+    print(time.perf_counter() - start, flush=True)
+"""
+
+
+def against(chosen: argparse.Namespace, size: Size, folder: Path) -> list[Row]:
+    """Each kind by this checkout and by another, in turn."""
+    X, y = blobs(size.images, size.dim, size.views)
+    place = folder / f"{size.views} {size.dim}.npz"
+    np.savez(place, allow_pickle=False, X=X.reshape(-1, size.dim), y=np.repeat(y, size.views))
+    with contextlib.ExitStack() as stack:
+        fitters = {}
+        for name, code in ((OURS, Path(cxrfeat.__file__).parents[1]), (BEFORE, chosen.against.resolve())):
+            fitters[name] = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", _FITTER, str(place)],
+                    cwd=folder,
+                    env=os.environ | {"PYTHONPATH": str(code)},
+                    text=True,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+
+        def seconds(name: str, kind: HeadKind, parameters: dict[str, Any]) -> float:
+            asked, told = fitters[name].stdin, fitters[name].stdout
+            assert asked is not None
+            assert told is not None
+            print(json.dumps([kind, parameters]), file=asked, flush=True)
+            return float(told.readline())
+
+        rows = []
+        for kind in (*NETWORKS, *OTHERS, *SVMS):
+            parameters = {"epochs": chosen.epochs, "standardize": False} if kind in NETWORKS else {}
+            candidates = {name: partial(seconds, name, kind, parameters) for name in fitters}
+            for one in candidates.values():
+                one()  # imports
+            spreads = alternate(candidates, repeats=chosen.repeats, what=f"against {kind} {size}")
+            ratio = spreads[BEFORE].over(spreads[OURS])
+            both = {name: spread.to_dict() for name, spread in spreads.items()}
+            rows.append({"part": "against", "head": kind, **size._asdict(), **both, "ratio": ratio.to_dict()})
+    return rows
+
+
 def line(row: Row) -> list[str]:
     """A row of the table."""
     size = Size(row["images"], row["views"], row["dim"])
@@ -356,8 +416,10 @@ def line(row: Row) -> list[str]:
         shown = [f"loss {loss['mean']:.4f} +- {loss['deviation']:.4f}" for loss in row["loss"].values()]
         difference = row["difference"]
         return [*begin, *shown, "", f"difference {difference['mean']:.1e} +- {difference['error']:.1e}"]
-    besides = ""
-    if row["part"] == "epoch":
+    besides, other = "", PLAIN
+    if row["part"] == "against":
+        besides, other = "before / cxrfeat", BEFORE
+    elif row["part"] == "epoch":
         besides = f"share {row['share'][OURS]:.2f}, plain {row['share'][PLAIN]:.2f}"
     elif row["part"] == "scikit":
         besides = f"same {100 * row['same_predictions']:.1f} %, predict {row['predict_ratio']:.1f} x"
@@ -365,13 +427,14 @@ def line(row: Row) -> list[str]:
         besides = f"plain from {row['plain_epochs']} epochs"
     elif row["part"] == "many":
         besides = f"plain from {row['plain_real']} fits"
-    return [*begin, f"{row[OURS]['shown']} s", f"{row[PLAIN]['shown']} s", row["ratio"]["shown"], besides]
+    return [*begin, f"{row[OURS]['shown']} s", f"{row[other]['shown']} s", row["ratio"]["shown"], besides]
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = options(__doc__)
     made.add_argument("--part", action="append", choices=PARTS, help="default: all")
+    made.add_argument("--against", type=Path, help="another checkout of cxrfeat")
     sizes = {"large": "2880x8x1024", "wide": "2880x1x2048", "svm": "5760x1x1024", "single": "2880x1x1024"}
     for name, size in sizes.items():
         made.add_argument(f"--{name}", type=Size.parse, default=Size.parse(size), metavar="IMAGESxVIEWSxDIM",
@@ -408,6 +471,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         if "many" in parts:
             rows += many(chosen, chosen.single)
             rows += strengths(chosen, chosen.single)
+        if "against" in parts and chosen.against:
+            rows += [row for size in (chosen.wide, chosen.single) for row in against(chosen, size, folder)]
     notes = [
         "Images x views x features. Seconds, median (min-max): of one epoch, one fit, the command, all configurations. "
         "plain / cxrfeat: median of the rounds' own quotients. share: of the rate of a "

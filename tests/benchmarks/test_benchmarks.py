@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import engines, extract, finetune, gpu, heads, obvious, report, scale, standardize, two_stage
+from benchmarks import engines, extract, finetune, gpu, heads, logistic, obvious, report, scale, standardize, two_stage
 from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
@@ -176,8 +176,9 @@ TINY_HEADS = [
 
 
 def test_heads_holds_every_head_against_the_obvious_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parts = [part for name in ("epoch", "result", "scikit") for part in ("--part", name)]
-    rows = ran(heads.main, [*TINY_HEADS, *parts], tmp_path, capsys)
+    parts = [part for name in ("epoch", "result", "scikit", "against") for part in ("--part", name)]
+    here = str(Path(heads.__file__).parents[1])
+    rows = ran(heads.main, [*TINY_HEADS, *parts, "--against", here], tmp_path, capsys)
     told = {part: [row for row in rows if row["part"] == part] for part in heads.PARTS}
     assert [row["head"] for row in told["epoch"]] == ["softmax", "dense", "dropout"] * 3
     for row in told["epoch"]:
@@ -192,6 +193,20 @@ def test_heads_holds_every_head_against_the_obvious_code(tmp_path: Path, capsys:
     for row in [*told["epoch"], *told["scikit"]]:
         assert row["ratio"]["median"] == pytest.approx(row["plain"]["median"] / row["cxrfeat"]["median"])
     assert min(row["same_predictions"] for row in told["scikit"]) > 0.9
+    assert [row["head"] for row in told["against"]] == [*obvious.NETWORKS, *heads.OTHERS, *heads.SVMS] * 2
+    assert all(row["before"]["median"] > 0 for row in told["against"])
+
+
+def test_logistic_says_how_near_the_minimum_both_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    X, y = blobs(240, 16, 2)
+    place = write_blobs(tmp_path / "f.h5", X, y)
+    rows = ran(logistic.main, [str(place), "--views", "2", "--strength", "0.1", "--repeats", "1"], tmp_path, capsys)
+    assert [row["way"] for row in rows] == ["cxrfeat", "scikit-learn"]
+    ours, plain = rows
+    assert 0 <= ours["probability"] < 1e-5
+    assert abs(ours["excess"]) < 1e-9
+    assert ours["slope"] < plain["slope"]
+    assert ours["accuracy"] == ours["exact_accuracy"]
 
 
 @pytest.mark.slow
