@@ -2,20 +2,16 @@ from __future__ import annotations
 
 import io
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrfeat.image.appearance import (
-    black_border,
-    look,
-    mean_grey,
-    pixel_digest,
-    portrait,
-    thumbnail,
-)
+from cxrfeat.image.appearance import look, pixel_digest
 from cxrfeat.image.decode import decode
 from cxrfeat.types import Grey
 
@@ -26,14 +22,75 @@ def picture(seed: int, size: int = 256) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def test_the_look_is_the_five_functions() -> None:
-    image = picture(0)
+def portrait(image: Grey) -> NDArray[np.uint8]:
+    return look(image).portrait
+
+
+def thumbnail(image: Grey) -> NDArray[np.uint8]:
+    return look(image).thumbnail
+
+
+def black_border(image: Grey) -> float:
+    return look(image).black_border
+
+
+def cell_means(image: Grey, side: int, least: int) -> NDArray[np.float64]:
+    """One cell after the other, as the words say it; where an image is too narrow, pixels count several times."""
+    if min(image.shape) < least:
+        image = np.kron(image, np.ones([-(-least // length) for length in image.shape], np.uint8))
+    rows, columns = ([length * edge // side for edge in range(side + 1)] for length in image.shape)
+    cells = [
+        [image[top:bottom, left:right].mean(dtype=np.float64) for left, right in pairwise(columns)]
+        for top, bottom in pairwise(rows)
+    ]
+    return np.array(cells)
+
+
+def border(image: Grey) -> float:
+    """Black rows and columns peeled off, one by one."""
+    inside: NDArray[np.generic] = image
+    for _ in range(4):
+        inside = np.rot90(inside)
+        while inside.size and bool((inside[0] <= 8).all()):
+            inside = inside[1:]
+    return 1 - inside.size / image.size
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    height=st.integers(1, 130),
+    width=st.integers(1, 130),
+    seed=st.integers(0, 99),
+    deep=st.booleans(),
+    dark=st.integers(0, 4),
+    lit=st.sampled_from([8, 9]),
+)
+def test_the_look_is_what_the_words_say(height: int, width: int, seed: int, deep: bool, dark: int, lit: int) -> None:
+    rng = np.random.default_rng(seed)
+    image: Grey = rng.integers(0, 256, (height, width), dtype=np.uint8)
+    if dark:  # black at two sides, with a speck somewhere
+        image[: dark * 3] = image[:, max(0, width - dark * 9) :] = 7
+        image[rng.integers(height), rng.integers(width)] = lit
+    if deep:
+        image = (image + rng.integers(0, 257, image.shape) / 257).clip(0, 255).astype(np.float32)
     seen = look(image)
-    assert seen.mean_grey == mean_grey(image) == image.mean()
-    assert seen.black_border == black_border(image)
-    np.testing.assert_array_equal(seen.thumbnail, thumbnail(image))
-    np.testing.assert_array_equal(seen.portrait, portrait(image))
-    assert seen.pixel_digest == pixel_digest(image)
+    assert seen.mean_grey == pytest.approx(image.mean(dtype=np.float64), rel=1e-12)
+    assert seen.black_border == pytest.approx(border(image), abs=1e-12)
+    small, large = cell_means(image, 8, 32), cell_means(image, 40, 40)
+    stretched = (large - large.min()) * (255 / (np.ptp(large) or 1))
+    for found, means in ((seen.thumbnail, small), (seen.portrait, stretched)):
+        assert found.dtype == np.uint8
+        sure = np.abs(means % 1 - 0.5) > 1e-6  # which way a half goes hangs on the last bit
+        np.testing.assert_array_equal(found[sure], np.rint(means)[sure])
+
+
+def test_bands_of_more_rows_than_16_bits_can_add_up_are_right() -> None:
+    image = np.full((40 * 258 + 3, 41), 255, np.uint8)
+    image[:, 20:] = 254
+    seen = look(image)
+    assert seen.mean_grey == image.mean(dtype=np.float64)
+    assert (seen.portrait[:, :19] == 255).all()
+    assert (seen.portrait[:, 21:] == 0).all()
 
 
 @pytest.mark.parametrize(
