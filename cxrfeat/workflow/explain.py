@@ -28,6 +28,7 @@ from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.head.of_run import load_head
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
+from cxrfeat.image.named import named_images
 from cxrfeat.image.row import Selection
 from cxrfeat.reporting.explain_files import write_explained, write_maps, write_patches
 from cxrfeat.run.folder import Run, RunLike, find_run
@@ -35,7 +36,6 @@ from cxrfeat.spec import FeatureSpec
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, as_paths, one_or_many
 from cxrfeat.types import Progress, named
-from cxrfeat.workflow.predict import image_files
 
 
 def explain(
@@ -94,7 +94,7 @@ def explain(
     if count < 1:
         raise UsageError(f"`count` is test images to show, at least 1; got {count}.")
     selection = selection or Selection()
-    files, unopened = image_files(given, selection)
+    files, unopened = named_images(given, selection)
     place = _writable(out)
     question = Question(
         manifest=None if data is None else index_folder(data, selection, progress=named(progress, "reading files")),

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxrfeat.auditing.short import check_left_out, check_split
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import FILE, find_network
-from cxrfeat.errors import InputError, UsageError
+from cxrfeat.errors import UsageError
+from cxrfeat.feature.bound import split_before
 from cxrfeat.feature.extract import extract_features
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.look import look_and_group
-from cxrfeat.feature.request import Request
-from cxrfeat.feature.split import ImageTable, Split, parted
+from cxrfeat.feature.request import Request, name_masks
+from cxrfeat.feature.split import Split
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.finetuning.tuned import find_tuned, seen_split, tuned_features
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
-from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, mask_notes, masks_digest
+from cxrfeat.image.mask import NO_MASKS, find_masks, mask_notes
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
-from cxrfeat.image.split import NO_PART, own_way
 from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, one_or_many
-from cxrfeat.types import Finding, Groups, Progress, named
+from cxrfeat.types import Finding, Progress, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +148,7 @@ def extract(
     leaks: list[Finding] = []
     if normalize == "featurewise" and frozen:
         groups, usable = look_and_group(manifest, progress)
-        bound = _split(manifest, groups, usable, split_spec, seed)
+        bound = split_before(manifest, groups, usable, split_spec, seed)
         leaks = [one for one in (check_split(bound, groups, bound=True),) if one.refused]
         training = [manifest.rows[row] for row in bound.folds[0].train.tolist()]
         statistics = {
@@ -196,51 +194,3 @@ def _left_out(bound: Sequence[Split], manifest: Manifest, bad: Container[str]) -
     labels, classes = manifest.labels[good], manifest.classes
     of_good = [Split.of(one.parts[good], contents, labels, classes, by="bound", seed=one.seed) for one in bound]
     return tuple({one.why: one for split in of_good for one in check_left_out(split)}.values())
-
-
-def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
-    """A description of views with the digest of the masks it uses, on which the features depend.
-
-    Args:
-        view: With any `mask`.
-        manifest: The images.
-        masks: Those of `find_masks`.
-
-    Raises:
-        InputError: If only lungs are kept, and most images of a class have no mask. Single images without one are set
-            aside when they are computed.
-    """
-    without = [row for row in manifest.rows if row.content_sha256 not in masks]
-    labels, lacking = Counter(row.label for row in manifest.rows), Counter(row.label for row in without)
-    most = [name for name in manifest.classes if 2 * lacking[name] > labels[name]]
-    if view.mask == "lungs" and most:
-        raise InputError(
-            f"{len(without)} of the {len(manifest.rows)} images have no lung mask, such as {without[0].path!r}; of "
-            f"class {most[0]} most have none, and `mask=lungs` keeps nothing else. Put each image's mask under the "
-            "image's name into a folder 'masks' beside the images, or name it in the column 'mask' of metadata.csv; "
-            "without masks, use `border_crop`."
-        )
-    return replace(view, masks=masks_digest(masks) if masks and view.mask != "none" else None)
-
-
-def _split(manifest: Manifest, groups: Groups, usable: NDArray[np.bool_], spec: SplitSpec | None, seed: int) -> Split:
-    """The split that a stage two would make of the usable images; others are in no part of it.
-
-    Without a description it is the data's own, if that gives any image a part, else by group.
-    """
-    rows = [row for row, good in zip(manifest.rows, usable, strict=True) if good]
-    column = [row.split for row in rows]
-    table = ImageTable(
-        contents=[row.content_sha256 for row in rows],
-        labels=manifest.labels[usable],
-        groups=groups[usable],
-        classes=manifest.classes,
-        given=column,
-        dates=[row.date for row in rows],
-        sources=[row.source for row in rows],
-    )
-    found = parted(table, spec or SplitSpec(by=own_way(None, column), seed=seed))
-    parts = np.full(len(usable), NO_PART, dtype=found.parts.dtype)
-    parts[usable] = found.parts
-    contents = [row.content_sha256 for row in manifest.rows]
-    return Split.of(parts, contents, manifest.labels, manifest.classes, by="bound", seed=seed)

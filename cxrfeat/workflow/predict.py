@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,7 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, UsageError
 from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.head.of_run import load_head
-from cxrfeat.image.layout import find_images
-from cxrfeat.image.note import refuse_losses, tell
+from cxrfeat.image.named import named_images
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.system.given import PathLike, as_paths
@@ -101,7 +99,7 @@ def predict(
     given = as_paths(images, "an image or a folder of images")
     if not given:
         raise UsageError("Name at least one image, or a folder of them.")
-    paths, bad = image_files(given, reading)
+    paths, bad = named_images(given, reading)
     head, novelty, spec, name = load_head(run)
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
@@ -151,36 +149,3 @@ def predict(
     return Predictions(
         run=run, predictions=tuple(made), quarantined=tuple(bad), random=where.random, checks=tuple(checks)
     )
-
-
-def image_files(images: Sequence[Path], reading: Selection | None = None) -> tuple[list[Path], list[Quarantined]]:
-    """The image files that paths name: themselves, or those in folders, sorted; and those that cannot even be opened.
-
-    What folders hold besides is told as by `index`.
-
-    Args:
-        images: Files, or folders.
-        reading: How folders are read: its `follow_links` and its `strict`.
-
-    Raises:
-        InputError: If there is nothing at a path, or no image in a folder.
-        AuditError: If the reading is strict, and images are lost.
-    """
-    reading = reading or Selection()
-    paths: list[Path] = []
-    bad: list[Quarantined] = []
-    for image in images:
-        if image.is_dir():
-            found = find_images(image, reading.follow_links)
-            tell(found.notes)
-            if reading.strict:
-                refuse_losses(found.notes)
-            paths += [image / path for path in found.paths]
-            bad += [
-                Quarantined(path=str(image / path), stage="open", reason=why) for path, why in found.problems.items()
-            ]
-        elif image.exists():
-            paths.append(image)
-        else:
-            raise InputError(f"There is no image {image}. Check the path.")
-    return paths, bad

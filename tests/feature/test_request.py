@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from cxrfeat.feature.request import feature_path
-from cxrfeat.spec import fingerprint
+import pytest
+
+from cxrfeat.errors import InputError
+from cxrfeat.feature.request import feature_path, name_masks
+from cxrfeat.image.index import index_folder
+from cxrfeat.image.mask import find_masks, masks_digest
+from cxrfeat.spec import ViewSpec, fingerprint
 from tests.feature.images import extract, make_data
 from tests.stub import stub_request
 
@@ -30,3 +36,17 @@ def test_another_description_makes_another_file(tmp_path: Path) -> None:
         )
     }
     assert len(paths) == 6
+
+
+def test_a_description_names_the_masks_that_it_uses(phantoms: Path) -> None:
+    manifest = index_folder(phantoms)
+    masks = find_masks(manifest.rows, manifest.root)
+    lungs, plain = ViewSpec(size=32, mask="lungs"), ViewSpec(size=32)
+    assert name_masks(lungs, manifest, masks).masks == masks_digest(masks)
+    assert name_masks(plain, manifest, masks) == plain, "what takes no mask names none"
+    assert name_masks(replace(plain, mask="outside"), manifest, {}).masks is None, "the template stands in"
+    with pytest.raises(InputError, match=r"have no lung mask, such as .*`mask=lungs` keeps nothing else"):
+        name_masks(lungs, manifest, {})
+    few = dict(list(masks.items())[:1])
+    with pytest.raises(InputError, match=r"of class .* most have none"):
+        name_masks(lungs, manifest, few)
