@@ -139,6 +139,7 @@ class Split:
 
     def __post_init__(self) -> None:
         """Refuse folds that are none of these images, or that test an image twice where each is to be tested once."""
+        object.__setattr__(self, "contents", tuple(self.contents))
         if not self.crossed and len(self.folds) != 1:
             raise ValueError(f"A split by {self.by} has one fold; got {len(self.folds)}.")
         if not self.folds or self.repeats < 1 or len(self.folds) % self.repeats:
