@@ -34,14 +34,17 @@ EngineName = Literal["auto", "keras", "openvino", "onnx"]
 Storage = Literal["float32", "float16"]
 Masking = Literal["none", "lungs", "outside"]
 SplitBy = Literal["group", "date", "column", "paper"]
-HeadKind = Literal["softmax", "dense", "dropout", "logreg", "svm-linear", "svm-rbf", "knn", "ridge"]
+TrainedKind = Literal["softmax", "dense", "dropout"]
+"""Networks: heads that are trained by gradients."""
+LinearKind = Literal["logreg", "ridge"]
+"""Heads that are one layer, though no gradient fitted them."""
+HeadKind = Literal[TrainedKind, "logreg", "svm-linear", "svm-rbf", "knn", "ridge"]
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 CONTROL_KINDS: tuple[HeadKind, ...] = ("knn", "ridge")
 """Cheap heads that a better one should beat."""
 MAIN_KINDS: tuple[HeadKind, ...] = tuple(kind for kind in HEAD_KINDS if kind not in CONTROL_KINDS)
 """What `all` means where a head is asked for."""
-TRAINED_KINDS: tuple[HeadKind, ...] = ("softmax", "dense", "dropout")
-"""Networks: heads that are trained by gradients."""
+TRAINED_KINDS: tuple[TrainedKind, ...] = get_args(TrainedKind)
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["inverse-time", "cosine", "constant"]
 ClassWeights = Literal["none", "balanced"]

@@ -10,7 +10,7 @@ import typer
 from cxrfeat.cli import completion, options
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import help_of
-from cxrfeat.spec import AskedPrecision, FinetuneSpec, Recipe
+from cxrfeat.spec import AskedPrecision, FinetuneSpec, LinearKind, Recipe, TrainedKind
 
 
 def finetune(
@@ -41,7 +41,7 @@ def finetune(
         typer.Option("--recipe", help="default: a warm head, short steps, the best epoch. paper: the paper's own."),
     ] = "default",
     head: Annotated[
-        Literal["logreg", "ridge", "softmax", "dense", "dropout"] | None,
+        Literal[TrainedKind, LinearKind] | None,
         typer.Option(
             "--head",
             help="The head fitted first, where no --head-from names one: logreg, if no other is named. With --cold, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -12,10 +12,9 @@ from cxrfeat.errors import StaleFeaturesError, UsageError
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.network_head import first_weights
 from cxrfeat.run.folder import Run
-from cxrfeat.spec import TRAINED_KINDS, HeadKind, HeadSpec
+from cxrfeat.spec import TRAINED_KINDS, HeadKind, HeadSpec, LinearKind
 
-LINEAR = ("logreg", "ridge")
-"""Heads that are one layer already, though scikit-learn fitted them."""
+LINEAR: tuple[LinearKind, ...] = get_args(LinearKind)
 
 
 def check_warm(kind: HeadKind) -> None:
@@ -56,7 +55,7 @@ def warm_head(head: FittedHead, dim: int) -> FittedHead:
         if len(coef) == 1:  # two classes share one row: half of it for, half against
             coef, intercept = np.vstack([-coef, coef]) / 2, np.hstack([-intercept, intercept]) / 2
         layers = {"weights_0": coef.T, "bias_0": intercept}
-        kind = TRAINED_KINDS[0]
+        kind: HeadKind = TRAINED_KINDS[0]
     else:
         layers = {name: array for name, array in head.arrays.items() if name not in scaler}
         kind = head.kind

@@ -49,11 +49,11 @@ def test_the_json_is_the_runs_envelope(cli: Cli, data: Path, tiny_network: Path)
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
-        (("--recipe", "best"), 2, "the recipes are default, paper"),
+        (("--recipe", "best"), 2, "--recipe is default or paper; got 'best'"),
         (("--batchnorm", "thawed"), 2, "--batchnorm is frozen or trained"),
         (("--clip", "-1"), 2, "--clip is a length above 0"),
         (("--freeze-until", "nowhere"), 2, "no layer 'nowhere'"),
-        (("--head", "svm-rbf"), 2, "svm-rbf head has no gradient"),
+        (("--head", "svm-rbf"), 2, "--head is softmax, dense, dropout, logreg or ridge; got 'svm-rbf'"),
         (("--cold", "--head", "logreg"), 2, "A logreg head has no gradient"),
         (("--epochs", "-1"), 2, "--epochs is passes over the training rows"),
         (("--precision", "double"), 2, "--precision is"),
@@ -94,7 +94,7 @@ def test_a_plan_is_printed_and_nothing_is_done(cli: Cli, data: Path) -> None:
     ("arguments", "code", "why"),
     [
         (("--rows", "VGG"), 2, "Did you mean VGG16?"),
-        (("--split", "date"), 2, "--split is group, or paper"),
+        (("--split", "date"), 2, "--split-by is group or paper; got 'date'"),
         (("--resume",), 3, "no reproduction to resume"),
         (("--resume", "--epochs", "2"), 2, "leave the other options away"),
         (("--per-class", "1000"), 3, "asks for more images than there are"),
