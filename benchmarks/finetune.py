@@ -157,20 +157,20 @@ def measure_accuracy(chosen: argparse.Namespace, backbone: str, data: Path, fold
                 seen.append(time.perf_counter() - start)
 
         run = finetune(data, spec=protocol, warm=warm, runs=runs, features=features, progress=tell, **arguments).runs[0]
-        accuracy = [float(cell) for cell in run.table("history.csv")["val_accuracy"]]
+        accuracy = [one.val_accuracy or 0.0 for one in run.history().epochs]
         there = next((epoch for epoch, value in enumerate(accuracy) if value >= chosen.target), None)
         say(f"{name}: round 1: {', '.join(f'{value:.3f}' for value in accuracy)}")
         rows.append(
             {
                 "part": "accuracy",
-                "network": run.info["backbone"],
+                "network": run.document.backbone,
                 "start": name,
                 "target": chosen.target,
                 "reached": there is not None,
                 "epoch": there if there is not None else chosen.epochs,
                 "seconds": seen[there] if there is not None else seen[-1],
                 "validation_accuracy": accuracy,
-                "test_accuracy": run.info["test"]["accuracy"],
+                "test_accuracy": run.document.test.accuracy,
             }
         )
     return rows

@@ -17,6 +17,7 @@ import cxrfeat
 from cxrfeat.cli.main import app
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
+from tests.run.reading import run_json
 
 Form = Callable[[str], Any]
 """Puts a path in one of its forms."""
@@ -98,11 +99,11 @@ VERBS: dict[str, Callable[[Form], Any]] = {
             runs=p("runs"),
         )
     ),
-    "fit": lambda p: cxrfeat.fit(p("f.h5"), "knn", runs=p("new")).runs[0].info["head"],
+    "fit": lambda p: run_json(cxrfeat.fit(p("f.h5"), "knn", runs=p("new")).runs[0])["head"],
     "index": lambda p: len(cxrfeat.index(p("data")).rows),
     "learning_curve": lambda p: len(cxrfeat.learning_curve(p("f.h5"), "logreg", sizes=[0.5, 1.0])[0].points),
     "open": lambda p: cxrfeat.open(p("f.h5")).features.shape,
-    "open_run": lambda p: cxrfeat.open_run(p("runs/ridge")).info["head"],
+    "open_run": lambda p: run_json(cxrfeat.open_run(p("runs/ridge")))["head"],
     "predict": lambda p: [
         [one.label for one in cxrfeat.predict(p("logreg"), images, network=p("net.keras"), runs=p("runs")).predictions]
         for images in (p(image()), [p(image())], (p(image()),), iter([p(image())]), p("data/COVID/images"))
@@ -121,7 +122,7 @@ VERBS: dict[str, Callable[[Form], Any]] = {
             p("runs/logreg"), "conv2d", 1, p("data"), top=1, out=p("out"), network=p("net.keras")
         ).images
     ),
-    "tune": lambda p: cxrfeat.tune(p("f.h5"), "ridge", trials=1, inner_folds=2, runs=p("new")).run.info["head"],
+    "tune": lambda p: run_json(cxrfeat.tune(p("f.h5"), "ridge", trials=1, inner_folds=2, runs=p("new")).run)["head"],
     "verify": lambda p: cxrfeat.verify(p("f.h5"), recompute=1, data=p("data"), network=p("net.keras")),
     "views_curve": lambda p: len(cxrfeat.views_curve(p("f.h5"), ["logreg"])[0].points),
 }

@@ -24,6 +24,8 @@ from cxrfeat.image.split import folds
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
+from cxrfeat.run.document import WithinSource
+from cxrfeat.run.record import from_json
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Progress, named
 
 
@@ -75,14 +77,14 @@ class AuditedImages:
         texts = {name: np.array([getattr(row, name) or "" for row in self.rows]) for name in ("sex", "view_position")}
         return {"age": self.ages, **texts}
 
-    def within_source(self, model: Probabilities) -> dict[str, Any]:
+    def within_source(self, model: Probabilities) -> WithinSource:
         """Scores of a model among images of one source."""
         rows = self.tested
         names = sorted({row.source for row in self.rows if row.source is not None})
         codes = np.array([-1 if row.source is None else names.index(row.source) for row in self.rows])
-        return within_source(
-            self.labels[rows], model, self.groups[rows], codes[rows], self.manifest.classes, seed=self.seed
-        )
+        classes = self.manifest.classes
+        told = within_source(self.labels[rows], model, self.groups[rows], codes[rows], classes, seed=self.seed)
+        return from_json(WithinSource, told)
 
 
 def read_images(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.run.document import Outputs
 from cxrfeat.types import Features, Finding, Labels, Probabilities, Status
 
 OUTPUTS = "outputs"
@@ -85,8 +85,8 @@ def alike(probabilities: Probabilities, contents: Sequence[str] | None = None) -
     return np.sort(found) if len(found) > 1 else found[:0]
 
 
-def outputs_of(head: str, parts: Sequence[Told], classes: Sequence[str]) -> dict[str, Any]:
-    """What there is to say of the outputs of a test, for `run.json`.
+def outputs_of(head: str, parts: Sequence[Told], classes: Sequence[str]) -> Outputs:
+    """What there is to say of the outputs of a test.
 
     Args:
         head: Its kind.
@@ -94,10 +94,7 @@ def outputs_of(head: str, parts: Sequence[Told], classes: Sequence[str]) -> dict
         classes: Their names.
 
     Returns:
-        `head`, and of the part with most to object to, the whole test first among equals: `part`, its name, `None` for
-        the whole; `images` and `alike`, how many of them get one output; `same_features`, whether these have the same
-        features too; `called`, the class that most are called, `named`, how many are, and `others`, how many are of
-        another.
+        Of the part with most to object to, the whole test first among equals.
     """
     whole = Told(
         name="",
@@ -108,14 +105,14 @@ def outputs_of(head: str, parts: Sequence[Told], classes: Sequence[str]) -> dict
         rows=np.concatenate([part.rows for part in parts]),
         votes=all(part.votes for part in parts),
     )
-    found = [_measured(whole, classes)]
+    found = [_measured(head, None, whole, classes)]
     if len(parts) > 1:
-        found += [{**_measured(part, classes), "part": part.name} for part in parts]
+        found += [_measured(head, part.name, part, classes) for part in parts]
     order = [Status.FAIL, Status.WARN, Status.PASS]
-    return {"head": head, **min(found, key=lambda one: order.index(check_outputs({"head": head, **one})[0].status))}
+    return min(found, key=lambda one: order.index(check_outputs(one).status))
 
 
-def _measured(told: Told, classes: Sequence[str]) -> dict[str, Any]:
+def _measured(head: str, part: str | None, told: Told, classes: Sequence[str]) -> Outputs:
     places = alike(told.probabilities, told.contents)
     seen = told.features[told.rows[places]]
     same = bool(len(seen)) and bool((seen == seen[0]).all())
@@ -123,18 +120,19 @@ def _measured(told: Told, classes: Sequence[str]) -> dict[str, Any]:
         places = places[:0]
     named = np.bincount(told.probabilities.argmax(1), minlength=len(classes))
     called = int(named.argmax())
-    return {
-        "part": None,
-        "images": len(told.y),
-        "alike": len(places),
-        "same_features": same,
-        "called": classes[called],
-        "named": int(named[called]),
-        "others": int(np.count_nonzero(told.y != called)),
-    }
+    return Outputs(
+        head=head,
+        part=part,
+        images=len(told.y),
+        alike=len(places),
+        same_features=same,
+        called=classes[called],
+        named=int(named[called]),
+        others=int(np.count_nonzero(told.y != called)),
+    )
 
 
-def check_outputs(outputs: Mapping[str, Any] | None) -> list[Finding]:
+def check_outputs(outputs: Outputs) -> Finding:
     """Whether a head gives one output, or one class, to images that differ.
 
     It fails where
@@ -148,14 +146,12 @@ def check_outputs(outputs: Mapping[str, Any] | None) -> list[Finding]:
     Neighbours share outputs by right, so of them only the second is asked, unless the very features are the same.
 
     Args:
-        outputs: From `outputs_of`; `None`, of a run that does not say, is no finding.
+        outputs: From `outputs_of`.
     """
-    if outputs is None:
-        return []
-    images, same, called = outputs["images"], outputs["alike"], outputs["called"]
-    named, others = outputs["named"], outputs["others"]
-    where = "" if outputs["part"] is None else f" of {outputs['part']}"
-    whole = outputs["part"] is None
+    images, same, called = outputs.images, outputs.alike, outputs.called
+    named, others = outputs.named, outputs.others
+    where = "" if outputs.part is None else f" of {outputs.part}"
+    whole = outputs.part is None
     many_alike = same >= _FEW and same >= _SHARE * images
     enough = others >= _OTHERS and images >= _TESTED if whole else others >= _IN_FOLD
     one_class = enough and images - named <= _RARE * others
@@ -165,10 +161,10 @@ def check_outputs(outputs: Mapping[str, Any] | None) -> list[Finding]:
         status = Status.WARN
     else:
         why = "What is said differs from image to image."
-        return [Finding(check=OUTPUTS, status=Status.PASS, value=same / images, why=why)]
+        return Finding(check=OUTPUTS, status=Status.PASS, value=same / images, why=why)
     if many_alike or (same >= _FEW and not one_class):  # this says more than what they are called
-        why = f"The {outputs['head']} head gives {same} of {images} test images{where} one and the same output"
-        if outputs["same_features"]:
+        why = f"The {outputs.head} head gives {same} of {images} test images{where} one and the same output"
+        if outputs.same_features:
             why += ", and their features are the same too."
             do = "Look at these images, and `cxrfeat verify` the features: a dead network gives the same ones to all."
         else:
@@ -177,11 +173,11 @@ def check_outputs(outputs: Mapping[str, Any] | None) -> list[Finding]:
     else:
         many = "all" if named == images else f"{named} of"
         why = (
-            f"The {outputs['head']} head calls {many} {images} test images{where} {called}, "
+            f"The {outputs.head} head calls {many} {images} test images{where} {called}, "
             f"and {others} of them are of other classes."
         )
         do = "Do not believe its scores. Take another head; where a class is rare, `class_weights=balanced`."
-    return [Finding(check=OUTPUTS, status=status, value=max(same, named) / images, why=why, do=do)]
+    return Finding(check=OUTPUTS, status=status, value=max(same, named) / images, why=why, do=do)
 
 
 def check_predictions(probabilities: Probabilities, contents: Sequence[str], *, votes: bool = False) -> list[Finding]:

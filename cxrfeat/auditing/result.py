@@ -9,6 +9,8 @@ from cxrfeat.auditing.changed import Mitigation
 from cxrfeat.auditing.copies import Copy
 from cxrfeat.auditing.source import SourceTable
 from cxrfeat.image.row import Quarantined
+from cxrfeat.run.document import WithinSource
+from cxrfeat.run.record import to_json
 from cxrfeat.types import Finding, Status
 
 
@@ -21,7 +23,7 @@ class AuditResult:
     findings: tuple[Finding, ...]
     """Failed ones first."""
     sources: SourceTable
-    within_source: dict[str, Any] | None
+    within_source: WithinSource | None
     """Scores of the model among images of one source, where there is a model."""
     controls: dict[str, dict[str, Any]]
     """Scores of each control, and of the model under `model`."""
@@ -44,7 +46,7 @@ class AuditResult:
             "classes": list(self.classes),
             "checks": [asdict(finding) for finding in self.findings],
             "sources": self.sources.to_dict(),
-            "within_source": self.within_source,
+            "within_source": to_json(self.within_source),
             "controls": self.controls,
             "copies": [one.to_dict() for one in self.copies],
             "mitigations": [asdict(one) for one in self.mitigations],

@@ -38,6 +38,8 @@ from cxrfeat.feature.split import Split
 from cxrfeat.image.patient import mixed_patients
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
+from cxrfeat.run.document import ControlScores, FinalEvaluation
+from cxrfeat.run.record import from_json, to_json
 from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status, failed_first
 
 CONTAINER, THUMBNAIL = "container", "thumbnail"
@@ -85,12 +87,12 @@ class ShortAudit:
             if values.shape[1]
         }
 
-    def control_scores(self, model: Probabilities | None = None) -> dict[str, dict[str, Any]]:
+    def control_scores(self, model: Probabilities) -> dict[str, ControlScores]:
         """Scores of the controls, with their shortcut ratios to a model's probabilities for the same images."""
         rows = self.tested
         y, groups = self.file.labels[rows], self.file.groups[rows]
         return {
-            name: control_scores(y, told, groups, self.file.classes, model, seed=self.seed)
+            name: from_json(ControlScores, control_scores(y, told, groups, self.file.classes, model, seed=self.seed))
             for name, told in self.controls.items()
         }
 
@@ -180,7 +182,7 @@ def alike() -> Finding:
     return Finding(check=CONTAINER, status=Status.PASS, why="All files are of one format, size and compression.")
 
 
-def check_thumbnail(scores: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+def check_thumbnail(scores: Mapping[str, ControlScores]) -> list[Finding]:
     """What a picture of eight by eight pixels is worth beside a model, once there is one.
 
     Args:
@@ -189,22 +191,14 @@ def check_thumbnail(scores: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     remedy = (
         "Look at what differs between the classes, and see what helps: cxrfeat audit DATA `cache=FILE` `mitigate=True`."
     )
-    if THUMBNAIL not in scores or not scores[THUMBNAIL]["judged"]:
+    if THUMBNAIL not in scores or not scores[THUMBNAIL].judged:
         return []
-    return [check_control(THUMBNAIL, SEEN[THUMBNAIL], remedy, scores[THUMBNAIL])]
+    return [check_control(THUMBNAIL, SEEN[THUMBNAIL], remedy, to_json(scores[THUMBNAIL]))]
 
 
-def check_tested(test: Mapping[str, Any]) -> list[Finding]:
-    """What a run's own test says against it, besides what the short audit says of the data.
-
-    Args:
-        test: Its scores, as `run.json` holds them.
-    """
-    return [
-        *check_thumbnail(test.get("shortcuts") or {}),
-        *check_within(test.get("within_source")),
-        *check_outputs(test.get("outputs")),
-    ]
+def check_tested(test: FinalEvaluation) -> list[Finding]:
+    """What a run's own test says against it, besides what the short audit says of the data."""
+    return [*check_thumbnail(test.shortcuts), *check_within(test.within_source), check_outputs(test.outputs)]
 
 
 def check_weights(weights: str) -> Finding:

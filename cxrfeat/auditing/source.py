@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.run.document import WithinSource
 from cxrfeat.types import Finding, Labels, Status
 
 LEAST_KNOWN = 8
@@ -260,7 +261,7 @@ NOT_SHOWN = "Within one source it is not shown to be better than naming the comm
 """What the check says where it fails: with an accuracy that is not higher, and with one that may be so by chance."""
 
 
-def check_within(within: Mapping[str, Any] | None) -> list[Finding]:
+def check_within(within: WithinSource) -> list[Finding]:
     """Whether a model beats always naming the commonest class of each image's source, which takes no network.
 
     It fails unless the whole 95 % interval of its accuracy within sources lies above that: the proof is the score's to
@@ -268,19 +269,19 @@ def check_within(within: Mapping[str, Any] | None) -> list[Finding]:
     its accuracy is higher.
 
     Args:
-        within: Of `metric.source.within_source`; nothing is found where no source is known or none holds two classes.
+        within: The scores; nothing is found where no source is known or none holds two classes.
 
     Example:
-        >>> told = {"accuracy": 0.74, "accuracy_ci": [0.67, 0.8], "chance": 0.759, "images": 160, "sources": 1}
-        >>> check_within(told)[0].status.name
+        >>> counts = {"images": 160, "sources": 1, "known": 160, "unknown": 0, "pairs": ()}
+        >>> check_within(WithinSource(accuracy=0.74, accuracy_ci=(0.67, 0.8), chance=0.759, **counts))[0].status.name
         'FAIL'
     """
-    if not within or not within["images"]:
+    accuracy, interval, chance = within.accuracy, within.accuracy_ci, within.chance
+    if not within.images or accuracy is None or chance is None:
         return []
-    accuracy, interval, chance = within["accuracy"], within["accuracy_ci"], within["chance"]
     ends = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
     figures = (
-        f"accuracy {accuracy:.3f}{ends} over {within['images']} test images of sources with several classes; always "
+        f"accuracy {accuracy:.3f}{ends} over {within.images} test images of sources with several classes; always "
         f"naming a source's commonest class, which takes no network, reaches {chance:.3f}"
     )
     if interval is None:

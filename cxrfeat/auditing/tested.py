@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,12 +10,13 @@ from cxrfeat.auditing.outputs import Told, outputs_of
 from cxrfeat.auditing.short import ShortAudit, check_tested
 from cxrfeat.head.data import Data
 from cxrfeat.head.evaluation import HeadTest
+from cxrfeat.run.document import FinalEvaluation
 from cxrfeat.spec import HeadKind
 from cxrfeat.types import Finding, failed_first
 
 
-def examined(tested: HeadTest, kind: HeadKind, data: Data, audit: ShortAudit) -> HeadTest:
-    """The test with what its controls and its outputs show, as `shortcuts` and `outputs`.
+def examined(tested: HeadTest, kind: HeadKind, data: Data, audit: ShortAudit) -> FinalEvaluation:
+    """The test with what its controls and its outputs show.
 
     Args:
         tested: Of heads on the folds of the audit's split.
@@ -40,10 +40,9 @@ def examined(tested: HeadTest, kind: HeadKind, data: Data, audit: ShortAudit) ->
         for fold, head, of_fold in zip(split.folds, tested.heads, np.split(probabilities, ends[:-1]), strict=True)
     ]
     outputs = outputs_of(kind, told, data.file.classes)
-    found = tested.test | {"shortcuts": audit.control_scores(probabilities), "outputs": outputs}
-    return replace(tested, test=found)
+    return tested.test.examined(audit.control_scores(probabilities), outputs)
 
 
-def with_test(findings: Iterable[Finding], tested: HeadTest) -> list[Finding]:
-    """What the audit says of the data, and what an examined test says of its head; failed checks first."""
-    return failed_first([*findings, *check_tested(tested.test)])
+def with_test(findings: Iterable[Finding], test: FinalEvaluation) -> list[Finding]:
+    """What the audit says of the data, and what a test says of its head; failed checks first."""
+    return failed_first([*findings, *check_tested(test)])

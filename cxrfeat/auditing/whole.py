@@ -40,6 +40,7 @@ from cxrfeat.image.patient import mixed_rows
 from cxrfeat.image.row import Quarantined
 from cxrfeat.image.split import NO_PART
 from cxrfeat.metric.shortcut import tested_groups
+from cxrfeat.run.document import WithinSource
 from cxrfeat.types import Features, Finding, Probabilities, failed_first
 
 HISTOGRAM, MODEL = "histogram", "model"
@@ -81,7 +82,7 @@ def findings_of(
     masks: Masks,
     scored: Mapping[str, Mapping[str, Any]],
     columns: Mapping[str, Mapping[str, Any] | None],
-    within: Mapping[str, Any] | None,
+    within: WithinSource | None,
     look: str,
 ) -> tuple[Finding, ...]:
     """Every check, failed ones first.
@@ -100,7 +101,7 @@ def findings_of(
         *check_reading(images.manifest.notes),
         *_about_images(images, copies),
         *_about_controls(images, scored, columns, look),
-        *check_within(within),
+        *([] if within is None else check_within(within)),
         *_about_data(images, bad),
         *check_masks(masks, [row.content_sha256 for row in images.rows]),
     ]

@@ -44,6 +44,7 @@ def compare(
     from cxrfeat.reporting.spreadsheet import comparison_csv
     from cxrfeat.reporting.summary import worst_findings
     from cxrfeat.reporting.table import RESEARCH_USE
+    from cxrfeat.run.record import to_json
     from cxrfeat.system.files import write_atomic
     from cxrfeat.workflow.compare import compare as run
 
@@ -55,11 +56,11 @@ def compare(
     if json:
         print_json(document)
         return
-    worst = worst_findings([one.info.get("audit") or [] for one in compared.runs])
+    worst = worst_findings([to_json(one.document.audit) for one in compared.runs])
     show_audit([one | {"why": f"{one['why']} {one['of']}".strip()} for one in worst])
     show(paper_table(document["runs"]) if view == "paper" else score_table(document["runs"]))
     show(confusion_table(document["runs"][0], marks()))
-    show(training_table([(one.info["head"], one.history()) for one in compared.runs], marks()))
+    show(training_table([(one.document.head, one.history()) for one in compared.runs], marks()))
     show(difference_table(document["comparisons"]))
     show(other_difference_table(document["comparisons"]))
     show(predictive_table(document["runs"]))

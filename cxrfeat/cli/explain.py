@@ -129,7 +129,7 @@ def explain(
         say(str(out))
         say(RESEARCH_USE)
     options.refuse_bad(max_bad, len(result.quarantined), result.total, "the pictures of the others are written")
-    heat, own = [one.check for one in result.failed], [one["check"] for one in found.failed_checks]
+    heat, own = [one.check for one in result.failed], [one.check for one in found.failed_checks]
     told = [f"The heat does not lie where it should ({', '.join(heat)})."] if heat else []
     told += [f"The run failed its audit when it was fitted ({', '.join(own)})."] if own else []
     if strict and told:
@@ -162,6 +162,7 @@ def _layer(
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.explain import maps_table, patch_tables
     from cxrfeat.reporting.inventory import quarantine_table
+    from cxrfeat.run.record import to_json
     from cxrfeat.workflow.explain import activation_maps, top_patches
 
     if units:
@@ -184,11 +185,11 @@ def _layer(
             )
         document, bad, total = maps.to_dict(), 0, 1
         tables = [maps_table(document)]
-    document["failed_checks"] = run.failed_checks
+    document["failed_checks"] = to_json(run.failed_checks)
     if json:
         print_json(document | {"notes": said})
     else:
-        show_failed(run.failed_checks, run.name)
+        show_failed(document["failed_checks"], run.name)
         for table in tables:
             show(table)
         show(quarantine_table(document.get("quarantined", [])))

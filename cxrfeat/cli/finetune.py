@@ -157,7 +157,7 @@ def finetune(
     made, document, began = result.runs[0], result.to_dict(), result.began_with
     against = [] if began is None else compare([began, made], seed=seed).to_dict()["comparisons"]
     bad = [asdict(one) for one in result.quarantined]
-    images = len(made.table("split.csv")["part"])
+    images = len(made.split().parts)
     for one in bad:
         one["path"] = options.shown(one["path"], redact=redact)
     document |= {"comparisons": against, "quarantined": bad, "notes": notes}
@@ -165,7 +165,7 @@ def finetune(
         print_json(document)
     else:
         show_audit(document["audit"])
-        show(history_table(made.table("history.csv")))
+        show(history_table(made.history()))
         show(score_table(document["runs"]))
         show(class_table(document["runs"][0]))
         show(confusion_table(document["runs"][0], marks()))
@@ -173,11 +173,11 @@ def finetune(
             show(difference_table(against))
         say(f"{made.path}{' (stood already)' if result.reused[0] else ''}")
         show(quarantine_table(bad))
-        for line in made.info["notes"]:
+        for line in made.document.notes:
             note(f"  {line}", quiet=quiet)
         say(RESEARCH_USE)
         note(f"Next: cxrfeat extract --backbone {made.name}", quiet=quiet)
-    if made.info["diverged"]:
-        raise InputError(made.info["diverged"])
+    if made.document.diverged:
+        raise InputError(made.document.diverged)
     options.refuse_bad(max_bad, len(bad), len(bad) + images, "the run of the others is written")
     options.refuse_failed(result.refused, strict=strict)

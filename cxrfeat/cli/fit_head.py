@@ -139,7 +139,7 @@ def fit_head(
         for run in document["runs"]:
             show(class_table(run))
             show(confusion_table(run, marks()))
-        show(training_table([(run.info["head"], run.history()) for run in result.runs], marks()))
+        show(training_table([(run.document.head, run.history()) for run in result.runs], marks()))
         show(source_table(document["runs"]))
         show(shortcut_table(document["runs"]))
         for curve in document["curves"]:

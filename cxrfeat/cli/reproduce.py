@@ -96,7 +96,7 @@ def reproduce(
         else:
 
             def told(step: Step, made: Run) -> None:
-                note(f"{step.row.name} ({step.protocol}): {number(made.info['test']['accuracy'])}", quiet=quiet)
+                note(f"{step.row.name} ({step.protocol}): {number(made.document.test.accuracy)}", quiet=quiet)
 
             result = run(
                 folder, None if resume else asked, resume=resume, reading=reading, features=features, runs=runs,
@@ -119,7 +119,7 @@ def reproduce(
         show(columns_table(document))
         show(confusion_table(document))
         proper = {"paper": "", "proper": " (proper)"}
-        named = [(run["row"] + proper[run["protocol"]], run["history"]) for run in document["runs"]]
+        named = [(step.row.name + proper[step.protocol], made.history()) for step, made in result.made]
         show(training_table(named, marks()))
         show(quarantine_table(document["quarantined"]))
         for one in document["failed"]:

@@ -122,7 +122,8 @@ def tune(
         show(source_table(document["runs"]))
         show(shortcut_table(document["runs"]))
         show(_tried_table(run["search"]))
-        for line in sentences(run["search"], run["test_openings"]):
+        found = result.run.document
+        for line in () if found.search is None else sentences(found.search, found.test_openings):
             say(line)
         say(f"{run['path']}{' (stood already)' if run['reused'] else ''}")
         for line in run["notes"]:

@@ -17,6 +17,7 @@ from cxrfeat.explaining.place import FRAME, Placing
 from cxrfeat.image.mask import Lungs
 from cxrfeat.image.row import Quarantined
 from cxrfeat.run.folder import Run
+from cxrfeat.run.record import to_json
 from cxrfeat.types import Finding, Groups, Status
 
 
@@ -142,12 +143,12 @@ class Explained:
         """The JSON document of `explain`."""
         return {
             "run": self.run.name,
-            "head": self.run.info.get("head"),
-            "backbone": self.run.info.get("backbone"),
+            "head": self.run.document.head,
+            "backbone": self.run.document.backbone,
             "method": self.method,
             "random_weights": self.random,
             "images": [one.to_dict() for one in self.images],
-            "failed_checks": self.run.failed_checks,
+            "failed_checks": to_json(self.run.failed_checks),
             "checks": [asdict(one) for one in self.findings],
             "judged": self.judged,
             "classes": {

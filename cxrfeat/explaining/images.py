@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cxrfeat.errors import BadImageError, InputError, IntegrityError
+from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.image.content import read_file
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
@@ -19,7 +19,6 @@ from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.image.split import NO_PART
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
-from cxrfeat.types import Part
 
 CHECKED = 400
 """Test images whose heat is judged, at most: enough for a share of heat to be known to two points."""
@@ -93,7 +92,7 @@ def folder_view(
             whole = index_folder(manifest.root, replace(selection, limit=None, per_class=None))
             compared = find_masks(whole.rows, whole.root)
         if masks_digest(compared) != spec.view.masks:
-            own = set(run.table("split.csv").get("content_sha256", []))
+            own = set(run.split().contents)
             compared = {sha: mask for sha, mask in compared.items() if sha in own}
     return plain_view(run, spec, compared), masks
 
@@ -113,19 +112,15 @@ def images_of_test(
         InputError: If there is none.
         IntegrityError: If the run is damaged.
     """
-    table = run.table("predictions.csv")
-    try:
-        columns = [table[name] for name in ("content_sha256", "part", "label", "predicted", "group")]
-        split = run.table("split.csv")
-        known = {sha for sha, part in zip(split["content_sha256"], split["part"], strict=True) if part != NO_PART}
-    except KeyError as error:
-        raise IntegrityError(f"The tables of {run.path} lack {error}. Fit the head again.") from error
-    crossed = not run.info.get("itself_tested", True)  # the parts are then its folds, and every row was tested
+    said, split = run.predictions(), run.split()
+    known = {sha for sha, part in zip(split.contents, split.parts, strict=True) if part != NO_PART}
+    crossed = not run.document.itself_tested
     told = {
-        sha: (label, predicted, group)
-        for sha, part, label, predicted, group in zip(*columns, strict=True)
-        if crossed or part == Part.TEST
-    }
+        said.contents[row]: (
+            said.classes[said.labels[row]], said.classes[said.predicted[row]], said.groups[row]
+        )
+        for row in said.tested
+    }  # fmt: skip
     first = {row.content_sha256: row for row in reversed(manifest.rows)}  # of copies one: their heat is the same
     there = [row for row in manifest.rows if row.content_sha256 in told and first[row.content_sha256] is row]
     if not there:

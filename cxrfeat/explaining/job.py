@@ -130,7 +130,7 @@ def job_of(run: Run, question: Question, graphs: Graphs) -> Job:
     if which not in graphs:
         graphs[which] = open_graph(which[1], spec)
     graph = graphs[which]
-    if run.info.get("tta"):
+    if run.document.tta:
         notes.append("This run predicts by the mean over views; shown and explained is the plain view alone.")
     job = Job(
         run=run,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cxrfeat.errors import IntegrityError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.run.folder import Run
 
@@ -29,7 +28,7 @@ def fitted_on(run: Run, path: Path) -> FeatureFile | None:
 
 def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:
     """A feature file with the classes of a run that was fitted on some of them; `None` if it lacks one."""
-    chosen = run.info["identity"].get("classes")
+    chosen = run.document.identity.classes
     if not chosen:
         return file
     return file.of_classes(chosen) if set(chosen) <= set(file.classes) else None
@@ -37,19 +36,10 @@ def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:
 
 def features_of(run: Run) -> str | None:
     """Fingerprint of the features that a run's head sees; `None` if it was fine-tuned: those are not kept."""
-    kept = (run.info.get("features") or {}).get("file") is not None
-    return str(run.info["identity"].get("features")) if kept else None
+    document = run.document
+    return None if document.features.file is None else document.identity.features
 
 
 def data_of(run: Run) -> str:
-    """Hash of the images and labels that a run was fitted and tested on.
-
-    Raises:
-        IntegrityError: If the run does not say.
-    """
-    try:
-        return str(run.info["identity"]["data_sha256"])
-    except (KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"{run.path / 'run.json'} does not say of which data it is. Fit the head again."
-        ) from error
+    """Hash of the images and labels that a run was fitted and tested on."""
+    return run.document.identity.data_sha256

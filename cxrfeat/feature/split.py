@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from cxrfeat.errors import SplitError
 from cxrfeat.image import regroup as regrouping
 from cxrfeat.image import split as dealing
 from cxrfeat.image.split import NO_PART, Parts, digest
+from cxrfeat.run.document import SplitRecord
 from cxrfeat.spec import SplitBy, SplitSpec
 from cxrfeat.types import Groups, Labels, Part
 
@@ -225,19 +226,17 @@ class Split:
         return digest(np.array([",".join(names) for names in zip(*columns, strict=True)]), self.contents)
 
     @property
-    def record(self) -> dict[str, Any]:
-        """What a run says of how it was made, in JSON's own types."""
-        told: dict[str, Any] = {"by": self.by}
-        if self.by == "folds":
-            told["folds"] = len(self.folds) // self.repeats
-        told |= {"seed": self.seed, "sha256": self.sha256}
-        if self.repeats > 1:
-            told["repeats"] = self.repeats
-        if self.regrouped:
-            told["regroup"] = True
-        if self.by == "source-out" and self.left_out is not None:
-            told["unknown_left_out"] = self.left_out.images
-        return told
+    def record(self) -> SplitRecord:
+        """What a run says of how it was made."""
+        return SplitRecord(
+            by=self.by,
+            seed=self.seed,
+            sha256=self.sha256,
+            regroup=self.regrouped,
+            folds=len(self.folds) // self.repeats if self.by == "folds" else 0,
+            repeats=self.repeats,
+            unknown_left_out=self.left_out.images if self.by == "source-out" and self.left_out is not None else 0,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -27,21 +27,22 @@ def file_of_head(run: Run, folder: Path) -> Path:
         UsageError: If the head has seen every image, or is a fine-tuned one's.
         InputError: If the file is no longer there.
     """
-    if not run.info.get("itself_tested", True):
+    if not run.document.itself_tested:
         raise UsageError(
             f"The head of {run.name} was fitted on all images, so none is left to test the network on. "
             "Fit one without `fold_count`: `cxrfeat fit-head` with `head=logreg`."
         )
-    if run.info.get("kind") != "head":
+    if run.document.kind != "head":
         raise UsageError(f"{run.name} is no head of stage two. Make one: `cxrfeat fit-head` with `head=logreg`.")
-    wanted = run.info["identity"]["features"], run.info["identity"]["data_sha256"]
+    identity = run.document.identity
+    wanted = identity.features, identity.data_sha256
     for path in sorted(folder.glob(f"*-{wanted[0][:8]}.h5")):
         with contextlib.suppress(InputError, IntegrityError), FeatureFile(path) as file:
             fitted = as_fitted(file, run)
             if fitted is not None and (fitted.fingerprint, fitted.content.data_sha256) == wanted:
                 return path
     raise InputError(
-        f"{folder} no longer holds the features that {run.name} was fitted on ({run.info['features'].get('file')}). "
+        f"{folder} no longer holds the features that {run.name} was fitted on ({run.document.features.file}). "
         "Name their folder with `features`, or extract them again."
     )
 

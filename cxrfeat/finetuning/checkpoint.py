@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.finetuning.trainable import Arrays, Weights
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.run.document import HeadRecord
+from cxrfeat.run.record import from_json, to_json
 from cxrfeat.spec import canonical_json
 from cxrfeat.system.files import make_folder, remove, remove_folder, sweep_temporaries, write_atomic
 
@@ -114,7 +116,7 @@ class Checkpoints:
         body, head, meta = (self.folder / _kept(epoch, name) for name in _KEPT)
         _write(body, _numbered(weights.body))
         write_atomic(head, weights.head.to_npz())
-        write_atomic(meta, canonical_json(weights.head.meta()).encode())
+        write_atomic(meta, canonical_json(to_json(weights.head.record())).encode())
 
     def clear_unless_begun(self) -> None:
         """Delete everything, if no state was ever saved: a run that was refused leaves nothing behind."""
@@ -130,9 +132,8 @@ class Checkpoints:
             arrays = _read(self.folder / place)
             progress = TrainingState(**json.loads(arrays.pop("progress").tobytes()))
             body, head, meta = (self.folder / _kept(progress.kept, name) for name in _KEPT)
-            weights = Weights(
-                _listed(_read(body)), FittedHead.from_npz(head.read_bytes(), json.loads(meta.read_bytes()))
-            )
+            record = from_json(HeadRecord, json.loads(meta.read_bytes()))
+            weights = Weights(_listed(_read(body)), FittedHead.from_npz(head.read_bytes(), record))
             return progress, _listed(arrays), weights
         except (*_UNREADABLE, IntegrityError):
             return None  # not written yet, or the disk lost it: the other one is older, and as good

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,14 +20,16 @@ from cxrfeat.finetuning.images import Images
 from cxrfeat.finetuning.start import cold_head
 from cxrfeat.finetuning.train import Trained, train
 from cxrfeat.finetuning.trainable import Trainable, prepare_exactness
-from cxrfeat.finetuning.tuned import NETWORK
 from cxrfeat.head.data import Data
 from cxrfeat.head.fit import Fit
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.record import existing_run
 from cxrfeat.metric.calibrate import fit_temperature
-from cxrfeat.run.folder import Run
-from cxrfeat.spec import FinetuneSpec, to_dict
+from cxrfeat.run.document import Began, Finetuning, Identity, RunDocument
+from cxrfeat.run.document import Features as RunFeatures
+from cxrfeat.run.folder import NETWORK, Run
+from cxrfeat.run.record import to_json
+from cxrfeat.spec import FeatureSpec, FinetuneSpec
 from cxrfeat.system.lock import Lock
 from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Finding, Progress, Status, failed_first
@@ -51,7 +52,7 @@ class Job:
     head: FittedHead | None
     """The warm head, as layers."""
     spec: FinetuneSpec
-    identity: dict[str, Any]
+    identity: Identity
     place: Path
     """The folder of the run."""
 
@@ -83,10 +84,27 @@ class Tuned:
     """The head, calibrated if it is to be, and how it was trained."""
     data: Data
     """What the tuned network makes of every image's plain view."""
-    told: Mapping[str, Any]
-    """For `run.json`."""
+    features: FeatureSpec
+    """How that is made."""
+    about: Finetuning
+    random: bool
+    """Whether it began with random weights where trained ones belong."""
+    diverged: str | None
+    """Where training diverged, what there is to say of it."""
     files: Mapping[str, bytes]
-    """To keep beside it."""
+    """To keep beside `run.json`."""
+
+    def document(self, of_head: RunDocument) -> RunDocument:
+        """What the run says, from what the run of its head alone would say."""
+        return replace(
+            of_head,
+            kind="finetune",
+            head=f"{self.fit.head.kind}, fine-tuned",
+            random_weights=self.random,
+            features=RunFeatures(spec=self.features, file=None),
+            finetune=self.about,
+            diverged=self.diverged,
+        )
 
 
 def carried_out(
@@ -111,7 +129,7 @@ def carried_out(
     with Lock(job.place) as hold:
         if (standing := existing_run(job.place, job.identity)) is not None:
             return standing  # another process has made it while this one read the images
-        checkpoints = Checkpoints(hold.folder, job.identity, {"threads": threads(), "backend": backend()})
+        checkpoints = Checkpoints(hold.folder, to_json(job.identity), {"threads": threads(), "backend": backend()})
         if checkpoints.settings["backend"] != backend():
             begun = checkpoints.settings["backend"]
             raise UsageError(
@@ -156,27 +174,23 @@ def _tuned(job: Job, trainable: Trainable, trained: Trained, images: Images, pro
     if job.random:
         notes.append("Training began with random weights in place of those of ImageNet.")
     changed, every = trainable.parameters
-    told = {
-        "kind": "finetune",
-        "head": f"{head.kind}, fine-tuned",
-        "random_weights": job.random,
-        "features": {"spec": to_dict(features), "file": None},
-        "finetune": {
-            "spec": to_dict(spec),
-            "network": {"name": network.name, "weights": network.weights},
-            "head_from": None if job.run is None else job.run.name,
-            "file": file.path.name,
-            "unusable": [one["image_id"] for one in file.content.quarantine],
-            "kept": kept,
-            "trained_parameters": changed,
-            "parameters": every,
-        },
-        "diverged": trained.diverged,
-    }
+    about = Finetuning(
+        spec=spec,
+        network=Began(name=network.name, weights=network.weights),
+        head_from=None if job.run is None else job.run.name,
+        file=file.path.name,
+        unusable=tuple(one["image_id"] for one in file.content.quarantine),
+        kept=kept,
+        trained_parameters=changed,
+        parameters=every,
+    )
     return Tuned(
         fit=Fit(head=head, history=trained.history, seconds=trained.seconds, notes=notes),
         data=Data(file=file, X=X[:, None]),
-        told=told,
+        features=features,
+        about=about,
+        random=job.random,
+        diverged=trained.diverged,
         files={NETWORK: content},
     )
 

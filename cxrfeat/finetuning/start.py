@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -75,11 +74,11 @@ def cold_head(spec: HeadSpec, dim: int, classes: tuple[str, ...]) -> FittedHead:
 
 def with_layers(protocol: HeadSpec, start: FittedHead, run: Run) -> HeadSpec:
     """The protocol with the layers of a warm head, so that the run says what was trained."""
-    stored: Mapping[str, Any] = run.info["identity"].get("head") or {}
+    stored = run.document.identity.head
     hidden = tuple(start.arrays[name].shape[0] for name in sorted(start.arrays) if name.startswith("bias_"))[:-1]
     return replace(
         protocol,
         kind=start.kind,
         hidden=hidden or None,
-        dropout=stored.get("dropout", protocol.dropout) if start.kind == "dropout" else protocol.dropout,
+        dropout=stored.dropout if stored is not None and start.kind == "dropout" else protocol.dropout,
     )

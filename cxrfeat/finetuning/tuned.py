@@ -12,23 +12,25 @@ from cxrfeat.backbone.model_file import SUFFIXES
 from cxrfeat.backbone.network import Network, find_again
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
-from cxrfeat.errors import InputError, IntegrityError, SpecError, UsageError
+from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.feature.split import Split
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest
 from cxrfeat.image.split import NO_PART, digest
-from cxrfeat.run.folder import Run, all_runs, digest8, find_run, read_run
-from cxrfeat.spec import FeatureSpec, ViewSpec, from_dict
+from cxrfeat.run.folder import NETWORK, Run, all_runs, find_run, read_run
+from cxrfeat.run.record import digest8
+from cxrfeat.run.table import SplitRows
+from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Labels, Part
-
-NETWORK = "network.keras"
-"""In the folder of a fine-tuned run: the network without its head."""
 
 
 def tuned_network(run: Run) -> Path | None:
-    """The network that a fine-tuned run brings with it; `None` for a head on a frozen one."""
-    path = run.path / NETWORK
-    return path if path.is_file() else None
+    """The network that a fine-tuned run brings with it; `None` for a head on a frozen one.
+
+    Raises:
+        IntegrityError: If it is missing.
+    """
+    return run.path_of(NETWORK) if NETWORK in run.files else None
 
 
 def find_tuned(name: str, runs: Path) -> Run | None:
@@ -51,7 +53,7 @@ def find_tuned(name: str, runs: Path) -> Run | None:
         return None
     if tuned_network(run) is None:
         raise InputError(
-            f"{run.name} is a head on a frozen network ({run.info.get('backbone')}), which has no network of its own. "
+            f"{run.name} is a head on a frozen network ({run.document.backbone}), which has no network of its own. "
             "Name that network, or a run of `cxrfeat finetune`."
         )
     return run
@@ -66,14 +68,11 @@ def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
 
     Raises:
         UsageError: If the view asks for other images than the network was tuned on.
-        IntegrityError: If the run is damaged.
     """
-    try:
-        spec = from_dict(FeatureSpec, run.info["features"]["spec"])
-        began = "_from_random" if run.info["random_weights"] else ""  # so that every table after this one says so
-        name = f"{run.info['backbone']}{began}_{digest8(run.info['identity'])}"
-    except (KeyError, TypeError, SpecError) as error:
-        raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fine-tune again.") from error
+    document = run.document
+    spec = document.features.spec
+    began = "_from_random" if document.random_weights else ""  # so that every table after this one says so
+    name = f"{document.backbone}{began}_{digest8(document.identity)}"
     asked, plain = replace(view, size=16, count=1, seed=0), ViewSpec(size=16, count=1)
     if asked not in (plain, replace(spec.view, size=16, count=1, seed=0, masks=view.masks)):
         raise UsageError(
@@ -84,21 +83,17 @@ def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
     return find_again(spec, name, path=tuned_network(run)), spec
 
 
-def _split_table(run: Run) -> tuple[Sequence[str], Sequence[str]]:
-    """The contents of a run with one test part, and the part of each, image by image.
+def _rows_of(run: Run) -> SplitRows:
+    """The part of each image, of a run with one test part.
 
     Raises:
         IntegrityError: If it is not the split that the run was made with.
     """
-    table = run.table("split.csv")
-    try:
-        contents, parts = table["content_sha256"], table["part"]
-        same = digest(np.array(parts), contents) == run.info["split"]["sha256"]
-        if not same or not set(parts) <= {*Part, NO_PART}:
-            raise ValueError("it is another split than the one the run was made with")
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"{run.path / 'split.csv'} is damaged ({error}). Make the run again.") from error
-    return contents, parts
+    rows = run.split()
+    same = digest(np.array(rows.parts), rows.contents) == run.document.split.sha256
+    if not same or not set(rows.parts) <= {*Part, NO_PART}:
+        raise IntegrityError(f"{run.name} holds another split than the one it was made with. Make the run again.")
+    return rows
 
 
 def split_of(run: Run, contents: Sequence[str], labels: Labels, classes: Sequence[str]) -> Split | None:
@@ -116,16 +111,18 @@ def split_of(run: Run, contents: Sequence[str], labels: Labels, classes: Sequenc
     Raises:
         IntegrityError: If the run is damaged.
     """
-    then, parts = _split_table(run)
-    if list(then) != list(contents):
-        part = dict(zip(then, parts, strict=True))
-        if len(set(zip(then, parts, strict=True))) > len(part) or not set(contents) <= part.keys():
+    then = _rows_of(run)
+    parts: Sequence[str] = then.parts
+    if list(then.contents) != list(contents):
+        pairs = list(zip(then.contents, then.parts, strict=True))
+        part = dict(pairs)
+        if len(set(pairs)) > len(part) or not set(contents) <= part.keys():
             return None
         parts = [part[sha] for sha in contents]
-    stored = run.info["split"]
+    stored = run.document.split
     return Split.of(
         np.array(parts, dtype="<U10"), contents, labels, classes,
-        by=stored["by"], seed=stored["seed"], regrouped=stored.get("regroup", False),
+        by=stored.by, seed=stored.seed, regrouped=stored.regroup,
     )  # fmt: skip
 
 
@@ -146,8 +143,10 @@ def seen_split(run: Run, manifest: Manifest, identity: Identity) -> Split | None
     Raises:
         IntegrityError: If the run is damaged.
     """
-    unusable = set(run.info["finetune"].get("unusable", []))
-    told = sorted(zip(*_split_table(run), strict=True), key=lambda pair: _SEEN_FIRST.index(pair[1]), reverse=True)
+    finetune, rows = run.document.finetune, _rows_of(run)
+    unusable = set(() if finetune is None else finetune.unusable)
+    pairs = zip(rows.contents, rows.parts, strict=True)
+    told = sorted(pairs, key=lambda pair: _SEEN_FIRST.index(pair[1]), reverse=True)
     part = dict(told)  # of copies the one that comes last here: the most seen
     if all(part.get(row.content_sha256, NO_PART) == NO_PART for row in manifest.rows):
         return None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cxrfeat.metric.compare import paired_difference
+from cxrfeat.run.document import FoldValidation
 from cxrfeat.run.folder import Run
-from cxrfeat.types import Part
+from cxrfeat.run.record import to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +30,14 @@ class Best:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        test = self.run.info["test"]
+        document, tied = self.run.document, self.tied
         return {
             "run": self.run.name,
-            "head": self.run.info["head"],
+            "head": document.head,
             "by": "validation accuracy",
             "validation": {"accuracy": self.accuracy, "images": self.images},
-            "test": {key: test[key] for key in ("accuracy", "accuracy_ci")},
-            "tied": None if self.tied is None else [{"run": one.name, "head": one.info["head"]} for one in self.tied],
+            "test": {"accuracy": document.test.accuracy, "accuracy_ci": to_json(document.test.accuracy_ci)},
+            "tied": None if tied is None else [{"run": one.name, "head": one.document.head} for one in tied],
         }
 
 
@@ -57,68 +58,68 @@ def best_of(runs: Sequence[Run], seed: int = 0) -> Best | None:
 
     Source: Nadeau & Bengio 2003, section 3, for the corrected variance.
     """
-    held = [_validated(run) for run in runs]
-    able = [index for index, one in enumerate(held) if one is not None]
-    if not able:
+    told = {index: one for index, run in enumerate(runs) if (one := _validated(run)) is not None}
+    if not told:
         return None
-    told = {index: one for index, one in enumerate(held) if one is not None}
-    order = sorted(able, key=lambda index: (-told[index]["accuracy"], told[index]["log_loss"]))
+    order = sorted(told, key=lambda index: (-told[index].accuracy, told[index].log_loss))
     first = order[0]
     ties = {index: _tied(runs[first], runs[index], seed) for index in order[1:]}
     return Best(
         run=runs[first],
-        accuracy=told[first]["accuracy"],
-        images=told[first]["images"],
+        accuracy=told[first].accuracy,
+        images=told[first].images,
         tied=None if any(tie is None for tie in ties.values()) else tuple(runs[i] for i, tie in ties.items() if tie),
-        among=len(able),
+        among=len(told),
     )
 
 
-def _validated(run: Run) -> dict[str, Any] | None:
-    """Accuracy, log loss and number of validation images."""
-    validation = run.info.get("validation")
+@dataclass(frozen=True, slots=True)
+class _Validated:
+    accuracy: float
+    log_loss: float
+    images: int
+
+
+def _validated(run: Run) -> _Validated | None:
+    """What the validation images say; of folds, those of all folds together."""
+    validation = run.document.validation
     if validation is not None:
-        return {key: validation[key] for key in ("accuracy", "log_loss", "images")}
+        return _Validated(validation.accuracy, validation.log_loss, validation.images)
     parts = _parts(run)
     if not parts:
         return None
-    sizes = np.array([part["images"] for part in parts])
-    mean = {key: float(np.average([part[key] for part in parts], weights=sizes)) for key in ("accuracy", "log_loss")}
-    return {**mean, "images": int(sizes.sum())}
+    sizes = np.array([part.images for part in parts])
+    accuracy, log_loss = (
+        float(np.average(each, weights=sizes))
+        for each in ([part.accuracy for part in parts], [part.log_loss for part in parts])
+    )
+    return _Validated(accuracy, log_loss, int(sizes.sum()))
 
 
-def _parts(run: Run) -> list[Mapping[str, Any]]:
-    found = [fold.get("validation") for fold in run.info.get("folds") or ()]
-    return [one for one in found if one is not None]
+def _parts(run: Run) -> list[FoldValidation]:
+    return [fold.validation for fold in run.document.folds or () if fold.validation is not None]
 
 
 def _tied(best: Run, other: Run, seed: int) -> bool | None:
-    if best.info.get("validation") is None:
+    if best.document.validation is None:
         return _tied_over_folds(_parts(best), _parts(other))
-    (contents, y, groups, right), (same, _, _, too) = _told(best), _told(other)
-    if contents != same:
+    ours, theirs = best.predictions(), other.predictions()
+    rows, same = ours.validated, theirs.validated
+    if [ours.contents[row] for row in rows] != [theirs.contents[row] for row in same]:
         return None
-    found = paired_difference(y, right, too, groups, seed)
+    groups = np.unique([ours.groups[row] for row in rows], return_inverse=True)[1]
+    # What was said, as certain probabilities.
+    right, too = (np.eye(len(one.classes))[one.predicted[held]] for one, held in ((ours, rows), (theirs, same)))
+    found = paired_difference(ours.labels[rows], right, too, groups, seed)
     return None if found["ci"] is None else bool(found["tied"])
 
 
-def _told(run: Run) -> tuple[list[str], Any, Any, Any]:
-    """Contents, labels, groups and, as certain probabilities, what was said of the validation images."""
-    table = run.table("predictions.csv")
-    rows = [row for row, part in enumerate(table["part"]) if part == Part.VALIDATION]
-    classes = run.info["classes"]
-    y = np.array([classes.index(table["label"][row]) for row in rows], dtype=np.int64)
-    said = np.array([classes.index(table["predicted"][row]) for row in rows], dtype=np.int64)
-    groups = np.unique([table["group"][row] for row in rows], return_inverse=True)[1]
-    return [table["content_sha256"][row] for row in rows], y, groups, np.eye(len(classes))[said]
-
-
-def _tied_over_folds(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> bool | None:
+def _tied_over_folds(ours: Sequence[FoldValidation], theirs: Sequence[FoldValidation]) -> bool | None:
     from scipy.stats import t
 
     if len(ours) != len(theirs) or len(ours) < 2:
         return None
-    gains = np.array([one["accuracy"] - other["accuracy"] for one, other in zip(ours, theirs, strict=True)])
-    share = np.mean([one["images"] / one["trained"] for one in ours])
+    gains = np.array([one.accuracy - other.accuracy for one, other in zip(ours, theirs, strict=True)])
+    share = np.mean([one.images / one.trained for one in ours])
     width = t.ppf(0.975, len(gains) - 1) * np.sqrt((1 / len(gains) + share) * gains.var(ddof=1))
     return bool(abs(gains.mean()) <= width)

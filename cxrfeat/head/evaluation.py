@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,9 @@ from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.metric.score import scores
 from cxrfeat.metric.source import within_source
+from cxrfeat.run.document import Evaluation
+from cxrfeat.run.document import Fold as FoldScores
+from cxrfeat.run.record import from_json
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Probabilities
 
@@ -36,11 +38,11 @@ class HeadTest:
     seconds: float
     """Of all fits; loading the libraries apart."""
     novelty: Novelty
-    validation: dict[str, Any] | None
-    """Scores of the validation images; of folds there are none of all together."""
-    test: dict[str, Any]
-    """Scores of the test images, with intervals and operating points."""
-    folds: list[dict[str, Any]] | None
+    validation: Evaluation | None
+    """Of the validation images; of folds there are none of all together."""
+    test: Evaluation
+    """Of the test images."""
+    folds: tuple[FoldScores, ...] | None
     """Scores of each fold."""
     rows: Rows
     """Of each prediction its image: those that validate, if there is one fold, then those that test, fold by fold."""
@@ -113,20 +115,14 @@ def _crossed(
             if len(fold.validation)
             else None
         )
-        each.append(
-            {
-                "fold": number,
-                "name": fold.name,
-                "images": len(fold.test),
-                **scores(file.labels[fold.test], probabilities, file.classes),
-                "validation": held
-                and {
-                    "images": len(fold.validation),
-                    "trained": len(fold.train),
-                    **{key: held[key] for key in ("accuracy", "log_loss")},
-                },
-            }
-        )
+        of_fold = {
+            **scores(file.labels[fold.test], probabilities, file.classes),
+            "fold": number,
+            "name": fold.name,
+            "images": len(fold.test),
+            "validation": held and {**held, "images": len(fold.validation), "trained": len(fold.train)},
+        }
+        each.append(from_json(FoldScores, of_fold))
     rows, probabilities = split.tested, np.concatenate(told)
     decisions = np.concatenate(
         [data.mean_over_views(fitted.head.decision, fold.test) for fold, fitted in zip(split.folds, own, strict=True)]
@@ -147,7 +143,7 @@ def _crossed(
         novelty=data.novelty(whole),
         validation=None,
         test=scored(data, rows, probabilities, seed),
-        folds=each,
+        folds=tuple(each),
         rows=rows,
         probabilities=probabilities,
         parts=tuple(fold.name for fold in split.folds for _ in range(len(fold.test))),
@@ -161,21 +157,21 @@ def _crossed(
 
 def scored(
     data: Data, rows: Rows, probabilities: Probabilities, seed: int, thresholds: Mapping[str, float] | None = None
-) -> dict[str, Any]:
+) -> Evaluation:
     """Scores of so many predictions with their intervals; an image may come more than once.
 
-    Operating points use thresholds of other images where there are any; else they are chosen on these, which the
-    JSON says.
+    Operating points use thresholds of other images where there are any; else they are chosen on these, which is said.
     """
     file = data.file
     y, groups = file.labels[rows], file.groups[rows]
     points = operating_points(y, probabilities, groups, file.classes, thresholds=thresholds, seed=seed)
-    return {
+    told = {
         **scores(y, probabilities, file.classes),
         **bootstrap(y, probabilities, groups, file.classes, seed=seed),
         "within_source": within_source(y, probabilities, groups, data.source_codes[rows], file.classes, seed=seed),
-        "operating_points": {"chosen_on": "these images" if thresholds is None else "validation", **points},
+        "operating_points": {"chosen_on": "these images" if thresholds is None else "validation", "classes": points},
         "classes": list(file.classes),
         "images": len(np.unique(rows)),
         "groups": len(np.unique(groups)),
     }
+    return from_json(Evaluation, told)

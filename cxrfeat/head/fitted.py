@@ -1,14 +1,12 @@
 """A fitted head: a value that predicts, from arrays that are checked when it is made, whatever trained it.
 
-It is stored as an `.npz` of plain arrays (`archive.py`) beside a few JSON values.
+It is stored as an `.npz` of plain arrays (`archive.py`) beside a few values (`HeadRecord`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from cxrfeat.head.archive import read_arrays, write_arrays
 from cxrfeat.head.decision import DECISIONS, Arrays, Decision, standardized
 from cxrfeat.head.layout import check_arrays, damaged, dim_of
 from cxrfeat.metric.calibrate import softmax
+from cxrfeat.run.document import HeadRecord
 from cxrfeat.spec import HEAD_KINDS, HeadKind
 from cxrfeat.types import Labels, Probabilities
 
@@ -114,49 +113,40 @@ class FittedHead:
         indices: Labels = self.decision(X).argmax(1).astype(np.int64)
         return indices
 
-    def meta(self) -> dict[str, Any]:
-        """What `from_npz` needs beside the arrays, ready for JSON."""
-        return {
-            "kind": self.kind,
-            "classes": list(self.classes),
-            "dim": self.dim,
-            "temperature": self.temperature,
-            "arrays": sorted(self.arrays),
-        }
+    def record(self) -> HeadRecord:
+        """What `from_npz` needs beside the arrays."""
+        return HeadRecord(
+            kind=self.kind,
+            classes=self.classes,
+            dim=self.dim,
+            temperature=self.temperature,
+            arrays=tuple(sorted(self.arrays)),
+        )
 
     def to_npz(self) -> bytes:
         """The arrays as the content of an uncompressed `.npz` file."""
         return write_arrays(self.arrays)
 
     @classmethod
-    def from_npz(cls, content: bytes, meta: Mapping[str, Any]) -> FittedHead:
-        """The head that `to_npz` and `meta` wrote.
+    def from_npz(cls, content: bytes, record: HeadRecord) -> FittedHead:
+        """The head that `to_npz` and `record` wrote.
 
         Args:
             content: Bytes of the `.npz` file.
-            meta: The JSON values.
+            record: What belongs to it.
 
         Raises:
             IntegrityError: If either is damaged, holds anything but plain numbers, or does not fit the other.
         """
         try:
-            kind, classes, dim = meta["kind"], meta["classes"], meta["dim"]
-            names, temperature = meta["arrays"], meta["temperature"]
-        except (KeyError, TypeError) as error:
-            raise damaged(f"its description lacks {error}") from error
-        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-            raise damaged(f"its classes are {classes!r}, not a list of names")
-        if isinstance(temperature, bool) or not isinstance(temperature, int | float):
-            raise damaged(f"its temperature is {temperature!r}, not a number")
-        try:
             arrays = read_arrays(content)
         except ValueError as error:
             raise damaged(str(error)) from error
-        if names != sorted(arrays):
-            raise damaged(f"it holds {sorted(arrays)}, and its description says {names}")
-        head = cls(kind=kind, classes=tuple(classes), arrays=arrays, temperature=float(temperature))
-        if head.dim != dim:
-            raise damaged(f"its arrays take features of width {head.dim}, and its description says {dim}")
+        if list(record.arrays) != sorted(arrays):
+            raise damaged(f"it holds {sorted(arrays)}, and its description says {list(record.arrays)}")
+        head = cls(kind=record.kind, classes=record.classes, arrays=arrays, temperature=float(record.temperature))
+        if head.dim != record.dim:
+            raise damaged(f"its arrays take features of width {head.dim}, and its description says {record.dim}")
         return head
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from cxrfeat.errors import IntegrityError, SpecError
 from cxrfeat.feature.decoded import decoder_notes
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Novelty
 from cxrfeat.image.note import tell
-from cxrfeat.run.folder import Run
-from cxrfeat.spec import FeatureSpec, from_dict
+from cxrfeat.run.folder import HEAD, NOVELTY, Run
+from cxrfeat.spec import FeatureSpec
 
 
 def load_head(run: Run) -> tuple[FittedHead, Novelty, FeatureSpec, str]:
@@ -17,11 +16,8 @@ def load_head(run: Run) -> tuple[FittedHead, Novelty, FeatureSpec, str]:
     Raises:
         IntegrityError: If the run is damaged.
     """
-    try:
-        head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
-        spec = from_dict(FeatureSpec, run.info["features"]["spec"])
-        name = str(run.info["backbone"])
-    except (KeyError, TypeError, SpecError) as error:
-        raise IntegrityError(f"{run.path / 'run.json'} is damaged ({error}). Fit the head again.") from error
-    tell(decoder_notes(spec, run.name))
-    return head, Novelty.from_npz(run.bytes_of("novelty.npz"), head.dim), spec, name
+    document = run.document
+    head = FittedHead.from_npz(run.bytes_of(HEAD), document.fitted)
+    tell(decoder_notes(document.features.spec, run.name))
+    novelty = Novelty.from_npz(run.bytes_of(NOVELTY), head.dim)
+    return head, novelty, document.features.spec, document.backbone

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +12,60 @@ from cxrfeat.feature.split import Split
 from cxrfeat.feature.versions import versions
 from cxrfeat.head.data import Data
 from cxrfeat.head.evaluation import HeadTest
-from cxrfeat.run.folder import HISTORY, Run, Table, digest8, read_run, write_run
-from cxrfeat.spec import HeadSpec, to_dict
+from cxrfeat.run.document import Features, FinalEvaluation, Identity, RunDocument, SearchSettings
+from cxrfeat.run.folder import HEAD, NOVELTY, Run, read_run, write_run
+from cxrfeat.run.record import digest8, to_json
+from cxrfeat.run.table import Epoch, History, Predictions, SplitRows
+from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.types import Finding
 
 
 def run_summary(run: Run) -> dict[str, Any]:
     """What the JSON document tells of a run."""
-    info = run.info
-    keys = ("head", "seconds", "validation", "test", "folds", "backbone", "dataset", "random_weights", "notes", "split")
+    told = to_json(run.document)
+    keys = ("head", "seconds", "validation", "test", "folds", "backbone", "dataset", "random_weights", "notes")
     return {
         "run": run.name,
         "path": str(run.path),
-        **{key: info.get(key) for key in keys},
-        "failed_checks": run.failed_checks,
+        **{key: told[key] for key in keys},
+        "split": told["identity"]["split"],
+        "failed_checks": to_json(run.failed_checks),
     }
 
 
-def identity_of(data: Data, split: Split, **asked: Any) -> dict[str, Any]:  # noqa: ANN401  # of JSON's own types
-    """Everything the numbers of a run depend on, and what was asked for; equal identities are the same run."""
+def identity_of(
+    data: Data,
+    split: Split,
+    *,
+    head: HeadSpec | None = None,
+    finetune: FinetuneSpec | None = None,
+    head_from: Identity | None = None,
+    search: SearchSettings | None = None,
+) -> Identity:
+    """Everything the numbers of a run depend on, and what was asked for; equal identities are the same run.
+
+    Args:
+        data: The features, with labels and groups.
+        split: How they are parted.
+        head: What was asked for, or
+        finetune: what was asked for, and
+        head_from: of the run whose head is warm; or
+        search: what was asked for.
+    """
     content = data.file.content
-    return {
-        "features": content.fingerprint,
-        "data_sha256": content.data_sha256,
-        "groups": digest8(data.file.groups.tolist()),
-        "metadata": _metadata_digest(data.file),
-        **asked,
-        "split": split.record,
-        "tta": data.tta,
-        **({"classes": list(data.classes)} if data.classes else {}),
-    }
+    return Identity(
+        features=content.fingerprint,
+        data_sha256=content.data_sha256,
+        groups=digest8(data.file.groups.tolist()),
+        metadata=_metadata_digest(data.file),
+        head=head,
+        finetune=finetune,
+        head_from=None if head_from is None else digest8(head_from),
+        search=search,
+        split=split.record,
+        tta=data.tta,
+        classes=data.classes,
+    )
 
 
 def _metadata_digest(file: FeatureFile) -> str:
@@ -52,92 +75,97 @@ def _metadata_digest(file: FeatureFile) -> str:
     return digest8([*texts, ages, file.dates, file.known_patients.tolist()])
 
 
-def existing_run(place: Path, identity: Mapping[str, Any]) -> Run | None:
+def existing_run(place: Path, identity: Identity) -> Run | None:
     """The run that stands in a place; `None` if nothing does.
 
     Raises:
         InputError: If it is another run.
+        IntegrityError: If it is damaged.
     """
     if not place.exists():
         return None
     run = read_run(place)
-    if run.info.get("identity") == identity:
+    if run.document.identity == identity:
         return run
     raise InputError(f"{place} stands already and is another run. Choose another `name`, or delete it.")
 
 
+def document_of(
+    data: Data, spec: HeadSpec, identity: Identity, audit: Sequence[Finding], tested: HeadTest, test: FinalEvaluation
+) -> RunDocument:
+    """What a run says of a head.
+
+    Args:
+        data: What it was fitted and tested on.
+        spec: The head.
+        identity: Of `identity_of`.
+        audit: What there is to say against it, failed checks first.
+        tested: Its test.
+        test: What came of that, examined.
+    """
+    file = data.file
+    return RunDocument(
+        kind="head",
+        head=spec.kind,
+        dataset=file.content.dataset,
+        backbone=file.content.backbone,
+        classes=tuple(file.classes),
+        random_weights=file.spec.weights.startswith("random:"),
+        seconds=round(tested.seconds, 3),
+        identity=identity,
+        features=Features(spec=file.spec, file=file.path.name),
+        fitted=tested.fit.head.record(),
+        validation=tested.validation,
+        test=test,
+        folds=tested.folds,
+        audit=tuple(audit),
+        notes=(*data.notes, *tested.notes),
+        versions={**versions(), "engine": file.content.engine},
+    )
+
+
 def write_fitted(
+    place: Path,
+    document: RunDocument,
     data: Data,
     split: Split,
-    spec: HeadSpec,
-    place: Path,
-    identity: dict[str, Any],
-    audit: Sequence[Finding],
     tested: HeadTest,
-    extra: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes] | None = None,
 ) -> Run:
     """Write the run of one head.
 
     Args:
+        place: The folder, which must not exist.
+        document: Of `document_of`.
         data: What it was fitted and tested on.
         split: How that was parted.
-        spec: The head.
-        place: The folder, which must not exist.
-        identity: Of `identity_of`.
-        audit: What there is to say against it, failed checks first.
         tested: Its test.
-        extra: Goes into `run.json` too.
         files: Go beside it.
 
     Raises:
         StorageError: If the disk refuses.
     """
-    file, fitted = data.file, tested.fit
-    info = {
-        "kind": "head",
-        "head": spec.kind,
-        "dataset": file.content.dataset,
-        "backbone": file.content.backbone,
-        "classes": list(file.classes),
-        "random_weights": file.spec.weights.startswith("random:"),
-        "seconds": round(tested.seconds, 3),
-        "identity": identity,
-        "features": {"spec": to_dict(file.spec), "file": file.path.name},
-        "fitted": fitted.head.meta(),
-        "tta": data.tta,
-        "split": split.record,
-        "itself_tested": not split.crossed,
-        "validation": tested.validation,
-        "test": tested.test,
-        "folds": tested.folds,
-        "audit": [asdict(one) for one in audit],
-        "notes": [*data.notes, *tested.notes],
-        "versions": {**versions(), "engine": file.content.engine},
-        **(extra or {}),
-    }
-    history: Table = {key: [row.get(key) for row in fitted.history] for key in (*HISTORY, "kept")}
-    tables: dict[str, Table] = {
-        "history.csv": history,
-        "predictions.csv": _predictions(data, tested),
-        "split.csv": {"content_sha256": file.content_sha256, "part": split.parts.tolist()},
-    }
-    arrays = {"head.npz": fitted.head.to_npz(), "novelty.npz": tested.novelty.to_npz(), **(files or {})}
-    return write_run(place, info, arrays=arrays, tables=tables)
+    fitted = tested.fit
+    return write_run(
+        place,
+        document,
+        predictions=_predictions(data, tested),
+        split=SplitRows(contents=tuple(data.file.content_sha256), parts=tuple(split.parts.tolist())),
+        history=History(tuple(Epoch(**row) for row in fitted.history)),
+        arrays={HEAD: fitted.head.to_npz(), NOVELTY: tested.novelty.to_npz(), **(files or {})},
+    )
 
 
-def _predictions(data: Data, tested: HeadTest) -> dict[str, Sequence[object]]:
-    file, rows, probabilities = data.file, tested.rows, tested.probabilities
-    ids, keys = file.image_ids, file.content_sha256
-    group_ids = [value.decode() for value in file.content.columns["group"].tolist()]
-    columns: dict[str, Sequence[object]] = {
-        "image_id": [ids[row] for row in rows.tolist()],
-        "content_sha256": [keys[row] for row in rows.tolist()],
-        "group": [group_ids[row] for row in rows.tolist()],
-        "part": tested.parts,
-        "label": [file.classes[label] for label in file.labels[rows].tolist()],
-        "predicted": [file.classes[label] for label in probabilities.argmax(axis=1).tolist()],
-    }
-    return columns | {
-        f"probability {name}": probabilities[:, index].tolist() for index, name in enumerate(file.classes)
-    }
+def _predictions(data: Data, tested: HeadTest) -> Predictions:
+    file, rows = data.file, tested.rows
+    ids, keys, groups = file.image_ids, file.content_sha256, file.content.columns["group"]
+    return Predictions(
+        classes=tuple(file.classes),
+        image_ids=tuple(ids[row] for row in rows.tolist()),
+        contents=tuple(keys[row] for row in rows.tolist()),
+        groups=tuple(groups[row].decode() for row in rows.tolist()),
+        parts=tested.parts,
+        labels=file.labels[rows],
+        predicted=tested.probabilities.argmax(axis=1),
+        probabilities=tested.probabilities,
+    )

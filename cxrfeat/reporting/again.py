@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cxrfeat.call import Call
 from cxrfeat.reporting.asked import Asked
 from cxrfeat.reporting.place import USUAL
+from cxrfeat.run.document import Finetuning, SplitRecord
 from cxrfeat.run.folder import Run
-from cxrfeat.spec import FinetuneSpec, HeadSpec, from_dict
 
 
 def run_call(run: Run) -> Call | None:
@@ -18,36 +18,32 @@ def run_call(run: Run) -> Call | None:
 
     It names the feature file, not where it lies.
     """
-    info = run.info
-    if info.get("kind") == "finetune":
-        return _finetune_call(info)
-    identity, split = info.get("identity") or {}, info.get("split") or {}
-    head = identity.get("head")
-    if info.get("kind") != "head" or not head or head.get("seed") != split.get("seed") or split.get("by") == "bound":
+    document, split = run.document, run.document.split
+    if document.finetune is not None:
+        return _finetune_call(document.finetune, split)
+    head = document.identity.head
+    if head is None or head.seed != split.seed or split.by == "bound":
         return None
-    fields: dict[str, Any] = {"classes": list(identity["classes"])} if identity.get("classes") else {}
-    by = split.get("by")
-    if by == "folds":
-        fields |= {"fold_count": split["folds"]} | ({"repeats": split["repeats"]} if "repeats" in split else {})
-    elif by == "source-out":
+    fields: dict[str, Any] = {"classes": list(document.identity.classes)} if document.identity.classes else {}
+    if split.by == "folds":
+        fields |= {"fold_count": split.folds} | ({"repeats": split.repeats} if split.repeats > 1 else {})
+    elif split.by == "source-out":
         fields |= {"source_out": True}
     else:
-        fields |= {"split_by": by} | ({"regroup_given": True} if split.get("regroup") else {})
-    fields |= ({"tta": True} if info.get("tta") else {}) | {"seed": split["seed"]}
-    return Call("fit", (f"features/{info['features']['file']}", from_dict(HeadSpec, head)), fields)
+        fields |= {"split_by": split.by} | ({"regroup_given": True} if split.regroup else {})
+    fields |= ({"tta": True} if document.tta else {}) | {"seed": split.seed}
+    return Call("fit", (f"features/{document.features.file}", head), fields)
 
 
-def _finetune_call(info: Mapping[str, Any]) -> Call:
-    about, split = info["finetune"], info["split"]
-    spec = from_dict(FinetuneSpec, about["spec"])
+def _finetune_call(about: Finetuning, split: SplitRecord) -> Call:
     fields: dict[str, Any] = {}
-    if about["head_from"] is not None:
-        fields |= {"head_from": about["head_from"]}
+    if about.head_from is not None:
+        fields |= {"head_from": about.head_from}
     else:
-        fields |= {"cache": f"features/{about['file']}", "warm": None}
-        fields |= {} if split["by"] == "bound" else {"split_by": split["by"]}
-        fields |= {"regroup_given": True} if split.get("regroup") else {}
-    return Call("finetune", ("DATA",), fields | {"spec": spec, "seed": spec.head.seed})
+        fields |= {"cache": f"features/{about.file}", "warm": None}
+        fields |= {} if split.by == "bound" else {"split_by": split.by}
+        fields |= {"regroup_given": True} if split.regroup else {}
+    return Call("finetune", ("DATA",), fields | {"spec": about.spec, "seed": about.spec.head.seed})
 
 
 def report_call(runs: Sequence[Run], out: Path, asked: Asked) -> Call:

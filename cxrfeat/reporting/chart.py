@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.reporting.svg import Frame, element, path, picture, ticks
 from cxrfeat.reporting.table import number
+from cxrfeat.run.document import OperatingPoint
+from cxrfeat.run.table import History
 
 SHAPES = (
     "M-4 0A4 4 0 1 1 4 0A4 4 0 1 1 -4 0Z",
@@ -44,20 +46,20 @@ def whisker(value: float | None, interval: Sequence[float] | None, chance: float
     return element("svg", *drawn, viewBox="0 0 150 20", class_="whisker", aria_hidden="true", focusable="false")
 
 
-def training_chart(key: str, history: Mapping[str, Sequence[float | None]], what: str, title: str) -> Markup | None:
+def training_chart(key: str, history: History, what: str, title: str) -> Markup | None:
     """A measure over the epochs, for the training and the validation images.
 
     Args:
         key: Unique on the page.
-        history: Columns of `history.csv`.
+        history: Of the run.
         what: `loss` or `accuracy`.
         title: Of the picture.
 
     Returns:
         `None` where there are no epochs.
     """
-    epochs = [epoch for epoch in history["epoch"] if epoch is not None]
-    columns = [(name, _pairs(epochs, history[name])) for name in (what, f"val_{what}")]
+    epochs = [one.epoch for one in history.epochs]
+    columns = [(name, _pairs(epochs, history.column(name))) for name in (what, f"val_{what}")]
     told = [y for _, pairs in columns for _, y in pairs]
     if not told:
         return None
@@ -67,7 +69,7 @@ def training_chart(key: str, history: Mapping[str, Sequence[float | None]], what
     steps = [(value, text) for value, text in ticks(first, last, 6) if value == int(value)]
     y_ticks = _SHARES if what == "accuracy" else ticks(low, high)
     drawn = [frame.axes(steps, y_ticks, "epoch", what)]
-    kept = next((epoch for epoch, mark in zip(epochs, history["kept"], strict=True) if mark), None)
+    kept = next((one.epoch for one in history.epochs if one.kept), None)
     if kept is not None:
         drawn.append(element("path", d=path([frame.at(kept, low), frame.at(kept, high)]), class_="chance"))
     said = []
@@ -85,7 +87,7 @@ def _pairs(x: Sequence[float], y: Sequence[float | None]) -> list[tuple[float, f
     return [(one, other) for one, other in zip(x, y, strict=True) if other is not None]
 
 
-def roc_chart(key: str, name: str, curve: Mapping[str, Any], auroc: str, point: Mapping[str, Any] | None) -> Markup:
+def roc_chart(key: str, name: str, curve: Mapping[str, Any], auroc: str, point: OperatingPoint | None) -> Markup:
     """The ROC curve of one class with its band, and the operating point on it.
 
     Args:
@@ -93,7 +95,7 @@ def roc_chart(key: str, name: str, curve: Mapping[str, Any], auroc: str, point: 
         name: Of the class.
         curve: As `metric.curve.roc_band` gives it.
         auroc: Area under it, with its interval.
-        point: `sensitivity` and `specificity` at a threshold.
+        point: At a threshold, if there is one.
     """
     frame = Frame(height=300)
     drawn = [frame.axes(_SHARES, _SHARES, "false positives (1 - specificity)", "sensitivity")]
@@ -109,12 +111,12 @@ def roc_chart(key: str, name: str, curve: Mapping[str, Any], auroc: str, point: 
         ends = (curve["low"][at], curve["high"][at])
         share = curve["grid"][at]
         words += f" At {share:.0%} false positives the sensitivity lies between {ends[0]:.2f} and {ends[1]:.2f}."
-    if point and point["sensitivity"] is not None and point["specificity"] is not None:
-        x, y = frame.at(1 - point["specificity"], point["sensitivity"])
+    if point and point.sensitivity is not None and point.specificity is not None:
+        x, y = frame.at(1 - point.specificity, point.sensitivity)
         drawn.append(element("path", d=SHAPES[3], transform=f"translate({x:.1f} {y:.1f})", class_="point c1"))
         words += (
-            f" The operating point, a diamond, has sensitivity {number(point['sensitivity'])} at specificity "
-            f"{number(point['specificity'])}."
+            f" The operating point, a diamond, has sensitivity {number(point.sensitivity)} at specificity "
+            f"{number(point.specificity)}."
         )
     return picture(key, f"ROC curve of {name}", words, frame.width, frame.height, *drawn, class_="chart")
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.errors import UsageError
 from cxrfeat.feature.file import number_groups
 from cxrfeat.head.record import run_summary
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import check_prevalence, predictive_values
 from cxrfeat.run.folder import Run
+from cxrfeat.run.record import to_json
 from cxrfeat.types import Probabilities
 
 ALPHA = 0.05
@@ -42,12 +43,12 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `compare`."""
-        findings = {(one["check"], one["why"]): one for run in self.runs for one in run.info.get("audit", [])}
+        findings = {(one.check, one.why): one for run in self.runs for one in run.document.audit}
         runs = [
             {**run_summary(run), "training": training, "predictive_values": predictive}
             for run, training, predictive in zip(self.runs, self.training, self.predictive, strict=True)
         ]
-        return {"runs": runs, "comparisons": list(self.differences), "audit": list(findings.values())}
+        return {"runs": runs, "comparisons": list(self.differences), "audit": to_json(list(findings.values()))}
 
 
 def different(runs: Sequence[Run]) -> list[Run]:
@@ -68,7 +69,7 @@ def side_by_side(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str,
         InputError: If a run has no test.
         IntegrityError: If a run is damaged.
     """
-    ordered = sorted(runs, key=lambda run: (-_accuracy(run), run.name))
+    ordered = sorted(runs, key=lambda run: (-run.document.test.accuracy, run.name))
     tests = [tested(run) for run in ordered]
     stated = dict(prevalence or {})
     try:
@@ -155,13 +156,6 @@ def _correct(differences: Sequence[dict[str, Any]]) -> None:
                 found["tied"] = p > ALPHA or low <= 0 <= high
 
 
-def _accuracy(run: Run) -> float:
-    try:
-        return float(run.info["test"]["accuracy"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{run.path} has no test score to compare.") from error
-
-
 def _predictive(test: Tested, prevalence: Mapping[str, float], seed: int) -> dict[str, Any]:
     known = {name: share for name, share in prevalence.items() if name in test.classes}
     return predictive_values(test.y, test.probabilities, test.groups, test.classes, known, seed=seed)
@@ -169,38 +163,36 @@ def _predictive(test: Tested, prevalence: Mapping[str, float], seed: int) -> dic
 
 def training_columns(run: Run) -> dict[str, float | None]:
     """The kept epoch; where a head has no epochs, what its validation images say."""
-    validation = run.info.get("validation") or {}
-    columns = {"epochs": "epoch", "loss": "loss", "accuracy": "accuracy"}
-    columns |= {"val_loss": "val_loss", "val_accuracy": "val_accuracy"}
-    history = run.history()
-    if not history["epoch"]:
-        told: dict[str, float | None] = dict.fromkeys(columns)
-        return told | {"val_loss": validation.get("log_loss"), "val_accuracy": validation.get("accuracy")}
-    row = history["kept"].index(1.0) if 1.0 in history["kept"] else -1
-    return {name: history[column][row] for name, column in columns.items()}
+    kept, validation = run.history().kept, run.document.validation
+    if kept is None:
+        return {
+            "epochs": None,
+            "loss": None,
+            "accuracy": None,
+            "val_loss": None if validation is None else validation.log_loss,
+            "val_accuracy": None if validation is None else validation.accuracy,
+        }
+    return {
+        "epochs": kept.epoch,
+        "loss": kept.loss,
+        "accuracy": kept.accuracy,
+        "val_loss": kept.val_loss,
+        "val_accuracy": kept.val_accuracy,
+    }
 
 
 def tested(run: Run) -> Tested:
-    """What `predictions.csv` tells of the test images, in an order that is theirs.
+    """What a run says of the test images, in an order that is theirs.
 
     Raises:
         IntegrityError: If it is damaged.
     """
-    table = run.table("predictions.csv")
-    try:
-        classes = tuple(run.info["classes"])
-        part = table["part"]
-        keys = list(zip(table["content_sha256"], table["image_id"], strict=True))
-        rows = sorted((key, index) for index, key in enumerate(keys) if part[index] != "validation")
-        order = [index for _, index in rows]
-        probabilities = np.array([[float(table[f"probability {name}"][i]) for name in classes] for i in order])
-        groups = number_groups([table["group"][i] for i in order], [table["content_sha256"][i] for i in order])
-        return Tested(
-            rows=tuple(key for key, _ in rows),
-            classes=classes,
-            y=np.array([classes.index(table["label"][index]) for index in order], dtype=np.int64),
-            groups=groups,
-            probabilities=probabilities,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"{run.path / 'predictions.csv'} is damaged ({error}). Fit the head again.") from error
+    told = run.predictions()
+    order = sorted(told.tested.tolist(), key=lambda row: (told.contents[row], told.image_ids[row], row))
+    return Tested(
+        rows=tuple((told.contents[row], told.image_ids[row]) for row in order),
+        classes=told.classes,
+        y=told.labels[order],
+        groups=number_groups([told.groups[row] for row in order], [told.contents[row] for row in order]),
+        probabilities=told.probabilities[order],
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from cxrfeat.call import PYTHON, Words
 from cxrfeat.reporting.table import Table
+from cxrfeat.run.document import RunDocument
+from cxrfeat.run.table import History
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +128,8 @@ class RunContent:
 
     summary: Mapping[str, Any]
     """As in the document of `compare`."""
-    info: Mapping[str, Any]
-    """Its `run.json`."""
-    history: Mapping[str, Sequence[float | None]]
+    document: RunDocument
+    history: History
     roc: Mapping[str, Mapping[str, Any] | None]
     """For each class, as `metric.curve.roc_band` gives it."""
     calibration: Mapping[str, Any]

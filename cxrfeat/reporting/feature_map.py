@@ -105,6 +105,5 @@ def feature_map(
 
 def _taken_for(run: Run) -> Mapping[str, str]:
     """For which class a run took each image that tested it, by content."""
-    table = run.table("predictions.csv")
-    told = zip(table["content_sha256"], table["part"], table["predicted"], strict=True)
-    return {key: predicted for key, part, predicted in told if part != "validation"}
+    said = run.predictions()
+    return {said.contents[row]: said.classes[said.predicted[row]] for row in said.tested}

@@ -74,7 +74,7 @@ def _opened(runs: Sequence[Run], folder: Path) -> Iterator[tuple[list[FeatureFil
             fingerprint = features_of(run)
             if fingerprint is None or fingerprint in found or fingerprint in missed:
                 continue
-            name = str(run.info["features"]["file"])
+            name = str(run.document.features.file)
             there = [path for path in (folder / name, *sorted(folder.glob(f"*{fingerprint[:8]}.h5"))) if path.is_file()]
             file = next((file for path in there if (file := fitted_on(run, path)) is not None), None)
             if file is not None:
@@ -83,7 +83,7 @@ def _opened(runs: Sequence[Run], folder: Path) -> Iterator[tuple[list[FeatureFil
             missed.add(fingerprint)
             why = f"{there[0].name} was made again since, of other data" if there else f"{name} is not in {folder.name}"
             notes.append(
-                f"No feature map and no search for copies for {run.info['backbone']}: {why}. "
+                f"No feature map and no search for copies for {run.document.backbone}: {why}. "
                 "Say where it is with `features`, or extract the features again."
             )
         if not found and not missed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from cxrfeat.errors import IntegrityError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import ImageRow
@@ -46,11 +45,8 @@ def parts_of(run: Run) -> dict[str, str]:
     """The part of each image of a run, by content, as it is to be read.
 
     Raises:
-        IntegrityError: If the run does not say.
+        IntegrityError: If the run is damaged.
     """
-    table = run.table("split.csv")
-    try:
-        pairs = zip(table["content_sha256"], table["part"], strict=True)
-        return {sha: "in no part" if part == NO_PART else part for sha, part in pairs}
-    except KeyError as error:
-        raise IntegrityError(f"{run.path / 'split.csv'} lacks {error}. Fit the head again.") from error
+    split = run.split()
+    pairs = zip(split.contents, split.parts, strict=True)
+    return {sha: "in no part" if part == NO_PART else part for sha, part in pairs}

@@ -16,6 +16,7 @@ from cxrfeat.reporting.summary import honest_figure, standing, verdict, worst_fi
 from cxrfeat.reporting.table import NO_ENDS, WHY_NO_ENDS, number, with_interval
 from cxrfeat.reporting.template import fill, text_of
 from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, SCORES, SHORTCUT
+from cxrfeat.run.record import to_json
 from cxrfeat.version import __version__
 
 COPIES = 24
@@ -63,7 +64,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
     differences = comparison["comparisons"]
     random = any(run["random_weights"] for run in summaries)
     heats = [run.heat.findings for run in data.runs if run.heat is not None]
-    findings = worst_findings([run.info.get("audit") or [] for run in data.runs], heats)
+    findings = worst_findings([to_json(run.document.audit) for run in data.runs], heats)
     runs = [run_section(run, f"{key}-run-{place}") for place, run in enumerate(data.runs, 1)]
     twins = Counter((run["head"], run["backbone"]) for run in summaries)
     for run in runs:  # of runs that are called alike, each is told apart by what ends its name
@@ -72,8 +73,8 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "key": key,
         "dataset": data.dataset,
         "random": random,
-        "verdict": verdict(findings, random=random, test=best["test"]),
-        "figure": honest_figure(best["test"]),
+        "verdict": verdict(findings, random=random, test=data.runs[0].document.test),
+        "figure": honest_figure(data.runs[0].document.test),
         "best": f"{best['head']} on {best['backbone']}",
         "standing": standing(comparison),
         "findings": findings,
@@ -144,11 +145,7 @@ def _page_facts(content: ReportContent) -> list[tuple[str, str]]:
     told = [("made by", f"cxrfeat {__version__}")]
     for data in content.data:
         told.append((f"data {data.dataset}", f"SHA-256 {data.data_sha256}"))
-        weights = {
-            f"{run.info['backbone']}: {run.info['features']['spec']['weights']}"
-            for run in data.runs
-            if "spec" in (run.info.get("features") or {})
-        }
+        weights = {f"{run.document.backbone}: {run.document.features.spec.weights}" for run in data.runs}
         told += [("weights", one) for one in sorted(weights)]
     told.append(("runs", ", ".join(run.summary["run"] for data in content.data for run in data.runs)))
     return told

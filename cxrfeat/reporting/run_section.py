@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.reporting.chart import calibration_chart, roc_chart, training_chart
 from cxrfeat.reporting.content import RunContent
-from cxrfeat.reporting.score import operating_point
 from cxrfeat.reporting.table import Table, in_words, number, with_interval
+from cxrfeat.run.document import Evaluation, RunDocument
+from cxrfeat.run.record import to_json
 from cxrfeat.spec import HeadSpec
 
 
@@ -21,14 +21,13 @@ def run_section(run: RunContent, key: str) -> dict[str, Any]:
         run: The run.
         key: Begins the ids of its elements, so that none stands twice on the page.
     """
-    summary, info = run.summary, run.info
-    test = summary["test"]
-    points = test.get("operating_points") or {}
+    summary, document = run.summary, run.document
+    test, points = document.test, document.test.operating_points
     roc, no_roc = [], []
     for place, (name, curve) in enumerate(run.roc.items()):
         if curve is not None:
-            auroc = in_words(test["auroc_per_class"][name], test["auroc_per_class_ci"][name])
-            drawn = roc_chart(f"{key}-roc-{place}", name, curve, auroc, operating_point(points, name))
+            auroc = in_words(test.auroc_per_class[name], test.auroc_per_class_ci[name])
+            drawn = roc_chart(f"{key}-roc-{place}", name, curve, auroc, points.classes[name].shown)
             roc.append((name, drawn, auroc))
         else:
             no_roc.append(name)
@@ -37,7 +36,7 @@ def run_section(run: RunContent, key: str) -> dict[str, Any]:
         for title, what in (("Loss", "loss"), ("Accuracy", "accuracy"))
         if (chart := training_chart(f"{key}-{what}", run.history, what, f"{title} over the epochs")) is not None
     ]
-    error = in_words(test.get("ece"), test.get("ece_ci"))
+    error = in_words(test.ece, test.ece_ci)
     sure = (
         "How often it is right, against how sure it is: on the diagonal, of ten that it gives 0.8 it gets 8 right. "
         f"Expected calibration error, the mean distance from the diagonal: {error}."
@@ -48,9 +47,9 @@ def run_section(run: RunContent, key: str) -> dict[str, Any]:
     return {
         "key": key,
         "name": summary["run"],
-        "head": summary["head"],
-        "backbone": summary["backbone"],
-        "line": f"accuracy {in_words(test['accuracy'], test['accuracy_ci'])}",
+        "head": document.head,
+        "backbone": document.backbone,
+        "line": f"accuracy {in_words(test.accuracy, test.accuracy_ci)}",
         "confusion": _confusion(test),
         "by_class": _by_class(test),
         "points": _points(test),
@@ -60,45 +59,42 @@ def run_section(run: RunContent, key: str) -> dict[str, Any]:
         "calibration": calibration_chart(f"{key}-calibration", run.calibration),
         "calibration_words": sure,
         "training": training,
-        "kept": any(run.history["kept"]),
-        "notes": summary["notes"] or (),
-        "facts": _run_facts(summary, info),
+        "kept": any(one.kept for one in run.history.epochs),
+        "notes": document.notes,
+        "facts": _run_facts(str(summary["run"]), document),
         "command": run.command,
     }
 
 
-def _by_class(test: Mapping[str, Any]) -> Table:
-    names = ("sensitivity", "specificity", "precision")
+def _by_class(test: Evaluation) -> Table:
+    scores = (
+        (test.sensitivity, test.sensitivity_ci), (test.specificity, test.specificity_ci),
+        (test.precision, test.precision_ci), (test.auroc_per_class, test.auroc_per_class_ci),
+    )  # fmt: skip
     rows = [
-        (
-            name,
-            *(with_interval(test[score][name], test[f"{score}_ci"][name]) for score in names),
-            with_interval(test["auroc_per_class"][name], test["auroc_per_class_ci"][name]),
-        )
-        for name in test["classes"]
+        (name, *(with_interval(values[name], intervals[name]) for values, intervals in scores)) for name in test.classes
     ]
-    columns = ("class", *names, "AUROC")
+    columns = ("class", "sensitivity", "specificity", "precision", "AUROC")
     return Table(
         title="By class, 95 % intervals; the class is the most probable one", columns=columns, rows=tuple(rows)
     )
 
 
-def _points(test: Mapping[str, Any]) -> Table | None:
+def _points(test: Evaluation) -> Table | None:
     """The operating points; `None` where there is none."""
-    points = test.get("operating_points") or {}
     rows = [
         (
             name,
-            number(point["threshold"]),
-            with_interval(point["sensitivity"], point["sensitivity_ci"]),
-            with_interval(point["specificity"], point["specificity_ci"]),
+            number(point.threshold),
+            with_interval(point.sensitivity, point.sensitivity_ci),
+            with_interval(point.specificity, point.specificity_ci),
         )
-        for name in test["classes"]
-        if (point := operating_point(points, name)) is not None
+        for name in test.classes
+        if (point := test.operating_points.classes[name].shown) is not None
     ]
     if not rows:
         return None
-    chosen = points.get("chosen_on", "")
+    chosen = test.operating_points.chosen_on
     flattered = ", which flatters it" if chosen == "these images" else ""
     return Table(
         title="Operating points: each class against the rest, its threshold for a specificity of 0.9 chosen on "
@@ -109,9 +105,9 @@ def _points(test: Mapping[str, Any]) -> Table | None:
     )
 
 
-def _confusion(test: Mapping[str, Any]) -> dict[str, Any]:
+def _confusion(test: Evaluation) -> dict[str, Any]:
     rows = []
-    for counts in test["confusion"]:
+    for counts in test.confusion:
         whole = sum(counts)
         shares = [count / whole if whole else 0.0 for count in counts]
         rows.append(
@@ -120,32 +116,33 @@ def _confusion(test: Mapping[str, Any]) -> dict[str, Any]:
                 for count, share in zip(counts, shares, strict=True)
             ]
         )
-    return {"classes": test["classes"], "rows": rows}
+    return {"classes": test.classes, "rows": rows}
 
 
-def _run_facts(summary: Mapping[str, Any], info: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _run_facts(name: str, document: RunDocument) -> list[tuple[str, str]]:
     """Where a run comes from, as far as it says."""
-    spec = (info.get("features") or {}).get("spec") or {}
-    identity, split = info.get("identity") or {}, info.get("split") or {}
-    head = identity.get("head") or {}
-    told = [
-        ("run", summary["run"]),
-        ("kind", info.get("kind")),
-        ("network", info.get("backbone")),
-        ("weights", spec.get("weights")),
-        ("views", (spec.get("view") or {}).get("count")),
-        ("split", ", ".join(f"{name} {value}" for name, value in split.items())),
-        ("seed of the head", head.get("seed")),
-        ("settings", _settings(head) if head else None),
-        ("features", identity.get("features")),
-        ("data", identity.get("data_sha256")),
-        ("versions", ", ".join(f"{name} {value}" for name, value in (info.get("versions") or {}).items())),
+    spec, identity = document.features.spec, document.identity
+    told: list[tuple[str, object]] = [
+        ("run", name),
+        ("kind", document.kind),
+        ("network", document.backbone),
+        ("weights", spec.weights),
+        ("views", spec.view.count),
+        ("split", ", ".join(f"{field} {value}" for field, value in to_json(identity.split).items())),
+        ("seed of the head", None if identity.head is None else identity.head.seed),
+        ("settings", None if identity.head is None else _settings(identity.head)),
+        ("features", identity.features),
+        ("data", identity.data_sha256),
+        ("versions", ", ".join(f"{name} {value}" for name, value in document.versions.items())),
     ]
-    return [(name, str(value)) for name, value in told if value not in (None, "", {})]
+    return [(name, str(value)) for name, value in told if value is not None]
 
 
-def _settings(head: Mapping[str, Any]) -> str:
+def _settings(head: HeadSpec) -> str:
     """What is not as usual."""
-    usual = {field.name: field.default for field in fields(HeadSpec)}
-    names = [name for name in usual if name not in ("kind", "seed") and head.get(name, usual[name]) != usual[name]]
-    return ", ".join(f"{name} {head[name]}" for name in names) or "the defaults"
+    told = []
+    for field in fields(HeadSpec):
+        value = getattr(head, field.name)
+        if field.name not in ("kind", "seed") and value != field.default:
+            told.append(f"{field.name} {list(value) if isinstance(value, tuple) else value}")
+    return ", ".join(told) or "the defaults"

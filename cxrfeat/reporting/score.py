@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cxrfeat.reporting.table import RANDOM_WEIGHTS, Table, number, with_interval
+from cxrfeat.run.table import History
 
 
 def score_table(runs: Sequence[Mapping[str, Any]]) -> Table:
@@ -42,7 +43,7 @@ def class_table(run: Mapping[str, Any]) -> Table:
     test = run["test"]
     rows = []
     for name in test["classes"]:
-        point = operating_point(test.get("operating_points", {}), name)
+        point = operating_point(test["operating_points"], name)
         rows.append(
             (
                 name,
@@ -52,7 +53,7 @@ def class_table(run: Mapping[str, Any]) -> Table:
                 number(test["auroc_per_class"][name]),
             )
         )
-    chosen = test.get("operating_points", {}).get("chosen_on", "")
+    chosen = test["operating_points"]["chosen_on"]
     return Table(
         title=f"{run['head']} on {run['backbone']}, by class (threshold for a specificity of 0.9 chosen on {chosen})",
         columns=("class", "sensitivity", "specificity", "at a threshold", "AUROC"),
@@ -63,7 +64,7 @@ def class_table(run: Mapping[str, Any]) -> Table:
 
 def operating_point(points: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """The point of a class that a threshold of other images gives, or else one chosen on the test images."""
-    of_class = points.get(name) or {}
+    of_class = points["classes"][name]
     point: Mapping[str, Any] | None = of_class.get("at_threshold") or of_class.get("at_specificity")
     return point
 
@@ -98,19 +99,14 @@ def paper_table(runs: Sequence[Mapping[str, Any]]) -> Table:
     return Table(title=title, columns=columns, rows=tuple(rows), numeric=frozenset(range(2, len(columns))))
 
 
-def history_table(history: Mapping[str, Sequence[str]]) -> Table | None:
-    """One line per epoch of a network's training; `None` if it had none.
-
-    Args:
-        history: Columns of `history.csv`.
-    """
-    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+def history_table(history: History) -> Table | None:
+    """One line per epoch of a network's training; `None` if it had none."""
     rows = tuple(
         (
-            f"{epoch}{' (kept)' if history['kept'][row] == 'True' else ''}",
-            *(number(float(history[name][row]) if history[name][row] else None, 4) for name in names),
+            f"{one.epoch}{' (kept)' if one.kept else ''}",
+            *(number(value, 4) for value in (one.loss, one.accuracy, one.val_loss, one.val_accuracy)),
         )
-        for row, epoch in enumerate(history["epoch"])
+        for one in history.epochs
     )
     if not rows:
         return None

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from cxrfeat.run.document import Search
 
 
-def sentences(search: Mapping[str, Any], test_openings: int) -> list[str]:
+def sentences(search: Search, test_openings: int) -> list[str]:
     """What a search says: which head, by how much, and what to make of it."""
-    settings = settings_text(search["chosen"]["differs"])
-    by, best = search["by"].replace("-", " "), search["best_default"]
-    chosen = search["chosen"]["kind"] + (f" with {settings}" if settings else " as it is by default")
-    if best is None:
+    found = search.found
+    settings = settings_text(found.chosen.differs)
+    by, best = search.settings.by.replace("-", " "), found.best_default
+    chosen = found.chosen.spec.kind + (f" with {settings}" if settings else " as it is by default")
+    if best is None or found.gain is None:
         beat = ", and no default could be fitted"
-    elif search["gain"] > 0:
-        beat = f", {search['gain']:.3f} better than the best default ({best['kind']}, {best['score']:.3f})"
+    elif found.gain > 0:
+        beat = f", {found.gain:.3f} better than the best default ({best.kind}, {best.score:.3f})"
     elif settings:
-        beat = f", no better than the best default ({best['kind']}), at a lower log loss"
+        beat = f", no better than the best default ({best.kind}), at a lower log loss"
     else:
         beat = ", and nothing did better"
-    where = " on everything" if search["outer"] is not None else ""
-    part = "These outer folds have" if search["outer"] is not None else "This test part has"
+    where = " on everything" if search.outer is not None else ""
+    part = "These outer folds have" if search.outer is not None else "This test part has"
     opened = "once, by this run" if test_openings == 1 else f"by {test_openings} runs, this one included"
     said = [
-        f"Chosen{where}: {chosen}; {by} {search['score']:.3f} on the inner folds{beat}.",
+        f"Chosen{where}: {chosen}; {by} {found.score:.3f} on the inner folds{beat}.",
         "A search flatters what it chooses; the test scores above, of images it never saw, are the honest ones.",
         f"{part} been opened {opened}.",
     ]
@@ -32,7 +34,7 @@ def sentences(search: Mapping[str, Any], test_openings: int) -> list[str]:
     return said
 
 
-def settings_text(differs: Mapping[str, Any]) -> str:
+def settings_text(differs: Mapping[str, object]) -> str:
     """Fields as one reads them.
 
     Example:

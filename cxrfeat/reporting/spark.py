@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cxrfeat.reporting.table import Table, number
+from cxrfeat.run.table import History
 
 BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*%#"
 """Marks from low to high."""
@@ -35,7 +36,7 @@ def sparkline(values: Sequence[float], marks: str = BLOCKS) -> str:
     return "".join(marks[round((value - low) / span * (len(marks) - 1)) if span > 0 else 0] for value in chosen)
 
 
-def training_table(runs: Sequence[tuple[str, Mapping[str, Sequence[float | None]]]], marks: str) -> Table | None:
+def training_table(runs: Sequence[tuple[str, History]], marks: str) -> Table | None:
     """A line per head with epochs: how its loss and validation accuracy went; `None` where no head has any.
 
     Args:
@@ -44,9 +45,9 @@ def training_table(runs: Sequence[tuple[str, Mapping[str, Sequence[float | None]
     """
     rows = []
     for head, history in runs:
-        if history["epoch"]:
-            cells = [_curve(history[name], marks) for name in ("loss", "val_accuracy")]
-            last = history["epoch"][-1]  # of a network that was trained, the table begins with epoch 0, the start
+        if history:
+            cells = [_curve(history.column(name), marks) for name in ("loss", "val_accuracy")]
+            last = history.epochs[-1].epoch  # of a network that was trained, the table begins with epoch 0, the start
             rows.append((head, number(last, 0), *cells))
     if not rows:
         return None

@@ -12,6 +12,7 @@ from cxrfeat.auditing.source import WITHIN, check_within
 from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.reporting.difference import standing_of
 from cxrfeat.reporting.table import in_words, number
+from cxrfeat.run.document import Evaluation
 from cxrfeat.run.folder import Run
 from cxrfeat.types import Finding, Status, failed_first
 
@@ -42,7 +43,7 @@ class Figure:
     """What comes of the two, as large as the numbers."""
 
 
-def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool, test: Mapping[str, Any] | None = None) -> Verdict:
+def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool, test: Evaluation | None = None) -> Verdict:
     """The audit in a sentence.
 
     Args:
@@ -67,7 +68,7 @@ def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool, test: Mappin
     if failed:
         many = "A check failed" if len(failed) == 1 else f"{len(failed)} checks failed"
         listed, why = f"{many}: {', '.join(failed)}.", "The scores may measure something other than the disease."
-        beaten = [one for one in check_within((test or {}).get("within_source")) if one.status is Status.FAIL]
+        beaten = [] if test is None else [one for one in check_within(test.within_source) if one.status is Status.FAIL]
         return Verdict(
             status="fail",
             headline=f"{beaten[0].why.partition(':')[0]}." if beaten else listed,
@@ -142,7 +143,7 @@ def _worst(audits: Sequence[Sequence[Mapping[str, Any]]], order: Sequence[str]) 
 
 def with_tested(findings: Iterable[Finding], runs: Sequence[Run]) -> tuple[Finding, ...]:
     """The short audit, and what the runs' own tests say, each check as it came out for the run it is worst for."""
-    own = worst_findings([[asdict(one) for one in check_tested(run.info["test"])] for run in runs])
+    own = worst_findings([[asdict(one) for one in check_tested(run.document.test)] for run in runs])
     told = []
     for one in own:
         of, status = one.pop("of"), Status(one["status"])
@@ -167,33 +168,28 @@ def _named(findings: Sequence[Mapping[str, Any]], status: str) -> list[str]:
     return list(dict.fromkeys(str(one["check"]) for one in findings if one["status"] == status))
 
 
-def honest_figure(test: Mapping[str, Any]) -> Figure:
+def honest_figure(test: Evaluation) -> Figure:
     """The score that the hospital is least help with.
 
     Args:
         test: Scores of a run.
-
-    Example:
-        >>> scores = {"accuracy": 0.9, "accuracy_ci": [0.8, 1.0], "balanced_accuracy": 0.85}
-        >>> honest_figure({**scores, "balanced_accuracy_ci": None, "images": 40, "groups": 20}).label
-        'balanced accuracy'
     """
-    overall = f"Accuracy over all {test['images']} test images of {test['groups']} patients or groups: " + (
-        f"{in_words(test['accuracy'], test['accuracy_ci'])}."
+    overall = f"Accuracy over all {test.images} test images of {test.groups} patients or groups: " + (
+        f"{in_words(test.accuracy, test.accuracy_ci)}."
     )
-    within = test.get("within_source")
-    if not within or not within["known"]:
+    within = test.within_source
+    if not within.known:
         return Figure(
             label="balanced accuracy",
-            value=number(test["balanced_accuracy"]),
-            interval=_interval(test["balanced_accuracy_ci"]),
+            value=number(test.balanced_accuracy),
+            interval=_interval(test.balanced_accuracy_ci),
             notes=(overall, "The data name no source, so nobody can say how much of it is the hospital's."),
         )
-    apart = [" and ".join(pair["classes"]) for pair in within["pairs"] if pair["known"] and not pair["identifiable"]]
+    apart = [" and ".join(pair.classes) for pair in within.pairs if pair.known and not pair.identifiable]
     unsaid = f"{_listed(apart)} share no source, so no number tells them apart from their hospitals." if apart else ""
-    gap = within["unknown"] / (within["known"] + within["unknown"])
+    gap = within.unknown / (within.known + within.unknown)
     unknown = f"The source of {100 * gap:.1f} % of the test images is unknown; they are left out of it." if gap else ""
-    if not within["images"] or within["accuracy"] is None:
+    if not within.images or within.accuracy is None:
         return Figure(
             label="no honest number",
             value=None,
@@ -203,23 +199,23 @@ def honest_figure(test: Mapping[str, Any]) -> Figure:
                 overall,
             ),
         )
-    sources = "1 source that holds" if within["sources"] == 1 else f"{within['sources']} sources that hold"
+    sources = "1 source that holds" if within.sources == 1 else f"{within.sources} sources that hold"
     (checked,) = check_within(within)
     return Figure(
         label="accuracy within one source",
-        value=number(within["accuracy"]),
-        interval=_interval(within["accuracy_ci"]),
+        value=number(within.accuracy),
+        interval=_interval(within.accuracy_ci),
         notes=tuple(
             note
             for note in (
-                f"Over {within['images']} test images of {sources} several classes.",
+                f"Over {within.images} test images of {sources} several classes.",
                 overall,
                 unsaid,
                 unknown,
             )
             if note
         ),
-        against=number(within["chance"]),
+        against=number(within.chance),
         sentence=f"{checked.why.partition(':')[0]}.",
     )
 

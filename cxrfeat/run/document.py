@@ -6,12 +6,13 @@ images of a run is `None`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from cxrfeat.run.record import FLAT, OMITTED, beside
-from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadKind, HeadSpec
+from cxrfeat.spec import By, FeatureSpec, FinetuneSpec, HeadKind, HeadSpec, Sampler
 from cxrfeat.types import Finding, Status
 
 Interval = tuple[float, float]
@@ -50,8 +51,8 @@ class SearchSettings:
     heads: tuple[HeadKind, ...]
     trials: int
     inner_folds: int
-    sampler: str
-    by: str
+    sampler: Sampler
+    by: By
     """What was chosen by."""
     seed: int
 
@@ -248,6 +249,11 @@ class Evaluation(Scores):
         self.check(self.classes)
         if self.operating_points.classes.keys() != set(self.classes):
             raise ValueError("operating_points are of other classes")
+
+    def examined(self, shortcuts: Mapping[str, ControlScores], outputs: Outputs) -> FinalEvaluation:
+        """The same with what controls and outputs show."""
+        told = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        return FinalEvaluation(**told, shortcuts=shortcuts, outputs=outputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,36 +1,40 @@
 """The only reader and writer of run folders: one fitted model, its scores, its predictions, and where it came from.
 
-A run is plain text and plain arrays: `run.json`, `head.npz` (and `novelty.npz`), `history.csv`, `predictions.csv`,
-`split.csv`. No pickle, no path of the data, no patient: images are salted ids and content hashes.
+A run is plain text and plain arrays: `run.json`, `head.npz` and `novelty.npz`, `history.csv`, `predictions.csv`,
+`split.csv`, and the network of a fine-tuning. No pickle, no path of the data, no patient: images are salted ids and
+content hashes. `runs/README.md` specifies it.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
-import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
-from cxrfeat.run.table import to_csv
+from cxrfeat.run.document import RunDocument
+from cxrfeat.run.record import DamagedError, from_json, to_json
+from cxrfeat.run.table import History, Predictions, SplitRows
 from cxrfeat.spec import canonical_json
 from cxrfeat.system.files import make_folder, put_folder
 from cxrfeat.system.given import PathLike, as_path, one_or_many
+from cxrfeat.types import Finding
 
 FORMAT = "cxrfeat-run"
 VERSION = 1
+HEAD, NOVELTY, NETWORK = "head.npz", "novelty.npz", "network.keras"
+"""Files of arrays: the fitted head, where its training images lie, and the network of a fine-tuned run."""
+PREDICTIONS, SPLIT, HISTORY = "predictions.csv", "split.csv", "history.csv"
+_DOCUMENT = "run.json"
 _LARGEST = 2**30
-HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
-"""Columns of `history.csv` that hold numbers; `kept` follows them."""
+_AGAIN = "Make the run again."
 
-Table = Mapping[str, Sequence[object]]
-"""Columns of equal length by name."""
+Table = TypeVar("Table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,9 @@ class Run:
     """A run folder that has been read."""
 
     path: Path
-    info: dict[str, Any]
-    """`run.json`."""
+    document: RunDocument
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """SHA-256 of each file beside `run.json`, by name."""
 
     @property
     def name(self) -> str:
@@ -47,9 +52,9 @@ class Run:
         return self.path.name
 
     @property
-    def failed_checks(self) -> list[dict[str, Any]]:
-        """The checks of its own fit that it failed, as in the JSON documents: they go wherever the run goes."""
-        return [one for one in self.info.get("audit") or [] if one["status"] == "fail"]
+    def failed_checks(self) -> tuple[Finding, ...]:
+        """The checks of its own fit that it failed: they go wherever the run goes."""
+        return self.document.failed_checks
 
     def __fspath__(self) -> str:
         """Its folder, so that a run can stand where a path can."""
@@ -59,45 +64,54 @@ class Run:
         """One file of the run.
 
         Raises:
-            IntegrityError: If it is missing or out of all proportion.
+            IntegrityError: If it is missing, or not what was written.
         """
-        path = self.path / name
-        try:
-            if path.stat().st_size > _LARGEST:
-                raise IntegrityError(f"{path} is larger than any run's; it is not cxrfeat's. Fit the head again.")
-            return path.read_bytes()
-        except OSError as error:
-            raise IntegrityError(f"{path} cannot be read ({error.strerror}). Fit the head again.") from error
+        content = _read(self.path / name)
+        if hashlib.sha256(content).hexdigest() != self.files.get(name):
+            raise IntegrityError(f"{self.path / name} is damaged (it is not what was written). {_AGAIN}")
+        return content
 
-    def table(self, name: str) -> dict[str, list[str]]:
-        """One CSV file of the run, column by column, as texts.
+    def path_of(self, name: str) -> Path:
+        """Where one file of the run is, for a reader of its own, who checks what it holds.
 
         Raises:
-            IntegrityError: If it is missing or not a table.
+            IntegrityError: If it is missing.
         """
-        try:
-            rows = list(csv.reader(io.StringIO(self.bytes_of(name).decode(), newline="")))
-            return {column: [row[index] for row in rows[1:]] for index, column in enumerate(rows[0])}
-        except (IndexError, UnicodeDecodeError, csv.Error) as error:
-            raise IntegrityError(f"{self.path / name} is not a table any more. Fit the head again.") from error
+        path = self.path / name
+        if name not in self.files or not path.is_file():
+            raise IntegrityError(f"{path} is missing. {_AGAIN}")
+        return path
 
-    def history(self) -> dict[str, list[float | None]]:
-        """The epochs of the head, column by column; no rows where a head has none.
+    def predictions(self) -> Predictions:
+        """What it said of the images that validated and tested it.
 
-        Returns:
-            `epoch`, `loss`, `accuracy`, `val_loss` and `val_accuracy`, `None` where there is no such number; and
-            `kept`, 1 at the epoch that was kept and else 0.
+        Raises:
+            IntegrityError: If they are missing or damaged.
+        """
+        return self._table(PREDICTIONS, lambda text: Predictions.read(text, self.document.classes))
+
+    def split(self) -> SplitRows:
+        """The part of each image.
 
         Raises:
             IntegrityError: If it is missing or damaged.
         """
-        table = self.table("history.csv")
+        return self._table(SPLIT, SplitRows.read)
+
+    def history(self) -> History:
+        """The epochs of the head; none where a head has none.
+
+        Raises:
+            IntegrityError: If it is missing or damaged.
+        """
+        return self._table(HISTORY, History.read)
+
+    def _table(self, name: str, read: Callable[[str], Table]) -> Table:
+        content = self.bytes_of(name)
         try:
-            kept = [float(mark == "True") for mark in table.pop("kept", [""] * len(table["epoch"]))]
-            numbers = {name: [float(cell) if cell else None for cell in table[name]] for name in HISTORY}
-            return {**numbers, "kept": list(kept)}
-        except (KeyError, ValueError) as error:
-            raise IntegrityError(f"{self.path / 'history.csv'} is damaged ({error}). Fit the head again.") from error
+            return read(content.decode())
+        except ValueError as error:  # a text that is not UTF-8 among them
+            raise IntegrityError(f"{self.path / name} is damaged ({error}). {_AGAIN}") from error
 
 
 RunLike = Run | PathLike
@@ -122,24 +136,36 @@ def check_name(name: str) -> str:
     return name
 
 
-def write_run(path: Path, info: Mapping[str, Any], *, arrays: Mapping[str, bytes], tables: Mapping[str, Table]) -> Run:
+def write_run(
+    path: Path,
+    document: RunDocument,
+    *,
+    predictions: Predictions,
+    split: SplitRows,
+    history: History,
+    arrays: Mapping[str, bytes],
+) -> Run:
     """Write a run folder, whole or not at all.
 
     Args:
         path: The folder, which must not exist.
-        info: What goes into `run.json`, in JSON's own types.
-        arrays: Array files by name.
-        tables: CSV files by name.
+        document: What goes into `run.json`.
+        predictions: Of the images that validated and tested it.
+        split: The part of each image.
+        history: The epochs of the head.
+        arrays: Other files by name: `HEAD`, `NOVELTY`, and the `NETWORK` of a fine-tuning.
 
     Raises:
         StorageError: If the disk refuses.
     """
-    full = {"format": FORMAT, "version": VERSION, **info}
-    contents = {"run.json": json.dumps(full, indent=1, allow_nan=False).encode(), **arrays}
-    contents |= {name: to_csv(table).encode() for name, table in tables.items()}
+    tables: dict[str, Predictions | SplitRows | History] = {PREDICTIONS: predictions, SPLIT: split, HISTORY: history}
+    contents = {**arrays, **{name: table.to_csv().encode() for name, table in tables.items()}}
+    files = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
+    told = {"format": FORMAT, "version": VERSION, **to_json(document), "files": files}
+    whole = json.dumps({**told, "digest": _digest(told)}, indent=1, allow_nan=False)
     make_folder(path.parent)
-    put_folder(path, contents)
-    return Run(path, full)
+    put_folder(path, {_DOCUMENT: whole.encode(), **contents})
+    return Run(path, document, files)
 
 
 def read_run(path: PathLike) -> Run:
@@ -150,7 +176,7 @@ def read_run(path: PathLike) -> Run:
         IntegrityError: If it was one and is damaged.
     """
     path = as_path(path, "the folder of a run")
-    place = path / "run.json"
+    place = path / _DOCUMENT
     if not place.is_file():
         inside = all_runs(path)
         hint = (
@@ -158,16 +184,50 @@ def read_run(path: PathLike) -> Run:
             if inside
             else "Make one with `cxrfeat fit-head`."
         )
-        raise InputError(f"{path} is not a run: it has no run.json. {hint}")
+        raise InputError(f"{path} is not a run: it has no {_DOCUMENT}. {hint}")
     try:
-        info = json.loads(Run(path, {}).bytes_of("run.json"))
+        told = json.loads(_read(place))
     except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{place} is damaged ({error}). Fit the head again.") from error
-    if not isinstance(info, dict) or info.get("format") != FORMAT:
+        raise IntegrityError(f"{place} is damaged ({error}). {_AGAIN}") from error
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise InputError(f"{place} was not written by cxrfeat. Make a run with `cxrfeat fit-head`.")
-    if info.get("version") != VERSION:
-        raise InputError(f"{place} has version {info.get('version')}; this one reads {VERSION}. Fit the head again.")
-    return Run(path, info)
+    if told.get("version") != VERSION:
+        raise InputError(f"{place} has version {told.get('version')}; this one reads {VERSION}. {_AGAIN}")
+    try:
+        document = from_json(RunDocument, told)
+        files = from_json(Files, told).files
+        if told.pop("digest", None) != _digest(told):
+            raise DamagedError("it is not what was written")
+    except (DamagedError, RecursionError, UnicodeError) as error:
+        raise IntegrityError(f"{place} is damaged ({error}). {_AGAIN}") from error
+    return Run(path, document, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What `run.json` says of the files beside it."""
+
+    files: Mapping[str, str]
+    """SHA-256 by name."""
+
+
+def _digest(told: Mapping[str, Any]) -> str:
+    """SHA-256 of all that `run.json` says but itself."""
+    return hashlib.sha256(canonical_json(told).encode()).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    """A file of a run.
+
+    Raises:
+        IntegrityError: If it cannot be read, or is out of all proportion.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise IntegrityError(f"{path} is larger than any run's; it is not cxrfeat's. {_AGAIN}")
+        return path.read_bytes()
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read ({error.strerror}). {_AGAIN}") from error
 
 
 def find_run(run: RunLike, *, runs: PathLike = "runs") -> Run:
@@ -184,7 +244,7 @@ def find_run(run: RunLike, *, runs: PathLike = "runs") -> Run:
     if isinstance(run, Run):
         return run
     path = as_path(run, "a run")
-    if (path / "run.json").is_file():
+    if (path / _DOCUMENT).is_file():
         return read_run(path)
     named = len(path.parts) == 1
     folder, name = (as_path(runs, "the folder of the runs"), path.name) if named else (path.parent, path.name)
@@ -224,21 +284,4 @@ def find_runs(given: RunLike | Iterable[RunLike] | None = None, *, runs: PathLik
 
 def all_runs(runs: Path) -> list[Path]:
     """Every run folder in `runs`, sorted by name."""
-    return sorted(place.parent for place in runs.glob("*/run.json") if not place.parent.name.startswith("."))
-
-
-def csv_cell(text: str) -> str:
-    """A text as it stands in a line of CSV: in double quotes where it must.
-
-    Example:
-        >>> csv_cell("COVID, ARDS"), csv_cell("NORMAL")
-        ('"COVID, ARDS"', 'NORMAL')
-    """
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([text])
-    return line.getvalue()
-
-
-def digest8(value: object) -> str:
-    """Eight hexadecimal digits that name a value of JSON's own types."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:8]
+    return sorted(place.parent for place in runs.glob(f"*/{_DOCUMENT}") if not place.parent.name.startswith("."))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import math
 import types
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cxrfeat.errors import SpecError
-from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, from_dict, to_dict
+from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, canonical_json, from_dict, to_dict
 
 Value = TypeVar("Value")
 
@@ -183,3 +184,8 @@ def _wrong(where: str, stored: object, wanted: str) -> DamagedError:
 
 def _lacks(where: str, name: str) -> DamagedError:
     return DamagedError(f"it lacks {f'{where}.{name}' if where else name}")
+
+
+def digest8(value: object) -> str:
+    """Eight hexadecimal digits that name a value: of its canonical JSON."""
+    return hashlib.sha256(canonical_json(to_json(value)).encode()).hexdigest()[:8]

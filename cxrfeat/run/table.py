@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,9 +158,13 @@ class History:
         """One number of every epoch, by its name."""
         return [getattr(one, name) for one in self.epochs]
 
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Column by column, in JSON's own types."""
+        return {name: self.column(name) for name in HISTORY}
+
     def to_csv(self) -> str:
         """The text of `history.csv`; numbers in full precision, an empty cell where there is none."""
-        return to_csv({name: [getattr(one, name) for one in self.epochs] for name in HISTORY})
+        return to_csv(self.to_dict())
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -204,3 +208,15 @@ def read_csv(text: str, names: Iterable[str]) -> dict[str, list[str]]:
     if lacking := [name for name in names if name not in head]:
         raise ValueError(f"it lacks the column {lacking[0]}")
     return {name: [row[head.index(name)] for row in rows[1:]] for name in names}
+
+
+def csv_cell(text: str) -> str:
+    """A text as it stands in a line of CSV: in double quotes where it must.
+
+    Example:
+        >>> csv_cell("COVID, ARDS"), csv_cell("NORMAL")
+        ('"COVID, ARDS"', 'NORMAL')
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([text])
+    return line.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from cxrfeat.errors import InputError, IntegrityError
@@ -12,9 +13,6 @@ def openings(runs: Path, split_sha256: str) -> int:
     """How many runs in a folder were tested on this very split; damaged ones are not counted."""
     count = 0
     for path in all_runs(runs):
-        try:
-            split = read_run(path).info.get("split")
-        except (InputError, IntegrityError):
-            continue
-        count += isinstance(split, dict) and split.get("sha256") == split_sha256
+        with contextlib.suppress(InputError, IntegrityError):
+            count += read_run(path).document.split.sha256 == split_sha256
     return count

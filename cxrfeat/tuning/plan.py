@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from cxrfeat.errors import UsageError
 from cxrfeat.head.regularization_path import STRENGTHS
-from cxrfeat.run.folder import digest8
+from cxrfeat.run.document import SearchSettings
+from cxrfeat.run.record import digest8
 from cxrfeat.spec import By, Sampler
 from cxrfeat.tuning.space import REVISION, Space
 
@@ -72,9 +73,9 @@ class Plan:
             alive, before = math.ceil(alive / KEPT), upto
         return always
 
-    def record(self, space: Space) -> dict[str, Any]:
+    def record(self, space: Space) -> SearchSettings:
         """What a run says of it, on which what is found depends; how many are fitted at a time changes nothing."""
-        return {
-            "space": REVISION, "strengths": digest8(list(STRENGTHS)), "heads": list(space.kinds), "trials": self.trials,
-            "inner_folds": self.inner_folds, "sampler": self.sampler, "by": self.by, "seed": space.seed,
-        }  # fmt: skip
+        return SearchSettings(
+            space=REVISION, strengths=digest8(list(STRENGTHS)), heads=tuple(space.kinds), trials=self.trials,
+            inner_folds=self.inner_folds, sampler=self.sampler, by=self.by, seed=space.seed,
+        )  # fmt: skip

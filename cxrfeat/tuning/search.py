@@ -11,42 +11,14 @@ from cxrfeat.errors import InputError, MissingExtraError, SplitError
 from cxrfeat.feature.crossing import nested_folds
 from cxrfeat.feature.split import Fold
 from cxrfeat.head.data import Data
-from cxrfeat.spec import By, HeadKind, HeadSpec, to_dict
+from cxrfeat.run.document import BestDefault, Chosen, SearchFound, Tried
+from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.tuning.bench import Bench
 from cxrfeat.tuning.plan import KEPT, rungs
 from cxrfeat.tuning.space import Space, differing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a search chose, and what it tried."""
-
-    spec: HeadSpec
-    score: float
-    default: tuple[HeadSpec, float] | None
-    """The best of the default configurations."""
-    by: By
-    tried: list[dict[str, Any]]
-    seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """For `run.json`."""
-        best, gain = None, None
-        if self.default is not None:
-            spec, score = self.default
-            best = {"kind": spec.kind, "score": score}
-            gain = (score - self.score if self.by == "log-loss" else self.score - score) + 0.0
-        return {
-            "seconds": round(self.seconds, 3),
-            "chosen": {**to_dict(self.spec), "differs": differing(self.spec)},
-            "score": self.score,
-            "best_default": best,
-            "gain": gain,
-            "tried": self.tried,
-        }
-
-
-def find_head(bench: Bench, space: Space) -> Found:
+def find_head(bench: Bench, space: Space) -> SearchFound:
     """Choose on the inner folds of a bench among the heads of a space.
 
     Raises:
@@ -72,27 +44,31 @@ def find_head(bench: Bench, space: Space) -> Found:
     tops = [bench.best(sweep.specs)[0] for sweep in space.sweeps]
     listed = dict.fromkeys([*defaults, *tops, *(spec for spec in bench.shown if spec not in swept)])
     ordered = sorted(listed, key=lambda spec: (-len(bench.shown[spec]), bench.cost(spec)))
-    return Found(
-        spec=chosen,
+    seconds = sum(tally.seconds for tallies in bench.shown.values() for tally in tallies)
+    best_default, gain = None, None
+    if default_score is not None:
+        best_default = BestDefault(kind=default.kind, score=default_score)
+        gain = (default_score - score if plan.by == "log-loss" else score - default_score) + 0.0
+    return SearchFound(
+        seconds=round(seconds, 3),
+        chosen=Chosen(spec=chosen, differs=differing(chosen)),
         score=score,
-        default=None if default_score is None else (default, default_score),
-        by=plan.by,
-        tried=[_told(bench, spec) for spec in ordered],
-        seconds=sum(tally.seconds for tallies in bench.shown.values() for tally in tallies),
+        best_default=best_default,
+        gain=gain,
+        tried=tuple(_tried(bench, spec) for spec in ordered),
     )
 
 
-def _told(bench: Bench, spec: HeadSpec) -> dict[str, Any]:
+def _tried(bench: Bench, spec: HeadSpec) -> Tried:
     tallies = bench.shown[spec]
-    failed = next((one.failed for one in tallies if one.failed is not None), None)
-    return {
-        "head": spec.kind,
-        "differs": differing(spec),
-        "score": bench.score(spec)[0],
-        "folds": len(tallies),
-        "seconds": round(sum(one.seconds for one in tallies), 3),
-        **({"failed": failed} if failed else {}),
-    }
+    return Tried(
+        head=spec.kind,
+        differs=differing(spec),
+        score=bench.score(spec)[0],
+        folds=len(tallies),
+        seconds=round(sum(one.seconds for one in tallies), 3),
+        failed=next((one.failed for one in tallies if one.failed), None),
+    )
 
 
 def _halve(bench: Bench, space: Space) -> None:

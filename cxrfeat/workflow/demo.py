@@ -17,7 +17,7 @@ from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import phantoms_written, write_phantoms
 from cxrfeat.reporting.audit_page import write_page
 from cxrfeat.spec import MAIN_KINDS, HeadSpec
-from cxrfeat.types import Part, Progress, named
+from cxrfeat.types import Progress, named
 from cxrfeat.workflow.audit import audit
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.extract import extract
@@ -115,8 +115,8 @@ def demo(
     done("fit-head", document)
     compared = compare(fitted.runs, seed=seed)
     done("compare", compared.to_dict())
-    told = compared.runs[0].table("predictions.csv")
-    tested = {sha for sha, part in zip(told["content_sha256"], told["part"], strict=True) if part == Part.TEST}
+    told = compared.runs[0].predictions()
+    tested = {told.contents[row] for row in told.tested}
     unseen = [data / row.path for row in made.manifest.rows if row.content_sha256 in tested]
     some = unseen[:: max(1, len(unseen) // SHOWN)][:SHOWN]
     done("predict", predict(compared.runs[0], some, make_engine=make_engine or auto_engine).to_dict())

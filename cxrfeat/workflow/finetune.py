@@ -24,12 +24,13 @@ from cxrfeat.head.data import load
 from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.of_run import load_head
-from cxrfeat.head.record import existing_run, identity_of, write_fitted
+from cxrfeat.head.record import document_of, existing_run, identity_of, write_fitted
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.reporting.summary import with_tested
-from cxrfeat.run.folder import Run, RunLike, check_name, digest8, find_run, run_name
-from cxrfeat.spec import FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec, to_dict
+from cxrfeat.run.folder import Run, RunLike, check_name, find_run, run_name
+from cxrfeat.run.record import digest8
+from cxrfeat.spec import FinetuneSpec, HeadSpec, Normalize, SplitBy, SplitSpec, ViewSpec
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
@@ -102,7 +103,7 @@ def finetune(
         progress: Told on the way.
 
     Returns:
-        The run of the tuned network, and the audit. Where training diverged, `run.info["diverged"]` says so, and the
+        The run of the tuned network, and the audit. Where training diverged, the run's document says so, and the
         last good weights are those of the run.
 
     Raises:
@@ -191,9 +192,7 @@ def finetune(
         if run is not None:
             head = warm_head(load_head(run)[0], file.dim)
             spec = replace(spec, head=with_layers(spec.head, head, run))
-        identity = identity_of(
-            plain, split, finetune=to_dict(spec), head_from=None if run is None else digest8(run.info["identity"])
-        )
+        identity = identity_of(plain, split, finetune=spec, head_from=None if run is None else run.document.identity)
         job = Job(
             plain=plain,
             split=split,
@@ -218,11 +217,9 @@ def finetune(
 
         def keep(tuned: Tuned) -> Run:
             tested = evaluate(tuned.data, spec.head, split, [tuned.fit], seed)
-            tested = examined(tested, spec.head.kind, tuned.data, audit)
-            return write_fitted(
-                tuned.data, split, spec.head, job.place, identity, with_test(findings, tested), tested, tuned.told,
-                tuned.files,
-            )  # fmt: skip
+            test = examined(tested, spec.head.kind, tuned.data, audit)
+            of_head = document_of(tuned.data, spec.head, identity, with_test(findings, test), tested, test)
+            return write_fitted(job.place, tuned.document(of_head), tuned.data, split, tested, tuned.files)
 
         if (standing := existing_run(job.place, identity)) is not None:
             return result(standing, reused=True)

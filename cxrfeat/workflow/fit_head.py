@@ -17,12 +17,13 @@ from cxrfeat.head.choose import HeadLike, head_specs
 from cxrfeat.head.data import load
 from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fits import fits_as_they_come
-from cxrfeat.head.record import existing_run, identity_of, run_summary, write_fitted
+from cxrfeat.head.record import document_of, existing_run, identity_of, run_summary, write_fitted
 from cxrfeat.image.row import Quarantined
 from cxrfeat.reporting.best import best_sentence
 from cxrfeat.reporting.summary import with_tested
-from cxrfeat.run.folder import Run, check_name, digest8, run_name
-from cxrfeat.spec import HeadKind, SplitBy, to_dict
+from cxrfeat.run.folder import Run, check_name, run_name
+from cxrfeat.run.record import digest8
+from cxrfeat.spec import HeadKind, SplitBy
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Finding, Progress
@@ -135,7 +136,7 @@ def fit(
         audit = ShortAudit(file, split, seed)
         check_writable(runs)
         content = file.content
-        identities = [identity_of(data, split, head=to_dict(spec)) for spec in heads]
+        identities = [identity_of(data, split, head=spec) for spec in heads]
         places = [
             runs / (name or run_name(content.dataset, content.backbone, spec.kind, digest8(identity)))
             for spec, identity in zip(heads, identities, strict=True)
@@ -152,17 +153,18 @@ def fit(
                     if not isinstance(fitted, list):
                         raise fitted
                     tested = evaluate(data, heads[index], split, fitted, seed)
-                    tested = examined(tested, heads[index].kind, data, audit)
+                    test = examined(tested, heads[index].kind, data, audit)
                 except (InputError, SpecError) as error:
                     if len(heads) == 1:
                         raise
                     unfitted[index] = error
                     continue
                 # Another process, or a head named twice, may have made it meanwhile.
+                checks = with_test(audit.findings, test)
+                document = document_of(data, heads[index], identities[index], checks, tested, test)
                 made[index] = existing_run(places[index], identities[index]) or write_fitted(
-                    data, split, heads[index], places[index], identities[index],
-                    with_test(audit.findings, tested), tested,
-                )  # fmt: skip
+                    places[index], document, data, split, tested
+                )
         if len(unfitted) == len(heads):
             raise unfitted[0]
         findings = audit.findings

@@ -18,6 +18,7 @@ from cxrfeat.head.of_run import load_head
 from cxrfeat.image.named import named_images
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run.folder import Run, RunLike, find_run
+from cxrfeat.run.record import to_json
 from cxrfeat.system.given import PathLike, as_paths
 from cxrfeat.system.process import threads
 from cxrfeat.types import Finding, Probabilities, Progress
@@ -56,7 +57,7 @@ class Predictions:
         return {
             "run": self.run.name,
             "random_weights": self.random,
-            "failed_checks": self.run.failed_checks,
+            "failed_checks": to_json(self.run.failed_checks),
             "checks": [asdict(one) for one in self.checks],
             "predictions": [asdict(one) for one in self.predictions],
             "quarantined": [asdict(one) for one in self.quarantined],
@@ -107,7 +108,7 @@ def predict(
             "has no mask. Extract features without `mask` and fit a head on them."
         )
     where = find_again(spec, name, path=network or tuned_network(run))
-    view = spec.view if run.info.get("tta") else replace(spec.view, count=1)
+    view = spec.view if run.document.tta else replace(spec.view, count=1)
     engine = None
     made: list[Prediction] = []
     contents: list[str] = []

@@ -131,7 +131,7 @@ def report(
     chosen = different(find_runs(runs, runs=folder))
     if not chosen:
         raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
-    out = place or usual_place({str(run.info.get("dataset")) for run in chosen})
+    out = place or usual_place({run.document.dataset for run in chosen})
     aside: list[str] = []
     if place is None and out.name != USUAL:
         aside.append(f"{USUAL} is no page of these data: this one is {out}, and nothing is replaced.")
@@ -195,7 +195,7 @@ def _of_data(sha: str, runs: Sequence[Run], names: Names, asked: Asked) -> DataC
         if asked.progress:
             asked.progress("curves", place + 1, len(runs))
     content = DataContent(
-        dataset=str(compared.runs[0].info["dataset"]), data_sha256=sha, comparison=document, runs=tuple(contents)
+        dataset=compared.runs[0].document.dataset, data_sha256=sha, comparison=document, runs=tuple(contents)
     )
     return with_features(content, compared.runs, names, asked)
 
@@ -204,7 +204,7 @@ def _of_run(run: Run, summary: Mapping[str, Any], asked: Asked) -> RunContent:
     test, again = tested(run), run_call(run)
     return RunContent(
         summary=summary,
-        info=run.info,
+        document=run.document,
         history=run.history(),
         roc={
             name: roc_band(test.y == index, test.probabilities[:, index], test.groups, seed=asked.seed)

@@ -22,7 +22,7 @@ from cxrfeat.run.folder import Run
 from cxrfeat.spec import Normalize, SplitBy, SplitSpec
 from cxrfeat.system.files import check_writable, write_atomic
 from cxrfeat.system.given import PathLike, as_path
-from cxrfeat.types import Finding, Progress, Status
+from cxrfeat.types import Finding, Progress
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.finetune import finetune
 from cxrfeat.workflow.fit_head import fit
@@ -54,10 +54,10 @@ class Reproduction:
                     "protocol": step.protocol,
                     **run_summary(run),
                     "training": training_columns(run),
-                    "history": run.history(),
+                    "history": run.history().to_dict(),
                     "paper": _paper(step.row),
                     "paper_inside": self._inside(step, run),
-                    "diverged": run.info.get("diverged"),
+                    "diverged": run.document.diverged,
                 }
                 for step, run in self.made
             ],
@@ -68,7 +68,7 @@ class Reproduction:
 
     def _inside(self, step: Step, run: Run) -> bool | None:
         """Whether the paper's accuracy lies in our interval; `None` where they cannot be compared or we have none."""
-        interval = run.info["test"]["accuracy_ci"]
+        interval = run.document.test.accuracy_ci
         if not self.plan.comparable or step.protocol != "paper" or interval is None:
             return None
         low, high = interval
@@ -201,9 +201,8 @@ def _audit(runs: Sequence[Run]) -> list[Finding]:
     """What the checks of all runs say, each once, those of their own tests for the worst run; failed ones first."""
     found: dict[tuple[str, str], Finding] = {}
     for run in runs:
-        for one in run.info["audit"]:
-            values = {**one, "status": Status(one["status"]), "images": tuple(one["images"])}
-            found.setdefault((one["check"], one["why"]), Finding(**values))
+        for one in run.document.audit:
+            found.setdefault((one.check, one.why), one)
     return list(with_tested(found.values(), runs))
 
 

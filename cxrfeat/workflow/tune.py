@@ -21,9 +21,11 @@ from cxrfeat.head.data import Data, load
 from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fits import fit_folds
-from cxrfeat.head.record import existing_run, identity_of, run_summary, write_fitted
+from cxrfeat.head.record import document_of, existing_run, identity_of, run_summary, write_fitted
 from cxrfeat.reporting.summary import with_tested
-from cxrfeat.run.folder import Run, check_name, digest8, run_name
+from cxrfeat.run.document import OuterSearch, Search, SearchFound
+from cxrfeat.run.folder import Run, check_name, run_name
+from cxrfeat.run.record import digest8, to_json
 from cxrfeat.spec import By, HeadSpec, Sampler, SplitBy
 from cxrfeat.system.files import check_writable, remove
 from cxrfeat.system.given import PathLike, as_path, one_or_many
@@ -31,7 +33,7 @@ from cxrfeat.tuning.bench import Bench, Steps
 from cxrfeat.tuning.notebook import Notebook
 from cxrfeat.tuning.openings import openings
 from cxrfeat.tuning.plan import Plan
-from cxrfeat.tuning.search import Found, find_head, inner_split, load_optuna
+from cxrfeat.tuning.search import find_head, inner_split, load_optuna
 from cxrfeat.tuning.space import TUNED, Space
 from cxrfeat.types import Finding, Progress
 from cxrfeat.workflow.fit_head import FitResult
@@ -64,7 +66,8 @@ class TuneResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `tune`: that of `fit-head`, with `search` and `test_openings` in the run."""
-        told = {key: self.run.info.get(key) for key in ("search", "test_openings")}
+        document = self.run.document
+        told = {"search": to_json(document.search), "test_openings": document.test_openings}
         return {
             "runs": [{**run_summary(self.run), **told, "reused": self.reused}],
             "audit": [asdict(finding) for finding in self.audit],
@@ -147,7 +150,7 @@ def tune(
             return TuneResult(
                 run=standing, reused=True, audit=with_tested(audit.findings, [standing]), notes=data.notes
             )
-        notebook = Notebook(runs / f".tune-{short}.json", identity, len(file.classes))
+        notebook = Notebook(runs / f".tune-{short}.json", to_json(identity), len(file.classes))
         steps = Steps(progress, len(searched) * plan.fits(space) + len(searched))
         found = [
             find_head(Bench(data, plan, fold.name, folds, notebook, steps), space)
@@ -155,24 +158,24 @@ def tune(
         ]
         fits = []
         for one, fold in zip(found, split.folds, strict=False):  # the search on everything comes last and has none
-            fits.append(_fit(data, one.spec, fold))
-            steps.tell(one.spec.kind)
-        last = found[-1].spec
+            fits.append(_fit(data, one.chosen.spec, fold))
+            steps.tell(one.chosen.spec.kind)
+        last = found[-1].chosen.spec
         own = fits
         if split.crossed and last.kind in CALIBRATED:  # its temperature comes from its own decisions out of fold
             own = [_fit(data, last, fold) for fold in split.folds]
-        tested = examined(evaluate(data, last, split, fits, seed, own), last.kind, data, audit)
+        tested = evaluate(data, last, split, fits, seed, own)
+        test = examined(tested, last.kind, data, audit)
         if split.crossed:
             steps.tell(last.kind)
             tested = replace(tested, notes=(*tested.notes, _who_was_tested(found[:-1])))
-        extra = {
-            "search": {**asked, **found[-1].to_dict(), "outer": _outer(found[:-1], split) if split.crossed else None},
-            "test_openings": openings(runs, split.sha256) + 1,
-        }
-        # Another process may have made it meanwhile.
-        run = existing_run(place, identity) or write_fitted(
-            data, split, last, place, identity, with_test(audit.findings, tested), tested, extra
+        document = replace(
+            document_of(data, last, identity, with_test(audit.findings, test), tested, test),
+            search=Search(settings=asked, found=found[-1], outer=_outer(found[:-1], split) if split.crossed else None),
+            test_openings=openings(runs, split.sha256) + 1,
         )
+        # Another process may have made it meanwhile.
+        run = existing_run(place, identity) or write_fitted(place, document, data, split, tested)
         remove(notebook.path)
         notes = (*data.notes, *notebook.notes)
     return TuneResult(run=run, reused=False, audit=with_tested(audit.findings, [run]), notes=notes)
@@ -182,11 +185,11 @@ def _fit(data: Data, spec: HeadSpec, fold: Fold) -> Fit:
     return fit_folds(data, [spec], [fold])[0][0]
 
 
-def _outer(found: Sequence[Found], split: Split) -> list[dict[str, Any]]:
-    return [{"name": fold.name, **one.to_dict()} for one, fold in zip(found, split.folds, strict=True)]
+def _outer(found: Sequence[SearchFound], split: Split) -> tuple[OuterSearch, ...]:
+    return tuple(OuterSearch(name=fold.name, found=one) for one, fold in zip(found, split.folds, strict=True))
 
 
-def _who_was_tested(found: Sequence[Found]) -> str:
-    kinds = [one.spec.kind for one in found]
+def _who_was_tested(found: Sequence[SearchFound]) -> str:
+    kinds = [one.chosen.spec.kind for one in found]
     told = ", ".join(f"{kind} ({kinds.count(kind)})" for kind in dict.fromkeys(kinds))
     return f"Each fold was tested with the head that its own search chose: {told}."

@@ -9,6 +9,8 @@ from cxrfeat.auditing.control import check_control, check_controls, check_outsid
 from cxrfeat.auditing.short import check_thumbnail
 from cxrfeat.feature.split import Fold
 from cxrfeat.metric.least import LEAST_GROUPS
+from cxrfeat.run.document import ControlScores
+from cxrfeat.run.record import from_json
 from cxrfeat.types import Status
 from tests.auditing.verdict import verdict
 
@@ -83,8 +85,8 @@ def test_a_class_that_a_piece_cannot_learn_has_no_probability() -> None:
 
 def test_thumbnails_are_told_once_there_is_a_model() -> None:
     assert check_thumbnail({}) == []
-    assert check_thumbnail({"thumbnail": scores(0.9, 0.3, groups=2)}) == []
-    (found,) = check_thumbnail({"thumbnail": scores(0.9, 0.95)})
+    assert check_thumbnail({"thumbnail": from_json(ControlScores, scores(0.9, 0.3, groups=2))}) == []
+    (found,) = check_thumbnail({"thumbnail": from_json(ControlScores, scores(0.9, 0.95))})
     assert verdict(found, "thumbnail") is Status.FAIL
 
 

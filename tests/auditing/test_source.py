@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cxrfeat.auditing.source import WITHIN, SourceTable, check_sources, check_within, cramers_v
+from cxrfeat.run.document import WithinSource
 from cxrfeat.types import Status
 from tests.auditing.verdict import verdict
 
@@ -106,27 +108,29 @@ def test_cramers_v_is_that_of_a_published_example_and_unbiased_where_there_is_no
     assert cramers_v(np.array([[5, 5]])) == cramers_v(np.zeros((2, 2), np.int64)) == 0.0
 
 
+def within(**scores: Any) -> WithinSource:
+    return WithinSource(**{"sources": 1, "known": 160, "unknown": 0, "pairs": (), **scores})
+
+
 @pytest.mark.parametrize(
     ("accuracy", "interval", "status", "said"),
     [
-        (0.740, [0.67, 0.80], Status.FAIL, "no better than naming the commonest class"),
-        (0.759, [0.70, 0.81], Status.FAIL, "no better than naming the commonest class"),
-        (0.790, [0.759, 0.82], Status.FAIL, "not shown to be better than"),
-        (0.790, [0.760, 0.82], Status.PASS, "beats naming the commonest class"),
+        (0.740, (0.67, 0.80), Status.FAIL, "no better than naming the commonest class"),
+        (0.759, (0.70, 0.81), Status.FAIL, "no better than naming the commonest class"),
+        (0.790, (0.759, 0.82), Status.FAIL, "not shown to be better than"),
+        (0.790, (0.760, 0.82), Status.PASS, "beats naming the commonest class"),
         (0.900, None, Status.WARN, "too few images"),
     ],
 )
 def test_a_model_must_beat_naming_the_commonest_class_within_its_source(
-    accuracy: float, interval: list[float] | None, status: Status, said: str
+    accuracy: float, interval: tuple[float, float] | None, status: Status, said: str
 ) -> None:
-    within = {"accuracy": accuracy, "accuracy_ci": interval, "chance": 0.759, "images": 160, "sources": 1}
-    (found,) = check_within(within)
+    (found,) = check_within(within(accuracy=accuracy, accuracy_ci=interval, chance=0.759, images=160))
     assert verdict(found, WITHIN) is status
     assert said in found.why
     assert "takes no network, reaches 0.759" in found.why
     assert found.value == pytest.approx(accuracy - 0.759)
 
 
-@pytest.mark.parametrize("within", [None, {"images": 0, "accuracy": None, "accuracy_ci": None, "chance": None}])
-def test_without_a_source_of_two_classes_there_is_nothing_to_beat(within: dict[str, float | None] | None) -> None:
-    assert check_within(within) == []
+def test_without_a_source_of_two_classes_there_is_nothing_to_beat() -> None:
+    assert check_within(within(images=0, accuracy=None, accuracy_ci=None, chance=None)) == []

@@ -22,6 +22,7 @@ from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import run_json
 
 Main = Callable[[list[str]], dict[str, Any]]
 
@@ -249,7 +250,7 @@ def test_blobs_are_a_feature_file_that_heads_can_be_fitted_on(tmp_path: Path) ->
         assert sorted(np.bincount(file.groups).tolist()) == [2] * 60
         assert all(len(set(y[file.groups == group])) == 1 for group in range(60))
     (run,) = fit(tmp_path / "f.h5", [HeadSpec(kind="logreg")], runs=tmp_path / "runs").runs
-    assert run.info["test"]["accuracy"] > 0.5
+    assert run_json(run)["test"]["accuracy"] > 0.5
 
 
 def test_arithmetic_of_an_epoch_is_counted_by_hand() -> None:

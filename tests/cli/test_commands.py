@@ -16,6 +16,7 @@ from cxrfeat.spec import MAIN_KINDS
 from cxrfeat.types import Part
 from cxrfeat.workflow import demo as demo_recipe
 from tests.cli.conftest import RANDOM, Cli
+from tests.run.reading import change_json
 from tests.workflow.helpers import PARTS, make_features
 from tests.workflow.test_demo import STAGES, TINY
 
@@ -447,18 +448,20 @@ def test_recomputing_finds_nothing_wrong_in_what_was_just_made(cli: Cli, feature
 
 def fail_within(run: Path) -> str:
     """Let a run be one that failed a check when it was fitted; returns the check."""
-    place = run / "run.json"
-    info = json.loads(place.read_text())
-    told = {
+    failed = {
         "check": "within sources",
         "status": "fail",
         "value": 0.0,
         "why": "No better.",
         "do": "Mend it.",
         "images": [],
+        "strict": False,
     }
-    info["audit"] = [told, *(one for one in info["audit"] if one["check"] != "within sources")]
-    place.write_text(json.dumps(info))
+
+    def change(told: dict[str, Any]) -> None:
+        told["audit"] = [failed, *(one for one in told["audit"] if one["check"] != "within sources")]
+
+    change_json(read_run(run), change)
     return "within sources"
 
 

@@ -14,6 +14,7 @@ from cxrfeat.reporting.spark import ASCII, BLOCKS
 from cxrfeat.reporting.table import Table
 from cxrfeat.run.folder import read_run
 from tests.cli.conftest import Cli
+from tests.run.reading import run_json
 from tests.workflow.helpers import make_features
 
 
@@ -121,7 +122,7 @@ def test_a_disk_that_refuses_leaves_the_old_page(cli: Cli, runs: Path, monkeypat
 def test_a_page_of_other_data_is_not_replaced(cli: Cli, runs: Path) -> None:
     assert cli("report", "--quiet").out.splitlines()[-2] == "report.html"
     page = Path("report.html").read_text(encoding="utf-8")
-    dataset = str(read_run(next(runs.iterdir())).info["dataset"])
+    dataset = str(run_json(read_run(next(runs.iterdir())))["dataset"])
     assert datasets_of(Path("report.html")) == {dataset}
     assert cli("report", "--quiet").out.splitlines()[-2] == "report.html", "the same data"
     for other in (page.replace(f"data {dataset}<", "data images-2<"), "<title>my own page</title>"):

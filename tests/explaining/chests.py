@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from cxrfeat.spec import HeadKind, HeadSpec, ViewSpec
 from cxrfeat.workflow.explain import explain
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import change_file
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +32,7 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chest_run(chests: Path, tiny_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """With its network in its folder, as a fine-tuned run has it: each test has an empty cache."""
     run = runs_of(chests, tiny_network, tmp_path_factory.mktemp("run"), "logreg")[0]
-    shutil.copy(tiny_network, run.path / "network.keras")
-    return run
+    return change_file(run, "network.keras", tiny_network.read_bytes())
 
 
 @pytest.fixture(scope="session")

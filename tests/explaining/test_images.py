@@ -23,6 +23,7 @@ from cxrfeat.spec import ViewSpec
 from cxrfeat.view.prepare import Wanted, prepare_content
 from cxrfeat.workflow.explain import activation_maps, explain, top_patches
 from tests.explaining.chests import graph_with, image_of, runs_of
+from tests.run.reading import cells
 
 
 def test_swapped_class_folders_are_told(chest_run: Run, chests: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -67,7 +68,7 @@ def test_data_that_are_not_the_runs_are_refused(chest_run: Run, chests: Path, tm
     tested = {
         sha
         for sha, part in zip(
-            chest_run.table("split.csv")["content_sha256"], chest_run.table("split.csv")["part"], strict=True
+            cells(chest_run, "split.csv")["content_sha256"], cells(chest_run, "split.csv")["part"], strict=True
         )
         if part == "test"
     }

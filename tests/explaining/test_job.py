@@ -12,6 +12,7 @@ from cxrfeat.image.row import Quarantined
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.workflow.explain import explain
 from tests.explaining.chests import image_of, runs_of
+from tests.run.reading import change_json
 
 
 def test_a_network_in_the_run_folder_that_is_another_is_refused(chest_run: Run, chests: Path, tmp_path: Path) -> None:
@@ -21,6 +22,7 @@ def test_a_network_in_the_run_folder_that_is_another_is_refused(chest_run: Run, 
     with pytest.raises(WeightsError, match="is not the network that made these features"):
         explain(read_run(copy), [image_of(chests)])
     (copy / "network.keras").unlink()
+    change_json(read_run(copy), lambda told: told["files"].pop("network.keras"))
     with pytest.raises(WeightsError, match=r"is no longer in .*Give its file with `network`"):
         explain(read_run(copy), [image_of(chests)])
 

@@ -7,6 +7,7 @@ import pytest
 from cxrfeat.explaining.explained import Explained
 from cxrfeat.run.folder import Run
 from cxrfeat.workflow.explain import explain
+from tests.run.reading import cells
 
 
 def test_every_question_has_a_verdict(explained: Explained) -> None:
@@ -28,7 +29,7 @@ def test_every_question_has_a_verdict(explained: Explained) -> None:
 
 
 def test_what_the_verdicts_rest_on_is_said(chest_run: Run, chests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tested = chest_run.table("predictions.csv")["part"].count("test")
+    tested = cells(chest_run, "predictions.csv")["part"].count("test")
     assert not any("Judged on" in note for note in explain(chest_run, data=chests, count=2).notes)
     found = explain(chest_run, data=chests, count=4, method="occlusion")
     right = sum(bool(one.right) for one in found.images)

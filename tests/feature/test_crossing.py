@@ -11,6 +11,7 @@ import pytest
 from cxrfeat.errors import SplitError
 from cxrfeat.feature.crossing import cross_validate, leave_sources_out, nested_folds
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.run.document import SplitRecord
 from tests.workflow.helpers import make_features
 
 
@@ -22,8 +23,8 @@ def file(tmp_path: Path) -> Iterator[FeatureFile]:
 
 def test_repeats_name_a_split_of_their_own_and_the_record_says_how_many(file: FeatureFile) -> None:
     once, twice = cross_validate(file.table, 3, seed=1), cross_validate(file.table, 3, repeats=2, seed=1)
-    assert once.record == {"by": "folds", "folds": 3, "seed": 1, "sha256": once.sha256}
-    assert twice.record == {"by": "folds", "folds": 3, "seed": 1, "sha256": twice.sha256, "repeats": 2}
+    assert once.record == SplitRecord(by="folds", folds=3, seed=1, sha256=once.sha256)
+    assert twice.record == SplitRecord(by="folds", folds=3, seed=1, sha256=twice.sha256, repeats=2)
     assert once.sha256 != twice.sha256
     assert np.array_equal(once.parts, twice.parts), "the folds of the first repeat"
     assert set(once.parts.tolist()) == {"fold 0", "fold 1", "fold 2"}
@@ -35,11 +36,11 @@ def test_unknown_sources_are_in_no_fold_and_counted_in_the_record(tmp_path: Path
     some: list[str | None] = [*sources[:-2], None, None]
     with FeatureFile(make_features(tmp_path / "some.h5", sources=some)) as file:
         split = leave_sources_out(file.table)
-        assert split.record["unknown_left_out"] == 2
+        assert split.record.unknown_left_out == 2
         assert split.parts[-1] == "not tested"
         assert split.parts[0] == "source A"
     with FeatureFile(make_features(tmp_path / "all.h5", sources=sources)) as file:
-        assert "unknown_left_out" not in leave_sources_out(file.table).record
+        assert leave_sources_out(file.table).record.unknown_left_out == 0
 
 
 def test_nested_folds_part_the_training_part_alone_in_whole_groups(file: FeatureFile) -> None:

@@ -26,6 +26,7 @@ from cxrfeat.run.folder import Run, read_run, write_run
 from cxrfeat.system.files import TEMPORARY
 from tests.feature.faults import faulty
 from tests.feature.images import SALT, make_data, places_of
+from tests.run.golden import golden
 from tests.stub import StubFactory, stub_request
 
 NUMBERS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
@@ -194,11 +195,11 @@ def test_computed_rows_that_cannot_be_read_back_are_not_left_out_in_silence(
 
 
 def put_run(path: Path) -> Run:
-    tables: dict[str, dict[str, list[Any]]] = {
-        "history.csv": {"epoch": [0, 1], "loss": [1.5, 0.5]},
-        "predictions.csv": {"image_id": ["a"], "p": [0.25]},
-    }
-    return write_run(path, {"head": "stub"}, arrays={"head.npz": bytes(5000)}, tables=tables)
+    run = golden("dropout")
+    return write_run(
+        path, run.document, predictions=run.predictions(), split=run.split(), history=run.history(),
+        arrays={"head.npz": bytes(5000)},
+    )  # fmt: skip
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

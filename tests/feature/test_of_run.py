@@ -1,14 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from cxrfeat.errors import IntegrityError
 from cxrfeat.feature.of_run import as_fitted, data_of, features_of, fitted_on
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
+from tests.run.golden import golden
 from tests.workflow.helpers import make_features
 
 
@@ -38,14 +37,9 @@ def test_the_file_has_the_classes_that_the_run_was_fitted_on(tmp_path: Path) -> 
     with whole:
         assert whole.classes == three
         lacks = run_on(path, tmp_path / "runs", two)
-        lacks.info["identity"]["classes"] = ["COVID", "TB"]
-        assert as_fitted(whole, lacks) is None
+        identity = replace(lacks.document.identity, classes=("COVID", "TB"))
+        assert as_fitted(whole, Run(lacks.path, replace(lacks.document, identity=identity))) is None
 
 
-def test_a_run_that_does_not_say_of_which_data_it_is_is_damaged(tmp_path: Path) -> None:
-    with pytest.raises(IntegrityError, match=r"run\.json does not say of which data it is"):
-        data_of(Run(tmp_path, {"identity": {}}))
-
-
-def test_nobody_keeps_the_features_of_a_fine_tuned_network(tmp_path: Path) -> None:
-    assert features_of(Run(tmp_path, {"identity": {"features": "f"}, "features": None})) is None
+def test_nobody_keeps_the_features_of_a_fine_tuned_network() -> None:
+    assert features_of(golden("finetune")) is None

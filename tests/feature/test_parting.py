@@ -56,8 +56,8 @@ def test_repeated_folds_test_every_image_once_in_each_repeat_and_are_dealt_anew(
         assert np.array_equal(first.test, single.test)
     repeats = [[set(fold.test.tolist()) for fold in split.folds[at : at + 4]] for at in (0, 4, 8)]
     assert not any(fold in repeats[0] for fold in repeats[1])
-    assert split.record["repeats"] == 3
-    assert split.record["sha256"] != once.record["sha256"]
+    assert split.record.repeats == 3
+    assert split.record.sha256 != once.record.sha256
     assert part_images(file, fold_count=4, repeats=3).record == split.record
 
 
@@ -136,7 +136,7 @@ def test_an_image_without_a_part_is_in_no_piece_and_the_split_stays(tmp_path: Pa
     with FeatureFile(make_features(tmp_path / "blobs.h5", split=column)) as file:
         split = part_images(file)
         (fold,) = split.folds
-        assert split.record["by"] == "column"
+        assert split.record.by == "column"
         assert split.parts.tolist() == ["none" if part is None else part for part in column]
         for rows, part in ((fold.train, Part.TRAIN), (fold.validation, Part.VALIDATION), (fold.test, Part.TEST)):
             assert rows.tolist() == [index for index, one in enumerate(column) if one == part]

@@ -15,6 +15,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, Rows, Split, regroup
 from cxrfeat.image.split import digest
+from cxrfeat.run.document import SplitRecord
 from tests.workflow.helpers import make_features
 
 
@@ -110,7 +111,7 @@ def test_the_parts_come_back_as_they_were_given_and_the_split_has_their_name() -
     assert of(*parts[::-1], contents="edcba").sha256 == split.sha256, "whatever the order of the rows"
     assert of(*parts, contents="abXde").sha256 == split.sha256, "an image in no part is no part of it"
     assert of("train", *parts[1:]).sha256 != split.sha256
-    assert split.record == {"by": "column", "seed": 4, "sha256": split.sha256}
+    assert split.record == SplitRecord(by="column", seed=4, sha256=split.sha256)
 
 
 def test_images_in_no_part_are_counted_with_the_reason() -> None:
@@ -128,5 +129,5 @@ def test_a_mended_split_says_so_in_its_record_and_tears_nothing(file: FeatureFil
     assert torn.torn(file.groups) > 0
     mended = regroup(torn, file.table)
     assert mended.torn(file.groups) == 0
-    assert mended.record == {"by": "column", "seed": 0, "sha256": mended.sha256, "regroup": True}
+    assert mended.record == SplitRecord(by="column", seed=0, sha256=mended.sha256, regroup=True)
     assert mended.notes[0].startswith("Regrouping moved ")

@@ -14,6 +14,7 @@ from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.workflow.finetune import WARM, finetune
+from tests.run.reading import cells, run_json
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +30,17 @@ def tuned(data: Path, place: Path, spec: FinetuneSpec, warm: HeadSpec | None) ->
         data, backbone="vgg16", weights="random", size=64, spec=spec, warm=warm, features=place / "features",
         runs=place / "runs",
     ).runs[0]  # fmt: skip
-    return run, [float(cell) for cell in run.table("history.csv")["loss"][1:]]
+    return run, [float(cell) for cell in cells(run, "history.csv")["loss"][1:]]
 
 
 def test_the_default_recipe_learns_where_the_papers_does_not(data: Path, tmp_path: Path) -> None:
     run, losses = tuned(data, tmp_path, replace(DEFAULT, head=replace(DEFAULT.head, patience=None)), WARM)
-    assert run.info["diverged"] is None
+    assert run_json(run)["diverged"] is None
     assert np.isfinite(losses).all()
     assert len(losses) == 4
     assert losses[-1] < losses[0]
-    assert run.info["random_weights"]
+    assert run_json(run)["random_weights"]
     paper, losses = tuned(data, tmp_path, PAPER, None)
     # Whatever it does, it is written, and its weights are numbers.
-    assert np.isfinite(paper.info["test"]["log_loss"])
-    assert paper.info["diverged"] or len(losses) == 4
+    assert np.isfinite(run_json(paper)["test"]["log_loss"])
+    assert run_json(paper)["diverged"] or len(losses) == 4

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 
 from cxrfeat.head.best import best_of
 from cxrfeat.reporting.best import best_sentence
-from cxrfeat.run.folder import Run
+from cxrfeat.run.document import FoldValidation
+from cxrfeat.run.folder import Run, write_run
+from cxrfeat.run.table import History, Predictions, SplitRows
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
+from tests.run.golden import document, golden
 from tests.workflow.helpers import make_features
 
 HEADS = [HeadSpec(kind=kind, epochs=4) for kind in ("logreg", "svm-rbf", "softmax")]
@@ -22,31 +26,36 @@ HEADS = [HeadSpec(kind=kind, epochs=4) for kind in ("logreg", "svm-rbf", "softma
 def run_of(folder: Path, name: str, right: NDArray[np.bool_], *, loss: float = 0.5, test: float = 0.5) -> Run:
     """A run that was right about these validation images, of one patient each."""
     count = len(right)
-    columns = {
-        "content_sha256": [str(row) for row in range(count + 1)],
-        "group": [str(row) for row in range(count + 1)],
-        "part": ["validation"] * count + ["test"],
-        "label": ["A"] * (count + 1),
-        "predicted": ["A" if one else "B" for one in right] + ["B"],
-    }
-    (folder / name).mkdir()
-    lines = [",".join(columns), *(",".join(row) for row in zip(*columns.values(), strict=True))]
-    (folder / name / "predictions.csv").write_text("\n".join(lines) + "\n")
-    info = {
-        "head": name,
-        "classes": ["A", "B"],
-        "validation": {"accuracy": float(right.mean()), "log_loss": loss, "images": count},
-        "test": {"accuracy": test, "accuracy_ci": [test - 0.1, test + 0.1]},
-    }
-    return Run(folder / name, info)
+    plain, names = document(), tuple(str(row) for row in range(count + 1))
+    assert plain.validation is not None
+    told = replace(
+        plain,
+        head=name,
+        validation=replace(plain.validation, accuracy=float(right.mean()), log_loss=loss, images=count),
+        test=replace(plain.test, accuracy=test, accuracy_ci=(test - 0.1, test + 0.1)),
+    )
+    said = np.append(np.where(right, 0, 1), 1)
+    predictions = Predictions(
+        classes=plain.classes,
+        image_ids=names,
+        contents=names,
+        groups=names,
+        parts=("validation",) * count + ("test",),
+        labels=np.zeros(count + 1, np.int64),
+        predicted=said,
+        probabilities=np.eye(2)[said],
+    )
+    nothing = SplitRows(contents=(), parts=())
+    return write_run(folder / name, told, predictions=predictions, split=nothing, history=History(), arrays={})
 
 
 def crossed(folder: Path, name: str, accuracies: Sequence[float], *, loss: float = 0.5) -> Run:
-    parts = [{"images": 20, "trained": 80, "accuracy": one, "log_loss": loss} for one in accuracies]
-    test = {"accuracy": 0.5, "accuracy_ci": None}
-    return Run(
-        folder / name, {"head": name, "validation": None, "test": test, "folds": [{"validation": p} for p in parts]}
-    )
+    plain = golden("tuned-folds").document
+    assert plain.folds is not None
+    held = [FoldValidation(images=20, trained=80, accuracy=one, log_loss=loss) for one in accuracies]
+    folds = tuple(replace(plain.folds[0], validation=one) for one in held)
+    test = replace(plain.test, accuracy=0.5, accuracy_ci=None)
+    return Run(folder / name, replace(plain, head=name, test=test, folds=folds))
 
 
 def rights(count: int, wrong: int) -> NDArray[np.bool_]:
@@ -113,7 +122,9 @@ def test_folds_are_compared_by_what_each_kept_from_training(tmp_path: Path) -> N
 
 def test_runs_without_validation_have_no_best() -> None:
     assert best_of([]) is None
-    assert best_of([Run(Path("old"), {"head": "logreg", "test": {}, "folds": [{"accuracy": 0.5}]})]) is None
+    plain = golden("tuned-folds").document
+    assert plain.folds is not None
+    assert best_of([Run(Path("run"), replace(plain, folds=(replace(plain.folds[0], validation=None),)))]) is None
 
 
 @pytest.mark.parametrize("fields", [{}, {"fold_count": 3}, {"source_out": True}], ids=str)

@@ -17,6 +17,7 @@ from cxrfeat.head.fits import fit_folds
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.operating import choose_thresholds
 from cxrfeat.metric.score import scores
+from cxrfeat.run.record import to_json
 from cxrfeat.spec import HeadSpec
 from tests.workflow.helpers import make_features
 
@@ -36,16 +37,18 @@ def test_one_fold_is_scored_on_its_test_images_with_thresholds_of_its_validation
     found = evaluate(data, LOGREG, split, [fit], seed=0)
     told = data.probabilities(fit.head, fold.test)
     for name, score in scores(file.labels[fold.test], told, file.classes).items():
-        assert found.test[name] == score, name
-    assert found.test["images"] == len(fold.test)
+        assert to_json(found.test)[name] == score, name
+    assert found.test.images == len(fold.test)
     assert found.validation is not None
-    assert found.validation["images"] == len(fold.validation)
+    assert found.validation.images == len(fold.validation)
     held = data.probabilities(fit.head, fold.validation)
     chosen = choose_thresholds(file.labels[fold.validation], held, file.classes, specificity=0.9)
-    points = found.test["operating_points"]
-    assert points["chosen_on"] == "validation"
-    assert {name: points[name]["at_threshold"]["threshold"] for name in file.classes} == chosen
-    assert found.validation["operating_points"]["chosen_on"] == "these images"
+    points = found.test.operating_points
+    assert points.chosen_on == "validation"
+    assert {
+        name: point.at_threshold and point.at_threshold.threshold for name, point in points.classes.items()
+    } == chosen
+    assert found.validation.operating_points.chosen_on == "these images"
     assert found.rows.tolist() == [*fold.validation.tolist(), *fold.test.tolist()]
     assert found.parts == ("validation",) * len(fold.validation) + ("test",) * len(fold.test)
     assert (found.fit, found.folds, found.seconds) == (fit, None, fit.seconds)
@@ -59,10 +62,10 @@ def test_folds_are_pooled_and_the_kept_head_is_fitted_on_all_images(data: Data) 
         [data.probabilities(fit.head, fold.test) for fit, fold in zip(fits, split.folds, strict=True)]
     )
     np.testing.assert_array_equal(found.probabilities, pooled)
-    assert found.test["accuracy"] == (pooled.argmax(1) == data.file.labels[split.tested]).mean()
+    assert found.test.accuracy == (pooled.argmax(1) == data.file.labels[split.tested]).mean()
     assert found.folds is not None
-    assert [one["name"] for one in found.folds] == ["fold 0", "fold 1", "fold 2"]
-    assert [one["images"] for one in found.folds] == [len(fold.test) for fold in split.folds]
+    assert [one.name for one in found.folds] == ["fold 0", "fold 1", "fold 2"]
+    assert [one.images for one in found.folds] == [len(fold.test) for fold in split.folds]
     assert found.validation is None
     whole = fit_head(LOGREG, data.training(split.folds[0].everything(data.file.images)))
     assert found.fit.head.to_npz() == whole.head.to_npz()

@@ -31,7 +31,7 @@ def test_every_head_learns_blobs_that_separate(kind: HeadKind) -> None:
 def test_one_seed_gives_one_head(kind: HeadKind) -> None:
     first, again = (fitted(kind, epochs=2, seed=5) for _ in range(2))
     assert first.history == again.history
-    assert first.head.meta() == again.head.meta()
+    assert first.head.record() == again.head.record()
     assert first.head.to_npz() == again.head.to_npz()
 
 

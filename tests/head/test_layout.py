@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from cxrfeat.errors import IntegrityError
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.run.document import HeadRecord
+from cxrfeat.run.record import from_json, to_json
 from cxrfeat.spec import HEAD_KINDS, HeadKind
 from tests.head.blobs import head_of
 
@@ -33,7 +36,7 @@ def network(sizes: list[int]) -> dict[str, Any]:
 def test_networks_have_one_to_eight_hidden_layers(kind: HeadKind, hidden: list[int]) -> None:
     head = FittedHead(kind=kind, classes=("a", "b"), arrays=network([4, *hidden, 2]))
     X = np.ones((3, 4))
-    again = FittedHead.from_npz(head.to_npz(), json.loads(json.dumps(head.meta())))
+    again = FittedHead.from_npz(head.to_npz(), from_json(HeadRecord, json.loads(json.dumps(to_json(head.record())))))
     np.testing.assert_array_equal(again.decision(X), head.decision(X))
     assert again.dim == 4
 
@@ -84,7 +87,7 @@ def damage(name: str, value: Any, kind: HeadKind = "svm-rbf") -> dict[str, Any]:
 )
 def test_tampered_arrays_are_refused(name: str, value: Any, message: str) -> None:
     arrays = damage(name, value)
-    meta = {**head_of("svm-rbf").meta(), "arrays": sorted(arrays)}
+    meta = replace(head_of("svm-rbf").record(), arrays=tuple(sorted(arrays)))
     with pytest.raises(IntegrityError, match=message):
         FittedHead.from_npz(stored(arrays), meta)
 
@@ -120,7 +123,7 @@ LABELS = np.arange(120) % 3
 def test_tampered_controls_are_refused(kind: HeadKind, name: str, value: Any, message: str) -> None:
     arrays = damage(name, value, kind)
     with pytest.raises(IntegrityError, match=message):
-        FittedHead.from_npz(stored(arrays), {**head_of(kind).meta(), "arrays": sorted(arrays)})
+        FittedHead.from_npz(stored(arrays), replace(head_of(kind).record(), arrays=tuple(sorted(arrays))))
 
 
 @pytest.mark.parametrize("kind", HEAD_KINDS)
@@ -129,9 +132,9 @@ def test_a_missing_array_is_refused(kind: HeadKind) -> None:
     for gone in head.arrays:
         arrays = {name: array for name, array in head.arrays.items() if name != gone}
         with pytest.raises(IntegrityError, match="damaged"):
-            FittedHead.from_npz(stored(arrays), head.meta())
+            FittedHead.from_npz(stored(arrays), head.record())
         with pytest.raises(IntegrityError, match="damaged"):
-            FittedHead.from_npz(stored(arrays), {**head.meta(), "arrays": sorted(arrays)})
+            FittedHead.from_npz(stored(arrays), replace(head.record(), arrays=tuple(sorted(arrays))))
 
 
 def test_refused_heads_say_what_to_do() -> None:

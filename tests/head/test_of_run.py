@@ -12,6 +12,7 @@ from cxrfeat.head.of_run import load_head
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import FeatureSpec, from_dict
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import run_json
 from tests.workflow.helpers import make_features
 
 
@@ -25,9 +26,9 @@ def test_a_head_comes_back_with_what_it_was_fitted_on(run: Run) -> None:
     head, novelty, spec, name = load_head(run)
     assert head.kind == "ridge"
     assert head.dim == len(novelty.mean)
-    assert list(head.classes) == run.info["classes"]
-    assert spec == from_dict(FeatureSpec, run.info["features"]["spec"])
-    assert name == run.info["backbone"]
+    assert list(head.classes) == run_json(run)["classes"]
+    assert spec == from_dict(FeatureSpec, run_json(run)["features"]["spec"])
+    assert name == run_json(run)["backbone"]
     told = head.predict_proba(np.zeros((1, head.dim), np.float32))
     assert told.sum() == pytest.approx(1)
 
@@ -38,5 +39,5 @@ def test_a_run_that_lacks_a_part_is_damaged(lacking: str, run: Run, tmp_path: Pa
     info = json.loads((copy / "run.json").read_text())
     del info[lacking]
     (copy / "run.json").write_text(json.dumps(info))
-    with pytest.raises(IntegrityError, match=rf"is damaged \('{lacking}'\)\. Fit the head again"):
+    with pytest.raises(IntegrityError, match=rf"is damaged \(it lacks {lacking}\)\. Make the run again"):
         load_head(read_run(copy))

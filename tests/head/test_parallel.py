@@ -77,7 +77,7 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
             fit = found[number, index]
             with threadpool_limits(1):
                 alike = fit_head(spec, training)
-            assert (fit.head.meta(), fit.head.to_npz()) == (alike.head.meta(), alike.head.to_npz())
+            assert (fit.head.record(), fit.head.to_npz()) == (alike.head.record(), alike.head.to_npz())
             assert (fit.head.kind, fit.notes) == (spec.kind, alike.notes)
             free = fit_head(spec, training).head
             np.testing.assert_array_equal(fit.head.predict(X[:, 0]), free.predict(X[:, 0]))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from cxrfeat.reporting.again import run_call
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
+from tests.run.golden import golden
 from tests.workflow.helpers import PARTS, make_features
 
 
@@ -48,4 +50,5 @@ def test_the_call_of_a_run_makes_the_very_same_run(
 def test_a_run_that_no_call_of_fit_makes_has_none(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5")
     run = fit(path, [HeadSpec(kind="ridge")], runs=tmp_path / "runs").runs[0]
-    assert run_call(Run(run.path, {**run.info, "identity": {"search": {}}})) is None
+    searched = golden("tuned-folds").document.identity
+    assert run_call(Run(run.path, replace(run.document, identity=searched))) is None

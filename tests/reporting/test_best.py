@@ -11,6 +11,7 @@ from cxrfeat.head.best import best_of
 from cxrfeat.reporting.best import best_sentence
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import run_json
 from tests.workflow.helpers import make_features
 
 
@@ -22,14 +23,14 @@ def test_the_line_names_the_head_what_it_is_tied_with_and_its_test(fold_count: i
     best = best_of(runs)
     assert best is not None
     alone, others = replace(best, tied=()), [run for run in runs if run.name != best.run.name]
-    accuracy = best.run.info["test"]["accuracy"]
+    accuracy = run_json(best.run)["test"]["accuracy"]
     said = best_sentence(alone)
     assert said.startswith(
-        f"Best on validation: {best.run.info['head']}, accuracy {best.accuracy:.3f} on {best.images}"
+        f"Best on validation: {best.run.document.head}, accuracy {best.accuracy:.3f} on {best.images}"
     )
     assert f"; its test: {accuracy:.3f} [" in said
     assert "tied" not in said
-    assert f", tied with {others[0].info['head']}; its" in best_sentence(replace(best, tied=(others[0],)))
+    assert f", tied with {others[0].document.head}; its" in best_sentence(replace(best, tied=(others[0],)))
     assert ", tied with all the others; its" in best_sentence(replace(best, tied=tuple(others)))
     assert " (too few to say what is tied); its" in best_sentence(replace(best, tied=None))
     assert " on 1 image (too few" in best_sentence(replace(best, tied=None, images=1))

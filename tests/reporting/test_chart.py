@@ -15,6 +15,8 @@ from cxrfeat.reporting.chart import (
     training_chart,
     whisker,
 )
+from cxrfeat.run.document import OperatingPoint
+from cxrfeat.run.table import Epoch, History
 
 
 def told(drawn: str) -> str:
@@ -28,17 +30,19 @@ def classes(drawn: str) -> list[str]:
 
 
 def test_a_training_chart_tells_first_and_last_and_the_epoch_kept() -> None:
-    history: dict[str, list[float | None]] = {
-        "epoch": [1.0, 2.0, 3.0], "loss": [1.5, 0.75, 0.5], "val_loss": [1.6, 0.9, 1.0], "accuracy": [None] * 3,
-        "val_accuracy": [None] * 3, "kept": [0.0, 1.0, 0.0],
-    }  # fmt: skip
+    losses = [(1.5, 1.6), (0.75, 0.9), (0.5, 1.0)]
+    epochs = [
+        Epoch(epoch=number, loss=loss, accuracy=None, val_loss=held, kept=number == 2)
+        for number, (loss, held) in enumerate(losses, 1)
+    ]
+    history = History(tuple(epochs))
     drawn = training_chart("k", history, "loss", "Loss")
     assert drawn is not None
     assert "training from 1.500 to 0.500; validation from 1.600 to 1.000" in told(drawn)
     assert "Epoch 2 was kept" in told(drawn)
     assert "line c1 dashed" in classes(drawn), "not by colour alone"
     assert training_chart("k", history, "accuracy", "Accuracy") is None
-    assert training_chart("k", {key: [] for key in history}, "loss", "Loss") is None
+    assert training_chart("k", History(), "loss", "Loss") is None
 
 
 def test_a_roc_chart_draws_its_band_and_tells_the_operating_point() -> None:
@@ -46,7 +50,7 @@ def test_a_roc_chart_draws_its_band_and_tells_the_operating_point() -> None:
     positive = rng.random(80) < 0.5
     curve = roc_band(positive, rng.random(80) + positive, np.arange(80))
     assert curve is not None
-    point = {"sensitivity": 0.9, "specificity": 0.8}
+    point = OperatingPoint(threshold=0.5, sensitivity=0.9, sensitivity_ci=None, specificity=0.8, specificity_ci=None)
     drawn = roc_chart("k", "COVID", curve, "0.900 [0.800, 0.950]", point)
     assert "band c0" in classes(drawn)
     assert "AUROC 0.900 [0.800, 0.950]" in told(drawn)

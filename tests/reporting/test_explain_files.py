@@ -12,6 +12,7 @@ from cxrfeat.explaining.explained import Explained
 from cxrfeat.run.folder import Run
 from cxrfeat.workflow.explain import explain
 from tests.explaining.chests import image_of, runs_of
+from tests.run.reading import cells
 
 
 def test_pictures_are_written_at_the_images_own_size_with_one_document(
@@ -38,7 +39,7 @@ def test_pictures_are_written_at_the_images_own_size_with_one_document(
 def test_names_can_be_salted(chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(chests, tiny_network, tmp_path, "ridge")[0]
     found = explain(run, data=chests, count=3, out=tmp_path / "out", redact=True)
-    ids = dict(zip(run.table("predictions.csv")["image_id"], run.table("predictions.csv")["label"], strict=True))
+    ids = dict(zip(cells(run, "predictions.csv")["image_id"], cells(run, "predictions.csv")["label"], strict=True))
     for one in found.images:
         assert ids[one.image] == one.true
     files = " ".join(path.name for path in (tmp_path / "out").iterdir())

@@ -22,6 +22,7 @@ from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.report import report
 from tests.reporting.reports import runs_of
+from tests.run.reading import cells
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def user(explained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def single(folder: Path) -> list[Run]:
-    return [run for run in runs_of(folder) if run.info["itself_tested"]]
+    return [run for run in runs_of(folder) if run.document.itself_tested]
 
 
 @pytest.mark.usefixtures("user")
@@ -106,7 +107,7 @@ def test_redacted_and_without_images_no_path_is_told(explained: Path, tmp_path: 
 def test_what_is_odd_about_heat_maps_is_noted_and_a_run_without_its_network_too(
     explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crossed = [run for run in runs_of(explained) if not run.info["itself_tested"]]
+    crossed = [run for run in runs_of(explained) if not run.document.itself_tested]
     out = tmp_path / "page.html"
     found = report(crossed, out=out, data=explained / "data", features=explained / "features")
     (data,) = found.content.data
@@ -167,5 +168,5 @@ def test_where_some_were_judged_the_page_says_of_how_many_and_how_they_were_chos
 
 
 def split_of(run: Run) -> tuple[list[str], list[str]]:
-    table = run.table("split.csv")
+    table = cells(run, "split.csv")
     return table["content_sha256"], table["part"]

@@ -8,9 +8,9 @@ from cxrfeat.errors import IntegrityError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.row import Header, ImageRow
 from cxrfeat.reporting.naming import names_in, names_of, parts_of
-from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import change_file
 from tests.workflow.helpers import make_features
 
 HEADER = Header(format="PNG", suffix=".png", width=9, height=9, bits=8, mode="L", file_bytes=9)
@@ -43,6 +43,6 @@ def test_a_run_says_in_which_part_each_image_is(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5")
     run = fit(path, [HeadSpec(kind="ridge")], runs=tmp_path / "runs").runs[0]
     assert set(parts_of(run).values()) == {"train", "validation", "test"}
-    (run.path / "split.csv").write_text("content_sha256\nx\n")
-    with pytest.raises(IntegrityError, match=r"split\.csv lacks 'part'"):
-        parts_of(Run(run.path, run.info))
+    damaged = change_file(run, "split.csv", b"content_sha256\nx\n")
+    with pytest.raises(IntegrityError, match=r"split\.csv is damaged \(it lacks the column part\)"):
+        parts_of(damaged)

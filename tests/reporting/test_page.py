@@ -91,7 +91,8 @@ def test_runs_that_are_called_alike_are_told_apart(tmp_path: Path) -> None:
     made = content(tmp_path, heads=["logreg", "softmax"])
     (data,) = made.data
     best, other = data.runs
-    twin = replace(other, summary={**other.summary, "head": best.summary["head"]})
+    alike = replace(other.document, head=best.document.head)
+    twin = replace(other, summary={**other.summary, "head": best.summary["head"]}, document=alike)
     twins = read(render_report(replace(made, data=(replace(data, runs=(best, twin)),)))).text
     for run in (best, twin):
         end = run.summary["run"].rpartition("-")[2]

@@ -27,7 +27,9 @@ def test_the_title_says_what_the_scores_are(changes: dict[str, Any], said: str) 
 def test_each_class_has_a_row_with_its_operating_point() -> None:
     plain = run()
     point = {"threshold": 0.4, "sensitivity": 0.75, "specificity": 0.88}
-    plain["test"]["operating_points"] = {"chosen_on": "validation", "COVID": {"at_threshold": point}, "NORMAL": {}}
+    plain["test"]["operating_points"] = {
+        "chosen_on": "validation", "classes": {"COVID": {"at_threshold": point}, "NORMAL": {}}
+    }  # fmt: skip
     made = class_table(plain)
     assert "chosen on validation" in made.title
     assert made.rows == (

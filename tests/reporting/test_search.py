@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from cxrfeat.reporting.search import sentences
+from cxrfeat.run.document import BestDefault, Chosen, Search
+from cxrfeat.spec import HeadSpec
+from tests.run.golden import golden
 
 
 def test_sentences_say_which_and_by_how_much() -> None:
-    told: dict[str, Any] = {
-        "by": "balanced-accuracy", "score": 0.9, "gain": 0.02, "outer": None,
-        "chosen": {"kind": "dense", "differs": {"hidden": [256]}}, "best_default": {"kind": "softmax", "score": 0.88},
-    }  # fmt: skip
+    known = golden("tuned-folds").document.search
+    assert known is not None
+    found = replace(
+        known.found,
+        score=0.9,
+        gain=0.02,
+        chosen=Chosen(spec=HeadSpec(kind="dense", hidden=(256,)), differs={"hidden": [256]}),
+        best_default=BestDefault(kind="softmax", score=0.88),
+    )
+    told = Search(settings=replace(known.settings, by="balanced-accuracy"), found=found, outer=None)
     said = sentences(told, 1)
     assert said[0] == (
         "Chosen: dense with hidden 256; balanced accuracy 0.900 on the inner folds, 0.020 better than the best default "
         "(softmax, 0.880)."
     )
     assert said[-1] == "This test part has been opened once, by this run."
-    as_default = told | {"chosen": {"kind": "softmax", "differs": {}}, "gain": 0.0, "outer": []}
+    plain = replace(found, chosen=Chosen(spec=HeadSpec(kind="softmax"), differs={}), gain=0.0)
+    as_default = replace(told, found=plain, outer=())
     assert sentences(as_default, 4)[0].startswith("Chosen on everything: softmax as it is by default; ")
     assert sentences(as_default, 4)[2] == "These outer folds have been opened by 4 runs, this one included."
-    assert "no better than the best default (softmax), at a lower log loss" in sentences(told | {"gain": 0.0}, 1)[0]
-    assert "no default could be fitted" in sentences(told | {"best_default": None, "gain": None}, 1)[0]
+    even = replace(told, found=replace(found, gain=0.0))
+    assert "no better than the best default (softmax), at a lower log loss" in sentences(even, 1)[0]
+    alone = replace(told, found=replace(found, best_default=None, gain=None))
+    assert "no default could be fitted" in sentences(alone, 1)[0]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cxrfeat.reporting.spark import ASCII, BLOCKS, WIDTH, confusion_table, sparkline, training_table
+from cxrfeat.run.table import Epoch, History
 
 
 @pytest.mark.parametrize("marks", [ASCII, BLOCKS])
@@ -21,14 +22,11 @@ def test_a_long_curve_keeps_its_ends_and_fits() -> None:
     assert drawn[-1] == ASCII[-1]
 
 
-HISTORY: dict[str, list[float | None]] = {
-    "epoch": [1.0, 2.0], "loss": [1.0, 0.5], "accuracy": [0.4, 0.8],
-    "val_loss": [None, None], "val_accuracy": [None, None], "kept": [0.0, 1.0],
-}  # fmt: skip
+HISTORY = History((Epoch(epoch=1, loss=1.0, accuracy=0.4), Epoch(epoch=2, loss=0.5, accuracy=0.8, kept=True)))
 
 
 def test_heads_without_epochs_have_no_line_and_missing_curves_a_dash() -> None:
-    nothing: dict[str, list[float | None]] = {name: [] for name in HISTORY}
+    nothing = History()
     assert training_table([("logreg", nothing)], ASCII) is None
     made = training_table([("logreg", nothing), ("dense", HISTORY)], ASCII)
     assert made is not None

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from cxrfeat.reporting.summary import honest_figure, standing, verdict, worst_findings
+from cxrfeat.run.document import Evaluation
+from tests.run.golden import evaluation
 
 
 def finding(check: str, status: str, **fields: Any) -> dict[str, Any]:
@@ -66,18 +68,18 @@ TEST: dict[str, Any] = {
     "accuracy": 0.9, "accuracy_ci": [0.85, 0.95], "balanced_accuracy": 0.8, "balanced_accuracy_ci": [0.7, 0.9],
     "images": 100, "groups": 80,
 }  # fmt: skip
-PAIR = {"classes": ["A", "B"], "identifiable": False, "known": True}
+PAIR = {
+    "classes": ["A", "B"], "identifiable": False, "known": True, "images": 9, "auroc": None, "auroc_ci": None
+}  # fmt: skip
 
 
-def within(**fields: Any) -> dict[str, Any]:
-    return {
-        **TEST,
-        "within_source": {
-            "known": 100, "unknown": 0, "images": 60, "sources": 2,
-            "accuracy": 0.6, "accuracy_ci": [0.5, 0.7], "chance": 0.55,
-            "pairs": [PAIR, {"classes": ["A", "C"], "identifiable": True, "known": True}], **fields,
-        },
+def within(**fields: Any) -> Evaluation:
+    told = {
+        "known": 100, "unknown": 0, "images": 60, "sources": 2,
+        "accuracy": 0.6, "accuracy_ci": [0.5, 0.7], "chance": 0.55,
+        "pairs": [PAIR, {**PAIR, "classes": ["A", "C"], "identifiable": True}], **fields,
     }  # fmt: skip
+    return evaluation(**TEST, within_source=told)
 
 
 def test_the_honest_number_is_the_one_within_sources() -> None:
@@ -124,9 +126,8 @@ def test_without_a_shared_source_there_is_no_honest_number() -> None:
     assert "cannot tell the disease from the hospital" in told.notes[0]
 
 
-@pytest.mark.parametrize("test", [TEST, within(known=0), {**TEST, "within_source": None}])
-def test_without_sources_that_is_said(test: dict[str, Any]) -> None:
-    told = honest_figure(test)
+def test_without_sources_that_is_said() -> None:
+    told = honest_figure(within(known=0))
     assert (told.label, told.value) == ("balanced accuracy", "0.800")
     assert "nobody can say how much of it is the hospital's" in told.notes[-1]
 

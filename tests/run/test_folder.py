@@ -1,79 +1,252 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from cxrfeat.cli.main import run as command_line
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageError, UsageError
-from cxrfeat.run.folder import (
-    Run,
-    all_runs,
-    check_name,
-    digest8,
-    find_run,
-    find_runs,
-    read_run,
-    run_name,
-    write_run,
-)
-from cxrfeat.run.table import to_csv
-
-TABLE: dict[str, list[object]] = {"image_id": ["aa", 'b"b', "c,c"], "p": [0.1, 1 / 3, 1e-300], "label": [0, 1, 2]}
+from cxrfeat.finetuning.tuned import tuned_network
+from cxrfeat.head.of_run import load_head
+from cxrfeat.image.split import digest
+from cxrfeat.run.folder import VERSION, Run, all_runs, check_name, find_run, find_runs, read_run, run_name, write_run
+from cxrfeat.run.record import digest8, to_json
+from cxrfeat.spec import to_dict
+from tests.run.golden import GOLDEN, golden
+from tests.run.reading import change_json, run_json
 
 
-def made(folder: Path, name: str = "data-resnet50-softmax-12345678", **info: Any) -> Run:
-    return write_run(folder / name, info, arrays={"head.npz": b"\0\1"}, tables={"predictions.csv": TABLE})
+def made(folder: Path, name: str = "data-resnet50-softmax-12345678", **changes: Any) -> Run:
+    run = golden("dropout")
+    return write_run(
+        folder / name, replace(run.document, **changes), predictions=run.predictions(), split=run.split(),
+        history=run.history(), arrays={"head.npz": b"\0\1"},
+    )  # fmt: skip
 
 
 def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    run = made(tmp_path / "runs", head="softmax", test={"accuracy": 1 / 3}, none=None)
+    run = made(tmp_path / "runs", head="mine", seconds=1 / 3)
     again = read_run(run.path)
     assert again == run
-    assert again.info == {
-        "format": "cxrfeat-run", "version": 1, "head": "softmax", "test": {"accuracy": 1 / 3}, "none": None
-    }  # fmt: skip
+    assert (again.document.head, again.document.seconds) == ("mine", 1 / 3)
     assert again.bytes_of("head.npz") == b"\0\1"
-    table = again.table("predictions.csv")
-    assert table["image_id"] == TABLE["image_id"]
-    assert [float(text) for text in table["p"]] == TABLE["p"], "numbers are written in full"
-    assert sorted(path.name for path in run.path.iterdir()) == ["head.npz", "predictions.csv", "run.json"]
-
-
-@given(st.lists(st.tuples(st.text("ab,\"\n '"), st.floats(allow_nan=False)), min_size=1, max_size=4))
-def test_a_table_comes_back_whatever_its_texts(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
-    folder = tmp_path_factory.mktemp("run")
-    table = {"text": [text for text, _ in rows], "number": [number for _, number in rows]}
-    run = write_run(folder / "run", {}, arrays={}, tables={"t.csv": table})
-    stored = run.table("t.csv")
-    assert stored["text"] == table["text"]
-    assert [float(text) for text in stored["number"]] == table["number"]
+    first = golden("dropout")
+    np.testing.assert_array_equal(again.predictions().probabilities, first.predictions().probabilities)
+    assert (again.split(), again.history()) == (first.split(), first.history())
+    names = ["head.npz", "history.csv", "predictions.csv", "run.json", "split.csv"]
+    assert sorted(path.name for path in run.path.iterdir()) == names
+    assert sorted(again.files) == [name for name in names if name != "run.json"]
 
 
 def test_a_run_is_never_written_over_another(tmp_path: Path) -> None:
     run = made(tmp_path, head="softmax")
     with pytest.raises(StorageError, match="Something stands there already"):
         made(tmp_path, head="dense")
-    assert read_run(run.path).info["head"] == "softmax"
+    assert read_run(run.path).document.head == "softmax"
     assert [path.name for path in tmp_path.iterdir()] == [run.name]
 
 
 def test_what_json_cannot_hold_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        made(tmp_path, auroc=math.nan)
-    with pytest.raises(ValueError, match="argument 2 is shorter"):
-        to_csv({"a": [1, 2], "b": [1]})
+        made(tmp_path, seconds=math.nan)
     assert all_runs(tmp_path) == []
+
+
+# Golden runs: what is in them was written before runs were typed documents; see `tests.run.make_golden`.
+
+
+def test_there_are_golden_runs_of_this_version() -> None:
+    assert {path.name for path in GOLDEN if path.name.startswith(f"run-v{VERSION}-")} == {
+        f"run-v{VERSION}-{name}" for name in ("logreg", "dropout", "tuned-folds", "finetune")
+    }
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
+def test_a_golden_run_is_read_to_the_last_value(path: Path) -> None:
+    assert sum(file.stat().st_size for file in path.iterdir()) < 60_000
+    run = read_run(path)
+    told = run_json(run)
+    for name in ("format", "version", "files", "digest"):
+        told.pop(name)
+    assert to_json(run.document) == told
+    assert set(run.files) == {file.name for file in path.iterdir()} - {"run.json"}
+    said, split, history = (table.to_csv().encode() for table in (run.predictions(), run.split(), run.history()))
+    names = ("predictions.csv", "split.csv", "history.csv")
+    assert [said, split, history] == [run.bytes_of(name) for name in names], "every cell was read"
+    head, novelty, spec, backbone = load_head(run)
+    assert (head.kind, list(head.classes), backbone) == (told["fitted"]["kind"], told["classes"], told["backbone"])
+    assert head.dim == len(novelty.mean) == told["fitted"]["dim"]
+    assert to_dict(spec) == told["features"]["spec"]
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
+def test_the_tables_of_a_golden_run_bear_its_scores(path: Path) -> None:
+    run = read_run(path)
+    document, said, split = run.document, run.predictions(), run.split()
+    right = said.predicted == said.labels
+    assert document.test.accuracy == right[said.tested].mean()
+    assert np.array_equal(said.predicted, said.probabilities.argmax(axis=1))
+    if document.validation is not None:
+        assert document.validation.accuracy == right[said.validated].mean()
+        assert digest(np.array(split.parts), split.contents) == document.split.sha256
+    assert set(said.contents) <= set(split.contents)
+    if document.finetune is not None:
+        kept = run.history().kept
+        assert kept is not None
+        assert kept.epoch == document.finetune.kept
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
+def test_a_golden_run_names_no_place_of_a_machine(path: Path) -> None:
+    for file in path.iterdir():
+        assert not re.search(rb"/(tmp|home|root|work|usr|Users)/|\b[A-Z]:\\", file.read_bytes()), file.name
+
+
+# Damage
+
+
+def copied(folder: Path, name: str = "dropout") -> Path:
+    return Path(shutil.copytree(golden(name).path, folder / "run"))
+
+
+def owners(told: Any) -> Iterator[tuple[Any, Any]]:
+    """Each object of a JSON value with each of its keys."""
+    if isinstance(told, dict):
+        for key, value in told.items():
+            yield told, key
+            yield from owners(value)
+    if isinstance(told, list):
+        for value in told:
+            yield from owners(value)
+
+
+@pytest.mark.parametrize("name", ["logreg", "tuned-folds", "finetune"])
+def test_a_key_that_is_not_there_is_damage_wherever_it_lies(name: str, tmp_path: Path) -> None:
+    place = copied(tmp_path, name) / "run.json"
+    whole = place.read_bytes()
+    for number in range(len(list(owners(json.loads(whole))))):
+        told = json.loads(whole)
+        owner, key = list(owners(told))[number]
+        if owner is told and key in ("format", "version"):
+            continue  # then it is none of ours
+        del owner[key]
+        place.write_text(json.dumps(told))
+        with pytest.raises(IntegrityError, match=r"run\.json is damaged \(.*\)\. Make the run again\.$"):
+            read_run(place.parent)
+
+
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["head.npz", "novelty.npz", "predictions.csv", "split.csv", "history.csv", "run.json"]), st.data()
+)
+def test_a_cut_or_changed_file_is_damage(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    folder = copied(tmp_path_factory.mktemp("damaged"))
+    content = (folder / name).read_bytes()
+    at = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        changed = content[:at]
+    else:
+        changed = content[:at] + bytes([content[at] ^ data.draw(st.integers(1, 255))]) + content[at + 1 :]
+        if name == "run.json":
+            with contextlib.suppress(ValueError):
+                assume(json.loads(changed) != json.loads(content))  # else one space was made another
+    (folder / name).write_bytes(changed)
+    with pytest.raises((IntegrityError, InputError), match=re.escape(name)) as raised:
+        use(read_run(folder))
+    if isinstance(raised.value, InputError):  # of another format or version
+        assert name == "run.json"
+
+
+def use(run: Run) -> None:
+    run.predictions()
+    run.split()
+    run.history()
+    load_head(run)
+
+
+def test_space_and_order_in_run_json_are_free(tmp_path: Path) -> None:
+    place = copied(tmp_path) / "run.json"
+    told = json.loads(place.read_bytes())
+    place.write_text(json.dumps(dict(reversed(told.items())), indent=3))
+    assert read_run(place.parent).document == golden("dropout").document
+
+
+def test_another_number_is_damage_unless_the_digest_is_made_again(tmp_path: Path) -> None:
+    run = read_run(copied(tmp_path))
+    place = run.path / "run.json"
+    place.write_text(place.read_text().replace('"seconds": 0.', '"seconds": 1.'))
+    with pytest.raises(IntegrityError, match="it is not what was written"):
+        read_run(run.path)
+    change_json(run, lambda told: told.update(seconds=7.5, more="of another program"))
+    assert read_run(run.path).document.seconds == 7.5
+    change_json(run, lambda told: told.update(seconds="7.5"))
+    with pytest.raises(IntegrityError, match=r'run.json is damaged \(seconds is "7.5", not a number\)'):
+        read_run(run.path)
+
+
+def test_a_file_that_is_not_listed_is_not_used(tmp_path: Path) -> None:
+    run = read_run(copied(tmp_path))
+    (run.path / "network.keras").write_bytes(b"of a stranger")
+    with pytest.raises(IntegrityError, match=r"network.keras is damaged"):
+        run.bytes_of("network.keras")
+    assert tuned_network(run) is None
+
+
+def test_a_network_that_is_missing_is_damage(tmp_path: Path) -> None:
+    run = read_run(copied(tmp_path, "finetune"))
+    assert tuned_network(run) == run.path / "network.keras"
+    (run.path / "network.keras").unlink()
+    with pytest.raises(IntegrityError, match=r"network.keras is missing. Make the run again."):
+        tuned_network(run)
+
+
+@pytest.mark.parametrize("name", ["run.json", "predictions.csv", "head.npz", "novelty.npz", "history.csv"])
+@pytest.mark.parametrize("how", ["cut", "gone", "rubbish"])
+def test_a_damaged_run_is_one_line_and_one_exit_code_at_every_command(
+    name: str, how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for one in ("logreg", "dropout"):
+        shutil.copytree(golden(one).path, tmp_path / "runs" / one)
+    place = tmp_path / "runs" / "dropout" / name
+    content = place.read_bytes()
+    if how == "gone":
+        place.unlink()
+    else:
+        place.write_bytes(content[: len(content) // 2] if how == "cut" else b"\x00 rubbish")
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)).save(tmp_path / "image.png")
+    uses = {
+        ("compare", "logreg", "dropout"): {"run.json", "predictions.csv", "history.csv"},
+        ("predict", "dropout", "image.png"): {"run.json", "head.npz", "novelty.npz"},
+        ("report", "dropout"): {"run.json", "predictions.csv", "history.csv"},
+    }
+    for words, files in uses.items():
+        if name in files:
+            code, said = command_line(list(words)), " ".join(capsys.readouterr().err.split())
+            no_run = how == "gone" and name == "run.json"
+            assert code == (InputError if no_run else IntegrityError).exit_code, said
+            assert "Traceback" not in said
+            assert no_run or (name in said and "Make the run again." in said), said
 
 
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
-        (b'{"format": "cxrfeat-run", "ver', IntegrityError, r"run.json is damaged \(.*Fit the head again"),
+        (b'{"format": "cxrfeat-run", "ver', IntegrityError, r"run.json is damaged \(.*Make the run again"),
         (b"\xff\xfe\x00", IntegrityError, r"run.json is damaged"),
         (b"[" * 200_000, IntegrityError, r"run.json is damaged"),
         (b"[]", InputError, r"was not written by cxrfeat"),
@@ -81,7 +254,7 @@ def test_what_json_cannot_hold_is_not_written(tmp_path: Path) -> None:
         (
             b'{"format": "cxrfeat-run", "version": 2}',
             InputError,
-            r"has version 2; this one reads 1. Fit the head again",
+            r"has version 2; this one reads 1. Make the run again",
         ),
     ],
 )
@@ -104,8 +277,8 @@ def test_a_folder_without_its_files_is_refused(tmp_path: Path) -> None:
         run.bytes_of("head.npz")
     for broken in (b"a,b\n1\n", b"", b"\xff\xff"):
         (run.path / "predictions.csv").write_bytes(broken)
-        with pytest.raises(IntegrityError, match=r"predictions.csv is not a table any more"):
-            run.table("predictions.csv")
+        with pytest.raises(IntegrityError, match=r"predictions.csv is damaged"):
+            run.predictions()
 
 
 def test_a_file_out_of_proportion_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrfeat.run.table import Epoch, History, Predictions, SplitRows, read_csv, to_csv
+from cxrfeat.run.table import (
+    HISTORY,
+    IMAGES,
+    PROBABILITY,
+    SPLIT,
+    Epoch,
+    History,
+    Predictions,
+    SplitRows,
+    read_csv,
+    to_csv,
+)
+from tests.run.page import page_tables
 
 TEXTS = st.text("ab,\"\n '\té", max_size=4)
 CLASSES = ("COVID", 'label "x", y')
@@ -136,3 +148,10 @@ def test_columns_are_of_one_length_and_an_empty_text_is_no_table() -> None:
     with pytest.raises(ValueError, match="it lacks the column a"):
         read_csv("", ["a"])
     assert math.isclose(float(read_csv(to_csv({"p": [1 / 3]}), ["p"])["p"][0]), 1 / 3, rel_tol=0)
+
+
+def test_page_and_code_have_the_same_columns() -> None:
+    told = page_tables("### ")
+    assert told["`predictions.csv`"] == [*IMAGES, f"{PROBABILITY}<class>"]
+    assert told["`split.csv`"] == list(SPLIT)
+    assert told["`history.csv`"] == list(HISTORY)

@@ -7,6 +7,7 @@ from pathlib import Path
 from cxrfeat.spec import HeadSpec
 from cxrfeat.tuning.openings import openings
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import run_json
 from tests.workflow.helpers import make_features
 
 
@@ -17,5 +18,5 @@ def test_every_run_of_a_split_opened_it_and_damaged_ones_are_not_counted(tmp_pat
     other = fit(path, [HeadSpec(kind="logreg")], seed=1, runs=runs)
     (runs / "damaged").mkdir()
     (runs / "damaged" / "run.json").write_text("{")
-    assert openings(runs, result.runs[0].info["split"]["sha256"]) == 2
-    assert openings(runs, other.runs[0].info["split"]["sha256"]) == 1
+    assert openings(runs, run_json(result.runs[0])["identity"]["split"]["sha256"]) == 2
+    assert openings(runs, run_json(other.runs[0])["identity"]["split"]["sha256"]) == 1

@@ -43,5 +43,5 @@ def test_the_record_holds_what_the_choice_depends_on_and_not_how_fast_it_was_mad
     space = Space(kinds=("logreg", "svm-rbf"), views=2, seed=7)
     assert Plan(jobs=1).record(space) == Plan(jobs=2).record(space)
     told = Plan(trials=5, by="auroc").record(space)
-    assert (told["trials"], told["by"], told["heads"], told["seed"]) == (5, "auroc", ["logreg", "svm-rbf"], 7)
+    assert (told.trials, told.by, told.heads, told.seed) == (5, "auroc", ("logreg", "svm-rbf"), 7)
     assert told != Plan(trials=5).record(space)

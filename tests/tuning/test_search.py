@@ -49,13 +49,13 @@ class Told(Bench):
 def test_what_is_no_better_is_no_reason_to_depart_from_the_default(data: Data, tmp_path: Path) -> None:
     plan = Plan(trials=4, inner_folds=2)
     found = find_head(Told(data, plan, tmp_path, {}), SPACE)
-    assert found.spec == SPACE.default("knn")
-    assert found.to_dict()["gain"] == 0
+    assert found.chosen.spec == SPACE.default("knn")
+    assert found.gain == 0
     drawn = SPACE.draws(4)[2]
     better = find_head(Told(data, plan, tmp_path, {drawn.neighbours: 9}), SPACE)
-    assert better.spec == drawn
-    assert better.to_dict()["gain"] == pytest.approx((19 - 15) / 20)
-    assert better.to_dict()["chosen"]["differs"] == {"neighbours": drawn.neighbours}
+    assert better.chosen.spec == drawn
+    assert better.gain == pytest.approx((19 - 15) / 20)
+    assert better.chosen.differs == {"neighbours": drawn.neighbours}
 
 
 def test_a_third_of_what_was_drawn_goes_on_from_rung_to_rung(data: Data, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cxrfeat.feature.store import write_features
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Part
+from tests.run.reading import cells, run_json
 
 DIM = 6
 CLASSES = ("COVID", "NORMAL")
@@ -125,8 +126,8 @@ def make_features(
 
 def probabilities(run: Run) -> dict[str, NDArray[np.float64]]:
     """The rows of `predictions.csv`, by content."""
-    table = run.table("predictions.csv")
-    columns = [table[f"probability {name}"] for name in run.info["classes"]]
+    table = cells(run, "predictions.csv")
+    columns = [table[f"probability {name}"] for name in run_json(run)["classes"]]
     rows = np.array(columns, dtype=np.float64).T
     return dict(zip(table["content_sha256"], rows, strict=True))
 

@@ -43,10 +43,13 @@ def test_real_images_show_what_is_known_of_them(shared: Path, tmp_path: Path) ->
     result = audit(shared / "data" / "cxr299", cache=made.files[0].path, network=network)
     found = statuses(result)
     assert found["source"] is Status.FAIL
-    pairs = {tuple(pair["classes"]): pair for pair in (result.within_source or {})["pairs"]}
-    assert not pairs["COVID", "NORMAL"]["identifiable"]
-    assert not pairs["COVID", "PNEUMONIA"]["identifiable"]
-    assert pairs["NORMAL", "PNEUMONIA"]["auroc_ci"][0] > 0.85
+    assert result.within_source is not None
+    pairs = {pair.classes: pair for pair in result.within_source.pairs}
+    assert not pairs["COVID", "NORMAL"].identifiable
+    assert not pairs["COVID", "PNEUMONIA"].identifiable
+    interval = pairs["NORMAL", "PNEUMONIA"].auroc_ci
+    assert interval is not None
+    assert interval[0] > 0.85
     (labels,) = [finding for finding in result.findings if finding.check == "labels"]
     assert labels.value == 18
     assert 0.70 < result.controls["thumbnail"]["accuracy"] < 0.80

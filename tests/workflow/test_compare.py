@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import cells, change_file, change_json, run_json
 from tests.workflow.helpers import make_features
 
 
@@ -35,13 +36,13 @@ def one(features: Path, kind: HeadKind = "logreg", seed: int = 0, *, head: int =
 def test_runs_stand_best_first_each_set_against_the_best(features: Path) -> None:
     runs = [one(features, "svm-linear"), one(features, "softmax", epochs=0), one(features, "logreg")]
     found = compare(runs)
-    accuracies = [run.info["test"]["accuracy"] for run in found.runs]
+    accuracies = [run_json(run)["test"]["accuracy"] for run in found.runs]
     assert accuracies == sorted(accuracies, reverse=True)
     assert {run.path for run in found.runs} == {run.path for run in runs}
     assert [each["a"] for each in found.differences] == [found.runs[0].name] * 2
     assert [each["b"] for each in found.differences] == [run.name for run in found.runs[1:]]
     for each, run in zip(found.differences, found.runs[1:], strict=True):
-        assert each["difference"] == pytest.approx(accuracies[0] - run.info["test"]["accuracy"])
+        assert each["difference"] == pytest.approx(accuracies[0] - run_json(run)["test"]["accuracy"])
         low, high = each["ci"]
         assert low <= each["difference"] <= high
 
@@ -62,14 +63,14 @@ def test_two_seeds_of_one_head_are_tied(features: Path) -> None:
 def test_a_clearly_better_run_is_not_tied(tmp_path: Path) -> None:
     features = make_features(tmp_path / "f.h5", groups=60, distance=6.0)
     good, blind = one(features), one(features, "softmax", epochs=0)
-    mirrored = blind.path / "predictions.csv"  # the untrained head, made to be wrong everywhere it matters
     lines = (good.path / "predictions.csv").read_text().replace("COVID", "?").replace("NORMAL", "COVID")
     columns = "image_id,content_sha256,group,part,label,predicted,probability COVID,probability NORMAL\n"
     swapped = lines.replace("?", "NORMAL").split("\n", 1)[1].splitlines()
     rows = [line.split(",") for line in swapped]
     for row in rows:
         row[4] = {"COVID": "NORMAL", "NORMAL": "COVID"}[row[4]]
-    mirrored.write_text(columns + "".join(",".join((*row[:6], row[7], row[6])) + "\n" for row in rows))
+    text = columns + "".join(",".join((*row[:6], row[7], row[6])) + "\n" for row in rows)
+    blind = change_file(blind, "predictions.csv", text.encode())  # the untrained head, wrong everywhere it matters
     found = compare([good, blind])
     assert found.runs[0].name == good.name
     assert found.differences[0]["tied"] is False
@@ -101,11 +102,11 @@ def test_the_same_runs_give_the_same_document(features: Path) -> None:
 
 def rows_tested(run: Run) -> tuple[Any, ...]:
     """Labels, probabilities and groups of the test rows, by content."""
-    table = run.table("predictions.csv")
+    table = cells(run, "predictions.csv")
     rows = sorted((sha, row) for row, sha in enumerate(table["content_sha256"]) if table["part"][row] == "test")
     order = [row for _, row in rows]
-    p = np.array([[float(table[f"probability {name}"][row]) for name in run.info["classes"]] for row in order])
-    y = np.array([run.info["classes"].index(table["label"][row]) for row in order])
+    p = np.array([[float(table[f"probability {name}"][row]) for name in run_json(run)["classes"]] for row in order])
+    y = np.array([run_json(run)["classes"].index(table["label"][row]) for row in order])
     names = list(dict.fromkeys(table["group"][row] for row in order))
     return y, p, np.array([names.index(table["group"][row]) for row in order])
 
@@ -120,7 +121,7 @@ def test_other_measures_stand_beside_the_accuracy(features: Path) -> None:
         assert {name: each["auroc"][name] for name in ("difference", "ci", "p")} == {
             name: expected[name] for name in ("difference", "ci", "p")
         }
-        for index, name in enumerate(run.info["classes"]):
+        for index, name in enumerate(run_json(run)["classes"]):
             told = dict(each["auroc_per_class"][name])
             told.pop("p_holm", None)
             assert told == auroc_difference(y == index, a[:, index], b[:, index], groups)
@@ -141,7 +142,8 @@ def test_other_labels_of_the_same_images_cannot_be_compared(features: Path) -> N
     rows = list(csv.reader(place.read_text().splitlines()))
     row = next(row for row in rows if row[3] == "test")
     row[4] = "NORMAL" if row[4] == "COVID" else "COVID"
-    place.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    text = "\n".join(",".join(row) for row in rows) + "\n"
+    runs[1] = change_file(runs[1], "predictions.csv", text.encode())
     tests = sum(row[3] == "test" for row in rows)
     assert [each["why"] for each in compare(runs).differences] == [
         f"not tested with the same labels: 1 of {tests} differ"
@@ -152,11 +154,21 @@ def rewrite(run: Run, change: Callable[[list[list[str]]], list[list[str]]], *cla
     """The run with other rows in its predictions, and other classes if any are named."""
     place = run.path / "predictions.csv"
     rows = change(list(csv.reader(place.read_text().splitlines())))
-    place.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    text = "\n".join(",".join(row) for row in rows) + "\n"
+    run = change_file(run, "predictions.csv", text.encode())
     if classes:
-        info = json.loads((run.path / "run.json").read_text())
-        (run.path / "run.json").write_text(json.dumps({**info, "classes": list(classes)}))
+        change_json(run, lambda told: told.update(with_classes(told, list(run.document.classes), classes)))
     return read_run(run.path)
+
+
+def with_classes(told: Any, before: list[str], now: Sequence[str]) -> Any:
+    """JSON of a run with its classes in another order, or by other names."""
+    names = {} if set(before) == set(now) else dict(zip(before, now, strict=True))
+    if told == before:
+        return list(now)
+    if isinstance(told, dict):
+        return {names.get(key, key): with_classes(value, before, now) for key, value in told.items()}
+    return [with_classes(one, before, now) for one in told] if isinstance(told, list) else told
 
 
 def test_other_spellings_of_the_classes_are_said_to_be_that_and_not_other_images(features: Path) -> None:
@@ -197,7 +209,7 @@ def test_predictive_values_are_those_of_the_test_predictions(features: Path) -> 
     found = compare(runs, seed=1, prevalence={"COVID": 0.1})
     for run, told in zip(found.runs, found.to_dict()["runs"], strict=True):
         y, p, groups = rows_tested(run)
-        expected = predictive_values(y, p, groups, run.info["classes"], {"COVID": 0.1}, seed=1)
+        expected = predictive_values(y, p, groups, run_json(run)["classes"], {"COVID": 0.1}, seed=1)
         assert told["predictive_values"] == expected
     assert [run["predictive_values"] for run in compare(runs).to_dict()["runs"]] == [{}, {}]
 
@@ -217,10 +229,9 @@ def test_a_prevalence_of_nothing_is_refused(stated: dict[str, float], said: str,
 def test_repeated_tests_of_an_image_leave_mcnemar_out(features: Path) -> None:
     runs = [one(features), one(features, "svm-linear")]
     for run in runs:
-        place = run.path / "predictions.csv"
-        head, *rows = place.read_text().splitlines()
-        place.write_text("\n".join([head, *rows, *rows]) + "\n")
-    found = compare(runs)
+        head, *rows = (run.path / "predictions.csv").read_text().splitlines()
+        change_file(run, "predictions.csv", ("\n".join([head, *rows, *rows]) + "\n").encode())
+    found = compare([run.path for run in runs])
     assert found.differences[0]["mcnemar"] is None
     assert found.differences[0]["p_holm"] is not None
 
@@ -325,12 +336,11 @@ def test_intervals_do_not_depend_on_the_salt_of_the_ids(features: Path) -> None:
     runs = [one(features), one(features, "svm-linear")]
     before = compare(runs).to_dict()["comparisons"]
     for run in runs:  # another salt: other ids in another order, the same patients
-        place = run.path / "predictions.csv"
-        table = run.table("predictions.csv")
+        table = cells(run, "predictions.csv")
         other = {name: f"{index * 7919 % 10007:032x}" for index, name in enumerate(sorted(set(table["group"])))}
-        text = place.read_text()
+        text = (run.path / "predictions.csv").read_text()
         for name, new in other.items():
             text = text.replace(name, new)
-        place.write_text(text)
-    assert compare(runs).to_dict()["comparisons"] == before
+        change_file(run, "predictions.csv", text.encode())
+    assert compare([run.path for run in runs]).to_dict()["comparisons"] == before
     assert np.isfinite(before[0]["difference"])

@@ -11,10 +11,11 @@ from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadKind
 from cxrfeat.workflow.explain import explain
 from tests.explaining.chests import image_of, runs_of
+from tests.run.reading import cells
 
 
 def test_shown_are_test_images_right_and_wrong_of_each_class(explained: Explained, chest_run: Run) -> None:
-    table = chest_run.table("predictions.csv")
+    table = cells(chest_run, "predictions.csv")
     rows = list(zip(table["part"], table["label"], table["predicted"], strict=True))
     kinds = {(label, label == predicted) for part, label, predicted in rows if part == "test"}
     shown = {(one.true, one.right) for one in explained.images}

@@ -29,6 +29,7 @@ from cxrfeat.workflow.finetune import finetune
 from cxrfeat.workflow.fit_head import FitResult, fit
 from cxrfeat.workflow.predict import predict
 from cxrfeat.workflow.report import report
+from tests.run.reading import cells, change_file, run_json
 from tests.workflow.helpers import probabilities
 
 SPEC = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=2, batch=8, optimizer="adam", learning_rate=1e-3, patience=5))
@@ -79,24 +80,26 @@ def test_the_start_gives_the_probabilities_of_the_frozen_head(place: Place) -> N
     assert before.keys() == after.keys()
     for sha, row in before.items():
         np.testing.assert_allclose(after[sha], row, atol=1e-4)
-    assert run.info["head"] == "dropout, fine-tuned"
-    assert run.info["split"] == head.info["split"]
-    assert run.table("split.csv") == head.table("split.csv")
+    assert run_json(run)["head"] == "dropout, fine-tuned"
+    assert run_json(run)["identity"]["split"] == run_json(head)["identity"]["split"]
+    assert cells(run, "split.csv") == cells(head, "split.csv")
 
 
 def test_a_head_is_fitted_on_the_cache_that_is_there_and_both_runs_are_kept(place: Place) -> None:
     made = place.extract()
     result = place.finetune(spec=LAST)
     run = result.runs[0]
-    head = read_run(place.runs / run.info["finetune"]["head_from"])
-    assert head.info["identity"]["features"] == fingerprint(FeatureFile(made.files[0].path).spec), "it extracted again"
+    head = read_run(place.runs / run_json(run)["finetune"]["head_from"])
+    assert run_json(head)["identity"]["features"] == fingerprint(FeatureFile(made.files[0].path).spec), (
+        "it extracted again"
+    )
     assert len(list(place.features.glob("*.h5"))) == 1
-    assert run.table("history.csv")["epoch"] == ["0", "1", "2"]
-    assert run.info["test"]["groups"] < LEAST_GROUPS
-    assert run.info["test"]["accuracy_ci"] is None
-    assert run.info["kind"] == "finetune"
-    assert {one["check"] for one in run.info["audit"]} >= {"source", "split", "weights"}
-    assert not run.info["random_weights"]
+    assert cells(run, "history.csv")["epoch"] == ["0", "1", "2"]
+    assert run_json(run)["test"]["groups"] < LEAST_GROUPS
+    assert run_json(run)["test"]["accuracy_ci"] is None
+    assert run_json(run)["kind"] == "finetune"
+    assert {one["check"] for one in run_json(run)["audit"]} >= {"source", "split", "weights"}
+    assert not run_json(run)["random_weights"]
     document = compare([head, run]).to_dict()
     assert "why" not in document["comparisons"][0], "the two were not tested on the same images"
 
@@ -109,13 +112,13 @@ def test_a_head_on_some_classes_of_a_file_can_be_trained_further(tmp_path: Path,
     head = place.head(classes=chosen)
     cold = replace(LAST, head=replace(LAST.head, epochs=0))
     run = place.finetune(head_from=head, spec=cold).runs[0]
-    assert run.info["classes"] == list(chosen)
-    assert run.info["split"] == head.info["split"]
+    assert run_json(run)["classes"] == list(chosen)
+    assert run_json(run)["identity"]["split"] == run_json(head)["identity"]["split"]
     path = place.extract().files[0].path
     again = place.finetune(cache=path, selection=Selection(classes=chosen), spec=cold)
-    assert again.runs[0].info["classes"] == list(chosen)
+    assert run_json(again.runs[0])["classes"] == list(chosen)
     assert again.began_with is not None
-    assert again.began_with.info["classes"] == list(chosen)
+    assert run_json(again.began_with)["classes"] == list(chosen)
 
 
 def test_the_same_call_finds_the_run_and_another_seed_makes_another(place: Place) -> None:
@@ -129,7 +132,7 @@ def test_the_same_call_finds_the_run_and_another_seed_makes_another(place: Place
 
 def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(place: Place, tmp_path: Path) -> None:
     run = place.finetune(spec=LAST).runs[0]
-    table = run.table("predictions.csv")
+    table = cells(run, "predictions.csv")
     made = place.extract(backbone=run.name)
     paths = {row.content_sha256: place.data / row.path for row in made.manifest.rows}
     tested = [sha for sha, part in zip(table["content_sha256"], table["part"], strict=True) if part == "test"]
@@ -137,19 +140,19 @@ def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(place
     for one, sha in zip(found.predictions, tested, strict=True):
         np.testing.assert_allclose(list(one.probabilities.values()), probabilities(run)[sha], atol=1e-5)
     with FeatureFile(made.files[0].path) as file:
-        assert file.spec.split == run.info["split"]["sha256"]
-        parts = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+        assert file.spec.split == run_json(run)["identity"]["split"]["sha256"]
+        parts = dict(zip(cells(run, "split.csv")["content_sha256"], cells(run, "split.csv")["part"], strict=True))
         assert file.split().parts.tolist() == [parts[sha] for sha in file.content_sha256]
         X = file.read()[:, 0]
     with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Leave `fold_count` away"):
         fit(made.files[0].path, [HeadSpec(kind="logreg")], fold_count=3, runs=place.runs)
     head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
-    assert head.info["split"]["by"] == "bound"
+    assert run_json(head)["identity"]["split"]["by"] == "bound"
     frozen = FeatureFile(place.extract().files[0].path).read()[:, 0]
     assert not np.allclose(X, frozen), "the features are those of the frozen network"
     # And its head can be warmed for more training, on the same split.
     more = place.finetune(head_from=head, spec=LAST).runs[0]
-    assert more.table("split.csv")["part"] == run.table("split.csv")["part"]
+    assert cells(more, "split.csv")["part"] == cells(run, "split.csv")["part"]
 
 
 def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_in_no_part(place: Place, tmp_path: Path) -> None:
@@ -167,18 +170,20 @@ def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_in_no_part(
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, to)
     made = extract(both, backbone=run.name, views=1, features=place.features, runs=place.runs)
-    table = run.table("split.csv")
+    table = cells(run, "split.csv")
     part = dict(zip(table["content_sha256"], table["part"], strict=True))
     with FeatureFile(made.files[0].path) as file:
         assert file.split().parts.tolist() == [part.get(sha, "none") for sha in file.content_sha256]
-        assert file.spec.split == run.info["split"]["sha256"], "it is the split that the network has seen"
+        assert file.spec.split == run_json(run)["identity"]["split"]["sha256"], (
+            "it is the split that the network has seen"
+        )
     (found,) = made.audit
     assert (found.check, found.value) == (
         "dropped parts",
         sum(row.content_sha256 not in part for row in made.manifest.rows),
     )
     head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
-    told = head.table("predictions.csv")
+    told = cells(head, "predictions.csv")
     assert told["content_sha256"]
     assert all(part[sha] == one for sha, one in zip(told["content_sha256"], told["part"], strict=True))
 
@@ -208,19 +213,19 @@ def test_one_image_without_a_part_leaves_the_given_split_as_it_is_and_is_not_tra
     for options in ({}, {"head_from": place.head()}, {"normalize": "featurewise", "warm": None}):
         result = place.finetune(spec=replace(LAST, head=replace(LAST.head, epochs=0)), **options)
         run = result.runs[0]
-        told = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+        told = dict(zip(cells(run, "split.csv")["content_sha256"], cells(run, "split.csv")["part"], strict=True))
         assert told == {sha: str(row.split or "none") for sha, row in rows.items()}, options
         assert [rows[sha].path for sha, part in told.items() if part == "none"] == [name]
-        assert sum("is left out of train, validation and test" in note for note in run.info["notes"]) == 1
+        assert sum("is left out of train, validation and test" in note for note in run_json(run)["notes"]) == 1
         assert [one.check for one in result.refused if one.status != "fail"] == ["dropped parts"]
         tested = {sha for sha, part in told.items() if part in ("validation", "test")}
-        assert set(run.table("predictions.csv")["content_sha256"]) == tested
+        assert set(cells(run, "predictions.csv")["content_sha256"]) == tested
 
 
 def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tmp_path: Path) -> None:
     made = place.extract(normalize="featurewise", views=2, backbone=place.network, preprocess="tf")
     run = place.finetune(cache=made.files[0].path, warm=None, spec=LAST).runs[0]
-    assert run.info["finetune"]["head_from"] is None
+    assert run_json(run)["finetune"]["head_from"] is None
     with FeatureFile(made.files[0].path) as file:
         bound = place.extract(backbone=run.name)
         with FeatureFile(bound.files[0].path) as tuned:
@@ -238,10 +243,10 @@ def test_the_small_network_from_scratch_learns(place: Place) -> None:
 
     spec = replace(SCRATCH, head=replace(SCRATCH.head, epochs=6, batch=8))
     run = place.finetune(backbone="scratch", size=32, spec=spec, warm=None).runs[0]
-    table = run.table("history.csv")
+    table = cells(run, "history.csv")
     assert float(table["loss"][-1]) < float(table["loss"][1])
-    assert run.info["random_weights"] is False
-    assert "trained here" in next(one["why"] for one in run.info["audit"] if one["check"] == "weights")
+    assert run_json(run)["random_weights"] is False
+    assert "trained here" in next(one["why"] for one in run_json(run)["audit"] if one["check"] == "weights")
     assert extract(place.data, backbone=run.name, views=1, features=place.features, runs=place.runs).files[0].dim == 256
 
 
@@ -268,7 +273,7 @@ def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tmp_path: Pa
     explained = explain(run, data=place.data, count=2, out=tmp_path / "heat")
     assert all(image.written is not None and Path(image.written).is_file() for image in explained.images)
     assert {finding.check for finding in explained.findings} >= {"heat in lungs", "randomised weights"}
-    head = read_run(place.runs / run.info["finetune"]["head_from"])
+    head = read_run(place.runs / run_json(run)["finetune"]["head_from"])
     made = report([run, head], data=place.data, out=tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "softmax, fine-tuned" in page
@@ -279,7 +284,7 @@ def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tmp_path: Pa
 def test_features_of_other_pixels_are_no_cache(place: Place) -> None:
     place.extract(normalize="none", backbone=place.network, preprocess="tf")
     run = place.finetune(normalize="featurewise").runs[0]
-    assert run.info["features"]["spec"]["normalize"] == "featurewise"
+    assert run_json(run)["features"]["spec"]["normalize"] == "featurewise"
 
 
 def test_patients_named_after_the_extraction_stay_on_one_side(place: Place, tmp_path: Path) -> None:
@@ -291,7 +296,7 @@ def test_patients_named_after_the_extraction_stay_on_one_side(place: Place, tmp_
             shutil.copy(path, to)
     extract(data, backbone=place.network, preprocess="tf", views=2, features=place.features)
     run = place.finetune(data=data, selection=Selection(patient_regex=r"([A-Z]+-p\d+)")).runs[0]
-    part = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+    part = dict(zip(cells(run, "split.csv")["content_sha256"], cells(run, "split.csv")["part"], strict=True))
     sides: dict[str, set[str]] = {}
     for row in index_folder(data, Selection(patient_regex=r"([A-Z]+-p\d+)")).rows:
         assert row.patient is not None
@@ -304,10 +309,11 @@ def test_an_edited_split_is_believed_by_nobody(place: Place) -> None:
     run = place.finetune(head_from=head, spec=LAST).runs[0]
     for one in (run, head):
         text = (one.path / "split.csv").read_text()
-        (one.path / "split.csv").write_text(text.replace("train", "?").replace("test", "train").replace("?", "test"))
-    with pytest.raises(IntegrityError, match=r"another split than the one the run was made with"):
+        other = text.replace("train", "?").replace("test", "train").replace("?", "test")
+        change_file(one, "split.csv", other.encode())
+    with pytest.raises(IntegrityError, match=r"another split than the one it was made with"):
         place.extract(backbone=run.name)
-    with pytest.raises(IntegrityError, match=r"another split than the one the run was made with"):
+    with pytest.raises(IntegrityError, match=r"another split than the one it was made with"):
         place.finetune(head_from=read_run(head.path), spec=SPEC)
 
 
@@ -318,13 +324,13 @@ def test_images_that_cannot_be_used_are_told_and_shift_no_split(place: Place, tm
     result = place.finetune(data=data, spec=LAST)
     assert [one.path for one in result.quarantined] == [spoilt.relative_to(data).as_posix()]
     made = extract(data, backbone=result.runs[0].name, views=1, features=place.features, runs=place.runs)
-    assert made.files[0].images == len(result.runs[0].table("split.csv")["part"])
+    assert made.files[0].images == len(cells(result.runs[0], "split.csv")["part"])
     bound = extract(
         data, backbone=place.network, preprocess="tf", normalize="featurewise", views=1, features=place.features
     )
     with FeatureFile(bound.files[0].path) as file:
         part = dict(zip(file.content_sha256, file.split().parts.tolist(), strict=True))
-    table = result.runs[0].table("split.csv")
+    table = cells(result.runs[0], "split.csv")
     assert part == dict(zip(table["content_sha256"], table["part"], strict=True)), "the two rows have other test images"
 
 
@@ -358,8 +364,8 @@ def test_what_contradicts_the_head_is_refused(place: Place) -> None:
 def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Place) -> None:
     spec = replace(LAST, clip=None, head=replace(LAST.head, optimizer="sgd", learning_rate=1000.0))
     run = place.finetune(spec=spec).runs[0]
-    assert "diverged in epoch" in run.info["diverged"]
-    assert np.isfinite(run.info["test"]["log_loss"])
+    assert "diverged in epoch" in run_json(run)["diverged"]
+    assert np.isfinite(run_json(run)["test"]["log_loss"])
 
 
 @pytest.mark.parametrize(

@@ -25,24 +25,26 @@ from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
 from cxrfeat.types import Part
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import cells, run_json
 from tests.workflow.helpers import CLASSES, PARTS, images_of, make_features, probabilities
 
 LOGREG = [HeadSpec(kind="logreg")]
 THREE = ("COVID", "NORMAL", "PNEUMONIA")
 RELOAD = """
-import csv, json, sys
+import csv, sys
 from pathlib import Path
 import numpy as np
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.run.folder import read_run
 X = np.load(sys.argv[1])
 for folder in map(Path, sys.argv[2:]):
-    info = json.loads((folder / "run.json").read_text())
-    head = FittedHead.from_npz((folder / "head.npz").read_bytes(), info["fitted"])
+    run = read_run(folder)
+    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.document.fitted)
     for row in csv.DictReader((folder / "predictions.csv").open()):
-        stored = [float(row["probability " + name]) for name in info["classes"]]
+        stored = [float(row["probability " + name]) for name in head.classes]
         again = head.predict_proba(X[int(row["content_sha256"][:8], 16) % 2**20][None])[0]
         assert np.abs(again - stored).max() <= 1e-5, (folder.name, again, stored)
-        assert row["predicted"] == info["classes"][int(np.argmax(again))]
+        assert row["predicted"] == head.classes[int(np.argmax(again))]
 print(*sorted(name for name in ("keras", "tensorflow", "sklearn", "scipy", "h5py", "joblib") if name in sys.modules))
 """
 
@@ -54,7 +56,7 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def split_of(run: Run) -> dict[str, str]:
-    table = run.table("split.csv")
+    table = cells(run, "split.csv")
     return dict(zip(table["content_sha256"], table["part"], strict=True))
 
 
@@ -72,27 +74,27 @@ def sides(run: Run, path: Path) -> dict[int, set[str]]:
 def all_heads(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, ...]:
     specs = [HeadSpec(kind=kind, epochs=8, learning_rate=0.05) for kind in HEAD_KINDS]
     result = fit(blobs, specs, runs=tmp_path_factory.mktemp("runs"))
-    assert [run.info["head"] for run in result.runs] == list(HEAD_KINDS)
+    assert [run_json(run)["head"] for run in result.runs] == list(HEAD_KINDS)
     assert result.reused == (False,) * len(HEAD_KINDS)
     return result.runs
 
 
 def test_every_head_is_tested_on_images_it_has_not_seen(all_heads: tuple[Run, ...], blobs: Path) -> None:
     for run in all_heads:
-        assert run.info["test"]["accuracy"] > 0.6, run.name
+        assert run_json(run)["test"]["accuracy"] > 0.6, run.name
         assert all(len(parts) == 1 for parts in sides(run, blobs).values())
-        table = run.table("predictions.csv")
+        table = cells(run, "predictions.csv")
         parts = split_of(run)
         assert {parts[sha] for sha in table["content_sha256"]} == {"test", "validation"}
         assert table["part"] == [parts[sha] for sha in table["content_sha256"]]
-        assert run.info["test"]["images"] == table["part"].count("test")
+        assert run_json(run)["test"]["images"] == table["part"].count("test")
     assert len({json.dumps(split_of(run)) for run in all_heads}) == 1, "all heads of a call share one split"
 
 
 def test_the_scores_are_those_of_the_stored_predictions(all_heads: tuple[Run, ...]) -> None:
     for run in all_heads:
-        table = run.table("predictions.csv")
-        for part, said in (("test", run.info["test"]), ("validation", run.info["validation"])):
+        table = cells(run, "predictions.csv")
+        for part, said in (("test", run_json(run)["test"]), ("validation", run_json(run)["validation"])):
             rows = [index for index, name in enumerate(table["part"]) if name == part]
             y = np.array([THREE.index(table["label"][row]) for row in rows])
             p = np.array([[float(table[f"probability {name}"][row]) for name in THREE] for row in rows])
@@ -114,16 +116,16 @@ def test_the_scores_are_those_of_the_stored_predictions(all_heads: tuple[Run, ..
 
 def test_operating_points_use_thresholds_of_the_validation_images(all_heads: tuple[Run, ...]) -> None:
     for run in all_heads:
-        table = run.table("predictions.csv")
+        table = cells(run, "predictions.csv")
         p = np.array(
             [[float(table[f"probability {name}"][row]) for name in THREE] for row in range(len(table["part"]))]
         )
         part, label = np.array(table["part"]), np.array(table["label"])
-        points = run.info["test"]["operating_points"]
+        points = run_json(run)["test"]["operating_points"]
         assert points["chosen_on"] == "validation"
-        assert run.info["validation"]["operating_points"]["chosen_on"] == "these images"
+        assert run_json(run)["validation"]["operating_points"]["chosen_on"] == "these images"
         for index, name in enumerate(THREE):
-            point = points[name]["at_threshold"]
+            point = points["classes"][name]["at_threshold"]
             held = (part == "validation") & (label != name)
             assert (p[held, index] < point["threshold"]).mean() >= 0.9
             tested = (part == "test") & (label == name)
@@ -131,24 +133,24 @@ def test_operating_points_use_thresholds_of_the_validation_images(all_heads: tup
 
 
 def test_within_source_scores_stand_beside_the_others(all_heads: tuple[Run, ...]) -> None:
-    within = all_heads[0].info["test"]["within_source"]
+    within = run_json(all_heads[0])["test"]["within_source"]
     assert within["sources"] == 2
     assert all(pair["identifiable"] for pair in within["pairs"])
-    assert within["accuracy"] == all_heads[0].info["test"]["accuracy"], "every source has every class here"
+    assert within["accuracy"] == run_json(all_heads[0])["test"]["accuracy"], "every source has every class here"
 
 
 def test_repeats_and_sources_make_runs_of_their_own(tmp_path: Path) -> None:
     path = make_features(tmp_path / "blobs.h5", per_group=1, distance=1.0)
     repeated = fit(path, LOGREG, fold_count=3, repeats=2, runs=tmp_path / "runs").runs[0]
-    table = repeated.table("predictions.csv")
+    table = cells(repeated, "predictions.csv")
     assert len(table["part"]) == 2 * 40
-    assert repeated.info["test"]["images"] == 40
-    assert sum(map(sum, repeated.info["test"]["confusion"])) == 80
-    assert [one["name"] for one in repeated.info["folds"]][3] == "repeat 1 fold 0"
+    assert run_json(repeated)["test"]["images"] == 40
+    assert sum(map(sum, run_json(repeated)["test"]["confusion"])) == 80
+    assert [one["name"] for one in run_json(repeated)["folds"]][3] == "repeat 1 fold 0"
     sources = fit(path, LOGREG, source_out=True, runs=tmp_path / "runs").runs[0]
-    assert [one["name"] for one in sources.info["folds"]] == ["source A", "source B"]
-    assert set(sources.table("predictions.csv")["part"]) == {"source A", "source B"}
-    assert not sources.info["itself_tested"]
+    assert [one["name"] for one in run_json(sources)["folds"]] == ["source A", "source B"]
+    assert set(cells(sources, "predictions.csv")["part"]) == {"source A", "source B"}
+    assert not sources.document.itself_tested
 
 
 def test_early_stopping_in_folds_decides_the_epochs_of_the_kept_head(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_early_stopping_in_folds_decides_the_epochs_of_the_kept_head(tmp_path: P
 
 
 def run_columns(run: Run) -> tuple[list[str], list[str]]:
-    table = run.table("history.csv")
+    table = cells(run, "history.csv")
     return table["epoch"], table["kept"]
 
 
@@ -186,15 +188,17 @@ def test_a_run_folder_holds_no_pickle_and_nothing_unexpected(all_heads: tuple[Ru
         for name in ("head.npz", "novelty.npz"):
             with np.load(run.path / name, allow_pickle=False) as stored:
                 assert all(stored[key].dtype.kind in "fi" for key in stored.files)
-        epochs = run.table("history.csv")["epoch"]
-        assert epochs == ([str(n + 1) for n in range(8)] if run.info["head"] in ("softmax", "dense", "dropout") else [])
+        epochs = cells(run, "history.csv")["epoch"]
+        assert epochs == (
+            [str(n + 1) for n in range(8)] if run_json(run)["head"] in ("softmax", "dense", "dropout") else []
+        )
 
 
 @pytest.mark.parametrize("kind", ["logreg", "svm-rbf"])
 def test_folds_test_each_image_exactly_once(kind: HeadKind, blobs: Path, tmp_path: Path) -> None:
     result = fit(blobs, [HeadSpec(kind=kind)], fold_count=3, runs=tmp_path)
     run = result.runs[0]
-    table = run.table("predictions.csv")
+    table = cells(run, "predictions.csv")
     with FeatureFile(blobs) as file:
         assert sorted(table["content_sha256"]) == sorted(file.content_sha256)
         X, y, _ = file.arrays()
@@ -203,19 +207,19 @@ def test_folds_test_each_image_exactly_once(kind: HeadKind, blobs: Path, tmp_pat
     p = np.array([[float(table[f"probability {name}"][row]) for name in THREE] for row in range(len(y))])
     truth = np.array([THREE.index(name) for name in table["label"]])
     pooled = scores(truth, p, THREE)
-    assert {key: run.info["test"][key] for key in pooled} == pooled
-    assert [one["images"] for one in run.info["folds"]] == [table["part"].count(f"fold {n}") for n in range(3)]
-    for number, one in enumerate(run.info["folds"]):
+    assert {key: run_json(run)["test"][key] for key in pooled} == pooled
+    assert [one["images"] for one in run_json(run)["folds"]] == [table["part"].count(f"fold {n}") for n in range(3)]
+    for number, one in enumerate(run_json(run)["folds"]):
         rows = np.array([part == f"fold {number}" for part in table["part"]])
         assert one["accuracy"] == scores(truth[rows], p[rows], THREE)["accuracy"]
     # The kept head has seen everything, so it cannot be the one that was tested.
-    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
+    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.document.fitted)
     stored = probabilities(run)
     with FeatureFile(blobs) as file:
         mine = np.array([stored[sha] for sha in file.content_sha256])
     assert np.abs(head.predict_proba(X) - mine).max() > 1e-3
-    assert run.info["itself_tested"] is False
-    assert any("not itself tested" in note for note in run.info["notes"])
+    assert run.document.itself_tested is False
+    assert any("not itself tested" in note for note in run_json(run)["notes"])
 
 
 def test_a_class_with_fewer_patients_than_folds_is_refused(blobs: Path, tmp_path: Path) -> None:
@@ -275,7 +279,7 @@ def test_the_same_images_of_which_more_is_known_make_another_run(
 ) -> None:
     more = make_features(tmp_path / "more.h5", classes=THREE, groups=15, **known)
     first, second = (fit(path, LOGREG, runs=tmp_path / "runs") for path in (blobs, more))
-    assert first.runs[0].info["identity"]["data_sha256"] == second.runs[0].info["identity"]["data_sha256"]
+    assert run_json(first.runs[0])["identity"]["data_sha256"] == run_json(second.runs[0])["identity"]["data_sha256"]
     assert second.reused == (False,), "what is said within sources, and of dates, is not of these"
 
 
@@ -292,23 +296,23 @@ def test_a_name_is_kept_and_never_given_to_another_run(blobs: Path, tmp_path: Pa
 
 def test_an_untrained_head_is_the_row_for_no_epochs(blobs: Path, tmp_path: Path) -> None:
     run = fit(blobs, [HeadSpec(kind="softmax", epochs=0)], runs=tmp_path).runs[0]
-    assert run.table("history.csv")["epoch"] == []
-    assert run.info["identity"]["head"]["epochs"] == 0
-    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
+    assert cells(run, "history.csv")["epoch"] == []
+    assert run_json(run)["identity"]["head"]["epochs"] == 0
+    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.document.fitted)
     assert not np.any(head.arrays["bias_0"]), "no step was taken"
 
 
 def test_views_per_epoch_sees_fewer_rows_and_no_more_than_there_are(blobs: Path, tmp_path: Path) -> None:
     one = fit(blobs, [HeadSpec(kind="softmax", epochs=2, views_per_epoch=1)], runs=tmp_path).runs[0]
     every = fit(blobs, [HeadSpec(kind="softmax", epochs=2)], runs=tmp_path).runs[0]
-    assert one.table("history.csv")["loss"] != every.table("history.csv")["loss"]
+    assert cells(one, "history.csv")["loss"] != cells(every, "history.csv")["loss"]
     with pytest.raises(SpecError, match="3 views per image and epoch were asked for; there are 2"):
         fit(blobs, [HeadSpec(kind="softmax", epochs=2, views_per_epoch=3)], runs=tmp_path)
 
 
 def test_tta_is_the_mean_probability_over_views(blobs: Path, tmp_path: Path) -> None:
     run = fit(blobs, LOGREG, runs=tmp_path, tta=True).runs[0]
-    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
+    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.document.fitted)
     stored = probabilities(run)
     with FeatureFile(blobs) as file:
         X = file.read()
@@ -333,7 +337,7 @@ def test_the_data_s_own_split_is_kept_as_it_was_given(tmp_path: Path) -> None:
     result = fit(path, LOGREG, runs=tmp_path / "runs")
     with FeatureFile(path) as file:
         assert split_of(result.runs[0]) == dict(zip(file.content_sha256, given_split(torn=False), strict=True))
-    assert result.runs[0].info["split"]["by"] == "column"
+    assert run_json(result.runs[0])["identity"]["split"]["by"] == "column"
     assert result.failed == []
 
 
@@ -348,7 +352,7 @@ def test_one_image_without_a_part_is_left_out_and_the_given_split_stays(tmp_path
         rows = [row for row, part in enumerate(column) if part is Part.TRAIN]
         held = [row for row, part in enumerate(column) if part is Part.VALIDATION]
         head = fit_head(LOGREG[0], TrainingSet(X[rows], y[rows], X[held, 0], y[held], file.classes)).head
-    assert run.info["split"]["by"] == "column"
+    assert run_json(run)["identity"]["split"]["by"] == "column"
     assert split_of(run) == dict(zip(keys, ("none" if part is None else part for part in column), strict=True))
     stored = probabilities(run)
     assert set(stored) == {key for key, part in zip(keys, column, strict=True) if part in PARTS[1:]}
@@ -356,8 +360,8 @@ def test_one_image_without_a_part_is_left_out_and_the_given_split_stays(tmp_path
         if key in stored:
             np.testing.assert_allclose(stored[key], head.predict_proba(X[row, :1])[0], atol=1e-12)
     said = "1 of 80 images (1 COVID) has no part in the data's own split"
-    assert run.info["notes"][0].startswith(said)
-    assert [one["check"] for one in run.info["audit"] if one["why"].startswith(said)] == ["dropped parts"]
+    assert run_json(run)["notes"][0].startswith(said)
+    assert [one["check"] for one in run_json(run)["audit"] if one["why"].startswith(said)] == ["dropped parts"]
     assert not result.failed
     assert [one.check for one in result.refused] == ["dropped parts"]
 
@@ -369,8 +373,8 @@ def test_a_given_split_that_tears_patients_apart_fails_and_regroup_mends_it(tmp_
     assert torn.failed[0].value == 5
     assert "`regroup_given=True`" in torn.failed[0].do
     assert torn.to_dict()["audit"][0]["check"] == "split", "what failed comes first"
-    assert torn.runs[0].info["audit"][0]["status"] == "fail", "the run remembers"
-    assert [one["check"] for one in torn.runs[0].failed_checks] == ["split"]
+    assert run_json(torn.runs[0])["audit"][0]["status"] == "fail", "the run remembers"
+    assert [one.check for one in torn.runs[0].failed_checks] == ["split"]
     mended = fit(path, LOGREG, runs=tmp_path / "runs", regroup_given=True)
     assert mended.failed == []
     assert all(len(parts) == 1 for parts in sides(mended.runs[0], path).values())
@@ -380,7 +384,7 @@ def test_a_given_split_that_tears_patients_apart_fails_and_regroup_mends_it(tmp_
 def test_the_papers_image_wise_split_is_labelled_as_leaky(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5")
     result = fit(path, LOGREG, split_by="paper", runs=tmp_path / "runs")
-    assert result.runs[0].info["split"]["by"] == "paper"
+    assert run_json(result.runs[0])["identity"]["split"]["by"] == "paper"
     assert "leaky" in result.failed[0].why
 
 
@@ -404,7 +408,7 @@ def test_features_bound_to_a_split_refuse_every_other(tmp_path: Path) -> None:
     run = fit(path, LOGREG, runs=tmp_path / "runs").runs[0]
     with FeatureFile(path) as file:
         assert split_of(run) == dict(zip(file.content_sha256, given_split(torn=False), strict=True))
-    assert run.info["split"]["by"] == "bound"
+    assert run_json(run)["identity"]["split"]["by"] == "bound"
     others: list[dict[str, Any]] = [{"fold_count": 3}, *({"split_by": by} for by in ("paper", "date", "column"))]
     for options in others:
         with pytest.raises(SplitError, match=r"no other split of it is honest. Leave `(fold_count|split_by)` away"):
@@ -441,7 +445,7 @@ def test_a_runs_folder_that_cannot_be_made_is_refused_before_training(blobs: Pat
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
-        (b"{", IntegrityError, "run.json is damaged .*Fit the head again"),
+        (b"{", IntegrityError, "run.json is damaged .*Make the run again"),
         (b"[]", InputError, "was not written by cxrfeat"),
     ],
 )
@@ -477,8 +481,9 @@ def test_features_that_know_nothing_fail_within_sources_and_every_run_remembers(
     assert told.status == "fail"
     assert told.why.startswith("Within one source it is no")
     for run, summary in zip(result.runs, result.to_dict()["runs"], strict=True):
-        for failed in (run.failed_checks, read_run(run.path).failed_checks, summary["failed_checks"]):
-            assert "within sources" in [one["check"] for one in failed]
+        for failed in (run.failed_checks, read_run(run.path).failed_checks):
+            assert "within sources" in [one.check for one in failed]
+        assert "within sources" in [one["check"] for one in summary["failed_checks"]]
     good = make_features(tmp_path / "good.h5", distance=8.0, groups=40, sources=["A", "A", "B", "B"] * 40)
     assert not fit(good, [HeadSpec(kind="logreg")], runs=tmp_path / "runs").failed
 
@@ -487,7 +492,7 @@ def test_a_head_that_cannot_be_fitted_does_not_cost_the_others(blobs: Path, tmp_
     wild = HeadSpec(kind="dense", learning_rate=999.0, epochs=3)
     for fields in ({}, {"fold_count": 3}):
         result = fit(blobs, [*LOGREG, wild, HeadSpec(kind="ridge")], runs=tmp_path, **fields)  # type: ignore[arg-type]
-        assert [run.info["head"] for run in result.runs] == ["logreg", "ridge"]
+        assert [run_json(run)["head"] for run in result.runs] == ["logreg", "ridge"]
         assert result.reused == (False, False)
         ((kind, why),) = result.unfitted
         assert kind == "dense"
@@ -497,24 +502,24 @@ def test_a_head_that_cannot_be_fitted_does_not_cost_the_others(blobs: Path, tmp_
         fit(blobs, [wild], runs=tmp_path)
     with pytest.raises(InputError, match="diverged in epoch"):
         fit(blobs, [wild, HeadSpec(kind="dropout", learning_rate=999.0, epochs=3)], runs=tmp_path)
-    assert [run.info["head"] for run in fit(blobs, [*LOGREG, wild], runs=tmp_path).runs] == ["logreg"], "once more"
+    assert [run_json(run)["head"] for run in fit(blobs, [*LOGREG, wild], runs=tmp_path).runs] == ["logreg"], "once more"
 
 
 def test_all_eight_heads_are_fitted_on_few_images(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5", groups=4, per_group=1, views=1)
     result = fit(path, [HeadSpec(kind=kind, epochs=2) for kind in HEAD_KINDS], runs=tmp_path / "runs")
-    assert [run.info["head"] for run in result.runs] == list(HEAD_KINDS)
-    knn = next(run for run in result.runs if run.info["head"] == "knn")
-    assert "15 neighbours were to vote" in knn.info["notes"][0]
+    assert [run_json(run)["head"] for run in result.runs] == list(HEAD_KINDS)
+    knn = next(run for run in result.runs if run_json(run)["head"] == "knn")
+    assert "15 neighbours were to vote" in run_json(knn)["notes"][0]
 
 
 def test_some_classes_of_a_file_are_a_data_set_of_their_own(blobs: Path, tmp_path: Path) -> None:
     result = fit(blobs, LOGREG, runs=tmp_path, classes=["PNEUMONIA", "COVID"])
     (run,) = result.runs
     assert result.notes == ("30 of 90 images are of other classes and left out: NORMAL 30.",)
-    assert run.info["notes"][0] == result.notes[0]
-    assert run.info["classes"] == ["COVID", "PNEUMONIA"]
-    assert run.info["test"]["classes"] == ["COVID", "PNEUMONIA"]
+    assert run_json(run)["notes"][0] == result.notes[0]
+    assert run_json(run)["classes"] == ["COVID", "PNEUMONIA"]
+    assert run_json(run)["test"]["classes"] == ["COVID", "PNEUMONIA"]
     with FeatureFile(blobs) as file:
         kept = {sha for sha, label in zip(file.content_sha256, file.labels.tolist(), strict=True) if label != 1}
         some = file.of_classes(["COVID", "PNEUMONIA"])

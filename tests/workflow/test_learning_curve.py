@@ -10,6 +10,7 @@ import pytest
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.learning_curve import check_curves, learning_curve, view_counts, views_curve
+from tests.run.reading import run_json
 from tests.workflow.helpers import make_features
 
 
@@ -80,8 +81,8 @@ def test_the_last_point_is_the_run_of_fit(tmp_path: Path) -> None:
     spec = HeadSpec(kind="logreg")
     run = fit(path, [spec], fold_count=3, runs=tmp_path / "runs").runs[0]
     for (curve,) in (views_curve(path, [spec], fold_count=3), learning_curve(path, [spec], sizes=[1.0], fold_count=3)):
-        assert curve.points[-1]["accuracy"] == run.info["test"]["accuracy"]
-        assert curve.points[-1]["accuracy_ci"] == run.info["test"]["accuracy_ci"]
+        assert curve.points[-1]["accuracy"] == run_json(run)["test"]["accuracy"]
+        assert curve.points[-1]["accuracy_ci"] == run_json(run)["test"]["accuracy_ci"]
 
 
 def test_one_view_has_no_curve_and_sizes_are_shares(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import shutil
 import zipfile
@@ -26,6 +25,7 @@ from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.predict import predict
 from tests.cli.conftest import RoomyStub
+from tests.run.reading import cells, change_file, change_json
 from tests.stub import StubEngine, StubFactory, stub_features
 from tests.workflow.helpers import probabilities
 
@@ -119,9 +119,9 @@ def test_one_output_for_many_images_is_a_failed_check_of_the_prediction(run: Run
     found = predict(run, images, make_engine=RoomyStub)
     assert found.checks == ()
     assert found.to_dict()["checks"] == []
-    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.info["fitted"])
+    head = FittedHead.from_npz(run.bytes_of("head.npz"), run.document.fitted)
     dead = replace(head, arrays={**head.arrays, "coef": 0 * head.arrays["coef"]})
-    (run.path / "head.npz").write_bytes(dead.to_npz())
+    run = change_file(run, "head.npz", dead.to_npz())
     checks = predict(run, images, make_engine=RoomyStub).to_dict()["checks"]
     assert [(one["check"], one["status"]) for one in checks] == [("outputs", "fail")]
     assert f"{len(images)} of {len(images)} images get one and the same output" in checks[0]["why"]
@@ -163,7 +163,7 @@ def test_pictures_of_another_kind_are_marked_and_the_training_images_are_not(
         Image.fromarray(bands.astype(np.uint8)).save(strange[-1])
     found = predict(run, strange, make_engine=StubEngine)
     assert all(one.out_of_distribution for one in found.predictions)
-    parts = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+    parts = dict(zip(cells(run, "split.csv")["content_sha256"], cells(run, "split.csv")["part"], strict=True))
     training = [path for sha, path in by_content(data).items() if parts[sha] == "train"]
     marked = [one.out_of_distribution for one in predict(run, training, make_engine=StubEngine).predictions]
     assert sum(marked) <= 1 + len(training) // 50
@@ -187,9 +187,7 @@ def test_features_of_another_width_are_refused(run: Run, data: Path) -> None:
 
 def test_a_network_that_cannot_be_made_again_is_said_to_be_gone(run: Run, data: Path) -> None:
     def changed(weights: str) -> Run:
-        info = json.loads((run.path / "run.json").read_text())
-        info["features"]["spec"]["weights"] = weights
-        (run.path / "run.json").write_text(json.dumps(info))
+        change_json(run, lambda told: told["features"]["spec"].update(weights=weights))
         return read_run(run.path)
 
     with pytest.raises(WeightsError, match=r"no longer in .*Give its file with `network`"):
@@ -227,9 +225,9 @@ def pickled_npz() -> bytes:
     ids=["empty", "text", "half a zip", "a pickle", "a pickle inside an npz"],
 )
 def test_arrays_that_were_tampered_with_are_refused_unopened(name: str, content: bytes, run: Run, data: Path) -> None:
-    (run.path / name).write_bytes(content)
+    other = change_file(run, name, content)
     with pytest.raises(IntegrityError, match=r"damaged.*Fit (it|the head) again"):
-        predict(run, [data], make_engine=StubEngine)
+        predict(other, [data], make_engine=StubEngine)
 
 
 @pytest.mark.parametrize(
@@ -244,15 +242,13 @@ def test_arrays_that_were_tampered_with_are_refused_unopened(name: str, content:
     ],
 )
 def test_a_description_that_was_tampered_with_is_refused(change: dict[str, object], run: Run, data: Path) -> None:
-    (run.path / "run.json").write_text(json.dumps({**run.info, **change}))
-    with pytest.raises(IntegrityError, match=r"damaged.*Fit (it|the head) again"):
+    change_json(run, lambda told: told.update(change))
+    with pytest.raises(IntegrityError, match=r"damaged.*Make the run again"):
         predict(read_run(run.path), [data], make_engine=StubEngine)
 
 
 def test_a_head_of_more_classes_than_it_says_is_refused(run: Run, data: Path) -> None:
-    info = json.loads((run.path / "run.json").read_text())
-    info["fitted"]["classes"].append("FLU")
-    (run.path / "run.json").write_text(json.dumps(info))
+    change_json(run, lambda told: told["fitted"]["classes"].append("FLU"))
     with pytest.raises(CxrFeatError, match="damaged"):
         predict(read_run(run.path), [data], make_engine=StubEngine)
 

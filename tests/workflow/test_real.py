@@ -15,6 +15,7 @@ from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import run_json
 from tests.workflow.helpers import probabilities
 
 pytestmark = pytest.mark.weights
@@ -58,7 +59,7 @@ def test_two_seeds_of_one_head_are_tied_and_a_random_network_is_not(folder: Path
 def test_temperature_scaling_lowers_the_log_loss_of_the_dense_head(folder: Path, tmp_path: Path) -> None:
     head = HeadSpec(kind="dense", epochs=25)
     plain, scaled = (
-        fit(folder / "real.h5", [one], fold_count=5, runs=tmp_path).runs[0].info["test"]
+        run_json(fit(folder / "real.h5", [one], fold_count=5, runs=tmp_path).runs[0])["test"]
         for one in (head, HeadSpec(kind="dense", epochs=25, calibrate=True))
     )
     assert scaled["log_loss"] < plain["log_loss"]
@@ -67,12 +68,12 @@ def test_temperature_scaling_lowers_the_log_loss_of_the_dense_head(folder: Path,
 
 def test_covid_shares_no_source_and_normal_against_pneumonia_is_the_honest_score(folder: Path, tmp_path: Path) -> None:
     run = fit(folder / "real.h5", [HeadSpec(kind="logreg")], fold_count=5, runs=tmp_path).runs[0]
-    within = run.info["test"]["within_source"]
+    within = run_json(run)["test"]["within_source"]
     assert [pair["identifiable"] for pair in within["pairs"]] == [False, False, True]
     assert within["images"] == 2 * PER_CLASS
     assert 0.7 < within["pairs"][2]["auroc"] < 0.97
     assert within["pairs"][2]["auroc_ci"][0] > 0.5
-    assert run.info["test"]["auroc"] > within["pairs"][2]["auroc"], "the overall score flatters"
+    assert run_json(run)["test"]["auroc"] > within["pairs"][2]["auroc"], "the overall score flatters"
 
 
 def test_the_heads_of_both_svm_libraries_predict_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from cxrfeat.cli.again import WORDS
 from cxrfeat.errors import InputError, IntegrityError, StorageError, UsageError
 from cxrfeat.reporting.shrink import LIMIT
 from cxrfeat.run.folder import Run, read_run
-from cxrfeat.spec import FinetuneSpec, HeadSpec, to_dict
+from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow import report as recipe
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.report import report
 from tests.reporting.reports import made, runs_of, two_runs
+from tests.run.golden import golden
 from tests.workflow.helpers import make_features
 
 
@@ -165,22 +167,16 @@ def test_a_damaged_run_is_named(file: str, folder: Path) -> None:
     made(folder)
 
 
-def test_a_run_that_does_not_say_its_data_is_damaged(folder: Path) -> None:
-    run = runs_of(folder)[0]
-    with pytest.raises(IntegrityError, match="does not say of which data it is"):
-        report([Run(run.path, {**run.info, "identity": {}})], out=folder / "report.html")
-
-
 def test_a_fine_tuned_run_has_a_page_without_a_map(folder: Path) -> None:
     run = runs_of(folder)[0]
-    info = {**run.info, "kind": "finetune", "head": "softmax, fine-tuned"}
-    info["features"] = {**run.info["features"], "file": None}
-    info["finetune"] = {
-        "spec": to_dict(FinetuneSpec(head=HeadSpec(kind="softmax"))),
-        "head_from": "mine",
-        "file": "x.h5",
-    }
-    found = report([Run(run.path, info)], out=folder / "report.html", features=folder / "features")
+    told = replace(
+        run.document,
+        kind="finetune",
+        head="softmax, fine-tuned",
+        features=replace(run.document.features, file=None),
+        finetune=golden("finetune").document.finetune,
+    )
+    found = report([Run(run.path, told, run.files)], out=folder / "report.html", features=folder / "features")
     (data,) = found.content.data
     assert data.maps == ()
     assert "a network that was fine-tuned keeps no features" in data.notes[0]

@@ -19,6 +19,7 @@ from cxrfeat.reporting.plan import Options, Step, plan
 from cxrfeat.reporting.reproduction import columns_table, confusion_table, reproduction_table
 from cxrfeat.run.folder import Run
 from cxrfeat.workflow.reproduce import Reproduction, rehearse, reproduce
+from tests.run.reading import cells, run_json
 from tests.stub import StubFactory
 
 CHEAP = Options(rows=("DN-V0", "DN-V1", "scratch"), limit=12, epochs=1, views=2, weights="random")
@@ -46,13 +47,13 @@ def test_the_data_s_own_split_is_kept_and_one_image_without_a_part_is_left_out(
     assert [step.protocol for step, _ in made.made] == ["paper", "proper"]
     tested = {sha for sha, part in given.items() if part == "test"}
     for step, run in made.made:
-        told = dict(zip(run.table("split.csv")["content_sha256"], run.table("split.csv")["part"], strict=True))
+        told = dict(zip(cells(run, "split.csv")["content_sha256"], cells(run, "split.csv")["part"], strict=True))
         assert told == given, step.row.name
-        found = run.table("predictions.csv")
+        found = cells(run, "predictions.csv")
         assert {
             sha for sha, part in zip(found["content_sha256"], found["part"], strict=True) if part == "test"
         } == tested
-        assert any("1 of 30 images" in note and "left out of train" in note for note in run.info["notes"])
+        assert any("1 of 30 images" in note and "left out of train" in note for note in run_json(run)["notes"])
     assert "dropped parts" in {one.check for one in made.audit if one.refused}
     assert "is not used, since group was asked for" in plan(parted, replace(options, split="group")).notes[-1]
     assert not any("own split" in note for note in plan(data, options).notes)
@@ -94,7 +95,7 @@ def test_a_value_of_the_papers_inside_our_interval_is_called_so(data: Path, tmp_
     made = reproduce(
         data, options, features=tmp_path / "features", runs=tmp_path / "runs", make_engine=stub
     )  # fmt: skip
-    plan, test = replace(made.plan, comparable=True), made.made[0][1].info["test"]
+    plan, test = replace(made.plan, comparable=True), run_json(made.made[0][1])["test"]
     assert Reproduction(plan=plan, made=made.made).to_dict()["runs"][0]["paper_inside"] is None, "too few groups"
     for interval, inside in (([0.3, 0.4], True), ([0.4, 0.5], False)):
         test["accuracy_ci"] = interval

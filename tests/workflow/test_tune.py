@@ -30,6 +30,7 @@ from cxrfeat.types import Part
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.tune import tune
+from tests.run.reading import cells, run_json
 from tests.workflow.helpers import PARTS, images_of, make_features, probabilities
 
 THREE = ("COVID", "NORMAL", "PNEUMONIA")
@@ -57,12 +58,12 @@ def without_times(value: Any) -> Any:
 
 def test_a_tuned_run_is_a_run_like_any_other(tuned: Run, blobs: Path) -> None:
     other = fit(blobs, [HeadSpec(kind="logreg")], runs=tuned.path.parent).runs[0]
-    assert set(other.info) | {"search", "test_openings"} == set(tuned.info)
-    assert tuned.info["head"] == tuned.info["search"]["chosen"]["kind"]
+    assert set(run_json(other)) | {"search", "test_openings"} == set(run_json(tuned))
+    assert run_json(tuned)["head"] == run_json(tuned)["search"]["chosen"]["kind"]
     assert [path.name for path in tuned.path.parent.glob(".*")] == [], "nothing unfinished is left"
-    assert tuned.info["split"] == other.info["split"]
+    assert run_json(tuned)["identity"]["split"] == run_json(other)["identity"]["split"]
     assert "why" not in compare([tuned, other]).differences[0], "tested on the same images"
-    again = fit(blobs, [as_spec(tuned.info["search"]["chosen"])], runs=tuned.path.parent).runs[0]
+    again = fit(blobs, [as_spec(run_json(tuned)["search"]["chosen"])], runs=tuned.path.parent).runs[0]
     assert probabilities(again).keys() == probabilities(tuned).keys()
     for key, row in probabilities(again).items():
         assert row == pytest.approx(probabilities(tuned)[key], abs=1e-6), "the chosen head, as fit-head fits it"
@@ -74,7 +75,7 @@ def as_spec(chosen: dict[str, Any]) -> HeadSpec:
 
 
 def test_the_defaults_are_always_among_the_candidates_and_none_does_better(tuned: Run) -> None:
-    told = tuned.info["search"]
+    told = run_json(tuned)["search"]
     defaults = [one for one in told["tried"] if one["differs"] == {}]
     assert {one["head"] for one in defaults} == set(QUICK["heads"])
     assert {one["folds"] for one in defaults} == {3}
@@ -87,16 +88,16 @@ def test_the_defaults_are_always_among_the_candidates_and_none_does_better(tuned
 
 def test_two_thirds_are_dropped_on_every_rung(blobs: Path, tmp_path: Path) -> None:
     run = tune(blobs, ["svm-rbf"], trials=9, inner_folds=4, runs=tmp_path).run
-    drawn = [one for one in run.info["search"]["tried"] if one["differs"]]
+    drawn = [one for one in run_json(run)["search"]["tried"] if one["differs"]]
     assert rungs(4) == [1, 2, 4]
     assert sorted(one["folds"] for one in drawn) == [1] * 6 + [2] * 2 + [4]
-    assert [one["folds"] for one in run.info["search"]["tried"]] == sorted(
-        (one["folds"] for one in run.info["search"]["tried"]), reverse=True
+    assert [one["folds"] for one in run_json(run)["search"]["tried"]] == sorted(
+        (one["folds"] for one in run_json(run)["search"]["tried"]), reverse=True
     )
 
 
 def test_paths_bring_their_best_strength(tuned: Run) -> None:
-    swept = [one for one in tuned.info["search"]["tried"] if one["head"] in SWEPT and one["differs"]]
+    swept = [one for one in run_json(tuned)["search"]["tried"] if one["head"] in SWEPT and one["differs"]]
     assert {(one["head"], one["differs"].get("views")) for one in swept} <= {
         (kind, views) for kind in SWEPT for views in (None, 1)
     }
@@ -105,7 +106,7 @@ def test_paths_bring_their_best_strength(tuned: Run) -> None:
 
 @pytest.mark.parametrize("by", ["accuracy", "balanced-accuracy", "auroc", "log-loss"])
 def test_one_may_choose_by_any_of_four_scores(by: Any, blobs: Path, tmp_path: Path) -> None:
-    told = tune(blobs, ["svm-rbf", "knn"], trials=4, inner_folds=2, by=by, runs=tmp_path).run.info["search"]
+    told = run_json(tune(blobs, ["svm-rbf", "knn"], trials=4, inner_folds=2, by=by, runs=tmp_path).run)["search"]
     full = [one["score"] for one in told["tried"] if one["folds"] == 2]
     assert told["score"] == (min(full) if by == "log-loss" else max(full))
     assert told["gain"] >= 0
@@ -116,10 +117,10 @@ def test_an_identical_rerun_is_the_run_that_stands(blobs: Path, tmp_path: Path) 
     again = tune(blobs, runs=tmp_path, **SVM)
     assert (first.reused, again.reused) == (False, True)
     assert again.run.path == first.run.path
-    assert without_times(again.to_dict()["runs"][0]["search"]) == without_times(first.run.info["search"])
+    assert without_times(again.to_dict()["runs"][0]["search"]) == without_times(run_json(first.run)["search"])
     other = tune(blobs, runs=tmp_path, **{**SVM, "trials": 4})
     assert other.run.path != first.run.path
-    assert [one.run.info["test_openings"] for one in (first, other)] == [1, 2]
+    assert [run_json(one.run)["test_openings"] for one in (first, other)] == [1, 2]
 
 
 def test_openings_count_every_run_tested_on_this_split(blobs: Path, tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_openings_count_every_run_tested_on_this_split(blobs: Path, tmp_path: Pa
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "run.json").write_text("{")
-    assert tune(blobs, runs=tmp_path, **SVM).run.info["test_openings"] == 3
+    assert run_json(tune(blobs, runs=tmp_path, **SVM).run)["test_openings"] == 3
 
 
 def noise(seed: int, images: int, dim: int) -> NDArray[np.float32]:
@@ -147,8 +148,8 @@ def test_what_identifies_a_patient_does_not_pay_on_grouped_inner_folds(tmp_path:
     options: dict[str, Any] = {"trials": 4, "inner_folds": 3, "heads": ["ridge", "svm-rbf", "knn"]}
     grouped = make_features(tmp_path / "grouped.h5", groups=15, per_group=4, views=1, dim=20, features=X)
     by_image = make_features(tmp_path / "images.h5", groups=60, per_group=1, views=1, dim=20, features=X)
-    honest = tune(grouped, runs=tmp_path / "runs", **options).run.info["search"]
-    fooled = tune(by_image, runs=tmp_path / "runs", **options).run.info["search"]
+    honest = run_json(tune(grouped, runs=tmp_path / "runs", **options).run)["search"]
+    fooled = run_json(tune(by_image, runs=tmp_path / "runs", **options).run)["search"]
     assert fooled["score"] > 0.9, "image by image, patients are recognised"
     default = {one["head"]: one["score"] for one in honest["tried"] if one["differs"] == {}}
     assert all(score < 0.65 for score in default.values()), default
@@ -164,8 +165,8 @@ def test_a_strength_chosen_outside_the_fold_shows_what_is_not_there(tmp_path: Pa
             tmp_path / f"{seed}.h5", groups=20, per_group=1, views=1, dim=30, features=noise(seed, 40, 30), seed=seed
         )
         run = tune(path, ["ridge"], inner_folds=3, fold_count=3, runs=tmp_path / "runs").run
-        outside.append(run.info["search"]["score"])
-        inside.append(run.info["test"]["accuracy"])
+        outside.append(run_json(run)["search"]["score"])
+        inside.append(run_json(run)["test"]["accuracy"])
     assert np.mean(outside) > 0.55
     assert np.mean(inside) < 0.55
     assert np.mean(outside) - np.mean(inside) > 0.05
@@ -210,9 +211,9 @@ def test_the_test_part_is_not_looked_at_before_the_choice(tmp_path: Path) -> Non
             X[[part == Part.TEST for part in parts]] = 17.0
         path = make_features(tmp_path / name / "f.h5", views=1, features=X, split=parts)
         told.append(tune(path, runs=tmp_path / name / "runs", **QUICK).run)
-    assert without_times(told[0].info["search"]) == without_times(told[1].info["search"])
+    assert without_times(run_json(told[0])["search"]) == without_times(run_json(told[1])["search"])
     assert told[0].bytes_of("head.npz") == told[1].bytes_of("head.npz")
-    assert told[0].info["test"] != told[1].info["test"]
+    assert run_json(told[0])["test"] != run_json(told[1])["test"]
 
 
 class Stop:
@@ -243,7 +244,7 @@ def test_an_interrupted_search_goes_on_where_it_was(
     found = tune(blobs, runs=tmp_path, progress=lambda *step: steps.append(step), **QUICK)
     assert len(done) == steps[-1][2] - after
     assert found.notes == (f"The search went on after {after} fits that {left} kept.",)
-    assert without_times(found.run.info["search"]) == without_times(tuned.info["search"])
+    assert without_times(run_json(found.run)["search"]) == without_times(run_json(tuned)["search"])
     assert found.run.bytes_of("predictions.csv") == tuned.bytes_of("predictions.csv")
     assert found.run.bytes_of("head.npz") == tuned.bytes_of("head.npz")
     assert [path.name for path in tmp_path.iterdir()] == [found.run.name], "what was kept for it is gone"
@@ -294,16 +295,18 @@ def test_a_damaged_notebook_is_ignored_with_a_note(content: bytes | str, blobs: 
 
 def test_with_outer_folds_the_search_is_nested(blobs: Path, tmp_path: Path) -> None:
     run = tune(blobs, runs=tmp_path, fold_count=3, **QUICK).run
-    table = run.table("predictions.csv")
+    table = cells(run, "predictions.csv")
     with FeatureFile(blobs) as file:
         assert sorted(table["content_sha256"]) == sorted(file.content_sha256)
-    outer = run.info["search"]["outer"]
+    outer = run_json(run)["search"]["outer"]
     assert [one["name"] for one in outer] == ["fold 0", "fold 1", "fold 2"]
     assert all(one["score"] >= one["best_default"]["score"] for one in outer)
-    assert len(run.info["folds"]) == 3
-    assert run.info["itself_tested"] is False
-    assert any("not itself tested" in note for note in run.info["notes"])
-    assert any("Each fold was tested with the head that its own search chose" in note for note in run.info["notes"])
+    assert len(run_json(run)["folds"]) == 3
+    assert run.document.itself_tested is False
+    assert any("not itself tested" in note for note in run_json(run)["notes"])
+    assert any(
+        "Each fold was tested with the head that its own search chose" in note for note in run_json(run)["notes"]
+    )
     plain = fit(blobs, [HeadSpec(kind="logreg")], fold_count=3, runs=tmp_path).runs[0]
     assert "why" not in compare([run, plain]).differences[0], "the same outer folds as fit-head's"
 
@@ -311,9 +314,9 @@ def test_with_outer_folds_the_search_is_nested(blobs: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", ["svm-rbf", "ridge"])
 def test_a_kept_head_without_probabilities_is_calibrated_out_of_fold(kind: str, blobs: Path, tmp_path: Path) -> None:
     run = tune(blobs, [kind], trials=1, inner_folds=2, fold_count=2, runs=tmp_path).run
-    same_head = fit(blobs, [as_spec(run.info["search"]["chosen"])], fold_count=2, runs=tmp_path).runs[0]
-    assert run.info["fitted"]["temperature"] == pytest.approx(same_head.info["fitted"]["temperature"])
-    assert run.info["fitted"]["temperature"] != 1.0
+    same_head = fit(blobs, [as_spec(run_json(run)["search"]["chosen"])], fold_count=2, runs=tmp_path).runs[0]
+    assert run_json(run)["fitted"]["temperature"] == pytest.approx(run_json(same_head)["fitted"]["temperature"])
+    assert run_json(run)["fitted"]["temperature"] != 1.0
 
 
 def test_what_cannot_be_fitted_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +324,7 @@ def test_what_cannot_be_fitted_is_left_out_and_said(tmp_path: Path, monkeypatch:
     path = make_features(tmp_path / "f.h5", views=1, features=X)
     # Standardised, such features are like any others, and nothing that is tried by default would overflow.
     monkeypatch.setattr(Space, "default", lambda self, kind: HeadSpec(kind=kind, standardize=kind != "softmax"))
-    told = tune(path, ["logreg", "softmax"], trials=1, inner_folds=2, runs=tmp_path / "runs").run.info["search"]
+    told = run_json(tune(path, ["logreg", "softmax"], trials=1, inner_folds=2, runs=tmp_path / "runs").run)["search"]
     assert told["chosen"]["kind"] == "logreg"
     failed = [one for one in told["tried"] if "failed" in one]
     assert failed
@@ -359,7 +362,7 @@ def test_bound_features_and_one_class_are_refused_as_in_fit(tmp_path: Path) -> N
     bound = make_features(tmp_path / "f.h5", bound=parts)
     with pytest.raises(SplitError, match="no other split of it is honest"):
         tune(bound, runs=tmp_path / "runs", fold_count=3, **SVM)
-    assert tune(bound, runs=tmp_path / "runs", **SVM).run.info["split"]["by"] == "bound"
+    assert run_json(tune(bound, runs=tmp_path / "runs", **SVM).run)["identity"]["split"]["by"] == "bound"
     with pytest.raises(InputError, match="one class only"):
         tune(make_features(tmp_path / "one.h5", classes=("COVID",)), runs=tmp_path / "runs", **SVM)
 
@@ -381,10 +384,10 @@ def test_optuna_searches_the_same_space_and_goes_on_too(blobs: Path, tmp_path: P
     assert steps[-1][1] == steps[-1][2]
     assert "went on after 30 fits" in found.notes[0]
     whole = tune(blobs, runs=tmp_path / "b", **options).run
-    assert without_times(found.run.info["search"]) == without_times(whole.info["search"])
-    assert {one["folds"] for one in whole.info["search"]["tried"]} == {3}
-    assert whole.info["search"]["gain"] >= 0
-    assert tune(blobs, ["ridge"], sampler="optuna", inner_folds=2, runs=tmp_path / "c").run.info["head"] == "ridge"
+    assert without_times(run_json(found.run)["search"]) == without_times(run_json(whole)["search"])
+    assert {one["folds"] for one in run_json(whole)["search"]["tried"]} == {3}
+    assert run_json(whole)["search"]["gain"] >= 0
+    assert run_json(tune(blobs, ["ridge"], sampler="optuna", inner_folds=2, runs=tmp_path / "c").run)["head"] == "ridge"
 
 
 def test_without_optuna_the_extra_is_named(blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,13 +406,13 @@ def test_images_without_a_part_are_neither_searched_nor_tested_and_regroup_mends
     column[1], column[2] = None, Part.TEST  # the second patient has an image in train and one in test
     path = make_features(tmp_path / "f.h5", split=column)
     made = tune(path, runs=tmp_path / "runs", heads=["ridge"], trials=1, inner_folds=2, regroup_given=True)
-    told = dict(zip(made.run.table("split.csv")["content_sha256"], made.run.table("split.csv")["part"], strict=True))
+    told = dict(zip(cells(made.run, "split.csv")["content_sha256"], cells(made.run, "split.csv")["part"], strict=True))
     with FeatureFile(path) as file:
         keys = file.content_sha256
     assert told[keys[1]] == "none"
     assert told[keys[2]] == told[keys[3]]
     assert [told[key] for key in keys[4:]] == column[4:]
-    assert keys[1] not in made.run.table("predictions.csv")["content_sha256"]
-    assert "is left out of train, validation and test" in made.run.info["notes"][0]
-    assert "Regrouping moved 1 image of 1 patient or set of copies" in made.run.info["notes"][1]
+    assert keys[1] not in cells(made.run, "predictions.csv")["content_sha256"]
+    assert "is left out of train, validation and test" in run_json(made.run)["notes"][0]
+    assert "Regrouping moved 1 image of 1 patient or set of copies" in run_json(made.run)["notes"][1]
     assert "dropped parts" in {one.check for one in made.refused}
