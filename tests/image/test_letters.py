@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cxrfeat.image.decode import decode
-from cxrfeat.image.letters import find_letters, remove_letters
+from cxrfeat.image.letters import find_letters, letter_area, remove_letters
 from cxrfeat.phantom.drawing import Phantom, draw_phantom
 from cxrfeat.phantom.spec import Letters, PhantomSpec
 from cxrfeat.types import Grey
@@ -112,6 +112,7 @@ def test_the_type_of_the_pixels_does_not_matter(factor: int) -> None:
     image = np.kron(with_l(field(), 20, 260), np.ones((factor, factor), np.uint8))[: 299 * factor - 1, 1:]
     mask = find_letters(image)
     assert mask.any()
+    assert letter_area(image) == mask.mean()
     np.testing.assert_array_equal(find_letters(image.astype(np.float32)), mask)
     np.testing.assert_array_equal(find_letters(np.asfortranarray(image)), mask)
 
@@ -158,6 +159,7 @@ def test_any_image_gives_a_mask_and_an_image_of_its_own_kind(
     kinds: tuple[Grey, Grey] = (image, image.astype(np.float32))
     grey = kinds[deep]
     mask, filled = find_letters(grey), remove_letters(grey)
+    assert letter_area(grey) == mask.mean()
     assert mask.shape == filled.shape == (height, width)
     assert mask.dtype == np.bool_
     assert filled.dtype == grey.dtype
