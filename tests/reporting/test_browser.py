@@ -274,11 +274,14 @@ def test_marks_go_by_source_when_asked(driver: Any) -> None:
 
 
 def test_a_link_opens_the_run_it_leads_to_and_buttons_open_all(driver: Any) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
     runs = all_of(driver, "details.run")
     assert [run.get_attribute("open") is not None for run in runs] == [True, False]
     href = runs[1].get_attribute("id")
     one(driver, f"table.sortable a[href='#{href}']").click()
-    assert runs[1].get_attribute("open") is not None
+    # The browser tells the page of its new address after the click.
+    WebDriverWait(driver, 10).until(lambda _: runs[1].get_attribute("open") is not None)
     one(driver, "#close-runs").click()
     assert not any(run.get_attribute("open") is not None for run in runs)
     one(driver, "#open-runs").click()
