@@ -1,1 +1,1 @@
-"""Draw view parameters, then apply them: one grey image becomes uint8 views."""
+"""Draw view parameters and apply them: image files become uint8 views, handed over in one stream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import threading
 from collections.abc import Iterator
@@ -195,3 +196,12 @@ def test_views_are_drawn_from_a_copy_that_is_there_as_from_one_that_is_made(file
     assert file.content_sha256 is not None
     params = [draw(SEVERAL, view_rng(SEVERAL.seed, file.content_sha256, number)) for number in (1, 7)]
     np.testing.assert_array_equal(made.drawn, drawn(SEVERAL, made.copy, params))
+
+
+def test_what_goes_to_a_worker_and_comes_back_can_pass_to_another_process(files: list[ImageFile]) -> None:
+    wanted = Wanted(views=(PLAIN,), look=True, inspection=True, lungs=(8, 8), copy=SEVERAL, drawn=(3,))
+    assert pickle.loads(pickle.dumps(wanted)) == wanted
+    with stream(files, wanted) as images:
+        for file, one in zip(files, images, strict=True):
+            assert pickle.loads(pickle.dumps(file)).path == file.path
+            assert summed(pickle.loads(pickle.dumps(one))) == summed(one)
