@@ -82,7 +82,8 @@ def figures(code: Path, folder: Path, data: Path, network: Sequence[str]) -> dic
     told: dict[str, dict[str, Any]] = {}
 
     def document(name: str, *words: str) -> None:
-        told[name] = dict(flat(json.loads(call(code, folder, *words, "--json"))))
+        said = call(code, folder, *words, "--json").replace(str(folder), ".")
+        told[name] = dict(flat(json.loads(said)))
 
     document("index", "index", str(data))
     document("extract", "extract", str(data), "--views", "2", *network)

@@ -7,8 +7,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "cxrfeat"
 
-ELSEWHERE = {
-}
+ELSEWHERE = {}
 """Modules without one, and what tests them. Take out what gets one; put nothing in."""
 
 

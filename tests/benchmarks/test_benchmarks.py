@@ -12,7 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import engines, extract, finetune, gpu, heads, logistic, obvious, report, scale, standardize, two_stage
+from benchmarks import (
+    engines,
+    extract,
+    finetune,
+    gpu,
+    heads,
+    logistic,
+    obvious,
+    report,
+    same,
+    scale,
+    standardize,
+    two_stage,
+)
 from benchmarks.blobs import CLASSES, blobs, write_blobs
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
@@ -392,3 +405,33 @@ def test_report_measures_a_page_in_a_process_of_its_own(
     assert row["code"] == "cxrfeat"
     assert 20 < row["megabytes"]["median"] < 2000
     assert 0 < row["processor"]["median"] < 100 * row["seconds"]["median"]
+
+
+def test_same_names_what_differs_and_what_only_one_has() -> None:
+    ours = {"a.0": 1.0, "a.1": "x", "seconds": 3.0, "new": None, "array": np.ones(2, np.float32)}
+    theirs = {"a.0": 1.1, "a.1": "y", "seconds": 4.0, "old": True, "array": np.ones(2, np.float32)}
+    found = same.held(ours, theirs)
+    assert (found["values"], found["differ"], found["other"]) == (3, 2, 1)
+    assert found["largest"] == pytest.approx(0.1 / 1.1)
+    assert found["examples"] == [["a.0", "1.0", "1.1"], ["a.1", "x", "y"]]
+    assert (found["only_ours"], found["only_theirs"]) == (["new"], ["old"])
+
+
+def test_same_sees_a_single_bit_of_an_array_and_another_shape() -> None:
+    array = np.ones((2, 2), np.float32)
+    assert same.difference(array, array.copy()) == 0
+    assert 0 < same.difference(array, np.nextafter(array, 2, dtype=np.float32)) < 1e-6
+    assert math.isinf(same.difference(array, array[:1]))
+    assert math.isinf(same.difference(np.array([b"a"]), np.array([b"b"])))
+
+
+def test_same_reads_the_numbers_of_a_page_as_a_reader_does() -> None:
+    page = "<style>a{b:1}</style><p>0.842 [0.817, 0.865]</p><script>2</script> made 2026-11-27 12:00 in 4.5 s &lt;3"
+    assert list(same.shown_numbers(page).values()) == [0.842, 0.817, 0.865, 3.0]
+
+
+@pytest.mark.slow
+def test_a_checkout_gives_its_own_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ran(same.main, ["--against", str(Path(__file__).parents[2]), "--images", "90"], tmp_path, capsys)
+    assert {row["what"] for row in rows} >= {"arrays", "heads", "audit", "compare", "report"}
+    assert all(row["values"] > 10 and row["differ"] == 0 for row in rows), rows
