@@ -10,6 +10,9 @@ EXTRAS := dev,fast,onnx,openvino,tune
 
 export TF_CPP_MIN_LOG_LEVEL = 3
 
+# A process for each core, four at most: each may load TensorFlow. A file's tests share what they make.
+PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile --durations=25
+
 .PHONY: demo test test-slow lint bench clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt Makefile
@@ -28,10 +31,10 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(PARALLEL)
 
 test-slow: lint
-	$(BIN)/python -m pytest -q -m 'slow or not slow'
+	$(BIN)/python -m pytest -q $(PARALLEL) -m 'slow or not slow'
 
 bench: $(VENV)/.ready
 	@for name in engines extract two_stage scale heads standardize finetune; do $(BIN)/python -m benchmarks.$$name || exit 1; done

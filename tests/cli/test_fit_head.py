@@ -1,0 +1,103 @@
+"""`cxrfeat fit-head` as people call it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cxrfeat.spec import MAIN_KINDS
+from cxrfeat.types import Part
+from tests.cli.conftest import RANDOM, Cli
+from tests.workflow.helpers import PARTS, make_features
+
+
+def test_two_commands_take_a_folder_to_tested_heads(cli: Cli, data: Path, tmp_path: Path) -> None:
+    said = cli("extract", "--backbone", "resnet50", "--weights", "random", "--size", "32", "--views", "1")
+    assert said.code == 0, said.err
+    said = cli("fit-head")
+    assert said.code == 0, said.err
+    found = sorted(json.loads(path.read_text())["head"] for path in (tmp_path / "runs").glob("*/run.json"))
+    assert found == sorted(MAIN_KINDS), "all six, where none is named"
+    (line,) = [line for line in said.out.splitlines() if line.startswith("Best on validation: ")]
+    document = cli("fit-head", "--json").json
+    assert all(run["reused"] for run in document["runs"])
+    assert line == document["best"]["sentence"]
+    best = document["best"]["run"]
+    assert f"Next: cxrfeat predict {best} IMAGE" in said.err
+    (compare,) = [line for line in said.err.splitlines() if line.startswith("Next: cxrfeat compare ")]
+    assert cli(*compare.removeprefix("Next: cxrfeat ").split()).code == 0, "it can be typed as it stands"
+    assert cli("predict", best, next((tmp_path / "data").glob("COVID/images/*"))).code == 0
+
+
+def test_one_head_that_diverges_is_named_and_the_others_are_written(cli: Cli, tmp_path: Path) -> None:
+    path = make_features(tmp_path / "f.h5")
+    wild = ("--head", "dense", "--learning-rate", "999", "--epochs", "3")
+    said = cli("fit-head", path, *wild, "--head", "logreg", "--train-sizes", "0.5,1")
+    assert said.code == 3
+    assert "dense could not be fitted: Training the dense head diverged in epoch" in said.out
+    assert "1 of 2 heads could not be fitted (dense); the runs of the others are written" in said.err
+    assert "logreg: More" in said.out, "and so are their curves"
+    said = cli("fit-head", path, *wild, "--head", "logreg", "--json")
+    assert said.code == 3
+    assert [run["head"] for run in said.json["runs"]] == ["logreg"]
+    assert [one["head"] for one in said.json["unfitted"]] == ["dense"]
+    said = cli("fit-head", path, *wild)
+    assert (said.code, said.out) == (3, "")
+    assert "diverged in epoch" in said.err
+
+
+def test_with_several_feature_files_the_choices_are_listed_as_commands(cli: Cli, data: Path) -> None:
+    said = cli("fit-head")
+    assert said.code == 3
+    assert "There is no feature file in features. Make one with `cxrfeat extract" in said.err
+    said = cli("extract", *RANDOM, "--backbone", "vgg16", "--json")
+    assert [one["backbone"] for one in said.json["files"]] == ["resnet50", "vgg16"]
+    said = cli("fit-head")
+    assert said.code == 3
+    commands = [line.strip() for line in said.err.splitlines() if line.startswith("  cxrfeat fit-head ")]
+    assert len(commands) == 2
+    for command in commands:
+        assert cli(*command.split()[1:], "--head", "logreg").code == 0, "each can be typed as it stands"
+
+
+def test_strict_turns_a_failed_check_into_8_after_writing_the_runs(cli: Cli, tmp_path: Path) -> None:
+    split: list[Part | None] = [PARTS[index % 3] for index in range(80)]
+    path = make_features(tmp_path / "torn.h5", split=split, sources=["A", "A", "B", "B"] * 20)
+    assert cli("fit-head", path, "--head", "logreg").code == 0
+    said = cli("fit-head", path, "--head", "logreg", "--strict")
+    assert said.code == 8
+    assert "The audit failed (split)" in said.err
+    assert said.out.index("FAIL") < said.out.index("Test scores")
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    said = cli("fit-head", path, "--head", "logreg", "--strict", "--regroup")
+    assert said.code == 0, said.err
+    assert "FAIL" not in said.out
+
+
+def test_strict_refuses_dropped_parts_after_saying_them_in_the_audit_and_the_notes(cli: Cli, tmp_path: Path) -> None:
+    split: list[Part | None] = [PARTS[(0, 0, 0, 1, 2)[index // 2 % 5]] for index in range(80)]
+    split[7] = None
+    path = make_features(tmp_path / "given.h5", split=split, sources=[None] * 80)
+    said = cli("fit-head", path, "--head", "logreg", "--strict")
+    assert said.code == 8
+    assert "The audit failed (dropped parts)" in said.err
+    assert "1 of 80 images (1 COVID) has no part in the data's own split" in said.err, "as a note of the run"
+    assert "WARN  dropped parts" in said.out
+    assert "FAIL" not in said.out
+    (run,) = cli("fit-head", path, "--head", "logreg", "--json").json["runs"]
+    assert run["notes"][0].startswith("1 of 80 images (1 COVID) has no part")
+    assert (run["split"]["by"], run["test"]["images"]) == ("column", 16)
+    said = cli("fit-head", path, "--head", "logreg", "--strict", "--split-by", "group")
+    assert "dropped parts" not in said.out + said.err
+    assert "The data's own split (train 48, validation 15, test 16, in no part 1) is not used" in said.err
+
+
+def test_an_identical_rerun_prints_the_run_that_stands(cli: Cli, features: Path) -> None:
+    first = cli("fit-head", "--head", "logreg")
+    again = cli("fit-head", "--head", "logreg")
+    assert "(stood already)" not in first.out
+    assert "(stood already)" in again.out
+    assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
+    said = cli("fit-head", "--head", "logreg", "--name", "mine", "--seed", "1")
+    assert said.code == 3
+    assert "Choose another --name" in said.err
