@@ -27,7 +27,8 @@ import numpy as np
 import cxrfeat
 from benchmarks.common import options, publish, say, scratch
 from cxrfeat.backbone.table import TABLE
-from cxrfeat.phantom.writing import PhantomSpec, write_phantoms
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 
 PASSING = re.compile(
     r"seconds|per_second|rate|\bversion|versions|engine|created|date|path\b|place|page\b|commands?\b|runs?\.\d+\.run$"
@@ -113,7 +114,7 @@ def difference(ours: object, theirs: object) -> float:
             return 0.0
         if not np.issubdtype(ours.dtype, np.floating):
             return math.inf
-        return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-30))
+        return float(np.linalg.norm(ours - theirs)) / max(float(np.linalg.norm(theirs)), 1e-30)
     if ours == theirs:
         return 0.0
     if isinstance(ours, int | float) and isinstance(theirs, int | float) and not isinstance(ours, bool):

@@ -9,8 +9,8 @@ import pytest
 from cxrfeat.types import Finding, Status, failed_first, named
 
 
-def finding(check: str, status: Status, **fields: bool) -> Finding:
-    return Finding(check=check, status=status, why="so", **fields)
+def finding(check: str, status: Status, *, strict: bool = False) -> Finding:
+    return Finding(check=check, status=status, why="so", strict=strict)
 
 
 def test_failed_checks_come_first_and_the_others_keep_their_order() -> None:

@@ -14,7 +14,7 @@ from tests.head.blobs import NAMES, blobs
 
 def made(**fields: Any) -> TrainingSet:
     X, y, X_val, y_val = blobs()
-    given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val, "classes": NAMES[:3]} | fields
+    given: dict[str, Any] = {"X": X, "y": y, "X_val": X_val, "y_val": y_val, "classes": NAMES[:3]} | fields
     return TrainingSet(**given)
 
 
