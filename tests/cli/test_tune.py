@@ -84,7 +84,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--head", "logref"), 2, "There is no head 'logref'. Did you mean logreg?"),
+        (("--head", "logref"), 2, "got 'logref'. Did you mean logreg?"),
         (("--trials", "0"), 2, "--trials is how many"),
         (("--trials", "many"), 2, "--trials"),
         (("--sampler", "grid"), 2, "--sampler is halving or optuna"),
