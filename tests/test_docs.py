@@ -148,7 +148,9 @@ def test_the_readme_says_what_it_is_not() -> None:
         assert code in README
 
 
-@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "LICENSE", "features/README.md", "Makefile", ".ci/run"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CHANGELOG.md", "LICENSE", "features/README.md", "runs/README.md", "Makefile", ".ci/run"]
+)
 def test_the_documents_are_there(name: str) -> None:
     assert (ROOT / name).stat().st_size > 0
 
@@ -159,7 +161,12 @@ def test_the_changelog_opens_with_what_is_unreleased() -> None:
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for document in (ROOT / "README.md", ROOT / "features" / "README.md", ROOT / "CHANGELOG.md"):
+    for document in (
+        ROOT / "README.md",
+        ROOT / "features" / "README.md",
+        ROOT / "runs" / "README.md",
+        ROOT / "CHANGELOG.md",
+    ):
         for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
 

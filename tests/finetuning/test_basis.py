@@ -14,7 +14,6 @@ from cxrfeat.image.row import Header, ImageRow, Manifest
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
-from tests.run.reading import run_json
 from tests.workflow.helpers import make_features
 
 HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=99)
@@ -63,7 +62,7 @@ def test_the_network_is_that_of_the_features(file: FeatureFile) -> None:
 def test_a_head_leads_to_its_features_and_its_split(head: Run, file: FeatureFile, tmp_path: Path) -> None:
     path = file.path.rename(file.path.with_name(f"set-tiny-{file.fingerprint[:8]}.h5"))
     assert file_of_head(head, path.parent) == path
-    assert split_of_head(head, file).record == run_json(head)["identity"]["split"]
+    assert split_of_head(head, file).record == head.document.split
     with pytest.raises(InputError, match=r"no longer holds the features that .* was fitted on"):
         file_of_head(head, tmp_path / "nowhere")
     with (

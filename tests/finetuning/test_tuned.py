@@ -13,7 +13,6 @@ from cxrfeat.image.row import Header, ImageRow, Manifest
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Part
 from cxrfeat.workflow.fit_head import fit
-from tests.run.reading import run_json
 from tests.workflow.helpers import PARTS, digest, make_features
 
 HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=99)
@@ -31,7 +30,7 @@ def test_copies_in_two_parts_stay_there_and_count_as_trained_on(tmp_path: Path) 
     told = split_of(run, contents, labels, ("A", "B"))
     assert told is not None
     assert told.parts.tolist() == names
-    assert told.record == run_json(run)["identity"]["split"]
+    assert told.record == run.document.split
     assert split_of(run, contents[::-1], labels, ("A", "B")) is None, "which copy is which cannot be said"
     assert split_of(run, [*contents[:-1], digest("new")], labels, ("A", "B")) is None
     manifest = Manifest(

@@ -21,10 +21,27 @@ from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageErro
 from cxrfeat.finetuning.tuned import tuned_network
 from cxrfeat.head.of_run import load_head
 from cxrfeat.image.split import digest
-from cxrfeat.run.folder import VERSION, Run, all_runs, check_name, find_run, find_runs, read_run, run_name, write_run
+from cxrfeat.run.folder import (
+    HEAD,
+    HISTORY,
+    NETWORK,
+    NOVELTY,
+    PREDICTIONS,
+    SPLIT,
+    VERSION,
+    Run,
+    all_runs,
+    check_name,
+    find_run,
+    find_runs,
+    read_run,
+    run_name,
+    write_run,
+)
 from cxrfeat.run.record import digest8, to_json
 from cxrfeat.spec import to_dict
 from tests.run.golden import GOLDEN, golden
+from tests.run.page import PAGE, page_tables
 from tests.run.reading import change_json, run_json
 
 
@@ -114,6 +131,24 @@ def test_a_golden_run_names_no_place_of_a_machine(path: Path) -> None:
         assert not re.search(rb"/(tmp|home|root|work|usr|Users)/|\b[A-Z]:\\", file.read_bytes()), file.name
 
 
+def test_the_example_of_the_specification_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    example = PAGE.split("```python\n")[1].split("```")[0]
+    assert len(example.strip().splitlines()) <= 12
+    exec(compile(example, "runs/README.md", "exec"), {})
+    head, stated, counted = capsys.readouterr().out.split()
+    assert (head, float(stated)) == ("dropout", float(counted))
+
+
+def test_the_page_names_the_files_of_a_run() -> None:
+    named = {HEAD, NOVELTY, NETWORK, PREDICTIONS, SPLIT, HISTORY, "run.json"}
+    assert set(page_tables("## ")["Files"]) == named
+    assert set(golden("finetune").files) | {"run.json"} == named
+
+
 # Damage
 
 
@@ -147,7 +182,7 @@ def test_a_key_that_is_not_there_is_damage_wherever_it_lies(name: str, tmp_path:
             read_run(place.parent)
 
 
-@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(["head.npz", "novelty.npz", "predictions.csv", "split.csv", "history.csv", "run.json"]), st.data()
 )
