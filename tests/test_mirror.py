@@ -8,11 +8,7 @@ TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "cxrfeat"
 
 ELSEWHERE = {
-    "cli/again.py": "cli/test_fields.py",
-    "cli/help.py": "cli/test_main.py",
-    "cli/options.py": "cli/test_fields.py",
     "reporting/asked.py": "workflow/test_report.py",
-    "reporting/content.py": "reporting/test_page.py",
 }
 """Modules without one, and what tests them. Take out what gets one of its own; put nothing in."""
 

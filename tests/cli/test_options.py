@@ -1,4 +1,4 @@
-"""`--classes`, as every command reads it."""
+"""Options of several commands, as every command reads them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.cli.options import class_names
+from cxrfeat.cli.options import class_names, too_many_bad
 from cxrfeat.errors import UsageError
 from tests.cli.conftest import Cli
 
@@ -50,3 +50,20 @@ def test_a_class_whose_name_holds_a_comma_can_be_chosen(cli: Cli, data: Path) ->
         said = cli("index", "--json", "--classes", *chosen)
         assert said.code == 0, said.err
         assert set(said.json["classes"]) == {"COVID, ARDS", "NORMAL"}
+
+
+@pytest.mark.parametrize(
+    ("text", "bad", "total", "too_many"),
+    [
+        (None, 3, 10, False), (None, 4, 400, False), (None, 4, 399, True),
+        ("2", 2, 10, False), ("2", 3, 10, True), ("10%", 1, 10, False), ("10%", 2, 10, True), ("0", 1, 10, True),
+    ],
+)  # fmt: skip
+def test_so_many_unusable_images_are_allowed(text: str | None, bad: int, total: int, *, too_many: bool) -> None:
+    assert too_many_bad(text, bad, total) is too_many
+
+
+@pytest.mark.parametrize("text", ["", "-1", "two", "101%", "%"])
+def test_a_limit_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--max-bad is a number of images \(5\) or a share of them \(2%\)"):
+        too_many_bad(text, 0, 1)
