@@ -29,7 +29,7 @@ DEEP = np.linspace(0, 65535, HEIGHT * WIDTH).astype(np.uint16).reshape(HEIGHT, W
 def palette(*, transparency: bytes | int | None = None) -> Image.Image:
     image = Image.fromarray(ramp()).quantize(8)
     if transparency is not None:
-        image.info["transparency"] = transparency
+        image.info.update(transparency=transparency)
     return image
 
 
