@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.head.blas import product
+from cxrfeat.head.blas import Both, Matrix, add_product, product
 from cxrfeat.head.dropout import Dropout
-from cxrfeat.head.optimizer import Adam, Matrices, Nesterov, padded
+from cxrfeat.head.optimizer import Adam, Half, Matrices, Nesterov, padded
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Features
 
@@ -30,6 +30,7 @@ class Epochs:
         X: Features,
         targets: NDArray[np.float32],
         importance: NDArray[np.float32],
+        both: Both[Half],
     ) -> None:
         """Copy the weights, and make room.
 
@@ -39,12 +40,13 @@ class Epochs:
             X: `(rows, dim)` float32.
             targets: `(rows, classes)`, each row summing to 1.
             importance: `(rows,)` factor of each row's loss.
+            both: What does something with both halves of the weights.
         """
-        self._spec = spec
+        self._spec, self._both = spec, both
         self._weights = Matrices([np.atleast_2d(array).shape for array in weights])
         for part, array in zip(self._weights.parts, map(np.atleast_2d, weights), strict=True):
             part[: len(array)] = array
-        self._optimizer = (Adam if spec.optimizer == "adam" else Nesterov)(spec, self._weights)
+        self._optimizer = (Adam if spec.optimizer == "adam" else Nesterov)(spec, self._weights, both)
         self._data = X, targets, importance
         batch = min(spec.batch, len(X))
         self._x = np.zeros((batch, padded(X.shape[1])), np.float32)
@@ -89,7 +91,7 @@ class Epochs:
         # Forward: what goes into each layer, and what each hidden unit passes on.
         inputs, passed = [x], []
         for layer in range(layers - 1):
-            summed = product(inputs[-1], weights[2 * layer])
+            summed = product(inputs[-1], weights[2 * layer]) if layer else self._first(x)
             summed += weights[2 * layer + 1]
             positive = summed > 0
             if layer == 0 and self._kept is not None:
@@ -122,3 +124,15 @@ class Epochs:
             [each for x in inputs for each in (x, ones)], [slope for slope in slopes for _ in range(2)], rate
         )
         return loss, hits
+
+    def _first(self, x: Matrix) -> Matrix:
+        """What the first hidden layer sums, its bias apart; `(rows, units)`, stored by columns."""
+        kernel = self._weights.parts[0]
+        summed = np.empty((len(x), kernel.shape[1]), np.float32, order="F")
+
+        def some(half: Half) -> None:
+            columns = half[1][0][1]
+            add_product(summed[:, columns], x, kernel[:, columns], 1.0, keep=0.0)
+
+        self._both(some, self._weights.halves)
+        return summed

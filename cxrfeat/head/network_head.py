@@ -1,8 +1,9 @@
 """Training of the one-layer and three-layer networks: what an epoch sees, when to stop, which epoch is kept.
 
 Everything random is ours: NumPy draws the first weights, the order of the rows and the units that are dropped, and no
-global seed is touched. BLAS has one thread, so that a head is the same to the bit however many cores there are; a
-second one saves at most some 40 % of an epoch where it has a core to itself, and more than doubles it where it has not.
+global seed is touched. What is large is computed in two halves, at once or one after the other, each by one thread of
+BLAS, so that a head is the same to the bit however many cores there are.
+
 A GPU is not used: its epoch is short, but a library for it takes as long to start and to compile as the paper's largest
 head takes to train on one core (`benchmarks/README.md`).
 """
@@ -17,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import DivergedError
-from cxrfeat.head import blas
+from cxrfeat.head.blas import halves
 from cxrfeat.head.epoch import Epochs, Weights
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.sampling import epoch_rows
 from cxrfeat.head.training_set import TrainingSet, importance
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.spec import HeadKind, HeadSpec
-from cxrfeat.system.process import small_products
 from cxrfeat.types import Counted, Features, Labels
 
 HIDDEN: dict[HeadKind, tuple[int, ...]] = {"softmax": (), "dense": (500, 200), "dropout": (500, 200)}
@@ -69,9 +69,8 @@ def train(
     smooth = np.float32(spec.label_smoothing)
     targets = np.eye(classes, dtype=np.float32)[training.row_labels] * (1 - smooth) + smooth / classes
     weighed = importance(training.row_labels, classes, spec.class_weights, training.row_weights).astype(np.float32)
-    blas.functions()  # what is loaded later would have all threads
-    with small_products():
-        epochs = Epochs(spec, weights, rows, targets, weighed)
+    with halves() as both:
+        epochs = Epochs(spec, weights, rows, targets, weighed, both)
         steps = -(-images * (spec.views_per_epoch or views) // spec.batch)
         rates = learning_rates(spec, steps * spec.epochs)
         for epoch in range(spec.epochs):

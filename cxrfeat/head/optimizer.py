@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cxrfeat.head.blas import Matrix, add, add_product
+from cxrfeat.head.blas import Both, Matrix, add, add_product
 from cxrfeat.spec import HeadSpec
 
 BETAS, EPSILON = (0.9, 0.999), 1e-7
@@ -17,6 +18,16 @@ BETAS, EPSILON = (0.9, 0.999), 1e-7
 
 _PIECE = 2**15
 """Weights that are moved at a time: with slopes and memory they stay in a core's own cache."""
+
+
+_WIDE = 64
+"""Columns of the first matrix from which it is halved."""
+
+Half = tuple[slice, list[tuple[int, slice]]]
+"""Of matrices, as `Matrices.halves` says."""
+
+Flat = NDArray[np.float32]
+"""`(n,)`."""
 
 
 class Matrices:
@@ -38,6 +49,14 @@ class Matrices:
         for rows, columns in others:
             self.parts.append(self.whole[start : start + rows * columns].reshape(rows, columns))
             start += rows * columns
+        # A wide hidden layer makes two halves of them all: most of its columns, and the others with whatever follows.
+        # BLAS computes 16 columns at a time, so that halves round as the whole does.
+        cut = units * 9 // 256 * 16 if len(others) > 1 and units >= _WIDE else units
+        first, second = (0, slice(0, cut)), (0, slice(cut, units))
+        rest = [(place, slice(None)) for place in range(1, len(self.parts))]
+        edge = cut * self.parts[0].shape[0]
+        self.halves: tuple[Half, Half] = (slice(0, edge), [first]), (slice(edge, None), [second, *rest])
+        """Where each lies in `whole`, and which columns of which of `parts` it is."""
 
     def alike(self) -> Matrices:
         """Zeros of the same shapes."""
@@ -57,14 +76,15 @@ def padded(rows: int) -> int:
 class Optimizer:
     """Moves weights in place, a step at a time."""
 
-    def __init__(self, spec: HeadSpec, weights: Matrices) -> None:
+    def __init__(self, spec: HeadSpec, weights: Matrices, both: Both[Half]) -> None:
         """Before the first step.
 
         Args:
             spec: Of the head.
             weights: Kernel, bias, kernel, bias, ...
+            both: What does something with both halves of them.
         """
-        self._spec, self._weights = spec, weights
+        self._spec, self._weights, self._both = spec, weights, both
 
     def __call__(self, inputs: Sequence[Matrix], slopes: Sequence[Matrix], rate: float) -> None:
         """Make a step.
@@ -76,11 +96,19 @@ class Optimizer:
         """
         raise NotImplementedError
 
-    def _pulls(self, factor: float) -> list[tuple[int, Matrix]]:
-        """Slopes of the penalty by the kernels, times a factor, each with its place."""
-        l2 = self._spec.l2
-        kernels = enumerate(self._weights.parts[::2]) if l2 else ()
-        return [(2 * place, kernel * np.float32(2 * l2 * factor)) for place, kernel in kernels]
+    def _slope(
+        self, out: Matrices, half: Half, inputs: Sequence[Matrix], slopes: Sequence[Matrix], factor: float, keep: float
+    ) -> None:
+        """`out = keep * out + factor * slope` of the loss by the weights of one half, the penalty apart."""
+        for place, columns in half[1]:
+            add_product(out.parts[place][:, columns], inputs[place].T, slopes[place][:, columns], factor, keep=keep)
+
+    def _pulls(self, half: Half, factor: float) -> list[tuple[int, slice, Matrix]]:
+        """Slopes of the penalty by the kernels of one half, times a factor, each with its place."""
+        long, kernels = np.float32(2 * self._spec.l2 * factor), [each for each in half[1] if each[0] % 2 == 0]
+        if not self._spec.l2:
+            return []
+        return [(place, columns, self._weights.parts[place][:, columns] * long) for place, columns in kernels]
 
 
 class Nesterov(Optimizer):
@@ -95,57 +123,69 @@ class Nesterov(Optimizer):
     _LEAST = 1e-6
     """Of that number; it shrinks in every step, and the stored velocities grow as much."""
 
-    def __init__(self, spec: HeadSpec, weights: Matrices) -> None:
+    def __init__(self, spec: HeadSpec, weights: Matrices, both: Both[Half]) -> None:
         """At rest."""
-        super().__init__(spec, weights)
+        super().__init__(spec, weights, both)
         self._stored = weights.alike()
         self._unit = 1.0
 
     def __call__(self, inputs: Sequence[Matrix], slopes: Sequence[Matrix], rate: float) -> None:
         """Make a step."""
         momentum = self._spec.momentum
-        weights, stored = self._weights.whole, self._stored.whole
         self._unit *= momentum
         if self._unit < self._LEAST:
-            stored *= np.float32(self._unit)
+            self._stored.whole *= np.float32(self._unit)
             self._unit = 1.0
-        pulls = self._pulls(-rate / self._unit)
-        add(weights, stored, -self._unit)
-        for part, x, slope in zip(self._stored.parts, inputs, slopes, strict=True):
-            add_product(part, x.T, slope, -rate / self._unit)
-        for place, pull in pulls:
-            self._stored.parts[place] += pull
-        add(weights, stored, (1 + momentum) * self._unit)
+        unit = self._unit
+
+        def move(half: Half) -> None:
+            weights, stored = self._weights.whole[half[0]], self._stored.whole[half[0]]
+            pulls = self._pulls(half, -rate / unit)
+            add(weights, stored, -unit)
+            self._slope(self._stored, half, inputs, slopes, -rate / unit, 1.0)
+            for place, columns, pull in pulls:
+                self._stored.parts[place][:, columns] += pull
+            add(weights, stored, (1 + momentum) * unit)
+
+        self._both(move, self._weights.halves)
 
 
 class Adam(Optimizer):
     """Source: Kingma & Ba 2015, section 2, last paragraph."""
 
-    def __init__(self, spec: HeadSpec, weights: Matrices) -> None:
+    def __init__(self, spec: HeadSpec, weights: Matrices, both: Both[Half]) -> None:
         """With moments of zero."""
-        super().__init__(spec, weights)
+        super().__init__(spec, weights, both)
         self._slopes, self._first, self._second = (weights.alike() for _ in range(3))
         self._step = 0
 
     def __call__(self, inputs: Sequence[Matrix], slopes: Sequence[Matrix], rate: float) -> None:
         """Make a step."""
         self._step += 1
-        for part, x, slope in zip(self._slopes.parts, inputs, slopes, strict=True):
-            add_product(part, x.T, slope, 1.0, keep=0.0)
-        for place, pull in self._pulls(1.0):
-            self._slopes.parts[place] += pull
-        arrays = self._weights.whole, self._slopes.whole, self._first.whole, self._second.whole
         # Both moments began at zero, and are as much too small as the powers of their factors say.
         long = np.float32(rate * np.sqrt(1 - BETAS[1] ** self._step) / (1 - BETAS[0] ** self._step))
-        for start in range(0, self._weights.whole.size, _PIECE):
-            weight, piece, first, second = (array[start : start + _PIECE] for array in arrays)
-            first *= np.float32(BETAS[0])
-            second *= np.float32(BETAS[1])
-            first += np.float32(1 - BETAS[0]) * piece
-            piece *= piece
-            second += np.float32(1 - BETAS[1]) * piece
-            np.sqrt(second, out=piece)
-            piece += np.float32(EPSILON)
-            np.divide(first, piece, out=piece)
-            piece *= long
-            weight -= piece
+        arrays = self._weights.whole, self._slopes.whole, self._first.whole, self._second.whole
+
+        def move(half: Half) -> None:
+            self._slope(self._slopes, half, inputs, slopes, 1.0, 0.0)
+            for place, columns, pull in self._pulls(half, 1.0):
+                self._slopes.parts[place][:, columns] += pull
+            first, last, _ = half[0].indices(self._weights.whole.size)
+            for start in range(first, last, _PIECE):
+                _move_piece(long, *(array[start : min(start + _PIECE, last)] for array in arrays))
+
+        self._both(move, self._weights.halves)
+
+
+def _move_piece(long: np.float32, weight: Flat, piece: Flat, first: Flat, second: Flat) -> None:
+    """A step of some weights, whose slopes are used up, with their moments."""
+    first *= np.float32(BETAS[0])
+    second *= np.float32(BETAS[1])
+    first += np.float32(1 - BETAS[0]) * piece
+    piece *= piece
+    second += np.float32(1 - BETAS[1]) * piece
+    np.sqrt(second, out=piece)
+    piece += np.float32(EPSILON)
+    np.divide(first, piece, out=piece)
+    piece *= long
+    weight -= piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,9 @@ def fitted(kind: HeadKind, data: Blobs | None = None, **fields: Any) -> Fit:
 def head_of(kind: HeadKind, classes: int = 3) -> FittedHead:
     """A head of that kind, fitted once for all tests that only read it."""
     return fitted(kind, blobs(classes, distance=0.8), epochs=1).head
+
+
+def one_by_one(work: Callable[[Any], None], halves: tuple[Any, Any]) -> None:
+    """Do something with two halves, one after the other."""
+    for half in halves:
+        work(half)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import threading
 from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from cxrfeat.head.blas import Matrix, add, add_product, product
+from cxrfeat.head.blas import Matrix, add, add_product, halves, product
 
 SIDES = st.integers(1, 5)
 ORDERS: st.SearchStrategy[Literal["C", "F"]] = st.sampled_from(["C", "F"])
@@ -56,3 +58,56 @@ def test_what_would_be_copied_is_refused() -> None:
         add_product(whole[:2], by_rows[:2], by_rows.T, 1)
     with pytest.raises(AssertionError):
         add(whole[0], by_rows[0], 1)
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    """BLAS is given addresses: it would read and write beyond the arrays."""
+    with pytest.raises(AssertionError):
+        product(drawn(2, 3, "F"), drawn(4, 2, "F"))
+    with pytest.raises(AssertionError):
+        add_product(drawn(2, 2, "F"), drawn(2, 3, "F"), drawn(3, 3, "F"), 1)
+    with pytest.raises(AssertionError):
+        add_product(drawn(2, 2, "F"), drawn(2, 3, "F"), drawn(3, 2, "F").astype(np.float64), 1)
+    with pytest.raises(AssertionError):
+        add(drawn(1, 7, "C")[0], drawn(1, 6, "C")[0], 1)
+
+
+def threads_of_blas() -> set[int]:
+    return {one["num_threads"] for one in ThreadpoolController().select(user_api="blas").info()}
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_halves_are_done_at_once_where_blas_has_several_threads(several: bool) -> None:
+    here, meet = threading.get_ident(), threading.Barrier(2 if several else 1)
+    seen: list[tuple[int, bool]] = []
+
+    def work(half: int) -> None:
+        meet.wait(timeout=30)  # each waits for the other
+        seen.append((half, threading.get_ident() == here))
+
+    with threadpool_limits(2 if several else 1, user_api="blas"):
+        with halves() as both:
+            assert threads_of_blas() == {1}
+            both(work, (0, 1))
+        assert threads_of_blas() == {2 if several else 1}
+    assert sorted(seen) == [(0, not several), (1, True)]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_an_error_in_either_half_arrives(bad: int) -> None:
+    def work(half: int) -> None:
+        if half == bad:
+            raise ValueError("half")
+
+    with threadpool_limits(2, user_api="blas"), halves() as both:
+        with pytest.raises(ValueError, match="half"):
+            both(work, (0, 1))
+        both(print, ("", ""))  # and it goes on
+
+
+def test_numbers_that_overflow_are_no_warning_in_either_half() -> None:
+    def work(half: int) -> None:
+        assert np.isinf(np.float32(1e38) * np.full(2, 10, np.float32)).all()
+
+    with threadpool_limits(2, user_api="blas"), halves() as both:
+        both(work, (0, 1))

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from cxrfeat.head.epoch import Epochs
 from cxrfeat.head.network_head import first_weights
 from cxrfeat.spec import HeadSpec
-from tests.head.blobs import blobs, fitted
+from tests.head.blobs import blobs, fitted, one_by_one
 
 
 def test_loss_and_accuracy_are_means_over_rows_whatever_the_batches() -> None:
@@ -19,7 +19,7 @@ def test_loss_and_accuracy_are_means_over_rows_whatever_the_batches() -> None:
     told = []
     for batch in (53, 10):  # the last one is shorter
         spec = HeadSpec(kind="dense", batch=batch)
-        epochs = Epochs(spec, first_weights(spec, 16, 3), rows, targets, np.ones(53, np.float32))
+        epochs = Epochs(spec, first_weights(spec, 16, 3), rows, targets, np.ones(53, np.float32), one_by_one)
         told.append(epochs.run(np.arange(53), np.zeros(-(-53 // batch))))
     assert told[0] == pytest.approx(told[1], rel=1e-5)
 

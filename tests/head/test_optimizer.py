@@ -6,6 +6,7 @@ import pytest
 from cxrfeat.head.network_head import first_weights
 from cxrfeat.head.optimizer import BETAS, EPSILON, Adam, Matrices, Nesterov
 from cxrfeat.spec import HeadSpec
+from tests.head.blobs import one_by_one
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.02])
@@ -18,7 +19,7 @@ def test_velocities_kept_divided_are_nesterovs_momentum(momentum: float, l2: flo
     for part, array in zip(ours.parts, (kernel, bias), strict=True):
         part[:] = array
     theirs, velocities = [part.astype(np.float64) for part in ours.parts], [np.zeros((6, 3)), np.zeros((1, 3))]
-    move = Nesterov(HeadSpec(kind="softmax", momentum=momentum, l2=l2), ours)
+    move = Nesterov(HeadSpec(kind="softmax", momentum=momentum, l2=l2), ours, one_by_one)
     for step in range(1, 301):
         rate = 0.01 / step
         x, slope = (rng.normal(size=(4, width)).astype(np.float32) for width in (6, 3))
@@ -42,7 +43,7 @@ def test_moments_in_pieces_are_adams(l2: float, monkeypatch: pytest.MonkeyPatch)
         part[:] = array
     theirs = [part.astype(np.float64) for part in ours.parts]
     first, second = ([np.zeros_like(part) for part in theirs] for _ in range(2))
-    move = Adam(HeadSpec(kind="softmax", optimizer="adam", l2=l2), ours)
+    move = Adam(HeadSpec(kind="softmax", optimizer="adam", l2=l2), ours, one_by_one)
     for step in range(1, 51):
         x, slope = (rng.normal(size=(4, width)).astype(np.float32) for width in (6, 3))
         move([x, np.ones((4, 1), np.float32)], [slope, slope], 0.01)
@@ -65,3 +66,18 @@ def test_matrices_lie_in_one_array() -> None:
         part[:] = number + 1
     assert ours.whole.tolist() == [1.0] * 5280 + [2.0] * 5 + [3.0] * 10
     assert not ours.alike().whole.any()
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(30, 500), (1, 500), (500, 3), (1, 3)], [(30, 7), (1, 7), (7, 3), (1, 3)], [(30, 90), (1, 90)]]
+)
+def test_halves_are_the_whole(shapes: list[tuple[int, int]]) -> None:
+    """Of a wide hidden layer the first columns, and all others with what follows; else everything is in the first."""
+    ours = Matrices(shapes)
+    for where, parts in ours.halves:
+        ours.whole[where] += 1
+        for place, columns in parts:
+            ours.parts[place][:, columns] += 10
+    assert set(ours.whole.tolist()) == {11.0}
+    (first, _), _ = ours.halves
+    assert first.stop == {500: 272 * 30, 7: 7 * 30, 90: 90 * 30}[shapes[0][1]]
