@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, features
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.container import EXIF_SWAPS_SIDES, open_image, orientation_of, pillow_reason, probe
 from cxrfeat.image.deep import declared_range, deep_grey, is_deep, is_min_is_white
-from cxrfeat.image.png import check_png
+from cxrfeat.image.png import checked_png
 from cxrfeat.image.row import Header
 from cxrfeat.types import Grey, Views
 
@@ -92,9 +92,8 @@ def _decode(content: bytes, take: Callable[[Image.Image, Callable[[], Grey]], Gr
     """What `take` makes of the loaded image, or of its luminance, upright."""
     header = probe(content, "")
     try:
-        if header.format == "PNG":
-            check_png(content)
-        with open_image(header.format, content) as image:
+        readable = checked_png(content) if header.format == "PNG" else content
+        with open_image(header.format, readable) as image:
             orientation = 1 if header.format == "TIFF" else orientation_of(header.format, image, content)
             # Pillow forgets these two once the pixels are loaded.
             declared = declared_range(image)

@@ -10,6 +10,9 @@ from cxrfeat.errors import BadImageError
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
+_MOST_UNPACKED = 16_000_000
+"""Bytes of rows that may stand in memory beside the image."""
+
 
 def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
     """Name, body and soundness (whole, and with the right checksum) of each chunk, through `IEND`."""
@@ -26,29 +29,52 @@ def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
         at = end + 4
 
 
-def check_png(content: bytes) -> None:
-    """Refuse a PNG that is cut short. Pillow fills missing rows with black, and reads on without the last chunks."""
+def checked_png(content: bytes) -> bytes:
+    """A PNG for Pillow to decode, with its rows unpacked already, since they had to be unpacked to be counted.
+
+    Pillow fills missing rows with black, and reads on without the last chunks.
+
+    Returns:
+        The same image, quicker to read; `content` itself where the rows are many, or stored in an unusual way.
+
+    Raises:
+        BadImageError: If it is damaged or cut short.
+    """
     name = b""
     inflater = zlib.decompressobj()
-    rows = 0
+    wanted = _unpacked_bytes(content)
+    rows, pieces, before, after, at = 0, list[bytes](), 0, 0, len(MAGIC)
     for name, body, sound in png_chunks(content):
         if not sound:
             raise BadImageError("decode", f"damaged or cut short: part {name.decode('ascii', 'replace')!r} of the PNG")
         if name == b"IDAT":
-            rows += _inflated(inflater, body)
+            for piece in _inflated(inflater, body):
+                if rows < wanted <= _MOST_UNPACKED:
+                    pieces.append(piece)
+                rows += len(piece)
+            before = before or at
+            after = at + 12 + len(body) if after in (0, at) else -1  # -1: Pillow reads the first of the rows only
+        elif name == b"acTL":
+            after = -1
+        at += 12 + len(body)
     if name != b"IEND":
         raise BadImageError("decode", "cut short: the PNG has no end")
-    if rows < _unpacked_bytes(content):
+    if rows < wanted:
         raise BadImageError("decode", "cut short: the PNG holds fewer rows than its header says")
+    if not pieces or after < 0:
+        return content
+    return content[:before] + _chunk(b"IDAT", zlib.compress(b"".join(pieces), 0)) + content[after:]
 
 
-def _inflated(inflater: zlib._Decompress, data: bytes) -> int:
-    """How many bytes `data` unpacks to, a piece at a time, so that the rows never stand in memory twice."""
-    count = 0
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
+
+
+def _inflated(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """What `data` unpacks to, a piece at a time: the rows of a large image never stand in memory twice."""
     while data and not inflater.eof:
-        count += len(inflater.decompress(data, 1 << 20))
+        yield inflater.decompress(data, 1 << 20)
         data = inflater.unconsumed_tail
-    return count
 
 
 def _unpacked_bytes(content: bytes) -> int:
