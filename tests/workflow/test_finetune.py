@@ -277,7 +277,8 @@ def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tmp_path: Pa
     made = report([run, head], data=place.data, out=tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "softmax, fine-tuned" in page
-    assert "cxrfeat finetune DATA --head-from" in page
+    assert "cxrfeat.finetune(" in page
+    assert "head_from=" in page
     assert made is not None
 
 
