@@ -159,9 +159,9 @@ def result(chosen: argparse.Namespace, size: Size) -> list[Row]:
         validation: dict[str, list[float]] = {OURS: [], PLAIN: []}
         for seed in seeds:
             spec = HeadSpec(kind=kind, epochs=chosen.result_epochs, standardize=False, seed=seed)
-            last = fit_head(spec, training).history[-1]
+            last = fit_head(spec, training).history.epochs[-1]
             for way, (loss, val_loss) in (
-                (OURS, (last["loss"], last["val_loss"])),
+                (OURS, (last.loss or 0.0, last.val_loss or 0.0)),
                 (PLAIN, same_start(spec, training)),
             ):
                 losses[way].append(loss)

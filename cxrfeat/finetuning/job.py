@@ -167,7 +167,7 @@ def _tuned(job: Job, trainable: Trainable, trained: Trained, images: Images, pro
     X = _features(engine, images, file.images, progress)
     (fold,) = job.split.folds
     head, notes = trained.weights.head, list(trained.notes)
-    kept = next(row["epoch"] for row in trained.history if row["kept"])
+    kept = next(one.epoch for one in trained.history.epochs if one.kept)
     if spec.head.calibrate and len(fold.validation) and kept:  # epoch 0 is the frozen network with its head as it was
         temperature = fit_temperature(head.decision(X[fold.validation]), file.labels[fold.validation])
         head = replace(head, temperature=temperature)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from cxrfeat.head.network_head import learning_rates
 from cxrfeat.head.sampling import epoch_rows
 from cxrfeat.head.training_set import importance
 from cxrfeat.metric.calibrate import fit_temperature, log_loss
+from cxrfeat.run.table import Epoch, History
 from cxrfeat.spec import FinetuneSpec
 from cxrfeat.types import Labels, Progress, named
 
@@ -29,7 +29,7 @@ class Trained:
 
     weights: Weights
     """Of the kept epoch."""
-    history: list[dict[str, Any]]
+    history: History
     """One row per epoch, 0 being the start: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `kept`."""
     seconds: float
     """Of training and validation, whatever was interrupted in between."""
@@ -152,7 +152,7 @@ def train(
             checkpoints.keep(number, kept)
         checkpoints.save(now, trainable.state())
     trainable.set_weights(kept)
-    history = [{**row, "kept": row["epoch"] == now.kept} for row in now.history]
+    history = History(tuple(Epoch(**row, kept=row["epoch"] == now.kept) for row in now.history))
     return Trained(
         weights=kept, history=history, seconds=now.seconds, notes=_notes(spec, now, stops=stops), diverged=diverged
     )

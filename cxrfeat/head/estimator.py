@@ -7,7 +7,7 @@ write the constructors, which scikit-learn reads the parameters from; equality a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -108,7 +108,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             classes = classes[kept]
         self.classes_ = classes
         fit = fit_head(self._spec(), self._training(X, labels, classes, weights))
-        self.head_, self.history_ = fit.head, fit.history
+        self.head_, self.history_ = fit.head, [asdict(one) for one in fit.history.epochs]
         self.notes_ = fit.notes
         return self
 

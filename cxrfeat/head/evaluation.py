@@ -127,7 +127,7 @@ def _crossed(
     decisions = np.concatenate(
         [data.mean_over_views(fitted.head.decision, fold.test) for fold, fitted in zip(split.folds, own, strict=True)]
     )
-    kept = [row["epoch"] for fitted in own for row in fitted.history if row["kept"]]
+    kept = [one.epoch for fitted in own for one in fitted.history.epochs if one.kept]
     # No image is left to stop training early: it takes as many epochs as the heads that were tested.
     last = replace(spec, patience=None, epochs=int(np.median(kept))) if spec.patience is not None else spec
     whole = Fold.everything(file.images)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 from cxrfeat.errors import SpecError
 from cxrfeat.head import network_head, sklearn_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.calibrate import fit_temperature
+from cxrfeat.run.table import History
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Counted
 
@@ -23,8 +23,8 @@ class Fit:
     """A fitted head, and how it came to be."""
 
     head: FittedHead
-    history: list[dict[str, Any]]
-    """One row per epoch of a network: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `kept`."""
+    history: History
+    """The epochs of a network."""
     seconds: float
     """Training and calibration; loading the libraries apart."""
     notes: list[str]
@@ -62,7 +62,7 @@ def fit_head(spec: HeadSpec, training: TrainingSet, progress: Counted | None = N
             f"{spec.views_per_epoch} views per image and epoch were asked for; there are {views}. "
             f"Pass `views_per_epoch={views}`, or extract with `views={spec.views_per_epoch}`."
         )
-    history: list[dict[str, Any]] = []
+    history = History()
     if spec.kind in network_head.KINDS:
         start = time.perf_counter()
         head, history, notes = network_head.train(spec, training, progress)

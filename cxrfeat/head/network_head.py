@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.sampling import epoch_rows
 from cxrfeat.head.training_set import TrainingSet, importance
 from cxrfeat.metric.calibrate import log_loss
+from cxrfeat.run.table import Epoch, History
 from cxrfeat.spec import HeadKind, HeadSpec
 from cxrfeat.types import Counted, Features, Labels
 
@@ -36,7 +37,7 @@ KINDS = tuple(HIDDEN)
 
 def train(
     spec: HeadSpec, training: TrainingSet, progress: Counted | None = None
-) -> tuple[FittedHead, list[dict[str, Any]], list[str]]:
+) -> tuple[FittedHead, History, list[str]]:
     """Train a network on cached features.
 
     Args:
@@ -45,10 +46,9 @@ def train(
         progress: Called after each epoch.
 
     Returns:
-        The head of the kept epoch; one row per epoch: `epoch` from 1, `loss` and `accuracy` (means over the epoch's
-        rows as their batches came, dropout on, penalty and weights included, as Keras prints them), `val_loss` and
-        `val_accuracy` after it (dropout off; `None` without validation images), `kept`, whether it is the one; and
-        notes for the user.
+        The head of the kept epoch; the epochs, from 1, with `loss` and `accuracy` (means over the epoch's rows as their
+        batches came, dropout on, penalty and weights included, as Keras prints them), and `val_loss` and
+        `val_accuracy` after it (dropout off; `None` without validation images); and notes for the user.
 
     Raises:
         DivergedError: If training does.
@@ -59,10 +59,10 @@ def train(
     classes = len(training.classes)
     scaler = training.scaler if spec.standardize else {}
     weights = first_weights(spec, dim, classes)
-    history: list[dict[str, Any]] = []
+    history: list[Epoch] = []
     best, kept = np.inf, 0
     if not spec.epochs:
-        return _head(spec, training.classes, scaler, weights), history, []
+        return _head(spec, training.classes, scaler, weights), History(), []
     rows, held = training.X.reshape(-1, dim), training.X_val
     if scaler:
         rows, held = training.standardized(rows), training.standardized(held)
@@ -78,31 +78,29 @@ def train(
             loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
             now = epochs.weights()
             with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
-                told = _validate(now, held, training.y_val)
-            finite = np.isfinite([loss, told["val_loss"] or 0.0]).all()
+                value, right = _validate(now, held, training.y_val)
+            finite = np.isfinite([loss, value or 0.0]).all()
             if not finite or not all(np.isfinite(array).all() for array in now):
                 raise DivergedError(
                     f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
                     f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it"
                     f"{'' if spec.standardize else ', or `standardize=True`'}."
                 )
-            history.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, **told})
-            value = told["val_loss"]
+            history.append(Epoch(epoch=epoch + 1, loss=loss, accuracy=accuracy, val_loss=value, val_accuracy=right))
             if spec.patience is None or value is None or value < best - spec.min_delta:
                 weights, kept, best = now, epoch, np.inf if value is None else value
             if progress is not None:
                 progress(epoch + 1, spec.epochs)
             if spec.patience is not None and epoch - kept >= spec.patience:
                 break
-    for row in history:
-        row["kept"] = row["epoch"] == kept + 1
+    history[kept] = replace(history[kept], kept=True)
     notes = []
     if spec.patience is not None:
         if training.y_val.size:
             notes.append(f"Trained for {len(history)} epochs of at most {spec.epochs}; epoch {kept + 1} is kept.")
         else:
             notes.append("There are no validation images, so training did not stop early.")
-    return _head(spec, training.classes, scaler, weights), history, notes
+    return _head(spec, training.classes, scaler, weights), History(tuple(history)), notes
 
 
 def learning_rates(spec: HeadSpec, steps: int) -> NDArray[np.float64]:
@@ -140,14 +138,14 @@ def hidden(spec: HeadSpec) -> tuple[int, ...]:
     return HIDDEN[spec.kind] if spec.hidden is None or spec.kind == "softmax" else spec.hidden
 
 
-def _validate(weights: Weights, X: Features, y: Labels) -> dict[str, float | None]:
+def _validate(weights: Weights, X: Features, y: Labels) -> tuple[float | None, float | None]:
     """Loss and accuracy on rows that are as those trained on, in float32, as these were."""
     if not len(y):
-        return {"val_loss": None, "val_accuracy": None}
+        return None, None
     for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
         X = np.maximum(X @ kernel + bias, 0)
     decision = (X @ weights[-2] + weights[-1]).astype(np.float64)
-    return {"val_loss": log_loss(decision, y), "val_accuracy": float((decision.argmax(1) == y).mean())}
+    return log_loss(decision, y), float((decision.argmax(1) == y).mean())
 
 
 def _head(

@@ -15,7 +15,7 @@ from cxrfeat.head.evaluation import HeadTest
 from cxrfeat.run.document import Features, FinalEvaluation, Identity, RunDocument, SearchSettings
 from cxrfeat.run.folder import HEAD, NOVELTY, Run, read_run, write_run
 from cxrfeat.run.record import digest8, to_json
-from cxrfeat.run.table import Epoch, History, Predictions, SplitRows
+from cxrfeat.run.table import Predictions, SplitRows
 from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.types import Finding
 
@@ -151,7 +151,7 @@ def write_fitted(
         document,
         predictions=_predictions(data, tested),
         split=SplitRows(contents=tuple(data.file.content_sha256), parts=tuple(split.parts.tolist())),
-        history=History(tuple(Epoch(**row) for row in fitted.history)),
+        history=fitted.history,
         arrays={HEAD: fitted.head.to_npz(), NOVELTY: tested.novelty.to_npz(), **(files or {})},
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.finetuning.small import Small, Stopped, protocol, stop_after
+from tests.head.epochs import epochs_of
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
             stops += 1
         assert stops < 20
     assert stops >= 2
-    assert found.history == wanted.history
+    assert epochs_of(found) == epochs_of(wanted)
     for one, other in zip(found.weights.body, wanted.weights.body, strict=True):
         np.testing.assert_array_equal(one, other)
     for name, array in wanted.weights.head.arrays.items():
@@ -47,10 +48,10 @@ def test_training_lowers_the_loss_and_the_last_epoch_is_kept(
     small = Small(phantoms, tiny_network, protocol(epochs=6, learning_rate=0.003), tmp_path / "run")
     before = small.body()
     told = small.train()
-    assert [row["epoch"] for row in told.history] == list(range(7))
-    assert [row["kept"] for row in told.history] == [False] * 6 + [True]
-    assert told.history[0]["loss"] is None
-    assert told.history[-1]["loss"] < told.history[1]["loss"]
+    assert [row["epoch"] for row in epochs_of(told)] == list(range(7))
+    assert [row["kept"] for row in epochs_of(told)] == [False] * 6 + [True]
+    assert epochs_of(told)[0]["loss"] is None
+    assert epochs_of(told)[-1]["loss"] < epochs_of(told)[1]["loss"]
     assert not np.array_equal(before[0], told.weights.body[0]), "the network was not trained"
     assert told.diverged is None
     assert told.seconds > 0
@@ -63,8 +64,8 @@ def test_the_best_epoch_is_kept_and_the_start_is_one_of_them(
     small = Small(phantoms, tiny_network, replace(spec, clip=100.0), tmp_path / "run")
     before = small.body()
     told = small.train()
-    losses = [row["val_loss"] for row in told.history]
-    kept = next(row["epoch"] for row in told.history if row["kept"])
+    losses = [row["val_loss"] for row in epochs_of(told)]
+    kept = next(row["epoch"] for row in epochs_of(told) if row["kept"])
     assert losses[kept] == min(losses)
     assert len(losses) <= kept + 3, "it went on for more epochs than patience allows"
     if kept == 0:
@@ -76,8 +77,8 @@ def test_no_epoch_counts_that_is_better_by_less_than_min_delta(
     phantoms: Path, tiny_network: Path, tmp_path: Path
 ) -> None:
     told = Small(phantoms, tiny_network, protocol(epochs=5, patience=2, min_delta=100.0), tmp_path / "run").train()
-    assert [row["epoch"] for row in told.history if row["kept"]] == [0]
-    assert len(told.history) == 1 + 2
+    assert [row["epoch"] for row in epochs_of(told) if row["kept"]] == [0]
+    assert len(epochs_of(told)) == 1 + 2
 
 
 def test_epochs_are_judged_at_the_best_temperature_where_the_head_is_calibrated(
@@ -90,7 +91,7 @@ def test_epochs_are_judged_at_the_best_temperature_where_the_head_is_calibrated(
     np.testing.assert_array_equal(told[False].weights.body[0], told[True].weights.body[0])
     pairs = [
         (plain["val_loss"], best["val_loss"])
-        for plain, best in zip(told[False].history, told[True].history, strict=True)
+        for plain, best in zip(epochs_of(told[False]), epochs_of(told[True]), strict=True)
     ]
     assert all(best <= plain for plain, best in pairs)
     assert any(best < plain for plain, best in pairs)
@@ -106,7 +107,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_weights_are_ke
     assert told.diverged is not None
     assert "diverged in epoch" in told.diverged
     assert "try `learning_rate=90`, and `clip=1`" in told.diverged
-    kept = next(row["epoch"] for row in told.history if row["kept"])
+    kept = next(row["epoch"] for row in epochs_of(told) if row["kept"])
     assert f"weights of epoch {kept}" in told.diverged
     assert all(np.isfinite(array).all() for array in told.weights.body)
     if kept == 0:

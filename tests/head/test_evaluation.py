@@ -19,6 +19,7 @@ from cxrfeat.metric.operating import choose_thresholds
 from cxrfeat.metric.score import scores
 from cxrfeat.run.record import to_json
 from cxrfeat.spec import HeadSpec
+from tests.head.epochs import epochs_of
 from tests.workflow.helpers import make_features
 
 LOGREG = HeadSpec(kind="logreg")
@@ -86,5 +87,5 @@ def test_where_folds_stop_early_the_kept_head_takes_the_median_of_their_epochs(d
     spec = HeadSpec(kind="softmax", epochs=12, learning_rate=0.3, patience=1)
     split = part_images(data.file, fold_count=3)
     (fits,) = fit_folds(data, [spec], split.folds, jobs=1)
-    kept = [next(row["epoch"] for row in fit.history if row["kept"]) for fit in fits]
-    assert len(evaluate(data, spec, split, fits, seed=0).fit.history) == int(np.median(kept))
+    kept = [next(row["epoch"] for row in epochs_of(fit) if row["kept"]) for fit in fits]
+    assert len(epochs_of(evaluate(data, spec, split, fits, seed=0).fit)) == int(np.median(kept))

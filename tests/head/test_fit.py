@@ -51,7 +51,7 @@ def test_a_head_can_be_fitted_without_validation_images(kind: HeadKind) -> None:
     found = fit_head(HeadSpec(kind=kind, epochs=1), TrainingSet(X, y, X_val[:0], y_val[:0], NAMES[:3]))
     assert found.head.temperature == 1.0
     if found.history:
-        assert found.history[0]["val_loss"] is None
+        assert found.history.epochs[0].val_loss is None
     assert any("not calibrated" in note for note in found.notes) == (kind in CALIBRATED)
 
 

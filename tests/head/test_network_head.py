@@ -16,6 +16,7 @@ from cxrfeat.head.training_set import TrainingSet, importance
 from cxrfeat.metric.calibrate import log_loss, softmax
 from cxrfeat.spec import HeadKind, HeadSpec
 from tests.head.blobs import NAMES, Blobs, blobs, fitted
+from tests.head.epochs import epochs_of
 
 KINDS: tuple[HeadKind, ...] = ("softmax", "dense", "dropout")
 
@@ -83,7 +84,7 @@ def test_training_is_plain_keras_from_the_same_start_in_the_same_order(fields: d
     spec = HeadSpec(kind="dense", epochs=3, seed=5, **fields)
     model, losses = plain_keras(spec, data)
     found = fitted("dense", data, epochs=3, seed=5, standardize=False, **fields)
-    assert [row["loss"] for row in found.history] == pytest.approx(losses, rel=1e-4)
+    assert [row["loss"] for row in epochs_of(found)] == pytest.approx(losses, rel=1e-4)
     # Adam divides by a slope's own size, and so makes rounding of small ones large.
     nearly = 5e-4 if spec.optimizer == "adam" else 2e-5
     for ours, theirs in zip(found.head.arrays.values(), model.get_weights(), strict=True):
@@ -97,7 +98,7 @@ def test_so_it_is_with_features_for_which_weights_are_stored_with_a_gap(fields: 
     spec = HeadSpec(kind="dense", epochs=2, **fields)
     model, losses = plain_keras(spec, data)
     found = fitted("dense", data, epochs=2, standardize=False, **fields)
-    assert [row["loss"] for row in found.history] == pytest.approx(losses, rel=1e-4)
+    assert [row["loss"] for row in epochs_of(found)] == pytest.approx(losses, rel=1e-4)
     for ours, theirs in zip(found.head.arrays.values(), model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=5e-4 if fields else 2e-5)
 
@@ -111,7 +112,7 @@ def test_the_networks_are_those_of_the_paper() -> None:
 
 def test_no_epochs_leave_the_head_as_it_was_drawn() -> None:
     untrained = fitted("dense", epochs=0, seed=1)
-    assert untrained.history == []
+    assert epochs_of(untrained) == []
     limit = (6 / (16 + 500)) ** 0.5
     weights = untrained.head.arrays["weights_0"]
     assert abs(weights).max() <= limit
@@ -145,11 +146,11 @@ def test_history_has_a_row_per_epoch_and_progress_is_told() -> None:
     spec = HeadSpec(kind="softmax", epochs=3)
     found = fit_head(spec, TrainingSet(X, y, X_val, y_val, NAMES[:3]), lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
-    assert [row["epoch"] for row in found.history] == [1, 2, 3]
-    assert list(found.history[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "kept"]
-    assert found.history[-1]["loss"] < found.history[0]["loss"]
-    assert found.history[-1]["val_loss"] == pytest.approx(log_loss(found.head.decision(X_val), y_val))
-    assert found.history[-1]["val_accuracy"] == (found.head.predict(X_val) == y_val).mean()
+    assert [row["epoch"] for row in epochs_of(found)] == [1, 2, 3]
+    assert list(epochs_of(found)[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "kept"]
+    assert epochs_of(found)[-1]["loss"] < epochs_of(found)[0]["loss"]
+    assert epochs_of(found)[-1]["val_loss"] == pytest.approx(log_loss(found.head.decision(X_val), y_val))
+    assert epochs_of(found)[-1]["val_accuracy"] == (found.head.predict(X_val) == y_val).mean()
 
 
 def test_a_fit_leaves_no_trace_on_the_next() -> None:
@@ -164,7 +165,7 @@ def test_dropout_trains_as_keras_s_own_on_average() -> None:
 
     X, y, X_val, y_val = blobs(images=120, distance=0.8)
     data = X, y, X_val, y_val
-    ours = [fitted("dropout", data, epochs=6, seed=seed, standardize=False).history[-1]["loss"] for seed in range(8)]
+    ours = [epochs_of(fitted("dropout", data, epochs=6, seed=seed, standardize=False))[-1]["loss"] for seed in range(8)]
     theirs = []
     for seed in range(8):
         dense, dropout = keras.layers.Dense, keras.layers.Dropout
@@ -188,23 +189,23 @@ def test_dropout_trains_as_keras_s_own_on_average() -> None:
 def test_early_stopping_keeps_the_epoch_of_the_least_validation_loss() -> None:
     X, y, X_val, y_val = blobs(distance=0.3)
     whole = fitted("dense", (X, y, X_val, y_val), epochs=25, learning_rate=0.05)
-    losses = [row["val_loss"] for row in whole.history]
+    losses = [row["val_loss"] for row in epochs_of(whole)]
     best = int(np.argmin(losses))
     assert best < 20, "these blobs can be overfitted"
-    assert [row["kept"] for row in whole.history] == [False] * 24 + [True]
+    assert [row["kept"] for row in epochs_of(whole)] == [False] * 24 + [True]
     stopped = fitted("dense", (X, y, X_val, y_val), epochs=25, learning_rate=0.05, patience=4)
-    assert [row["epoch"] for row in stopped.history if row["kept"]] == [best + 1]
-    assert len(stopped.history) == best + 1 + 4
+    assert [row["epoch"] for row in epochs_of(stopped) if row["kept"]] == [best + 1]
+    assert len(epochs_of(stopped)) == best + 1 + 4
     assert log_loss(stopped.head.decision(X_val), y_val) == pytest.approx(losses[best])
     assert f"epoch {best + 1} is kept" in stopped.notes[0]
     without = fitted("dense", (X, y, X_val[:0], y_val[:0]), epochs=3, patience=1)
-    assert len(without.history) == 3
+    assert len(epochs_of(without)) == 3
     assert "did not stop early" in without.notes[0]
 
 
 def test_a_drop_of_the_validation_loss_counts_from_min_delta_on() -> None:
     data = blobs(distance=0.3)
-    losses = [row["val_loss"] for row in fitted("dense", data, epochs=25, learning_rate=0.05).history]
+    losses = [row["val_loss"] for row in epochs_of(fitted("dense", data, epochs=25, learning_rate=0.05))]
     drop = (losses[0] - min(losses)) / 2
     best = 0
     for epoch, loss in enumerate(losses):
@@ -214,10 +215,10 @@ def test_a_drop_of_the_validation_loss_counts_from_min_delta_on() -> None:
             break
     assert 0 < best < int(np.argmin(losses)), "some epochs here are better, but not by enough"
     stopped = fitted("dense", data, epochs=25, learning_rate=0.05, patience=3, min_delta=drop)
-    assert [row["epoch"] for row in stopped.history if row["kept"]] == [best + 1]
-    assert len(stopped.history) == best + 1 + 3
+    assert [row["epoch"] for row in epochs_of(stopped) if row["kept"]] == [best + 1]
+    assert len(epochs_of(stopped)) == best + 1 + 3
     never = fitted("dense", data, epochs=25, learning_rate=0.05, patience=3, min_delta=100.0)
-    assert len(never.history) == 1 + 3, "the first epoch always counts, and then none"
+    assert len(epochs_of(never)) == 1 + 3, "the first epoch always counts, and then none"
 
 
 def test_learning_rates_follow_the_schedule() -> None:
@@ -268,7 +269,7 @@ def test_networks_standardise_by_their_training_rows_unless_told_not_to(kind: He
     for name, array in theirs.head.arrays.items():
         np.testing.assert_array_equal(ours.head.arrays[name], array)
         assert ours.head.arrays[name].dtype == np.float32
-    assert ours.history == theirs.history
+    assert epochs_of(ours) == epochs_of(theirs)
     np.testing.assert_allclose(ours.head.predict_proba(X_val), theirs.head.predict_proba(by_hand[2]), atol=1e-5)
 
 
@@ -277,9 +278,9 @@ def test_standardised_networks_do_not_mind_how_large_features_are() -> None:
     X, y, X_val, y_val = blobs(distance=4.0)
     for factor in (1e-3, 1.0, 1e3):
         data = X * np.float32(factor), y, X_val * np.float32(factor), y_val
-        assert fitted("dense", data, epochs=5).history[-1]["val_accuracy"] > 0.9
+        assert epochs_of(fitted("dense", data, epochs=5))[-1]["val_accuracy"] > 0.9
     lost = fitted("dense", (X * np.float32(1e-3), y, X_val * np.float32(1e-3), y_val), epochs=5, standardize=False)
-    assert lost.history[-1]["val_accuracy"] < 0.9
+    assert epochs_of(lost)[-1]["val_accuracy"] < 0.9
 
 
 def test_divergence_names_the_remedy() -> None:
@@ -299,4 +300,4 @@ def test_an_interrupt_passes_through() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         fit_head(HeadSpec(kind="softmax"), TrainingSet(X, y, X_val, y_val, NAMES[:3]), interrupt)
-    assert fitted("softmax", epochs=1).history  # and the next fit is free to run
+    assert epochs_of(fitted("softmax", epochs=1))  # and the next fit is free to run

@@ -95,11 +95,12 @@ def test_a_value_of_the_papers_inside_our_interval_is_called_so(data: Path, tmp_
     made = reproduce(
         data, options, features=tmp_path / "features", runs=tmp_path / "runs", make_engine=stub
     )  # fmt: skip
-    plan, test = replace(made.plan, comparable=True), run_json(made.made[0][1])["test"]
+    plan, ((step, run), *others) = replace(made.plan, comparable=True), made.made
     assert Reproduction(plan=plan, made=made.made).to_dict()["runs"][0]["paper_inside"] is None, "too few groups"
-    for interval, inside in (([0.3, 0.4], True), ([0.4, 0.5], False)):
-        test["accuracy_ci"] = interval
-        comparable = Reproduction(plan=plan, made=made.made).to_dict()
+    for interval, inside in (((0.3, 0.4), True), ((0.4, 0.5), False)):
+        document = replace(run.document, test=replace(run.document.test, accuracy_ci=interval))
+        sure = replace(run, document=document)
+        comparable = Reproduction(plan=plan, made=((step, sure), *others)).to_dict()
         assert comparable["runs"][0]["paper_inside"] is inside, "the paper has 0.3264"
         assert comparable["runs"][1]["paper_inside"] is None, "the paper did it otherwise"
         assert reproduction_table(comparable).rows[0][5] == ("inside" if inside else "outside")
