@@ -13,10 +13,11 @@ import numpy as np
 from cxrfeat.auditing.people import Column
 from cxrfeat.feature.split import Fold
 from cxrfeat.head.regularization_path import logistic_path
-from cxrfeat.head.sklearn_head import STRENGTH
+from cxrfeat.head.sklearn_head import STRENGTH, load
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores
+from cxrfeat.system.process import small_products
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Status
 
 WARN_AUROC, FAIL_AUROC = 0.6, 0.8
@@ -45,21 +46,26 @@ def control_probabilities(
         `(tested, classes)`, the test images of the folds one after the other; 0 for a class that a fold has nothing
         of to learn, and all alike where it has no two.
     """
-    nothing = np.arange(0)
-    told = []
-    for fold in folds:
-        there = np.unique(labels[fold.train])
-        if len(there) < 2:
-            told.append(np.full((len(fold.test), len(classes)), 1 / len(classes)))
-            continue
-        names, known = [classes[index] for index in there], np.searchsorted(there, labels[fold.train])
-        training = TrainingSet(seen[fold.train][:, None], known, seen[nothing], labels[nothing], names)
-        (head,) = logistic_path(training, [STRENGTH["logreg"]])
-        found = np.zeros((len(fold.test), len(classes)))
-        if len(fold.test):
-            found[:, there] = head.predict_proba(seen[fold.test])
-        told.append(found)
+    load("logreg")  # with its own BLAS, which must be there to be told
+
+    with small_products():
+        told = [_told(seen, labels, fold, classes) for fold in folds]
     return np.concatenate(told)
+
+
+def _told(seen: Features, labels: Labels, fold: Fold, classes: Sequence[str]) -> Probabilities:
+    """`(tested, classes)`, of one fold."""
+    there = np.unique(labels[fold.train])
+    if len(there) < 2:
+        return np.full((len(fold.test), len(classes)), 1 / len(classes))
+    nothing = np.arange(0)
+    names, known = [classes[index] for index in there], np.searchsorted(there, labels[fold.train])
+    training = TrainingSet(seen[fold.train][:, None], known, seen[nothing], labels[nothing], names)
+    (head,) = logistic_path(training, [STRENGTH["logreg"]])
+    found = np.zeros((len(fold.test), len(classes)))
+    if len(fold.test):
+        found[:, there] = head.predict_proba(seen[fold.test])
+    return found
 
 
 def column_scores(
