@@ -40,7 +40,7 @@ _LEAST_EDGE = 14.0
 _RISES = (22, 60)  # over the ground, at every pixel of a figure; the higher parts letters from bone they lie on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
     """An image as letters are looked for in it: its blocks, whose sums are compared as long as that will do.
 
@@ -74,6 +74,12 @@ class Picture:
         rises: NDArray[Any] = self.grey(self.sums) - self.grey(ground)
         return rises
 
+    @cached_property
+    def lowest(self) -> NDArray[Any]:
+        """`(h * w,)`: the least sum within the reach of each pixel."""
+        return windowed(np.minimum, self.sums, 2 * self.reach + 1).ravel()
+
+    @cached_property
     def brightest(self) -> float:
         """The grey value that all but 1 in 200 pixels do not exceed."""
         return max(1.0, float(np.percentile(self.grey(self.sums[::3, ::3]).astype(np.float32), 99.5)))
@@ -137,7 +143,7 @@ class _Figure:
         """How far the grey value falls within two pixels, at the least steep fifth of the edge."""
         picture = self.field.picture
         edge = self.places[self.field.edge[self.places]]
-        return _quantile(picture.at(edge) - picture.grey(self.field.lowest[edge]), 0.2)
+        return _quantile(picture.at(edge) - picture.grey(picture.lowest[edge]), 0.2)
 
     @cached_property
     def level(self) -> float:
@@ -174,7 +180,7 @@ class _Figure:
         if clear or outlined:
             return True
         metal = self.contrast >= 30 and self.longest <= 30 and self.edge >= 16 and self.gap >= 12
-        return metal and self.level / self.field.brightest >= 0.97
+        return metal and self.level / self.field.picture.brightest >= 0.97
 
     @property
     def may_be_letter(self) -> bool:
@@ -208,15 +214,6 @@ class _Field:
         sides = framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]
         none: Mask = ~(sides[0] & sides[1] & sides[2] & sides[3]).ravel()
         return none
-
-    @cached_property
-    def lowest(self) -> NDArray[Any]:
-        """`(h * w,)`: the least sum within two pixels."""
-        return windowed(np.minimum, self.picture.sums, 2 * self.picture.reach + 1).ravel()
-
-    @cached_property
-    def brightest(self) -> float:
-        return self.picture.brightest()
 
     def figures(self) -> Iterator[_Figure]:
         """The figures of a letter's size near the border, in which a letter's contrast is possible."""
