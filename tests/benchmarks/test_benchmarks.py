@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from benchmarks import (
     gpu,
     heads,
     logistic,
+    look,
     obvious,
     report,
     same,
@@ -405,6 +407,24 @@ def test_report_measures_a_page_in_a_process_of_its_own(
     assert row["code"] == "cxrfeat"
     assert 20 < row["megabytes"]["median"] < 2000
     assert 0 < row["processor"]["median"] < 100 * row["seconds"]["median"]
+
+
+def test_look_holds_what_two_checkouts_find_against_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Path(__file__).parents[2]
+    rows = ran(look.main, ["--images", "12", "--repeats", "1", "--against", str(ours)], tmp_path, capsys)
+    assert [(row["what"], row["threads"]) for row in rows[:-1]] == [(what, n) for what in look.WORK for n in (1, 2)]
+    assert rows[-1]["what"] == look.AUDIT
+    assert all(row["ratio"]["median"] > 0 for row in rows)
+    assert [row["what"] for row in rows if "milliseconds" in row] == list(look.WORK)
+    other = tmp_path / "other"
+    shutil.copytree(ours / "cxrfeat", other / "cxrfeat")
+    place = other / "cxrfeat" / "image" / "letters.py"
+    place.write_text(place.read_text().replace("def find_letters(", "def _before(") + "find_letters = np.zeros_like\n")
+    monkeypatch.setattr(look, "WORK", ("letters",))
+    with pytest.raises(RuntimeError, match="letters: the checkouts do not find the same"):
+        look.main(["--images", "12", "--repeats", "1", "--against", str(other)])
 
 
 def test_same_names_what_differs_and_what_only_one_has() -> None:

@@ -1,0 +1,182 @@
+"""What does looking at an image cost the audit, and what did it cost before?
+
+Decoding, the look, the letters and all that the audit takes from an image's pixels, from one thread and from two, and
+the whole command `cxrfeat audit`: images per second. With `--against` another checkout of cxrfeat does the same in
+turn, each in a process of its own, and what both find must be equal.
+
+    python -m benchmarks.look --json look.json
+    python -m benchmarks.look --data DATA --images 1200 --against OTHER_CHECKOUT
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import cxrfeat
+from benchmarks.common import Spread, alternate, options, publish, say, scratch, seconds_of
+from benchmarks.images import some_images, stage
+
+WORK = ("decode", "look", "letters", "inspect")
+AUDIT = "audit"
+
+_WORKER = """
+import hashlib, importlib, json, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+def of(name, *modules):  # where this and earlier checkouts have it
+    for module in modules:
+        try:
+            return getattr(importlib.import_module("cxrfeat.image." + module), name)
+        except ModuleNotFoundError:
+            pass
+    raise SystemExit(f"there is no {name} in this checkout")
+
+decode, inspect = of("decode", "decode"), of("inspect_image", "inspect")
+look, letters = of("look", "appearance", "fingerprint"), of("find_letters", "letters")
+contents = [path.read_bytes() for path in sorted(Path(sys.argv[1]).rglob("*")) if path.is_file()]
+images = [decode(content) for content in contents]
+work = {"look": (look, images), "letters": (letters, images), "inspect": (inspect, images)}
+work["decode"] = decode, contents
+
+def told(one):
+    if hasattr(one, "__slots__"):
+        return [told(getattr(one, name)) for name in one.__slots__]
+    return one.tolist() if hasattr(one, "tolist") else one
+
+def digest(do, given):
+    return hashlib.sha256(repr([told(do(one)) for one in given]).encode()).hexdigest()
+
+print(json.dumps({name: digest(*each) for name, each in work.items()}), flush=True)
+for line in sys.stdin:
+    name, threads = line.split()
+    do, given = work[name]
+    seconds = []
+    with ThreadPoolExecutor(int(threads)) as pool:
+        list(pool.map(do, given[:8]))
+        start = time.perf_counter()
+        if threads == "1":
+            for one in given:
+                before = time.perf_counter()
+                do(one)
+                seconds.append(time.perf_counter() - before)
+        else:
+            list(pool.map(do, given))
+        whole = time.perf_counter() - start
+    print(json.dumps([whole, seconds]), flush=True)
+"""
+
+
+class Worker:
+    """One checkout in a process of its own, which holds the images."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._into, self._out = process.stdin, process.stdout
+        self.digests: dict[str, str] = json.loads(self._out.readline() or "{}")
+        self.milliseconds: dict[str, list[float]] = {name: [] for name in WORK}
+        """The median of an image, round after round, from one thread."""
+
+    def seconds(self, what: str, threads: int) -> float:
+        """How long it takes for all images."""
+        print(what, threads, file=self._into, flush=True)
+        whole, each = json.loads(self._out.readline())
+        if each:
+            self.milliseconds[what].append(1e3 * float(np.median(each)))
+        return float(whole)
+
+
+@contextlib.contextmanager
+def started(code: Path, data: Path) -> Iterator[Worker]:
+    """A worker of a checkout, while it is needed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _WORKER, str(data)],
+        cwd=data,  # from where no other checkout is imported
+        env=os.environ | {"PYTHONPATH": str(code)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield Worker(process)
+
+
+def audit(code: Path, data: Path, folder: Path) -> None:
+    """The whole command of a checkout."""
+    subprocess.run(
+        [sys.executable, "-m", "cxrfeat", "audit", str(data), "--quiet", "--json"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(code)},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def measure(code: Mapping[str, Path], data: Path, folder: Path, count: int, repeats: int) -> list[dict[str, Any]]:
+    """Every piece of work by every checkout in turn.
+
+    Raises:
+        RuntimeError: If two checkouts do not find the same.
+    """
+    found: list[dict[str, Any]] = []
+
+    def row(what: str, threads: int | None, measured: Mapping[str, Spread], **more: Spread) -> None:
+        rates = {name: Spread(tuple(count / one for one in spread.values)) for name, spread in measured.items()}
+        figures = rates | ({"ratio": rates["cxrfeat"].over(rates["before"])} if "before" in rates else {}) | more
+        found.append({"what": what, "threads": threads} | figures)
+
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(started(place, data)) for name, place in code.items()}
+        for what in WORK:
+            if len({worker.digests[what] for worker in workers.values()}) > 1:
+                raise RuntimeError(f"{what}: the checkouts do not find the same")
+            for threads in (1, 2):
+                calls: dict[str, Callable[[], float]] = {
+                    name: partial(worker.seconds, what, threads) for name, worker in workers.items()
+                }
+                measured = alternate(calls, repeats=repeats, what=f"{what}, {threads} threads")
+                own = Spread(tuple(workers["cxrfeat"].milliseconds[what]))
+                row(what, threads, measured, **({"milliseconds": own} if threads == 1 else {}))
+    calls = {name: partial(seconds_of, partial(audit, place, data, folder)) for name, place in code.items()}
+    row(AUDIT, None, alternate(calls, repeats=repeats, what=AUDIT))
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Measure, print, and return the document."""
+    parser = options(__doc__)
+    parser.add_argument("--images", type=int, default=120, help="images to look at (default: 120)")
+    parser.add_argument("--data", type=Path, help="their folder; phantoms of 299 pixels unless given")
+    parser.add_argument("--against", type=Path, help="another checkout of cxrfeat")
+    given = parser.parse_args(arguments)
+    code = {"cxrfeat": Path(cxrfeat.__file__).parents[1]}
+    code |= {"before": given.against.resolve()} if given.against else {}
+    with scratch() as folder:
+        root, rows = some_images(given.data, given.images, folder)
+        data = stage(rows, root, folder / "images")
+        say(f"{len(rows)} images")
+        found = measure(code, data, folder, len(rows), given.repeats)
+    columns = ["cxrfeat", *(["before", "ratio"] if "before" in code else []), "milliseconds"]
+    lines = [
+        [one["what"], str(one["threads"] or ""), *(str(one.get(column, "")) for column in columns)] for one in found
+    ]
+    documents = [
+        {key: value.to_dict() if isinstance(value, Spread) else value for key, value in one.items()} for one in found
+    ]
+    notes = ["Images per second, and the median of an image from one thread."]
+    header = ["work", "threads", *columns]
+    return publish("look", arguments, header, lines, rows=documents, notes=notes, place=given.json)
+
+
+if __name__ == "__main__":
+    main()
