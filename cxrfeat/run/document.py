@@ -451,7 +451,8 @@ class RunDocument:
         """Refuse what does not go together.
 
         Raises:
-            ValueError: If it is a fine-tuning in one place and a head in another, or classes differ.
+            ValueError: If it is a fine-tuning in one place and a head in another, classes differ, or its audit names
+                images: a run holds no path.
         """
         if (self.kind == "finetune", self.finetune is None) not in ((True, False), (False, True)):
             raise ValueError("its kind is not what it holds")
@@ -460,6 +461,8 @@ class RunDocument:
             raise ValueError("its classes differ from place to place")
         for fold in self.folds or ():
             fold.check(self.classes)
+        if any(one.images for one in self.audit):
+            raise ValueError("its audit names images")
 
     @property
     def split(self) -> SplitRecord:

@@ -19,6 +19,7 @@ from cxrfeat.run.document import (
     RunDocument,
 )
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, ViewSpec
+from cxrfeat.types import Finding
 
 CLASSES = ("COVID", "chosen_on")
 """A class may be called anything, and by the name of a key too."""
@@ -73,6 +74,8 @@ def records(kind: Any) -> st.SearchStrategy[Any]:
         fields["confusion"] = st.just(((1, 2), (3, 4)))
     if issubclass(kind, Evaluation | RunDocument | HeadRecord):
         fields["classes"] = st.just(CLASSES)
+    if kind is Finding:
+        fields["images"] = st.just(())
     if kind is OperatingPoints:
         fields["classes"] = _of_classes(get_args(hints["classes"])[1])
     if kind is Identity:

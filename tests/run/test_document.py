@@ -40,7 +40,7 @@ from cxrfeat.run.document import (
 )
 from cxrfeat.run.record import DamagedError, from_json, to_json
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec
-from cxrfeat.types import Finding
+from cxrfeat.types import Finding, Status
 from tests.run.documents import CLASSES, records
 from tests.run.page import page_tables
 
@@ -113,6 +113,9 @@ def test_what_does_not_go_together_is_refused(document: RunDocument) -> None:
         dataclasses.replace(document, kind=other)
     with pytest.raises(ValueError, match="its classes differ from place to place"):
         dataclasses.replace(document, classes=(*CLASSES, "more"))
+    named = Finding(check="copies", status=Status.WARN, why="Two are one.", images=("COVID/Mrs X.png",))
+    with pytest.raises(ValueError, match="its audit names images"):
+        dataclasses.replace(document, audit=(named,))
     lacking = dataclasses.replace(document.test)
     with pytest.raises(ValueError, match="sensitivity is not of the classes COVID, chosen_on"):
         dataclasses.replace(lacking, sensitivity={"COVID": 0.5})
