@@ -23,8 +23,8 @@ Matrix = NDArray[np.float32]
 
 _Half = TypeVar("_Half")
 
-Both = Callable[[Callable[[_Half], None], tuple[_Half, _Half]], None]
-"""Does something with each of two halves, one after the other or at once."""
+Both = Callable[[Callable[[_Half], None], tuple[_Half, ...]], None]
+"""Does something with each of two halves, one after the other or at once; or with what has no halves."""
 
 
 @contextlib.contextmanager
@@ -55,10 +55,10 @@ def halves() -> Iterator[Both[Any]]:
     with small_products(), contextlib.ExitStack() as stack:
         other = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="half")) if several else None
 
-        def both(work: Callable[[Any], None], parts: tuple[Any, Any]) -> None:
-            if other is None:
-                quiet(work, parts[0])
-                quiet(work, parts[1])
+        def both(work: Callable[[Any], None], parts: tuple[Any, ...]) -> None:
+            if other is None or len(parts) == 1:
+                for part in parts:
+                    quiet(work, part)
             else:
                 first = other.submit(quiet, work, parts[0])
                 quiet(work, parts[1])  # which may be in more pieces: it has Python already
@@ -102,8 +102,6 @@ def add_product(out: Matrix, a: Matrix, b: Matrix, factor: float, *, keep: float
     if not out.flags.f_contiguous:
         out, a, b = out.T, b.T, a.T
     (rows, columns), inner = out.shape, a.shape[1]
-    if not out.size:
-        return
     assert a.shape == (rows, inner)
     assert b.shape == (inner, columns)
     assert out.flags.f_contiguous

@@ -51,12 +51,14 @@ class Matrices:
             start += rows * columns
         # A wide hidden layer makes two halves of them all: most of its columns, and the others with whatever follows.
         # BLAS computes 16 columns at a time, so that halves round as the whole does.
-        cut = units * 9 // 256 * 16 if len(others) > 1 and units >= _WIDE else units
-        first, second = (0, slice(0, cut)), (0, slice(cut, units))
-        rest = [(place, slice(None)) for place in range(1, len(self.parts))]
-        edge = cut * self.parts[0].shape[0]
-        self.halves: tuple[Half, Half] = (slice(0, edge), [first]), (slice(edge, None), [second, *rest])
-        """Where each lies in `whole`, and which columns of which of `parts` it is."""
+        everything = [(place, slice(None)) for place in range(len(self.parts))]
+        self.halves: tuple[Half, ...] = ((slice(None), everything),)
+        """Where each of two lies in `whole`, and which columns of which of `parts` it is; or all in one."""
+        if len(others) > 1 and units >= _WIDE:
+            cut = units * 9 // 256 * 16
+            edge = cut * self.parts[0].shape[0]
+            last = [(0, slice(cut, None)), *everything[1:]]
+            self.halves = (slice(0, edge), [(0, slice(0, cut))]), (slice(edge, None), last)
 
     def alike(self) -> Matrices:
         """Zeros of the same shapes."""

@@ -17,6 +17,7 @@ from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training_set import TrainingSet, importance
 from cxrfeat.metric.calibrate import log_softmax
 from cxrfeat.spec import ClassWeights, HeadKind
+from cxrfeat.system.process import small_products
 from cxrfeat.types import Groups, Labels
 
 STRENGTHS: tuple[float, ...] = tuple(float(f"{strength:.6g}") for strength in np.logspace(-6, 5, 45))
@@ -79,6 +80,7 @@ def logistic_head(
     ]
 
 
+@small_products()  # so that what is found hangs on no number of threads, and no thread waits for another's turn
 def _logistic(
     training: TrainingSet, strengths: Sequence[float], class_weights: ClassWeights
 ) -> dict[float, tuple[FittedHead, int]]:

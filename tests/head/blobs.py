@@ -42,7 +42,7 @@ def head_of(kind: HeadKind, classes: int = 3) -> FittedHead:
     return fitted(kind, blobs(classes, distance=0.8), epochs=1).head
 
 
-def one_by_one(work: Callable[[Any], None], halves: tuple[Any, Any]) -> None:
+def one_by_one(work: Callable[[Any], None], halves: tuple[Any, ...]) -> None:
     """Do something with two halves, one after the other."""
     for half in halves:
         work(half)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.regularization_path import STRENGTHS, logistic_head, logistic_path, ridge_leave_group_out, ridge_path
@@ -119,6 +120,14 @@ def test_a_regression_that_did_not_converge_is_a_note(monkeypatch: pytest.Monkey
     (note,) = found.notes
     assert "stopped after 1 iterations" in note
     assert "smaller strength than 10" in note
+
+
+def test_threads_do_not_change_a_bit_of_a_logistic_head() -> None:
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            found.append(fitted("logreg", blobs(images=700, dim=300)).head.to_npz())
+    assert found[0] == found[1]
 
 
 def test_logistic_regression_needs_no_scikit_learn() -> None:
