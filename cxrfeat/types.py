@@ -15,6 +15,50 @@ Grey = NDArray[np.uint8] | NDArray[np.float32]
 Views = NDArray[np.uint8]
 """`(n, size, size)`: drawn views, ready for a backbone."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Taps:
+    """How `size` pixels of a view, one row or column after the other, are made of those of an image."""
+
+    first: NDArray[np.int32]
+    """`(n, size)`: the first pixel of the image that each pixel is made of."""
+    weights: NDArray[np.int32]
+    """`(n, size, taps)`: how much of it and of those that follow, of `2**22`; zeros at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Undrawn:
+    """Views that are to be drawn where the network is: one image, and small tables of whole numbers.
+
+    Columns are made first and rounded to uint8, then rows of them; then the mirror, then the gain.
+    """
+
+    image: NDArray[np.uint8]
+    """`(h, w)`."""
+    columns: Taps
+    rows: Taps | None
+    """`None` where they are those of the columns, as in a square image."""
+    flips: NDArray[np.bool_]
+    """`(n,)`: whether a view is mirrored left to right."""
+    gains: NDArray[np.uint8]
+    """`(n, 256)`: what each grey value becomes."""
+
+    def __len__(self) -> int:
+        """Number of views."""
+        return len(self.flips)
+
+    def part(self, start: int, stop: int) -> Undrawn:
+        """Some of the views, of the same image."""
+        some = slice(start, stop)
+        return Undrawn(
+            image=self.image,
+            columns=Taps(first=self.columns.first[some], weights=self.columns.weights[some]),
+            rows=None if self.rows is None else Taps(first=self.rows.first[some], weights=self.rows.weights[some]),
+            flips=self.flips[some],
+            gains=self.gains[some],
+        )
+
+
 Features = NDArray[np.float32]
 """`(n, dim)` pooled backbone outputs."""
 

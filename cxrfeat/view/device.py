@@ -1,0 +1,72 @@
+"""Views as tables that a device draws them by, with the very bits of `view.apply`: Pillow's arithmetic of resampling.
+
+An image then crosses to the device once, and not each of its views. What Pillow does with 8-bit grey pixels: the ends
+of the region are single-precision numbers; a triangle filter, widened where the image shrinks, gives each pixel of the
+view its weights in double precision; these are rounded to whole numbers of 22 bits, and so is, after either pass, the
+sum of the weighted pixels to one of 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.spec import ViewSpec
+from cxrfeat.types import Grey, Taps, Undrawn
+from cxrfeat.view.draw import ViewParams
+
+BITS = 22
+"""Of a weight: Pillow keeps 8 for the pixel and 2 for what overflows."""
+
+MOST = 8
+"""How many times the bytes of its views an image may have: larger ones are drawn on the host, to bound the memory of a
+batch."""
+
+
+def undrawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Undrawn | None:
+    """What `view.apply.drawn` needs on a device.
+
+    Args:
+        spec: Gives the size.
+        image: A `changed` image.
+        params: One for each view.
+
+    Returns:
+        The image and its tables; `None` for views that the host must draw: of more than 8 bits, with blocks that are
+        shuffled afterwards, or of an image so large that its views are quicker to send.
+    """
+    if image.dtype != np.uint8 or spec.shuffle or image.size > MOST * len(params) * spec.size**2:
+        return None
+    height, width = image.shape
+    zoom = np.array([one.zoom for one in params])
+    return Undrawn(
+        image=image,  # type: ignore[arg-type]  # mypy does not narrow a union by dtype
+        columns=taps(width, zoom, spec.size),
+        rows=None if height == width else taps(height, zoom, spec.size),
+        flips=np.array([one.flip for one in params]),
+        gains=np.clip(np.rint(np.arange(256) * np.array([[one.gain] for one in params])), 0, 255).astype(np.uint8),
+    )
+
+
+def taps(length: int, zoom: NDArray[np.float64], size: int) -> Taps:
+    """How Pillow resamples the middle of so many pixels, magnified, to `size`; one table for each zoom.
+
+    Operation by operation as in its `precompute_coeffs` and `normalize_coeffs_8bpc`, since the last bit of a weight can
+    decide a pixel.
+    """
+    half = length / 2 / zoom
+    low, high = (length / 2 - half).astype(np.float32)[:, None], (length / 2 + half).astype(np.float32)[:, None]
+    scale = (high - low).astype(np.float64) / size
+    wide = np.maximum(scale, 1.0)
+    centre = low.astype(np.float64) + (np.arange(size) + 0.5) * scale
+    first = np.maximum((centre - wide + 0.5).astype(np.int32), 0)
+    count = np.minimum((centre + wide + 0.5).astype(np.int32), length) - first
+    weights = np.zeros((*first.shape, int(count.max())))
+    total = np.zeros(first.shape)
+    for tap in range(weights.shape[-1]):
+        weight = np.maximum(1.0 - np.abs((first + tap - centre + 0.5) * (1.0 / wide)), 0.0)
+        weights[..., tap] = np.where(tap < count, weight, 0.0)
+        total += weights[..., tap]  # one after the other, as there
+    return Taps(first=first, weights=np.floor(weights / total[..., None] * 2**BITS + 0.5).astype(np.int32))
