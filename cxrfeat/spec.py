@@ -28,8 +28,9 @@ of their type are no longer black. Square and wide images of 8 or 16 bits are as
 
 Normalize = Literal["backbone", "featurewise", "none"]
 Preprocess = Literal["tf", "torch", "caffe", "none"]
-Precision = Literal["float32", "float16", "bfloat16"]
-AskedPrecision = Literal["auto", Precision]
+TrainingPrecision = Literal["float32", "float16", "bfloat16"]
+Precision = Literal["float32", "tf32", "float16", "bfloat16"]
+AskedPrecision = Literal["auto", TrainingPrecision]
 EngineName = Literal["auto", "keras", "openvino", "onnx"]
 Storage = Literal["float32", "float16"]
 Masking = Literal["none", "lungs", "outside"]
@@ -222,7 +223,8 @@ class FeatureSpec:
     then is no row of the table, was tuned on it."""
 
     precision: Precision = "float32"
-    """Arithmetic of the network; the halves keep weights and averages in float32, as Keras's mixed policies do."""
+    """Arithmetic of the network; the halves keep weights and averages in float32, as Keras's mixed policies do. `tf32`
+    multiplies float32 numbers rounded to 10 bits, which GPUs do several times faster, and CPUs not at all."""
 
     storage: Storage = "float32"
     """Type of the stored features; `float16` halves the file and keeps three digits."""
@@ -242,7 +244,7 @@ class FeatureSpec:
         if self.preprocess not in ("tf", "torch", "caffe", "none"):
             raise SpecError(f"`preprocess` is tf, torch, caffe or none; got {self.preprocess!r}.")
         if self.precision not in get_args(Precision):
-            raise SpecError(f"`precision` is float32, float16 or bfloat16; got {self.precision!r}.")
+            raise SpecError(f"`precision` is {', '.join(get_args(Precision))}; got {self.precision!r}.")
         if self.storage not in ("float32", "float16"):
             raise SpecError(f"Features are stored as float32 or float16; got {self.storage!r}.")
         if self.normalize == "featurewise":
@@ -415,7 +417,7 @@ class FinetuneSpec:
     """Layers of the network before this one stay as they are; by default all are trained."""
     batchnorm: BatchNorm = "frozen"
     """Batch normalisation: `frozen` keeps its statistics and factors; `trained` lets each batch have its own."""
-    precision: Precision = "float32"
+    precision: TrainingPrecision = "float32"
     """Arithmetic of the network; the halves are for GPUs. Weights are float32 always."""
 
     def __post_init__(self) -> None:
@@ -437,8 +439,8 @@ class FinetuneSpec:
             _text("`freeze_until`", self.freeze_until)
         if self.batchnorm not in get_args(BatchNorm):
             raise SpecError(f"`batchnorm` is {' or '.join(get_args(BatchNorm))}; got {self.batchnorm!r}.")
-        if self.precision not in get_args(Precision):
-            raise SpecError(f"`precision` is {', '.join(get_args(Precision))}; got {self.precision!r}.")
+        if self.precision not in get_args(TrainingPrecision):
+            raise SpecError(f"`precision` is {', '.join(get_args(TrainingPrecision))}; got {self.precision!r}.")
 
 
 SpecType = TypeVar("SpecType", bound=Spec)

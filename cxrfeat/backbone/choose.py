@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, Engine, EngineFactory, KerasEngine
+from cxrfeat.backbone.engine import (
+    CPU_BATCH,
+    GPU_BATCH,
+    STREAMED_BATCH,
+    Engine,
+    EngineFactory,
+    KerasEngine,
+    check_precision,
+)
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.onnx_engine import ONNX
 from cxrfeat.backbone.openvino_engine import OPENVINO
@@ -46,10 +54,15 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
         `keras`.
 
     Raises:
-        UsageError: If there is no such engine.
+        UsageError: If there is no such engine, or the features are of arithmetic that it or this machine does not have.
     """
+    check_precision(spec)
     if asked != "auto":
         find_engine(asked)
+        if spec.precision != "float32" and asked != "keras":
+            raise UsageError(
+                f"`engine={asked}` computes in float32; for `precision={spec.precision}` use keras or auto."
+            )
         return asked
     installed = [one for one in CONVERTERS if one.installed()]
     if spec.precision != "float32" or not installed or has_gpu():
@@ -57,6 +70,11 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
     if views >= WORTH_CONVERTING and backend() == "tensorflow":
         return installed[0].name
     return next((one.name for one in installed if one.converted(network, spec)), "keras")
+
+
+def draws(engine: str) -> bool:
+    """Whether an engine is better given images than their views, and draws these itself (`begin_undrawn`)."""
+    return engine == "keras" and backend() == "jax" and has_gpu()
 
 
 def usual_batch(engine: str) -> int:

@@ -13,13 +13,17 @@ import functools
 import importlib.metadata
 import os
 import sys
+import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxrfeat.backbone.converted import Converter
+from cxrfeat.backbone.engine import Pending
 from cxrfeat.system.files import check_space
 from cxrfeat.types import Features, Views
 
@@ -48,21 +52,59 @@ class OpenvinoEngine:
             settings["INFERENCE_NUM_THREADS"] = threads
         compiled = the_core().compile_model(model, "CPU", settings)
         self._queue = openvino.AsyncInferQueue(compiled)
+        self._queue.set_callback(_keep)
         self.batch = batch
         self.dim = int(compiled.output(0).shape[1])
 
     def run(self, views: Views) -> Features:
         """Features of `(n, size, size)` uint8 views, `(n, dim)` float32, in their order."""
-        features = np.empty((len(views), self.dim), dtype=np.float32)
+        return self.begin(views).result()
 
-        def keep(request: Any, index: int) -> None:  # noqa: ANN401  # OpenVINO has no types
-            features[index] = request.get_output_tensor(0).data[0]
+    def begin(self, views: Views) -> Pending:
+        """Hand over a batch; returns when the last of it has found a stream, so that none is idle between two."""
+        made = _Batch(len(views), self.dim, self._queue.wait_all)
+        for row, view in enumerate(views):
+            self._queue.start_async({0: view[np.newaxis, ..., np.newaxis]}, (made, row))
+        return made
 
-        self._queue.set_callback(keep)
-        for index, view in enumerate(views):
-            self._queue.start_async({0: view[np.newaxis, ..., np.newaxis]}, index)
-        self._queue.wait_all()
-        return features
+
+class _Batch:
+    """The features of a batch, which come one by one from several threads."""
+
+    def __init__(self, rows: int, dim: int, wait_all: Callable[[], None]) -> None:
+        self._features = np.empty((rows, dim), dtype=np.float32)
+        self._left, self._wait_all = rows, wait_all
+        self._changed = threading.Condition()
+
+    def keep(self, row: int, features: NDArray[np.float32]) -> None:
+        """Take those of one view."""
+        self._features[row] = features
+        with self._changed:
+            self._left -= 1
+            self._changed.notify_all()
+
+    def result(self) -> Features:
+        """Wait for them all."""
+        with self._changed:
+            there = self._changed.wait_for(lambda: not self._left, timeout=_PATIENCE)
+        if not there:
+            self._wait_all()  # raises what a stream met, of which nobody is told otherwise
+            with self._changed:
+                assert self._changed.wait_for(lambda: not self._left, timeout=_PATIENCE), "OpenVINO lost a view"
+        return self._features
+
+    def cancel(self) -> bool:
+        """Nothing: all of it is begun."""
+        return False
+
+
+_PATIENCE = 10.0
+"""Seconds after which OpenVINO is asked what is the matter."""
+
+
+def _keep(request: Any, place: tuple[_Batch, int]) -> None:  # noqa: ANN401  # OpenVINO has no types
+    made, row = place
+    made.keep(row, request.get_output_tensor(0).data[0])
 
 
 def import_openvino() -> Any:  # noqa: ANN401  # OpenVINO has no types

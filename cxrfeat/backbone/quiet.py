@@ -10,11 +10,18 @@ import json
 import logging
 import os
 import random
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from cxrfeat.spec import Precision
+from cxrfeat.system.files import user_cache
+
+DETERMINISTIC = "xla_gpu_deterministic_ops"
+"""XLA's switch for the same bits in every process on a GPU; what was measured lost no speed by it (H100)."""
 
 
 def import_keras() -> Any:  # noqa: ANN401  # Keras has no types
@@ -22,6 +29,9 @@ def import_keras() -> Any:  # noqa: ANN401  # Keras has no types
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if backend() == "jax" and DETERMINISTIC not in os.environ.get("XLA_FLAGS", ""):
+        # Else it chooses among algorithms by timing them, and two processes on one GPU differ in their last bits.
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{DETERMINISTIC}=true".strip()
     drawn = random.getstate()
     with _muted(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations between TensorFlow, NumPy and protobuf
@@ -52,24 +62,47 @@ def has_gpu() -> bool:
     return bool(import_keras().distribution.list_devices("gpu"))
 
 
+def xla_switches() -> dict[str, str]:
+    """The switch that the bits of features depend on where JAX computes on a GPU, as it is or will be; else nothing.
+
+    It is read when JAX begins, so what the user has set stands.
+    """
+    if backend() != "jax":
+        return {}
+    found = re.search(rf"--{DETERMINISTIC}(?:=(\S+))?", os.environ.get("XLA_FLAGS", ""))
+    return {DETERMINISTIC: (found[1] or "true") if found else "false" if "jax" in sys.modules else "true"}
+
+
+def keep_compiled() -> None:
+    """Have JAX keep what it compiles for a GPU in the user cache: a network takes 2 to 20 s each time else.
+
+    Programs for a CPU would be of the very CPU that compiled them, and a home folder may be shared.
+    """
+    import jax
+
+    if has_gpu() and jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(user_cache() / "xla"))
+
+
 @contextlib.contextmanager
-def full_float32() -> Iterator[None]:
+def arithmetic(precision: Precision) -> Iterator[None]:
     """Have Keras multiply float32 numbers in full, also on GPUs that would round them to 10 bits first (TF32).
 
-    Features would lie a thousandth apart from those of a CPU, under the same fingerprint.
+    Features would lie a thousandth apart from those of a CPU, under the same fingerprint. Where they are described as
+    `tf32`, they are rounded.
     """
     backend = import_keras().backend.backend()
     if backend == "jax":
         import jax
 
-        with jax.default_matmul_precision("highest"):
+        with jax.default_matmul_precision("tensorfloat32" if precision == "tf32" else "highest"):
             yield
     elif backend == "tensorflow":
         import tensorflow
 
         config = tensorflow.config.experimental
         before = config.tensor_float_32_execution_enabled()
-        config.enable_tensor_float_32_execution(enabled=False)
+        config.enable_tensor_float_32_execution(enabled=precision == "tf32")
         try:
             yield
         finally:

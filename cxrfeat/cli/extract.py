@@ -33,7 +33,9 @@ def extract(
     ] = "auto",
     precision: Annotated[
         Precision,
-        typer.Option("--precision", help="float16 and bfloat16 are for a GPU, and give other features, not the same."),
+        typer.Option(
+            "--precision", help="tf32, float16 and bfloat16 are for a GPU, and give other features, not the same."
+        ),
     ] = "float32",
     batch: Annotated[
         int | None, typer.Option("--batch", min=1, help="Views per batch. Default: the engine's own.")

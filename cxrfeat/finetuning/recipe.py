@@ -9,7 +9,7 @@ from typing import Any, get_args
 from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.backbone.scratch import SCRATCH as FROM_SCRATCH
 from cxrfeat.errors import UsageError
-from cxrfeat.spec import AskedPrecision, FinetuneSpec, HeadSpec, Precision, Recipe
+from cxrfeat.spec import AskedPrecision, FinetuneSpec, HeadSpec, Recipe, TrainingPrecision
 
 PAPER = FinetuneSpec(head=HeadSpec(kind="dropout"), clip=None, batchnorm="trained")
 """The paper's: the protocol of its heads, everything trainable, from a head that knows nothing; the last epoch is kept.
@@ -66,7 +66,7 @@ def find_recipe(
     return replace(recipe, head=replace(recipe.head, **(head or {})), **changes), recipe is not DEFAULT
 
 
-def automatic_precision(asked: AskedPrecision) -> Precision:
+def automatic_precision(asked: AskedPrecision) -> TrainingPrecision:
     """The arithmetic that `auto` means on this machine: half precision on a GPU."""
     if asked != "auto":
         return asked

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.build import load_body, pooled, view_input
 from cxrfeat.backbone.engine import CPU_BATCH, in_batches, out_of_memory
 from cxrfeat.backbone.network import Network
-from cxrfeat.backbone.quiet import full_float32, has_gpu, import_keras
+from cxrfeat.backbone.quiet import arithmetic, has_gpu, import_keras
 from cxrfeat.errors import UsageError
 from cxrfeat.finetuning.devices import Devices
 from cxrfeat.finetuning.memory import available_memory, check_batch, layers_of
@@ -152,7 +152,7 @@ class Trainable:
             return found
 
         batch = CPU_BATCH + -CPU_BATCH % self._devices.count
-        with self._devices.scope(), full_float32():
+        with self._devices.scope(), arithmetic("float32"):
             return in_batches(views, batch, int(self._features.output_shape[-1]), step)
 
     def weights(self) -> Weights:

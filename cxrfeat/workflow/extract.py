@@ -78,7 +78,7 @@ def extract(
         view: How views are drawn; its size, count and seed are taken from the other arguments, and the digest of the
             masks from the data.
         storage: `float32` or `float16`.
-        precision: Arithmetic of the network: `float32`, `float16` or `bfloat16`, for GPUs.
+        precision: Arithmetic of the network: `float32`; for GPUs `tf32`, `float16` or `bfloat16`.
         engine: `auto`, `keras`, `openvino` or `onnx`.
         batch: Views per batch; `None` is the engine's own.
         seed: Of drawn views and random weights.

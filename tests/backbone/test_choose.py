@@ -11,7 +11,7 @@ import pytest
 
 from cxrfeat.backbone import choose, quiet
 from cxrfeat.backbone.build import build
-from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, find_engine, usual_batch
+from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, draws, find_engine, usual_batch
 from cxrfeat.backbone.converted import Converter
 from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, KerasEngine, in_batches
 from cxrfeat.backbone.network import Network, find_network
@@ -171,3 +171,21 @@ def test_half_precision_is_close_named_by_the_fingerprint_and_leaves_keras_as_it
     a, b = build(network, full).predict_on_batch(views), model.predict_on_batch(views)
     assert np.asarray(b).dtype == np.float32
     assert 0 < np.linalg.norm(a - b) <= 0.05 * np.linalg.norm(a)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+def test_an_engine_that_computes_in_float32_is_not_asked_for_less(engine: str) -> None:
+    network, half = network_and_spec(64, "float16")
+    with pytest.raises(UsageError, match=f"`engine={engine}` computes in float32; for `precision=float16` use keras"):
+        choose_engine(engine, network, half, 10)
+    assert choose_engine("keras", network, half, 10) == choose_engine("auto", network, half, 10) == "keras"
+
+
+def test_views_are_drawn_by_jax_on_a_gpu_and_by_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert not draws("keras")
+    monkeypatch.setattr("cxrfeat.backbone.choose.has_gpu", lambda: True)
+    assert draws("keras")
+    assert not draws("openvino")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert not draws("keras")

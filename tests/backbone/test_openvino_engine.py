@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrfeat.backbone.engine import Streaming
 from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.openvino_engine import OPENVINO, OpenvinoEngine, import_openvino, the_core
 from cxrfeat.errors import StorageError
@@ -88,3 +89,25 @@ def test_a_process_has_one_core_and_an_engine_any_number_of_views(tiny_network: 
     whole = engine.run(views)
     assert whole.dtype == np.float32
     np.testing.assert_array_equal(np.concatenate([engine.run(views[:2]), engine.run(views[2:])]), whole)
+
+
+def test_batches_that_are_begun_together_are_those_that_are_run_alone(tiny_network: Path) -> None:
+    network = find_network(str(tiny_network), preprocess="tf")
+    engine = OPENVINO(network, described(network), 4)
+    assert isinstance(engine, Streaming)
+    views = some_views(11, 32)
+    begun = [engine.begin(views[start : start + 4]) for start in range(0, 11, 4)]
+    np.testing.assert_array_equal(np.concatenate([one.result() for one in begun]), engine.run(views))
+    assert engine.run(views[:0]).shape == (0, 8)
+
+
+def test_a_view_that_openvino_cannot_take_is_said_and_not_waited_for(
+    tiny_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrfeat.backbone.openvino_engine._PATIENCE", 0.1)
+    network = find_network(str(tiny_network), preprocess="tf")
+    engine = OPENVINO(network, described(network), 4)
+    assert isinstance(engine, Streaming)
+    with pytest.raises(RuntimeError):
+        engine.begin(some_views(2, 48)).result()
+    assert engine.run(some_views(2, 32)).shape == (2, 8)
