@@ -49,15 +49,22 @@ images = [decode(content) for content in contents]
 work = {"look": (look, images), "letters": (letters, images), "inspect": (inspect, images)}
 work["decode"] = decode, contents
 
-def told(one):
+def values(one, name):  # of an image, one by one: checkouts may know different ones
     if hasattr(one, "__slots__"):
-        return [told(getattr(one, name)) for name in one.__slots__]
-    return one.tolist() if hasattr(one, "tolist") else one
+        for each in one.__slots__:
+            yield from values(getattr(one, each), f"{name}.{each}")
+    else:
+        yield name, repr(one.tolist() if hasattr(one, "tolist") else one)
 
-def digest(do, given):
-    return hashlib.sha256(repr([told(do(one)) for one in given]).encode()).hexdigest()
+def digests():
+    found = {}
+    for what, (do, given) in work.items():
+        for one in given:
+            for name, value in values(do(one), what):
+                found.setdefault(name, hashlib.sha256()).update(value.encode())
+    return {name: digest.hexdigest() for name, digest in found.items()}
 
-print(json.dumps({name: digest(*each) for name, each in work.items()}), flush=True)
+print(json.dumps(digests()), flush=True)
 for line in sys.stdin:
     name, threads = line.split()
     do, given = work[name]
@@ -122,6 +129,17 @@ def audit(code: Path, data: Path, folder: Path) -> None:
     )
 
 
+def hold(ours: Mapping[str, str], theirs: Mapping[str, str] | None = None) -> None:
+    """Hold what two checkouts find against each other, as far as both know of it.
+
+    Raises:
+        RuntimeError: If it is not the same.
+    """
+    other = [name for name, digest in (theirs or {}).items() if ours.get(name, digest) != digest]
+    if other:
+        raise RuntimeError(f"the checkouts do not find the same: {', '.join(other)}")
+
+
 def measure(code: Mapping[str, Path], data: Path, folder: Path, count: int, repeats: int) -> list[dict[str, Any]]:
     """Every piece of work by every checkout in turn.
 
@@ -137,9 +155,8 @@ def measure(code: Mapping[str, Path], data: Path, folder: Path, count: int, repe
 
     with contextlib.ExitStack() as stack:
         workers = {name: stack.enter_context(started(place, data)) for name, place in code.items()}
+        hold(*(worker.digests for worker in workers.values()))
         for what in WORK:
-            if len({worker.digests[what] for worker in workers.values()}) > 1:
-                raise RuntimeError(f"{what}: the checkouts do not find the same")
             for threads in (1, 2):
                 calls: dict[str, Callable[[], float]] = {
                     name: partial(worker.seconds, what, threads) for name, worker in workers.items()
