@@ -18,7 +18,7 @@ Decide = Callable[[NDArray[np.float64]], Decision]
 """Decision values of standardised features."""
 
 Arrays = Mapping[str, NDArray[Any]]
-"""By name, as `FittedHead` says."""
+"""By name, as `layout.py` says."""
 
 
 def standardized(X: NDArray[np.floating], arrays: Arrays) -> NDArray[np.float64]:

@@ -28,20 +28,7 @@ _BLOCK = 2**22
 class FittedHead:
     """A classifier as arrays, checked when it is made.
 
-    Arrays, with `pairs` the one-against-one problems `(0, 1), (0, 2), ..., (1, 2), ...` of an SVM, of which each gives
-    one margin (positive for the first class; with two classes, as in scikit-learn, positive for the second):
-
-    - every kind: `mean` and `scale`, `(dim,)` float64, features less `mean` over `scale`; both or, for networks,
-      neither.
-    - `softmax`, `dense`, `dropout`: `weights_0` `(dim, units)` and `bias_0` `(units,)`, then `_1`, ..., float32, with a
-      ReLU between layers: one layer in `softmax`, two to nine in the others.
-    - `logreg`: `coef` `(classes, dim)`, or `(1, dim)` for two classes, and `intercept`, float64.
-    - `svm-linear`: `coef` `(pairs, dim)` and `intercept` `(pairs,)`, float64.
-    - `svm-rbf`: `support_vectors` `(n, dim)` float32, as they were before `mean` and `scale`, sorted by class;
-      `n_support` `(classes,)` int64; `dual_coef` `(classes - 1, n)`, `intercept` `(pairs,)` and `gamma` `()`, float64.
-    - `knn`: `rows` `(n, dim)` float32, as they were before `mean` and `scale`, with their class indices `labels` `(n,)`
-      int64, each class at least once; `neighbours` `()` int64, from 1 to n.
-    - `ridge`: `coef` `(classes, dim)` and `intercept` `(classes,)`, float64.
+    Which arrays each kind has, `cxrfeat/head/layout.py` says.
 
     Example:
         >>> arrays = {"weights_0": np.eye(2, dtype=np.float32), "bias_0": np.zeros(2, np.float32)}

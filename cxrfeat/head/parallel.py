@@ -73,7 +73,7 @@ def outcomes(
 
     Yields:
         Indices of fold and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads the
-        networks are the same, but linear algebra of scikit-learn's heads rounds differently, and
+        networks and logistic regression are the same, but scikit-learn's heads round differently, and
         scikit-learn-intelex's SVMs stop at slightly other solutions (decision values 3e-3 apart). Each fit holds how
         long it took beside the others. Leaving early ends the workers.
 
@@ -141,7 +141,9 @@ def _cost(spec: HeadSpec, X: Features, images: int, classes: int) -> float:
     views = min(stored, spec.views or stored)
     if spec.kind not in network_head.KINDS:
         rows = images * views
-        return rows * dim / 5e6 + (rows**2 * dim / 2e10 if spec.kind in ("svm-linear", "svm-rbf") else 0.0)
+        return rows * dim / (2e6 if spec.kind == "logreg" else 5e6) + (
+            rows**2 * dim / 2e10 if spec.kind in ("svm-linear", "svm-rbf") else 0.0
+        )
     return spec.epochs * images * (spec.views_per_epoch or views) * network_head.size(spec, dim, classes) / 1.2e10
 
 
