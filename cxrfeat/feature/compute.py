@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,14 +18,15 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.engine import Engine, EngineFactory
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import BadImageError, InputError
+from cxrfeat.feature.flow import Flow, Rows
 from cxrfeat.feature.plan import Plan
 from cxrfeat.feature.shard import FEATURES, Failure, Shard, row_crc32
 from cxrfeat.feature.work import Work
 from cxrfeat.image.appearance import PORTRAIT
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.mask import NO_MASKS, Masks
-from cxrfeat.spec import FeatureSpec, ViewSpec
-from cxrfeat.types import Features, Progress, Views
+from cxrfeat.spec import FeatureSpec
+from cxrfeat.types import Progress
 from cxrfeat.view.draw import draw_views, to_array
 from cxrfeat.view.prepare import ImageFile, Prepared, Wanted
 from cxrfeat.view.stream import Outcome, stream
@@ -45,6 +48,8 @@ class Job:
     missing: list[int]
     computed: set[str]
     """Content hashes computed in this run."""
+    draws: bool = False
+    """Whether the engine draws views itself, where they come as tables."""
     seconds: float = 0.0
     """Computing and committing, loading apart."""
     engine: Engine | None = None
@@ -67,29 +72,110 @@ def compute(
     """
     indices = sorted({index for job in jobs for index in job.missing})
     shards = [jobs[0].plan.shard(index) for index in indices]
-    wanted = Wanted(views=tuple({job.spec.view for job in jobs}), look=True)
+    undrawn = {job.spec.view for job in jobs if job.draws} - {job.spec.view for job in jobs if not job.draws}
+    wanted = Wanted(views=tuple({job.spec.view for job in jobs}), undrawn=tuple(undrawn), look=True)
     files = (ImageFile(path=paths[sha], content_sha256=sha, mask=masks.get(sha)) for shard in shards for sha in shard)
-    lacking = [set(job.missing) for job in jobs]
-    tells = [_teller(job, progress) for job in jobs]
-    start = time.perf_counter()
     # A shard ahead: its images are prepared while the networks are busy with the one before it.
-    with _Committer() as committer, stream(files, wanted, ahead=jobs[0].plan.shard_images) as images:
+    with ExitStack() as stack:
+        committer = stack.enter_context(_Committer())
+        images = stack.enter_context(stream(files, wanted, ahead=jobs[0].plan.shard_images))
+        each = [_Computing(job, progress, committer, stack) for job in jobs]
+        clock = _Clock()
         for index, shard in zip(indices, shards, strict=True):
-            all_views = dict(zip(shard, images.take(len(shard)), strict=True))
-            for job, missing, tell in zip(jobs, lacking, tells, strict=True):
-                if index not in missing:
-                    continue
-                prepared = _of_spec(all_views, job.spec.view)
-                loading = 0.0
-                if job.engine is None and any(isinstance(one, Prepared) for one in prepared.values()):
-                    loading = _load(job, progress)
-                features = _features(job, prepared, tell)
-                committer.put(job, index, prepared, features)
-                now = time.perf_counter()
-                job.seconds += now - start - loading
-                start = now
+            lacking = [one for one in each if index in one.job.missing]
+            for one in lacking:
+                one.open(index, len(shard))
+            for sha in shard:
+                made = next(images)
+                for one in lacking:
+                    clock.of(one.job, one.take(sha, made))
+        for one in each:
+            clock.of(one.job, one.finish())
     for job in jobs:  # the last commits
-        job.seconds += (time.perf_counter() - start) / len(jobs)
+        job.seconds += clock.passed() / len(jobs)
+
+
+class _Clock:
+    """Shares time among jobs that take turns."""
+
+    def __init__(self) -> None:
+        self._before = time.perf_counter()
+
+    def passed(self) -> float:
+        before, self._before = self._before, time.perf_counter()
+        return self._before - before
+
+    def of(self, job: Job, loading: float) -> None:
+        """Say that a job has had the time since this was last asked, some of it for loading."""
+        job.seconds += self.passed() - loading
+
+
+@dataclass(slots=True, kw_only=True)
+class _Begun:
+    """A shard whose images are on their way through the network."""
+
+    index: int
+    images: int
+    rows: Rows | None = None
+    """From the first image that can be used."""
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    """Without the views."""
+
+    @property
+    def whole(self) -> bool:
+        return len(self.outcomes) == self.images and (self.rows is None or self.rows.whole)
+
+
+class _Computing:
+    """A job on its way: its shards are committed in their order, as soon as they are whole."""
+
+    def __init__(self, job: Job, progress: Progress | None, committer: _Committer, stack: ExitStack) -> None:
+        self.job, self._progress, self._committer, self._stack = job, progress, committer, stack
+        self._tell = _teller(job, progress)
+        self._begun: deque[_Begun] = deque()
+        self._flow: Flow | None = None
+
+    def open(self, index: int, images: int) -> None:
+        """Say that the images of a shard follow."""
+        self._begun.append(_Begun(index=index, images=images))
+
+    def take(self, sha: str, made: Outcome) -> float:
+        """The next image; gives the seconds that loading the network took, if it is the first that can be used."""
+        view, shard, loading = self.job.spec.view, self._begun[-1], 0.0
+        one = made.failures.get(view, made) if isinstance(made, Prepared) else made
+        if isinstance(one, BadImageError):
+            shard.outcomes[sha] = one
+            self._tell(view.count)
+        else:
+            if self._flow is None:
+                loading = _load(self.job, self._progress)
+                assert self.job.engine is not None  # just loaded
+                self._flow = self._stack.enter_context(Flow(self.job.engine, self._tell))
+            if shard.rows is None:
+                assert self.job.engine is not None  # as above
+                shard.rows = Rows(shard.images * view.count, self.job.engine.dim)
+            shard.outcomes[sha] = replace(one, views={}, undrawn={})
+            self._flow.add(shard.rows, one.undrawn.get(view) or one.views[view])
+        self._commit()
+        return loading
+
+    def finish(self) -> float:
+        """Wait for the last features, and commit what was left; 0 seconds of loading."""
+        if self._flow is not None:
+            self._flow.finish()
+        self._commit()
+        assert not self._begun, "a shard without its features"
+        return 0.0
+
+    def _commit(self) -> None:
+        while self._begun and self._begun[0].whole:
+            shard, view = self._begun.popleft(), self.job.spec.view
+            if shard.rows is None:
+                features = np.empty((0, view.count, 0), dtype=self.job.spec.storage)
+            else:
+                computed = shard.rows.features
+                features = _stored(computed.reshape(-1, view.count, computed.shape[1]), self.job)
+            self._committer.put(self.job, shard.index, shard.outcomes, features)
 
 
 def _load(job: Job, progress: Progress | None) -> float:
@@ -146,25 +232,6 @@ class _Committer:
         job.computed.update(shard.content_sha256)
 
 
-def _of_spec(prepared: Outcomes, spec: ViewSpec) -> Outcomes:
-    """What became of the images for one spec: some may have no views of it alone."""
-    return {sha: one.failures.get(spec, one) if isinstance(one, Prepared) else one for sha, one in prepared.items()}
-
-
-def _features(job: Job, prepared: Outcomes, tell: Callable[[int], None]) -> NDArray[Any]:
-    """Features of a shard's usable images, `(n, views, dim)` as they are stored."""
-    view = job.spec.view
-    good = [one.views[view] for one in prepared.values() if isinstance(one, Prepared)]
-    if good:
-        assert job.engine is not None  # made by the caller for the first good image
-        computed = _run(job.engine, np.concatenate(good), tell).reshape(len(good), view.count, job.engine.dim)
-        features = _stored(computed, job)
-    else:
-        features = np.empty((0, view.count, 0), dtype=job.spec.storage)
-    tell((len(prepared) - len(good)) * view.count)
-    return features
-
-
 def _shard(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Shard:
     view = job.spec.view
     good = {sha: one for sha, one in prepared.items() if isinstance(one, Prepared)}
@@ -210,12 +277,3 @@ def _stored(computed: NDArray[np.float32], job: Job) -> NDArray[Any]:
             "Extract them as float32."
         )
     return features
-
-
-def _run(engine: Engine, pixels: Views, tell: Callable[[int], None]) -> Features:
-    parts = []
-    for start in range(0, len(pixels), engine.batch):
-        part = engine.run(pixels[start : start + engine.batch])
-        parts.append(part)
-        tell(len(part))
-    return np.concatenate(parts)

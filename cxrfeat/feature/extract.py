@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
+from cxrfeat.backbone.choose import choose_engine, draws, find_engine, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import StorageError
@@ -92,6 +92,7 @@ def extract_features(
                 plan=plan,
                 missing=work.missing(plan),
                 computed=set(),
+                draws=make_engine is None and draws(plan.settings.engine),
             )
             tasks.append(_Task(request=request, committed=committed, job=job))
         _check_space(features, tasks, len(manifest.rows), paths)

@@ -16,8 +16,9 @@ from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, fitted, read_mask, template
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
-from cxrfeat.types import Grey, Views
+from cxrfeat.types import Grey, Undrawn, Views
 from cxrfeat.view.apply import apply_views, changed, drawn, working_copy
+from cxrfeat.view.device import undrawn
 from cxrfeat.view.draw import draw, draw_order, draw_views, view_rng
 
 
@@ -53,6 +54,8 @@ class Wanted:
 
     views: tuple[ViewSpec, ...] = ()
     """All views of each of these descriptions, as stage one keeps them."""
+    undrawn: tuple[ViewSpec, ...] = ()
+    """Those of them whose views may come as tables (`view.device`), for an engine that draws them itself."""
     look: bool = False
     """How the image looks."""
     inspection: bool = False
@@ -83,6 +86,8 @@ class Prepared:
     shape: tuple[int, int]
     """Height and width of the image."""
     views: dict[ViewSpec, Views] = field(default_factory=dict)
+    undrawn: dict[ViewSpec, Undrawn] = field(default_factory=dict)
+    """In place of views, where these were wanted so and a device can draw them."""
     failures: dict[ViewSpec, BadImageError] = field(default_factory=dict)
     """The descriptions that have no views of this image, since they need a lung mask and it has none to be used."""
     look: Look | None = None
@@ -138,13 +143,14 @@ def prepare_content(content: bytes, content_sha256: str, wanted: Wanted, mask: M
     """
     image, colour = decode_with_colour(content) if wanted.inspection else (decode(content), 0.0)
     given = _mask(mask, image.shape) if wanted.masked else None
-    views, failures = _views(wanted, image, content_sha256, given)
+    views, tables, failures = _views(wanted, image, content_sha256, given)
     copy = None if wanted.copy is None else _copy(wanted.copy, image, given)
     own = None if given is None or isinstance(given, BadImageError) else given
     return Prepared(
         content_sha256=content_sha256,
         shape=image.shape,
         views=views,
+        undrawn=tables,
         failures=failures,
         look=look(image) if wanted.look else None,
         inspection=inspect_image(image, colour) if wanted.inspection else None,
@@ -157,10 +163,11 @@ def prepare_content(content: bytes, content_sha256: str, wanted: Wanted, mask: M
 
 def _views(
     wanted: Wanted, image: Grey, content_sha256: str, given: Lungs | BadImageError | None
-) -> tuple[dict[ViewSpec, Views], dict[ViewSpec, BadImageError]]:
-    """The views of every description, and why one has none."""
+) -> tuple[dict[ViewSpec, Views], dict[ViewSpec, Undrawn], dict[ViewSpec, BadImageError]]:
+    """The views of every description, drawn or not, and why one has none."""
     without_letters = remove_letters(image) if any(spec.letters for spec in wanted.views) else None
     views: dict[ViewSpec, Views] = {}
+    tables: dict[ViewSpec, Undrawn] = {}
     failures: dict[ViewSpec, BadImageError] = {}
     for spec in wanted.views:
         lungs = _lungs_for(spec, given)
@@ -170,8 +177,13 @@ def _views(
             failures[spec] = lungs
             continue
         params, order = draw_views(spec, content_sha256), draw_order(spec, content_sha256)
+        if spec in wanted.undrawn:
+            one = undrawn(spec, changed(spec, image, without_letters=without_letters, lungs=lungs), params)
+            if one is not None:
+                tables[spec] = one
+                continue
         views[spec] = apply_views(spec, image, params, without_letters=without_letters, lungs=lungs, order=order)
-    return views, failures
+    return views, tables, failures
 
 
 def _copy(spec: ViewSpec, image: Grey, given: Lungs | BadImageError | None) -> Views:
