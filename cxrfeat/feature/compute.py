@@ -53,6 +53,8 @@ class Job:
     seconds: float = 0.0
     """Computing and committing, loading apart."""
     engine: Engine | None = None
+    workers: str = ""
+    """Who prepared the images, such as `2 threads`."""
 
 
 def compute(
@@ -78,9 +80,12 @@ def compute(
     # A shard ahead: its images are prepared while the networks are busy with the one before it.
     with ExitStack() as stack:
         committer = stack.enter_context(_Committer())
-        images = stack.enter_context(stream(files, wanted, ahead=jobs[0].plan.shard_images))
+        count = sum(map(len, shards))
+        images = stack.enter_context(stream(files, wanted, ahead=jobs[0].plan.shard_images, images=count))
         each = [_Computing(job, progress, committer, stack) for job in jobs]
         clock = _Clock()
+        for job in jobs:
+            job.workers = images.workers
         for index, shard in zip(indices, shards, strict=True):
             lacking = [one for one in each if index in one.job.missing]
             for one in lacking:

@@ -65,6 +65,8 @@ class Extracted:
     """The data set's name in the features folder."""
     dropped: Dropped
     """Images that the file had before this call."""
+    workers: str
+    """Who prepared the images: threads, or processes where there are many of both; empty where none was computed."""
     rows_kept: int
     """Rows beside the file, of images that are not in it any more."""
     mixed: str = ""

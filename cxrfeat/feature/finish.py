@@ -92,6 +92,7 @@ def finish(
         mixed=", ".join(f"{name} {told}" for name, told in computed.decoders.items() if AND in told),
         dataset=manifest.dataset,
         dropped=dropped,
+        workers=job.workers if fresh else "",
         rows_kept=len(spare.contents - contents),
     )
 

@@ -65,7 +65,8 @@ def extract_table(files: Sequence[Mapping[str, Any]]) -> Table:
         shape = f"{one['images']} x {one['views']} x {one['dim']}"
         computed, reused = str(one["rows_computed"]), str(one["rows_reused"])
         rows.append((one["backbone"], shape, computed, reused, rate, one["engine"], one["path"]))
-    title = "Feature files"
+    workers = sorted({one["workers"] for one in files if one["workers"]})
+    title = f"Feature files, from images prepared by {' and '.join(workers)}" if workers else "Feature files"
     if any(one["random"] for one in files):
         title += f"\n{RANDOM_WEIGHTS}"
     columns = ("backbone", "images x views x features", "rows computed", "reused", "views/s", "engine", "file")

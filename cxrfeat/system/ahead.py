@@ -1,4 +1,4 @@
-"""Work done in threads ahead of whoever takes its results: in order, so many at a time, and none left when it ends."""
+"""Work done in threads, or by processes of theirs, ahead of whoever takes its results: in order, and none left over."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from cxrfeat.system.crew import Crew
 from cxrfeat.system.process import threads
 
 AHEAD = 64
@@ -31,7 +32,13 @@ class Ahead(Generic[_T, _R]):
     """
 
     def __init__(
-        self, work: Callable[[_T], _R], things: Iterable[_T], *, ahead: int = AHEAD, workers: int | None = None
+        self,
+        work: Callable[[_T], _R],
+        things: Iterable[_T],
+        *,
+        ahead: int = AHEAD,
+        workers: int | None = None,
+        crew: Crew[_T, _R] | None = None,
     ) -> None:
         """Note what is to be done; nothing is begun yet.
 
@@ -40,10 +47,17 @@ class Ahead(Generic[_T, _R]):
             things: What it is given, one at a time; taken from the calling thread, and no sooner than needed.
             ahead: Results that are begun and not yet taken, at most: they are all that is held of them.
             workers: Threads; as many as there are cores unless given.
+            crew: Does the work in processes, as many as threads, and is closed at the end.
         """
-        self._work, self._things, self._ahead = work, iter(things), ahead
-        self._workers = workers or threads()
+        self._work, self._things, self._ahead = crew or work, iter(things), ahead
+        self._workers, self._crew = workers or threads(), crew
         self._waiting: deque[Future[_R]] = deque()
+
+    @property
+    def workers(self) -> str:
+        """Who does the work, such as `2 threads`."""
+        one, many = ("thread", "threads") if self._crew is None else ("process", "processes")
+        return f"{self._workers} {one if self._workers == 1 else many}"
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -87,3 +101,5 @@ class Ahead(Generic[_T, _R]):
     def _close(self) -> None:
         self._waiting.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._crew is not None:
+            self._crew.close()

@@ -6,21 +6,35 @@ comes back is a value too (`Prepared`), so that whoever makes it may be a thread
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from functools import partial
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.ahead import AHEAD, Ahead
+from cxrfeat.system.crew import Crew, can_spawn
+from cxrfeat.system.process import threads
 from cxrfeat.types import Views
 from cxrfeat.view.prepare import ImageFile, Prepared, Wanted, prepare
+
+LEAST_WORKERS = 4
+"""With fewer, threads do as well: they hold the interpreter's lock for a fifth of their time."""
+
+LEAST_STEPS = 500
+"""Views, or what takes as long, for each process, that are worth its start: a second or so."""
 
 Outcome = Prepared | BadImageError
 """What became of a file: a bad one costs itself alone."""
 
 
 def stream(
-    files: Iterable[ImageFile], wanted: Wanted, *, ahead: int = AHEAD, workers: int | None = None
+    files: Iterable[ImageFile],
+    wanted: Wanted,
+    *,
+    ahead: int = AHEAD,
+    workers: int | None = None,
+    images: int | None = None,
+    processes: bool | None = None,
 ) -> Ahead[ImageFile, Outcome]:
     """Prepare files ahead of whoever takes them.
 
@@ -30,12 +44,30 @@ def stream(
         ahead: Images in memory that are not yet taken, at most: as many as are taken at once, so that the next are
             ready when these are done with.
         workers: Files that are read at the same time; one for each core unless given.
+        images: How many files there are, where `files` cannot tell.
+        processes: Whether each worker is a process of its own, not a thread; where it pays unless given.
 
     Returns:
         To be iterated over, or taken from, in a `with` block: an outcome for each file, in their order; the same for
         any number of workers.
     """
-    return Ahead(partial(_outcome, wanted), files, ahead=ahead, workers=workers)
+    count = workers or threads()
+    work = partial(_outcome, wanted)
+    if processes is None:
+        known = len(files) if isinstance(files, Sized) else images or 0
+        processes = processes_pay(known, wanted, count)
+    return Ahead(work, files, ahead=ahead, workers=count, crew=Crew(work, count) if processes else None)
+
+
+def processes_pay(images: int, wanted: Wanted, workers: int) -> bool:
+    """Whether so many images are prepared sooner by processes than by threads, their start included."""
+    return workers >= LEAST_WORKERS and images * _steps(wanted) >= LEAST_STEPS * workers and can_spawn()
+
+
+def _steps(wanted: Wanted) -> int:
+    """What is done to each image, about as many times what one view takes."""
+    views = sum(spec.count for spec in wanted.views if spec not in wanted.undrawn) + len(wanted.drawn)
+    return 3 + views + wanted.look + 10 * wanted.inspection
 
 
 def _outcome(wanted: Wanted, file: ImageFile) -> Outcome:

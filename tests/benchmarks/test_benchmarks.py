@@ -16,6 +16,7 @@ import pytest
 from benchmarks import (
     engines,
     extract,
+    feed,
     finetune,
     gpu,
     heads,
@@ -424,6 +425,19 @@ def test_look_holds_what_two_checkouts_find_against_each_other(
     place.write_text(place.read_text().replace("def find_letters(", "def _before(") + "find_letters = np.zeros_like\n")
     with pytest.raises(RuntimeError, match=r"not find the same: letters$"):
         look.main(["--images", "12", "--repeats", "1", "--against", str(other)])
+
+
+def test_feed_takes_a_checkout_step_by_step_and_against_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = str(Path(__file__).parents[2])
+    arguments = ["--images", "6", "--views", "2", "--repeats", "1", "--rate", "50", "--against", code]
+    rows = {row["what"]: row for row in ran(feed.main, arguments, tmp_path, capsys)}
+    assert all(row["images_per_second"]["median"] > 0 for row in rows.values())
+    assert {"decode: 1 threads", "decode, look, 2 views: 1 threads"} <= rows.keys()
+    slow = rows["extract, engine of 50 views/s: before"]
+    assert 0 < slow["views_per_second"] <= 50
+    assert slow["views_per_second"] < rows["extract, engine of no time: cxrfeat"]["views_per_second"]
 
 
 def test_same_names_what_differs_and_what_only_one_has() -> None:

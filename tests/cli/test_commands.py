@@ -36,7 +36,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             {
                 "backbone": str, "path": str, "images": int, "views": int, "dim": int, "rows_computed": int,
                 "rows_reused": int, "quarantined": [{"path": str, "stage": str, "reason": str}], "seconds": NUMBER,
-                "views_per_second": NUMBER, "engine": str,
+                "views_per_second": NUMBER, "engine": str, "workers": str,
             }
         ]
     },

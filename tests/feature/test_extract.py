@@ -530,3 +530,20 @@ def look_for_secrets(features: Path) -> list[str]:
             assert b"secret" not in path.read_bytes(), path.name
             names.append(path.name)
     return names
+
+
+def test_processes_that_prepare_the_images_give_the_same_file(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = min(path for path in data.rglob("*.*") if path.suffix in (".png", ".jpg"))
+    damaged.write_bytes(damaged.read_bytes()[:-60])
+    request = stub_request(views=3)
+    threads = only(extract(data, tmp_path / "threads", request))
+    assert threads.workers.split()[1].startswith("thread")
+    monkeypatch.setattr("cxrfeat.view.stream.processes_pay", lambda *_: True)
+    processes = only(extract(data, tmp_path / "processes", request))
+    assert processes.workers.split()[1].startswith("process")
+    assert threads.path.read_bytes() == processes.path.read_bytes()
+    assert threads.quarantined == processes.quarantined
+    assert len(threads.quarantined) == 1
+    assert only(extract(data, tmp_path / "processes", request)).workers == ""

@@ -36,6 +36,7 @@ def test_it_stands_where_a_path_can_and_is_plain_json() -> None:
     made = Extracted(
         backbone="net", path=PATH, images=3, views=2, dim=8, rows_computed=3, rows_reused=0, quarantined=(),
         seconds=1.5, views_per_second=4.0, engine="stub", random=False, dataset="set", dropped=Dropped(), rows_kept=0,
+        workers="2 threads",
     )  # fmt: skip
     assert os.fspath(made) == str(PATH)
     assert json.loads(json.dumps(made.to_dict()))["path"] == str(PATH)

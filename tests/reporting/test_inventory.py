@@ -27,7 +27,7 @@ def test_unusable_images_are_listed_up_to_a_limit() -> None:
 def test_a_rate_is_shown_only_for_what_was_computed() -> None:
     file = {
         "backbone": "vgg16", "images": 4, "views": 2, "dim": 512, "rows_computed": 4, "rows_reused": 0,
-        "views_per_second": 12.34, "path": "features/x.h5", "random": False, "engine": "keras",
+        "views_per_second": 12.34, "path": "features/x.h5", "random": False, "engine": "keras", "workers": "2 threads",
     }  # fmt: skip
     made = extract_table([file, {**file, "rows_computed": 0, "rows_reused": 4, "random": True}])
     assert made.rows[0] == ("vgg16", "4 x 2 x 512", "4", "0", "12.3", "keras", "features/x.h5")

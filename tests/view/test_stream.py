@@ -205,3 +205,49 @@ def test_what_goes_to_a_worker_and_comes_back_can_pass_to_another_process(files:
         for file, one in zip(files, images, strict=True):
             assert pickle.loads(pickle.dumps(file)).path == file.path
             assert summed(pickle.loads(pickle.dumps(one))) == summed(one)
+
+
+def test_the_same_comes_from_processes_bad_files_and_masks_too(files: list[ImageFile]) -> None:
+    masked, tables = replace(PLAIN, mask="lungs"), replace(PLAIN, count=4)
+    wanted = Wanted(
+        views=(SEVERAL, masked, tables),
+        undrawn=(tables,),
+        look=True,
+        inspection=True,
+        lungs=(8, 8),
+        copy=PLAIN,
+        drawn=(1, 2),
+    )
+    with stream(files, wanted, workers=2, processes=False) as images:
+        here = list(images)
+        assert images.workers == "2 threads"
+    with stream(files, wanted, workers=2, processes=True) as images:
+        there = list(images)
+        assert images.workers == "2 processes"
+    assert sum(isinstance(one, BadImageError) for one in here) >= 2
+    for one, other in zip(here, there, strict=True):
+        assert summed(one) == summed(other)
+        if isinstance(one, Prepared) and isinstance(other, Prepared):
+            assert [(spec, str(error)) for spec, error in one.failures.items()] == [
+                (spec, str(error)) for spec, error in other.failures.items()
+            ]
+            assert pickle.dumps(one.undrawn) == pickle.dumps(other.undrawn)
+            assert repr(one.inspection) == repr(other.inspection)
+            for mine, its in ((one.copy, other.copy), (one.drawn, other.drawn), (one.lungs, other.lungs)):
+                assert (mine is None) == (its is None)
+                assert mine is None or its is None or np.array_equal(mine, its)
+
+
+@pytest.mark.parametrize(
+    ("images", "views", "workers", "pay"),
+    [
+        (100_000, 8, 2, False),  # threads do as well
+        (100_000, 8, 16, True),
+        (100, 8, 16, False),  # done before the last process had started
+        (2000, 1, 4, True),
+        (0, 8, 16, False),  # nobody knows how many
+    ],
+)
+def test_processes_are_for_many_images_and_cores(images: int, views: int, workers: int, pay: bool) -> None:
+    wanted = Wanted(views=(ViewSpec(size=32, count=views),), look=True)
+    assert streaming.processes_pay(images, wanted, workers) is pay

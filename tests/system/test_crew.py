@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cxrfeat.errors import BadImageError
+from cxrfeat.system.ahead import Ahead
+from cxrfeat.system.crew import Crew, can_spawn
+
+pytestmark = pytest.mark.skipif(not can_spawn(), reason="no processes that share memory here")
+
+
+def filled(factor: int, thing: int) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
+    """A process, a large array, and a small one."""
+    return os.getpid(), np.full((thing, 100), factor * thing), np.full(3, thing % 256, np.uint8)
+
+
+def refuse(thing: int) -> int:
+    print("words of a library, on stdout")
+    if thing == 3:
+        raise BadImageError("decode", "three")
+    if thing == 4:
+        raise ValueError(f"four in {os.getpid()}")
+    return thing
+
+
+def die(here: int, thing: int) -> int:
+    """Its process is killed by the third; the pid of whoever did the work."""
+    if thing == 3 and os.getpid() != here:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def slowly(thing: int) -> int:
+    time.sleep(0.05)
+    return os.getpid() + 0 * thing
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def gone(pids: Iterator[int] | set[int]) -> bool:
+    """Whether processes end within some seconds."""
+    wanted = set(pids)
+    for _ in range(200):
+        wanted = {pid for pid in wanted if alive(pid)}
+        if not wanted:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_results_come_in_order_from_other_processes_and_are_the_same() -> None:
+    sizes = [1, 0, 5000, 20, 3, 20_000, 1, 7]
+    work = partial(filled, 2)
+    with Ahead(work, sizes, workers=2, crew=Crew(work, 2)) as results:
+        assert results.workers == "2 processes"
+        made = list(results)
+    pids = {pid for pid, _, _ in made}
+    assert os.getpid() not in pids
+    assert len(pids) <= 2
+    for size, (_, large, small) in zip(sizes, made, strict=True):
+        _, expected, few = filled(2, size)
+        np.testing.assert_array_equal(large, expected, strict=True)
+        np.testing.assert_array_equal(small, few, strict=True)
+        large[...] = 0  # it is the taker's own
+    assert gone(pids)
+
+
+def test_what_the_work_raises_is_raised_here_and_costs_no_process() -> None:
+    crew = Crew(refuse, 1)
+    try:
+        assert crew(1) == 1
+        with pytest.raises(BadImageError, match="three") as raised:
+            crew(3)
+        assert (raised.value.stage, raised.value.reason) == ("decode", "three")
+        with pytest.raises(ValueError, match="four in") as other:
+            crew(4)
+        assert str(os.getpid()) not in str(other.value)
+        assert crew(5) == 5
+    finally:
+        crew.close()
+
+
+def test_the_work_of_a_killed_process_is_done_here() -> None:
+    here = os.getpid()
+    work = partial(die, here)
+    with Ahead(work, range(6), workers=1, crew=Crew(work, 1)) as results:
+        pids = list(results)
+    assert here not in pids[:3]
+    assert pids[3:] == [here] * 3
+
+
+def test_an_error_of_the_taker_leaves_no_process() -> None:
+    pids = set()
+
+    def take() -> None:
+        with Ahead(slowly, range(100), workers=2, crew=Crew(slowly, 2)) as results:
+            pids.update(results.take(4))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take()
+    assert pids
+    assert gone(pids)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_outlives_a_process_that_is_ended(end: signal.Signals) -> None:
+    program = """
+from cxrfeat.system.ahead import Ahead
+from cxrfeat.system.crew import Crew
+from tests.system.test_crew import slowly
+with Ahead(slowly, range(10_000), workers=2, crew=Crew(slowly, 2)) as results:
+    print(*set(results.take(6)), flush=True)
+    list(results)
+"""
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    pids = {int(pid) for pid in process.stdout.readline().split()}
+    assert pids
+    process.send_signal(end)
+    _, said = process.communicate()
+    assert gone(pids)
+    assert said.count("Traceback") == (1 if end is signal.SIGINT else 0), said
