@@ -158,6 +158,7 @@ def test_the_next_batch_is_handed_over_before_features_are_asked_for() -> None:
     assert in_batches(views[:0], 3, 5, Later).shape == (0, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_half_precision_is_close_named_by_the_fingerprint_and_leaves_keras_as_it_was(precision: Precision) -> None:
     keras = import_keras()

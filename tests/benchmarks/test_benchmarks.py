@@ -73,6 +73,7 @@ def ran(main: Main, arguments: list[str], tmp_path: Path, capsys: pytest.Capture
     return rows
 
 
+@pytest.mark.slow
 def test_engines_measures_every_candidate_in_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = "--network vgg16 --size 32 --images 16 --matrix 128 --repeats 1 --seconds 0"
     (row,) = ran(engines.main, [*arguments.split(), "--backend", "tensorflow"], tmp_path, capsys)
@@ -169,6 +170,7 @@ def test_two_stage_holds_epochs_against_features_and_heads(
         assert row["first"] < row["next"]
 
 
+@pytest.mark.slow
 def test_scale_measures_each_axis_in_processes_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = "--images 12 --images 24 --views 1 --views 2 --fixed-images 12 --fixed-views 1 --repeats 1"
     rows = ran(scale.main, arguments.split(), tmp_path, capsys)
@@ -192,6 +194,7 @@ TINY_HEADS = [
 ]
 
 
+@pytest.mark.slow
 def test_heads_holds_every_head_against_the_obvious_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parts = [part for name in ("epoch", "result", "scikit", "against") for part in ("--part", name)]
     here = str(Path(heads.__file__).parents[1])
@@ -239,6 +242,7 @@ def test_heads_runs_commands_and_many_configurations(tmp_path: Path, capsys: pyt
     assert [row["head"] for row in (logreg, ridge)] == ["logreg, 45", "ridge, 45"]
 
 
+@pytest.mark.slow
 def test_heads_trains_to_the_loss_of_plain_keras_from_the_same_start_in_the_same_order() -> None:
     chosen = heads.parser().parse_args(["--seeds", "5", "--result-epochs", "4"])
     dense, dropout = heads.result(chosen, heads.Size(150, 1, 24))
@@ -250,6 +254,7 @@ def test_heads_trains_to_the_loss_of_plain_keras_from_the_same_start_in_the_same
     assert 1 / 3 < deviations[0] / deviations[1] < 3
 
 
+@pytest.mark.slow
 def test_the_obvious_script_fits_the_six_and_says_what_it_left_out(tmp_path: Path) -> None:
     X, y = blobs(120, 16, 2)
     told = obvious.main([str(obvious.write_parts(tmp_path / "f.npz", X, y)), "--epochs", "2"])
@@ -357,6 +362,7 @@ def test_a_table_is_aligned() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_finetune_measures_an_epoch_both_ways_and_what_a_warm_start_saves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path
 ) -> None:
@@ -398,6 +404,7 @@ def test_the_gain_by_standardising_is_paired_by_image_and_seed() -> None:
     assert 0.25 < found["gain_ci"][1] <= 0.5
 
 
+@pytest.mark.slow
 def test_report_measures_a_page_in_a_process_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,6 +417,7 @@ def test_report_measures_a_page_in_a_process_of_its_own(
     assert 0 < row["processor"]["median"] < 100 * row["seconds"]["median"]
 
 
+@pytest.mark.slow
 def test_look_holds_what_two_checkouts_find_against_each_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

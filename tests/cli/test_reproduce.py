@@ -15,6 +15,10 @@ def test_a_plan_is_printed_and_nothing_is_done(cli: Cli, data: Path) -> None:
     assert "train CNN from scratch, 2 epochs" in said.out
     assert "in all, heads apart" in said.out
     assert not Path("features").exists()
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_frozen_row_has_it_done_both_ways(cli: Cli, data: Path) -> None:
     document = cli("reproduce", "data", "--rows", "DN-V0,scratch", "--limit", "4", "--dry-run", "--json").json
     assert [row["protocol"] for row in document["rows"]] == ["paper", "proper", "paper"]
 

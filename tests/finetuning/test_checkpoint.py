@@ -29,6 +29,7 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
     np.testing.assert_array_equal(found.weights.body[0], wanted.weights.body[0])
 
 
+@pytest.mark.slow
 def test_there_is_always_a_checkpoint_that_can_be_loaded(phantoms: Path, tiny_network: Path, tmp_path: Path) -> None:
     """Wherever it stops, and if the disk then loses the newest state too."""
     spec = protocol(epochs=6)  # without patience each epoch is kept in its turn

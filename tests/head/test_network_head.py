@@ -77,7 +77,7 @@ PROTOCOLS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fields", PROTOCOLS, ids=lambda fields: ",".join(fields) or "paper")
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_training_is_plain_keras_from_the_same_start_in_the_same_order(fields: dict[str, Any], classes: int) -> None:
     X, y, X_val, y_val = blobs(classes)
     data = X[y.argsort()[:53]], y[y.argsort()[:53]], X_val, y_val  # a class of fewer images, and a shorter last batch
@@ -159,6 +159,7 @@ def test_a_fit_leaves_no_trace_on_the_next() -> None:
     assert fitted("dropout", epochs=2, seed=1).head.to_npz() == first.head.to_npz()
 
 
+@pytest.mark.slow
 def test_dropout_trains_as_keras_s_own_on_average() -> None:
     """Over seeds the final loss is distributed alike; the draws themselves differ."""
     import keras

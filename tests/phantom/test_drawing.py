@@ -179,6 +179,7 @@ def test_other_class_names_take_the_patterns_in_turn() -> None:
     assert [len(draw_phantom(spec, c, 0, 0).lesions) == 0 for c in range(5)] == [False, True, False, False, True]
 
 
+@pytest.mark.slow
 def test_the_classes_can_be_learned_but_not_with_ease() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import balanced_accuracy_score

@@ -116,6 +116,7 @@ def test_occlusion_finds_the_lesion_too(
     assert sum(hits) >= least
 
 
+@pytest.mark.slow
 def test_a_letter_tied_to_the_class_is_where_the_heat_lies_and_the_verdict_says_so(
     network: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def real(shared: Path, network: Path, tmp_path_factory: pytest.TempPathFactory) 
     return run_of(shared / "data" / "cxr299", network, tmp_path_factory.mktemp("real"), Selection(limit=50))
 
 
+@pytest.mark.slow
 def test_twenty_real_images_take_less_than_a_second_each(
     real: Run, shared: Path, network: Path, tmp_path: Path
 ) -> None:

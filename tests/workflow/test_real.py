@@ -42,6 +42,7 @@ def folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_two_seeds_of_one_head_are_tied_and_a_random_network_is_not(folder: Path, tmp_path: Path) -> None:
     runs = [
         fit(folder / "real.h5", [HeadSpec(kind="softmax", seed=seed)], fold_count=5, runs=tmp_path).runs[0]
@@ -98,6 +99,7 @@ def test_the_heads_of_both_svm_libraries_predict_the_same(folder: Path, monkeypa
         assert abs(log_loss(fast.decision(X[test]), y[test]) - log_loss(slow.decision(X[test]), y[test])) < 0.01
 
 
+@pytest.mark.slow
 def test_fine_tuning_begins_with_the_probabilities_of_the_frozen_head(
     folder: Path, shared: Path, tmp_path: Path
 ) -> None:

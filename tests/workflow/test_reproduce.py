@@ -59,6 +59,7 @@ def test_the_data_s_own_split_is_kept_and_one_image_without_a_part_is_left_out(
     assert not any("own split" in note for note in plan(data, options).notes)
 
 
+@pytest.mark.slow
 def test_three_cheap_rows_end_to_end(data: Path, tmp_path: Path) -> None:
     told: list[tuple[str, str]] = []
 
