@@ -7,8 +7,9 @@ shift allow, confirm or refuse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Literal
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.image.alignment import COARSE, SYMMETRIES, Planes, Proposals, along, details, sampling, similarities
 from cxrfeat.image.appearance import PORTRAIT
+from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.process import small_products
 from cxrfeat.types import Features
 
@@ -35,6 +37,7 @@ _PROPOSE = 0.7  # 1 in 20,000 pairs of different people, and all but 1 in 1000 c
 _PROPOSE_BY_FEATURES = 0.95
 _MOST = 64  # proposals of one image: so a pile of blank images takes no hour
 _ROWS, _COLUMNS = 128, 2048
+_BLOCKS_AHEAD = 32
 _SAMPLE = 2000
 _CHANCE = 30
 
@@ -106,20 +109,27 @@ def _near(kept: NDArray[np.int64], portraits: NDArray[np.uint8], features: Featu
     """Pairs among pictures; `kept` are their places among all images."""
     if len(kept) < 2:
         return []
-    with small_products():
-        cosines = _whitened_cosines(portraits)
-    proposed = [_by_cosines(cosines)] + ([] if features is None else [_by_features(features, cosines)])
     best: dict[tuple[int, int], tuple[float, int, int]] = {}
-    for proposals in chain(*proposed):
-        similar = similarities(portraits, proposals)
-        for row in np.flatnonzero(similar >= SIMILAR).tolist():
-            one, other, symmetry, sign = proposals[row].tolist()
-            found = (float(similar[row]), sign, -symmetry)
-            best[one, other] = max(found, best.get((one, other), found))
+    with small_products():  # every core has blocks of its own
+        cosines = _whitened_cosines(portraits)
+        proposed = [_by_cosines(cosines)] + ([] if features is None else [_by_features(features, cosines)])
+        with Ahead(partial(_confirmed, portraits), chain(*proposed), ahead=_BLOCKS_AHEAD) as confirmed:
+            for proposals, similar in confirmed:
+                for (one, other, symmetry, sign), value in zip(proposals.tolist(), similar.tolist(), strict=True):
+                    found = (value, sign, -symmetry)
+                    best[one, other] = max(found, best.get((one, other), found))
     return [
         _pair(int(kept[one]), int(kept[other]), similar, -symmetry, inverted=sign < 0)
         for (one, other), (similar, sign, symmetry) in best.items()
     ]
+
+
+def _confirmed(portraits: NDArray[np.uint8], propose: Callable[[], Proposals]) -> tuple[Proposals, NDArray[np.float32]]:
+    """Those of a block's proposals that are of one picture, and how alike they are."""
+    proposals = propose()
+    similar = similarities(portraits, proposals)
+    alike = similar >= SIMILAR
+    return proposals[alike], similar[alike]
 
 
 def _pair(one: int, other: int, similarity: float, symmetry: int, *, inverted: bool) -> Pair:
@@ -129,7 +139,7 @@ def _pair(one: int, other: int, similarity: float, symmetry: int, *, inverted: b
     return Pair(one=one, other=other, kind="near", similarity=min(round(similarity, 4), 1.0), change=change)
 
 
-def _by_cosines(cosines: Planes) -> Iterator[Proposals]:
+def _by_cosines(cosines: Planes) -> Iterator[Callable[[], Proposals]]:
     """Pairs whose lowest frequencies agree, under any symmetry and inverted or not, some images at a time.
 
     The product of two images' cosines is a sum over four quarters: even and odd frequencies, downwards and across.
@@ -141,34 +151,41 @@ def _by_cosines(cosines: Planes) -> Iterator[Proposals]:
         planes.reshape(-1, half, 2, half, 2).transpose(2, 4, 0, 1, 3).reshape(4, len(cosines), half * half)
         for planes in (cosines, cosines.swapaxes(1, 2))
     )
-    for start in range(0, len(cosines), _ROWS):
+
+    def block(start: int) -> Proposals:
         found = []
-        with small_products():
-            for swap, turned in ((0, quarters), (4, swapped)):
-                for left in range(start, len(cosines), _COLUMNS):
-                    parts = turned[:, start : start + _ROWS] @ quarters[:, left : left + _COLUMNS].swapaxes(1, 2)
-                    row, column = np.nonzero(np.abs(parts).sum(axis=0) >= _PROPOSE)
-                    products = _REVERSALS @ parts[:, row, column]
-                    reversal, place = np.nonzero(np.abs(products) >= _PROPOSE)
-                    found.append((row[place] + start, column[place] + left, reversal + swap, products[reversal, place]))
+        for swap, turned in ((0, quarters), (4, swapped)):
+            for left in range(start, len(cosines), _COLUMNS):
+                parts = turned[:, start : start + _ROWS] @ quarters[:, left : left + _COLUMNS].swapaxes(1, 2)
+                row, column = np.nonzero(np.abs(parts).sum(axis=0) >= _PROPOSE)
+                products = _REVERSALS @ parts[:, row, column]
+                reversal, place = np.nonzero(np.abs(products) >= _PROPOSE)
+                found.append((row[place] + start, column[place] + left, reversal + swap, products[reversal, place]))
         one, other, symmetry, product = (np.concatenate(part) for part in zip(*found, strict=True))
-        yield _strongest(one, other, symmetry, product)
+        return _strongest(one, other, symmetry, product)
+
+    for start in range(0, len(cosines), _ROWS):
+        yield partial(block, start)
 
 
-def _by_features(features: Features, cosines: Planes) -> Iterator[Proposals]:
+def _by_features(features: Features, cosines: Planes) -> Iterator[Callable[[], Proposals]]:
     """Pairs whose features agree, each under the symmetry that their lowest frequencies speak for."""
     count = len(features)
     # Nearly the mean: with few images, copies would be what it is made of.
     unit = (features - features.sum(axis=0) / (count + 50)).astype(np.float32)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-9)
-    for start in range(0, count, _ROWS):
+
+    def block(start: int) -> Proposals:
         alike = unit[start : start + _ROWS] @ unit[start:].T
         row, column = np.nonzero(alike >= _PROPOSE_BY_FEATURES)
         one, other = row + start, column + start
         under = np.stack([(_turn_cosines(cosines[one], each) * cosines[other]).sum(axis=(1, 2)) for each in range(8)])
         symmetry = np.abs(under).argmax(axis=0)
         sign = np.sign(under[symmetry, np.arange(len(one))])
-        yield _strongest(one, other, symmetry, alike[row, column] * sign)
+        return _strongest(one, other, symmetry, alike[row, column] * sign)
+
+    for start in range(0, count, _ROWS):
+        yield partial(block, start)
 
 
 def _strongest(
@@ -194,7 +211,8 @@ def _whitened_cosines(portraits: NDArray[np.uint8]) -> Planes:
     being the images that zoom and shift make of one.
     """
     count = len(portraits)
-    cosines = np.concatenate([_cosines(portraits[start : start + _ROWS]) for start in range(0, count, _ROWS)])
+    with Ahead(_cosines, (portraits[start : start + _ROWS] for start in range(0, count, _ROWS))) as blocks:
+        cosines = np.concatenate(list(blocks))
     step = -(-count // _SAMPLE)
     few, plain = portraits[::step], cosines[::step]
     scatter = _scatter(plain)

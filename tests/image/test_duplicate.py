@@ -265,3 +265,15 @@ def test_the_scatter_is_that_of_the_images_in_all_their_symmetries() -> None:
         flat = duplicate._turn_cosines(cosines, symmetry).reshape(7, -1).astype(np.float64)
         total += flat.T @ flat
     np.testing.assert_allclose(duplicate._scatter(cosines), total / 56, atol=1e-12)
+
+
+def test_pairs_are_the_same_for_any_number_of_workers_and_any_blocks(
+    originals: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [*originals, *(jpeg(image, 80) for image in originals), *(255 - image for image in originals[:5])]
+    expected = search(images)
+    assert len(expected) >= len(originals) + 5
+    for workers, rows in ((1, 128), (3, 7), (5, 16)):
+        monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda workers=workers: workers)
+        monkeypatch.setattr(duplicate, "_ROWS", rows)
+        assert search(images) == expected

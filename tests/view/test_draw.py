@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxrfeat.errors import SpecError
 from cxrfeat.spec import ViewSpec
-from cxrfeat.view.draw import PLAIN, ViewParams, draw_order, draw_views, to_array
+from cxrfeat.view.draw import PLAIN, ViewParams, draw_order, draw_views, to_array, view_rng
 
 shas = st.binary(min_size=1, max_size=3).map(lambda content: hashlib.sha256(content).hexdigest())
 
@@ -110,3 +110,10 @@ def test_draws_are_uniform_over_many_images() -> None:
 def test_an_impossible_view_spec_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(SpecError, match=rf"^`(ViewSpec\.)?{field}`"):
         ViewSpec(**{"size": 32, field: value})  # type: ignore[arg-type]  # a field by its name
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**63 - 1])
+def test_the_generator_of_a_view_is_keyed_by_a_list_of_numbers(seed: int) -> None:
+    words = np.frombuffer(bytes.fromhex("ab12" * 16), dtype="<u4").tolist()
+    expected = np.random.default_rng([seed, 3, *words])
+    assert (view_rng(seed, "ab12" * 16, 3).random(5) == expected.random(5)).all()
