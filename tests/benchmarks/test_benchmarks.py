@@ -113,14 +113,22 @@ def test_gpu_holds_precisions_against_each_other_and_features_against_another_ma
     place = tmp_path / "features.npy"
     network = ["--backbone", "vgg16", "--size", "32", "--total", "4", "--repeats", "1"]
     (row,) = ran(gpu.main, [*network, "--precision", "float32", "--write", str(place)], tmp_path, capsys)
-    assert row["rates"]["float32"]["median"] > 0
+    assert row["rates"]["engine"]["median"] > 0
     assert np.load(place).shape == (4, 512)
     np.save(place, 1.001 * np.load(place))
-    (row,) = ran(gpu.main, [*network, "--precision", "float32", "--precision", "bfloat16", "--reference", str(place)],
-                 tmp_path, capsys)  # fmt: skip
-    assert row["reference"]["norm"] == pytest.approx(0.001, rel=0.05)
-    assert 0 < row["half"]["bfloat16"]["norm"] < 0.05
-    assert set(row["loading"]) == {"float32", "bfloat16"}
+    full, half = ran(gpu.main, [*network, "--precision", "float32", "--precision", "bfloat16",
+                                "--reference", str(place), "--images", "6"], tmp_path, capsys)  # fmt: skip
+    assert full["reference"]["norm"] == pytest.approx(0.001, rel=0.05)
+    assert 0 < half["apart"]["norm"] < 0.05
+    assert full["rates"]["whole"]["median"] > 0
+
+
+@pytest.mark.slow
+def test_gpu_asks_whether_processes_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--backbone", "vgg16", "--size", "32", "--images", "9", "--batch", "4", "--same"]
+    (row,) = ran(gpu.main, asked, tmp_path, capsys)
+    assert row["same"]
+    assert len(row["digests"]) == 3
 
 
 def test_extract_holds_the_whole_call_against_engine_and_hand(
