@@ -139,11 +139,11 @@ def _resident(engine: KerasEngine, views: Views) -> Callable[[], float]:
 
 
 def _tables(images: int, size: int) -> list[Undrawn]:
-    """Images of 299 px, as they come from the workers."""
-    spec, rng = ViewSpec(size=size, count=VIEWS), np.random.default_rng(0)
+    """Images of 299 px, smaller for small views, as they come from the workers."""
+    spec, rng, side = ViewSpec(size=size, count=VIEWS), np.random.default_rng(0), min(299, 2 * size)
     found = []
     for number in range(max(1, images)):
-        image = rng.integers(0, 256, (299, 299), dtype=np.uint8)
+        image = rng.integers(0, 256, (side, side), dtype=np.uint8)
         one = undrawn(spec, image, draw_views(spec, f"{number:064x}"))
         assert one is not None
         found.append(one)
