@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxrfeat.spec import ViewSpec
+from cxrfeat.view.apply import drawn, drawn_one_by_one
+from cxrfeat.view.device import undrawn
+from cxrfeat.view.draw import ViewParams, draw_views
+from cxrfeat.view.host import draw_tables
+
+SIDE = st.one_of(st.integers(1, 12), st.integers(13, 300))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    height=SIDE,
+    width=SIDE,
+    square=st.booleans(),
+    size=st.integers(32, 90),
+    views=st.lists(
+        st.builds(ViewParams, flip=st.booleans(), zoom=st.floats(1, 3), gain=st.floats(0.2, 3)), min_size=1, max_size=9
+    ),
+    kind=st.sampled_from(["noise", "white", "edges"]),
+)
+def test_every_view_has_the_bits_of_pillows(
+    height: int, width: int, square: bool, size: int, views: list[ViewParams], kind: str
+) -> None:
+    width = height if square else width
+    image = np.random.default_rng(height * width).integers(0, 256, (height, width), np.uint8)
+    image = {"noise": image, "white": np.full_like(image, 255), "edges": np.where(image > 127, 255, 0)}[kind]
+    image = image.astype(np.uint8)
+    spec = ViewSpec(size=size, count=len(views))
+    tables = undrawn(spec, image, views)
+    if tables is not None:
+        np.testing.assert_array_equal(draw_tables(tables), drawn_one_by_one(spec, image, views))
+
+
+def test_many_views_of_an_image_are_those_drawn_one_by_one() -> None:
+    spec = ViewSpec(size=64, count=8)
+    for shape in ((100, 100), (230, 400), (400, 230), (33, 50)):
+        image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        before = image.copy()
+        params = draw_views(spec, "ab" * 32)
+        np.testing.assert_array_equal(drawn(spec, image, params), drawn_one_by_one(spec, image, params), strict=True)
+        np.testing.assert_array_equal(image, before)
+        deep = image.astype(np.float32) + np.float32(0.25)
+        np.testing.assert_array_equal(drawn(spec, deep, params), drawn_one_by_one(spec, deep, params), strict=True)
