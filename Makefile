@@ -30,6 +30,9 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Threads of BLAS that wait sleep at once: those of one test process would keep the core that another needs.
+test test-slow: export OPENBLAS_THREAD_TIMEOUT = 4
+
 test: lint
 	$(BIN)/python -m pytest -q $(PARALLEL)
 

@@ -166,6 +166,7 @@ def test_extract_measures_the_rest_where_the_loop_by_hand_stops(
     assert row["whole"]["median"] > 0
 
 
+@pytest.mark.slow
 def test_two_stage_holds_epochs_against_features_and_heads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path
 ) -> None:
@@ -443,6 +444,7 @@ def test_look_holds_what_two_checkouts_find_against_each_other(
         look.main(["--images", "12", "--repeats", "1", "--against", str(other)])
 
 
+@pytest.mark.slow
 def test_feed_takes_a_checkout_step_by_step_and_against_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

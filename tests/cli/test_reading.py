@@ -31,6 +31,7 @@ LOST = ("1 image lies outside the class folders, such as 'loose.png'", "1 file o
 NOTED = "1 mask whose name no image has"
 
 
+@pytest.mark.slow
 def test_every_command_that_reads_a_folder_says_what_it_did_not_use(cli: Cli, spoilt: Path) -> None:
     made = cli("extract", *RANDOM, "--json")
     assert made.code == 0, made.err

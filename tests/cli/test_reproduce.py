@@ -41,6 +41,7 @@ def test_reproduce_refuses_what_it_cannot_do(
     assert why in said.err
 
 
+@pytest.mark.slow
 def test_reproduce_prints_the_audit_and_the_papers_figures_beside_ours(cli: Cli, data: Path) -> None:
     options = ("--rows", "DN-V0", "--epochs", "1", "--weights", "random", "--views", "1")
     said = cli("reproduce", "data", *options)

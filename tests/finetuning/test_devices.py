@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 TWO_DEVICES = """
@@ -31,6 +33,7 @@ for one, other in zip(small.trainable.weights().body, both.weights().body):
 """
 
 
+@pytest.mark.slow
 def test_two_devices_share_a_batch_and_learn_what_one_learns(
     phantoms: Path, tiny_network: Path, tmp_path: Path
 ) -> None:

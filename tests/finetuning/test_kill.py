@@ -38,7 +38,8 @@ def killed(process: subprocess.Popen[str], sign: str, delay: float) -> bool:
     return running
 
 
-@pytest.mark.parametrize(("kills", "patients"), [(1, 8), pytest.param(10, 14, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kills", "patients"), [(1, 8), (10, 14)])
 def test_killed_and_started_again_it_ends_with_the_same_network(
     tmp_path: Path, tiny_network: Path, kills: int, patients: int
 ) -> None:

@@ -33,6 +33,7 @@ def tuned(data: Path, place: Path, spec: FinetuneSpec, warm: HeadSpec | None) ->
     return run, [float(cell) for cell in cells(run, "history.csv")["loss"][1:]]
 
 
+@pytest.mark.slow
 def test_the_default_recipe_learns_where_the_papers_does_not(data: Path, tmp_path: Path) -> None:
     run, losses = tuned(data, tmp_path, replace(DEFAULT, head=replace(DEFAULT.head, patience=None)), WARM)
     assert run_json(run)["diverged"] is None

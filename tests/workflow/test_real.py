@@ -57,6 +57,7 @@ def test_two_seeds_of_one_head_are_tied_and_a_random_network_is_not(folder: Path
     assert against.differences[0]["ci"][0] > 0.02
 
 
+@pytest.mark.slow
 def test_temperature_scaling_lowers_the_log_loss_of_the_dense_head(folder: Path, tmp_path: Path) -> None:
     head = HeadSpec(kind="dense", epochs=25)
     plain, scaled = (
