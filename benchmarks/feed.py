@@ -34,8 +34,9 @@ from cxrfeat.view.stream import stream
 SIZE = 224
 
 _WHOLE = """
-import json, sys, tempfile, time
+import json, os, sys, tempfile, time
 import numpy as np
+import cxrfeat
 
 try:
     from cxrfeat.workflow.extract import extract
@@ -65,8 +66,8 @@ for line in sys.stdin:
                        batch=asked["batch"])
         seconds = time.perf_counter() - start
     file = made.files[0]
-    print(json.dumps({"seconds": seconds, "images": file.rows_computed, "workers": getattr(file, "workers", "")}),
-          flush=True)
+    told = {"code": os.path.dirname(cxrfeat.__file__), "seconds": seconds, "images": file.rows_computed}
+    print(json.dumps(told | {"workers": getattr(file, "workers", "")}), flush=True)
 """
 """Calls of `extract` in any checkout since stage one took engines."""
 
@@ -75,8 +76,10 @@ class Checkout:
     """A process with the code of one checkout, which makes one call after the other."""
 
     def __init__(self, code: Path) -> None:
+        self._code = code
         self._process = subprocess.Popen(
             [sys.executable, "-c", _WHOLE],
+            cwd=code,  # which comes first where `-c` looks for modules
             env=os.environ | {"PYTHONPATH": str(code)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -94,6 +97,8 @@ class Checkout:
         if not answer:
             raise RuntimeError("a checkout could not make the call; see above")
         self.told.append(json.loads(answer))
+        if Path(self.told[-1]["code"]).parent != self._code:
+            raise RuntimeError(f"meant to measure {self._code}, and the code came from {self.told[-1]['code']}")
         return float(self.told[-1]["images"] / self.told[-1]["seconds"])
 
     def close(self) -> None:
