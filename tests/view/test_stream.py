@@ -242,6 +242,7 @@ def test_the_same_comes_from_processes_bad_files_and_masks_too(files: list[Image
     ("images", "views", "workers", "pay"),
     [
         (100_000, 8, 2, False),  # threads do as well
+        (400, 8, 4, True),
         (100_000, 8, 16, True),
         (100, 8, 16, False),  # done before the last process had started
         (2000, 1, 4, True),
