@@ -131,6 +131,7 @@ def test_gpu_asks_whether_processes_agree(tmp_path: Path, capsys: pytest.Capture
     assert len(row["digests"]) == 3
 
 
+@pytest.mark.slow
 def test_extract_holds_the_whole_call_against_engine_and_hand(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path
 ) -> None:

@@ -145,6 +145,7 @@ def test_every_change_of_the_disk_goes_through_the_seam(undisturbed: Undisturbed
     assert undisturbed.changes.count("write") > 50, "HDF5's own"
 
 
+@pytest.mark.slow
 def test_whichever_change_fails_nothing_is_lost_and_the_same_call_goes_on(
     tmp_path: Path, undisturbed: Undisturbed
 ) -> None:

@@ -25,6 +25,7 @@ def measure(images: int, folder: Path, pause: float = 0.0) -> dict[str, Any]:
     return took
 
 
+@pytest.mark.slow
 def test_memory_grows_by_little_per_image(tmp_path: Path) -> None:
     few, many = measure(500, tmp_path / "few"), measure(2500, tmp_path / "many")
     # Names, hashes, labels and looks of 2000 images; their views and features (82 MB) are not among it.

@@ -100,6 +100,7 @@ def test_a_flipped_bit_in_every_fourth_byte_is_found_or_changes_nothing_that_is_
     flip_bits(tmp_path, (np.arange(size) * 8 + drawn)[::4].tolist())  # all of them: 390 s, once, none missed
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_any_row_of_features_is_found_by_row(tmp_path: Path) -> None:
     path = make_file(tmp_path / "f.h5")
     with h5py.File(path) as file:

@@ -13,9 +13,9 @@ from tests.head.epochs import epochs_of
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {"optimizer": "sgd", "schedule": "cosine", "label_smoothing": 0.1, "class_weights": "balanced"},
-        {"patience": 1, "epochs": 3},
+        pytest.param({"patience": 1, "epochs": 3}, marks=pytest.mark.slow),
     ],
 )
 def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(

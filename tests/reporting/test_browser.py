@@ -350,6 +350,7 @@ def test_it_is_dark_where_the_reader_likes_it_dark_and_white_on_paper(driver: An
     assert printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") + printed.count(b"/Type /Page/") > 1
 
 
+@pytest.mark.slow
 def test_every_control_can_be_reached_with_tab_and_shows_it(driver: Any) -> None:
     kinds: set[str] = set()
     driver.execute_script("document.activeElement.blur()")

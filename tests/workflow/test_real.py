@@ -68,6 +68,7 @@ def test_temperature_scaling_lowers_the_log_loss_of_the_dense_head(folder: Path,
     assert scaled["confusion"] == plain["confusion"], "no class changes"
 
 
+@pytest.mark.slow
 def test_covid_shares_no_source_and_normal_against_pneumonia_is_the_honest_score(folder: Path, tmp_path: Path) -> None:
     run = fit(folder / "real.h5", [HeadSpec(kind="logreg")], fold_count=5, runs=tmp_path).runs[0]
     within = run_json(run)["test"]["within_source"]
@@ -78,6 +79,7 @@ def test_covid_shares_no_source_and_normal_against_pneumonia_is_the_honest_score
     assert run_json(run)["test"]["auroc"] > within["pairs"][2]["auroc"], "the overall score flatters"
 
 
+@pytest.mark.slow
 def test_the_heads_of_both_svm_libraries_predict_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sklearn.svm import SVC
 

@@ -107,6 +107,7 @@ def test_a_value_of_the_papers_inside_our_interval_is_called_so(data: Path, tmp_
         assert reproduction_table(comparable).rows[0][5] == ("inside" if inside else "outside")
 
 
+@pytest.mark.slow
 def test_a_rehearsal_says_what_would_be_done_and_how_long_and_does_nothing(data: Path, tmp_path: Path) -> None:
     told = rehearse(data, replace(CHEAP, rows=("scratch",)))
     assert told["rows"] == [{"row": "CNN from scratch", "protocol": "paper"}]
