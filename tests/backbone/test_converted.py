@@ -194,6 +194,7 @@ def _load(name: str, path: str) -> int:
     return find_engine(name)(network, described(network), 4, 0).dim
 
 
+@pytest.mark.slow
 @each
 def test_two_processes_convert_one_network_once(
     converter: Converter, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

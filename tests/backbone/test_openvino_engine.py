@@ -16,6 +16,7 @@ from tests.backbone.networks import described, some_views
 pytestmark = pytest.mark.skipif(not OPENVINO.installed(), reason="the extra openvino is not installed")
 
 
+@pytest.mark.slow
 def test_a_signal_is_survived_with_engines_and_after_them(tiny_network: Path) -> None:
     """OpenVINO gives the thread a stack for signals, which two cores would tear from each other."""
     code = f"""

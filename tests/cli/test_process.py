@@ -54,7 +54,9 @@ def interrupted(folder: Path, command: Sequence[str], number: signal.Signals) ->
     return process
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_extraction_says_how_to_continue_and_does(
     number: signal.Signals, code: int, data: Path, tmp_path: Path
 ) -> None:

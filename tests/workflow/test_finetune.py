@@ -121,6 +121,7 @@ def test_a_head_on_some_classes_of_a_file_can_be_trained_further(tmp_path: Path,
     assert run_json(again.began_with)["classes"] == list(chosen)
 
 
+@pytest.mark.slow
 def test_the_same_call_finds_the_run_and_another_seed_makes_another(place: Place) -> None:
     first = place.finetune()
     again = place.finetune()
@@ -418,6 +419,7 @@ def test_a_batch_that_cannot_fit_is_refused_with_the_largest_that_can(
     assert not list(place.runs.glob(".*.work"))
 
 
+@pytest.mark.slow
 def test_checkpoints_of_other_data_under_the_same_name_are_refused(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
