@@ -100,7 +100,7 @@ def test_what_the_work_raises_is_raised_here_and_costs_no_process() -> None:
 def test_the_work_of_a_killed_process_is_done_here() -> None:
     here = os.getpid()
     work = partial(die, here)
-    with Ahead(work, range(6), workers=1, crew=Crew(work, 1)) as results:
+    with Ahead(work, range(6), ahead=1, workers=1, crew=Crew(work, 1)) as results:
         pids = list(results)
     assert here not in pids[:3]
     assert pids[3:] == [here] * 3
