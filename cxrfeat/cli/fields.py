@@ -221,7 +221,7 @@ def _for_typer(parameter: inspect.Parameter) -> inspect.Parameter:
             (info,) = others
             info = copy.copy(info)
             info.metavar = f"<{'|'.join(choices)}>"
-            enumeration = StrEnum("Choice", {choice: choice for choice in choices})  # type: ignore[misc]
+            enumeration = StrEnum("Choice", {choice: choice for choice in choices})  # type: ignore[misc]  # made at run time
             return parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=Annotated[list[enumeration] | None, info])
     return parameter.replace(kind=parameter.KEYWORD_ONLY)
 

@@ -112,7 +112,7 @@ def run(arguments: list[str] | None = None) -> int:
         if _is_usage_error(error):
             if wrong := wrong_choice(str(error)):
                 return _say(f"{error.param.opts[0]} {wrong}", 2)  # type: ignore[attr-defined]  # click's, like the next
-            error.show()  # type: ignore[attr-defined]
+            error.show()  # type: ignore[attr-defined]  # of click's own errors
             return 2
         if os.environ.get("CXRFEAT_DEBUG"):
             raise

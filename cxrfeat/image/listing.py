@@ -159,7 +159,7 @@ def _sort_in(
     if item.is_symlink() and not inside(real, allowed):
         if like_image or is_folder or kind_of_file(real)[0]:
             listing.problems[path] = OUTSIDE
-            listing.outside[path] = real if is_folder else os.path.dirname(real)  # noqa: PTH120
+            listing.outside[path] = real if is_folder else os.path.dirname(real)  # noqa: PTH120  # a text, as `scandir` gives it
     elif is_folder and like_image:
         listing.problems[path] = "not a regular file but a folder"
     elif is_folder:
@@ -201,7 +201,7 @@ def kind_of_file(path: str) -> tuple[bool, str]:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  # a text, as `scandir` gives it
             return False, ""
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:  # noqa: PTH123  # likewise a text
             head = file.read(_HEAD)
     except (OSError, ValueError):
         return False, ""

@@ -64,7 +64,7 @@ class Ahead(Generic[_T, _R]):
         self._pool = ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="ahead")
         try:
             self._begin(self._ahead)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no thread is left
             self._close()
             raise
         return self
