@@ -62,9 +62,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture
 def driver(chromium: Any, page: Path) -> Any:
     """The browser with the page freshly opened, and nothing in its logs from before."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    chromium.get("about:blank")  # else the browser may still answer for the page that it is about to leave
     for log in ("browser", "performance"):
         chromium.get_log(log)
     chromium.get(page.as_uri())
+    WebDriverWait(chromium, 30).until(lambda one: one.execute_script("return document.readyState") == "complete")
     return chromium
 
 
