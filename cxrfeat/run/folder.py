@@ -198,7 +198,7 @@ def read_run(path: PathLike) -> Run:
         files = from_json(Files, told).files
         if told.pop("digest", None) != _digest(told):
             raise DamagedError("it is not what was written")
-    except (DamagedError, RecursionError, UnicodeError) as error:
+    except (ValueError, RecursionError) as error:  # NaN among them, and a text that is none
         raise IntegrityError(f"{place} is damaged ({error}). {_AGAIN}") from error
     return Run(path, document, files)
 

@@ -41,7 +41,7 @@ _SPECS = (FeatureSpec, HeadSpec, FinetuneSpec)
 
 def to_json(value: object) -> Any:  # noqa: ANN401  # any of JSON's own types
     """A value in JSON's own types, ready for `json.dumps`."""
-    if isinstance(value, FeatureSpec | HeadSpec | FinetuneSpec):
+    if isinstance(value, _SPECS):
         return to_dict(value)
     if dataclasses.is_dataclass(value):
         told: dict[str, Any] = {}
@@ -115,18 +115,20 @@ def _read(kind: Any, stored: Any, where: str) -> Any:  # noqa: ANN401  # a type 
 
 
 def _read_plain(kind: type, stored: object, where: str) -> object:
-    if kind is bool or isinstance(stored, bool):
-        if kind is not bool or not isinstance(stored, bool):
-            raise _wrong(where, stored, "true or false" if kind is bool else _NAMES[kind])
-    elif kind is float:
-        if not isinstance(stored, int | float) or not math.isfinite(stored):
-            raise _wrong(where, stored, _NAMES[kind])
-    elif not isinstance(stored, kind):
+    fits = isinstance(stored, int | float if kind is float else kind)
+    if not fits or isinstance(stored, bool) != (kind is bool) or (kind is float and not _finite(stored)):
         raise _wrong(where, stored, _NAMES[kind])
     return stored
 
 
-_NAMES: dict[type, str] = {float: "a number", int: "a whole number", str: "a text"}
+def _finite(stored: Any) -> bool:  # noqa: ANN401  # any number
+    try:
+        return math.isfinite(stored)
+    except OverflowError:  # a whole number too large for a float is not finite either
+        return False
+
+
+_NAMES: dict[type, str] = {bool: "true or false", float: "a number", int: "a whole number", str: "a text"}
 
 
 def _read_list(kinds: tuple[Any, ...], stored: object, where: str) -> tuple[Any, ...]:

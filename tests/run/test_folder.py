@@ -233,6 +233,16 @@ def test_another_number_is_damage_unless_the_digest_is_made_again(tmp_path: Path
         read_run(run.path)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1" + 400 * "0"])
+@pytest.mark.parametrize("name", ["seconds", "of_another_program"])
+def test_a_number_that_is_not_finite_is_damage_wherever_it_stands(number: str, name: str, tmp_path: Path) -> None:
+    place = copied(tmp_path) / "run.json"
+    told = {**json.loads(place.read_bytes()), name: "here"}
+    place.write_text(json.dumps(told).replace('"here"', number))
+    with pytest.raises(IntegrityError, match=r"run\.json is damaged \(.*\)\. Make the run again\.$"):
+        read_run(place.parent)
+
+
 def test_a_file_that_is_not_listed_is_not_used(tmp_path: Path) -> None:
     run = read_run(copied(tmp_path))
     (run.path / "network.keras").write_bytes(b"of a stranger")

@@ -24,6 +24,7 @@ class Outer:
     shares: Mapping[str, Inner | None]
     mode: Literal["fast", "slow"]
     status: Status
+    sure: bool
     head: HeadSpec = field(metadata=FLAT)
     note: str | None = field(default=None, metadata=OMITTED)
     of_note: int | None = field(default=None, metadata=beside("note"))
@@ -31,11 +32,11 @@ class Outer:
 
 OUTER = Outer(
     inner=Inner(number=1), pair=(3, "x"), shares={"a": Inner(number=0.5, words=("b",)), "c": None}, mode="slow",
-    status=Status.WARN, head=HeadSpec(kind="knn"),
+    status=Status.WARN, sure=True, head=HeadSpec(kind="knn"),
 )  # fmt: skip
 STORED: dict[str, Any] = {
     "inner": {"number": 1}, "pair": [3, "x"], "shares": {"a": {"number": 0.5, "words": ["b"]}, "c": None},
-    "mode": "slow", "status": "warn", **to_dict(HeadSpec(kind="knn")),
+    "mode": "slow", "status": "warn", "sure": True, **to_dict(HeadSpec(kind="knn")),
 }  # fmt: skip
 
 
@@ -62,6 +63,7 @@ def test_what_stands_beside_a_field_is_there_exactly_where_that_is() -> None:
         ({"inner": {"number": "7"}}, r'^inner.number is "7", not a number$'),
         ({"inner": {"number": True}}, r"^inner.number is True, not a number$"),
         ({"inner": {"number": float("inf")}}, r"^inner.number is inf, not a number$"),
+        ({"inner": {"number": 10**400}}, r"^inner.number is 10{39}\.\.\., not a number$"),
         ({"inner": {"number": 1, "words": ["a", 2]}}, r"^inner.words\[1\] is 2, not a text$"),
         ({"pair": [3]}, r"^pair is \[3\], not a list of 2$"),
         ({"pair": [3.5, "x"]}, r"^pair\[0\] is 3.5, not a whole number$"),
@@ -71,6 +73,8 @@ def test_what_stands_beside_a_field_is_there_exactly_where_that_is() -> None:
         ({"mode": "faster"}, r'^mode is "faster", not one of fast, slow$'),
         ({"mode": ["fast"]}, r"^mode is \['fast'\], not one of fast, slow$"),
         ({"status": "good"}, r'^status is "good", not one of pass, warn, fail$'),
+        ({"pair": [True, "x"]}, r"^pair\[0\] is True, not a whole number$"),
+        ({"sure": 1}, r"^sure is 1, not true or false$"),
         ({"note": 5}, r"^note is 5, not a text$"),
         ({"note": "n" * 50, "of_note": "m" * 50}, r'^of_note is "m{39}\.\.\., not a whole number$'),
         ({"kind": "forest"}, r"There is no head 'forest'"),
