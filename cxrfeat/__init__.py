@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         SvmLinearHead,
         SvmRbfHead,
     )
-    from cxrfeat.head.learning_curve import Curve
+    from cxrfeat.head.learning_curve import LearningCurve
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.image.row import Manifest, Selection
     from cxrfeat.reporting.comparison import Comparison
@@ -92,11 +92,11 @@ _PLACES = {
     "ActivationMaps": "cxrfeat.explaining.layer",
     "AuditResult": "cxrfeat.auditing.result",
     "Comparison": "cxrfeat.reporting.comparison",
-    "Curve": "cxrfeat.head.learning_curve",
     "Explained": "cxrfeat.explaining.explained",
     "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.file",
     "FitResult": "cxrfeat.workflow.fit_head",
+    "LearningCurve": "cxrfeat.head.learning_curve",
     "Predictions": "cxrfeat.workflow.predict",
     "Report": "cxrfeat.workflow.report",
     "ReproduceOptions": "cxrfeat.reporting.plan:Options",
@@ -125,9 +125,9 @@ _PLACES = {
 """For each name its module, and after a colon what it is called there, where that is something else."""
 
 __all__ = [
-    "ActivationMaps", "AuditError", "AuditResult", "Comparison", "Curve", "CxrFeatError", "DenseHead", "DivergedError",
+    "ActivationMaps", "AuditError", "AuditResult", "Comparison", "CxrFeatError", "DenseHead", "DivergedError",
     "DropoutHead", "Explained", "Extraction", "FeatureFile", "FeatureSpec", "Finding", "FinetuneSpec", "FitResult",
-    "HeadSpec", "InputError", "IntegrityError", "KnnHead", "LockedError", "LogregHead", "Manifest",
+    "HeadSpec", "InputError", "IntegrityError", "KnnHead", "LearningCurve", "LockedError", "LogregHead", "Manifest",
     "MissingExtraError", "Part", "Predictions", "QuarantineError", "Report", "ReproduceOptions", "Reproduction",
     "RidgeHead", "Run", "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError",
     "Status", "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "ViewSpec",

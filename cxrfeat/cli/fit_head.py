@@ -81,7 +81,7 @@ def fit_head(
     from cxrfeat.errors import InputError, UsageError
     from cxrfeat.feature.find import find_features
     from cxrfeat.head.choose import head_kinds
-    from cxrfeat.head.learning_curve import Curve
+    from cxrfeat.head.learning_curve import LearningCurve
     from cxrfeat.reporting.best import best_sentence
     from cxrfeat.reporting.learning_curve import curve_table
     from cxrfeat.reporting.score import class_table, score_table
@@ -117,7 +117,7 @@ def fit_head(
         )
         lost = {kind for kind, _ in result.unfitted}
         specs = [spec for spec in specs if spec.kind not in lost]
-        curves: list[Curve] = []
+        curves: list[LearningCurve] = []
         if show_views:
             curves += views_curve(
                 path, specs, split_by=split_by, fold_count=folds, seed=seed, classes=chosen, progress=tell

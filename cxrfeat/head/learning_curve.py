@@ -20,7 +20,7 @@ from cxrfeat.types import Probabilities, Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
+class LearningCurve:
     """Scores of one head against the amount of what it was trained on."""
 
     head: str
@@ -43,7 +43,7 @@ def curve_of(
     amounts: Sequence[tuple[HeadSpec, Sequence[Fold], dict[str, int]]],
     seed: int,
     progress: Progress | None = None,
-) -> Curve:
+) -> LearningCurve:
     """Fit and test one head for each amount of what it is trained on.
 
     Args:
@@ -80,14 +80,16 @@ def curve_of(
         points.append(point)
         found.append(probabilities)
     if len(found) > 1 and points[-1]["gain_ci"] is None:
-        return Curve(head=amounts[0][0].kind, over=over, points=tuple(points), sentence=_unsaid(over))
+        return LearningCurve(head=amounts[0][0].kind, over=over, points=tuple(points), sentence=_unsaid(over))
     best = len(found) - 1
     for index in reversed(range(len(found) - 1)):  # down to the least amount that no larger one beats
         gains = [paired_difference(y, more, found[index], groups, seed)["ci"] for more in found[index + 1 :]]
         if any(gain is not None and gain[0] > 0 for gain in gains):
             break
         best = index
-    return Curve(head=amounts[0][0].kind, over=over, points=tuple(points), sentence=_sentence(over, points, best))
+    return LearningCurve(
+        head=amounts[0][0].kind, over=over, points=tuple(points), sentence=_sentence(over, points, best)
+    )
 
 
 def _unsaid(over: str) -> str:

@@ -13,7 +13,7 @@ from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, check_share
 from cxrfeat.head.choose import HeadLike, head_specs
 from cxrfeat.head.data import load
-from cxrfeat.head.learning_curve import Curve, curve_of
+from cxrfeat.head.learning_curve import LearningCurve, curve_of
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.system.given import PathLike, one_or_many
 from cxrfeat.types import Progress
@@ -65,7 +65,7 @@ def views_curve(
     seed: int = 0,
     classes: str | Iterable[str] = (),
     progress: Progress | None = None,
-) -> list[Curve]:
+) -> list[LearningCurve]:
     """Accuracy and cost against the number of cached views that a head is trained on.
 
     Args:
@@ -111,7 +111,7 @@ def learning_curve(
     seed: int = 0,
     classes: str | Iterable[str] = (),
     progress: Progress | None = None,
-) -> list[Curve]:
+) -> list[LearningCurve]:
     """Accuracy against the number of training images; test images stay the same.
 
     Args:
