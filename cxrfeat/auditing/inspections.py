@@ -20,7 +20,7 @@ def inspect_images(manifest: Manifest, progress: Counted | None = None) -> tuple
     Returns:
         One for each row of the manifest, in its order; the error where an image cannot be used.
     """
-    files = (ImageFile(path=manifest.root / row.path) for row in manifest.rows)
+    files = [ImageFile(path=manifest.root / row.path) for row in manifest.rows]
     found: list[Inspection | BadImageError] = []
     with stream(files, Wanted(inspection=True)) as images:
         for done, one in enumerate(images, start=1):
@@ -30,5 +30,5 @@ def inspect_images(manifest: Manifest, progress: Counted | None = None) -> tuple
                 assert one.inspection is not None  # it was wanted
                 found.append(one.inspection)
             if progress is not None:
-                progress(done, len(manifest.rows))
+                progress(done, len(files))
     return tuple(found)

@@ -44,7 +44,7 @@ def readied(
     images: Sequence[Candidate], view: ViewSpec, progress: Counted | None = None
 ) -> Iterator[list[Ready | Quarantined]]:
     """The images in parts, each prepared while the network is busy with the one before."""
-    files = (ImageFile(path=one.path, content_sha256=one.sha256, mask=one.mask) for one in images)
+    files = [ImageFile(path=one.path, content_sha256=one.sha256, mask=one.mask) for one in images]
     done = 0
     with stream(files, Wanted(views=(view,), lungs=FRAME), ahead=TOGETHER) as prepared:
         while some := prepared.take(TOGETHER):

@@ -60,7 +60,7 @@ class Images:
         """
         plain = replace(self._view, count=1)
         views = np.empty((len(images), plain.size, plain.size), np.uint8)
-        with stream((self._file(image) for image in images.tolist()), Wanted(views=(plain,))) as made:
+        with stream([self._file(image) for image in images.tolist()], Wanted(views=(plain,))) as made:
             for place, (image, one) in enumerate(zip(images.tolist(), made, strict=True)):
                 with self._named(image):
                     views[place] = usable(one).of(plain)[0]

@@ -114,7 +114,7 @@ def predict(
     contents: list[str] = []
     said: list[Probabilities] = []
     done = 0
-    with stream((ImageFile(path=path) for path in paths), Wanted(views=(view,))) as prepared:
+    with stream([ImageFile(path=path) for path in paths], Wanted(views=(view,))) as prepared:
         while some := prepared.take(CPU_BATCH):
             good, views = [], []
             for path, one in zip(paths[done : done + len(some)], some, strict=True):

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from cxrfeat.auditing.inspections import inspect_images
@@ -14,6 +15,8 @@ from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection
+from cxrfeat.view import stream as streaming
+from cxrfeat.view.prepare import Wanted
 from tests.image.encode import encode, noise
 
 
@@ -34,6 +37,18 @@ def test_images_come_in_the_order_of_the_manifest_with_errors_in_their_place(pha
         else:
             assert isinstance(seen, Inspection)
             assert seen.look.pixel_digest == look(decode((folder / row.path).read_bytes())).pixel_digest
+
+
+def test_processes_may_inspect_many_images(phantoms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest, known = index_folder(phantoms), list[int]()
+
+    def pay(images: int, wanted: Wanted, workers: int) -> bool:
+        known.append(images)
+        return False
+
+    monkeypatch.setattr(streaming, "processes_pay", pay)
+    inspect_images(manifest)
+    assert known == [len(manifest.rows)], "whether they pay depends on how many images there are"
 
 
 def test_colour_is_that_of_the_file(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cxrfeat.image.mask import template
 from cxrfeat.image.row import Quarantined
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import ViewSpec
+from cxrfeat.view import stream as streaming
 from cxrfeat.view.prepare import Wanted, prepare_content
 from cxrfeat.workflow.explain import explain
 from tests.explaining.chests import image_of
@@ -61,6 +62,18 @@ def test_images_come_in_the_order_in_which_they_are_named_and_the_bad_ones_too(c
         )
         assert one.size == (64, 64) or min(one.size) > 32
     assert list(ready.readied([], view)) == []
+
+
+def test_processes_may_prepare_many_images(chests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, known = [Candidate(name="x", path=image_of(chests))] * 3, list[int]()
+
+    def pay(images: int, wanted: Wanted, workers: int) -> bool:
+        known.append(images)
+        return False
+
+    monkeypatch.setattr(streaming, "processes_pay", pay)
+    assert len(next(ready.readied(images, ViewSpec(size=32, count=1)))) == 3
+    assert known == [3], "whether they pay depends on how many images there are"
 
 
 def test_a_file_that_changed_since_the_folder_was_read_is_set_aside(chests: Path) -> None:
