@@ -54,7 +54,7 @@ import numpy as np
 from cxrfeat.run.folder import all_runs, read_run
 from cxrfeat.head.of_run import load_head
 for path in all_runs(Path(sys.argv[2])):
-    head = load_head(read_run(path))[0]
+    head, _ = load_head(read_run(path))
     assert head.predict_proba(np.ones((2, 6), np.float32)).shape == (2, 2)
 """
     assert loaded(code, str(features), str(tmp_path / "runs"), names=("tensorflow", "keras")) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.network import Network, find_again
+from cxrfeat.backbone.network import Network
 from cxrfeat.errors import InputError
 from cxrfeat.explaining.averaged import AnyGraph, open_graph
 from cxrfeat.explaining.explained import ExplainedImage
@@ -25,7 +25,7 @@ from cxrfeat.explaining.images import (
     some,
     spread,
 )
-from cxrfeat.finetuning.tuned import tuned_network
+from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.head.of_run import load_head
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest, Quarantined, Selection
@@ -106,7 +106,8 @@ def job_of(run: Run, question: Question, graphs: Graphs) -> Job:
         IntegrityError: If the run is damaged.
         WeightsError: If the network is no longer there.
     """
-    head, novelty, spec, name = load_head(run)
+    head, novelty = load_head(run)
+    spec = run.document.features.spec
     if question.target is not None:
         _check_class(question.target, head.classes)
     identity, notes, tested = question.identity, list[str](), list[Candidate]()
@@ -126,7 +127,7 @@ def job_of(run: Run, question: Question, graphs: Graphs) -> Job:
                 f"{', '.join(head.classes)}. Name the data folder as the run saw it, or single images."
             )
         unused, there = manifest.quarantined, len(manifest.rows)
-    which = spec, find_again(spec, name, path=question.network or tuned_network(run))
+    which = spec, network_of(run, question.network)
     if which not in graphs:
         graphs[which] = open_graph(which[1], spec)
     graph = graphs[which]

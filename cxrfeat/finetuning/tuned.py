@@ -21,6 +21,7 @@ from cxrfeat.run.folder import NETWORK, Run, all_runs, find_run, read_run
 from cxrfeat.run.record import digest8
 from cxrfeat.run.table import SplitRows
 from cxrfeat.spec import FeatureSpec, ViewSpec
+from cxrfeat.system.given import PathLike
 from cxrfeat.types import Labels, Part
 
 
@@ -31,6 +32,21 @@ def tuned_network(run: Run) -> Path | None:
         IntegrityError: If it is missing.
     """
     return run.path_of(NETWORK) if NETWORK in run.files else None
+
+
+def network_of(run: Run, path: PathLike | None = None) -> Network:
+    """The network whose features a run's head takes.
+
+    Args:
+        run: Of a head, or fine-tuned.
+        path: Where the user says the network is, if it is no longer where it was.
+
+    Raises:
+        WeightsError: If it cannot be found, or what is at `path` is another network.
+        IntegrityError: If the run lacks its own.
+    """
+    document = run.document
+    return find_again(document.features.spec, document.backbone, path=path or tuned_network(run))
 
 
 def find_tuned(name: str, runs: Path) -> Run | None:

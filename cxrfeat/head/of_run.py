@@ -7,11 +7,10 @@ from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Novelty
 from cxrfeat.image.note import tell
 from cxrfeat.run.folder import HEAD, NOVELTY, Run
-from cxrfeat.spec import FeatureSpec
 
 
-def load_head(run: Run) -> tuple[FittedHead, Novelty, FeatureSpec, str]:
-    """A run's head, what tells unlike images, how its features were made, and the network's name.
+def load_head(run: Run) -> tuple[FittedHead, Novelty]:
+    """A run's head, and what tells images unlike those it was fitted on.
 
     Raises:
         IntegrityError: If the run is damaged.
@@ -20,4 +19,4 @@ def load_head(run: Run) -> tuple[FittedHead, Novelty, FeatureSpec, str]:
     head = FittedHead.from_npz(run.bytes_of(HEAD), document.fitted)
     tell(decoder_notes(document.features.spec, run.name))
     novelty = Novelty.from_npz(run.bytes_of(NOVELTY), head.dim)
-    return head, novelty, document.features.spec, document.backbone
+    return head, novelty

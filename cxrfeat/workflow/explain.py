@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from cxrfeat.backbone.network import find_again
 from cxrfeat.call import PYTHON, Words
 from cxrfeat.errors import CxrFeatError, InputError, UsageError
 from cxrfeat.explaining.explained import Explained
@@ -24,11 +23,12 @@ from cxrfeat.explaining.job import SHOWN, Question
 from cxrfeat.explaining.layer import PATCHES, ActivationMaps, TopPatches, patches_of
 from cxrfeat.explaining.ready import ready_image
 from cxrfeat.explaining.together import explain_together
-from cxrfeat.finetuning.tuned import tuned_network
-from cxrfeat.head.of_run import load_head
+from cxrfeat.feature.decoded import decoder_notes
+from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.named import named_images
+from cxrfeat.image.note import tell
 from cxrfeat.image.row import Selection
 from cxrfeat.reporting.explain_files import write_explained, write_maps, write_patches
 from cxrfeat.run.folder import Run, RunLike, find_run
@@ -147,7 +147,7 @@ def activation_maps(
         InputError: If the image cannot be used, or is not in `data`.
     """
     run, image = find_run(run, runs=runs), as_path(image, "an image")
-    _, _, spec, name = load_head(run)
+    spec = _spec_of(run)
     if not image.is_file():
         raise InputError(f"There is no image {image}. Check the path.")
     shown = shown_name(str(image), Identity.load() if redact else None)
@@ -160,7 +160,7 @@ def activation_maps(
         candidate = image_of_folder(image, manifest, masks, shown)
     place = _writable(out)
     ready = ready_image(candidate, view)
-    looked = _layer(run, spec, name, layer, network)
+    looked = _layer(run, spec, layer, network)
     made = ActivationMaps(image=shown, layer=layer, maps=looked.run(ready.views))
     return made if place is None else write_maps(made, place, shown if redact else image.stem)
 
@@ -204,14 +204,14 @@ def top_patches(
     if top < 1:
         raise UsageError(f"`top` is patches of each unit, at least 1; got {top}.")
     run, units = find_run(run, runs=runs), one_or_many(units)
-    _, _, spec, name = load_head(run)
+    spec = _spec_of(run)
     place = _writable(out)
     selection = selection or Selection()
     manifest = index_folder(data, selection, progress=named(progress, "reading files"))
     view, masks = folder_view(run, spec, manifest, selection)
     identity = Identity.load() if redact else None
     found = patches_of(
-        _layer(run, spec, name, layer, network),
+        _layer(run, spec, layer, network),
         images_of_folder(manifest, masks, identity),
         view,
         units,
@@ -235,5 +235,12 @@ def _writable(out: PathLike | None) -> Path | None:
     return place
 
 
-def _layer(run: Run, spec: FeatureSpec, backbone: str, layer: str, network: PathLike | None) -> Layer:
-    return Graph(find_again(spec, backbone, path=network or tuned_network(run)), spec).layer(layer)
+def _spec_of(run: Run) -> FeatureSpec:
+    """How a run's features were made; says so where the decoder was another."""
+    spec = run.document.features.spec
+    tell(decoder_notes(spec, run.name))
+    return spec
+
+
+def _layer(run: Run, spec: FeatureSpec, layer: str, network: PathLike | None) -> Layer:
+    return Graph(network_of(run, network), spec).layer(layer)

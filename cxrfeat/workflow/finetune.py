@@ -190,7 +190,8 @@ def finetune(
             spec = replace(spec, precision="float32")  # a network of one's own computes as it was saved
         head: FittedHead | None = None
         if run is not None:
-            head = warm_head(load_head(run)[0], file.dim)
+            fitted, _ = load_head(run)
+            head = warm_head(fitted, file.dim)
             spec = replace(spec, head=with_layers(spec.head, head, run))
         identity = identity_of(plain, split, finetune=spec, head_from=None if run is None else run.document.identity)
         job = Job(

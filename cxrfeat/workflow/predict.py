@@ -11,9 +11,8 @@ import numpy as np
 from cxrfeat.auditing.outputs import check_predictions
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
-from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import BadImageError, InputError, UsageError
-from cxrfeat.finetuning.tuned import tuned_network
+from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.head.of_run import load_head
 from cxrfeat.image.named import named_images
 from cxrfeat.image.row import Quarantined, Selection
@@ -101,13 +100,14 @@ def predict(
     if not given:
         raise UsageError("Name at least one image, or a folder of them.")
     paths, bad = named_images(given, reading)
-    head, novelty, spec, name = load_head(run)
+    head, novelty = load_head(run)
+    spec = run.document.features.spec
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
             f"{run.name} was trained on images {_SHOWN[spec.view.mask]} by their lung masks, and an image to predict "
             "has no mask. Extract features without `mask` and fit a head on them."
         )
-    where = find_again(spec, name, path=network or tuned_network(run))
+    where = network_of(run, network)
     view = spec.view if run.document.tta else replace(spec.view, count=1)
     engine = None
     made: list[Prediction] = []

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from cxrfeat.backbone.network import find_again
 from cxrfeat.explaining.explained import Explained
 from cxrfeat.explaining.graph import Graph
-from cxrfeat.head.of_run import load_head
+from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.run.folder import Run
@@ -61,8 +60,7 @@ def image_of(data: Path) -> Path:
 
 
 def graph_with(chest_run: Run, network: Path) -> Graph:
-    _, _, spec, name = load_head(chest_run)
-    return Graph(find_again(spec, name, path=network), spec)
+    return Graph(network_of(chest_run, network), chest_run.document.features.spec)
 
 
 def layers(run: Run) -> list[str]:

@@ -61,3 +61,19 @@ def test_top_patches_are_the_strongest_cells_of_all_images(chest_run: Run, chest
         top_patches(chest_run, layer, [99], chests)
     with pytest.raises(UsageError, match="`top` is patches of each unit"):
         top_patches(chest_run, layer, [0], chests, top=0)
+
+
+def test_maps_and_patches_say_that_the_run_knows_other_pixels(
+    chest_run: Run, chests: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = chest_run.document
+    features = replace(document.features, spec=replace(document.features.spec, decoder=1))
+    earlier = replace(chest_run, document=replace(document, features=features))
+    layer = layers(chest_run)[-1]
+    for look in (
+        lambda: activation_maps(earlier, image_of(chests), layer),
+        lambda: top_patches(earlier, layer, 0, chests, top=1),
+    ):
+        caplog.clear()
+        look()
+        assert sum("was fitted on pixels of decoder 1" in text for text in caplog.messages) == 1

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cxrfeat.errors import InputError
-from cxrfeat.finetuning.tuned import find_tuned, seen_split, split_of
+from cxrfeat.errors import InputError, IntegrityError, WeightsError
+from cxrfeat.finetuning.tuned import find_tuned, network_of, seen_split, split_of
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Header, ImageRow, Manifest
+from cxrfeat.run.folder import read_run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Part
 from cxrfeat.workflow.fit_head import fit
@@ -51,3 +53,16 @@ def test_a_head_on_a_frozen_network_is_no_network(tmp_path: Path) -> None:
             find_tuned(name, tmp_path / "runs")
     for name in ("", "resnet50", "scratch", "mine.keras", "nobody"):
         assert find_tuned(name, tmp_path / "runs") is None
+
+
+def test_the_network_of_a_run_is_its_own_unless_the_user_says_where_it_is(tmp_path: Path) -> None:
+    run = read_run(shutil.copytree(Path(__file__).parent.parent / "data" / "run-v1-finetune", tmp_path / "run"))
+    own = run.path / "network.keras"
+    found = network_of(run)
+    assert (found.path, found.weights, found.name) == (own, run.document.features.spec.weights, run.document.backbone)
+    assert network_of(run, shutil.copy(own, tmp_path / "there.keras")).path == tmp_path / "there.keras"
+    with pytest.raises(WeightsError, match="is not the network that made these features"):
+        network_of(run, run.path / "head.npz")
+    own.unlink()
+    with pytest.raises(IntegrityError, match=r"network\.keras is missing"):
+        network_of(run)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_head_comes_back_with_what_it_was_fitted_on(run: Run) -> None:
-    head, novelty, spec, name = load_head(run)
+    head, novelty = load_head(run)
     assert head.kind == "ridge"
     assert head.dim == len(novelty.mean)
     assert list(head.classes) == run_json(run)["classes"]
-    assert spec == from_dict(FeatureSpec, run_json(run)["features"]["spec"])
-    assert name == run_json(run)["backbone"]
+    assert run.document.features.spec == from_dict(FeatureSpec, run_json(run)["features"]["spec"])
+    assert run.document.backbone == run_json(run)["backbone"]
     told = head.predict_proba(np.zeros((1, head.dim), np.float32))
     assert told.sum() == pytest.approx(1)
 
@@ -41,3 +42,12 @@ def test_a_run_that_lacks_a_part_is_damaged(lacking: str, run: Run, tmp_path: Pa
     (copy / "run.json").write_text(json.dumps(info))
     with pytest.raises(IntegrityError, match=rf"is damaged \(it lacks {lacking}\)\. Make the run again"):
         load_head(read_run(copy))
+
+
+def test_a_head_that_knows_the_pixels_of_another_decoder_is_said(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    load_head(run)
+    assert caplog.messages == []
+    document = run.document
+    features = replace(document.features, spec=replace(document.features.spec, decoder=1))
+    load_head(replace(run, document=replace(document, features=features)))
+    assert [text.split(",")[0] for text in caplog.messages] == [f"{run.name} was fitted on pixels of decoder 1"]

@@ -102,10 +102,10 @@ def test_a_golden_run_is_read_to_the_last_value(path: Path) -> None:
     said, split, history = (table.to_csv().encode() for table in (run.predictions(), run.split(), run.history()))
     names = ("predictions.csv", "split.csv", "history.csv")
     assert [said, split, history] == [run.bytes_of(name) for name in names], "every cell was read"
-    head, novelty, spec, backbone = load_head(run)
-    assert (head.kind, list(head.classes), backbone) == (told["fitted"]["kind"], told["classes"], told["backbone"])
+    head, novelty = load_head(run)
+    assert (head.kind, list(head.classes)) == (told["fitted"]["kind"], told["classes"])
     assert head.dim == len(novelty.mean) == told["fitted"]["dim"]
-    assert to_dict(spec) == told["features"]["spec"]
+    assert to_dict(run.document.features.spec) == told["features"]["spec"]
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 import cxrfeat
-from cxrfeat.backbone.network import find_again
 from cxrfeat.explaining.explained import ExplainedImage
 from cxrfeat.explaining.explainer import Explainer
 from cxrfeat.explaining.graph import Graph
 from cxrfeat.explaining.heat import heat_of
 from cxrfeat.explaining.score import shuffled
+from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.head.of_run import load_head
 from cxrfeat.image.row import Selection
 from cxrfeat.phantom.spec import PhantomSpec
@@ -80,11 +80,11 @@ def test_the_hottest_place_is_the_lesion(lesions: tuple[Run, Path, dict[str, Any
     hits = [on_a_lesion(one, truth["lesions"][one.image], one.peak or (-1e9, -1e9)) for one in told]
     assert np.mean(hits) >= 0.8
 
-    head, novelty, spec, name = load_head(run)
+    head, novelty = load_head(run)
+    spec = run.document.features.spec
     other = shuffled(head, np.random.default_rng(0))
-    explainer = Explainer(
-        graph=Graph(find_again(spec, name, path=network), spec), head=other, mean=novelty.mean, method="cam"
-    )
+    graph = Graph(network_of(run, network), spec)
+    explainer = Explainer(graph=graph, head=other, mean=novelty.mean, method="cam")
     view = replace(spec.view, count=1)
     views = np.concatenate(
         [prepare_content(one.path.read_bytes(), "0" * 64, Wanted(views=(view,))).views[view] for one in told]
@@ -174,10 +174,11 @@ def test_grad_cam_is_that_of_tf_keras_vis(shared: Path, network: Path, real: Run
     from cxrfeat.explaining.score import linear_of, score_of
 
     keras = import_keras()
-    head, _, spec, name = load_head(real)
+    head, _ = load_head(real)
+    spec = real.document.features.spec
     linear = linear_of(head)
     assert linear is not None
-    graph = Graph(find_again(spec, name, path=network), spec)
+    graph = Graph(network_of(real, network), spec)
     view = replace(spec.view, count=1)
     path = sorted((shared / "data" / "cxr299").glob("COVID/*.png"))[0]
     views = prepare_content(path.read_bytes(), "0" * 64, Wanted(views=(view,))).views[view]
