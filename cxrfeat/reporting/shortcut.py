@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cxrfeat.image.note import number as counted
 from cxrfeat.reporting.table import Table, number, with_interval
 
 
@@ -52,7 +53,8 @@ def source_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
             continue
         accuracy = with_interval(within["accuracy"], within["accuracy_ci"]) if within["images"] else "-"
         against = f"against {number(within['chance'])} by the source alone" if within["images"] else ""
-        what = f"all classes, {within['images']} images of {within['sources']} sources with several classes"
+        of = f"{counted(within['images'], 'image')} of {counted(within['sources'], 'source')} with several classes"
+        what = f"all classes, {of}"
         rows.append((run["head"], what, accuracy, against))
         for pair in within["pairs"]:
             names = " against ".join(pair["classes"])

@@ -43,6 +43,10 @@ def test_what_remains_within_sources_has_a_line_for_all_and_for_each_pair() -> N
         ("0.700 [0.600, 0.800]", "against 0.625 by the source alone"),
         ("0.750 [0.500, 1.000]", "AUROC"),
     ]
+    assert made.rows[0][1] == "all classes, 8 images of 2 sources with several classes"
+    lone = source_table([run(within_source={**WITHIN, "images": 1, "sources": 1})])
+    assert lone is not None
+    assert lone.rows[0][1] == "all classes, 1 image of 1 source with several classes"
 
 
 @pytest.mark.parametrize(
