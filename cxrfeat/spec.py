@@ -173,8 +173,7 @@ class ViewSpec:
                 )
             object.__setattr__(self, name, value)
         object.__setattr__(self, "letters", bool(self.letters))
-        if self.mask not in get_args(Masking):
-            raise SpecError(f"`mask` is none, lungs or outside; got {self.mask!r}.")
+        _word("`mask` is", self.mask, Masking)
         if self.masks is not None:
             if not isinstance(self.masks, str) or not re.fullmatch("[0-9a-f]{64}", self.masks):
                 raise SpecError(
@@ -239,14 +238,10 @@ class FeatureSpec:
         if not isinstance(self.view, ViewSpec):
             raise SpecError(f"FeatureSpec.view is a ViewSpec; got {self.view!r}.")
         _whole("FeatureSpec.decoder", self.decoder, "a revision", least=1, most=2**31 - 1)
-        if self.normalize not in ("backbone", "featurewise", "none"):
-            raise SpecError(f"`normalize` is backbone, featurewise or none; got {self.normalize!r}.")
-        if self.preprocess not in ("tf", "torch", "caffe", "none"):
-            raise SpecError(f"`preprocess` is tf, torch, caffe or none; got {self.preprocess!r}.")
-        if self.precision not in get_args(Precision):
-            raise SpecError(f"`precision` is {', '.join(get_args(Precision))}; got {self.precision!r}.")
-        if self.storage not in ("float32", "float16"):
-            raise SpecError(f"Features are stored as float32 or float16; got {self.storage!r}.")
+        _word("`normalize` is", self.normalize, Normalize)
+        _word("`preprocess` is", self.preprocess, Preprocess)
+        _word("`precision` is", self.precision, Precision)
+        _word("Features are stored as", self.storage, Storage)
         if self.normalize == "featurewise":
             # A tuned network brings its statistics along to images that were in no part of its split.
             if self.mean is None or self.std is None or (self.split is None and self.backbone != "file"):
@@ -289,8 +284,7 @@ class SplitSpec:
 
     def __post_init__(self) -> None:
         """Check the shares."""
-        if self.by not in ("group", "date", "column", "paper"):
-            raise SpecError(f"A split is by group, date, column or paper; got {self.by!r}.")
+        _word("A split is by", self.by, SplitBy)
         for name in ("test", "validation"):
             value = _number(f"SplitSpec.{name}", getattr(self, name))
             if not 0.0 < value <= 0.5:
@@ -360,9 +354,9 @@ class HeadSpec:
         """Check every field."""
         if self.kind not in HEAD_KINDS:
             raise SpecError(f"There is no head {self.kind!r}; the heads are {', '.join(HEAD_KINDS)}.")
-        for name, kinds in (("optimizer", Optimizer), ("schedule", Schedule), ("class_weights", ClassWeights)):
-            if getattr(self, name) not in get_args(kinds):
-                raise SpecError(f"`{name}` is {' or '.join(get_args(kinds))}; got {getattr(self, name)!r}.")
+        _word("`optimizer` is", self.optimizer, Optimizer)
+        _word("`schedule` is", self.schedule, Schedule)
+        _word("`class_weights` is", self.class_weights, ClassWeights)
         _whole("`epochs`", self.epochs, "passes over the training rows", least=0, most=100_000)
         _whole("`batch`", self.batch, "rows per step", least=1, most=2**20)
         _whole("`neighbours`", self.neighbours, "training rows that vote", least=1, most=2**20)
@@ -437,10 +431,8 @@ class FinetuneSpec:
             object.__setattr__(self, "clip", clip or None)
         if self.freeze_until is not None:
             _text("`freeze_until`", self.freeze_until)
-        if self.batchnorm not in get_args(BatchNorm):
-            raise SpecError(f"`batchnorm` is {' or '.join(get_args(BatchNorm))}; got {self.batchnorm!r}.")
-        if self.precision not in get_args(TrainingPrecision):
-            raise SpecError(f"`precision` is {', '.join(get_args(TrainingPrecision))}; got {self.precision!r}.")
+        _word("`batchnorm` is", self.batchnorm, BatchNorm)
+        _word("`precision` is", self.precision, TrainingPrecision)
 
 
 SpecType = TypeVar("SpecType", bound=Spec)
@@ -488,6 +480,12 @@ def from_dict(kind: type[SpecType], stored: Mapping[str, Any]) -> SpecType:
 def _whole(name: str, value: object, meaning: str, *, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise SpecError(f"{name} is {meaning}: a whole number from {least} to {most}; got {value!r}.")
+
+
+def _word(said: str, value: object, words: Any) -> None:  # noqa: ANN401  # a `Literal`, which has no type
+    *most, last = get_args(words)
+    if value not in (*most, last):
+        raise SpecError(f"{said} {', '.join(most)} or {last}; got {value!r}.")
 
 
 def _text(name: str, value: object) -> None:

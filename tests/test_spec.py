@@ -199,7 +199,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (features, {"backbone": 5}, r"FeatureSpec.backbone is a text, and not an empty one; got 5"),
     (features, {"weights": ""}, r"FeatureSpec.weights is a text, and not an empty one; got ''"),
     (features, {"view": 224}, r"FeatureSpec.view is a ViewSpec; got 224"),
-    (features, {"precision": "float64"}, r"`precision` is float32, tf32, float16, bfloat16; got 'float64'"),
+    (features, {"precision": "float64"}, r"`precision` is float32, tf32, float16 or bfloat16; got 'float64'"),
     (features, {"decoder": True}, r"FeatureSpec.decoder is a revision: .* got True"),
     (features, {"normalize": "rows"}, r"`normalize` is backbone, featurewise or none; got 'rows'"),
     (features, {"preprocess": "keras"}, r"`preprocess` is tf, torch, caffe or none; got 'keras'"),
@@ -226,6 +226,9 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (head, {"momentum": 1.1}, r"`momentum` is from 0 to 1; got 1.1"),
     (head, {"dropout": 1}, r"`dropout` is from 0 to 0.99; got 1"),
     (head, {"strength": 0}, r"`strength` is above 0; got 0"),
+    (head, {"optimizer": "lbfgs"}, r"`optimizer` is sgd or adam; got 'lbfgs'"),
+    (head, {"schedule": None}, r"`schedule` is inverse-time, cosine or constant; got None"),
+    (head, {"class_weights": {"COVID": 2}}, r"`class_weights` is none or balanced; got {'COVID': 2}"),
 ]
 
 
