@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.auditing.control import check_controls, control_probabilities, untested
 from cxrfeat.auditing.inspections import inspect_images
+from cxrfeat.auditing.people import Column, metadata_columns
 from cxrfeat.auditing.short import check_strangers
 from cxrfeat.auditing.source import SourceTable
 from cxrfeat.errors import BadImageError, InputError, SplitError
@@ -29,16 +31,17 @@ from cxrfeat.run.record import from_json
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Progress, named
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AuditedImages:
     """The images that could be read, and how they are judged."""
 
     manifest: Manifest
-    rows: tuple[ImageRow, ...]
+    """Of these images alone."""
     inspections: tuple[Inspection, ...]
+    features: Features | None
+    """`(images, dim)` of the plain views, where there is a feature file."""
     pairs: tuple[Pair, ...]
     groups: Groups
-    labels: Labels
     folds: tuple[Fold, ...]
     """Of the classes that are large enough; none where there are no two."""
     unfolded: Finding | None
@@ -48,6 +51,16 @@ class AuditedImages:
     seed: int
 
     @property
+    def rows(self) -> tuple[ImageRow, ...]:
+        """The images."""
+        return self.manifest.rows
+
+    @cached_property
+    def labels(self) -> Labels:
+        """`(images,)` class indices."""
+        return self.manifest.labels
+
+    @cached_property
     def tested(self) -> NDArray[np.intp]:
         """Rows of the images that are tested, fold after fold."""
         return np.concatenate([fold.test for fold in self.folds])
@@ -61,21 +74,26 @@ class AuditedImages:
         rows = self.tested
         return control_scores(self.labels[rows], told, self.groups[rows], self.manifest.classes, model, seed=self.seed)
 
-    @property
+    @cached_property
     def sources(self) -> SourceTable:
         """How many images of each class come from each source."""
         return SourceTable.of(self.labels, [row.source for row in self.rows], self.manifest.classes)
 
-    @property
+    @cached_property
     def ages(self) -> NDArray[np.float64]:
         """`(images,)` in years, `nan` where they are unknown."""
         return np.array([np.nan if row.age is None else row.age for row in self.rows], dtype=np.float64)
 
-    @property
+    @cached_property
     def metadata(self) -> dict[str, NDArray[np.generic]]:
         """What the table tells of the people, column by column."""
         texts = {name: np.array([getattr(row, name) or "" for row in self.rows]) for name in ("sex", "view_position")}
         return {"age": self.ages, **texts}
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The same as a control is given it, of each column that says anything."""
+        return metadata_columns(self.metadata)
 
     def within_source(self, model: Probabilities) -> WithinSource:
         """Scores of a model among images of one source."""
@@ -132,21 +150,21 @@ def read_images(
         )
     whole = replace(manifest, rows=tuple(rows))
     keys = [row.content_sha256 for row in rows]
+    features = None if file is None else _stored_features(file, keys)
     pairs = find_duplicates(
         keys,
         np.stack([one.look.portrait for one in inspections]),
         np.array([one.look.pixel_digest for one in inspections], np.uint64),
-        None if file is None else stored_features(file, rows),
+        features,
     )
     groups = group(rows, also=[(pair.one, pair.other) for pair in pairs])
     dealt, unfolded = _dealt(whole, groups, fold_count, seed)
     images = AuditedImages(
         manifest=whole,
-        rows=tuple(rows),
         inspections=tuple(inspections),
+        features=features,
         pairs=pairs,
         groups=groups,
-        labels=whole.labels,
         folds=dealt,
         unfolded=unfolded,
         strangers=strangers,
@@ -155,10 +173,10 @@ def read_images(
     return images, bad
 
 
-def stored_features(file: FeatureFile, rows: Sequence[ImageRow]) -> Features:
-    """`(images, dim)` of the plain views, in the order of the rows."""
+def _stored_features(file: FeatureFile, contents: Sequence[str]) -> Features:
+    """`(images, dim)` of the plain views, in the order of these contents."""
     place = {sha: index for index, sha in enumerate(file.content_sha256)}
-    return np.asarray(file.read()[:, 0][[place[row.content_sha256] for row in rows]], np.float32)
+    return np.asarray(file.read()[:, 0][[place[sha] for sha in contents]], np.float32)
 
 
 def _dealt(manifest: Manifest, groups: Groups, count: int, seed: int) -> tuple[tuple[Fold, ...], Finding | None]:

@@ -67,17 +67,12 @@ class ShortAudit:
 
     file: FeatureFile
     split: Split
-    """What is trained on and tested; the test images of all its folds together are those of the scores."""
+    """What is trained on and tested; the test images of all its folds, in their order, are those of the scores."""
     seed: int = 0
-
-    @property
-    def tested(self) -> NDArray[np.intp]:
-        """Rows of the images that test, in the order of `controls`."""
-        return self.split.tested
 
     @cached_property
     def controls(self) -> dict[str, Probabilities]:
-        """What classifiers that see no lungs say of the images that test: `container` and `thumbnail`."""
+        """What classifiers that see no lungs say of `split.tested`: `container` and `thumbnail`."""
         file = self.file
         thumbnails = file.content.columns["thumbnail"].reshape(file.images, -1).astype(np.float32)
         seen = {CONTAINER: indicators(container_of_file(file)), THUMBNAIL: thumbnails}
@@ -89,7 +84,7 @@ class ShortAudit:
 
     def control_scores(self, model: Probabilities) -> dict[str, ControlScores]:
         """Scores of the controls, with their shortcut ratios to a model's probabilities for the same images."""
-        rows = self.tested
+        rows = self.split.tested
         y, groups = self.file.labels[rows], self.file.groups[rows]
         return {
             name: from_json(ControlScores, control_scores(y, told, groups, self.file.classes, model, seed=self.seed))
@@ -118,14 +113,14 @@ class ShortAudit:
         ]
         return failed_first(one for one in found if one is not None)
 
-    @property
+    @cached_property
     def _metadata(self) -> dict[str, NDArray[np.generic]]:
         texts = {name: np.array([one or "" for one in self.file.texts(name)]) for name in ("sex", "view_position")}
         return {"age": self.file.content.columns["age"], **texts}
 
     def _outside(self) -> list[Finding | None]:
         """What is no part of the picture."""
-        file, rows = self.file, self.tested
+        file, rows = self.file, self.split.tested
         y, groups = file.labels[rows], file.groups[rows]
         there = tested_groups(y, groups, file.classes)
         found = [check_controls(there)]

@@ -19,7 +19,6 @@ from cxrfeat.auditing.people import (
     check_mixed,
     check_patients,
     check_unknown,
-    metadata_columns,
 )
 from cxrfeat.auditing.reading import check_reading
 from cxrfeat.auditing.sanity import check_sanity
@@ -71,8 +70,7 @@ def scores_of_columns(images: AuditedImages) -> dict[str, dict[str, Any] | None]
     if not images.folds:
         return {}
     of = (images.labels, images.groups, images.folds, images.manifest.classes)
-    columns = metadata_columns(images.metadata)
-    return {name: column_scores(column, *of, seed=images.seed) for name, column in columns.items()}
+    return {name: column_scores(column, *of, seed=images.seed) for name, column in images.columns.items()}
 
 
 def findings_of(
@@ -130,9 +128,8 @@ def _about_controls(
         else:
             yield check_control(name, _SEEN[name], look, scores)
     there = tested_groups(images.labels, images.groups, images.manifest.classes)
-    made = metadata_columns(images.metadata) if columns else {}
-    for name, column in made.items():
-        yield check_column(name, column, columns[name], there)
+    for name, scores_of_known in columns.items():
+        yield check_column(name, images.columns[name], scores_of_known, there)
 
 
 def _about_data(images: AuditedImages, bad: Sequence[Quarantined]) -> list[Finding | None]:

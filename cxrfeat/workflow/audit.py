@@ -1,4 +1,4 @@
-"""The recipe of the whole audit: every image read once, and every question asked whose answer could void a score."""
+"""The recipe of the whole audit: every question asked whose answer could void a score on a data set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from cxrfeat.auditing.changed import Mitigation, judge_changed
 from cxrfeat.auditing.copies import told_copies
-from cxrfeat.auditing.images import read_images, stored_features
+from cxrfeat.auditing.images import read_images
 from cxrfeat.auditing.result import AuditResult
 from cxrfeat.auditing.whole import MODEL, findings_of, pixel_controls, remedy, scores_of_columns
 from cxrfeat.backbone.engine import EngineFactory
@@ -73,7 +73,8 @@ def audit(
         model, mitigations = None, tuple[Mitigation, ...]()
         controls = pixel_controls(images) if images.folds else {}
         if images.folds and file is not None:
-            model = images.probabilities(stored_features(file, images.rows))
+            assert images.features is not None  # read from it
+            model = images.probabilities(images.features)
             without_lungs, mitigations = judge_changed(
                 images, masks, file, mitigate=mitigate, network=network, make_engine=make_engine, progress=progress
             )
