@@ -176,7 +176,7 @@ def read_images(
 def _stored_features(file: FeatureFile, contents: Sequence[str]) -> Features:
     """`(images, dim)` of the plain views, in the order of these contents."""
     place = {sha: index for index, sha in enumerate(file.content_sha256)}
-    return np.asarray(file.read()[:, 0][[place[sha] for sha in contents]], np.float32)
+    return file.arrays()[0][[place[sha] for sha in contents]]
 
 
 def _dealt(manifest: Manifest, groups: Groups, count: int, seed: int) -> tuple[tuple[Fold, ...], Finding | None]:
