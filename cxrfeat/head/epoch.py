@@ -131,7 +131,7 @@ class Epochs:
         summed = np.empty((len(x), kernel.shape[1]), np.float32, order="F")
 
         def some(half: Half) -> None:
-            columns = half[1][0][1]
+            (_, columns), *_ = half.columns
             add_product(summed[:, columns], x, kernel[:, columns], 1.0, keep=0.0)
 
         self._both(some, self._weights.halves)

@@ -6,6 +6,7 @@ All weights lie in one array, so that what is done to each of them is done in on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,18 @@ BETAS, EPSILON = (0.9, 0.999), 1e-7
 _PIECE = 2**15
 """Weights that are moved at a time: with slopes and memory they stay in a core's own cache."""
 
-
 _WIDE = 64
 """Columns of the first matrix from which it is halved."""
 
-Half = tuple[slice, list[tuple[int, slice]]]
-"""Of matrices, as `Matrices.halves` says."""
+
+class Half(NamedTuple):
+    """One of two halves of matrices; or all of them, where they have no halves."""
+
+    where: slice
+    """Its numbers in `Matrices.whole`."""
+    columns: list[tuple[int, slice]]
+    """Which of `Matrices.parts`, and of each which columns; the first of them is the first part."""
+
 
 Flat = NDArray[np.float32]
 """`(n,)`."""
@@ -52,13 +59,12 @@ class Matrices:
         # A wide hidden layer makes two halves of them all: most of its columns, and the others with whatever follows.
         # BLAS computes 16 columns at a time, so that halves round as the whole does.
         everything = [(place, slice(None)) for place in range(len(self.parts))]
-        self.halves: tuple[Half, ...] = ((slice(None), everything),)
-        """Where each of two lies in `whole`, and which columns of which of `parts` it is; or all in one."""
+        self.halves: tuple[Half, ...] = (Half(slice(None), everything),)
         if len(others) > 1 and units >= _WIDE:
             cut = units * 9 // 256 * 16
             edge = cut * self.parts[0].shape[0]
             last = [(0, slice(cut, None)), *everything[1:]]
-            self.halves = (slice(0, edge), [(0, slice(0, cut))]), (slice(edge, None), last)
+            self.halves = Half(slice(0, edge), [(0, slice(0, cut))]), Half(slice(edge, None), last)
 
     def alike(self) -> Matrices:
         """Zeros of the same shapes."""
@@ -102,15 +108,15 @@ class Optimizer:
         self, out: Matrices, half: Half, inputs: Sequence[Matrix], slopes: Sequence[Matrix], factor: float, keep: float
     ) -> None:
         """`out = keep * out + factor * slope` of the loss by the weights of one half, the penalty apart."""
-        for place, columns in half[1]:
+        for place, columns in half.columns:
             add_product(out.parts[place][:, columns], inputs[place].T, slopes[place][:, columns], factor, keep=keep)
 
     def _pulls(self, half: Half, factor: float) -> list[tuple[int, slice, Matrix]]:
         """Slopes of the penalty by the kernels of one half, times a factor, each with its place."""
-        long, kernels = np.float32(2 * self._spec.l2 * factor), [each for each in half[1] if each[0] % 2 == 0]
         if not self._spec.l2:
             return []
-        return [(place, columns, self._weights.parts[place][:, columns] * long) for place, columns in kernels]
+        long, parts = np.float32(2 * self._spec.l2 * factor), self._weights.parts
+        return [(place, some, parts[place][:, some] * long) for place, some in half.columns if place % 2 == 0]
 
 
 class Nesterov(Optimizer):
@@ -141,7 +147,7 @@ class Nesterov(Optimizer):
         unit = self._unit
 
         def move(half: Half) -> None:
-            weights, stored = self._weights.whole[half[0]], self._stored.whole[half[0]]
+            weights, stored = self._weights.whole[half.where], self._stored.whole[half.where]
             pulls = self._pulls(half, -rate / unit)
             add(weights, stored, -unit)
             self._slope(self._stored, half, inputs, slopes, -rate / unit, 1.0)
@@ -172,7 +178,7 @@ class Adam(Optimizer):
             self._slope(self._slopes, half, inputs, slopes, 1.0, 0.0)
             for place, columns, pull in self._pulls(half, 1.0):
                 self._slopes.parts[place][:, columns] += pull
-            first, last, _ = half[0].indices(self._weights.whole.size)
+            first, last, _ = half.where.indices(self._weights.whole.size)
             for start in range(first, last, _PIECE):
                 _move_piece(long, *(array[start : min(start + _PIECE, last)] for array in arrays))
 
