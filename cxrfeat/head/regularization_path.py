@@ -45,7 +45,7 @@ def logistic_path(
 
     Returns:
         One `logreg` head per strength, in the order of `strengths`, uncalibrated. On the features of 1200 radiographs
-        (MobileNet, width 1024, plain views or eight) probabilities are within 3e-5 of those of the exact minimum up to
+        (MobileNet, width 1024, plain views or eight) probabilities are within 4e-5 of those of the exact minimum up to
         strength 0.1, within 1e-3 at 1 and 3e-3 at 10, where scikit-learn's at its default tolerance are up to 0.1, 0.4
         and 0.9 away (`benchmarks/README.md`); at 1000, where the training rows are told apart without a doubt and the
         loss is flat, within 0.04.
