@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrfeat.feature.split import Fold, Rows, Split
 from cxrfeat.head.data import Data
-from cxrfeat.head.fit import CALIBRATED, Fit, fit_head
+from cxrfeat.head.fit import CALIBRATED, UNCALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Novelty
 from cxrfeat.metric.calibrate import fit_temperature
@@ -134,7 +134,7 @@ def _crossed(
     final = fit_head(last, data.training(whole))
     if spec.calibrate or spec.kind in CALIBRATED:  # nor to fit a temperature on, but each has been tested
         head = replace(final.head, temperature=fit_temperature(decisions, file.labels[rows]))
-        final = replace(final, head=head, notes=[])
+        final = replace(final, head=head, notes=[note for note in final.notes if note != UNCALIBRATED])
     notes = {note for fitted in fits for note in fitted.notes}
     return HeadTest(
         fit=final,

@@ -17,6 +17,9 @@ from cxrfeat.types import Counted
 CALIBRATED = ("svm-linear", "svm-rbf", "ridge")
 """Kinds without probabilities of their own: they get a temperature always."""
 
+UNCALIBRATED = "There are no validation images: the head's probabilities are not calibrated."
+"""The note of a head that was to get a temperature and got none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fit:
@@ -75,5 +78,5 @@ def fit_head(spec: HeadSpec, training: TrainingSet, progress: Counted | None = N
             temperature = fit_temperature(head.decision(training.X_val), training.y_val)
             head = replace(head, temperature=temperature)
         else:
-            notes = [*notes, "There are no validation images: the head's probabilities are not calibrated."]
+            notes = [*notes, UNCALIBRATED]
     return Fit(head=head, history=history, seconds=time.perf_counter() - start, notes=notes)

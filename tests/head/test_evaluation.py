@@ -81,6 +81,18 @@ def test_of_folds_the_temperature_is_that_of_the_decisions_out_of_fold(data: Dat
     decisions = [fit.head.decision(data.plain[fold.test]) for fit, fold in zip(fits, split.folds, strict=True)]
     expected = fit_temperature(np.concatenate(decisions), data.file.labels[split.tested])
     assert found.fit.head.temperature == expected
+    assert not any("not calibrated" in note for note in found.notes)
+
+
+def test_what_there_is_to_say_of_the_kept_head_is_told_whether_or_not_it_is_calibrated(data: Data) -> None:
+    split = part_images(data.file, fold_count=3)
+    for calibrate in (False, True):
+        spec = HeadSpec(kind="knn", neighbours=10_000, calibrate=calibrate)
+        (fits,) = fit_folds(data, [spec], split.folds, jobs=1)
+        found = evaluate(data, spec, split, fits, seed=0)
+        rows = data.file.images * data.file.views
+        assert any(f"there are {rows} training rows" in note for note in found.notes), calibrate
+        assert not any("not calibrated" in note for note in found.notes), calibrate
 
 
 def test_where_folds_stop_early_the_kept_head_takes_the_median_of_their_epochs(data: Data) -> None:
