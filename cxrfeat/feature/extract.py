@@ -23,7 +23,7 @@ from cxrfeat.feature.finish import finish
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.work import Work
-from cxrfeat.image.group import group, group_copies
+from cxrfeat.image.group import group_copies
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined
@@ -156,18 +156,15 @@ def _check_space(folder: Path, tasks: Sequence[_Task], images: int, contents: Co
 def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
     """Groups with the copies among them that only pixels show: how the images look was learnt with the features."""
     contents = {row.content_sha256 for row in manifest.rows}
-    looks: dict[str, tuple[NDArray[np.uint8], np.uint64]] = {}
+    looks: dict[str, tuple[NDArray[np.uint8], int]] = {}
     for task in tasks:
         if contents <= looks.keys():
             break
         for keys, columns in task.committed.columns(contents):
             for row, sha in enumerate(keys):
                 if sha in contents:
-                    looks.setdefault(sha, (columns["portrait"][row], columns["pixel_digest"][row]))
-    if not looks:
-        return group(manifest.rows)
-    portraits, digests = zip(*looks.values(), strict=True)
-    return group_copies(manifest.rows, list(looks), np.stack(portraits), np.array(digests, dtype=np.uint64))
+                    looks.setdefault(sha, (columns["portrait"][row], int(columns["pixel_digest"][row])))
+    return group_copies(manifest.rows, looks)
 
 
 def _failed(manifest: Manifest, tasks: Sequence[_Task]) -> tuple[Quarantined, ...]:

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
-from cxrfeat.image.appearance import Look
-from cxrfeat.image.group import group, group_copies
+from cxrfeat.image.group import group_copies
 from cxrfeat.image.row import Manifest
 from cxrfeat.types import Groups, Progress
 from cxrfeat.view.prepare import Wanted, image_files
@@ -30,21 +29,12 @@ def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tupl
         `(images,)` group indices, in the manifest's order, and whether each image can be used.
     """
     rows = list({row.content_sha256: row for row in manifest.rows}.values())
-    looks: dict[str, Look] = {}
-
+    looks: dict[str, tuple[NDArray[np.uint8], int]] = {}
     with stream(image_files(rows, manifest.root), Wanted(look=True)) as images:
         for done, (row, one) in enumerate(zip(rows, images, strict=True), start=1):
             if not isinstance(one, BadImageError) and one.look is not None:
-                looks[row.content_sha256] = one.look
+                looks[row.content_sha256] = one.look.portrait, one.look.pixel_digest
             if progress and (done % _TOLD == 0 or done == len(rows)):
                 progress("looking for copies", done, len(rows))
     usable = np.array([row.content_sha256 in looks for row in manifest.rows])
-    if not looks:
-        return group(manifest.rows), usable
-    groups = group_copies(
-        manifest.rows,
-        list(looks),
-        np.stack([one.portrait for one in looks.values()]),
-        np.array([one.pixel_digest for one in looks.values()], dtype=np.uint64),
-    )
-    return groups, usable
+    return group_copies(manifest.rows, looks), usable

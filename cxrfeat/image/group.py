@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,26 +48,23 @@ def group(rows: Sequence[ImageRow], also: Iterable[tuple[int, int]] = ()) -> Gro
     return np.array([numbers.setdefault(root(index), len(numbers)) for index in range(len(rows))], dtype=np.int64)
 
 
-def group_copies(
-    rows: Sequence[ImageRow],
-    content_sha256: Sequence[str],
-    portraits: NDArray[np.uint8],
-    pixel_digests: NDArray[np.uint64],
-) -> Groups:
+def group_copies(rows: Sequence[ImageRow], looks: Mapping[str, tuple[NDArray[np.uint8], int]]) -> Groups:
     """As `group`, with every copy that the pixels show: the same in another file, and near-duplicates.
 
     Args:
         rows: The images of one data set.
-        content_sha256: The different files among them whose looks are known; an image that could not be read is not
-            among them, and joins by its patient and its bytes alone.
-        portraits: `(contents, 40, 40)`, as in `appearance.Look`.
-        pixel_digests: `(contents,)`, as in `appearance.Look`.
+        looks: Portrait and pixel digest, as in `appearance.Look`, of each file among them whose look is known, by
+            content hash; an image that could not be read is not among them, and joins by its patient and its bytes
+            alone.
     """
+    if not looks:
+        return group(rows)
     first: dict[str, int] = {}
     for index, row in enumerate(rows):
         first.setdefault(row.content_sha256, index)
-    places = [first[content] for content in content_sha256]
-    pairs = find_duplicates(content_sha256, portraits, pixel_digests)
+    portraits, digests = zip(*looks.values(), strict=True)
+    pairs = find_duplicates(list(looks), np.stack(portraits), np.array(digests, dtype=np.uint64))
+    places = [first[content] for content in looks]
     return group(rows, also=[(places[pair.one], places[pair.other]) for pair in pairs])
 
 

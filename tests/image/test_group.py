@@ -28,12 +28,12 @@ def test_what_only_pixels_show_joins_too() -> None:
     rows = [row("a", "p"), row("b", "q"), row("c"), row("a"), row("d"), row("e", "p"), row("f")]
     draw = np.random.default_rng(0)
     one, other, third = draw.integers(0, 256, (3, 40, 40), dtype=np.uint8)
-    contents = ["d", "c", "a", "b", "e"]  # f could not be read
-    portraits = np.stack([one[:, ::-1], other, one, third, third])
-    digests = np.array([1, 2, 3, 4, 4], np.uint64)
-    assert group_copies(rows, contents, portraits, digests).tolist() == [0, 0, 1, 0, 0, 0, 2]
+    portraits = {"d": one[:, ::-1], "c": other, "a": one, "b": third, "e": third}  # f could not be read
+    digests = {"d": 1, "c": 2, "a": 3, "b": 4, "e": 4}
+    looks = {content: (portraits[content], digests[content]) for content in portraits}
+    assert group_copies(rows, looks).tolist() == [0, 0, 1, 0, 0, 0, 2]
     assert group(rows).tolist() == [0, 1, 2, 0, 3, 0, 4]
-    assert group_copies(rows, [], portraits[:0], digests[:0]).tolist() == group(rows).tolist()
+    assert group_copies(rows, {}).tolist() == group(rows).tolist()
 
 
 def test_unknown_patients_are_not_one_patient() -> None:
