@@ -12,9 +12,6 @@ from cxrfeat.types import Groups, Progress
 from cxrfeat.view.prepare import Wanted, image_files
 from cxrfeat.view.stream import stream
 
-_TOLD = 64
-"""Images between two words of progress."""
-
 
 def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tuple[Groups, NDArray[np.bool_]]:
     """The groups that an extraction will write, near-duplicates included.
@@ -23,7 +20,7 @@ def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tupl
 
     Args:
         manifest: The images.
-        progress: Told after every few.
+        progress: Told after every image.
 
     Returns:
         `(images,)` group indices, in the manifest's order, and whether each image can be used.
@@ -34,7 +31,7 @@ def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tupl
         for done, (row, one) in enumerate(zip(rows, images, strict=True), start=1):
             if not isinstance(one, BadImageError) and one.look is not None:
                 looks[row.content_sha256] = one.look.portrait, one.look.pixel_digest
-            if progress and (done % _TOLD == 0 or done == len(rows)):
+            if progress:
                 progress("looking for copies", done, len(rows))
     usable = np.array([row.content_sha256 in looks for row in manifest.rows])
     return group_copies(manifest.rows, looks), usable

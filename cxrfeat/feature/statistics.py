@@ -17,9 +17,6 @@ from cxrfeat.types import Progress
 from cxrfeat.view.prepare import Wanted, image_files
 from cxrfeat.view.stream import stream
 
-_TOLD = 64
-"""Images between two words of progress."""
-
 
 def pixel_statistics(
     rows: Sequence[ImageRow],
@@ -38,7 +35,7 @@ def pixel_statistics(
         rows: The training images.
         root: The data folder.
         view: How views are made.
-        progress: Told after every few images.
+        progress: Told after every image.
         masks: From `find_masks`, where the views use them.
 
     Raises:
@@ -53,7 +50,7 @@ def pixel_statistics(
                 total += int(pixels.sum())
                 squares += int((pixels * pixels).sum())
                 count += pixels.size
-            if progress and (done % _TOLD == 0 or done == len(rows)):
+            if progress:
                 progress("training pixels", done, len(rows))
     if not count:
         raise InputError("None of the training images can be read, so their pixels have no mean. Check the files.")

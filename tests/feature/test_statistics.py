@@ -45,7 +45,7 @@ def test_nothing_to_count_is_an_error(tmp_path: Path) -> None:
         pixel_statistics(index_folder(data).rows, data, VIEW)
 
 
-def test_progress_ends_at_the_whole(tmp_path: Path) -> None:
+def test_progress_counts_every_image(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     pixel_statistics(index_folder(make_data(tmp_path)).rows, tmp_path, VIEW, lambda *one: told.append(one))
-    assert told == [("training pixels", 12, 12)]
+    assert told == [("training pixels", done, 12) for done in range(1, 13)]
