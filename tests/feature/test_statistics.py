@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError
-from cxrfeat.feature import statistics
 from cxrfeat.feature.statistics import pixel_statistics
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import ViewSpec
@@ -23,7 +22,6 @@ def test_statistics_are_numpys_over_the_plain_views(tmp_path: Path, monkeypatch:
     mean, std = pixel_statistics(rows, tmp_path, VIEW)
     assert mean == pytest.approx(pixels.mean(dtype=np.float64), rel=1e-12)
     assert std == pytest.approx(pixels.std(dtype=np.float64), rel=1e-12)
-    monkeypatch.setattr(statistics, "_TOLD", 5)
     monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda: 3)
     assert pixel_statistics(rows[::-1], tmp_path, VIEW) == (mean, std), "to the last bit, in any order"
 
