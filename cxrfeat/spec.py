@@ -297,14 +297,14 @@ class SplitSpec:
 class HeadSpec:
     """A classifier on features, and how it is trained. The defaults are the paper's protocol, on standardised features.
 
-    The networks (softmax, dense, dropout) use the fields from `epochs` to `standardize`; the scikit-learn ones
-    use `strength` or `neighbours`, and standardise always. The others are for all.
+    The networks (softmax, dense, dropout) use the fields from `epochs` to `standardize`; the other heads use `strength`
+    or `neighbours`, and standardise always. The other fields are for all.
     """
 
     REVISION: ClassVar[int] = 1
 
     kind: HeadKind
-    """Of the network, or of scikit-learn's classifier."""
+    """Which classifier."""
     views: int | None = None
     """Cached views trained on, the plain one first; by default all of them."""
     epochs: int = 20

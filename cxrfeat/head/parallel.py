@@ -31,7 +31,7 @@ WORTH_WORKERS = 3.0
 """Seconds of fitting beside the longest fit from which it pays to start processes."""
 
 LOADING = 1.2
-"""Seconds that a worker takes to load scikit-learn."""
+"""Seconds that a worker takes to load what fits heads that are no networks: scikit-learn, or a part of SciPy."""
 
 SHORT = 5.0
 """Seconds of fitting that are not parted among workers."""
@@ -114,7 +114,7 @@ def outcomes(
 def _together(
     apart: Sequence[Place], specs: Sequence[HeadSpec], jobs: int, costs: Mapping[Place, float]
 ) -> list[tuple[Place, ...]]:
-    """What one worker fits in one go: scikit-learn's heads of a fold, which share the library and standardised rows.
+    """What one worker fits in one go: the heads of a fold that are no networks, which share standardised rows.
 
     Each head by itself where they take long together, or where there would be too few to go round.
     """
