@@ -208,15 +208,3 @@ def read_csv(text: str, names: Iterable[str]) -> dict[str, list[str]]:
     if lacking := [name for name in names if name not in head]:
         raise ValueError(f"it lacks the column {lacking[0]}")
     return {name: [row[head.index(name)] for row in rows[1:]] for name in names}
-
-
-def csv_cell(text: str) -> str:
-    """A text as it stands in a line of CSV: in double quotes where it must.
-
-    Example:
-        >>> csv_cell("COVID, ARDS"), csv_cell("NORMAL")
-        ('"COVID, ARDS"', 'NORMAL')
-    """
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([text])
-    return line.getvalue()
