@@ -13,9 +13,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
@@ -138,10 +138,7 @@ def _disk_error(path: Path, error: Exception) -> StorageError:
 
 
 class Store:
-    """A committed feature file, open for reading: checked, its content in memory, its features read as they are sliced.
-
-    Use it as a context manager, or `close` it.
-    """
+    """A committed feature file, open until it is closed: checked, its content in memory, features read when sliced."""
 
     def __init__(self, path: Path) -> None:
         """Open and check the file.
@@ -157,16 +154,6 @@ class Store:
         except BaseException:  # whatever ends the reading, the file is closed
             self._file.close()
             raise
-
-    def __enter__(self) -> Self:
-        """The open file itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self.close()
 
     def close(self) -> None:
         """Release the file; its content stays."""
@@ -201,7 +188,7 @@ def verify_features(path: Path) -> list[str]:
     """Every problem that can be found in a feature file without the images; none is an empty list."""
     problems = []
     try:
-        with Store(path) as store:
+        with closing(Store(path)) as store:
             for part, stored in store.blocks():
                 bad = np.flatnonzero(row_crc32(stored) != store.content.columns["crc32"][part])
                 problems += [f"the checksum of row {part.start + row} does not match" for row in bad.tolist()]
