@@ -95,7 +95,8 @@ def compute(
                 for one in lacking:
                     clock.of(one.job, one.take(sha, made))
         for one in each:
-            clock.of(one.job, one.finish())
+            one.finish()
+            clock.of(one.job)
     for job in jobs:  # the last commits
         job.seconds += clock.passed() / len(jobs)
 
@@ -110,7 +111,7 @@ class _Clock:
         before, self._before = self._before, time.perf_counter()
         return self._before - before
 
-    def of(self, job: Job, loading: float) -> None:
+    def of(self, job: Job, loading: float = 0.0) -> None:
         """Say that a job has had the time since this was last asked, some of it for loading."""
         job.seconds += self.passed() - loading
 
@@ -164,13 +165,12 @@ class _Computing:
         self._commit()
         return loading
 
-    def finish(self) -> float:
-        """Wait for the last features, and commit what was left; 0 seconds of loading."""
+    def finish(self) -> None:
+        """Wait for the last features, and commit what was left."""
         if self._flow is not None:
             self._flow.finish()
         self._commit()
         assert not self._begun, "a shard without its features"
-        return 0.0
 
     def _commit(self) -> None:
         while self._begun and self._begun[0].whole:
