@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cxrfeat.auditing.short import ShortAudit
@@ -136,7 +136,8 @@ def fit(
         audit = ShortAudit(file, split, seed)
         check_writable(runs)
         content = file.content
-        identities = [identity_of(data, split, head=spec) for spec in heads]
+        first = identity_of(data, split, head=heads[0])
+        identities = [replace(first, head=spec) for spec in heads]
         places = [
             runs / (name or run_name(content.dataset, content.backbone, spec.kind, digest8(identity)))
             for spec, identity in zip(heads, identities, strict=True)
