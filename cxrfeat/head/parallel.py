@@ -24,7 +24,7 @@ from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadSpec
 from cxrfeat.system.files import TEMPORARY, storing
-from cxrfeat.system.process import collect_rarely, threads
+from cxrfeat.system.process import collect_rarely, possible_workers, threads
 from cxrfeat.types import Features, Labels
 
 WORTH_WORKERS = 3.0
@@ -202,12 +202,6 @@ def _mapped(X: Features) -> Iterator[Features]:
 
 
 def _workers(jobs: int | None, tasks: int) -> int:
-    """How many processes to use; 1 also where the system has no semaphores, or this process may have no children."""
-    import joblib
-
+    """How many processes to use; 1 is this one."""
     wanted = min(threads() if jobs is None else jobs, tasks)
-    if wanted < 2:
-        return 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it fits one by one is no news to the user
-        return int(joblib.effective_n_jobs(wanted))
+    return 1 if wanted < 2 else possible_workers(wanted)

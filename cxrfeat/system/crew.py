@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from cxrfeat.system.process import possible_workers
+
 _LOOK = 0.5
 """Seconds between two looks of a process at whether the one it works for is still there."""
 
@@ -22,8 +24,9 @@ _R = TypeVar("_R")
 
 
 def can_spawn() -> bool:
-    """Whether this interpreter can start others."""
-    return os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
+    """Whether this interpreter can start others that work for it."""
+    known = os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
+    return known and possible_workers(2) == 2
 
 
 class Crew(Generic[_T, _R]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import warnings
 from collections.abc import Iterator
 
 
@@ -14,6 +15,15 @@ def threads() -> int:
     import joblib
 
     return int(joblib.cpu_count())
+
+
+def possible_workers(wanted: int) -> int:
+    """How many of so many processes can work for this one: 1 without semaphores, or where it may have no child."""
+    import joblib
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that all is done here is no news to the user
+        return int(joblib.effective_n_jobs(wanted))
 
 
 @contextlib.contextmanager

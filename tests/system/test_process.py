@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 
 import numpy  # noqa: F401  # its library is the one that is meant
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from cxrfeat.system.process import small_products, threads
+from cxrfeat.system.process import possible_workers, small_products, threads
 
 
 def test_small_products_take_one_thread_and_give_the_others_back() -> None:
@@ -32,3 +33,9 @@ def test_cores_are_those_that_the_environment_leaves(monkeypatch: pytest.MonkeyP
     threads.cache_clear()
     assert threads() == 1
     threads.cache_clear()
+
+
+def test_a_process_that_may_have_no_child_has_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert possible_workers(3) == 3
+    monkeypatch.setattr(multiprocessing.current_process(), "daemon", True)
+    assert possible_workers(3) == 1
