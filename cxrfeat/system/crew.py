@@ -6,18 +6,16 @@ and the caller's own script is not imported again in them.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from cxrfeat.system.process import possible_workers
-
-_LOOK = 0.5
-"""Seconds between two looks of a process at whether the one it works for is still there."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -47,8 +45,10 @@ class Crew(Generic[_T, _R]):
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
         self._work, self._lost = work, False
+        # Of the pipe, this process alone has the end that is written to, and nothing ever is: its end is the sign.
+        self._leash, self._hand = multiprocessing.Pipe(duplex=False)
         self._pool: Any = ProcessPoolExecutor(
-            count, initializer=_begin, initargs=(os.getpid(),), env={"OPENBLAS_NUM_THREADS": "1"}
+            count, initializer=_begin, initargs=(self._leash,), env={"OPENBLAS_NUM_THREADS": "1"}
         )
 
     def __call__(self, thing: _T) -> _R:
@@ -67,16 +67,17 @@ class Crew(Generic[_T, _R]):
     def close(self) -> None:
         """End the processes, and wait for them; no thread may be calling any more."""
         self._pool.shutdown(wait=True)
+        self._hand.close()  # if the system gave fewer than were wanted, the pool knows of none of them
+        self._leash.close()
 
 
-def _begin(parent: int) -> None:
+def _begin(leash: Connection) -> None:
     """In a process of a crew: leave Ctrl-C and stdout to the one that it works for, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)  # what a library prints must not stand among a command's results
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK)
+        leash.poll(None)
         os._exit(1)
 
     threading.Thread(target=watch, name="watch", daemon=True).start()

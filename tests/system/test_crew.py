@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -8,16 +10,18 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from joblib.externals.loky.backend import fork_exec
 from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import Crew, can_spawn
 
-pytestmark = pytest.mark.skipif(not can_spawn(), reason="no processes that share memory here")
+pytestmark = pytest.mark.skipif(not can_spawn(), reason="no other interpreter can be started here")
 
 
 def filled(factor: int, thing: int) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
@@ -58,6 +62,7 @@ def gone(pids: Iterator[int] | set[int]) -> bool:
     """Whether processes end within some seconds."""
     wanted = set(pids)
     for _ in range(200):
+        multiprocessing.active_children()  # asks after those that have ended, which are there until then
         wanted = {pid for pid in wanted if alive(pid)}
         if not wanted:
             return True
@@ -120,25 +125,50 @@ def test_an_error_of_the_taker_leaves_no_process() -> None:
     assert gone(pids)
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_outlives_a_process_that_is_ended(end: signal.Signals) -> None:
-    program = """
+def test_processes_are_ended_where_the_system_has_fewer_than_were_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    start = fork_exec.fork_exec
+
+    def one_at_most(*given: Any, **named: Any) -> int:
+        if begun:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        begun.append(start(*given, **named))
+        return begun[0]
+
+    crew = Crew(slowly, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(fork_exec, "fork_exec", one_at_most)
+        assert crew(1) == os.getpid()
+    assert alive(begun[0])
+    crew.close()
+    assert gone(set(begun))
+
+
+def started(end: str) -> subprocess.Popen[str]:
+    """Another process that has a crew, and says so."""
+    program = f"""
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import Crew
 from tests.system.test_crew import slowly
 with Ahead(slowly, range(10_000), workers=2, crew=Crew(slowly, 2)) as results:
-    print(*set(results.take(6)), flush=True)
+    {end}
     list(results)
 """
     root = Path(__file__).parents[2]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=root,
         env=os.environ | {"PYTHONPATH": str(root)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_outlives_a_process_that_is_ended(end: signal.Signals) -> None:
+    process = started("print(*set(results.take(6)), flush=True)")
     assert process.stdout is not None
     pids = {int(pid) for pid in process.stdout.readline().split()}
     assert pids
