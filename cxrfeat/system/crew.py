@@ -12,6 +12,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
@@ -45,6 +47,7 @@ class Crew(Generic[_T, _R]):
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
         self._work, self._lost = work, False
+        resource_tracker.ensure_running()  # it unblocks Ctrl-C where it is started, so not where processes are
         # Of the pipe, this process alone has the end that is written to, and nothing ever is: its end is the sign.
         self._leash, self._hand = multiprocessing.Pipe(duplex=False)
         self._pool: Any = ProcessPoolExecutor(
@@ -53,16 +56,23 @@ class Crew(Generic[_T, _R]):
 
     def __call__(self, thing: _T) -> _R:
         """Do the work, in whichever process is idle."""
-        from joblib.externals.loky.process_executor import BrokenProcessPool
-
         if not self._lost:
             try:
-                result: _R = self._pool.submit(self._work, thing).result()
-            except (BrokenProcessPool, OSError):  # killed, or no process to be had
+                return self._begun(thing).result()
+            except BrokenExecutor:  # one was killed, or there is none to be had
                 self._lost = True
-            else:
-                return result
         return self._work(thing)
+
+    def _begun(self, thing: _T) -> Future[_R]:
+        # What starts now inherits this: Ctrl-C in a terminal is for the process in front, which ends the others.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            begun: Future[_R] = self._pool.submit(self._work, thing)
+        except OSError as error:
+            raise BrokenExecutor from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return begun
 
     def close(self) -> None:
         """End the processes, and wait for them; no thread may be calling any more."""
@@ -72,8 +82,7 @@ class Crew(Generic[_T, _R]):
 
 
 def _begin(leash: Connection) -> None:
-    """In a process of a crew: leave Ctrl-C and stdout to the one that it works for, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a process of a crew: leave stdout to the one that it works for, and end with it."""
     os.dup2(2, 1)  # what a library prints must not stand among a command's results
 
     def watch() -> None:

@@ -35,6 +35,8 @@ def refuse(thing: int) -> int:
         raise BadImageError("decode", "three")
     if thing == 4:
         raise ValueError(f"four in {os.getpid()}")
+    if thing == 5:
+        raise FileNotFoundError("five")
     return thing
 
 
@@ -97,7 +99,11 @@ def test_what_the_work_raises_is_raised_here_and_costs_no_process() -> None:
         with pytest.raises(ValueError, match="four in") as other:
             crew(4)
         assert str(os.getpid()) not in str(other.value)
-        assert crew(5) == 5
+        with pytest.raises(FileNotFoundError, match="five"):  # as the system raises it where there is no process
+            crew(5)
+        with pytest.raises(ValueError, match="four in") as other:
+            crew(4)
+        assert str(os.getpid()) not in str(other.value)
     finally:
         crew.close()
 
@@ -176,3 +182,14 @@ def test_nothing_outlives_a_process_that_is_ended(end: signal.Signals) -> None:
     _, said = process.communicate()
     assert gone(pids)
     assert said.count("Traceback") == (1 if end is signal.SIGINT else 0), said
+
+
+@pytest.mark.parametrize("after", [0.0, 0.2])
+def test_ctrl_c_in_a_terminal_is_not_told_by_processes_that_begin(after: float) -> None:
+    process = started("print(flush=True)")
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate()
+    assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1, said
