@@ -10,6 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import sklearn.svm  # noqa: F401  # its threads are limited below, which reaches no library that is loaded inside
 from threadpoolctl import threadpool_limits
 
 from cxrfeat.errors import InputError, SpecError, SplitError, StorageError
