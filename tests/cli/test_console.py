@@ -110,8 +110,9 @@ def test_no_command_hides_its_progress_under_json() -> None:
 
     for command in main.app.registered_commands:
         assert command.callback is not None
-        source = inspect.getsource(inspect.getmodule(command.callback))  # type: ignore[arg-type]
-        assert not re.search(r"quiet=[^,)]*\bjson\b", source), command.callback.__name__
+        module = inspect.getmodule(command.callback)
+        assert module is not None
+        assert not re.search(r"quiet=[^,)]*\bjson\b", inspect.getsource(module)), command.callback.__name__
 
 
 def test_a_command_to_paste_stands_unbroken_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ def test_a_missing_umap_names_the_extra() -> None:
 
 def test_what_cannot_be_projected_is_refused() -> None:
     with pytest.raises(UsageError, match="projected by pca, tsne, umap; got 'mds'"):
-        projection(blobs(), method="mds")  # type: ignore[arg-type]
+        projection(blobs(), method="mds")  # type: ignore[arg-type]  # refused, whoever checks no types
     with pytest.raises(InputError, match="takes rows of features"):
         projection(np.zeros((0, 4), np.float32))
     with pytest.raises(InputError, match="NaN or infinity"):

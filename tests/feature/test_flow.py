@@ -72,13 +72,13 @@ def test_a_shard_is_whole_long_before_the_last_is_begun() -> None:
 def test_an_engine_that_halves_its_batch_is_handed_smaller_ones() -> None:
     class Halving(Batches):
         def run(self, views: Views) -> Features:
+            if len(views) > self.batch:  # cut before, and still of the old size: the stub counts it as one batch
+                return stub_features(views)
             found = super().run(views)
             self.batch = 4
             return found
 
     engine, rows = Halving(16), Rows(200, DIM)
-    # What was cut before is still of the old size; the stub counts it as one batch.
-    engine.run = lambda views: stub_features(views) if len(views) > engine.batch else Halving.run(engine, views)  # type: ignore[method-assign]
     all_images = images(100, 2)
     with Flow(engine, lambda _: None) as flow:
         for image in all_images:

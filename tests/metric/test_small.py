@@ -131,8 +131,11 @@ def test_a_ratio_has_fiellers_interval_where_both_are_symmetric() -> None:
 
 def test_p_is_where_the_interval_begins_to_leave_zero_out() -> None:
     for z in (0.1, 1.0, 3.0, 6.0):
-        found = p_value(lambda level, z=z: [z - norm.ppf((1 + level) / 2), 99.0])  # type: ignore[misc]
-        assert found == pytest.approx(2 * norm.sf(z), rel=2e-3)
+
+        def interval(level: float, z: float = z) -> list[float]:
+            return [z - norm.ppf((1 + level) / 2), 99.0]
+
+        assert p_value(interval) == pytest.approx(2 * norm.sf(z), rel=2e-3)
 
 
 @pytest.mark.parametrize(("kind", "groups"), [(KINDS[7], 8), (KINDS[4], 12), (KINDS[11], 20)])

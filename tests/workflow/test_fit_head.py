@@ -490,8 +490,8 @@ def test_features_that_know_nothing_fail_within_sources_and_every_run_remembers(
 
 def test_a_head_that_cannot_be_fitted_does_not_cost_the_others(blobs: Path, tmp_path: Path) -> None:
     wild = HeadSpec(kind="dense", learning_rate=999.0, epochs=3)
-    for fields in ({}, {"fold_count": 3}):
-        result = fit(blobs, [*LOGREG, wild, HeadSpec(kind="ridge")], runs=tmp_path, **fields)  # type: ignore[arg-type]
+    for fold_count in (None, 3):
+        result = fit(blobs, [*LOGREG, wild, HeadSpec(kind="ridge")], runs=tmp_path, fold_count=fold_count)
         assert [run_json(run)["head"] for run in result.runs] == ["logreg", "ridge"]
         assert result.reused == (False, False)
         ((kind, why),) = result.unfitted
