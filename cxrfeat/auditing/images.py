@@ -1,4 +1,4 @@
-"""The images of an audit: read and looked at, copies paired, patients grouped, and dealt in folds."""
+"""The images of an audit: copies paired, patients grouped, and dealt in folds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.auditing.control import check_controls, control_probabilities, untested
-from cxrfeat.auditing.inspections import inspect_images
+from cxrfeat.auditing.inspections import Inspected
 from cxrfeat.auditing.people import Column, metadata_columns
 from cxrfeat.auditing.short import check_strangers
 from cxrfeat.auditing.source import SourceTable
@@ -28,7 +28,7 @@ from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
 from cxrfeat.run.document import WithinSource
 from cxrfeat.run.record import from_json
-from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Progress, named
+from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,17 +105,17 @@ class AuditedImages:
         return from_json(WithinSource, told)
 
 
-def read_images(
-    manifest: Manifest, file: FeatureFile | None, fold_count: int, seed: int, progress: Progress | None
+def images_of(
+    manifest: Manifest, inspected: Inspected, file: FeatureFile | None, fold_count: int, seed: int
 ) -> tuple[AuditedImages, list[Quarantined]]:
-    """Look at every image of a folder, pair the copies, group the patients, and deal folds.
+    """Take the images that can be used, pair the copies, group the patients, and deal folds.
 
     Args:
         manifest: Of the folder.
+        inspected: Its images.
         file: Features of these images, if there are any; images that it does not hold are left out.
         fold_count: How many folds.
         seed: Of the folds.
-        progress: Told after every image.
 
     Returns:
         The images, and those that cannot be used.
@@ -135,9 +135,9 @@ def read_images(
             )
         strange = [row.path for row in manifest.rows if row.content_sha256 not in known]
         strangers = check_strangers(strange, len(manifest.rows))
-    inspected = inspect_images(ours, named(progress, "looking at images"))
     rows, inspections = [], []
-    for row, one in zip(ours.rows, inspected, strict=True):
+    for row in ours.rows:
+        one = inspected[row.path]
         if isinstance(one, BadImageError):
             bad.append(Quarantined(path=row.path, stage=one.stage, reason=one.reason))
         else:

@@ -91,7 +91,7 @@ def check_sanity(rows: Sequence[ImageRow], inspections: Sequence[Inspection | Ba
 
     Args:
         rows: The images, as in a manifest.
-        inspections: Of the same images in the same order, as `inspect_images` gives them. Those that could not be
+        inspections: Of the same images in the same order, as `inspect_folder` gives them. Those that could not be
             decoded are left out here: being unreadable is a check of its own.
 
     Returns:

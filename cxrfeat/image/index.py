@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from cxrfeat.image.classes import doubt
 from cxrfeat.image.container import probe
 from cxrfeat.image.content import read_file
 from cxrfeat.image.dataset import dataset_name
-from cxrfeat.image.decode import decode
+from cxrfeat.image.decode import DECODE_STEPS, decode
 from cxrfeat.image.group import group
 from cxrfeat.image.layout import find_layout
 from cxrfeat.image.merge import Entry
@@ -27,10 +28,14 @@ from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.system.ahead import Ahead
+from cxrfeat.system.crew import Crew, crew_pays
 from cxrfeat.system.given import PathLike, as_path, nearest
+from cxrfeat.system.process import threads
 from cxrfeat.types import Counted
 
 _EVERYTHING = Selection()
+
+_T = TypeVar("_T")
 
 
 def index_folder(
@@ -47,7 +52,7 @@ def index_folder(
         root: The data folder, in one of the layouts of `layout`.
         selection: Which images to take. The draw comes before the reading: a quarantined image is not replaced.
         decode_all: Decode the pixels too, so that a damaged image is found now and not while features are computed.
-        workers: Threads; as many as there are processors unless given. Each holds one file at a time.
+        workers: Files that are read at the same time; one for each core unless given.
         progress: Called with (files done, files in all), from the calling thread.
 
     Returns:
@@ -57,6 +62,37 @@ def index_folder(
         InputError: If the folder, its layout, its table or the selection cannot be used, or not one image can.
         SpecError: If a number in the selection is out of range.
     """
+    also, steps = (_decoded, DECODE_STEPS) if decode_all else (_nothing, 0)
+    return index_with(also, root, selection, steps=steps, workers=workers, progress=progress)[0]
+
+
+def index_with(
+    also: Callable[[bytes], _T],
+    root: PathLike,
+    selection: Selection = _EVERYTHING,
+    *,
+    steps: int,
+    workers: int | None = None,
+    progress: Counted | None = None,
+) -> tuple[Manifest, dict[str, _T]]:
+    """`index_folder`, and what else is to be made of each file, which so is read once for both.
+
+    Args:
+        also: Of a module, since processes may call it where there are cores and images for them: given the content of
+            each file that `index_folder` takes. One of which it raises `BadImageError` is quarantined.
+        root: As `index_folder` takes it.
+        selection: As `index_folder` takes it.
+        steps: How long that takes, about as many times what one view takes.
+        workers: As `index_folder` takes them.
+        progress: As `index_folder` takes it.
+
+    Returns:
+        The manifest, and what was made of its images, by path.
+
+    Raises:
+        InputError: As `index_folder`.
+        SpecError: As `index_folder`.
+    """
     root = as_path(root, "the data folder")
     layout = find_layout(root, selection.follow_links)
     tell(layout.notes)
@@ -65,14 +101,18 @@ def index_folder(
     entries = _with_patients(_of_classes(layout.entries, selection.classes), selection.patient_regex)
     bad = [Quarantined(path=each.path, stage="open", reason=each.problem) for each in entries if each.problem]
     chosen = _draw([each for each in entries if not each.problem], selection)
-
-    def read(entry: Entry) -> ImageRow | Quarantined:
-        return _read(root, entry, decode_all=decode_all)
-
+    count = workers or threads()
+    read = partial(_read, root, also)
+    crew = Crew(read, count) if crew_pays(len(chosen) * steps, count) else None
     rows: list[ImageRow] = []
-    with Ahead(read, chosen, workers=workers) as results:
+    made: dict[str, _T] = {}
+    with Ahead(read, chosen, workers=count, crew=crew) as results:
         for done, result in enumerate(results, start=1):
-            (rows if isinstance(result, ImageRow) else bad).append(result)  # type: ignore[arg-type]  # by its type
+            if isinstance(result, Quarantined):
+                bad.append(result)
+            else:
+                row, made[row.path] = result
+                rows.append(row)
             if progress is not None:
                 progress(done, len(chosen))
     bad.sort(key=lambda each: each.path)
@@ -80,7 +120,7 @@ def index_folder(
         first = {each.reason: each.path for each in reversed(bad)}  # of each reason one
         shown = "; ".join(f"{path!r}: {reason}" for reason, path in list(first.items())[::-1][:3])
         raise InputError(f"Not one of the {len(bad)} images in {str(root)!r} can be used. {shown}.")
-    return Manifest(
+    manifest = Manifest(
         dataset=dataset_name(root, selection),
         root=root,
         rows=tuple(sorted(rows, key=lambda row: row.path)),
@@ -88,6 +128,7 @@ def index_folder(
         classes=tuple(sorted({row.label for row in rows})),
         notes=layout.notes,
     )
+    return manifest, made
 
 
 def require_classes(manifest: Manifest, least: int = 2) -> None:
@@ -145,21 +186,29 @@ def _median(sizes: Sequence[Sequence[int]]) -> list[int]:
     return [int(np.median([size[axis] for size in sizes])) for axis in (0, 1)]
 
 
-def _read(root: Path, entry: Entry, *, decode_all: bool) -> ImageRow | Quarantined:
+def _nothing(content: bytes) -> None:
+    pass
+
+
+def _decoded(content: bytes) -> None:
+    decode(content)
+
+
+def _read(root: Path, also: Callable[[bytes], _T], entry: Entry) -> tuple[ImageRow, _T] | Quarantined:
     try:
         content = read_file(root / entry.path)
         header: Header = probe(content, PurePosixPath(entry.path).suffix)
-        if decode_all:
-            decode(content)
+        made = also(content)
     except BadImageError as error:
         return Quarantined(path=entry.path, stage=error.stage, reason=error.reason)
-    return ImageRow(
+    row = ImageRow(
         path=entry.path,
         label=entry.label,
         content_sha256=hashlib.sha256(content).hexdigest(),
         header=header,
         **entry.description(),
     )
+    return row, made
 
 
 def _of_classes(entries: Sequence[Entry], classes: Sequence[str]) -> list[Entry]:

@@ -10,8 +10,7 @@ from pathlib import Path
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.appearance import Look, look
 from cxrfeat.image.content import read_file
-from cxrfeat.image.decode import decode, decode_with_colour
-from cxrfeat.image.inspect import Inspection, inspect_image
+from cxrfeat.image.decode import decode
 from cxrfeat.image.letters import remove_letters
 from cxrfeat.image.mask import NO_MASKS, Lungs, MaskFile, Masks, fitted, read_mask, template
 from cxrfeat.image.row import ImageRow
@@ -58,8 +57,6 @@ class Wanted:
     """Those of them whose views may come as tables (`view.device`), for an engine that draws them itself."""
     look: bool = False
     """How the image looks."""
-    inspection: bool = False
-    """What the audit takes from its pixels."""
     lungs: tuple[int, int] | None = None
     """Its lungs in so many rows and columns: those of its mask, or the template."""
     copy: ViewSpec | None = None
@@ -91,7 +88,6 @@ class Prepared:
     failures: dict[ViewSpec, BadImageError] = field(default_factory=dict)
     """The descriptions that have no views of this image, since they need a lung mask and it has none to be used."""
     look: Look | None = None
-    inspection: Inspection | None = None
     lungs: Lungs | None = None
     masked: bool = False
     """Whether `lungs` are those of a mask of its own."""
@@ -141,7 +137,7 @@ def prepare_content(content: bytes, content_sha256: str, wanted: Wanted, mask: M
     Raises:
         BadImageError: If the image cannot be used.
     """
-    image, colour = decode_with_colour(content) if wanted.inspection else (decode(content), 0.0)
+    image = decode(content)
     given = _mask(mask, image.shape) if wanted.masked else None
     views, tables, failures = _views(wanted, image, content_sha256, given)
     copy = None if wanted.copy is None else _copy(wanted.copy, image, given)
@@ -153,7 +149,6 @@ def prepare_content(content: bytes, content_sha256: str, wanted: Wanted, mask: M
         undrawn=tables,
         failures=failures,
         look=look(image) if wanted.look else None,
-        inspection=inspect_image(image, colour) if wanted.inspection else None,
         lungs=None if wanted.lungs is None else template(wanted.lungs) if own is None else fitted(own, wanted.lungs),
         masked=own is not None,
         copy=copy,

@@ -10,20 +10,13 @@ from collections.abc import Iterable, Sized
 from functools import partial
 
 from cxrfeat.errors import BadImageError
+from cxrfeat.image.decode import DECODE_STEPS
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.ahead import AHEAD, Ahead
-from cxrfeat.system.crew import Crew, can_spawn
+from cxrfeat.system.crew import Crew, crew_pays
 from cxrfeat.system.process import threads
 from cxrfeat.types import Views
 from cxrfeat.view.prepare import ImageFile, Prepared, Wanted, prepare
-
-LEAST_WORKERS = 4
-"""Cores from which processes prepare images. On two, they made a whole `extract` with an engine that takes no time only
-1.07 times as fast (1200 images, eight views); sixteen threads of one process prepare no more than two or three do."""
-
-LEAST_STEPS = 4000
-"""Views, or what takes as long, that are worth the start of processes, a third of a second on two cores: 330 images of
-eight views."""
 
 Outcome = Prepared | BadImageError
 """What became of a file: a bad one costs itself alone."""
@@ -63,13 +56,13 @@ def stream(
 
 def processes_pay(images: int, wanted: Wanted, workers: int) -> bool:
     """Whether so many images are prepared sooner by processes than by threads, their start included."""
-    return workers >= LEAST_WORKERS and images * _steps(wanted) >= LEAST_STEPS and can_spawn()
+    return crew_pays(images * _steps(wanted), workers)
 
 
 def _steps(wanted: Wanted) -> int:
     """What is done to each image, about as many times what one view takes."""
     views = sum(spec.count for spec in wanted.views if spec not in wanted.undrawn) + len(wanted.drawn)
-    return 3 + views + wanted.look + 10 * wanted.inspection
+    return DECODE_STEPS + views + wanted.look
 
 
 def _outcome(wanted: Wanted, file: ImageFile) -> Outcome:

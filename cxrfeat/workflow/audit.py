@@ -8,14 +8,15 @@ from typing import Any
 
 from cxrfeat.auditing.changed import Mitigation, judge_changed
 from cxrfeat.auditing.copies import told_copies
-from cxrfeat.auditing.images import read_images
+from cxrfeat.auditing.images import images_of
+from cxrfeat.auditing.inspections import inspect_folder
 from cxrfeat.auditing.result import AuditResult
 from cxrfeat.auditing.whole import MODEL, findings_of, pixel_controls, remedy, scores_of_columns
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.image.index import index_folder, require_classes
+from cxrfeat.image.index import require_classes
 from cxrfeat.image.mask import NO_MASKS, find_masks
 from cxrfeat.image.row import Selection
 from cxrfeat.system.given import PathLike, as_path
@@ -66,9 +67,9 @@ def audit(
         file = stack.enter_context(FeatureFile(cache)) if cache is not None else None
         if file is not None:
             find_again(file.spec, file.content.backbone, path=network)  # before minutes of work, not after
-        manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
+        manifest, inspected = inspect_folder(data, selection or Selection(), named(progress, "looking at images"))
         require_classes(manifest)
-        images, bad = read_images(manifest, file, fold_count, seed, progress)
+        images, bad = images_of(manifest, inspected, file, fold_count, seed)
         masks = find_masks(images.rows, manifest.root) if file is not None else NO_MASKS
         model, mitigations = None, tuple[Mitigation, ...]()
         controls = pixel_controls(images) if images.folds else {}

@@ -8,12 +8,12 @@ import pytest
 
 from cxrfeat.auditing.container import BINS, container_of_file, container_of_rows, indicators
 from cxrfeat.auditing.control import check_outside, control_probabilities
-from cxrfeat.auditing.inspections import inspect_images
+from cxrfeat.auditing.inspections import inspect_folder
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Fold
 from cxrfeat.image.group import group
-from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection
+from cxrfeat.image.row import Selection
 from cxrfeat.image.split import folds
 from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.types import Finding, Status
@@ -67,8 +67,8 @@ def test_files_that_tell_the_class_fail_and_files_that_do_not_pass() -> None:
 
 def test_a_feature_file_knows_what_the_folder_knows(phantoms: Path, tmp_path: Path, stub: StubFactory) -> None:
     made = extract(phantoms, backbone="vgg16", weights="random", views=1, size=32, features=tmp_path, make_engine=stub)
-    manifest = index_folder(phantoms)
-    looks = [one.look for one in inspect_images(manifest) if isinstance(one, Inspection)]
+    manifest, seen = inspect_folder(phantoms, Selection())
+    looks = [one.look for one in seen.values() if isinstance(one, Inspection)]
     with FeatureFile(made.files[0].path) as file:
         of_file = container_of_file(file)
     of_rows = container_of_rows(manifest.rows, looks)
@@ -81,8 +81,8 @@ def test_a_feature_file_knows_what_the_folder_knows(phantoms: Path, tmp_path: Pa
 
 
 def test_the_original_files_give_the_class_away(shared: Path) -> None:
-    manifest = index_folder(shared / "data" / "cxr-raw")
-    looks = [one.look for one in inspect_images(manifest) if isinstance(one, Inspection)]
+    manifest, seen = inspect_folder(shared / "data" / "cxr-raw", Selection())
+    looks = [one.look for one in seen.values() if isinstance(one, Inspection)]
     scores = scores_of(container_of_rows(manifest.rows, looks), manifest.labels, group(manifest.rows), manifest.classes)
     found = check_outside("container", "Files", "Judge within one source.", scores)
     assert verdict(found, "container") is Status.FAIL

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxrfeat.auditing.inspections import inspect_images
 from cxrfeat.auditing.sanity import check_sanity
 from cxrfeat.errors import BadImageError
+from cxrfeat.image.decode import decode_with_colour
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.inspect import Inspection, inspect_image
 from cxrfeat.image.row import Header, ImageRow
@@ -214,8 +214,8 @@ def test_a_set_of_one_image_is_judged(sound: Seen) -> None:
 def test_a_real_set_has_no_false_alarm_and_its_one_turned_image_is_found(shared: Path) -> None:
     manifest = index_folder(shared / "data" / "cxr299")
     rows = tuple(row for place, row in enumerate(manifest.rows) if place % 12 == 0 or "NORMAL-339." in row.path)
-    some = replace(manifest, rows=rows)
-    found = audit(list(zip(rows, inspect_images(some), strict=True)))
+    contents = [(manifest.root / row.path).read_bytes() for row in rows]
+    found = audit([(row, inspect_image(*decode_with_colour(one))) for row, one in zip(rows, contents, strict=True)])
     for check in ("inverted", "blank", "colour", "tiny", "depth"):
         assert found[check].status is Status.PASS, found[check].images
     assert found["orientation"].images == ("NORMAL/NORMAL-339.png",)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.errors import InputError, SpecError
+from cxrfeat.errors import BadImageError, InputError, SpecError
+from cxrfeat.image import index as indexing
 from cxrfeat.image.group import group
-from cxrfeat.image.index import index_folder, require_classes, summary
+from cxrfeat.image.index import index_folder, index_with, require_classes, summary
 from cxrfeat.image.row import Manifest, Selection
 from tests.image.encode import encode, noise
 
@@ -64,6 +65,42 @@ def test_bad_images_are_quarantined_and_the_rest_goes_on(tmp_path: Path) -> None
         ]
     assert "B/cut.png" in paths(index_folder(root))  # not decoded, so not noticed yet
     assert json.dumps(summary(manifest))
+
+
+def first_byte(content: bytes) -> int:
+    """What may be made of a file's bytes, in whatever process."""
+    if len(content) % 2:
+        raise BadImageError("decode", "of an odd length")
+    return content[0]
+
+
+@pytest.mark.parametrize("pays", [False, True])
+def test_what_is_made_of_each_file_comes_with_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pays: bool
+) -> None:
+    root = make(tmp_path / "data", {"A": 3, "B": 2})
+    (root / "A" / "empty.png").write_bytes(b"")
+    for number, file in enumerate(sorted((root / "A").glob("p*.png"))):
+        file.write_bytes(content := file.read_bytes() + bytes(8))
+        file.write_bytes(content[: len(content) - (len(content) + (number == 1)) % 2])
+    for file in (root / "B").iterdir():
+        file.write_bytes(content := file.read_bytes() + bytes(8))
+        file.write_bytes(content[: len(content) - len(content) % 2])
+    asked: list[tuple[int, int]] = []
+
+    def crew_pays(steps: int, workers: int) -> bool:
+        asked.append((steps, workers))
+        return pays
+
+    monkeypatch.setattr(indexing, "crew_pays", crew_pays)
+    manifest, made = index_with(first_byte, root, steps=7, workers=2)
+    assert asked == [(6 * 7, 2)]
+    assert made == dict.fromkeys(["A/p0_0.png", "A/p1_2.png", "B/p0_0.png", "B/p0_1.png"], 0x89)
+    assert paths(manifest) == list(made)
+    assert [(bad.path, bad.reason) for bad in manifest.quarantined] == [
+        ("A/empty.png", "the file is empty"),
+        ("A/p0_1.png", "of an odd length"),
+    ]
 
 
 def test_nothing_usable_is_an_error_with_the_first_reasons(tmp_path: Path) -> None:

@@ -144,19 +144,11 @@ def test_what_is_no_bad_image_is_raised_and_leaves_no_thread(
 def test_only_what_is_wanted_is_made(files: list[ImageFile]) -> None:
     with stream(files[:1], Wanted()) as images:
         bare = usable(next(images))
-    assert (bare.views, bare.look, bare.inspection, bare.lungs, bare.copy, bare.drawn) == (
-        {},
-        None,
-        None,
-        None,
-        None,
-        None,
-    )
-    with stream(files[:1], Wanted(inspection=True, look=True)) as images:
+    assert (bare.views, bare.look, bare.lungs, bare.copy, bare.drawn) == ({}, None, None, None, None)
+    with stream(files[:1], Wanted(look=True)) as images:
         seen = usable(next(images))
-    assert seen.inspection is not None
     assert seen.look is not None
-    assert seen.inspection.look.pixel_digest == seen.look.pixel_digest
+    assert (seen.views, seen.lungs, seen.copy, seen.drawn) == ({}, None, None, None)
 
 
 def test_lungs_are_those_of_the_mask_or_the_template(files: list[ImageFile]) -> None:
@@ -199,7 +191,7 @@ def test_views_are_drawn_from_a_copy_that_is_there_as_from_one_that_is_made(file
 
 
 def test_what_goes_to_a_worker_and_comes_back_can_pass_to_another_process(files: list[ImageFile]) -> None:
-    wanted = Wanted(views=(PLAIN,), look=True, inspection=True, lungs=(8, 8), copy=SEVERAL, drawn=(3,))
+    wanted = Wanted(views=(PLAIN,), look=True, lungs=(8, 8), copy=SEVERAL, drawn=(3,))
     assert pickle.loads(pickle.dumps(wanted)) == wanted
     with stream(files, wanted) as images:
         for file, one in zip(files, images, strict=True):
@@ -213,7 +205,6 @@ def test_the_same_comes_from_processes_bad_files_and_masks_too(files: list[Image
         views=(SEVERAL, masked, tables),
         undrawn=(tables,),
         look=True,
-        inspection=True,
         lungs=(8, 8),
         copy=PLAIN,
         drawn=(1, 2),
@@ -232,7 +223,6 @@ def test_the_same_comes_from_processes_bad_files_and_masks_too(files: list[Image
                 (spec, str(error)) for spec, error in other.failures.items()
             ]
             assert pickle.dumps(one.undrawn) == pickle.dumps(other.undrawn)
-            assert repr(one.inspection) == repr(other.inspection)
             for mine, its in ((one.copy, other.copy), (one.drawn, other.drawn), (one.lungs, other.lungs)):
                 assert (mine is None) == (its is None)
                 assert mine is None or its is None or np.array_equal(mine, its)
