@@ -11,18 +11,14 @@ same calls; all take turns.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cxrfeat
+from benchmarks.checkout import BEFORE, OURS, Worker, add_against, checkouts, working
 from benchmarks.common import Spread, alternate, options, publish, say, scratch
 from benchmarks.images import some_images, stage
 from cxrfeat.image.index import index_folder
@@ -34,9 +30,8 @@ from cxrfeat.view.stream import stream
 SIZE = 224
 
 _WHOLE = """
-import json, os, sys, tempfile, time
+import json, sys, tempfile, time
 import numpy as np
-import cxrfeat
 
 try:
     from cxrfeat.workflow.extract import extract
@@ -66,54 +61,16 @@ for line in sys.stdin:
                        batch=asked["batch"])
         seconds = time.perf_counter() - start
     file = made.files[0]
-    told = {"code": os.path.dirname(cxrfeat.__file__), "seconds": seconds, "images": file.rows_computed}
-    print(json.dumps(told | {"workers": getattr(file, "workers", "")}), flush=True)
+    told = {"seconds": seconds, "images": file.rows_computed, "workers": getattr(file, "workers", "")}
+    print(json.dumps(told), flush=True)
 """
 """Calls of `extract` in any checkout since stage one took engines."""
 
 
-class Checkout:
-    """A process with the code of one checkout, which makes one call after the other."""
-
-    def __init__(self, code: Path) -> None:
-        self._code = code
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _WHOLE],
-            cwd=code,  # which comes first where `-c` looks for modules
-            env=os.environ | {"PYTHONPATH": str(code)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.told: list[dict[str, Any]] = []
-
-    def call(self, **asked: object) -> float:
-        """Images per second of one call."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError("a checkout could not make the call; see above")
-        self.told.append(json.loads(answer))
-        if Path(self.told[-1]["code"]).parent != self._code:
-            raise RuntimeError(f"meant to measure {self._code}, and the code came from {self.told[-1]['code']}")
-        return float(self.told[-1]["images"] / self.told[-1]["seconds"])
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-
-
-@contextmanager
-def checkout(code: Path) -> Iterator[Checkout]:
-    """A checkout, until the block ends."""
-    one = Checkout(code)
-    try:
-        yield one
-    finally:
-        one.close()
+def call(worker: Worker, told: list[dict[str, Any]], asked: Mapping[str, object]) -> float:
+    """Images per second of one call of a checkout, whose answer is added to those before."""
+    told.append(worker.ask(asked))
+    return float(told[-1]["images"] / told[-1]["seconds"])
 
 
 def steps(views: int) -> dict[str, Wanted]:
@@ -150,26 +107,25 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--views", type=int, default=8, help="per image (default: 8)")
     parser.add_argument("--rate", type=float, default=4000, help="views/s of the slower engine (default: 4000)")
     parser.add_argument("--batch", type=int, default=256, help="views per batch (default: 256)")
-    parser.add_argument("--against", type=Path, help="another checkout of cxrfeat")
+    add_against(parser)
     given = parser.parse_args(arguments)
-    code = {"cxrfeat": Path(cxrfeat.__file__).parents[1]}
-    code |= {"before": given.against.resolve()} if given.against else {}
     with scratch() as folder, ExitStack() as stack:
         root, chosen = some_images(given.data, given.images, folder)
         data = stage(chosen, root, folder / "images")
         files = image_files(index_folder(data).rows, data)
         candidates: dict[str, Callable[[], float]] = {}
-        calls: dict[str, list[dict[str, Any]]] = {}
+        calls: dict[str, list[dict[str, Any]]] = {name: [] for name in checkouts(given.against)}
         for name, wanted in steps(given.views).items():
             for workers in sorted({1, threads()}):
                 candidates[f"{name}: {workers} threads"] = partial(feed, files, wanted, workers)
             candidates[f"{name}: {threads()} processes"] = partial(feed, files, wanted, threads(), processes=True)
-        for name, place in code.items():
-            one = stack.enter_context(checkout(place))
-            calls[name] = one.told
+        for name, place in checkouts(given.against).items():
+            worker = stack.enter_context(working(place, _WHOLE))
             for engine, rate in (("no time", 0.0), (f"{given.rate:g} views/s", given.rate)):
                 asked = {"data": str(data), "folder": str(folder), "views": given.views, "batch": given.batch}
-                candidates[f"extract, engine of {engine}: {name}"] = partial(one.call, rate=rate, **asked)
+                candidates[f"extract, engine of {engine}: {name}"] = partial(
+                    call, worker, calls[name], asked | {"rate": rate}
+                )
         say("once each, to warm up")
         alternate(candidates, repeats=1)
         found = alternate(candidates, repeats=given.repeats, what="feed")
@@ -192,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def _against(found: dict[str, Spread]) -> list[str]:
-    pairs = [(name, name.removesuffix("cxrfeat") + "before") for name in found if name.endswith(": cxrfeat")]
-    return [f"{one} / before: {found[one].over(found[other])}" for one, other in pairs if other in found]
+    pairs = [(name, name.removesuffix(OURS) + BEFORE) for name in found if name.endswith(f": {OURS}")]
+    return [f"{one} / {BEFORE}: {found[one].over(found[other])}" for one, other in pairs if other in found]
 
 
 if __name__ == "__main__":

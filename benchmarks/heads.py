@@ -29,7 +29,6 @@ import contextlib
 import itertools
 import json
 import math
-import os
 import statistics
 import subprocess
 import sys
@@ -42,8 +41,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import cxrfeat
 from benchmarks.blobs import CLASSES, blobs, write_blobs
+from benchmarks.checkout import BEFORE, OURS, add_against, checkouts, working
 from benchmarks.common import Spread, alternate, fresh_process, options, publish, say, scratch, seconds_of
 from benchmarks.engines import PRODUCT, matrix_product
 from benchmarks.obvious import EPOCHS, NETWORKS, at_strength, classifier, network, write_parts
@@ -57,8 +56,7 @@ from cxrfeat.head.sampling import epoch_rows
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
 
-OURS, PLAIN = "cxrfeat", "plain"
-BEFORE = "before"
+PLAIN = "plain"
 PARTS = ("epoch", "result", "scikit", "command", "many", "against")
 SVMS: tuple[HeadKind, ...] = ("svm-linear", "svm-rbf")
 OTHERS: tuple[HeadKind, ...] = ("logreg", "knn", "ridge")
@@ -375,30 +373,14 @@ def against(chosen: argparse.Namespace, size: Size, folder: Path) -> list[Row]:
     place = folder / f"{size.views} {size.dim}.npz"
     np.savez(place, allow_pickle=False, X=X.reshape(-1, size.dim), y=np.repeat(y, size.views))
     with contextlib.ExitStack() as stack:
-        fitters = {}
-        for name, code in ((OURS, Path(cxrfeat.__file__).parents[1]), (BEFORE, chosen.against.resolve())):
-            fitters[name] = stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", _FITTER, str(place)],
-                    cwd=folder,
-                    env=os.environ | {"PYTHONPATH": str(code)},
-                    text=True,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                )
-            )
-
-        def seconds(name: str, kind: HeadKind, parameters: dict[str, Any]) -> float:
-            asked, told = fitters[name].stdin, fitters[name].stdout
-            assert asked is not None
-            assert told is not None
-            print(json.dumps([kind, parameters]), file=asked, flush=True)
-            return float(told.readline())
-
+        fitters = {
+            name: stack.enter_context(working(code, _FITTER, str(place)))
+            for name, code in checkouts(chosen.against).items()
+        }
         rows = []
         for kind in (*NETWORKS, *OTHERS, *SVMS):
             parameters = {"epochs": chosen.epochs, "standardize": False} if kind in NETWORKS else {}
-            candidates = {name: partial(seconds, name, kind, parameters) for name in fitters}
+            candidates = {name: partial(fitter.ask, [kind, parameters]) for name, fitter in fitters.items()}
             for one in candidates.values():
                 one()  # imports
             spreads = alternate(candidates, repeats=chosen.repeats, what=f"against {kind} {size}")
@@ -434,7 +416,7 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = options(__doc__)
     made.add_argument("--part", action="append", choices=PARTS, help="default: all")
-    made.add_argument("--against", type=Path, help="another checkout of cxrfeat")
+    add_against(made)
     sizes = {"large": "2880x8x1024", "wide": "2880x1x2048", "svm": "5760x1x1024", "single": "2880x1x1024"}
     for name, size in sizes.items():
         made.add_argument(f"--{name}", type=Size.parse, default=Size.parse(size), metavar="IMAGESxVIEWSxDIM",

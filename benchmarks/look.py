@@ -11,18 +11,14 @@ turn, each in a process of its own, and what both find must be equal.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import cxrfeat
+from benchmarks.checkout import BEFORE, OURS, Worker, add_against, checkouts, command_of, working
 from benchmarks.common import Spread, alternate, options, publish, say, scratch, seconds_of
 from benchmarks.images import some_images, stage
 
@@ -64,15 +60,18 @@ def digests():
                 found.setdefault(name, hashlib.sha256()).update(value.encode())
     return {name: digest.hexdigest() for name, digest in found.items()}
 
-print(json.dumps(digests()), flush=True)
 for line in sys.stdin:
-    name, threads = line.split()
+    asked = json.loads(line)
+    if asked is None:
+        print(json.dumps(digests()), flush=True)
+        continue
+    name, threads = asked
     do, given = work[name]
     seconds = []
-    with ThreadPoolExecutor(int(threads)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         list(pool.map(do, given[:8]))
         start = time.perf_counter()
-        if threads == "1":
+        if threads == 1:
             for one in given:
                 before = time.perf_counter()
                 do(one)
@@ -84,49 +83,26 @@ for line in sys.stdin:
 """
 
 
-class Worker:
-    """One checkout in a process of its own, which holds the images."""
+class Looking:
+    """The worker of one checkout, which holds the images."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._into, self._out = process.stdin, process.stdout
-        self.digests: dict[str, str] = json.loads(self._out.readline() or "{}")
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.digests: dict[str, str] = worker.ask(None)
         self.milliseconds: dict[str, list[float]] = {name: [] for name in WORK}
         """The median of an image, round after round, from one thread."""
 
     def seconds(self, what: str, threads: int) -> float:
         """How long it takes for all images."""
-        print(what, threads, file=self._into, flush=True)
-        whole, each = json.loads(self._out.readline())
+        whole, each = self._worker.ask([what, threads])
         if each:
             self.milliseconds[what].append(1e3 * float(np.median(each)))
         return float(whole)
 
 
-@contextlib.contextmanager
-def started(code: Path, data: Path) -> Iterator[Worker]:
-    """A worker of a checkout, while it is needed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _WORKER, str(data)],
-        cwd=data,  # from where no other checkout is imported
-        env=os.environ | {"PYTHONPATH": str(code)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield Worker(process)
-
-
 def audit(code: Path, data: Path, folder: Path) -> None:
     """The whole command of a checkout."""
-    subprocess.run(
-        [sys.executable, "-m", "cxrfeat", "audit", str(data), "--quiet", "--json"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(code)},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
+    command_of(code, folder, "audit", str(data), "--quiet", "--json")
 
 
 def hold(ours: Mapping[str, str], theirs: Mapping[str, str] | None = None) -> None:
@@ -150,11 +126,13 @@ def measure(code: Mapping[str, Path], data: Path, folder: Path, count: int, repe
 
     def row(what: str, threads: int | None, measured: Mapping[str, Spread], **more: Spread) -> None:
         rates = {name: Spread(tuple(count / one for one in spread.values)) for name, spread in measured.items()}
-        figures = rates | ({"ratio": rates["cxrfeat"].over(rates["before"])} if "before" in rates else {}) | more
+        figures = rates | ({"ratio": rates[OURS].over(rates[BEFORE])} if BEFORE in rates else {}) | more
         found.append({"what": what, "threads": threads} | figures)
 
     with contextlib.ExitStack() as stack:
-        workers = {name: stack.enter_context(started(place, data)) for name, place in code.items()}
+        workers = {
+            name: Looking(stack.enter_context(working(place, _WORKER, str(data)))) for name, place in code.items()
+        }
         hold(*(worker.digests for worker in workers.values()))
         for what in WORK:
             for threads in (1, 2):
@@ -162,7 +140,7 @@ def measure(code: Mapping[str, Path], data: Path, folder: Path, count: int, repe
                     name: partial(worker.seconds, what, threads) for name, worker in workers.items()
                 }
                 measured = alternate(calls, repeats=repeats, what=f"{what}, {threads} threads")
-                own = Spread(tuple(workers["cxrfeat"].milliseconds[what]))
+                own = Spread(tuple(workers[OURS].milliseconds[what]))
                 row(what, threads, measured, **({"milliseconds": own} if threads == 1 else {}))
     calls = {name: partial(seconds_of, partial(audit, place, data, folder)) for name, place in code.items()}
     row(AUDIT, None, alternate(calls, repeats=repeats, what=AUDIT))
@@ -174,16 +152,15 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser = options(__doc__)
     parser.add_argument("--images", type=int, default=120, help="images to look at (default: 120)")
     parser.add_argument("--data", type=Path, help="their folder; phantoms of 299 pixels unless given")
-    parser.add_argument("--against", type=Path, help="another checkout of cxrfeat")
+    add_against(parser)
     given = parser.parse_args(arguments)
-    code = {"cxrfeat": Path(cxrfeat.__file__).parents[1]}
-    code |= {"before": given.against.resolve()} if given.against else {}
+    code = checkouts(given.against)
     with scratch() as folder:
         root, rows = some_images(given.data, given.images, folder)
         data = stage(rows, root, folder / "images")
         say(f"{len(rows)} images")
         found = measure(code, data, folder, len(rows), given.repeats)
-    columns = ["cxrfeat", *(["before", "ratio"] if "before" in code else []), "milliseconds"]
+    columns = [*code, *(["ratio"] if BEFORE in code else []), "milliseconds"]
     lines = [
         [one["what"], str(one["threads"] or ""), *(str(one.get(column, "")) for column in columns)] for one in found
     ]

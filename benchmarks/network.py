@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,13 @@ def call_arguments(backbone: str, *, preprocess: str | None = None, size: int | 
     """What `cxrfeat.extract` is asked, for the network that `find` finds."""
     arguments: dict[str, Any] = {"backbone": backbone, "preprocess": preprocess, "size": size}
     return arguments | ({"weights": "random"} if backbone in TABLE else {})
+
+
+def command_words(backbone: str, *, preprocess: str | None = None, size: int | None = None) -> list[str]:
+    """The same as options of `cxrfeat extract`, wherever that is called."""
+    own = Path(backbone)
+    asked = call_arguments(str(own.resolve()) if own.is_file() else backbone, preprocess=preprocess, size=size)
+    return [word for name, value in asked.items() if value is not None for word in (f"--{name}", str(value))]
 
 
 def auto(network: Network) -> str:

@@ -11,7 +11,6 @@ the same page is made by another checkout of cxrfeat, the two in turn.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -20,10 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cxrfeat
+from benchmarks.checkout import BEFORE, OURS, add_against, checkouts, environment_of
 from benchmarks.common import Spread, alternate, options, publish, say, scratch
 from benchmarks.images import some_images, stage
-from cxrfeat.backbone.table import TABLE
+from benchmarks.network import command_words
 
 HEADS = ("logreg", "ridge", "softmax", "dropout")
 
@@ -44,7 +43,7 @@ def call(code: Path, folder: Path, *words: str) -> dict[str, float]:
         measured = subprocess.run(
             [sys.executable, "-c", _LAUNCHER, sys.executable, "-m", "cxrfeat", *words, "--quiet"],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(code)},
+            env=environment_of(code),
             stdout=subprocess.PIPE,
             stderr=said,
             check=True,
@@ -65,10 +64,7 @@ def measure(code: Mapping[str, Path], arguments: Any, folder: Path) -> dict[str,
     root, rows = some_images(arguments.data, arguments.images, folder)
     data = stage(rows, root, folder / "images")
     told: dict[str, list[dict[str, float]]] = {name: [] for name in code}
-    own = Path(arguments.backbone)
-    network = ["--backbone", str(own.resolve()) if own.is_file() else arguments.backbone]
-    network += ["--preprocess", arguments.preprocess] if arguments.preprocess else []
-    network += ["--weights", "random"] if arguments.backbone in TABLE else []
+    network = command_words(arguments.backbone, preprocess=arguments.preprocess)
     for name, place in code.items():
         say(f"features and heads by {name}")
         (folder / name).mkdir()
@@ -95,21 +91,19 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         "--backbone", default="densenet121", help="as in `cxrfeat extract`; random weights unless a file"
     )
     parser.add_argument("--preprocess", help="of a network of your own")
-    parser.add_argument("--against", type=Path, help="another checkout of cxrfeat")
+    add_against(parser)
     given = parser.parse_args(arguments)
-    code = {"cxrfeat": Path(cxrfeat.__file__).parents[1]}
-    code |= {"before": given.against.resolve()} if given.against else {}
     with scratch() as folder:
-        found = measure(code, given, folder)
+        found = measure(checkouts(given.against), given, folder)
     rows = [
         {"code": name, "images": given.images} | {what: spread.to_dict() for what, spread in figures.items()}
         for name, figures in found.items()
     ]
     lines = [[name, *(str(spread) for spread in figures.values())] for name, figures in found.items()]
     notes = []
-    if "before" in found:
-        shares = {what: spread.over(found["before"][what]) for what, spread in found["cxrfeat"].items()}
-        notes = ["cxrfeat / before: " + ", ".join(f"{what} {share}" for what, share in shares.items())]
+    if BEFORE in found:
+        shares = {what: spread.over(found[BEFORE][what]) for what, spread in found[OURS].items()}
+        notes = [f"{OURS} / {BEFORE}: " + ", ".join(f"{what} {share}" for what, share in shares.items())]
     return publish(
         "report", arguments, ["code", "seconds", "processor seconds", "megabytes"], lines, rows=rows, notes=notes,
         place=given.json,

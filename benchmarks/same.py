@@ -13,10 +13,7 @@ from __future__ import annotations
 import html
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +21,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-import cxrfeat
+from benchmarks.checkout import BEFORE, OURS, add_against, checkouts, command_of
 from benchmarks.common import options, publish, say, scratch
+from benchmarks.network import command_words
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
@@ -63,17 +61,7 @@ def shown_numbers(page: str) -> dict[str, Value]:
 def call(code: Path, folder: Path, *words: str) -> str:
     """What one command of a checkout says on stdout."""
     say(f"  {' '.join(words)}")
-    done = subprocess.run(
-        [sys.executable, "-m", "cxrfeat", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(code), "CXRFEAT_CONFIG": str(folder.parent / "config")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"cxrfeat {' '.join(words)} ended with {done.returncode}: {done.stderr}")
-    return done.stdout
+    return command_of(code, folder, *words)
 
 
 def figures(code: Path, folder: Path, data: Path, network: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -141,27 +129,27 @@ def held(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Compare, print, and return the document."""
     parser = options(__doc__)
-    parser.add_argument("--against", type=Path, required=True, help="another checkout of cxrfeat")
+    add_against(parser, required=True)
     parser.add_argument("--images", type=int, default=90, help="images of the set (default: 90)")
     parser.add_argument("--data", type=Path, help="their folder; phantoms unless given")
     parser.add_argument("--backbone", default="resnet50", help="as in `cxrfeat extract`; random weights unless a file")
     parser.add_argument("--preprocess", help="of a network of your own")
-    parser.add_argument("--size", default="32", help="height and width in pixels for random weights (default: 32)")
+    parser.add_argument(
+        "--size", type=int, default=32, help="height and width in pixels for random weights (default: 32)"
+    )
     given = parser.parse_args(arguments)
-    own = Path(given.backbone)
-    network = ["--backbone", str(own.resolve()) if own.is_file() else given.backbone]
-    network += ["--preprocess", given.preprocess] if given.preprocess else []
-    network += ["--weights", "random", "--size", given.size] if given.backbone in TABLE else []
+    size = given.size if given.backbone in TABLE else None
+    network = command_words(given.backbone, preprocess=given.preprocess, size=size)
     with scratch() as folder:
         data = given.data.resolve() if given.data else folder / "phantoms"
         if not given.data:
             spec = PhantomSpec(patients_per_class=math.ceil(given.images / 6), images_per_patient=2, size=96, seed=1)
             write_phantoms(data, spec)
         told = {}
-        for name, code in {"ours": Path(cxrfeat.__file__).parents[1], "theirs": given.against.resolve()}.items():
+        for name, code in checkouts(given.against).items():
             say(f"{name}: {code}")
             told[name] = figures(code, folder / name, data, network)
-    rows = [{"what": what, **held(document, told["theirs"][what])} for what, document in told["ours"].items()]
+    rows = [{"what": what, **held(document, told[BEFORE][what])} for what, document in told[OURS].items()]
     lines = [
         [str(row["what"]), str(row["values"]), str(row["differ"]), f"{row['largest']:.1e}" if row["largest"] else "-",
          str(row["other"]), str(len(row["only_ours"])), str(len(row["only_theirs"]))]

@@ -30,6 +30,7 @@ from benchmarks import (
     two_stage,
 )
 from benchmarks.blobs import CLASSES, blobs, write_blobs
+from benchmarks.checkout import BEFORE, OURS, checkouts, command_of, working
 from benchmarks.common import Spread, alternate, command, table
 from benchmarks.network import gflop, keras_model
 from cxrfeat.backbone.choose import CONVERTERS
@@ -55,8 +56,10 @@ def numbers(value: object) -> Iterator[float]:
         yield value
 
 
-def ran(main: Main, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Run a script; its rows, once what every script promises has been checked."""
+def ran(
+    main: Main, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], *, rounds: bool = True
+) -> list[dict[str, Any]]:
+    """Run a script; its rows, once what every script promises has been checked, rounds of those that measure too."""
     place = tmp_path / "figures.json"
     document = main([*arguments, "--json", str(place)])
     printed = capsys.readouterr()
@@ -68,7 +71,7 @@ def ran(main: Main, arguments: list[str], tmp_path: Path, capsys: pytest.Capture
     lines = printed.out.splitlines()
     assert document["machine"]["cpu"] in lines[0]
     assert len(lines) >= 2 + len(document["rows"])
-    assert re.search(r"round 1: ", printed.err)
+    assert bool(re.search(r"round 1: ", printed.err)) == rounds
     rows: list[dict[str, Any]] = document["rows"]
     return rows
 
@@ -459,6 +462,33 @@ def test_feed_takes_a_checkout_step_by_step_and_against_itself(
     assert slow["views_per_second"] < rows["extract, engine of no time: cxrfeat"]["views_per_second"]
 
 
+def test_a_checkout_answers_from_its_own_code_until_it_ends(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "cxrfeat").mkdir(parents=True)
+    package = other / "cxrfeat" / "__init__.py"
+    package.write_text("value = 7\n")
+    found = checkouts(other)
+    assert found == checkouts(None) | {BEFORE: other.resolve()}
+    script = """
+import json, sys
+for line in sys.stdin:
+    print(json.dumps([cxrfeat.value, json.loads(line), *sys.argv[1:]]), flush=True)
+"""
+    with working(other, script, "word") as worker:
+        assert [worker.ask(asked) for asked in (None, {"a": 1})] == [[7, None, "word"], [7, {"a": 1}, "word"]]
+    with working(other, "input()") as worker, pytest.raises(RuntimeError, match="ended"):
+        worker.ask(1)
+    package.write_text(f"__file__ = {str(found[OURS] / 'cxrfeat' / '__init__.py')!r}\n")
+    with pytest.raises(RuntimeError, match="meant to measure"), working(other, script):
+        pass
+    (other / "cxrfeat" / "__main__.py").write_text(
+        "import sys\nprint(*sys.argv[1:])\nsys.exit(sys.argv[1] == 'fail')\n"
+    )
+    assert command_of(other, tmp_path, "a", "b") == "a b\n"
+    with pytest.raises(RuntimeError, match="cxrfeat fail now ended with 1"):
+        command_of(other, tmp_path, "fail", "now")
+
+
 def test_same_names_what_differs_and_what_only_one_has() -> None:
     ours = {"a.0": 1.0, "a.1": "x", "seconds": 3.0, "new": None, "array": np.ones(2, np.float32)}
     theirs = {"a.0": 1.1, "a.1": "y", "seconds": 4.0, "old": True, "array": np.ones(2, np.float32)}
@@ -484,6 +514,7 @@ def test_same_reads_the_numbers_of_a_page_as_a_reader_does() -> None:
 
 @pytest.mark.slow
 def test_a_checkout_gives_its_own_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = ran(same.main, ["--against", str(Path(__file__).parents[2]), "--images", "90"], tmp_path, capsys)
+    arguments = ["--against", str(Path(__file__).parents[2]), "--images", "90"]
+    rows = ran(same.main, arguments, tmp_path, capsys, rounds=False)
     assert {row["what"] for row in rows} >= {"arrays", "heads", "audit", "compare", "report"}
     assert all(row["values"] > 10 and row["differ"] == 0 for row in rows), rows
