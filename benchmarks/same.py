@@ -51,8 +51,9 @@ def flat(value: object, name: str = "") -> Iterator[tuple[str, Value]]:
 
 
 def shown_numbers(page: str) -> dict[str, Value]:
-    """The numbers that a reader of a page sees, in their order; scripts, styles and pictures are no text."""
-    text = re.sub(r"(?s)<(script|style|svg)\b.*?</\1>|<[^>]*>", " ", page)
+    """The numbers that a reader of a page sees, in their order, but how long things took; pictures are no text."""
+    text = re.sub(r'<td data-value="[^"]*" class="number">[^<]*</td></tr>', " ", page)  # seconds end a line of scores
+    text = re.sub(r"(?s)<(script|style|svg)\b.*?</\1>|<[^>]*>", " ", text)
     text = re.sub(r"\b\d[\d.,]* (?:s|min|h)\b", " ", text)  # durations
     text = re.sub(r"\d\d\d\d-\d\d-\d\d[ T\d:]*|\b[0-9a-f]{8,}\b", " ", html.unescape(text))
     return {f"number {index}": float(found) for index, found in enumerate(NUMBER.findall(text))}

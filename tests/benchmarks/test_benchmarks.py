@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,10 @@ from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.reporting.page import render_report
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
+from tests.reporting.contents import content
 from tests.run.reading import run_json
 
 Main = Callable[[list[str]], dict[str, Any]]
@@ -510,6 +513,19 @@ def test_same_sees_a_single_bit_of_an_array_and_another_shape() -> None:
 def test_same_reads_the_numbers_of_a_page_as_a_reader_does() -> None:
     page = "<style>a{b:1}</style><p>0.842 [0.817, 0.865]</p><script>2</script> made 2026-11-27 12:00 in 4.5 s &lt;3"
     assert list(same.shown_numbers(page).values()) == [0.842, 0.817, 0.865, 3.0]
+
+
+def test_same_leaves_out_how_long_a_head_took(tmp_path: Path) -> None:
+    made = content(tmp_path)
+    (data,) = made.data
+    slow = [replace(run, summary={**run.summary, "seconds": 1234.5}) for run in data.runs]
+    other = replace(made, data=(replace(data, runs=tuple(slow)),))
+    pages = [render_report(one) for one in (made, other)]
+    assert pages[1].count("1234.5") >= len(slow)
+    numbers_of = [same.shown_numbers(page) for page in pages]
+    assert numbers_of[0] == numbers_of[1]
+    best = data.runs[0].summary["test"]
+    assert {round(best[name], 3) for name in ("accuracy", "macro_f1")} <= set(numbers_of[0].values())
 
 
 @pytest.mark.slow
