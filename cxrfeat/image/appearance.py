@@ -24,11 +24,13 @@ _THUMBNAIL = 8
 _GRID = 32
 """Cells that the thumbnail of a deep or tiny image is put together from; others use the portrait's, whose edges it
 shares as well."""
+_PARTS = np.kron(np.eye(_THUMBNAIL), np.ones(PORTRAIT // _THUMBNAIL))
+"""`(8, 40)`: which rows of the portrait's grid, or columns, each of the thumbnail's is made of."""
 _NEAR_BLACK = 8
 _NARROW = 257
-"""Rows of bytes whose sum fits in 16 bits."""
+"""Bytes whose sum fits in 16 bits."""
 
-_Sums = NDArray[np.uint32] | NDArray[np.float64]
+_Sums = NDArray[np.unsignedinteger] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ def look(grey: Grey) -> Look:
     sums = _cells(grey, PORTRAIT)
     areas = _areas(*_enlarged(grey.shape, PORTRAIT), PORTRAIT)
     if grey.dtype == np.uint8 and min(grey.shape) >= PORTRAIT:  # sums of bytes are exact, whatever is added to what
-        coarse = _together(sums)
+        coarse = _PARTS @ sums @ _PARTS.T  # as `_together`, in half the time
         mean = int(coarse.sum()) / grey.size
         thumbnail = _rounded(coarse / _areas(*grey.shape, _THUMBNAIL))
     else:
@@ -88,7 +90,8 @@ def pixel_digest(grey: Grey) -> int:
         (True, False)
     """
     height, width = grey.shape
-    digest = blake2b(f"{height} {width} {grey.dtype.name}".encode(), digest_size=8)
+    kind = grey.dtype.type.__name__  # `dtype.name` takes ten times as long
+    digest = blake2b(f"{height} {width} {kind}".encode(), digest_size=8)
     digest.update(np.ascontiguousarray(grey, grey.dtype.newbyteorder("<")).data)
     return int.from_bytes(digest.digest(), "little")
 
@@ -103,6 +106,8 @@ def _black_border(grey: Grey) -> float:
 
 def _black(lines: Grey) -> int:
     """How many lines from the first on have no pixel over 8. Mostly none or few, so no more are read than need be."""
+    if lines[0, lines.shape[1] // 2] > _NEAR_BLACK:
+        return 0
     done, more = 0, 1
     while done < len(lines):
         if lines[done : done + more].max() > _NEAR_BLACK:
@@ -136,8 +141,9 @@ def _cells(grey: Grey, side: int) -> _Sums:
     if (height, width) != grey.shape:
         grey = grey.repeat(height // grey.shape[0], axis=0).repeat(width // grey.shape[1], axis=1)
     if grey.dtype == np.uint8:
-        strips = _added(grey, side, np.uint16 if height <= _NARROW * side else np.uint32)
-        return _added(strips.T, side, np.uint32).T
+        rows, columns = -(-height // side), -(-width // side)  # of a cell, at most
+        strips = _added(grey, side, np.uint16 if rows <= _NARROW else np.uint32)
+        return _added(strips.T, side, np.uint16 if rows * columns <= _NARROW else np.uint32).T
     strips = _added(grey, side, np.float64)
     return np.add.reduceat(strips, _bands(width, side).starts, axis=1)  # the last bit hangs on the order
 

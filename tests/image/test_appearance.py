@@ -139,6 +139,19 @@ def test_portraits_keep_the_detail_of_an_image_of_few_grey_levels() -> None:
     assert np.abs(difference).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [(16, 16), (1, 257), (257, 1), (16, 17), (1, 258), (258, 1)],  # of a cell: 16 bits hold its sum, or do not
+)
+def test_sums_of_bytes_do_not_run_over(rows: int, columns: int) -> None:
+    image = np.full((40 * rows, 40 * columns), 255, np.uint8)
+    image[: 20 * rows] = 254
+    found = look(image)
+    assert found.mean_grey == 254.5
+    np.testing.assert_array_equal(found.thumbnail, np.repeat([254, 255], 32).reshape(8, 8))
+    np.testing.assert_array_equal(found.portrait, np.repeat([0, 255], 800).reshape(40, 40))
+
+
 @pytest.mark.parametrize("value", [0, 7, 255])
 def test_an_image_of_one_value_has_a_black_portrait(value: int) -> None:
     assert portrait(np.full((61, 47), value, np.uint8)).tolist() == [[0] * 40] * 40
