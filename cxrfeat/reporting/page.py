@@ -11,11 +11,12 @@ from cxrfeat.reporting.chart import SHAPES, map_points, mark, whisker
 from cxrfeat.reporting.content import DataContent, FeatureMap, ReportContent, Tiles
 from cxrfeat.reporting.difference import apart, difference_table, other_difference_table, standing_of
 from cxrfeat.reporting.run_section import run_section
+from cxrfeat.reporting.score import SCORES
 from cxrfeat.reporting.shortcut import shortcut_table, within_table
 from cxrfeat.reporting.summary import honest_figure, standing, verdict, worst_findings
-from cxrfeat.reporting.table import NO_ENDS, WHY_NO_ENDS, number, with_interval
+from cxrfeat.reporting.table import NO_ENDS, WHY_NO_ENDS, number
 from cxrfeat.reporting.template import fill, text_of
-from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, SCORES, SHORTCUT
+from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, RUNS, SHORTCUT
 from cxrfeat.run.record import to_json
 from cxrfeat.version import __version__
 
@@ -45,7 +46,7 @@ def render_report(content: ReportContent) -> str:
         script=text_of("wide.js") + text_of("page.js"),
         meanings=CHECKS,
         words=content.words,
-        told={"scores": SCORES, "shortcuts": SHORTCUT, "differences": DIFFERENCES, "by_class": BY_CLASS},
+        told={"scores": RUNS, "shortcuts": SHORTCUT, "differences": DIFFERENCES, "by_class": BY_CLASS},
         title=content.title,
         lead=lead,
         notes=content.notes,
@@ -97,44 +98,39 @@ def _scores(
 ) -> dict[str, Any]:
     """The comparison: each cell with what is read, what it is sorted by, and its interval as a picture."""
     against = {one["b"]: one for one in differences}
-    sourced = any((run["test"].get("within_source") or {}).get("images") for run in runs)
-    names = ["accuracy", "balanced accuracy", "AUROC", *(["within sources"] if sourced else []), "F1"]
-    names += ["against the best"] if differences else []
-    columns = [{"name": "run", "sort": "none", "numeric": False}]
-    columns += [{"name": name, "sort": "none", "numeric": name == "F1"} for name in (*names, "seconds")]
-    columns[-1]["numeric"] = True
+    scores = [
+        score for score in SCORES if score.part is None or any(score.told(run["test"]).get("images") for run in runs)
+    ]
+    columns = [
+        {"name": "run", "sort": "none", "numeric": False},
+        *({"name": score.title, "sort": "none", "numeric": not score.interval} for score in scores),
+        *([{"name": "against the best", "sort": "none", "numeric": False}] if differences else []),
+        {"name": "seconds", "sort": "none", "numeric": True},
+    ]
     columns[1]["sort"] = "descending"
 
-    def scored(value: float | None, interval: Sequence[float] | None, chance: float | None = None) -> dict[str, Any]:
-        text, chart = with_interval(value, interval), whisker(value, interval, chance)
-        return {"value": "" if value is None else value, "text": text, "chart": chart, "class": "interval"}
-
-    def plain(value: float | None, digits: int) -> dict[str, Any]:
-        return {"value": "" if value is None else value, "text": number(value, digits), "class": "number"}
+    def cell(value: float | None, text: str) -> dict[str, Any]:
+        return {"value": "" if value is None else value, "text": text, "class": "number"}
 
     rows = []
     for run, part in zip(runs, shown, strict=True):
-        test = run["test"]
-        even = 1 / len(test["classes"])
-        cells = [
-            scored(test["accuracy"], test["accuracy_ci"]),
-            scored(test["balanced_accuracy"], test["balanced_accuracy_ci"], even),
-            scored(test["auroc"], test["auroc_ci"], 0.5),
-        ]
-        if sourced:
-            within = test.get("within_source") or {}
-            cells.append(scored(within.get("accuracy"), within.get("accuracy_ci"), within.get("chance")))
-        cells.append(plain(test["macro_f1"], 3))
+        cells = []
+        for score in scores:
+            test = run["test"]
+            cells.append(cell(score.value(test), score.text(test)))
+            if score.interval:
+                drawn = whisker(score.value(test), score.ends(test), score.chance(test))
+                cells[-1] |= {"class": "interval", "chart": drawn}
         if differences:
             said = standing_of(against.get(run["run"]))
             cells.append({"value": said, "text": said, "class": ""})
-        cells.append(plain(run["seconds"], 1))
+        cells.append(cell(run["seconds"], number(run["seconds"], 1)))
         rows.append({**{name: part[name] for name in ("head", "backbone", "twin", "key")}, "cells": cells})
     first = runs[0]
     how = "out-of-fold" if first.get("folds") else "test part"
     title = f"Test scores with 95 % intervals ({how}: {first['test']['images']} images). "
     title += "Upright dotted lines: chance. A heading sorts."
-    if any(f" {NO_ENDS}" in cell["text"] for row in rows for cell in row["cells"]):
+    if any(f" {NO_ENDS}" in one["text"] for row in rows for one in row["cells"]):
         title += f"\n{WHY_NO_ENDS}."
     if why := apart(differences):
         title += f"\n{why}"

@@ -2,40 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cxrfeat.reporting.table import RANDOM_WEIGHTS, Table, number, with_interval
 from cxrfeat.run.table import History
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A column of test scores, as terminal and page show it."""
+
+    title: str
+    field: str
+    """Of `test` in the document of a run."""
+    part: str | None = None
+    """The part of `test` that the field is of. The page shows the column where that of any run has images; the terminal
+    has a table of its own for it."""
+    interval: bool = True
+    """Whether it is shown with that: the field whose name ends in `_ci`."""
+    guessing: Callable[[Mapping[str, Any]], float | None] | None = None
+    """What takes no network, read from where the field is; the page marks it."""
+
+    def told(self, test: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Where the field is; empty where a run has no such part."""
+        return test if self.part is None else test.get(self.part) or {}
+
+    def value(self, test: Mapping[str, Any]) -> float | None:
+        """The score of a run."""
+        told = self.told(test)
+        return told[self.field] if told else None
+
+    def ends(self, test: Mapping[str, Any]) -> Sequence[float] | None:
+        """Its interval, where it has one and is shown with it."""
+        told = self.told(test)
+        return told[f"{self.field}_ci"] if told and self.interval else None
+
+    def chance(self, test: Mapping[str, Any]) -> float | None:
+        """What guessing would give, where that is marked."""
+        told = self.told(test)
+        return self.guessing(told) if told and self.guessing else None
+
+    def text(self, test: Mapping[str, Any]) -> str:
+        """What stands in the cell."""
+        return with_interval(self.value(test), self.ends(test)) if self.interval else number(self.value(test))
+
+
+SCORES = (
+    Score(title="accuracy", field="accuracy"),
+    Score(title="balanced accuracy", field="balanced_accuracy", guessing=lambda test: 1 / len(test["classes"])),
+    Score(title="AUROC", field="auroc", guessing=lambda _: 0.5),
+    Score(title="within sources", field="accuracy", part="within_source", guessing=lambda within: within["chance"]),
+    Score(title="F1", field="macro_f1", interval=False),
+)
+"""The columns between run and seconds, wherever runs stand side by side."""
+
+
 def score_table(runs: Sequence[Mapping[str, Any]]) -> Table:
     """One line per run: the test scores with their intervals."""
-    rows = []
-    for run in runs:
-        test = run["test"]
-        rows.append(
-            (
-                run["head"],
-                run["backbone"],
-                with_interval(test["accuracy"], test["accuracy_ci"]),
-                with_interval(test["balanced_accuracy"], test["balanced_accuracy_ci"]),
-                with_interval(test["auroc"], test["auroc_ci"]),
-                number(test["macro_f1"]),
-                f"{run['seconds']:.1f}",
-            )
-        )
+    scores = [score for score in SCORES if score.part is None]
+    columns = ("head", "backbone", *(score.title for score in scores), "seconds")
+    rows = tuple(
+        (run["head"], run["backbone"], *(score.text(run["test"]) for score in scores), f"{run['seconds']:.1f}")
+        for run in runs
+    )
     first = runs[0]["test"]
     how = "out-of-fold" if runs[0].get("folds") else "test part"
     title = f"Test scores, 95 % intervals ({how}: {first['images']} images, {first['groups']} patients or groups)"
     if any(run.get("random_weights") for run in runs):
         title += f"\n{RANDOM_WEIGHTS}"
-    return Table(
-        title=title,
-        columns=("head", "backbone", "accuracy", "balanced accuracy", "AUROC", "F1", "seconds"),
-        rows=tuple(rows),
-        numeric=frozenset({5, 6}),
-    )
+    alone = {columns.index(score.title) for score in scores if not score.interval}
+    return Table(title=title, columns=columns, rows=rows, numeric=frozenset({*alone, len(columns) - 1}))
 
 
 def class_table(run: Mapping[str, Any]) -> Table:

@@ -49,7 +49,7 @@ CHECKS = {
 }
 """By the names of the checks, as the end of a sentence."""
 
-SCORES = (
+RUNS = (
     ("run", "one head on one network, fitted and tested once; its name leads to its details"),
     (
         "head",

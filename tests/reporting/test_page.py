@@ -10,7 +10,9 @@ import pytest
 
 from cxrfeat.call import PYTHON
 from cxrfeat.cli.again import WORDS
+from cxrfeat.reporting import page, score
 from cxrfeat.reporting.page import render_report
+from cxrfeat.reporting.table import with_interval
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.report import report
@@ -76,6 +78,27 @@ def test_the_page_tells_scores_classes_differences_and_where_they_are_from(tmp_p
     ):  # fmt: skip
         assert wanted in text, wanted
     assert "Best of 2 runs by accuracy" in text
+
+
+def test_a_new_score_is_a_column_of_terminal_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = (*score.SCORES, score.Score(title="Brier", field="brier"))
+    made = content(tmp_path)
+    (data,) = made.data
+    summaries = [run.summary for run in data.runs]
+    for shown, brier in ((score.SCORES, []), (scores, ["Brier"])):
+        for module in (score, page):
+            monkeypatch.setattr(module, "SCORES", shown)
+        html, table = render_report(made), score.score_table(summaries)
+        headings = re.findall(r'<button type="button">([^<]*)</button></th>', html)
+        columns = ["accuracy", "balanced accuracy", "AUROC", "within sources", "F1", *brier]
+        assert headings == ["run", *columns, "against the best", "seconds"]
+        columns.remove("within sources")  # a table of its own on the terminal
+        assert table.columns == ("head", "backbone", *columns, "seconds")
+        text = read(html).text
+        for summary, row in zip(summaries, table.rows, strict=True):
+            assert [cell for cell in row if cell not in text] == []
+            test = summary["test"]
+            assert not brier or row[-2] == with_interval(test["brier"], test["brier_ci"])
 
 
 def test_pictures_bring_a_warning_and_without_them_there_is_none(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cxrfeat
 from cxrfeat.reporting.page import render_report
-from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, SCORES, SHORTCUT
+from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, RUNS, SHORTCUT
 from tests.reporting.contents import content, heat, with_heat
 from tests.reporting.reader import read
 
@@ -28,9 +28,9 @@ def test_every_check_has_a_meaning() -> None:
 
 def test_words_are_explained_where_they_stand(tmp_path: Path) -> None:
     told = read(render_report(with_heat(content(tmp_path), heat()))).text
-    for words in (SCORES, SHORTCUT, DIFFERENCES, BY_CLASS):
+    for words in (RUNS, SHORTCUT, DIFFERENCES, BY_CLASS):
         for word, meaning in words:
             assert word in told
             assert meaning in told
     assert CHECKS["source"] in told
-    assert told.index("Test scores") < told.index(dict(SCORES)["head"]) < told.rindex("Runs in detail")
+    assert told.index("Test scores") < told.index(dict(RUNS)["head"]) < told.rindex("Runs in detail")
