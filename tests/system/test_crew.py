@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -50,6 +52,13 @@ def die(here: int, thing: int) -> int:
 def slowly(thing: int) -> int:
     time.sleep(0.05)
     return os.getpid() + 0 * thing
+
+
+def pages(size: int) -> int:
+    """How many pages the system is asked for while arrays are made, filled and dropped together."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    assert sum(int(one[-1]) for one in [np.full(size, 1, np.uint8) for _ in range(5)]) == 5
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def alive(pid: int) -> bool:
@@ -106,6 +115,16 @@ def test_what_the_work_raises_is_raised_here_and_costs_no_process() -> None:
         assert str(os.getpid()) not in str(other.value)
     finally:
         crew.close()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep memory by rules of their own")
+def test_memory_of_one_image_is_kept_for_the_next() -> None:
+    crew = Crew(pages, 1)
+    try:
+        _, *others = [crew(10**6) for _ in range(5)]
+    finally:
+        crew.close()
+    assert min(others) < 100  # of 1200 and more
 
 
 def test_the_work_of_a_killed_process_is_done_here() -> None:
