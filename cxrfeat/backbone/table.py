@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import Preprocess
+from cxrfeat.system.given import nearest
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications"
 
@@ -66,9 +66,7 @@ def find_row(name: str) -> Row:
     """
     if name in TABLE:
         return TABLE[name]
-    near = difflib.get_close_matches(name.lower(), TABLE, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(
-        f"There is no backbone {name!r}. {hint}The backbones are {', '.join(TABLE)}, "
+        f"There is no backbone {name!r}.{nearest(name, TABLE)} The backbones are {', '.join(TABLE)}, "
         "or the path of a Keras model (.keras or .h5) with `preprocess`."
     )

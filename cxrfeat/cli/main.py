@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import signal
@@ -33,6 +32,7 @@ from cxrfeat.cli.fields import expanded
 from cxrfeat.cli.help import WIDTH, Command
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
+from cxrfeat.system.given import nearest
 from cxrfeat.system.process import leave
 from cxrfeat.version import __version__
 
@@ -136,9 +136,7 @@ def wrong_choice(message: str) -> str:
     if found is None:
         return ""
     *others, last = choices = re.findall("'([^']*)'", found[2])
-    near = difflib.get_close_matches(found[1].lower(), choices, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"is {', '.join(others)} or {last}; got {found[1]!r}.{hint}"
+    return f"is {', '.join(others)} or {last}; got {found[1]!r}.{nearest(found[1], choices)}"
 
 
 def _is_usage_error(error: Exception) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from cxrfeat.explaining.field import Fields, fields_of, producers, regular
 from cxrfeat.explaining.gradient import gradient_of_sum
 from cxrfeat.explaining.score import Score
 from cxrfeat.spec import FeatureSpec
+from cxrfeat.system.given import nearest
 from cxrfeat.types import Features, Views
 
 Maps = NDArray[np.float32]
@@ -92,10 +92,9 @@ class Graph:
         """
         keras = import_keras()
         if name not in self.layers:
-            near = difflib.get_close_matches(name, self.layers, n=1)
-            hint = f"Did you mean {near[0]}? " if near else ""
             raise UsageError(
-                f"{self.network.name} has no layer {name!r} that gives maps. {hint}There are {', '.join(self.layers)}."
+                f"{self.network.name} has no layer {name!r} that gives maps.{nearest(name, self.layers)} There are "
+                f"{', '.join(self.layers)}."
             )
         tensor = _reached(keras, self.body, name)
         return Layer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,7 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
-from cxrfeat.system.given import PathLike
+from cxrfeat.system.given import PathLike, nearest
 from cxrfeat.types import Finding
 
 SHOWN = 12
@@ -152,7 +151,5 @@ def job_of(run: Run, question: Question, graphs: Graphs) -> Job:
 def _check_class(target: str, classes: Sequence[str]) -> None:
     if target in classes:
         return
-    by_case = {name.casefold(): name for name in classes}
-    near = difflib.get_close_matches(target.casefold(), by_case, n=1)
-    hint = f" Did you mean {by_case[near[0]]}?" if near else ""
-    raise InputError(f"The run knows no class {target!r}.{hint} Its classes are {', '.join(classes)}.")
+    meant = nearest(target, classes)
+    raise InputError(f"The run knows no class {target!r}.{meant} Its classes are {', '.join(classes)}.")

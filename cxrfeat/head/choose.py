@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import HEAD_KINDS, MAIN_KINDS, HeadKind, HeadSpec
-from cxrfeat.system.given import one_or_many
+from cxrfeat.system.given import nearest, one_or_many
 
 HeadLike = HeadSpec | str
 """A description of a head, or the name of a kind, or `all` or `all+controls`."""
@@ -28,10 +27,9 @@ def head_kinds(names: Sequence[str]) -> list[HeadKind]:
         elif name in HEAD_KINDS:
             kinds.append(name)
         else:
-            near = difflib.get_close_matches(str(name).lower(), HEAD_KINDS, n=1)
-            hint = f"Did you mean {near[0]}? " if near else ""
             raise UsageError(
-                f"There is no head {name!r}. {hint}The heads are {', '.join(HEAD_KINDS)}, all, or all+controls."
+                f"There is no head {name!r}.{nearest(str(name), HEAD_KINDS)} The heads are {', '.join(HEAD_KINDS)}, "
+                "all, or all+controls."
             )
     return list(dict.fromkeys(kinds))
 

@@ -7,7 +7,6 @@ or say that it was not.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.resample import numbered, percentile_interval, weight_blocks
 from cxrfeat.metric.score import checked
 from cxrfeat.metric.small import Bearing, is_many, score_interval, variance
+from cxrfeat.system.given import nearest
 from cxrfeat.types import Groups, Labels, Probabilities
 
 _Values = NDArray[np.float64]
@@ -243,9 +243,7 @@ def check_prevalence(prevalence: Mapping[str, float], classes: Sequence[str]) ->
 def _check_class(name: str, classes: Sequence[str]) -> None:
     if name in classes:
         return
-    near = [one for one in classes if one.lower() == name.lower()] or difflib.get_close_matches(name, classes, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    raise ValueError(f"There is no class {name!r}. {hint}The classes are {', '.join(classes)}.")
+    raise ValueError(f"There is no class {name!r}.{nearest(name, classes)} The classes are {', '.join(classes)}.")
 
 
 def _check_target(rate: float | None) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import HeadKind, Normalize
+from cxrfeat.system.given import nearest
 
 Trained = Literal["nothing", "softmax", "dense head", "dropout head", "all"]
 
@@ -107,8 +107,8 @@ def find_rows(names: Sequence[str]) -> list[Row]:
     wanted = set()
     for name in names:
         if name.strip().lower() not in known:
-            near = difflib.get_close_matches(name.strip().lower(), known, n=1)
-            hint = f"Did you mean {known[near[0]].name}? " if near else ""
-            raise UsageError(f"There is no row {name!r}. {hint}The rows are {', '.join(row.name for row in ROWS)}.")
+            there = [row.name for row in ROWS]
+            meant = nearest(name.strip(), [*there, "scratch"])
+            raise UsageError(f"There is no row {name!r}.{meant} The rows are {', '.join(there)}.")
         wanted.add(known[name.strip().lower()].name)
     return [row for row in ROWS if not wanted or row.name in wanted]

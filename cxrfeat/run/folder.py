@@ -7,7 +7,6 @@ content hashes. `runs/README.md` specifies it.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -22,7 +21,7 @@ from cxrfeat.run.record import DamagedError, from_json, to_json
 from cxrfeat.run.table import History, Predictions, SplitRows
 from cxrfeat.spec import canonical_json
 from cxrfeat.system.files import make_folder, put_folder
-from cxrfeat.system.given import PathLike, as_path, one_or_many
+from cxrfeat.system.given import PathLike, as_path, nearest, one_or_many
 from cxrfeat.types import Finding
 
 FORMAT = "cxrfeat-run"
@@ -259,10 +258,8 @@ def find_run(run: RunLike, *, runs: PathLike = "runs") -> Run:
         raise InputError(f"{name!r} begins the names of {len(fitting)} runs in {folder}; say more of it:{listed}")
     if path.is_dir() and (not named or all_runs(path)):
         return read_run(path)  # which says why it is none
-    near = difflib.get_close_matches(name, names, n=1)
-    meant = f" Did you mean {near[0]}?" if near else ""
     hint = f" There are:{listed}" if there else " There is none yet: make one with `cxrfeat fit-head`."
-    raise InputError(f"There is no run {name!r} in {folder}.{meant}{hint}")
+    raise InputError(f"There is no run {name!r} in {folder}.{nearest(name, names)}{hint}")
 
 
 def find_runs(given: RunLike | Iterable[RunLike] | None = None, *, runs: PathLike = "runs") -> list[Run]:

@@ -74,8 +74,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     Example:
         >>> nearest("covid-19", ["COVID", "NORMAL"]), nearest("x", ["COVID", "NORMAL"])
-        (" Did you mean 'COVID'?", '')
+        (' Did you mean COVID?', '')
     """
     close = {each.casefold(): each for each in known}
-    match = difflib.get_close_matches(name.casefold(), close, n=1, cutoff=0.5)
-    return f" Did you mean {close[match[0]]!r}?" if match else ""
+    match = difflib.get_close_matches(name.casefold(), close, n=1)
+    return f" Did you mean {close[match[0]]}?" if match else ""

@@ -539,9 +539,7 @@ def test_some_classes_of_a_file_are_a_data_set_of_their_own(blobs: Path, tmp_pat
 
 
 def test_a_class_that_is_not_there_is_named_with_the_nearest(blobs: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"no class 'covid'\. Did you mean 'COVID'\? Its classes are 'COVID', 'NORMAL'"
-    ):
+    with pytest.raises(InputError, match=r"no class 'covid'\. Did you mean COVID\? Its classes are 'COVID', 'NORMAL'"):
         fit(blobs, LOGREG, runs=tmp_path, classes=["covid", "NORMAL"])
     with pytest.raises(InputError, match="telling classes apart takes two"):
         fit(blobs, LOGREG, runs=tmp_path, classes=["COVID"])
