@@ -18,8 +18,8 @@ from typing import Any
 
 from cxrfeat.backbone.quiet import backend, import_keras, keras_home
 from cxrfeat.backbone.table import TABLE, Row
-from cxrfeat.errors import InputError, WeightsError
-from cxrfeat.system.files import replace_atomic, user_cache, write_atomic
+from cxrfeat.errors import InputError, StorageError, WeightsError
+from cxrfeat.system.files import remove, replace_atomic, user_cache, write_atomic
 
 
 def keras_folder() -> Path:
@@ -154,8 +154,8 @@ def _download(row: Row) -> None:
                 cache_dir=str(keras_home()),
             )  # fmt: skip
     except Exception as error:  # get_file raises bare Exception for every failure
-        with contextlib.suppress(OSError):
-            (keras_folder() / row.weights_file).unlink(missing_ok=True)
+        with contextlib.suppress(StorageError):
+            remove(keras_folder() / row.weights_file)
         reason = str(error).rstrip(".").splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
             f"The ImageNet weights of {row.name} are not on this machine and cannot be downloaded ({reason}). "

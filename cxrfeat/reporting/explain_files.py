@@ -20,7 +20,7 @@ from cxrfeat.explaining.ready import pixels_of
 from cxrfeat.reporting.picture import activity, cut_out, framed, overlay, png, sheet, shrunk
 from cxrfeat.reporting.table import RANDOM_WEIGHTS
 from cxrfeat.system.ahead import Ahead
-from cxrfeat.system.files import write_atomic
+from cxrfeat.system.files import remove, write_atomic
 from cxrfeat.types import Progress, named
 
 _TILE = 160
@@ -157,7 +157,7 @@ def _clear(out: Path, made: Explained) -> None:
         return
     for name in names - set(_pictures(made.to_dict())):
         if isinstance(name, str) and _OWN.fullmatch(name) and (out / name).is_file():
-            (out / name).unlink(missing_ok=True)
+            remove(out / name)
 
 
 def _pictures(document: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrfeat.errors import StorageError
 from cxrfeat.explaining.explained import Explained
 from cxrfeat.run.folder import Run
 from cxrfeat.workflow.explain import explain
@@ -68,6 +71,23 @@ def test_pictures_of_an_earlier_call_do_not_stay(chest_run: Run, chests: Path, t
     document = explain(chest_run, [image_of(chests)], out=out).to_dict()
     (overlay,) = (one["overlay"] for one in document["images"])
     assert sorted(path.name for path in out.iterdir()) == sorted(["003-mine.png", overlay, "explain.json"])
+
+
+def test_a_picture_that_cannot_be_removed_is_named(
+    chest_run: Run, chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    explain(chest_run, data=chests, count=2, out=out)
+    unlink = os.unlink
+
+    def refuse(path: Path) -> None:
+        if Path(path).suffix == ".png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(StorageError, match=r"Cannot delete .*\.png: Permission denied"):
+        explain(chest_run, [image_of(chests)], out=out)
 
 
 @pytest.mark.parametrize(
