@@ -18,7 +18,7 @@ from cxrfeat.call import said_in
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.reporting.audit import audit_table
-from cxrfeat.reporting.table import Table
+from cxrfeat.reporting.table import Table, duration
 
 if TYPE_CHECKING:
     from cxrfeat.types import Progress  # which loads NumPy
@@ -306,19 +306,7 @@ class Pace:
         if rate is None:
             return ""
         speed = f"{rate:.1f} {self.unit}/s" if rate >= 0.1 else f"{1 / rate:.0f} s each"
-        return f"{speed}, {_span(left / rate)} left" if left else speed
-
-
-def _span(seconds: float) -> str:
-    """How long that is, as exactly as an estimate may be.
-
-    Example:
-        >>> [_span(seconds) for seconds in (8.2, 89.0, 480.0, 21268.0)]
-        ['8 s', '89 s', '8 min', '5.9 h']
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"{speed}, {duration(left / rate)} left" if left else speed
 
 
 def _lines(unit: str, now: Callable[[], float] = time.monotonic) -> Progress:

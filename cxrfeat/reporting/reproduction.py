@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cxrfeat.reporting.table import RANDOM_WEIGHTS, Table, number, with_interval
+from cxrfeat.reporting.table import RANDOM_WEIGHTS, Table, duration, number, with_interval
 
 VERDICTS = {True: "inside", False: "outside", None: "not comparable"}
 
@@ -96,15 +96,3 @@ def plan_table(document: Mapping[str, Any]) -> Table:
         rows=tuple(rows),
         numeric=frozenset({2, 3, 4}),
     )
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it.
-
-    Example:
-        >>> duration(5), duration(400), duration(9000)
-        ('5 s', '7 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

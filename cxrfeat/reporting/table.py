@@ -1,4 +1,4 @@
-"""Columns and rows of text, ready to draw: what to show, not how. And how a score is written in a cell."""
+"""Columns and rows of text, ready to draw: what to show, not how. And how a score or a time is written in a cell."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ class Table:
 def number(value: float | None, digits: int = 3) -> str:
     """A score as text; a dash where it does not exist."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """How long that is, as exactly as an estimate may be.
+
+    Example:
+        >>> [duration(seconds) for seconds in (8.2, 89.0, 480.0, 21268.0)]
+        ['8 s', '89 s', '8 min', '5.9 h']
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
