@@ -24,6 +24,9 @@ from cxrfeat.view.stream import Outcome, stream, usable
 AHEAD = 3
 """Batches that are prepared while one is computed."""
 
+_TOLD = 64
+"""Images between two words of progress."""
+
 Indices = NDArray[np.int64]
 """Places of images among those given."""
 
@@ -58,15 +61,27 @@ class Images:
         Raises:
             InputError: If an image can no longer be used.
         """
-        plain = replace(self._view, count=1)
-        views = np.empty((len(images), plain.size, plain.size), np.uint8)
-        with stream([self._file(image) for image in images.tolist()], Wanted(views=(plain,))) as made:
-            for place, (image, one) in enumerate(zip(images.tolist(), made, strict=True)):
-                with self._named(image):
-                    views[place] = usable(one).of(plain)[0]
-                if progress:
-                    progress(place + 1, len(images))
+        views, done = np.empty((len(images), self._view.size, self._view.size), np.uint8), 0
+        for part in self.plain_parts(images, _TOLD):
+            views[done : done + len(part)] = part
+            done += len(part)
+            if progress:
+                progress(done, len(images))
         return views
+
+    def plain_parts(self, images: Indices, size: int) -> Generator[Views]:
+        """The same, so many at a time, prepared ahead of whoever takes them.
+
+        Raises:
+            InputError: If an image can no longer be used.
+        """
+        plain = replace(self._view, count=1)
+        files = [self._file(image) for image in images.tolist()]
+        with stream(files, Wanted(views=(plain,)), ahead=size) as made:
+            for start in range(0, len(images), size):
+                part = images[start : start + size].tolist()
+                together = zip(part, made.take(size), strict=True)
+                yield np.concatenate([self._plain_of(image, one, plain) for image, one in together])
 
     def batches(self, order: Indices, epoch: int, size: int) -> Generator[Views]:
         """Drawn views of images in this order, so many at a time, prepared ahead of whoever takes them.
@@ -95,6 +110,10 @@ class Images:
         row = self._rows[image]
         mask = self._masks.get(row.content_sha256)
         return ImageFile(path=self._root / row.path, content_sha256=row.content_sha256, mask=mask, copy=copy)
+
+    def _plain_of(self, image: int, one: Outcome, plain: ViewSpec) -> Views:
+        with self._named(image):
+            return usable(one).of(plain)
 
     def _drawn(self, image: int, one: Outcome) -> Views:
         with self._named(image):

@@ -35,7 +35,7 @@ from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Finding, Progress, Status, failed_first
 
 _AT_ONCE = 256
-"""Images whose plain views are in memory together."""
+"""Images whose plain views the network is given together, while the next are prepared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -197,10 +197,10 @@ def _tuned(job: Job, trainable: Trainable, trained: Trained, images: Images, pro
 
 def _features(engine: Engine, images: Images, count: int, progress: Progress | None) -> Features:
     """What the network makes of every image's plain view, some at a time."""
-    parts = []
-    for start in range(0, count, _AT_ONCE):
-        views = images.plain(np.arange(start, min(start + _AT_ONCE, count)))
+    parts, done = [], 0
+    for views in images.plain_parts(np.arange(count), _AT_ONCE):
         parts.append(engine.run(views))
+        done += len(views)
         if progress:
-            progress("features of the tuned network", min(start + _AT_ONCE, count), count)
+            progress("features of the tuned network", done, count)
     return np.concatenate(parts)

@@ -9,12 +9,16 @@ import pytest
 from PIL import Image
 
 from cxrfeat.errors import InputError
+from cxrfeat.finetuning import images as finetuning_images
 from cxrfeat.finetuning.images import Images
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import ViewSpec
+from cxrfeat.system.ahead import Ahead
 from cxrfeat.types import Views
 from cxrfeat.view.apply import changed, drawn, working_copy
 from cxrfeat.view.draw import PLAIN, ViewParams
+from cxrfeat.view.prepare import ImageFile, Wanted
+from cxrfeat.view.stream import Outcome, stream
 from tests.view.prepared import prepared
 
 VIEW = ViewSpec(size=36, count=5, seed=4)
@@ -37,6 +41,9 @@ def test_views_of_the_first_epochs_are_those_of_stage_one(phantoms: Path, stage_
     images = Images(manifest.rows, manifest.root, VIEW, budget=EVERYTHING)
     order = list(range(len(manifest.rows)))
     np.testing.assert_array_equal(images.plain(np.array(order)), stage_one[:, 0])
+    parts = list(images.plain_parts(np.array(order), 7))
+    assert [len(part) for part in parts] == [7] * (len(order) // 7) + [len(order) % 7] * (len(order) % 7 > 0)
+    np.testing.assert_array_equal(np.concatenate(parts), stage_one[:, 0])
     for epoch in range(4):
         np.testing.assert_array_equal(every_view(images, order, epoch, 4), stage_one[:, 1 + epoch])
     assert not np.array_equal(every_view(images, order, 4, 4), stage_one[:, 4]), "an epoch repeated the one before"
@@ -95,3 +102,18 @@ def test_an_image_that_changed_meanwhile_is_named(phantoms: Path, tmp_path: Path
         every_view(images, [0, 1, 2], 0, 2)
     with pytest.raises(InputError, match="can no longer be used"):
         images.plain(np.array([1]))
+
+
+def test_plain_views_are_prepared_while_those_before_are_looked_at(
+    phantoms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = index_folder(phantoms)
+    images, streams = Images(manifest.rows, manifest.root, VIEW, budget=0), list[int]()
+
+    def counted(files: list[ImageFile], wanted: Wanted, *, ahead: int) -> Ahead[ImageFile, Outcome]:
+        streams.append(len(files))
+        return stream(files, wanted, ahead=ahead)
+
+    monkeypatch.setattr(finetuning_images, "stream", counted)
+    assert sum(len(part) for part in images.plain_parts(np.arange(len(manifest.rows)), 2)) == len(manifest.rows)
+    assert streams == [len(manifest.rows)], "one stream for all parts, which knows how many images there are"
