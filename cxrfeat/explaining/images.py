@@ -143,7 +143,7 @@ def images_of_test(
     notes += mask_notes(told_of, "Heat there is judged by a template.", lambda path: names.get(path, path))
     return [
         Candidate(
-            name=shown_name(row.path, identity, row.content_sha256),
+            name=names[row.path],
             path=manifest.root / row.path,
             sha256=row.content_sha256,
             label=row.label,

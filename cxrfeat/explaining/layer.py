@@ -103,7 +103,7 @@ class TopPatches:
                 }
                 for unit, patches in self.units.items()
             },
-            "quarantined": [{"path": one.path, "stage": one.stage, "reason": one.reason} for one in self.quarantined],
+            "quarantined": [dataclasses.asdict(one) for one in self.quarantined],
         }
 
 
