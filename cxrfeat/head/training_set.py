@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import SpecError, SplitError
+from cxrfeat.head.decision import standardized
 from cxrfeat.head.fitted import check_finite
 from cxrfeat.spec import ClassWeights
 from cxrfeat.types import Features, Labels
@@ -80,20 +81,14 @@ class TrainingSet:
     @cached_property
     def rows(self) -> NDArray[np.float64]:
         """`(images * views, dim)` standardised training rows, the views of an image together."""
-        rows = self.X.reshape(-1, self.X.shape[2]).astype(np.float64)
-        rows -= self.scaler["mean"]
-        rows /= self.scaler["scale"]
-        return rows
+        return standardized(self.X.reshape(-1, self.X.shape[2]), self.scaler)
 
     def standardized(self, X: Features) -> Features:
         """`(n, dim)` features less the mean over the deviation of the training rows, in float32, rounded once."""
         found = np.empty(X.shape, np.float32)
         step = max(1, _BLOCK // max(1, X.shape[1]))
         for start in range(0, len(X), step):
-            part = X[start : start + step].astype(np.float64)
-            part -= self.scaler["mean"]
-            part /= self.scaler["scale"]
-            found[start : start + step] = part
+            found[start : start + step] = standardized(X[start : start + step], self.scaler)
         return found
 
     @cached_property
