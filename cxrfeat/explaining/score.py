@@ -10,13 +10,13 @@ stands behind them is explained in their place:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.head.decision import pair_weights
+from cxrfeat.head.decision import pair_weights, pairs_of, standardized
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.spec import HeadKind
 
@@ -158,7 +158,7 @@ def _network(head: FittedHead) -> tuple[_Raw, _Back]:
 
 def _svm_rbf(head: FittedHead) -> tuple[_Raw, _Back]:
     arrays = head.arrays
-    support = _rows(head, "support_vectors")
+    support = standardized(arrays["support_vectors"], arrays)
     pairs = pair_weights(arrays["dual_coef"], arrays["n_support"])
     sides = _sides(len(head.classes))
     weights, offset = pairs @ sides.T, sides @ arrays["intercept"]
@@ -176,7 +176,7 @@ def _svm_rbf(head: FittedHead) -> tuple[_Raw, _Back]:
 
 
 def _neighbours(head: FittedHead) -> tuple[_Raw, _Back]:
-    rows, labels = _rows(head, "rows"), head.arrays["labels"]
+    rows, labels = standardized(head.arrays["rows"], head.arrays), head.arrays["labels"]
     wanted = int(head.arrays["neighbours"])
     of_class = [rows[labels == index] for index in range(len(head.classes))]
 
@@ -202,13 +202,6 @@ _RAW: dict[HeadKind, Callable[[FittedHead], tuple[_Raw, _Back]]] = {
 }
 
 
-def _rows(head: FittedHead, name: str) -> _Wide:
-    """Training rows as the head compares them: standardised."""
-    arrays = head.arrays
-    standardized: _Wide = (arrays[name].astype(np.float64) - arrays["mean"]) / arrays["scale"]
-    return standardized
-
-
 def _squared_distances(values: _Wide, rows: _Wide) -> _Wide:
     squares = np.square(values).sum(axis=1, keepdims=True)
     distances: _Wide = squares - 2 * values @ rows.T + np.square(rows).sum(axis=1)
@@ -220,7 +213,7 @@ def _sides(classes: int) -> _Wide:
 
     Positive for the first class of the pair; with two classes, as everywhere in scikit-learn, for the second.
     """
-    pairs: Sequence[tuple[int, int]] = [(i, j) for i in range(classes) for j in range(i + 1, classes)]
+    pairs = pairs_of(classes)
     sides = np.zeros((classes, len(pairs)))
     for column, (first, second) in enumerate(pairs):
         sides[first, column], sides[second, column] = 1, -1
