@@ -93,7 +93,7 @@ def run(arguments: list[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name need not be text that can be written
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="cxrfeat", standalone_mode=False)  # also as `python -m cxrfeat`
         sys.stdout.flush()  # here, where a full disk or a closed pipe still becomes a sentence
         if code == 130:  # what Typer makes of a KeyboardInterrupt
             return _say("Interrupted. What was finished is kept; run the same command again to continue.", 130)

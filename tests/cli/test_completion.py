@@ -57,11 +57,15 @@ def test_bash_completes_commands_options_choices_networks_and_runs(home: Path) -
     assert dict(zip(ASKED, said.stdout.splitlines(), strict=True)) == ASKED
 
 
+def test_the_program_is_called_the_same_however_it_was_started(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: cxrfeat [OPTIONS] COMMAND")
+
+
 @pytest.mark.parametrize(("words", "code"), [("cxrfeat extract --mask l", 0), ("cxrfeat extract ./x", 1)])
 def test_what_a_shell_asked_by_the_exit_code_is_answered_by_it(
     words: str, code: int, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["cxrfeat"])
     for name, value in {
         "_CXRFEAT_COMPLETE": "complete_fish",
         "_TYPER_COMPLETE_FISH_ACTION": "is-args",
