@@ -35,6 +35,10 @@ EngineName = Literal["auto", "keras", "openvino", "onnx"]
 Storage = Literal["float32", "float16"]
 Masking = Literal["none", "lungs", "outside"]
 SplitBy = Literal["group", "date", "column", "paper"]
+PaperSplit = Literal["group", "paper"]
+"""Splits that the paper's rows can be done again with."""
+NamedWeights = Literal["imagenet", "random"]
+"""Weights of a network of the table that need no path."""
 TrainedKind = Literal["softmax", "dense", "dropout"]
 """Networks: heads that are trained by gradients."""
 LinearKind = Literal["logreg", "ridge"]

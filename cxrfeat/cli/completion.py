@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import typer
+
+from cxrfeat.spec import NamedWeights
 
 
 def runs(context: typer.Context) -> list[str]:
@@ -35,4 +38,4 @@ def trainable_backbones() -> list[str]:
 
 def weights() -> list[str]:
     """Words that are no path."""
-    return ["imagenet", "random"]
+    return list(get_args(NamedWeights))

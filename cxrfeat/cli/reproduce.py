@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.words import as_typed
+from cxrfeat.spec import NamedWeights, PaperSplit
 
 if TYPE_CHECKING:
     from cxrfeat.reporting.plan import Step
@@ -36,7 +37,7 @@ def reproduce(
         int, typer.Option("--epochs", help="Passes over the training images, of heads and networks.")
     ] = 20,
     split: Annotated[
-        Literal["group", "paper"] | None,
+        PaperSplit | None,
         typer.Option(
             "--split-by",
             "--split",
@@ -47,7 +48,7 @@ def reproduce(
         int, typer.Option("--views", help="Cached views per image; the paper's way draws one of them per epoch.")
     ] = 8,
     weights: Annotated[
-        Literal["imagenet", "random"], typer.Option("--weights", help="With random ones scores mean nothing.")
+        NamedWeights, typer.Option("--weights", help="With random ones scores mean nothing.")
     ] = "imagenet",
     resume: Annotated[
         bool,

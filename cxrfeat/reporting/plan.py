@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
@@ -15,7 +15,7 @@ from cxrfeat.image.index import check_per_class, index_folder, require_classes
 from cxrfeat.image.row import Selection
 from cxrfeat.image.split import own_way
 from cxrfeat.reporting.paper import CLASSES, PER_CLASS, SIZE, Row, find_rows
-from cxrfeat.spec import HeadSpec, Normalize, SplitBy
+from cxrfeat.spec import HeadSpec, NamedWeights, Normalize, PaperSplit
 from cxrfeat.system.given import PathLike, one_or_many
 from cxrfeat.types import Progress, named
 
@@ -36,22 +36,22 @@ class Options:
     limit: int | None = None
     """At most so many of each class: for a trial."""
     epochs: int = 20
-    split: SplitBy | None = None
+    split: PaperSplit | None = None
     """`group`, or the paper's own `paper`, which parts images of one patient; `None` is the data's own split, if it
     gives any image a part, else `group`."""
     views: int = 8
     """Cached views per image, of which the paper's way draws one per epoch."""
-    weights: str = "imagenet"
+    weights: NamedWeights = "imagenet"
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check what no other description checks, and let one row or class stand where many can."""
         object.__setattr__(self, "rows", tuple(one_or_many(self.rows)))
         object.__setattr__(self, "classes", tuple(one_or_many(self.classes)))
-        if self.split not in (None, "group", "paper"):
+        if self.split not in (None, *get_args(PaperSplit)):
             raise UsageError(f"`split` is group, or paper (the paper's own, which leaks); got {self.split!r}.")
-        if self.weights not in ("imagenet", "random"):
-            raise UsageError(f"`weights` is imagenet or random; got {self.weights!r}.")
+        if self.weights not in get_args(NamedWeights):
+            raise UsageError(f"`weights` is {' or '.join(get_args(NamedWeights))}; got {self.weights!r}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,9 +131,9 @@ def test_bad_input(data: Path, tmp_path: Path, options: dict[str, Any], error: t
 
 def test_bad_options(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`split` is group, or paper"):
-        Options(split="date")
+        Options(split="date")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(UsageError, match="`weights` is imagenet or random"):
-        Options(weights="mine.h5")
+        Options(weights="mine.h5")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(InputError, match=r"no reproduction to resume in .*Leave `resume` out"):
         reproduce(data, resume=True, runs=tmp_path / "runs")
     with pytest.raises(UsageError, match="`resume` takes the options"):
