@@ -93,7 +93,7 @@ def roc_chart(key: str, name: str, curve: Mapping[str, Any], auroc: str, point: 
     Args:
         key: Unique on the page.
         name: Of the class.
-        curve: As `metric.curve.roc_band` gives it.
+        curve: As `metric.roc.roc_band` gives it.
         auroc: Area under it, with its interval.
         point: At a threshold, if there is one.
     """

@@ -131,9 +131,9 @@ class RunContent:
     document: RunDocument
     history: History
     roc: Mapping[str, Mapping[str, Any] | None]
-    """For each class, as `metric.curve.roc_band` gives it."""
+    """For each class, as `metric.roc.roc_band` gives it."""
     calibration: Mapping[str, Any]
-    """As `metric.curve.calibration_band` gives it."""
+    """As `metric.roc.calibration_band` gives it."""
     command: str | None
     """What makes the run again, where a command does."""
     heat: Heat | None = None
