@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.explaining.heat import Heat, Method
+from cxrfeat.explaining.heat import Heat
 from cxrfeat.explaining.judge import border_of, share
 from cxrfeat.explaining.place import FRAME, Placing
 from cxrfeat.image.mask import Lungs
 from cxrfeat.image.row import Quarantined
 from cxrfeat.run.folder import Run
 from cxrfeat.run.record import to_json
+from cxrfeat.spec import Explaining
 from cxrfeat.types import Finding, Groups, Status
 
 
@@ -37,7 +38,7 @@ class ExplainedImage:
     """The class whose evidence is shown."""
     score: float
     """What is explained: the logit of that class less the mean of all, or what stands for it (`explaining.score`)."""
-    method: Method
+    method: Explaining
     evidence: NDArray[np.float32]
     """`(h, w)` at the resolution of the map: above 0 where it speaks for the class."""
     heat: Heat
@@ -113,7 +114,7 @@ class Explained:
     """Everything one call found."""
 
     run: Run
-    method: Method
+    method: Explaining
     images: tuple[ExplainedImage, ...]
     """Those with an overlay."""
     findings: tuple[Finding, ...]

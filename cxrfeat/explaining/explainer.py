@@ -12,16 +12,14 @@ from cxrfeat.errors import UsageError
 from cxrfeat.explaining.averaged import AnyGraph
 from cxrfeat.explaining.field import Fields
 from cxrfeat.explaining.graph import Maps
-from cxrfeat.explaining.heat import PATCHES, Evidence, Method, cam, gradcam, gradcam_pp, occlusion
+from cxrfeat.explaining.heat import PATCHES, Evidence, cam, gradcam, gradcam_pp, occlusion
 from cxrfeat.explaining.place import even
 from cxrfeat.explaining.score import NO_GRADIENT, linear_of, score_of, scores
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.spec import AskedExplaining
+from cxrfeat.spec import AskedExplaining, Explaining
 from cxrfeat.types import Features, Labels, Probabilities, Views
 
-Asked = AskedExplaining
-
-NAMES: dict[Method, str] = {
+NAMES: dict[Explaining, str] = {
     "cam": "class activation map",
     "gradcam": "Grad-CAM",
     "gradcam++": "Grad-CAM++",
@@ -51,7 +49,7 @@ class Explainer:
     head: FittedHead
     mean: NDArray[np.float64]
     """`(dim,)` features of the average training image."""
-    method: Method
+    method: Explaining
 
     @property
     def fields(self) -> Fields:
@@ -60,16 +58,12 @@ class Explainer:
             return even(PATCHES, self.graph.network.size)
         return self.graph.fields
 
-    def look(self, views: Views) -> Looked:
-        """Maps, features and probabilities of `(n, size, size)` uint8 views.
+    def judged(self, views: Views, maps: Maps, features: Features) -> Looked:
+        """What the head makes of `(n, size, size)` uint8 views, of which the network has made maps and features.
 
         Raises:
             StaleFeaturesError: If the features are of another width than the head takes.
         """
-        return self.judged(views, *self.graph.run(views))
-
-    def judged(self, views: Views, maps: Maps, features: Features) -> Looked:
-        """The same where the network has seen the views already."""
         return Looked(views=views, maps=maps, features=features, probabilities=self.head.predict_proba(features))
 
     def evidence(self, looked: Looked, classes: Labels) -> Evidence:
@@ -89,16 +83,16 @@ class Explainer:
         return occlusion(view, lambda covered: scores(self.head, self.graph.features(covered))[:, index])
 
 
-def method_for(asked: str, head: FittedHead, graph: AnyGraph) -> Method:
+def method_for(asked: str, head: FittedHead, graph: AnyGraph) -> Explaining:
     """The method that is meant.
 
     Raises:
         UsageError: If there is no such method, or this head or network does not allow it.
     """
-    if asked not in get_args(Asked):
-        raise UsageError(f"`method` is {', '.join(get_args(Asked))}; got {asked!r}.")
+    if asked not in get_args(AskedExplaining):
+        raise UsageError(f"`method` is {', '.join(get_args(AskedExplaining))}; got {asked!r}.")
     linear = linear_of(head) is not None
-    allowed: list[Method] = []
+    allowed: list[Explaining] = []
     if linear and graph.averages:
         allowed.append("cam")
     if graph.has_maps and head.kind not in NO_GRADIENT:

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from cxrfeat.explaining.graph import Maps
 from cxrfeat.explaining.score import Linear
-from cxrfeat.spec import Explaining
 from cxrfeat.types import Views
 
-Method = Explaining
 Evidence = NDArray[np.float32]
 """`(n, h, w)`."""
 Heat = NDArray[np.float32]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import UsageError
-from cxrfeat.explaining.explainer import Asked, Explainer, method_for
+from cxrfeat.explaining.explainer import Explainer, method_for
 from cxrfeat.explaining.graph import Graph
-from cxrfeat.spec import HeadKind
+from cxrfeat.spec import AskedExplaining, HeadKind
 from tests.explaining.nets import CHANNELS, SIZE, convolutional, flat, graph_of, head_of, pooled, saved, views
 
 
@@ -47,7 +47,9 @@ def test_the_method_fits_the_head(kind: HeadKind, expected: str, graph: Graph, f
         ("saliency", "logreg", "`method` is auto, cam, gradcam.*got 'saliency'"),
     ],
 )
-def test_a_method_that_does_not_fit_is_refused(asked: Asked, kind: HeadKind, message: str, graph: Graph) -> None:
+def test_a_method_that_does_not_fit_is_refused(
+    asked: AskedExplaining, kind: HeadKind, message: str, graph: Graph
+) -> None:
     with pytest.raises(UsageError, match=message):
         method_for(asked, head_of(kind), graph)
 
@@ -65,7 +67,8 @@ def test_a_network_without_maps_is_occluded(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="flat has no maps left"):
         method_for("gradcam", head, graph)
     explainer = Explainer(graph=graph, head=head, mean=np.zeros(CHANNELS), method="occlusion")
-    evidence = explainer.evidence(explainer.look(views(2)), np.array([0, 1]))
+    looked = explainer.judged(views(2), *graph.run(views(2)))
+    evidence = explainer.evidence(looked, np.array([0, 1]))
     assert evidence.shape == (2, 10, 10)
     assert explainer.fields[0].step == SIZE / 10
     assert np.abs(evidence).max() > 0

@@ -90,7 +90,7 @@ def test_the_hottest_place_is_the_lesion(lesions: tuple[Run, Path, dict[str, Any
         [prepare_content(one.path.read_bytes(), "0" * 64, Wanted(views=(view,))).views[view] for one in told]
     )
     index = np.array([head.classes.index(one.label) for one in told])
-    evidence = explainer.evidence(explainer.look(views), index)
+    evidence = explainer.evidence(explainer.judged(views, *graph.run(views)), index)
     blind = [
         on_a_lesion(one, truth["lesions"][one.image], one.placing.peak(heat_of(map_), one.size))
         for one, map_ in zip(told, evidence, strict=True)
