@@ -13,7 +13,7 @@ from typing import Literal
 
 from cxrfeat.run.record import FLAT, OMITTED, beside
 from cxrfeat.spec import By, FeatureSpec, FinetuneSpec, HeadKind, HeadSpec, Sampler
-from cxrfeat.types import Finding, Status
+from cxrfeat.types import Finding
 
 Interval = tuple[float, float]
 """Lower and upper end, at 95 %."""
@@ -478,8 +478,3 @@ class RunDocument:
     def itself_tested(self) -> bool:
         """Whether the head that is kept is the one that was tested."""
         return self.folds is None
-
-    @property
-    def failed_checks(self) -> tuple[Finding, ...]:
-        """The checks of its own fit that it failed: they go wherever the run goes."""
-        return tuple(one for one in self.audit if one.status == Status.FAIL)

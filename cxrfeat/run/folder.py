@@ -22,7 +22,7 @@ from cxrfeat.run.table import History, Predictions, SplitRows
 from cxrfeat.spec import canonical_json
 from cxrfeat.system.files import make_folder, put_folder
 from cxrfeat.system.given import PathLike, as_path, nearest, one_or_many
-from cxrfeat.types import Finding
+from cxrfeat.types import Finding, Status
 
 FORMAT = "cxrfeat-run"
 VERSION = 1
@@ -53,7 +53,7 @@ class Run:
     @property
     def failed_checks(self) -> tuple[Finding, ...]:
         """The checks of its own fit that it failed: they go wherever the run goes."""
-        return self.document.failed_checks
+        return tuple(one for one in self.document.audit if one.status is Status.FAIL)
 
     def __fspath__(self) -> str:
         """Its folder, so that a run can stand where a path can."""
