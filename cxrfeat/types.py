@@ -93,11 +93,16 @@ class Part(StrEnum):
 
 
 class Status(StrEnum):
-    """A check's verdict."""
+    """A check's verdict, from the best to the worst."""
 
     PASS = "pass"
     WARN = "warn"
     FAIL = "fail"
+
+    @property
+    def rank(self) -> int:
+        """0 of the best, and more the worse."""
+        return list(Status).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,5 +127,4 @@ class Finding:
 
 def failed_first(findings: Iterable[Finding]) -> list[Finding]:
     """Failed checks, then warnings, then the others."""
-    order = [Status.FAIL, Status.WARN, Status.PASS]
-    return sorted(findings, key=lambda one: order.index(one.status))
+    return sorted(findings, key=lambda one: -one.status.rank)

@@ -22,6 +22,11 @@ def test_failed_checks_come_first_and_the_others_keep_their_order() -> None:
         assert failed_first(order)[1:3] == warned
 
 
+def test_verdicts_are_ranked_from_the_best_to_the_worst() -> None:
+    assert [status.rank for status in (Status.PASS, Status.WARN, Status.FAIL)] == [0, 1, 2]
+    assert tuple(Status) == (Status.PASS, Status.WARN, Status.FAIL)
+
+
 @pytest.mark.parametrize(
     ("status", "strict", "refused"),
     [

@@ -154,7 +154,7 @@ def check_corners(seen: Seen) -> Finding:
     )[level]
     return Finding(
         check=check,
-        status=(Status.PASS, Status.WARN, Status.FAIL)[level],
+        status=tuple(Status)[level],
         value=value,
         why=f"{why}{said}{_unjudged(seen)}",
         do="Look at the corners of these images; compare with `letters=True` or `border_crop=0.12`." if level else "",
@@ -238,7 +238,7 @@ def _against_even(check: str, seen: Seen, shares: Shares, areas: Shares, *, want
     )[level]
     return Finding(
         check=check,
-        status=(Status.PASS, Status.WARN, Status.FAIL)[level],
+        status=tuple(Status)[level],
         value=value,
         why=f"{value:.0%} {what.format(name=name, area=area)}{said}{_unjudged(seen)}",
         do=do if level else "",
