@@ -16,6 +16,10 @@ Views = NDArray[np.uint8]
 """`(n, size, size)`: drawn views, ready for a backbone."""
 
 
+TAP_BITS = 22
+"""Of a weight in `Taps`: Pillow keeps 8 for the pixel and 2 for what overflows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Taps:
     """How `size` pixels of a view, one row or column after the other, are made of those of an image."""
@@ -23,7 +27,7 @@ class Taps:
     first: NDArray[np.int32]
     """`(n, size)`: the first pixel of the image that each pixel is made of."""
     weights: NDArray[np.int32]
-    """`(n, size, taps)`: how much of it and of those that follow, of `2**22`; zeros at the end."""
+    """`(n, size, taps)`: how much of it and of those that follow, of `2**TAP_BITS`; zeros at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

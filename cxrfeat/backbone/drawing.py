@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.engine import padded
-from cxrfeat.types import Taps, Undrawn
-
-_BITS = 22
+from cxrfeat.types import TAP_BITS, Taps, Undrawn
 
 
 class Drawing:
@@ -110,4 +108,4 @@ def _rounded(products: Any) -> Any:  # noqa: ANN401  # JAX has no types
     """The sum of weighted pixels as pixels; it never leaves 0 to 255, since the weights are positive."""
     import jax.numpy as jnp
 
-    return ((sum(products) + (1 << (_BITS - 1))) >> _BITS).astype(jnp.uint8)
+    return ((sum(products) + (1 << (TAP_BITS - 1))) >> TAP_BITS).astype(jnp.uint8)

@@ -14,11 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.spec import ViewSpec
-from cxrfeat.types import Grey, Taps, Undrawn
+from cxrfeat.types import TAP_BITS, Grey, Taps, Undrawn
 from cxrfeat.view.draw import ViewParams
-
-BITS = 22
-"""Of a weight: Pillow keeps 8 for the pixel and 2 for what overflows."""
 
 MOST = 8
 """How many times the bytes of its views an image may have: larger ones are drawn on the host, to bound the memory of a
@@ -69,4 +66,4 @@ def taps(length: int, zoom: NDArray[np.float64], size: int) -> Taps:
         weight = np.maximum(1.0 - np.abs((first + tap - centre + 0.5) * (1.0 / wide)), 0.0)
         weights[..., tap] = np.where(tap < count, weight, 0.0)
         total += weights[..., tap]  # one after the other, as there
-    return Taps(first=first, weights=np.floor(weights / total[..., None] * 2**BITS + 0.5).astype(np.int32))
+    return Taps(first=first, weights=np.floor(weights / total[..., None] * 2**TAP_BITS + 0.5).astype(np.int32))

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.types import Taps, Undrawn, Views
-from cxrfeat.view.device import BITS
+from cxrfeat.types import TAP_BITS, Taps, Undrawn, Views
 
 _AS_IT_IS = bytes(range(256))
 
@@ -59,6 +58,6 @@ def _matrices(taps: Taps, length: int) -> list[Any]:
 
 def _rounded(sums: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Pillow's rounding; no sum of weights exceeds one by as much as would need clipping."""
-    sums += 1 << (BITS - 1)
-    sums >>= BITS
+    sums += 1 << (TAP_BITS - 1)
+    sums >>= TAP_BITS
     return sums.astype(np.uint8)

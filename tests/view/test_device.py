@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from cxrfeat.spec import ViewSpec
-from cxrfeat.types import Taps, Undrawn
+from cxrfeat.types import TAP_BITS, Taps, Undrawn
 from cxrfeat.view.apply import drawn
-from cxrfeat.view.device import BITS, MOST, undrawn
+from cxrfeat.view.device import MOST, undrawn
 from cxrfeat.view.draw import PLAIN, ViewParams
 from tests.view.cases import case
 
@@ -25,11 +25,11 @@ def by_tables(one: Undrawn) -> NDArray[np.uint8]:
 
 def _pass(image: NDArray[np.uint8], table: Taps, view: int) -> NDArray[np.uint8]:
     first, weights = table.first[view], table.weights[view]
-    total = np.full((len(image), len(first)), 1 << (BITS - 1), dtype=np.int64)
+    total = np.full((len(image), len(first)), 1 << (TAP_BITS - 1), dtype=np.int64)
     for tap in range(weights.shape[-1]):
         total += image[:, np.minimum(first + tap, image.shape[1] - 1)].astype(np.int64) * weights[:, tap]
     assert total.max() < 2**31, "a device adds in 32 bits"
-    return (total >> BITS).astype(np.uint8)
+    return (total >> TAP_BITS).astype(np.uint8)
 
 
 @pytest.mark.parametrize("seed", range(150))
