@@ -10,9 +10,9 @@ import contextlib
 import hashlib
 import importlib.metadata
 import os
+import shutil
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def import_weights(path: Path) -> tuple[str, Path]:
     for row in TABLE.values():
         if row.weights_md5 == digest:
             place = keras_folder() / row.weights_file
-            replace_atomic(place, _copier(path))
+            replace_atomic(place, lambda temporary: shutil.copyfile(path, temporary))
             return row.name, place
     names = ", ".join(row.weights_file for row in TABLE.values())
     raise WeightsError(
@@ -117,7 +117,7 @@ def remember(path: Path) -> tuple[Path, str]:
     suffix = ".weights.h5" if path.name.lower().endswith(".weights.h5") else path.suffix.lower()
     place = user_cache() / "networks" / f"{digest}{suffix}"
     if not place.is_file() or sha256_of(place) != digest:
-        replace_atomic(place, _copier(path))
+        replace_atomic(place, lambda temporary: shutil.copyfile(path, temporary))
     return place, f"sha256:{digest}"
 
 
@@ -165,15 +165,6 @@ def _download(row: Row) -> None:
         ) from error
     finally:
         socket.setdefaulttimeout(waited)
-
-
-def _copier(original: Path) -> Callable[[Path], None]:
-    def copy(place: Path) -> None:
-        with original.open("rb") as reading, place.open("wb") as writing:
-            while block := reading.read(2**20):
-                writing.write(block)
-
-    return copy
 
 
 def sha256_of(path: Path) -> str:

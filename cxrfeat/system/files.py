@@ -96,7 +96,7 @@ def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
         _put(temporary, content, private=private)
 
 
-def replace_atomic(path: Path, write: Callable[[Path], None], *, private: bool = False) -> None:
+def replace_atomic(path: Path, write: Callable[[Path], object], *, private: bool = False) -> None:
     """Let `write` make a file under a temporary name, then move it to `path` in one step.
 
     Args:
