@@ -22,6 +22,7 @@ from cxrfeat.backbone.build import build
 from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import backend
+from cxrfeat.backbone.weights import sha256_of
 from cxrfeat.errors import MissingExtraError, UsageError
 from cxrfeat.spec import FeatureSpec, canonical_json
 from cxrfeat.system.files import (
@@ -165,6 +166,5 @@ def _digests(folder: Path) -> str:
     lines = []
     for path in sorted(folder.iterdir()):
         if path.name != DIGESTS:
-            with path.open("rb") as file:
-                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+            lines.append(f"{sha256_of(path)}  {path.name}\n")
     return "".join(lines)
