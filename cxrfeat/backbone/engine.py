@@ -103,7 +103,7 @@ class Handing:
         """Hand over a batch of at most the engine's own size.
 
         Returns:
-            The features of the batch that was begun `IN_FLIGHT` batches before; of none in the beginning.
+            The features of the batch that was begun `IN_FLIGHT - 1` batches before; of none in the beginning.
         """
         if not isinstance(views, np.ndarray):
             assert isinstance(self._engine, KerasEngine)  # nobody else says that it draws

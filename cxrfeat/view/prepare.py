@@ -81,7 +81,7 @@ class Prepared:
     content_sha256: str
     """Of its bytes, by which its views are drawn."""
     shape: tuple[int, int]
-    """Height and width of the image."""
+    """Height and width of the image, or of the copy of it that was drawn from."""
     views: dict[ViewSpec, Views] = field(default_factory=dict)
     undrawn: dict[ViewSpec, Undrawn] = field(default_factory=dict)
     """In place of views, where these were wanted so and a device can draw them."""
