@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.system.ahead import Ahead
-from cxrfeat.system.crew import Crew, can_spawn
+from cxrfeat.system.crew import LEAST_STEPS, LEAST_WORKERS, Crew, can_spawn, crew_pays
 
 pytestmark = pytest.mark.skipif(not can_spawn(), reason="no other interpreter can be started here")
 
@@ -212,3 +212,16 @@ def test_ctrl_c_in_a_terminal_is_not_told_by_processes_that_begin(after: float) 
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate()
     assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1, said
+
+
+@pytest.mark.parametrize(
+    ("steps", "workers", "pays"),
+    [
+        (LEAST_STEPS, LEAST_WORKERS, True),
+        (LEAST_STEPS - 1, LEAST_WORKERS, False),  # done before the last process had started
+        (LEAST_STEPS, LEAST_WORKERS - 1, False),  # threads do as well
+        (0, 64, False),  # nobody knows how much
+    ],
+)
+def test_processes_are_for_much_work_on_many_cores(steps: int, workers: int, pays: bool) -> None:
+    assert crew_pays(steps, workers) is pays
