@@ -22,7 +22,7 @@ from cxrfeat.feature.flow import Flow, Rows
 from cxrfeat.feature.plan import Plan
 from cxrfeat.feature.shard import FEATURES, Failure, Shard, row_crc32
 from cxrfeat.feature.work import Work
-from cxrfeat.image.appearance import PORTRAIT
+from cxrfeat.image.appearance import PORTRAIT, Look
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.spec import FeatureSpec
@@ -63,6 +63,7 @@ def compute(
     progress: Progress | None = None,
     *,
     masks: Masks = NO_MASKS,
+    read: Callable[[Mapping[str, Look]], None] | None = None,
 ) -> None:
     """Compute and commit the missing shards of jobs that share one list of images.
 
@@ -71,6 +72,8 @@ def compute(
         paths: A file for each content hash.
         progress: Told after every batch.
         masks: The mask files of the images that have one, by content hash.
+        read: Told once all images have been read, while features are still on their way: how those look whose shards
+            may not be committed yet.
     """
     indices = sorted({index for job in jobs for index in job.missing})
     shards = [jobs[0].plan.shard(index) for index in indices]
@@ -94,6 +97,8 @@ def compute(
                 made = next(images)
                 for one in lacking:
                     clock.of(one.job, one.take(sha, made))
+        if read:
+            read(committer.looks | {sha: look for one in each for sha, look in one.looks.items()})
         for one in each:
             one.finish()
             clock.of(one.job)
@@ -165,6 +170,11 @@ class _Computing:
         self._commit()
         return loading
 
+    @property
+    def looks(self) -> dict[str, Look]:
+        """How the images look whose features are on their way."""
+        return {sha: look for shard in self._begun for sha, look in _looks(shard.outcomes).items()}
+
     def finish(self) -> None:
         """Wait for the last features, and commit what was left."""
         if self._flow is not None:
@@ -213,6 +223,8 @@ class _Committer:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._last: Future[None] | None = None
+        self.looks: dict[str, Look] = {}
+        """How the images look of the shard that was put last: those before it are committed."""
 
     def __enter__(self) -> Self:
         return self
@@ -228,6 +240,7 @@ class _Committer:
         """Commit a shard soon; raises what the one before it met."""
         if self._last is not None:
             self._last.result()
+        self.looks = _looks(prepared)
         self._last = self._pool.submit(self._commit, job, index, prepared, features)
 
     @staticmethod
@@ -237,12 +250,17 @@ class _Committer:
         job.computed.update(shard.content_sha256)
 
 
+def _looks(outcomes: Outcomes) -> dict[str, Look]:
+    found = {sha: one.look for sha, one in outcomes.items() if isinstance(one, Prepared)}
+    return {sha: look for sha, look in found.items() if look is not None}
+
+
 def _shard(job: Job, prepared: Outcomes, features: NDArray[Any]) -> Shard:
     view = job.spec.view
     good = {sha: one for sha, one in prepared.items() if isinstance(one, Prepared)}
     bad = {sha: one for sha, one in prepared.items() if isinstance(one, BadImageError)}
     params = [to_array(draw_views(view, sha)) for sha in good]
-    looks = [one.look for one in good.values() if one.look is not None]
+    looks = list(_looks(prepared).values())
     return Shard(
         content_sha256=tuple(good),
         arrays={

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from cxrfeat.backbone.choose import choose_engine, draws, find_engine, usual_bat
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import StorageError
+from cxrfeat.feature.beside import Copies
 from cxrfeat.feature.claim import claim_name, record
 from cxrfeat.feature.committed import Committed, find_files
 from cxrfeat.feature.compute import Job, compute
@@ -23,13 +25,13 @@ from cxrfeat.feature.finish import finish
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.work import Work
-from cxrfeat.image.group import group_copies
+from cxrfeat.image.appearance import Look
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined
 from cxrfeat.system.files import check_writable, storing
 from cxrfeat.system.process import threads
-from cxrfeat.types import Groups, Progress
+from cxrfeat.types import Progress
 
 
 def extract_features(
@@ -71,6 +73,7 @@ def extract_features(
     claim = claim_name(features, manifest, identity)
     manifest = claim.manifest
     paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
+    contents = set(paths)
     places = [feature_path(features, manifest.dataset, one.network.name, one.spec) for one in requests]
     with ExitStack() as stack:
         tasks: list[_Task] = []
@@ -80,7 +83,7 @@ def extract_features(
             files = [stack.enter_context(file) for file in find_files(path, request.spec, manifest.dataset)]
             committed = Committed(work, files)
             network, spec = request.network, request.spec
-            todo = set(paths) - committed.contents
+            todo = contents - committed.contents
             chosen = engine if make_engine else choose_engine(engine, network, spec, len(todo) * spec.view.count)
             settings = Settings(engine=chosen, batch=batch or usual_batch(chosen), threads=threads())
             plan = work.plan(todo, views=spec.view.count, settings=settings, any_engine=engine == "auto")
@@ -96,9 +99,18 @@ def extract_features(
             )
             tasks.append(_Task(request=request, committed=committed, job=job))
         _check_space(features, tasks, len(manifest.rows), paths)
-        for together in _alike([task.job for task in tasks]):
-            compute(together, paths, progress, masks=masks)
-        groups = _groups(manifest, tasks)
+        copies = stack.enter_context(Copies(manifest.rows))
+        alike = _alike([task.job for task in tasks])
+
+        def read(more: Mapping[str, Look], *, last: bool) -> None:
+            looks = _looks(contents, tasks) | {sha: (one.portrait, one.pixel_digest) for sha, one in more.items()}
+            if last or contents <= looks.keys():
+                copies.begin(looks)
+
+        read({}, last=not alike)
+        for together in alike:
+            compute(together, paths, progress, masks=masks, read=partial(read, last=together is alike[-1]))
+        groups = copies.groups(_looks(contents, tasks))
         lines = record(features, claim, groups, identity, _failed(manifest, tasks))
         told = {line.image_id: line.path for line in lines}
         done = {
@@ -153,18 +165,15 @@ def _check_space(folder: Path, tasks: Sequence[_Task], images: int, contents: Co
         )
 
 
-def _groups(manifest: Manifest, tasks: Sequence[_Task]) -> Groups:
-    """Groups with the copies among them that only pixels show: how the images look was learnt with the features."""
-    contents = {row.content_sha256 for row in manifest.rows}
+def _looks(contents: set[str], tasks: Sequence[_Task]) -> dict[str, tuple[NDArray[np.uint8], int]]:
+    """How the images look, which was learnt with the features, as far as their shards are committed."""
     looks: dict[str, tuple[NDArray[np.uint8], int]] = {}
     for task in tasks:
-        if contents <= looks.keys():
-            break
         for keys, columns in task.committed.columns(contents):
             for row, sha in enumerate(keys):
                 if sha in contents:
                     looks.setdefault(sha, (columns["portrait"][row], int(columns["pixel_digest"][row])))
-    return group_copies(manifest.rows, looks)
+    return looks
 
 
 def _failed(manifest: Manifest, tasks: Sequence[_Task]) -> tuple[Quarantined, ...]:

@@ -7,11 +7,13 @@ shift allow, confirm or refuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Literal
+from threading import Event
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from cxrfeat.system.process import small_products
 from cxrfeat.types import Features
 
 Kind = Literal["bytes", "pixels", "near"]
+_T = TypeVar("_T")
 
 SIMILAR = 0.87
 """The similarity from which two portraits are of one picture.
@@ -63,6 +66,8 @@ def find_duplicates(
     portraits: NDArray[np.uint8],
     pixel_digests: NDArray[np.uint64],
     features: Features | None = None,
+    *,
+    stop: Event | None = None,
 ) -> tuple[Pair, ...]:
     """Find the images that are copies of others.
 
@@ -78,9 +83,13 @@ def find_duplicates(
         pixel_digests: `(images,)`, as in `appearance.Look`.
         features: `(images, dim)`; pairs with nearly the same features are compared too, such as copies that were
             changed more than their lowest frequencies bear. The portraits still decide.
+        stop: Ends the search soon after it is set.
 
     Returns:
         The pairs, in order of `one` and `other`.
+
+    Raises:
+        CancelledError: If it was stopped.
 
     Example:
         >>> image = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
@@ -101,19 +110,20 @@ def find_duplicates(
             pairs.append(Pair(one=min(known, index), other=max(known, index), kind="pixels", similarity=1.0))
     # In an order that is the pictures' own, so that no sum depends on the order of the images.
     kept = np.array([index for index in pictures.values() if portraits[index].any()], dtype=np.int64)
-    pairs += _near(kept, portraits[kept], None if features is None else features[kept])
+    pairs += _near(kept, portraits[kept], None if features is None else features[kept], stop or Event())
     return tuple(sorted(pairs, key=lambda pair: (pair.one, pair.other)))
 
 
-def _near(kept: NDArray[np.int64], portraits: NDArray[np.uint8], features: Features | None) -> list[Pair]:
+def _near(kept: NDArray[np.int64], portraits: NDArray[np.uint8], features: Features | None, stop: Event) -> list[Pair]:
     """Pairs among pictures; `kept` are their places among all images."""
     if len(kept) < 2:
         return []
     best: dict[tuple[int, int], tuple[float, int, int]] = {}
     with small_products():  # every core has blocks of its own
-        cosines = _whitened_cosines(portraits)
+        cosines = _whitened_cosines(portraits, stop)
         proposed = [_by_cosines(cosines)] + ([] if features is None else [_by_features(features, cosines)])
-        with Ahead(partial(_confirmed, portraits), chain(*proposed), ahead=_BLOCKS_AHEAD) as confirmed:
+        blocks = _until(stop, chain(*proposed))
+        with Ahead(partial(_confirmed, portraits), blocks, ahead=_BLOCKS_AHEAD) as confirmed:
             for proposals, similar in confirmed:
                 for (one, other, symmetry, sign), value in zip(proposals.tolist(), similar.tolist(), strict=True):
                     found = (value, sign, -symmetry)
@@ -122,6 +132,13 @@ def _near(kept: NDArray[np.int64], portraits: NDArray[np.uint8], features: Featu
         _pair(int(kept[one]), int(kept[other]), similar, -symmetry, inverted=sign < 0)
         for (one, other), (similar, sign, symmetry) in best.items()
     ]
+
+
+def _until(stop: Event, things: Iterable[_T]) -> Iterator[_T]:
+    for thing in things:
+        if stop.is_set():
+            raise CancelledError
+        yield thing
 
 
 def _confirmed(portraits: NDArray[np.uint8], propose: Callable[[], Proposals]) -> tuple[Proposals, NDArray[np.float32]]:
@@ -201,7 +218,7 @@ def _strongest(
     return np.stack([one[kept], other[kept], symmetry[kept], sign], axis=1)
 
 
-def _whitened_cosines(portraits: NDArray[np.uint8]) -> Planes:
+def _whitened_cosines(portraits: NDArray[np.uint8], stop: Event) -> Planes:
     """`(n, 10, 10)`: the lowest frequencies of each portrait's details, so weighted that chance pairs agree in none.
 
     What all images share (lungs, spine), and what zoom and shift change, counts little. Turning commutes with the
@@ -211,7 +228,8 @@ def _whitened_cosines(portraits: NDArray[np.uint8]) -> Planes:
     being the images that zoom and shift make of one.
     """
     count = len(portraits)
-    with Ahead(_cosines, (portraits[start : start + _ROWS] for start in range(0, count, _ROWS))) as blocks:
+    parts = (portraits[start : start + _ROWS] for start in range(0, count, _ROWS))
+    with Ahead(_cosines, _until(stop, parts)) as blocks:
         cosines = np.concatenate(list(blocks))
     step = -(-count // _SAMPLE)
     few, plain = portraits[::step], cosines[::step]

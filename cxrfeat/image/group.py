@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from cxrfeat.image.duplicate import find_duplicates
 from cxrfeat.image.row import ImageRow
 from cxrfeat.types import Groups
+
+Looks = Mapping[str, tuple[NDArray[np.uint8], int]]
+"""Portrait and pixel digest, as in `appearance.Look`, by content hash."""
 
 
 def group(rows: Sequence[ImageRow], also: Iterable[tuple[int, int]] = ()) -> Groups:
@@ -48,14 +52,17 @@ def group(rows: Sequence[ImageRow], also: Iterable[tuple[int, int]] = ()) -> Gro
     return np.array([numbers.setdefault(root(index), len(numbers)) for index in range(len(rows))], dtype=np.int64)
 
 
-def group_copies(rows: Sequence[ImageRow], looks: Mapping[str, tuple[NDArray[np.uint8], int]]) -> Groups:
+def group_copies(rows: Sequence[ImageRow], looks: Looks, stop: Event | None = None) -> Groups:
     """As `group`, with every copy that the pixels show: the same in another file, and near-duplicates.
 
     Args:
         rows: The images of one data set.
-        looks: Portrait and pixel digest, as in `appearance.Look`, of each file among them whose look is known, by
-            content hash; an image that could not be read is not among them, and joins by its patient and its bytes
-            alone.
+        looks: Of each file among them whose look is known; an image that could not be read is not among them, and
+            joins by its patient and its bytes alone.
+        stop: As in `find_duplicates`.
+
+    Raises:
+        CancelledError: If it was stopped.
     """
     if not looks:
         return group(rows)
@@ -63,7 +70,7 @@ def group_copies(rows: Sequence[ImageRow], looks: Mapping[str, tuple[NDArray[np.
     for index, row in enumerate(rows):
         first.setdefault(row.content_sha256, index)
     portraits, digests = zip(*looks.values(), strict=True)
-    pairs = find_duplicates(list(looks), np.stack(portraits), np.array(digests, dtype=np.uint64))
+    pairs = find_duplicates(list(looks), np.stack(portraits), np.array(digests, dtype=np.uint64), stop=stop)
     places = [first[content] for content in looks]
     return group(rows, also=[(places[pair.one], places[pair.other]) for pair in pairs])
 

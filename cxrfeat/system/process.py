@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import threading
 import warnings
 from collections.abc import Iterator
+
+_LIMITED = threading.Lock()
+"""Held while products are by one thread."""
 
 
 @functools.cache
@@ -34,14 +38,24 @@ def small_products() -> Iterator[None]:
     circles. Where something else takes a core, such as a network or another program, the same work then takes up
     to twenty times as long. Libraries that are loaded inside are not reached.
 
+    Inside another one, or while another thread is in one, it does nothing. So a thread that works for one does not
+    look for the libraries that are loaded, which must not be while another thread loads one: each would wait for the
+    other.
+
     Example:
         >>> with small_products():
         ...     pass
     """
-    from threadpoolctl import ThreadpoolController
-
-    with ThreadpoolController().limit(limits=1, user_api="blas"):
+    if not _LIMITED.acquire(blocking=False):
         yield
+        return
+    try:
+        from threadpoolctl import ThreadpoolController
+
+        with ThreadpoolController().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _LIMITED.release()
 
 
 def collect_rarely() -> None:

@@ -171,7 +171,8 @@ def _views(
         if isinstance(lungs, BadImageError):
             failures[spec] = lungs
             continue
-        params, order = draw_views(spec, content_sha256), draw_order(spec, content_sha256)
+        params = draw_views(spec, content_sha256)
+        order = draw_order(spec, content_sha256) if spec.shuffle else None
         if spec in wanted.undrawn:
             one = undrawn(spec, changed(spec, image, without_letters=without_letters, lungs=lungs), params)
             if one is not None:

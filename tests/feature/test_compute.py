@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cxrfeat.backbone.network import Network
 from cxrfeat.errors import InputError
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.decode import decode
+from cxrfeat.spec import FeatureSpec
 from cxrfeat.view import prepare as preparing
 from tests.feature.images import break_image, extract, make_data
 from tests.stub import StubEngine, StubFactory, stub_request
@@ -45,6 +48,27 @@ def test_several_networks_decode_each_image_once(
     for request, result in zip(requests, results, strict=True):
         alone = only(extract(data, tmp_path / "alone", request))
         assert alone.path.read_bytes() == result.path.read_bytes()
+
+
+def test_images_are_prepared_while_the_network_is_loaded(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    many = Event()
+
+    def counting(content: bytes) -> Any:
+        decoded.append(1)
+        if len(decoded) > 9:
+            many.set()
+        return decode(content)
+
+    class Loading(StubFactory):
+        def __call__(self, network: Network, spec: FeatureSpec, batch: int, threads: int) -> StubEngine:
+            assert many.wait(30), "the images wait for the network"
+            return super().__call__(network, spec, batch, threads)
+
+    monkeypatch.setattr(preparing, "decode", counting)
+    assert only(extract(data, tmp_path / "f", stub=Loading())).images == 12
 
 
 def test_views_are_stored_so_that_any_can_be_drawn_again(tmp_path: Path, data: Path) -> None:

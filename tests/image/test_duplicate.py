@@ -3,8 +3,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -277,3 +280,26 @@ def test_pairs_are_the_same_for_any_number_of_workers_and_any_blocks(
         monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda workers=workers: workers)
         monkeypatch.setattr(duplicate, "_ROWS", rows)
         assert search(images) == expected
+
+
+def test_a_search_that_is_stopped_ends_soon(originals: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, blocks = Event(), []
+
+    def counting(*given: Any) -> Any:
+        blocks.append(1)
+        stop.set()
+        return confirmed(*given)
+
+    confirmed = duplicate._confirmed
+    monkeypatch.setattr(duplicate, "_confirmed", counting)
+    monkeypatch.setattr(duplicate, "_ROWS", 1)
+    monkeypatch.setattr(duplicate, "_BLOCKS_AHEAD", 2)
+    monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda: 1)
+    looks = [look(np.asarray(image)) for image in originals]
+    given = [str(number) for number in range(len(looks))], np.stack([one.portrait for one in looks])
+    digests = np.array([one.pixel_digest for one in looks], np.uint64)
+    with pytest.raises(CancelledError):
+        duplicate.find_duplicates(*given, digests, stop=stop)
+    assert len(blocks) <= 4 < len(originals)
+    with pytest.raises(CancelledError):
+        duplicate.find_duplicates(*given, digests, stop=stop)

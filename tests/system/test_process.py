@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy  # noqa: F401  # its library is the one that is meant
 import pytest
@@ -22,6 +23,31 @@ def test_small_products_take_one_thread_and_give_the_others_back() -> None:
         with small_products():
             assert set(now()) <= {1}
         assert now() == before
+
+
+def test_small_products_inside_others_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    class Controller(ThreadpoolController):  # type: ignore[misc]  # threadpoolctl has no types
+        def __init__(self) -> None:
+            looked.append(1)
+            super().__init__()
+
+    def inside() -> set[int]:
+        with small_products():
+            return {one.num_threads for one in ours.lib_controllers}
+
+    ours = ThreadpoolController().select(internal_api="openblas")
+    monkeypatch.setattr("threadpoolctl.ThreadpoolController", Controller)
+    with ours.limit(limits=2), ThreadPoolExecutor(1) as other:
+        before = [one.num_threads for one in ours.lib_controllers]
+        for _ in range(2):
+            with small_products():
+                assert inside() <= {1}
+                assert other.submit(inside).result() <= {1}
+                assert inside() <= {1}
+            assert [one.num_threads for one in ours.lib_controllers] == before
+    assert len(looked) == 2, "the libraries are looked for by the outer ones alone: another thread may be loading one"
 
 
 def test_cores_are_those_that_the_environment_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
