@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
 from cxrfeat.spec import By, HeadKind, Sampler
-
-if TYPE_CHECKING:
-    from cxrfeat.reporting.table import Table
-
-SHOWN = 10
-"""Lines of the table of what was tried."""
 
 
 def tune(
@@ -81,7 +74,7 @@ def tune(
 
     from cxrfeat.feature.find import find_features
     from cxrfeat.reporting.score import class_table, score_table
-    from cxrfeat.reporting.search import sentences
+    from cxrfeat.reporting.search import sentences, tried_table
     from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table
     from cxrfeat.reporting.table import RESEARCH_USE
@@ -121,7 +114,7 @@ def tune(
         show(confusion_table(run, marks()))
         show(source_table(document["runs"]))
         show(shortcut_table(document["runs"]))
-        show(_tried_table(run["search"]))
+        show(tried_table(run["search"]))
         found = result.run.document
         for line in () if found.search is None else sentences(found.search, found.test_openings):
             say(line)
@@ -132,28 +125,3 @@ def tune(
         say(RESEARCH_USE)
         note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
     options.refuse_failed(result.refused, strict=strict)
-
-
-def _tried_table(search: Mapping[str, Any]) -> Table:
-    """The best of what was tried, by the inner folds."""
-    from cxrfeat.reporting.search import settings_text
-    from cxrfeat.reporting.table import Table, number
-
-    tried = search["tried"]
-    rows = tuple(
-        (
-            one["head"],
-            settings_text(one["differs"]) or "(default)",
-            number(one["score"]),
-            str(one["folds"]),
-            f"{one['seconds']:.1f}",
-        )
-        for one in tried[:SHOWN]
-    )
-    by = search["by"].replace("-", " ")
-    return Table(
-        title=f"Tried on inner folds of the training part, the best {len(rows)} of {len(tried)}",
-        columns=("head", "settings", by, "folds", "seconds"),
-        rows=rows,
-        numeric=frozenset({2, 3, 4}),
-    )

@@ -1,10 +1,15 @@
-"""What a search for a head says, in sentences."""
+"""What a search for a head says, in sentences, and what it tried, as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from cxrfeat.reporting.table import Table, number
 from cxrfeat.run.document import Search
+
+SHOWN = 10
+"""Lines of the table of what was tried."""
 
 
 def sentences(search: Search, test_openings: int) -> list[str]:
@@ -32,6 +37,31 @@ def sentences(search: Search, test_openings: int) -> list[str]:
     if test_openings > 1:
         said.append("Whoever picks the best of several by their test scores needs other images to test the pick.")
     return said
+
+
+def tried_table(search: Mapping[str, Any]) -> Table:
+    """The best of what was tried, by the inner folds.
+
+    Args:
+        search: As in the document of a run.
+    """
+    tried = search["tried"]
+    rows = tuple(
+        (
+            one["head"],
+            settings_text(one["differs"]) or "(default)",
+            number(one["score"]),
+            str(one["folds"]),
+            f"{one['seconds']:.1f}",
+        )
+        for one in tried[:SHOWN]
+    )
+    return Table(
+        title=f"Tried on inner folds of the training part, the best {len(rows)} of {len(tried)}",
+        columns=("head", "settings", search["by"].replace("-", " "), "folds", "seconds"),
+        rows=rows,
+        numeric=frozenset({2, 3, 4}),
+    )
 
 
 def settings_text(differs: Mapping[str, object]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cxrfeat.reporting.search import sentences
+from cxrfeat.reporting.search import SHOWN, sentences, tried_table
 from cxrfeat.run.document import BestDefault, Chosen, Search
+from cxrfeat.run.record import to_json
 from cxrfeat.spec import HeadSpec
 from tests.run.golden import golden
 
@@ -35,3 +36,16 @@ def test_sentences_say_which_and_by_how_much() -> None:
     assert "no better than the best default (softmax), at a lower log loss" in sentences(even, 1)[0]
     alone = replace(told, found=replace(found, best_default=None, gain=None))
     assert "no default could be fitted" in sentences(alone, 1)[0]
+
+
+def test_the_best_of_what_was_tried_stand_in_a_table_with_their_settings() -> None:
+    known = to_json(golden("tuned-folds").document.search)
+    tried = [
+        {"head": "dense", "differs": {"hidden": [256]}, "score": 0.9, "folds": 5, "seconds": 1.25},
+        {"head": "knn", "differs": {}, "score": None, "folds": 0, "seconds": 0.0, "failed": "Too few."},
+    ]
+    made = tried_table(known | {"by": "log-loss", "tried": tried})
+    assert made.columns == ("head", "settings", "log loss", "folds", "seconds")
+    assert made.rows == (("dense", "hidden 256", "0.900", "5", "1.2"), ("knn", "(default)", "-", "0", "0.0"))
+    assert len(tried_table(known | {"tried": tried * SHOWN}).rows) == SHOWN
+    assert f"the best {SHOWN} of {2 * SHOWN}" in tried_table(known | {"tried": tried * SHOWN}).title
