@@ -44,6 +44,7 @@ TrainedKind = Literal["softmax", "dense", "dropout"]
 LinearKind = Literal["logreg", "ridge"]
 """Heads that are one layer, though no gradient fitted them."""
 HeadKind = Literal[TrainedKind, "logreg", "svm-linear", "svm-rbf", "knn", "ridge"]
+AskedHead = Literal["all", "all+controls", HeadKind]
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 CONTROL_KINDS: tuple[HeadKind, ...] = ("knn", "ridge")
 """Cheap heads that a better one should beat."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import numbers
-from cxrfeat.spec import CONTROL_KINDS, MAIN_KINDS, HeadKind
+from cxrfeat.spec import CONTROL_KINDS, MAIN_KINDS, AskedHead
 
 _CURVES = "Curves"
 
@@ -18,7 +18,7 @@ _CURVES = "Curves"
 def fit_head(
     file: options.FeaturesFile = None,
     head: Annotated[
-        list[Literal["all", "all+controls", HeadKind]] | None,
+        list[AskedHead] | None,
         typer.Option(
             "--head",
             help=f"all, the default, are {', '.join(MAIN_KINDS)}; all+controls these and "

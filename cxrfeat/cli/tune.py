@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
-from cxrfeat.spec import By, HeadKind, Sampler
+from cxrfeat.spec import AskedHead, By, Sampler
 
 
 def tune(
     file: options.FeaturesFile = None,
     head: Annotated[
-        list[Literal["all", "all+controls", HeadKind]] | None,
+        list[AskedHead] | None,
         typer.Option(
             "--head",
             help="Kinds to choose among, as in fit-head; may be given again. Default: the six and ridge.",
