@@ -145,6 +145,7 @@ def _read_list(kinds: tuple[Any, ...], stored: object, where: str) -> tuple[Any,
 def _read_fields(kind: Any, stored: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401  # a dataclass and one of it
     found: dict[str, Any] = {}
     lacking: list[str] = []
+    places = {field.name: f"{where}.{field.name}" if where else field.name for field in dataclasses.fields(kind)}
     hints = _hints(kind)
     for field in dataclasses.fields(kind):
         if "flat" in field.metadata:
@@ -152,19 +153,20 @@ def _read_fields(kind: Any, stored: Mapping[str, Any], where: str) -> Any:  # no
             rest = {key: one for key, one in stored.items() if key not in others}
             found[field.name] = _read(hints[field.name], rest, where)
         elif field.name in stored:
-            inside = f"{where}.{field.name}" if where else field.name
-            found[field.name] = _read(hints[field.name], stored[field.name], inside)
+            found[field.name] = _read(hints[field.name], stored[field.name], places[field.name])
         elif {"omitted", "beside"} & field.metadata.keys():
             lacking.append(field.name)
         else:
-            raise _lacks(where, field.name)
+            raise DamagedError(f"it lacks {places[field.name]}")
     try:
         made = kind(**found)
     except ValueError as error:
         raise DamagedError(f"{where or 'it'}: {error}") from error
     for field in dataclasses.fields(kind):
         if field.name in lacking and not _left_out(field, made):
-            raise _lacks(where, field.name)
+            raise DamagedError(f"it lacks {places[field.name]}")
+        if field.name not in lacking and _left_out(field, made):
+            raise _wrong(places[field.name], stored[field.name], "left out")
     return made
 
 
@@ -182,10 +184,6 @@ def _object(stored: object, where: str) -> dict[str, Any]:
 def _wrong(where: str, stored: object, wanted: str) -> DamagedError:
     shown = f'"{stored}"' if isinstance(stored, str) else str(stored)
     return DamagedError(f"{where or 'it'} is {shown if len(shown) < 40 else f'{shown[:40]}...'}, not {wanted}")
-
-
-def _lacks(where: str, name: str) -> DamagedError:
-    return DamagedError(f"it lacks {f'{where}.{name}' if where else name}")
 
 
 def digest8(value: object) -> str:

@@ -76,6 +76,8 @@ def test_what_stands_beside_a_field_is_there_exactly_where_that_is() -> None:
         ({"pair": [True, "x"]}, r"^pair\[0\] is True, not a whole number$"),
         ({"sure": 1}, r"^sure is 1, not true or false$"),
         ({"note": 5}, r"^note is 5, not a text$"),
+        ({"note": None}, r"^note is None, not left out$"),
+        ({"of_note": 5}, r"^of_note is 5, not left out$"),
         ({"note": "n" * 50, "of_note": "m" * 50}, r'^of_note is "m{39}\.\.\., not a whole number$'),
         ({"kind": "forest"}, r"There is no head 'forest'"),
         ({"later": 1}, r"not the description of a head .*later"),
