@@ -20,12 +20,12 @@ from typing import Any, Generic, TypeVar
 from cxrfeat.system.process import possible_workers
 
 LEAST_WORKERS = 4
-"""Cores from which processes prepare images. On two, they made a whole `extract` with an engine that takes no time only
-1.07 times as fast (1200 images, eight views); sixteen threads of one process prepare no more than two or three do."""
+"""Cores from which processes prepare images. A guess: this code was measured on two only, where two processes prepared
+half as many again as two threads if eight views were made, and half as many if images were only decoded."""
 
 LEAST_STEPS = 4000
-"""Views, or what takes as long, that are worth the start of processes, a third of a second on two cores: 330 images of
-eight views."""
+"""Views, or what takes as long, that are worth starting and ending processes: 330 images of eight views, in which two
+processes won back on two threads the 0.65 s that this took (`benchmarks/README.md`, feed)."""
 
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
