@@ -14,6 +14,7 @@ import html
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ PASSING = re.compile(
 """Names of values that may differ from call to call, or say where something lies."""
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+_SHOWN = 6
+"""Of what differs in one document, as many are printed; all are in the JSON."""
 
 Value = str | float | bool | None
 
@@ -112,7 +116,7 @@ def difference(ours: object, theirs: object) -> float:
 
 
 def held(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Two documents against each other: how many values, which only one has, and which differ."""
+    """Two documents against each other: how many values, which only one has, which differ, and how many in what part."""
     names = [name for name in ours if name in theirs and not PASSING.search(name)]
     apart = {name: difference(ours[name], theirs[name]) for name in names}
     differ = {name: value for name, value in apart.items() if value}
@@ -121,9 +125,10 @@ def held(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
         "differ": len(differ),
         "largest": max((value for value in differ.values() if math.isfinite(value)), default=0.0),
         "other": sum(not math.isfinite(value) for value in differ.values()),
-        "examples": [[name, str(ours[name])[:90], str(theirs[name])[:90]] for name in list(differ)[:20]],
-        "only_ours": [name for name in ours if name not in theirs][:50],
-        "only_theirs": [name for name in theirs if name not in ours][:50],
+        "where": dict(Counter(".".join(name.split(".")[:2]) for name in differ)),
+        "apart": [[name, str(ours[name])[:90], str(theirs[name])[:90]] for name in differ],
+        "only_ours": [name for name in ours if name not in theirs],
+        "only_theirs": [name for name in theirs if name not in ours],
     }
 
 
@@ -156,7 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
          str(row["other"]), str(len(row["only_ours"])), str(len(row["only_theirs"]))]
         for row in rows
     ]  # fmt: skip
-    notes = [f"{row['what']}: {name} is {ours}, was {theirs}" for row in rows for name, ours, theirs in row["examples"]]
+    notes = []
+    for row in rows:
+        notes += [
+            f"{row['what']}: {count} in {part}" for part, count in row["where"].items() if row["what"] != "report"
+        ]
+        notes += [f"{row['what']}: {name} is {ours}, was {theirs}" for name, ours, theirs in row["apart"][:_SHOWN]]
     return publish(
         "same", arguments, ["what", "values", "differ", "by at most", "not numbers", "only here", "only there"], lines,
         rows=rows, notes=notes, place=given.json,

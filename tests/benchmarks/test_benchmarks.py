@@ -498,7 +498,8 @@ def test_same_names_what_differs_and_what_only_one_has() -> None:
     found = same.held(ours, theirs)
     assert (found["values"], found["differ"], found["other"]) == (3, 2, 1)
     assert found["largest"] == pytest.approx(0.1 / 1.1)
-    assert found["examples"] == [["a.0", "1.0", "1.1"], ["a.1", "x", "y"]]
+    assert found["apart"] == [["a.0", "1.0", "1.1"], ["a.1", "x", "y"]]
+    assert found["where"] == {"a.0": 1, "a.1": 1}
     assert (found["only_ours"], found["only_theirs"]) == (["new"], ["old"])
 
 
