@@ -116,7 +116,7 @@ def difference(ours: object, theirs: object) -> float:
 
 
 def held(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Two documents against each other: how many values, which only one has, which differ, and how many in what part."""
+    """Two documents against each other: how many values, which only one has, which differ, and where how many."""
     names = [name for name in ours if name in theirs and not PASSING.search(name)]
     apart = {name: difference(ours[name], theirs[name]) for name in names}
     differ = {name: value for name, value in apart.items() if value}
