@@ -77,18 +77,15 @@ class Listing:
             )
         rest = sorted(path for path in self.files - {*known, *self.unread} if not self.is_image(path))
         if rest:
-            kinds = Counter(_suffix(path) or "without suffix" for path in rest)
-            told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
             notes.append(
                 Note(
                     text=f"{number(len(rest), 'file')} that {'is' if len(rest) == 1 else 'are'} no image by content, "
-                    f"left aside: {told}.",
+                    f"left aside: {_kinds(rest)}.",
                     weight=Weight.MINOR,
                 )
             )
         if self.recognised:
-            kinds = Counter(_suffix(path) or "without suffix" for path in sorted(self.recognised))
-            told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
+            told = _kinds(sorted(self.recognised))
             notes.append(
                 Note(text=f"{number(len(self.recognised), 'file')} taken for images by content: {told}.",
                      weight=Weight.MINOR)
@@ -182,6 +179,12 @@ def inside(real: str, allowed: Sequence[str]) -> bool:
 def _identity(place: str) -> tuple[int, int]:
     status = Path(place).stat()
     return status.st_dev, status.st_ino
+
+
+def _kinds(paths: Sequence[str]) -> str:
+    """The most frequent suffixes, with how many files have each; of equal ones the first."""
+    counts = Counter(_suffix(path) or "without suffix" for path in paths)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common(6))
 
 
 def _suffix(path: str) -> str:

@@ -95,9 +95,8 @@ def _homes(content: NDArray[np.float64], before: NDArray[np.float64]) -> _Rows:
     weight = np.array([_WEIGHTS[part] for part in _PARTS])[:, None] / np.maximum(before, 1.0)
     whole = content.sum(axis=1, keepdims=True)
     costs = np.where(lies > 0, _MOVED * (lies.sum(axis=1, keepdims=True) - lies), np.inf)
-    homes: _Rows = (
-        len(_PARTS) - 1 - lies[:, ::-1].argmax(axis=1)
-    )  # of equal ones the test part first, which is the least
+    # Of equal ones the test part first, which is the least.
+    homes: _Rows = len(_PARTS) - 1 - lies[:, ::-1].argmax(axis=1)
     excess = -content.sum(axis=0)  # of what each part has above what it had
     np.add.at(excess, homes, whole[:, 0])
 

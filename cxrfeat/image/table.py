@@ -87,7 +87,7 @@ def read_table(
         for name in ("label", "patient_id", "source", "sex", "view_position")
         if name in cells
     }
-    ages = _numbers("age", cells, titles, found.notes)
+    ages = _ages(cells, titles, found.notes)
     dates = _dates(cells, titles, found.notes)
     parts = _parts(cells, titles, numbers, faults)
     finder = Finder(root, base, images, files, allowed)
@@ -191,16 +191,14 @@ def _odd(title: str, texts: Sequence[str], what: str, notes: list[Note]) -> None
         notes.append(Note(text=f"Taken for unknown in the column {title}: {values} that {is_} {what}{shown}."))
 
 
-def _numbers(
-    name: str, cells: dict[str, list[str]], titles: dict[str, str], notes: list[Note]
-) -> list[float | None] | None:
-    if name not in cells:
+def _ages(cells: dict[str, list[str]], titles: dict[str, str], notes: list[Note]) -> list[float | None] | None:
+    if "age" not in cells:
         return None
-    told = [None if unknown(text) else text for text in cells[name]]
-    _note_placeholders(titles[name], (text for text in cells[name] if text and unknown(text)), notes)
+    told = [None if unknown(text) else text for text in cells["age"]]
+    _note_placeholders(titles["age"], (text for text in cells["age"] if text and unknown(text)), notes)
     ages = [None if text is None else age_of(text) for text in told]
     odd = [text for text, age in zip(told, ages, strict=True) if text is not None and age is None]
-    _odd(titles[name], odd, "no age in years from 0 to 120", notes)
+    _odd(titles["age"], odd, "no age in years from 0 to 120", notes)
     return ages
 
 
