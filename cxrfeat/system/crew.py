@@ -55,7 +55,8 @@ class Crew(Generic[_T, _R]):
     """A function that is called from threads here and done in processes, one for each thread.
 
     What it raises is raised here. Where a process is killed, the others end too, and all further work is done in the
-    threads that wait for it.
+    threads that wait for it. The threads also see to it that no more is begun than is worked on: the queue of the
+    processes holds twice as much, of which nothing can be dropped.
     """
 
     def __init__(self, work: Callable[[_T], _R], count: int) -> None:
