@@ -83,6 +83,16 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
+def canonical_sha256(value: object) -> str:
+    """64 hexadecimal digits that name a value of JSON's own types: SHA-256 of its one text.
+
+    Example:
+        >>> canonical_sha256({"b": 1.0, "a": None}) == canonical_sha256({"a": None, "b": 1.0})
+        True
+    """
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
 def to_dict(spec: Spec) -> dict[str, Any]:
     """Kind, revision and fields of a spec, nested specs included, ready for JSON.
 
@@ -102,7 +112,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
 
 def fingerprint(spec: Spec) -> str:
     """64 hexadecimal digits that name what a spec computes: SHA-256 of its canonical JSON."""
-    return hashlib.sha256(canonical_json(to_dict(spec)).encode()).hexdigest()
+    return canonical_sha256(to_dict(spec))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

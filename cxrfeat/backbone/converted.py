@@ -7,7 +7,6 @@ damaged one is converted again. It is kept only if it computes what Keras comput
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import backend
 from cxrfeat.backbone.weights import sha256_of
 from cxrfeat.errors import MissingExtraError, UsageError
-from cxrfeat.spec import FeatureSpec, canonical_json
+from cxrfeat.spec import FeatureSpec, canonical_sha256
 from cxrfeat.system.files import (
     build_folder,
     make_folder,
@@ -121,8 +120,7 @@ class Converter:
             "revision": self.revision,
             self.distribution: importlib.metadata.version(self.distribution),
         }
-        name = hashlib.sha256(canonical_json(decides).encode()).hexdigest()
-        return user_cache() / self.name / f"{network.name}-{name[:32]}"
+        return user_cache() / self.name / f"{network.name}-{canonical_sha256(decides)[:32]}"
 
     def convert(self, network: Network, spec: FeatureSpec, folder: Path) -> None:
         """Convert a network with its preprocessing, hold it against Keras, and keep it in `folder`.

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.spec import FeatureSpec, canonical_json, fingerprint
+from cxrfeat.spec import FeatureSpec, canonical_sha256, fingerprint
 from cxrfeat.types import Part
 
 FORMAT = "cxrfeat-features"
@@ -104,7 +103,7 @@ class Content:
         """Names the data: all content hashes with their labels, whatever their order."""
         labels = [self.classes[label] for label in self.columns["label"].tolist()]
         pairs = sorted(zip((sha.decode() for sha in self.columns["content_sha256"].tolist()), labels, strict=True))
-        return hashlib.sha256(canonical_json(pairs).encode()).hexdigest()
+        return canonical_sha256(pairs)
 
     @property
     def split_sha256(self) -> str:

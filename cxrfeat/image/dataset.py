@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 from cxrfeat.image.row import Selection
-from cxrfeat.spec import canonical_json
+from cxrfeat.spec import canonical_sha256
 
 
 def dataset_name(root: Path, selection: Selection) -> str:
@@ -29,4 +28,4 @@ def dataset_name(root: Path, selection: Selection) -> str:
         "limit": selection.limit,
         "seed": selection.seed if drawn else None,
     }
-    return f"{name}.{hashlib.sha256(canonical_json(choice).encode()).hexdigest()[:6]}"
+    return f"{name}.{canonical_sha256(choice)[:6]}"

@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.run.document import RunDocument
 from cxrfeat.run.record import DamagedError, from_json, to_json
 from cxrfeat.run.table import History, Predictions, SplitRows
-from cxrfeat.spec import canonical_json
+from cxrfeat.spec import canonical_sha256
 from cxrfeat.system.files import make_folder, put_folder
 from cxrfeat.system.given import PathLike, as_path, nearest, one_or_many
 from cxrfeat.types import Finding, Status
@@ -161,7 +161,7 @@ def write_run(
     contents = {**arrays, **{name: table.to_csv().encode() for name, table in tables.items()}}
     files = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
     told = {"format": FORMAT, "version": VERSION, **to_json(document), "files": files}
-    whole = json.dumps({**told, "digest": _digest(told)}, indent=1, allow_nan=False)
+    whole = json.dumps({**told, "digest": canonical_sha256(told)}, indent=1, allow_nan=False)
     make_folder(path.parent)
     put_folder(path, {_DOCUMENT: whole.encode(), **contents})
     return Run(path, document, files)
@@ -195,7 +195,7 @@ def read_run(path: PathLike) -> Run:
     try:
         document = from_json(RunDocument, told)
         files = from_json(Files, told).files
-        if told.pop("digest", None) != _digest(told):
+        if told.pop("digest", None) != canonical_sha256(told):
             raise DamagedError("it is not what was written")
     except (ValueError, RecursionError) as error:  # NaN among them, and a text that is none
         raise IntegrityError(f"{place} is damaged ({error}). {_AGAIN}") from error
@@ -208,11 +208,6 @@ class Files:
 
     files: Mapping[str, str]
     """SHA-256 by name."""
-
-
-def _digest(told: Mapping[str, Any]) -> str:
-    """SHA-256 of all that `run.json` says but itself."""
-    return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
 def _read(path: Path) -> bytes:

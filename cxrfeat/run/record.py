@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import math
 import types
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cxrfeat.errors import SpecError
-from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, canonical_json, from_dict, to_dict
+from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, canonical_sha256, from_dict, to_dict
 
 Value = TypeVar("Value")
 
@@ -188,4 +187,4 @@ def _wrong(where: str, stored: object, wanted: str) -> DamagedError:
 
 def digest8(value: object) -> str:
     """Eight hexadecimal digits that name a value: of its canonical JSON."""
-    return hashlib.sha256(canonical_json(to_json(value)).encode()).hexdigest()[:8]
+    return canonical_sha256(to_json(value))[:8]
