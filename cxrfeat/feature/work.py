@@ -66,8 +66,8 @@ class Work(Lock):
     def commit(self, plan: Plan, index: int, shard: Shard) -> None:
         """Keep a computed shard."""
         path = self.shard_path(plan, index)
+        self._notes[path] = shard.note()  # before it lies there: who looks meanwhile need not read it
         write_shard(path, shard)
-        self._notes[path] = shard.note()
 
     def shards(self) -> dict[Path, ShardNote]:
         """What every committed shard says, those of earlier plans too: their rows are as good.

@@ -114,6 +114,21 @@ def shard_of(keys: list[str], value: float, *, engine: str = "stub", bad: str = 
     return Shard(content_sha256=tuple(keys), arrays=arrays, engine=engine, failures=failures)
 
 
+def test_who_looks_while_a_shard_is_committed_does_not_read_it(
+    tmp_path: Path, read: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looking(path: Path, shard: Shard) -> None:
+        assert not work.shards(), "nothing lies there yet"
+        shards.write_shard(path, shard)
+        assert [note.content_sha256 for note in work.shards().values()] == [("a", "b")]
+
+    monkeypatch.setattr("cxrfeat.feature.work.write_shard", looking)
+    with Work(tmp_path / "f.h5") as work:
+        plan = work.plan("ab", views=2, settings=Settings(engine="stub", batch=1, threads=1))
+        work.commit(plan, 0, shard_of(["a", "b"], 1))
+    assert not read
+
+
 @pytest.fixture
 def committed(tmp_path: Path, data: Path) -> Committed:
     """Twelve rows in a file, and of the contents `a` to `f` some in two shards and some beside the file."""
