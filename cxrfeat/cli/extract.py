@@ -74,7 +74,9 @@ def extract(
 ) -> None:
     """Turn images into cached features, each network run once.
 
-    Killed, interrupted or out of space: nothing finished is lost, and the same command continues.
+    Killed, interrupted or out of space: nothing finished is lost, and the same command continues. What runs the
+    network, and whether threads or processes prepare the images, is chosen for machine and job; the table and the JSON
+    document say it.
     """
     import shlex
     from dataclasses import asdict

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import RANDOM, Cli
 
@@ -16,6 +19,21 @@ def test_a_second_extraction_computes_nothing_and_a_new_image_only_itself(cli: C
     shutil.copy(sorted(data.glob("COVID/masks/*"))[0], data / "COVID" / "images" / "new.png")
     third = cli("extract", *RANDOM, "--json").json["files"][0]
     assert (third["rows_computed"], third["rows_reused"]) == (1, first["images"])
+
+
+def test_table_and_document_say_who_prepared_the_images(
+    cli: Cli, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert data.is_dir()
+    said = cli("extract", *RANDOM).out
+    told = cli("extract", *RANDOM, "--features", tmp_path / "other", "--json").json["files"][0]
+    assert re.fullmatch(r"\d+ threads?", told["workers"])
+    assert f"prepared by {told['workers']}" in said
+    monkeypatch.setattr("cxrfeat.view.stream.crew_pays", lambda *_: True)
+    told = cli("extract", *RANDOM, "--features", tmp_path / "third", "--json").json["files"][0]
+    assert re.fullmatch(r"\d+ process(es)?", told["workers"])
+    assert cli("extract", *RANDOM, "--json").json["files"][0]["workers"] == "", "none was computed"
+    assert "prepared" not in cli("extract", *RANDOM).out
 
 
 def test_masks_and_letters_are_asked_for_by_name(cli: Cli, data: Path) -> None:
