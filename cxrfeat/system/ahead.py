@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from cxrfeat.system.crew import Crew
-from cxrfeat.system.process import threads
+from cxrfeat.system.process import keep_memory, threads
 
 AHEAD = 64
 """Results that wait, or are on their way, while their taker is busy with the one before."""
@@ -61,6 +61,7 @@ class Ahead(Generic[_T, _R]):
 
     def __enter__(self) -> Self:
         """Begin."""
+        keep_memory()
         self._pool = ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="ahead")
         try:
             self._begin(self._ahead)

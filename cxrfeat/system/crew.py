@@ -17,7 +17,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
-from cxrfeat.system.process import possible_workers
+from cxrfeat.system.process import keep_memory, possible_workers
 
 LEAST_WORKERS = 4
 """Cores from which processes prepare images. A guess: this code was measured on two only, where two processes prepared
@@ -27,22 +27,19 @@ LEAST_STEPS = 4000
 """Views, or what takes as long, that are worth starting and ending processes: 330 images of eight views, in which two
 processes won back on two threads the 0.65 s that this took (`benchmarks/README.md`, feed)."""
 
-_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",
-    # Memory is not given back to the system after each image and asked for again, page by page: 16 times fewer pages,
-    # and a fourth of the processor time, of eight views of 299 pixels. As large as glibc takes; others know neither.
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**26),
-}
-"""Of a process of a crew."""
-
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def crew_pays(steps: int, workers: int) -> bool:
-    """Whether so much work on images, in steps of about one view each, is done sooner by processes than by threads."""
-    return workers >= LEAST_WORKERS and steps >= LEAST_STEPS and can_spawn()
+def crew_pays(steps: int, workers: int, *, least: int = LEAST_WORKERS) -> bool:
+    """Whether so much work on images, in steps of about one view each, is done sooner by processes than by threads.
+
+    Args:
+        steps: All of it.
+        workers: Threads, or processes.
+        least: So many workers; fewer than for views, which are much to send, where little comes back.
+    """
+    return workers >= least and steps >= LEAST_STEPS and can_spawn()
 
 
 def can_spawn() -> bool:
@@ -73,7 +70,9 @@ class Crew(Generic[_T, _R]):
         resource_tracker.ensure_running()  # it unblocks Ctrl-C where it is started, so not where processes are
         # Of the pipe, this process alone has the end that is written to, and nothing ever is: its end is the sign.
         self._leash, self._hand = multiprocessing.Pipe(duplex=False)
-        self._pool: Any = ProcessPoolExecutor(count, initializer=_begin, initargs=(self._leash,), env=_ENVIRONMENT)
+        self._pool: Any = ProcessPoolExecutor(
+            count, initializer=_begin, initargs=(self._leash,), env={"OPENBLAS_NUM_THREADS": "1"}
+        )
 
     def __call__(self, thing: _T) -> _R:
         """Do the work, in whichever process is idle."""
@@ -103,8 +102,9 @@ class Crew(Generic[_T, _R]):
 
 
 def _begin(leash: Connection) -> None:
-    """In a process of a crew: leave stdout to the one that it works for, and end with it."""
+    """In a process of a crew: leave stdout to the one that it works for, and end with it; keep memory."""
     os.dup2(2, 1)  # what a library prints must not stand among a command's results
+    keep_memory()
 
     def watch() -> None:
         leash.poll(None)

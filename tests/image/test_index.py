@@ -86,15 +86,15 @@ def test_what_is_made_of_each_file_comes_with_the_manifest(
     for file in (root / "B").iterdir():
         file.write_bytes(content := file.read_bytes() + bytes(8))
         file.write_bytes(content[: len(content) - len(content) % 2])
-    asked: list[tuple[int, int]] = []
+    asked: list[tuple[int, int, int]] = []
 
-    def crew_pays(steps: int, workers: int) -> bool:
-        asked.append((steps, workers))
+    def crew_pays(steps: int, workers: int, *, least: int) -> bool:
+        asked.append((steps, workers, least))
         return pays
 
     monkeypatch.setattr(indexing, "crew_pays", crew_pays)
     manifest, made = index_with(first_byte, root, steps=7, workers=2)
-    assert asked == [(6 * 7, 2)]
+    assert asked == [(6 * 7, 2, 2)]
     assert made == dict.fromkeys(["A/p0_0.png", "A/p1_2.png", "B/p0_0.png", "B/p0_1.png"], 0x89)
     assert paths(manifest) == list(made)
     assert [(bad.path, bad.reason) for bad in manifest.quarantined] == [

@@ -225,3 +225,8 @@ def test_ctrl_c_in_a_terminal_is_not_told_by_processes_that_begin(after: float) 
 )
 def test_processes_are_for_much_work_on_many_cores(steps: int, workers: int, pays: bool) -> None:
     assert crew_pays(steps, workers) is pays
+
+
+def test_where_little_comes_back_fewer_processes_pay() -> None:
+    assert crew_pays(LEAST_STEPS, LEAST_WORKERS - 2, least=LEAST_WORKERS - 2)
+    assert not crew_pays(LEAST_STEPS, LEAST_WORKERS - 3, least=LEAST_WORKERS - 2)

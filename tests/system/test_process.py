@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy  # noqa: F401  # its library is the one that is meant
@@ -65,3 +68,26 @@ def test_a_process_that_may_have_no_child_has_no_workers(monkeypatch: pytest.Mon
     assert possible_workers(3) == 3
     monkeypatch.setattr(multiprocessing.current_process(), "daemon", True)
     assert possible_workers(3) == 1
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc gives memory back in this way")
+@pytest.mark.parametrize("keep", [False, True])
+def test_memory_that_is_kept_is_not_asked_for_again_page_by_page(*, keep: bool) -> None:
+    program = f"""
+import resource
+import numpy as np
+from cxrfeat.system.process import keep_memory
+if {keep}:
+    keep_memory()
+def pages():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def image():
+    return [np.ones(2**19, np.uint8) for _ in range(8)]
+image()
+before = pages()
+for _ in range(20):
+    image()
+print(pages() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (int(done.stdout) < 100) is keep, done.stdout
