@@ -9,7 +9,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from cxrfeat.system.crew import Crew
+from cxrfeat.system.crew import THREADS_EACH, Crew
 from cxrfeat.system.process import keep_memory, threads
 
 AHEAD = 64
@@ -46,8 +46,8 @@ class Ahead(Generic[_T, _R]):
             work: Called in threads.
             things: What it is given, one at a time; taken from the calling thread, and no sooner than needed.
             ahead: Results that are begun and not yet taken, at most: they are all that is held of them.
-            workers: Threads; as many as there are cores unless given.
-            crew: Does the work in processes, as many as threads, and is closed at the end.
+            workers: Threads, or processes of the crew; as many as there are cores unless given.
+            crew: Does the work in processes, and is closed at the end.
         """
         self._work, self._things, self._ahead = crew or work, iter(things), ahead
         self._workers, self._crew = workers or threads(), crew
@@ -62,7 +62,8 @@ class Ahead(Generic[_T, _R]):
     def __enter__(self) -> Self:
         """Begin."""
         keep_memory()
-        self._pool = ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="ahead")
+        count = self._workers * (1 if self._crew is None else THREADS_EACH)
+        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="ahead")
         try:
             self._begin(self._ahead)
         except BaseException:  # Ctrl-C too: no thread is left

@@ -20,12 +20,17 @@ from typing import Any, Generic, TypeVar
 from cxrfeat.system.process import keep_memory, possible_workers
 
 LEAST_WORKERS = 4
-"""Cores from which processes prepare images. A guess: this code was measured on two only, where two processes prepared
-half as many again as two threads if eight views were made, and half as many if images were only decoded."""
+"""Cores from which processes prepare images. A guess: this code was measured on two only, which two processes share
+with the one that takes the images; there they prepared nine tenths as many images of eight views as two threads
+(`benchmarks/README.md`, feed)."""
 
 LEAST_STEPS = 4000
-"""Views, or what takes as long, that are worth starting and ending processes: 330 images of eight views, in which two
-processes won back on two threads the 0.65 s that this took (`benchmarks/README.md`, feed)."""
+"""Views, or what takes as long, that are worth starting and ending processes: two threads work two seconds on them, and
+starting and ending two processes takes a third of a second."""
+
+THREADS_EACH = 2
+"""Threads that call, for each process: the next thing is there when one is done, which saves a sixth to a fifth of the
+time where each takes 4 ms."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -49,11 +54,11 @@ def can_spawn() -> bool:
 
 
 class Crew(Generic[_T, _R]):
-    """A function that is called from threads here and done in processes, one for each thread.
+    """A function that is called from threads here, some for each process, and done in processes.
 
     What it raises is raised here. Where a process is killed, the others end too, and all further work is done in the
-    threads that wait for it. The threads also see to it that no more is begun than is worked on: the queue of the
-    processes holds twice as much, of which nothing can be dropped.
+    threads that wait for it. The threads also see to it that no more is begun than is worked on, or next: of what is in
+    the queue of the processes nothing can be dropped.
     """
 
     def __init__(self, work: Callable[[_T], _R], count: int) -> None:
@@ -62,7 +67,7 @@ class Crew(Generic[_T, _R]):
         Args:
             work: Of a module, or a `partial` of such a function; it, what it is given and what it returns go to and fro
                 between processes.
-            count: Processes, and threads that may call at the same time.
+            count: Processes.
         """
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
