@@ -29,15 +29,12 @@ from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.system.ahead import Ahead
-from cxrfeat.system.crew import Crew, crew_pays
+from cxrfeat.system.crew import LEAST_WORKERS, Crew, crew_pays
 from cxrfeat.system.given import PathLike, as_path, nearest
 from cxrfeat.system.process import threads
 from cxrfeat.types import Counted
 
 _EVERYTHING = Selection()
-_LEAST_WORKERS = 2
-"""Cores from which processes look at files: with their start, two inspected 1200 images of 299 pixels in 4.0 to 4.8 s,
-and two threads, which wait for the interpreter's lock between many short sums, in 7.1 to 7.6 s. Little comes back."""
 _TOGETHER = 8
 """Files that a process is given at a time: what goes to and fro takes half a millisecond of the processor, and an image
 a few."""
@@ -79,6 +76,7 @@ def index_with(
     selection: Selection = _EVERYTHING,
     *,
     steps: int,
+    least_workers: int = LEAST_WORKERS,
     workers: int | None = None,
     progress: Counted | None = None,
 ) -> tuple[Manifest, dict[str, _T]]:
@@ -90,6 +88,7 @@ def index_with(
         root: As `index_folder` takes it.
         selection: As `index_folder` takes it.
         steps: How long that takes, about as many times what one view takes.
+        least_workers: Cores from which processes do it sooner than threads.
         workers: As `index_folder` takes them.
         progress: As `index_folder` takes it.
 
@@ -110,7 +109,7 @@ def index_with(
     chosen = _draw([each for each in entries if not each.problem], selection)
     count = workers or threads()
     read = partial(_read_all, root, also)
-    pays = crew_pays(len(chosen) * steps, count, least=_LEAST_WORKERS)
+    pays = crew_pays(len(chosen) * steps, count, least=least_workers)
     parts = _parts(chosen, _TOGETHER if pays else 1)
     rows: list[ImageRow] = []
     made: dict[str, _T] = {}

@@ -93,8 +93,8 @@ def test_what_is_made_of_each_file_comes_with_the_manifest(
         return pays
 
     monkeypatch.setattr(indexing, "crew_pays", crew_pays)
-    manifest, made = index_with(first_byte, root, steps=7, workers=2)
-    assert asked == [(6 * 7, 2, 2)]
+    manifest, made = index_with(first_byte, root, steps=7, least_workers=3, workers=2)
+    assert asked == [(6 * 7, 2, 3)]
     assert made == dict.fromkeys(["A/p0_0.png", "A/p1_2.png", "B/p0_0.png", "B/p0_1.png"], 0x89)
     assert paths(manifest) == list(made)
     assert [(bad.path, bad.reason) for bad in manifest.quarantined] == [
