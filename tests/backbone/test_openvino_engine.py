@@ -41,7 +41,7 @@ assert len(caught) == 4
 
 def test_openvino_leaves_the_fast_svm_usable() -> None:
     """Both bring a threading library of one name, and a process has one of them."""
-    pytest.importorskip("sklearnex")
+    pytest.importorskip("sklearnex", reason="the extra fast is not installed")
     code = """
 from cxrfeat.backbone.openvino_engine import import_openvino
 import_openvino().Core()

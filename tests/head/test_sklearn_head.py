@@ -44,7 +44,7 @@ def test_numpy_predicts_what_the_logistic_regression_predicts(classes: int) -> N
 def test_numpy_decides_what_the_svm_decides(
     kind: HeadKind, strength: float, classes: int, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    SVC = pytest.importorskip(engine).SVC
+    SVC = pytest.importorskip(engine, reason=f"{engine} is not installed").SVC
     monkeypatch.setattr(sklearn_head, "_svc", lambda: SVC)
     data = blobs(classes, distance=0.8, images=120)
     head = fitted(kind, data).head
@@ -70,7 +70,7 @@ def test_the_predicted_class_is_scikit_learns_with_ties_broken(kind: str) -> Non
 
 
 def test_both_svm_engines_find_the_same_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("sklearnex")
+    pytest.importorskip("sklearnex", reason="the extra fast is not installed")
     data = blobs(3, distance=0.8, images=120)
     fast = fitted("svm-rbf", data).head
     monkeypatch.setattr(sklearn_head, "_svc", lambda: sklearn.svm.SVC)
@@ -140,7 +140,7 @@ def test_balanced_class_weights_are_scikit_learns(kind: HeadKind, model: Any, mo
 
 @pytest.mark.parametrize("kind", ["svm-linear", "svm-rbf"])
 def test_the_fast_svm_balances_too(kind: HeadKind, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("sklearnex")
+    pytest.importorskip("sklearnex", reason="the extra fast is not installed")
     data = uneven()
     fast = fitted(kind, data, class_weights="balanced").head
     monkeypatch.setattr(sklearn_head, "_svc", lambda: sklearn.svm.SVC)

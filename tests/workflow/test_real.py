@@ -87,7 +87,7 @@ def test_the_heads_of_both_svm_libraries_predict_the_same(folder: Path, monkeypa
     from cxrfeat.head.fit import fit_head
     from cxrfeat.head.training_set import TrainingSet
 
-    pytest.importorskip("sklearnex")
+    pytest.importorskip("sklearnex", reason="the extra fast is not installed")
     with cxrfeat.open(folder / "real.h5") as file:
         X, y, _ = file.arrays(view=0)
     order = np.random.default_rng(0).permutation(len(y))

@@ -374,7 +374,7 @@ def test_a_name_that_is_another_run_s_is_refused(blobs: Path, tmp_path: Path) ->
 
 
 def test_optuna_searches_the_same_space_and_goes_on_too(blobs: Path, tmp_path: Path) -> None:
-    pytest.importorskip("optuna")
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
     options: dict[str, Any] = {**QUICK, "sampler": "optuna"}
     with pytest.raises(KeyboardInterrupt):
         tune(blobs, runs=tmp_path / "a", progress=Stop(30), **options)
