@@ -26,8 +26,13 @@ DECODER_REVISION = 2
 of their type are no longer black. Square and wide images of 8 or 16 bits are as they were in 1.
 """
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Of red, green and blue, from 0 to 1: what `preprocess` `torch` removes."""
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
 Normalize = Literal["backbone", "featurewise", "none"]
-Preprocess = Literal["tf", "torch", "caffe", "none"]
+Preprocess = Literal["tf", "torch", "caffe", "none", "xrv"]
+Pool = Literal["mean", "cls", "none"]
 TrainingPrecision = Literal["float32", "float16", "bfloat16"]
 Precision = Literal["float32", "tf32", "float16", "bfloat16"]
 AskedPrecision = Literal["auto", TrainingPrecision]
@@ -217,7 +222,8 @@ class FeatureSpec:
     """`sha256:<hex>` of the weights file, or `random:...` with the seed and what else decides the numbers."""
 
     preprocess: Preprocess
-    """Scaling of pixels that the network's weights were trained with: a mode of Keras `imagenet_utils`."""
+    """Scaling of pixels that the network's weights were trained with: a mode of Keras `imagenet_utils`, or `xrv`: from
+    -1024 to 1024. `torch` removes ImageNet's mean and deviation, or `pixel_mean` and `pixel_std`."""
 
     view: ViewSpec
     """How images become views."""
@@ -246,6 +252,20 @@ class FeatureSpec:
     decoder: int = DECODER_REVISION
     """Revision of what makes pixels of a file's bytes, decoding and resampling."""
 
+    pixel_mean: tuple[float, ...] | None = dataclasses.field(default=None, metadata=_LATER)
+    """Mean of each channel that the network's weights were trained with, or one for all, of pixels from 0 to 1; only
+    with `torch`, whose own is ImageNet's."""
+
+    pixel_std: tuple[float, ...] | None = dataclasses.field(default=None, metadata=_LATER)
+    """Their standard deviations, above 0; there exactly where `pixel_mean` is."""
+
+    output: str | None = dataclasses.field(default=None, metadata=_LATER)
+    """Which value of an ONNX graph the features are made of, by its name; `None` for a Keras network, which has one."""
+
+    pool: Pool = dataclasses.field(default="mean", metadata=_LATER)
+    """How an output becomes features: `mean` averages maps over space, and tokens but for the first; `cls` takes the
+    first token; `none` takes an output that is features already."""
+
     def __post_init__(self) -> None:
         """Check every field, and that statistics are there exactly where they are used."""
         for name in ("backbone", "weights"):
@@ -257,6 +277,10 @@ class FeatureSpec:
         _word("`preprocess` is", self.preprocess, Preprocess)
         _word("`precision` is", self.precision, Precision)
         _word("Features are stored as", self.storage, Storage)
+        _word("`pool` is", self.pool, Pool)
+        if self.output is not None:
+            _text("`output`", self.output)
+        self._check_scaling()
         if self.normalize == "featurewise":
             # A tuned network brings its statistics along to images that were in no part of its split.
             if self.mean is None or self.std is None or (self.split is None and self.backbone != "file"):
@@ -276,6 +300,22 @@ class FeatureSpec:
             _text("FeatureSpec.split", self.split)
             if self.backbone != "file":
                 raise SpecError(f"FeatureSpec holds a split, which {self.backbone} with its own weights has not seen.")
+
+    def _check_scaling(self) -> None:
+        """Check mean and deviation of the pixels; ImageNet's own are what `torch` means by itself."""
+        given = self.pixel_mean, self.pixel_std
+        if given == (None, None):
+            return
+        if self.pixel_mean is None or self.pixel_std is None or self.preprocess != "torch":
+            raise SpecError("FeatureSpec.pixel_mean and pixel_std go together, and with `preprocess=torch`.")
+        means, stds = _channels("`mean`", self.pixel_mean), _channels("`std`", self.pixel_std)
+        if len(means) != len(stds):
+            raise SpecError(f"`mean` and `std` are of the same channels; got {len(means)} and {len(stds)} numbers.")
+        if min(stds) <= 0:
+            raise SpecError(f"`std` is above 0; got {min(stds):g}.")
+        own = (means, stds) == (IMAGENET_MEAN, IMAGENET_STD)
+        object.__setattr__(self, "pixel_mean", None if own else means)
+        object.__setattr__(self, "pixel_std", None if own else stds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -513,6 +553,12 @@ def _number(name: str, value: object) -> float:
         if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
             return float(value) + 0.0
     raise SpecError(f"{name} is a finite number; got {value!r}.")
+
+
+def _channels(name: str, values: object) -> tuple[float, ...]:
+    if not isinstance(values, tuple | list) or len(values) not in (1, 3):
+        raise SpecError(f"{name} is three numbers, one for each channel, or one; got {values!r}.")
+    return tuple(_number(name, value) for value in values)
 
 
 def _interval(name: str, value: object, *, least: float, most: float) -> tuple[float, float]:

@@ -12,6 +12,8 @@ from cxrfeat.errors import SpecError
 from cxrfeat.finetuning.recipe import PAPER
 from cxrfeat.spec import (
     HEAD_KINDS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     TRAINED_KINDS,
     FeatureSpec,
     FinetuneSpec,
@@ -53,12 +55,17 @@ def feature_specs(draw: st.DrawFn) -> FeatureSpec:
     fields: dict[str, Any] = {
         "backbone": draw(st.sampled_from(["resnet50", "file"])),
         "weights": draw(st.sampled_from(["sha256:0", "sha256:1"])),
-        "preprocess": draw(st.sampled_from(["tf", "none"])),
+        "preprocess": draw(st.sampled_from(["tf", "torch"])),
         "view": draw(VIEWS),
         "normalize": draw(st.sampled_from(["backbone", "none", "featurewise"])),
         "storage": draw(st.sampled_from(["float32", "float16"])),
         "decoder": draw(st.sampled_from([1, 2])),
+        "output": draw(st.sampled_from([None, "a"])),
+        "pool": draw(st.sampled_from(["mean", "cls"])),
     }
+    if fields["preprocess"] == "torch" and draw(st.booleans()):
+        fields["pixel_mean"] = draw(st.sampled_from([(0,), (0.0,), (-0.0,), IMAGENET_MEAN]))
+        fields["pixel_std"] = (1,) if len(fields["pixel_mean"]) == 1 else IMAGENET_STD
     if fields["normalize"] == "featurewise":
         fields["mean"] = draw(st.sampled_from([0, 0.0, -0.0, 100, 100.0]))
         fields["std"] = draw(st.sampled_from([1, 1.0, 2]))
@@ -148,6 +155,16 @@ def test_a_field_that_came_later_leaves_the_fingerprints_of_before_alone() -> No
     }  # fmt: skip
 
 
+def test_how_an_onnx_file_is_read_came_later_too() -> None:
+    before = to_dict(features())
+    assert not {"pixel_mean", "pixel_std", "output", "pool"} & before.keys()
+    assert from_dict(FeatureSpec, before) == features()
+    plain = features(preprocess="torch")
+    assert features(preprocess="torch", pixel_mean=IMAGENET_MEAN, pixel_std=IMAGENET_STD) == plain, "torch says that"
+    stored = to_dict(scaled(output="tokens", pool="cls"))
+    assert {"pixel_mean": [0.5], "pixel_std": [0.25], "output": "tokens", "pool": "cls"}.items() <= stored.items()
+
+
 def view(**changes: Any) -> ViewSpec:
     return ViewSpec(**{"size": 32, **changes})
 
@@ -159,6 +176,10 @@ def features(**changes: Any) -> FeatureSpec:
 
 def featurewise(**changes: Any) -> FeatureSpec:
     return features(**{"normalize": "featurewise", "mean": 1.0, "std": 1.0, "split": "aa", **changes})
+
+
+def scaled(**changes: Any) -> FeatureSpec:
+    return features(**{"preprocess": "torch", "pixel_mean": (0.5,), "pixel_std": (0.25,), **changes})
 
 
 def head(**changes: Any) -> HeadSpec:
@@ -202,7 +223,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (features, {"precision": "float64"}, r"`precision` is float32, tf32, float16 or bfloat16; got 'float64'"),
     (features, {"decoder": True}, r"FeatureSpec.decoder is a revision: .* got True"),
     (features, {"normalize": "rows"}, r"`normalize` is backbone, featurewise or none; got 'rows'"),
-    (features, {"preprocess": "keras"}, r"`preprocess` is tf, torch, caffe or none; got 'keras'"),
+    (features, {"preprocess": "keras"}, r"`preprocess` is tf, torch, caffe, none or xrv; got 'keras'"),
     (features, {"storage": "float64"}, r"stored as float32 or float16; got 'float64'"),
     (features, {"mean": 1.0}, r"holds statistics, which normalize 'backbone' does not use"),
     (features, {"normalize": "none", "mean": 1.0}, r"statistics, which normalize 'none' does not use"),
@@ -212,6 +233,15 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (featurewise, {"split": 3}, r"FeatureSpec.split is a text"),
     (featurewise, {"mean": float("inf")}, r"FeatureSpec.mean is a finite number; got inf"),
     (featurewise, {"std": 0}, r"FeatureSpec.std must be above 0: the training images are all of one grey value"),
+    (features, {"pool": "max"}, r"`pool` is mean, cls or none; got 'max'"),
+    (features, {"output": ""}, r"`output` is a text, and not an empty one"),
+    (features, {"pixel_mean": (0.5,), "pixel_std": (0.5,)}, r"go together, and with `preprocess=torch`"),
+    (scaled, {"pixel_std": None}, r"pixel_mean and pixel_std go together"),
+    (scaled, {"pixel_mean": (0.5, 0.5)}, r"`mean` is three numbers, one for each channel, or one; got \(0.5, 0.5\)"),
+    (scaled, {"pixel_mean": 0.5}, r"`mean` is three numbers, one for each channel, or one; got 0.5"),
+    (scaled, {"pixel_mean": (0.5, 0.5, 0.5)}, r"`mean` and `std` are of the same channels; got 3 and 1 numbers"),
+    (scaled, {"pixel_mean": (float("nan"),)}, r"`mean` is a finite number; got nan"),
+    (scaled, {"pixel_std": (0,)}, r"`std` is above 0; got 0"),
     (SplitSpec, {"by": "hash"}, r"A split is by group, date, column or paper; got 'hash'"),
     (SplitSpec, {"test": 0}, r"SplitSpec.test is a share above 0, at most 0.5; got 0"),
     (SplitSpec, {"validation": 0.6}, r"SplitSpec.validation is a share above 0, at most 0.5; got 0.6"),

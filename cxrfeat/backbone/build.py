@@ -7,24 +7,24 @@ crosses to the device, and a converted or exported graph cannot be fed wrongly p
 from __future__ import annotations
 
 import contextlib
+import operator
 import random
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from cxrfeat.backbone.network import FILE, Network
+from cxrfeat.backbone.preparing import Sign, planes_of
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.backbone.scratch import SCRATCH, scratch_body
 from cxrfeat.backbone.table import find_row
 from cxrfeat.errors import InputError, UsageError, WeightsError
-from cxrfeat.spec import FeatureSpec, Preprocess
+from cxrfeat.spec import FeatureSpec
 
-_TORCH_MEAN = (0.485, 0.456, 0.406)
-_TORCH_STD = (0.229, 0.224, 0.225)
-_CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green, red: the order the networks were trained with
+_DO: dict[Sign, Callable[[Any, float], Any]] = {"-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
 def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras has no types
@@ -93,24 +93,7 @@ def pooled(keras: Any, body: Any, grey: Any, network: Network, spec: FeatureSpec
 
 def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any:  # noqa: ANN401  # Keras has no types
     """Grey uint8 to what the network reads, operation by operation as Keras's own `preprocess_input` does it."""
-    values = keras.ops.cast(grey, "float32")
-    if spec.normalize == "featurewise":
-        values = (values - spec.mean) / spec.std
-    elif spec.normalize == "backbone":
-        return _preprocessed(keras, values, spec.preprocess, channels)
-    return keras.ops.concatenate([values] * channels, axis=-1) if channels > 1 else values
-
-
-def _preprocessed(keras: Any, values: Any, mode: Preprocess, channels: int) -> Any:  # noqa: ANN401  # Keras has no types
-    if mode == "tf":
-        planes = [values / 127.5 - 1.0] * channels
-    elif mode == "torch":
-        scaled = values / 255.0
-        planes = [(scaled - mean) / std for mean, std in zip(_TORCH_MEAN, _TORCH_STD, strict=True)][:channels]
-    elif mode == "caffe":
-        planes = [values - mean for mean in _CAFFE_MEAN][:channels]
-    else:
-        planes = [values] * channels
+    planes = planes_of(keras.ops.cast(grey, "float32"), spec, channels, lambda values, sign, by: _DO[sign](values, by))
     return keras.ops.concatenate(planes, axis=-1) if channels > 1 else planes[0]
 
 
