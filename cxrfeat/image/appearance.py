@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.system.compiled import Compiled
 from cxrfeat.types import Grey
 
 PORTRAIT = 40
@@ -29,6 +30,8 @@ _PARTS = np.kron(np.eye(_THUMBNAIL), np.ones(PORTRAIT // _THUMBNAIL))
 _NEAR_BLACK = 8
 _NARROW = 257
 """Bytes whose sum fits in 16 bits."""
+
+KERNEL = Compiled("cxrfeat.image.kernel")
 
 _Sums = NDArray[np.unsignedinteger] | NDArray[np.float64]
 
@@ -61,9 +64,12 @@ def look(grey: Grey) -> Look:
         >>> look(np.full((64, 64), 7, np.uint8)).black_border
         1.0
     """
+    exact = grey.dtype == np.uint8 and min(grey.shape) >= PORTRAIT  # sums of bytes, whatever is added to what
+    if exact and (kernel := KERNEL.functions) is not None:
+        return _compiled_look(kernel, grey)
     sums = _cells(grey, PORTRAIT)
     areas = _areas(*_enlarged(grey.shape, PORTRAIT), PORTRAIT)
-    if grey.dtype == np.uint8 and min(grey.shape) >= PORTRAIT:  # sums of bytes are exact, whatever is added to what
+    if exact:
         coarse = _PARTS @ sums @ _PARTS.T  # as `_together`, in half the time
         mean = int(coarse.sum()) / grey.size
         thumbnail = _rounded(coarse / _areas(*grey.shape, _THUMBNAIL))
@@ -74,9 +80,24 @@ def look(grey: Grey) -> Look:
         )  # fmt: skip
     return Look(
         mean_grey=mean,
-        black_border=_black_border(grey),
+        black_border=_border(grey.shape, *map(_black, (grey, grey[::-1], grey.T, grey.T[::-1]))),
         thumbnail=thumbnail,
         portrait=_stretched(sums / areas),
+        pixel_digest=pixel_digest(grey),
+    )
+
+
+def _compiled_look(kernel: Any, grey: Grey) -> Look:  # noqa: ANN401  # a module
+    """The same in a quarter of the time, the digest apart."""
+    sums = np.empty((PORTRAIT, PORTRAIT))
+    portrait, thumbnail = (np.empty((side, side), np.uint8) for side in (PORTRAIT, _THUMBNAIL))
+    black = np.empty(4, np.int64)
+    kernel.look(np.ascontiguousarray(grey), _NEAR_BLACK, sums, portrait, thumbnail, black)
+    return Look(
+        mean_grey=int(sums.sum()) / grey.size,
+        black_border=_border(grey.shape, *black.tolist()),
+        thumbnail=thumbnail,
+        portrait=portrait,
         pixel_digest=pixel_digest(grey),
     )
 
@@ -96,12 +117,11 @@ def pixel_digest(grey: Grey) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def _black_border(grey: Grey) -> float:
-    """Fraction of the area in black rows and columns at the edges."""
-    top, bottom, left, right = map(_black, (grey, grey[::-1], grey.T, grey.T[::-1]))
-    height, width = grey.shape
+def _border(shape: tuple[int, ...], top: int, bottom: int, left: int, right: int) -> float:
+    """Fraction of the area in so many rows and columns at the edges."""
+    height, width = shape
     inside = (height - top - bottom) * (width - left - right) if top < height else 0
-    return (grey.size - inside) / grey.size
+    return (height * width - inside) / (height * width)
 
 
 def _black(lines: Grey) -> int:

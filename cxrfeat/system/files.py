@@ -15,6 +15,7 @@ import io
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,14 +67,22 @@ def storing(action: str, path: Path) -> Iterator[None]:
         raise storage_error(action, path, error) from error
 
 
-def make_folder(folder: Path) -> None:
-    """Make `folder` and its parents.
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """Make `folder` and its parents; `private` makes it one that only its owner enters, if it is new.
 
     Raises:
         StorageError: If it cannot be made.
     """
     with storing("make the folder", folder):
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder, 0o700 if private else 0o777, exist_ok=True)
+
+
+def is_private(folder: Path) -> bool:
+    """Whether nobody but this user, and who rules the machine, can write in a folder; so what is in it may be run."""
+    if os.name != "posix":
+        return True
+    there = os.stat(folder)
+    return there.st_uid == os.getuid() and not there.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def check_writable(folder: Path) -> None:

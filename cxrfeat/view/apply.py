@@ -19,10 +19,7 @@ from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Grey, Views
 from cxrfeat.view.device import undrawn
 from cxrfeat.view.draw import ViewParams
-from cxrfeat.view.host import draw_tables
-
-_WORTH_TABLES = 4
-"""Views of an image from which it pays to make tables of them first."""
+from cxrfeat.view.host import KERNEL, draw_tables
 
 OVERSAMPLED = 1.5
 """How many times finer than a view a `working_copy` is at least."""
@@ -72,12 +69,13 @@ def drawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
     Each is one bilinear resampling of a part of the image (`image.resample`), which filters when it shrinks; then the
     mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
     """
-    tables = undrawn(spec, image, params) if len(params) >= _WORTH_TABLES else None
-    return drawn_one_by_one(spec, image, params) if tables is None else draw_tables(tables)
+    if KERNEL.functions is not None and (tables := undrawn(spec, image, params)) is not None:
+        return draw_tables(tables)
+    return drawn_one_by_one(spec, image, params)
 
 
 def drawn_one_by_one(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
-    """As `drawn`, each view by Pillow: which is quicker for few, and the only way for some."""
+    """As `drawn`, each view by Pillow: which has nothing to load, and draws images of more than 8 bits too."""
     height, width = image.shape
     original = Original(image)
     views = np.empty((len(params), spec.size, spec.size), dtype=np.uint8)

@@ -22,8 +22,16 @@ MOST = 8
 batch."""
 
 
+def can_cross(spec: ViewSpec, image: Grey) -> bool:
+    """Whether an image's views can be left to a device: not those whose blocks are shuffled afterwards.
+
+    Nor those of an image so large that they are quicker to send than it.
+    """
+    return not spec.shuffle and image.size <= MOST * spec.count * spec.size**2
+
+
 def undrawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Undrawn | None:
-    """What `view.apply.drawn` needs on a device.
+    """What `view.apply.drawn` makes of an image, as tables of whole numbers.
 
     Args:
         spec: Gives the size.
@@ -31,10 +39,9 @@ def undrawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Undraw
         params: One for each view.
 
     Returns:
-        The image and its tables; `None` for views that the host must draw: of more than 8 bits, with blocks that are
-        shuffled afterwards, or of an image so large that its views are quicker to send.
+        The image and its tables; `None` if it has more than 8 bits, which only Pillow draws.
     """
-    if image.dtype != np.uint8 or spec.shuffle or image.size > MOST * len(params) * spec.size**2:
+    if image.dtype != np.uint8:
         return None
     height, width = image.shape
     zoom = np.array([one.zoom for one in params])

@@ -17,7 +17,7 @@ from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Grey, Undrawn, Views
 from cxrfeat.view.apply import apply_views, changed, drawn, working_copy
-from cxrfeat.view.device import undrawn
+from cxrfeat.view.device import can_cross, undrawn
 from cxrfeat.view.draw import draw, draw_order, draw_views, view_rng
 
 
@@ -174,7 +174,8 @@ def _views(
         params = draw_views(spec, content_sha256)
         order = draw_order(spec, content_sha256) if spec.shuffle else None
         if spec in wanted.undrawn:
-            one = undrawn(spec, changed(spec, image, without_letters=without_letters, lungs=lungs), params)
+            cut = changed(spec, image, without_letters=without_letters, lungs=lungs)
+            one = undrawn(spec, cut, params) if can_cross(spec, cut) else None
             if one is not None:
                 tables[spec] = one
                 continue

@@ -13,6 +13,7 @@ from cxrfeat.errors import BadImageError
 from cxrfeat.image.decode import DECODE_STEPS
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.ahead import AHEAD, Ahead
+from cxrfeat.system.compiled import want_compiled
 from cxrfeat.system.crew import Crew, crew_pays
 from cxrfeat.system.process import threads
 from cxrfeat.types import Views
@@ -47,10 +48,11 @@ def stream(
         any number of workers.
     """
     count = workers or threads()
-    work = partial(_outcome, wanted)
+    known = len(files) if isinstance(files, Sized) else images or 0
     if processes is None:
-        known = len(files) if isinstance(files, Sized) else images or 0
         processes = processes_pay(known, wanted, count)
+    steps = known * (_drawn(wanted) + wanted.look)
+    work = partial(_outcome, wanted, steps // count if processes else steps)
     return Ahead(work, files, ahead=ahead, workers=count, crew=Crew(work, count) if processes else None)
 
 
@@ -61,11 +63,16 @@ def processes_pay(images: int, wanted: Wanted, workers: int) -> bool:
 
 def _steps(wanted: Wanted) -> int:
     """What is done to each image, about as many times what one view takes."""
-    views = sum(spec.count for spec in wanted.views if spec not in wanted.undrawn) + len(wanted.drawn)
-    return DECODE_STEPS + views + wanted.look
+    return DECODE_STEPS + _drawn(wanted) + wanted.look
 
 
-def _outcome(wanted: Wanted, file: ImageFile) -> Outcome:
+def _drawn(wanted: Wanted) -> int:
+    """Views that are drawn of each image, here."""
+    return sum(spec.count for spec in wanted.views if spec not in wanted.undrawn) + len(wanted.drawn)
+
+
+def _outcome(wanted: Wanted, steps: int, file: ImageFile) -> Outcome:
+    want_compiled(steps)  # here, since this may be another process
     try:
         return prepare(file, wanted)
     except BadImageError as error:

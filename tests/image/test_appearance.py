@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -11,9 +13,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxrfeat.image import appearance
 from cxrfeat.image.appearance import look, pixel_digest
 from cxrfeat.image.decode import decode
+from cxrfeat.system import compiled
+from cxrfeat.system.compiled import Compiled
 from cxrfeat.types import Grey
+
+
+@pytest.fixture(scope="module", autouse=True, params=["numpy", "compiled"])
+def _way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of it by NumPy's sums, and again by compiled loops."""
+    kernel = Compiled("cxrfeat.image.kernel")
+    if request.param == "compiled":
+        kernel.load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "_wanted", threading.Event())
+        patch.setattr(appearance, "KERNEL", kernel)
+        yield
 
 
 def picture(seed: int, size: int = 256) -> NDArray[np.uint8]:
@@ -177,3 +194,22 @@ def test_the_pixel_digest_never_changes() -> None:
     image = np.arange(6, dtype=np.uint8).reshape(2, 3)
     said = blake2b(b"2 3 uint8" + bytes(range(6)), digest_size=8).digest()
     assert pixel_digest(image) == int.from_bytes(said, "little")
+
+
+@settings(deadline=None)
+@given(height=st.integers(40, 300), width=st.integers(40, 300), seed=st.integers(0, 99), dark=st.integers(0, 4))
+def test_both_ways_give_the_same_bits(height: int, width: int, seed: int, dark: int) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width), dtype=np.uint8)[dark : height - dark]
+    image[: dark * 3] = image[:, max(0, width - dark * 9) :] = 7
+    if seed % 2:
+        image.flags.writeable = False
+    found = look(image)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(appearance, "KERNEL", kernel := Compiled("cxrfeat.image.kernel"))
+        kernel.load()
+        other = look(image)
+    for field in ("mean_grey", "black_border", "pixel_digest"):
+        assert getattr(found, field) == getattr(other, field)
+    np.testing.assert_array_equal(found.thumbnail, other.thumbnail)
+    np.testing.assert_array_equal(found.portrait, other.portrait)

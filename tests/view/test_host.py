@@ -8,7 +8,7 @@ from cxrfeat.spec import ViewSpec
 from cxrfeat.view.apply import drawn, drawn_one_by_one
 from cxrfeat.view.device import undrawn
 from cxrfeat.view.draw import ViewParams, draw_views
-from cxrfeat.view.host import draw_tables
+from cxrfeat.view.host import KERNEL, draw_tables
 
 SIDE = st.one_of(st.integers(1, 12), st.integers(13, 300))
 
@@ -33,11 +33,27 @@ def test_every_view_has_the_bits_of_pillows(
     image = image.astype(np.uint8)
     spec = ViewSpec(size=size, count=len(views))
     tables = undrawn(spec, image, views)
-    if tables is not None:
-        np.testing.assert_array_equal(draw_tables(tables), drawn_one_by_one(spec, image, views))
+    assert tables is not None
+    np.testing.assert_array_equal(draw_tables(tables), drawn_one_by_one(spec, image, views))
 
 
-def test_many_views_of_an_image_are_those_drawn_one_by_one() -> None:
+def test_parts_of_an_image_and_what_is_read_only_are_drawn_too() -> None:
+    whole = np.random.default_rng(0).integers(0, 256, (90, 110), np.uint8)
+    part, spec = whole[5:77, 3:101], ViewSpec(size=33, count=3)
+    params = draw_views(spec, "ab" * 32)
+    tables = undrawn(spec, part, params)
+    assert tables is not None
+    whole = np.frombuffer(whole.tobytes(), np.uint8).reshape(whole.shape)
+    read_only = undrawn(spec, whole, params)
+    assert read_only is not None
+    np.testing.assert_array_equal(draw_tables(read_only), drawn_one_by_one(spec, whole, params))
+    np.testing.assert_array_equal(draw_tables(tables), drawn_one_by_one(spec, part, params))
+    np.testing.assert_array_equal(draw_tables(tables.part(1, 3)), drawn_one_by_one(spec, part, params[1:3]))
+
+
+def test_with_compiled_functions_and_without_all_views_are_the_same() -> None:
+    KERNEL.load()
+    assert KERNEL.functions is not None
     spec = ViewSpec(size=64, count=8)
     for shape in ((100, 100), (230, 400), (400, 230), (33, 50)):
         image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
