@@ -40,6 +40,10 @@ def of(name, *modules):  # where this and earlier checkouts have it
 
 decode, inspect = of("decode", "decode"), of("inspect_image", "inspect")
 look, letters = of("look", "appearance", "fingerprint"), of("find_letters", "letters")
+try:
+    of("KERNEL", "appearance").load()  # as a job of many images has them
+except AttributeError:
+    pass
 contents = [path.read_bytes() for path in sorted(Path(sys.argv[1]).rglob("*")) if path.is_file()]
 images = [decode(content) for content in contents]
 work = {"look": (look, images), "letters": (letters, images), "inspect": (inspect, images)}
