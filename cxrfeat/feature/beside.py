@@ -1,4 +1,4 @@
-"""The search for copies, beside the network: begun once all images were looked at, while features are on their way.
+"""The search for copies, beside the network: images are compared as they are looked at, before there are features.
 
 What it finds is what it would find at the end, since it is taken only if the images are still the same then.
 """
@@ -6,20 +6,31 @@ What it finds is what it would find at the end, since it is taken only if the im
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from cxrfeat.image.group import Looks, group_copies
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.image.duplicate import Search
+from cxrfeat.image.group import Looks, group, group_copies
 from cxrfeat.image.row import ImageRow
 from cxrfeat.system.process import small_products
 from cxrfeat.types import Groups
 
+Told = tuple[NDArray[np.uint8], int] | None
+"""As in `Looks`; `None` of an image that cannot be used."""
+
 
 class Copies:
-    """Which images belong together, found in a thread of its own; to be used in a `with` block."""
+    """Which images belong together, found in a thread of its own; to be used in a `with` block.
+
+    Images are compared in the order of their content hashes, by which extraction goes too: so one is as soon as all
+    before it are known.
+    """
 
     def __init__(self, rows: Sequence[ImageRow]) -> None:
         """Take the images.
@@ -28,12 +39,23 @@ class Copies:
             rows: Of the data set.
         """
         self._rows, self._stop = rows, threading.Event()
+        self._places: dict[str, int] = {}
+        for place, row in enumerate(rows):
+            self._places.setdefault(row.content_sha256, place)
+        self._order = sorted(self._places)
+        self._next = 0
+        self._early: dict[str, Told] = {}
+        """What was told of images before which another is not known yet."""
+        self._given: dict[str, int] = {}
+        """Pixel digests of those that were given to the search, in their order."""
+        self._search = Search(self._stop)
+        self._begun: list[Future[None]] = []
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copies")
         self._held = ExitStack()
-        self._begun: tuple[dict[str, int], Future[Groups]] | None = None
 
     def __enter__(self) -> Self:
-        """Nothing is begun yet."""
+        """No image is known yet."""
+        self._held.enter_context(small_products())  # here, for this thread may load libraries while the search goes on
         return self
 
     def __exit__(
@@ -44,28 +66,38 @@ class Copies:
         with self._held:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def begin(self, looks: Looks) -> None:
-        """Look for copies among images that are all known by now; the first time counts.
+    def tell(self, looks: Mapping[str, Told]) -> None:
+        """Say how some more images look, by content hash; what is told of an image first counts.
 
         Args:
-            looks: As for `group_copies`; they must not change.
+            looks: They must not change.
         """
-        if self._begun is not None:
-            return
-        self._held.enter_context(small_products())  # here, for this thread may load libraries while the search goes on
-        self._begun = _digests(looks), self._pool.submit(group_copies, self._rows, looks, self._stop)
+        for sha, told in looks.items():
+            if sha in self._places and self._next < len(self._order) and sha >= self._order[self._next]:
+                self._early.setdefault(sha, told)
+        known = []
+        while self._next < len(self._order) and (sha := self._order[self._next]) in self._early:
+            self._next += 1
+            if (told := self._early.pop(sha)) is not None:
+                self._given[sha] = told[1]
+                known.append(told)
+        if known:
+            self._begun = [one for one in self._begun if not one.done() or one.exception()]
+            self._begun.append(self._pool.submit(self._search.add, known))
 
     def groups(self, looks: Looks) -> Groups:
-        """As `group_copies`: what the search that was begun found, if it was among the same images.
+        """As `group_copies`: what the search found as images were told, if they are the same.
 
         Args:
-            looks: Those of the images that turned out usable.
+            looks: Those of the images that turned out usable; nothing can be told any more.
         """
+        self.tell({**dict.fromkeys(self._order[self._next :]), **looks})
         with self._held:
-            if self._begun is not None and self._begun[0] == _digests(looks):
-                return self._begun[1].result()
+            if self._given == {sha: int(digest) for sha, (_, digest) in looks.items()}:
+                for one in self._begun:
+                    one.result()
+                places = [self._places[sha] for sha in self._given]
+                pairs = self._pool.submit(self._search.pairs, places).result()
+                return group(self._rows, also=[(pair.one, pair.other) for pair in pairs])
+            self._stop.set()
         return group_copies(self._rows, looks)
-
-
-def _digests(looks: Looks) -> dict[str, int]:
-    return {sha: int(digest) for sha, (_, digest) in looks.items()}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.engine import Engine, EngineFactory
 from cxrfeat.backbone.network import Network
 from cxrfeat.errors import BadImageError, InputError
+from cxrfeat.feature.beside import Told
 from cxrfeat.feature.flow import Flow, Rows
 from cxrfeat.feature.plan import Plan
 from cxrfeat.feature.shard import FEATURES, Failure, Shard, row_crc32
@@ -63,7 +64,7 @@ def compute(
     progress: Progress | None = None,
     *,
     masks: Masks = NO_MASKS,
-    read: Callable[[Mapping[str, Look]], None] | None = None,
+    looked: Callable[[Mapping[str, Told]], None] | None = None,
 ) -> None:
     """Compute and commit the missing shards of jobs that share one list of images.
 
@@ -72,8 +73,8 @@ def compute(
         paths: A file for each content hash.
         progress: Told after every batch.
         masks: The mask files of the images that have one, by content hash.
-        read: Told once all images have been read, while features are still on their way: how those look whose shards
-            may not be committed yet.
+        looked: Told how a shard's images look once they are prepared, while features are on their way; `None` of one
+            that no job can use.
     """
     indices = sorted({index for job in jobs for index in job.missing})
     shards = [jobs[0].plan.shard(index) for index in indices]
@@ -93,12 +94,14 @@ def compute(
             lacking = [one for one in each if index in one.job.missing]
             for one in lacking:
                 one.open(index, len(shard))
+            told: dict[str, Told] = {}
             for sha in shard:
                 made = next(images)
                 for one in lacking:
                     clock.of(one.job, one.take(sha, made))
-        if read:
-            read(committer.looks | {sha: look for one in each for sha, look in one.looks.items()})
+                told[sha] = _told(made, [one.job for one in lacking])
+            if looked:
+                looked(told)
         for one in each:
             one.finish()
             clock.of(one.job)
@@ -170,11 +173,6 @@ class _Computing:
         self._commit()
         return loading
 
-    @property
-    def looks(self) -> dict[str, Look]:
-        """How the images look whose features are on their way."""
-        return {sha: look for shard in self._begun for sha, look in _looks(shard.outcomes).items()}
-
     def finish(self) -> None:
         """Wait for the last features, and commit what was left."""
         if self._flow is not None:
@@ -223,8 +221,6 @@ class _Committer:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._last: Future[None] | None = None
-        self.looks: dict[str, Look] = {}
-        """How the images look of the shard that was put last: those before it are committed."""
 
     def __enter__(self) -> Self:
         return self
@@ -240,7 +236,6 @@ class _Committer:
         """Commit a shard soon; raises what the one before it met."""
         if self._last is not None:
             self._last.result()
-        self.looks = _looks(prepared)
         self._last = self._pool.submit(self._commit, job, index, prepared, features)
 
     @staticmethod
@@ -248,6 +243,12 @@ class _Committer:
         shard = _shard(job, prepared, features)
         job.work.commit(job.plan, index, shard)
         job.computed.update(shard.content_sha256)
+
+
+def _told(made: Outcome, jobs: Sequence[Job]) -> Told:
+    if isinstance(made, BadImageError) or made.look is None or all(job.spec.view in made.failures for job in jobs):
+        return None
+    return made.look.portrait, made.look.pixel_digest
 
 
 def _looks(outcomes: Outcomes) -> dict[str, Look]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,6 @@ from cxrfeat.feature.finish import finish
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.work import Work
-from cxrfeat.image.appearance import Look
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined
@@ -100,16 +98,10 @@ def extract_features(
             tasks.append(_Task(request=request, committed=committed, job=job))
         _check_space(features, tasks, len(manifest.rows), paths)
         copies = stack.enter_context(Copies(manifest.rows))
-        alike = _alike([task.job for task in tasks])
-
-        def read(more: Mapping[str, Look], *, last: bool) -> None:
-            looks = _looks(contents, tasks) | {sha: (one.portrait, one.pixel_digest) for sha, one in more.items()}
-            if last or contents <= looks.keys():
-                copies.begin(looks)
-
-        read({}, last=not alike)
-        for together in alike:
-            compute(together, paths, progress, masks=masks, read=partial(read, last=together is alike[-1]))
+        coming = {sha for task in tasks for index in task.job.missing for sha in task.job.plan.shard(index)}
+        copies.tell({**dict.fromkeys(contents - coming), **_looks(contents, tasks)})
+        for together in _alike([task.job for task in tasks]):
+            compute(together, paths, progress, masks=masks, looked=copies.tell)
         groups = copies.groups(_looks(contents, tasks))
         lines = record(features, claim, groups, identity, _failed(manifest, tasks))
         told = {line.image_id: line.path for line in lines}

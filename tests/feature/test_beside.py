@@ -1,23 +1,28 @@
-"""The search for copies beside the network: begun before its end, with what is found at the end too, and never left."""
+"""The search for copies beside the network: image after image, with what is found at the end too, and never left."""
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import CancelledError
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import Network
 from cxrfeat.feature import beside
 from cxrfeat.feature.beside import Copies
+from cxrfeat.image import duplicate
+from cxrfeat.image.duplicate import Search
 from cxrfeat.image.group import group_copies
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.types import Features, Views
-from tests.feature.images import extract, make_copies, make_data
+from tests.feature.images import break_image, extract, make_copies, make_data
 from tests.image.test_group import row
 from tests.stub import StubEngine, StubFactory, stub_request
 
@@ -33,8 +38,8 @@ def looks(contents: str) -> dict[str, tuple[NDArray[np.uint8], int]]:
 
 
 @pytest.fixture
-def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The threads in which copies were looked for."""
+def whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The threads in which copies were looked for among all images at once."""
     made: list[str] = []
 
     def noted(*given: Any) -> Any:
@@ -49,41 +54,91 @@ def gone() -> bool:
     return not any(thread.name.startswith("copies") for thread in threading.enumerate())
 
 
-def test_what_was_begun_is_taken_where_the_images_are_the_same(searches: list[str]) -> None:
+@given(st.data())
+def test_groups_are_those_of_all_images_in_whatever_order_they_were_told(data: st.DataObject) -> None:
+    """Told in parts, some of them twice or as unusable, and some not at all."""
+    usable = "".join(data.draw(st.lists(st.sampled_from("abcd"), unique=True)))
+    order = "".join(data.draw(st.permutations("abcd")))
+    cut = data.draw(st.integers(0, 4))
+    seen = looks(usable)
     with Copies(ROWS) as copies:
-        copies.begin(looks("abcd"))
-        copies.begin(looks("ab"))  # too late
-        assert copies.groups(looks("dcba")).tolist() == [0, 1, 2, 0]
-    assert len(searches) == 1
-    assert searches[0].startswith("copies")
+        for part in (order[:cut], order[cut : data.draw(st.integers(0, 4))]):
+            copies.tell({sha: seen.get(sha) for sha in part})
+        found = copies.groups({sha: seen[sha] for sha in usable})
+    assert found.tolist() == group_copies(ROWS, seen).tolist()
     assert gone()
 
 
-@pytest.mark.parametrize("begun", ["", "abc"])
-def test_other_images_than_were_begun_with_are_looked_through_at_the_end(searches: list[str], begun: str) -> None:
+def test_what_was_told_is_not_looked_through_again_at_the_end(whole: list[str]) -> None:
     with Copies(ROWS) as copies:
-        if begun:
-            copies.begin(looks(begun))
+        copies.tell({**looks("db"), "c": None})
+        copies.tell({**looks("ac"), "z": None})
+        assert copies.groups(looks("dba")).tolist() == [0, 1, 2, 0]
+    assert whole == []
+
+
+@pytest.mark.parametrize("told", ["abc", "ab"])
+def test_other_images_than_were_told_are_looked_through_at_the_end(whole: list[str], told: str) -> None:
+    with Copies(ROWS) as copies:
+        copies.tell({**dict.fromkeys("abcd"), **looks(told)})
         assert copies.groups(looks("abcd")).tolist() == [0, 1, 2, 0]
-    assert threading.current_thread().name in searches
+    assert whole == [threading.current_thread().name]
     assert gone()
+
+
+def test_an_image_is_compared_as_soon_as_those_before_it_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    added = threading.Semaphore(0)
+
+    class Noted(Search):
+        def add(self, some: Any) -> None:
+            compared.extend(digest for _, digest in some)
+            super().add(some)
+            added.release()
+
+    monkeypatch.setattr(beside, "Search", Noted)
+    with Copies(ROWS) as copies:
+        copies.tell(looks("bc"))
+        assert not added.acquire(timeout=0.1)
+        copies.tell(looks("a"))
+        assert added.acquire(timeout=30)
+        assert compared == [ord("a"), ord("b"), ord("c")]
+        copies.tell({"d": None})
+        assert copies.groups(looks("abc")).tolist() == [0, 1, 2, 3]
 
 
 def test_an_error_ends_the_search_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = []
+    begun, ended = Event(), []
 
-    def long(_rows: object, _looks: object, stop: Event) -> None:
-        ended.append(stop.wait(60))
+    class Long(Search):
+        def add(self, some: Any) -> None:
+            begun.set()
+            ended.append(self._stop.wait(60))
 
     def interrupted() -> None:
         with Copies(ROWS) as copies:
-            copies.begin(looks("abcd"))
+            copies.tell(looks("abcd"))
+            begun.wait(30)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(beside, "group_copies", long)
+    monkeypatch.setattr(beside, "Search", Long)
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert ended in ([True], [])
+    assert ended == [True]
+    assert gone()
+
+
+def test_an_error_of_the_search_is_raised_when_groups_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Search):
+        def add(self, some: Any) -> None:
+            raise CancelledError
+
+    monkeypatch.setattr(beside, "Search", Broken)
+    with Copies(ROWS) as copies:
+        copies.tell(looks("a"))
+        copies.tell(looks("b"))
+        with pytest.raises(CancelledError):
+            copies.groups(looks("ab"))
     assert gone()
 
 
@@ -101,13 +156,18 @@ class Waiting(StubEngine):
 
 @pytest.fixture
 def sought(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Set when pictures are compared."""
     event = Event()
 
     def noted(*given: Any) -> Any:
         event.set()
-        return group_copies(*given)
+        return confirmed(*given)
 
-    monkeypatch.setattr(beside, "group_copies", noted)
+    confirmed = duplicate._confirmed
+    monkeypatch.setattr(duplicate, "_confirmed", noted)
+    monkeypatch.setattr(duplicate, "_BLOCK", 4)
+    monkeypatch.setattr("cxrfeat.image.candidate.SAMPLE", 4)
+    monkeypatch.setattr("cxrfeat.image.candidate._ROWS", 4)
     monkeypatch.setattr(Waiting, "sought", event)
     return event
 
@@ -116,15 +176,20 @@ def waiting(network: Network, spec: FeatureSpec, batch: int, threads: int) -> St
     return Waiting(network, spec, batch, threads)
 
 
-def test_copies_are_looked_for_while_the_last_features_are_computed(
-    tmp_path: Path, sought: Event, monkeypatch: pytest.MonkeyPatch
+def test_copies_are_looked_for_while_features_are_computed(
+    tmp_path: Path, sought: Event, whole: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_copies(tmp_path / "data")
+    """A file that cannot be used is among them, which must not hold up those after it."""
+    folder = tmp_path / "data"
+    make_copies(folder)
+    break_image(folder / "A" / "image10.png")
     monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 8)
     monkeypatch.setattr(Waiting, "after", 44)
-    made = extract(tmp_path / "data", tmp_path / "f", stub=waiting)  # type: ignore[arg-type]  # makes engines too
+    made = extract(folder, tmp_path / "f", stub=waiting)  # type: ignore[arg-type]  # makes engines too
     assert sought.is_set()
-    plain = extract(tmp_path / "data", tmp_path / "plain", stub=StubFactory())
+    assert whole == [], "once is enough"
+    monkeypatch.setattr(duplicate, "_BLOCK", 2048)
+    plain = extract(folder, tmp_path / "plain", stub=StubFactory())
     assert made[0].path.read_bytes() == plain[0].path.read_bytes()
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from hashlib import sha256
@@ -11,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrfeat.image import alignment, duplicate
+from cxrfeat.image import duplicate
 from cxrfeat.image.alignment import SYMMETRIES
 from cxrfeat.image.appearance import look
 from cxrfeat.image.decode import decode
-from cxrfeat.image.duplicate import SIMILAR, Pair, find_duplicates
+from cxrfeat.image.duplicate import SIMILAR, Pair, Search, find_duplicates
 from cxrfeat.phantom.drawing import draw_phantom
 from cxrfeat.phantom.spec import PhantomSpec
 from tests.image.encode import encode, noise
@@ -172,7 +175,7 @@ def test_features_propose_and_portraits_decide(originals: list[Picture], monkeyp
     features = np.random.default_rng(0).normal(size=(25, 30)).astype(np.float32)
     features[24] = features[3] + 0.01
     features[8] = features[7]  # of different people
-    monkeypatch.setattr("cxrfeat.image.duplicate._PROPOSE", 2.0)
+    monkeypatch.setattr("cxrfeat.image.candidate._PROPOSE", 2.0)
     assert find_duplicates(*given) == ()
     (pair,) = find_duplicates(*given, features)
     assert (pair.one, pair.other, pair.change) == (3, 24, "mirrored top to bottom")
@@ -180,7 +183,7 @@ def test_features_propose_and_portraits_decide(originals: list[Picture], monkeyp
 
 def test_a_pile_of_nearly_equal_images_is_one_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many of them there are, each is compared with a few."""
-    monkeypatch.setattr("cxrfeat.image.duplicate._MOST", 8)
+    monkeypatch.setattr("cxrfeat.image.candidate._MOST", 8)
     image = patients(1)[0]
     images = [np.clip(image + np.random.default_rng(seed).normal(0, 4, image.shape), 0, 255) for seed in range(40)]
     pairs = search([one.astype(np.uint8) for one in images])
@@ -255,21 +258,6 @@ def test_the_file_of_a_copy_does_not_matter(originals: list[Picture]) -> None:
     assert [pair.kind for pair in search(decoded, list("abc"))] == ["pixels", "pixels"]
 
 
-def test_no_matrix_holds_subnormal_numbers() -> None:
-    """They made the search for copies three times slower: far from its middle a Gaussian is tiny, but not zero."""
-    for matrix in (*alignment._FINE, *alignment.COARSE, alignment._AROUND, duplicate._COSINE):
-        assert not ((matrix != 0) & (np.abs(matrix) < 1e-18)).any()  # nor do products of two
-
-
-def test_the_scatter_is_that_of_the_images_in_all_their_symmetries() -> None:
-    cosines = np.random.default_rng(0).normal(size=(7, 10, 10)).astype(np.float32)
-    total = np.zeros((100, 100))
-    for symmetry in range(8):
-        flat = duplicate._turn_cosines(cosines, symmetry).reshape(7, -1).astype(np.float64)
-        total += flat.T @ flat
-    np.testing.assert_allclose(duplicate._scatter(cosines), total / 56, atol=1e-12)
-
-
 def test_pairs_are_the_same_for_any_number_of_workers_and_any_blocks(
     originals: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,8 +266,69 @@ def test_pairs_are_the_same_for_any_number_of_workers_and_any_blocks(
     assert len(expected) >= len(originals) + 5
     for workers, rows in ((1, 128), (3, 7), (5, 16)):
         monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda workers=workers: workers)
-        monkeypatch.setattr(duplicate, "_ROWS", rows)
+        monkeypatch.setattr("cxrfeat.image.candidate._ROWS", rows)
         assert search(images) == expected
+
+
+@pytest.fixture(scope="module")
+def alike(originals: list[Picture]) -> list[tuple[NDArray[np.uint8], int]]:
+    """Looks of phantoms and of what is made of them, by chance in any order."""
+    images = [*originals, *(change(image) for (_, change, _) in CHANGES for image in originals[:6]), originals[0] * 0]
+    looks = [look(image) for image in images]
+    return [(one.portrait, one.pixel_digest) for one in looks]
+
+
+@pytest.mark.parametrize("sample", [16, 2000])
+@given(data=st.data())
+def test_what_is_found_does_not_depend_on_when_the_images_came(
+    alike: list[tuple[NDArray[np.uint8], int]], sample: int, data: st.DataObject
+) -> None:
+    """Bit for bit, for any images with copies among them, told in any parts and compared in any blocks."""
+    places = data.draw(st.lists(st.integers(0, len(alike) - 1), max_size=70))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(places)), max_size=6)))
+    block = data.draw(st.integers(1, 40))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("cxrfeat.image.candidate._ROWS", 8)
+        patched.setattr("cxrfeat.image.candidate._COLUMNS", 32)
+        patched.setattr("cxrfeat.image.candidate._AT_ONCE", 16)
+        patched.setattr("cxrfeat.image.candidate._MOST", data.draw(st.sampled_from([2, 64])))
+        patched.setattr("cxrfeat.image.candidate.SAMPLE", sample)
+        patched.setattr(duplicate, "_BLOCK", block)
+        parts = Search()
+        for start, stop in itertools.pairwise([0, *cuts, len(places)]):
+            parts.add(alike[place] for place in places[start:stop])
+        found = parts.pairs(range(len(places)))
+        patched.setattr(duplicate, "_BLOCK", 2048)
+        contents = [f"{number:03d}" for number in range(len(places))]
+        whole = find_duplicates(contents, [alike[one][0] for one in places], [alike[one][1] for one in places])
+    assert sorted(found, key=lambda pair: (pair.one, pair.other)) == list(whole)
+
+
+def test_images_are_compared_before_the_last_ones_come(
+    alike: list[tuple[NDArray[np.uint8], int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[int, int]] = []
+
+    def noted(pictures: Any, propose: Any, strip: tuple[int, int]) -> Any:
+        compared.append(strip)
+        return confirmed(pictures, propose, strip)
+
+    confirmed = duplicate._confirmed
+    monkeypatch.setattr(duplicate, "_confirmed", noted)
+    monkeypatch.setattr(duplicate, "_BLOCK", 16)
+    monkeypatch.setattr("cxrfeat.image.candidate.SAMPLE", 20)
+    monkeypatch.setattr("cxrfeat.image.candidate._ROWS", 8)
+    search = Search()
+    search.add(alike[:20])
+    assert compared == [], "too few to weigh the frequencies by"
+    search.add(alike[20:30])
+    assert sorted(compared) == [(0, 8), (8, 16), (16, 24)]
+    search.add(alike[30:39])
+    assert len(compared) == 3, "they wait until a block is full"
+    search.add(alike[39:41])
+    assert sorted(compared)[3:] == [(24, 32), (32, 40)]
+    search.pairs(range(41))
+    assert sorted(compared)[5:] == [(40, 41)]
 
 
 def test_a_search_that_is_stopped_ends_soon(originals: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +341,7 @@ def test_a_search_that_is_stopped_ends_soon(originals: list[Picture], monkeypatc
 
     confirmed = duplicate._confirmed
     monkeypatch.setattr(duplicate, "_confirmed", counting)
-    monkeypatch.setattr(duplicate, "_ROWS", 1)
+    monkeypatch.setattr("cxrfeat.image.candidate._ROWS", 1)
     monkeypatch.setattr(duplicate, "_BLOCKS_AHEAD", 2)
     monkeypatch.setattr("cxrfeat.system.ahead.threads", lambda: 1)
     looks = [look(np.asarray(image)) for image in originals]
