@@ -243,6 +243,21 @@ class FeatureFile:
             features[part] = stored
         return features
 
+    def row(self, number: int) -> Features:
+        """The features of one image, `(views, dim)` float32.
+
+        Raises:
+            IntegrityError: If they are not what was written.
+        """
+        try:
+            stored = self.features[number : number + 1]
+        except (OSError, RuntimeError) as error:
+            raise damaged(self.path, f"row {number} cannot be read") from error
+        if row_crc32(stored)[0] != self.content.columns["crc32"][number]:
+            raise damaged(self.path, f"the checksum of row {number} does not match")
+        row: Features = stored[0].astype(np.float32)
+        return row
+
     def of_classes(self, names: Sequence[str]) -> FeatureFile:
         """The same file as if it held only images of some classes; closing either closes both.
 
@@ -323,6 +338,10 @@ class _SomeClasses(FeatureFile):
     def features(self) -> h5py.Dataset:
         """`(images, views, dim)`, in memory: rows of a part of a file have no slices of their own."""
         return self.read()
+
+    def row(self, number: int) -> Features:
+        """The features of one image, `(views, dim)` float32."""
+        return self._whole.row(int(np.flatnonzero(self._kept)[number]))
 
     def blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
         """The features as stored, some rows at a time, in bounded memory."""

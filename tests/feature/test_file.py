@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrfeat.errors import InputError
+from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.feature.file import FeatureFile, number_groups
 from cxrfeat.feature.store import write_features
 from cxrfeat.types import Part
@@ -112,3 +113,22 @@ def test_groups_are_numbered_by_their_smallest_key_whatever_the_order(order: lis
     names, keys = ["x", "y", "x", "z", "y", "z"], ["d", "b", "c", "a", "f", "e"]
     numbers = number_groups([names[i] for i in order], [keys[i] for i in order])
     assert [{"z": 0, "y": 1, "x": 2}[names[i]] for i in order] == numbers.tolist()
+
+
+def test_a_row_is_read_alone_and_checked(tmp_path: Path) -> None:
+    content, features = make_content(6, 3, storage="float16")
+    write_features(tmp_path / "f.h5", content, 8, in_two(features))
+    with FeatureFile(tmp_path / "f.h5") as file:
+        rows = file.read()
+        for number in range(6):
+            one = file.row(number)
+            assert one.dtype == np.float32
+            np.testing.assert_array_equal(one, rows[number])
+        some = file.of_classes(CLASSES[1:])
+        np.testing.assert_array_equal(some.row(0), rows[file.labels > 0][0])
+    with h5py.File(tmp_path / "f.h5", "r+") as stored:
+        stored["features"][2, 1, 0] += 1
+    with FeatureFile(tmp_path / "f.h5") as file:
+        np.testing.assert_array_equal(file.row(1), rows[1])
+        with pytest.raises(IntegrityError, match="the checksum of row 2 does not match"):
+            file.row(2)
