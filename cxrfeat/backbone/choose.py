@@ -17,6 +17,7 @@ from cxrfeat.backbone.openvino_engine import OPENVINO
 from cxrfeat.backbone.quiet import backend, has_gpu
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import FeatureSpec
+from cxrfeat.system.process import threads
 
 CONVERTERS = (OPENVINO, ONNX)
 """Engines that a network is converted for, the fastest first (`benchmarks/README.md`)."""
@@ -84,6 +85,19 @@ def usual_batch(engine: str) -> int:
     return STREAMED_BATCH if engine == "openvino" else CPU_BATCH
 
 
-def auto_engine(network: Network, spec: FeatureSpec, batch: int, threads: int) -> Engine:
-    """The engine for a few views, loaded: for predictions and checks."""
-    return find_engine(choose_engine("auto", network, spec, 0))(network, spec, batch, threads)
+def load_engine(name: str, network: Network, spec: FeatureSpec, views: int) -> Engine:
+    """An engine, loaded: in batches of its own for a job that fills one, in small ones for a few views.
+
+    Args:
+        name: Of the engine, from `choose_engine`.
+        network: Which network.
+        spec: How its features are described.
+        views: How many views are to be computed, at most.
+    """
+    batch = usual_batch(name)
+    return find_engine(name)(network, spec, batch if views >= batch else CPU_BATCH, threads())
+
+
+def auto_engine(network: Network, spec: FeatureSpec, batch: int, workers: int) -> Engine:
+    """The engine for a few views, loaded: for checks."""
+    return find_engine(choose_engine("auto", network, spec, 0))(network, spec, batch, workers)

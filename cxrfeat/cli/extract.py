@@ -10,7 +10,7 @@ import typer
 from cxrfeat.cli import completion, options
 from cxrfeat.cli.console import note, noting, print_json, progress, show, show_audit
 from cxrfeat.cli.fields import help_of
-from cxrfeat.spec import EngineName, FeatureSpec, Precision, SplitBy, Storage
+from cxrfeat.spec import FeatureSpec, Precision, SplitBy, Storage
 
 
 def extract(
@@ -27,10 +27,7 @@ def extract(
             autocompletion=completion.backbones_and_runs,
         ),
     ] = None,
-    engine: Annotated[
-        EngineName,
-        typer.Option("--engine", help="What runs the network; openvino and onnx are faster on a CPU, converted once."),
-    ] = "auto",
+    engine: options.Engine = "auto",
     precision: Annotated[
         Precision,
         typer.Option(

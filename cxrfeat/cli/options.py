@@ -54,6 +54,10 @@ Network = Annotated[
     Path | None,
     typer.Option("--network", help="Where the network's file is, if it has moved.", rich_help_panel=PLACES),
 ]
+Engine = Annotated[
+    spec.EngineName,
+    typer.Option("--engine", help="What runs the network; openvino and onnx are faster on a CPU, converted once."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything drawn by chance.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", help="Fits at a time. Default: as many as pay.")]
 Json = Annotated[

@@ -15,9 +15,11 @@ def predict(
     name: Annotated[str, options.RUN],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Image files, or folders of them.")],
     network: options.Network = None,
+    engine: options.Engine = "auto",
     max_bad: options.MaxBad = None,
     follow_links: options.FollowLinks = None,
     strict: options.StrictReading = False,
+    features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -33,7 +35,9 @@ def predict(
     options.too_many_bad(max_bad, 0, 1)
     reading = options.selection(follow_links=follow_links, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
-        made = run(name, images, network=network, runs=runs, reading=reading, progress=tell)
+        made = run(
+            name, images, network=network, engine=engine, features=features, runs=runs, reading=reading, progress=tell
+        )
     document = made.to_dict() | {"notes": notes}
     for one in document["predictions"]:
         one["image"] = options.shown(one["image"], redact=redact)
@@ -46,6 +50,11 @@ def predict(
         show_audit(document["checks"])
         show(prediction_table(document))
         show(quarantine_table(document["quarantined"]))
+        if made.rows_reused:
+            say(
+                f"The features of {made.rows_reused} of these images were in {features}, "
+                f"and the network computed those of {document['rows_computed']}."
+            )
         say(RESEARCH_USE)
     bad, total = len(made.quarantined), len(made.quarantined) + len(made.predictions)
     if options.too_many_bad(max_bad, bad, total):

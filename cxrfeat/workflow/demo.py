@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.weights import list_weights
 from cxrfeat.call import PYTHON, Words
@@ -119,7 +118,7 @@ def demo(
     tested = {told.contents[row] for row in told.tested}
     unseen = [data / row.path for row in made.manifest.rows if row.content_sha256 in tested]
     some = unseen[:: max(1, len(unseen) // SHOWN)][:SHOWN]
-    done("predict", predict(compared.runs[0], some, make_engine=make_engine or auto_engine).to_dict())
+    done("predict", predict(compared.runs[0], some, features=features, make_engine=make_engine).to_dict())
     if problems := verify(file.path):
         raise IntegrityError(f"{file.path}: {problems[0]}. Delete it and run the demo again.")
     done("verify", {"ok": True, "problems": []})

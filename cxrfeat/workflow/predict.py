@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from cxrfeat.auditing.outputs import check_predictions
-from cxrfeat.backbone.choose import auto_engine
-from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
-from cxrfeat.errors import BadImageError, InputError, UsageError
+from cxrfeat.backbone.choose import choose_engine, load_engine
+from cxrfeat.backbone.engine import CPU_BATCH, Engine, EngineFactory
+from cxrfeat.errors import InputError, UsageError
+from cxrfeat.feature.held import HeldRows
+from cxrfeat.feature.of_images import features_of_images
 from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.head.of_run import load_head
 from cxrfeat.image.named import named_images
+from cxrfeat.image.note import tell
 from cxrfeat.image.row import Quarantined, Selection
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.run.record import to_json
-from cxrfeat.system.given import PathLike, as_paths
+from cxrfeat.spec import EngineName
+from cxrfeat.system.given import PathLike, as_path, as_paths
 from cxrfeat.system.process import threads
 from cxrfeat.types import Finding, Probabilities, Progress
-from cxrfeat.view.prepare import ImageFile, Wanted
-from cxrfeat.view.stream import stream
+
+TOGETHER = 16
+"""Images that are classified at a time: how many decides the last bits of their probabilities."""
 
 _SHOWN = {"lungs": "cut down to the lungs", "outside": "without their lungs"}
 
@@ -48,6 +54,8 @@ class Predictions:
     quarantined: tuple[Quarantined, ...]
     random: bool
     """Whether the network has random weights, so that predictions mean nothing."""
+    rows_reused: int = 0
+    """How many images had their features in a file already; the network computed those of the others."""
     checks: tuple[Finding, ...] = ()
     """What there is to object to in these outputs."""
 
@@ -56,6 +64,8 @@ class Predictions:
         return {
             "run": self.run.name,
             "random_weights": self.random,
+            "rows_computed": len(self.predictions) - self.rows_reused,
+            "rows_reused": self.rows_reused,
             "failed_checks": to_json(self.run.failed_checks),
             "checks": [asdict(one) for one in self.checks],
             "predictions": [asdict(one) for one in self.predictions],
@@ -68,28 +78,35 @@ def predict(
     images: PathLike | Iterable[PathLike],
     *,
     network: PathLike | None = None,
+    engine: EngineName = "auto",
+    features: PathLike = "features",
     runs: PathLike = "runs",
     reading: Selection | None = None,
-    make_engine: EngineFactory = auto_engine,
+    make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
     """Predict the class of images with a fitted head.
+
+    Features of images that a feature file of the same description holds, by the same engine and the same versions of
+    all that decides them, are taken from there: they would be the same bits.
 
     Args:
         run: A run, its name or an unambiguous beginning of it, or its folder.
         images: Files, or folders, which are searched for images as `index` searches them (masks, hidden files and
             checkpoints are none); one or many.
         network: Where the network's file is, if it is no longer where it was.
+        engine: What runs the network: `auto` is what is fastest for so many images.
+        features: Folder of the feature files; it need not be there.
         runs: Folder in which the run's name is looked for.
         reading: How folders are read: its `follow_links` and its `strict`.
-        make_engine: Loads a network.
-        progress: Told after every batch.
+        make_engine: Loads a network; no feature file is looked into then.
+        progress: Told after every few images.
 
     Returns:
         One prediction per readable image, in the order given.
 
     Raises:
-        UsageError: If no image is named.
+        UsageError: If no image is named, or the engine cannot run the network.
         InputError: If there is no such run, a path does not exist, no image can be used, or the head was trained with
             lung masks.
         IntegrityError: If the run is damaged.
@@ -109,44 +126,55 @@ def predict(
         )
     where = network_of(run, network)
     view = spec.view if run.document.tta else replace(spec.view, count=1)
-    engine = None
+    name = engine if make_engine else choose_engine(engine, where, spec, len(paths) * view.count)
+
+    def load() -> Engine:
+        if make_engine is not None:
+            return make_engine(where, spec, CPU_BATCH, threads())
+        return load_engine(name, where, spec, len(paths) * view.count)
+
     made: list[Prediction] = []
     contents: list[str] = []
     said: list[Probabilities] = []
-    done = 0
-    with stream([ImageFile(path=path) for path in paths], Wanted(views=(view,))) as prepared:
-        while some := prepared.take(CPU_BATCH):
-            good, views = [], []
-            for path, one in zip(paths[done : done + len(some)], some, strict=True):
-                if isinstance(one, BadImageError):
-                    bad.append(Quarantined(path=str(path), stage=one.stage, reason=one.reason))
-                    continue
-                good.append(path)
-                contents.append(one.content_sha256)
-                views.append(one.of(view))
+    done = reused = 0
+    with ExitStack() as stack:
+        held = HeldRows(as_path(features), spec, name, dim=head.dim, images=len(paths))
+        if make_engine is None:
+            stack.enter_context(held)
+        groups = stack.enter_context(closing(features_of_images(paths, view, load, held, together=TOGETHER)))
+        for group in groups:
+            bad += [one for one in group if isinstance(one, Quarantined)]
+            good = [one for one in group if not isinstance(one, Quarantined)]
             if good:
-                engine = engine or make_engine(where, spec, CPU_BATCH, threads())
-                features = engine.run(np.concatenate(views)).reshape(len(good), -1, engine.dim)
-                flat = head.predict_proba(features.reshape(-1, engine.dim))
+                stacked = np.stack([one.features for one in good])
+                flat = head.predict_proba(stacked.reshape(-1, stacked.shape[2]))
                 probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
-                said.append(probabilities)
-                outside = novelty.outside(features[:, 0])
+                outside = novelty.outside(stacked[:, 0])
                 made += [
                     Prediction(
-                        image=str(path),
+                        image=str(one.path),
                         label=head.classes[int(row.argmax())],
                         probabilities=dict(zip(head.classes, row.tolist(), strict=True)),
                         out_of_distribution=bool(out),
                     )
-                    for path, row, out in zip(good, probabilities, outside, strict=True)
+                    for one, row, out in zip(good, probabilities, outside, strict=True)
                 ]
-            done += len(some)
+                said.append(probabilities)
+                contents += [one.content_sha256 for one in good]
+                reused += sum(one.held is not None for one in good)
+            done += len(group)
             if progress:
                 progress("predict", done, len(paths))
+    tell(held.notes)
     if not made:
         shown = "; ".join(f"{one.path}: {one.reason}" for one in bad[:3])
         raise InputError(f"None of the {len(paths)} images can be used ({shown}). Check the files.")
     checks = check_predictions(np.concatenate(said), contents, votes=head.kind == "knn")
     return Predictions(
-        run=run, predictions=tuple(made), quarantined=tuple(bad), random=where.random, checks=tuple(checks)
+        run=run,
+        predictions=tuple(made),
+        quarantined=tuple(bad),
+        random=where.random,
+        rows_reused=reused,
+        checks=tuple(checks),
     )

@@ -11,13 +11,14 @@ import pytest
 
 from cxrfeat.backbone import choose, quiet
 from cxrfeat.backbone.build import build
-from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, draws, find_engine, usual_batch
+from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, draws, find_engine, load_engine, usual_batch
 from cxrfeat.backbone.converted import Converter
 from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, KerasEngine, in_batches
 from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.backbone.quiet import has_gpu, import_keras
 from cxrfeat.errors import UsageError
 from cxrfeat.spec import FeatureSpec, Precision, ViewSpec, fingerprint
+from cxrfeat.system.process import threads
 from cxrfeat.types import Views
 
 
@@ -190,3 +191,17 @@ def test_views_are_drawn_by_jax_on_a_gpu_and_by_nobody_else(monkeypatch: pytest.
     assert not draws("openvino")
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     assert not draws("keras")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "views", "batch"), [(False, 5, 16), (False, 10**6, 16), (True, 255, 16), (True, 256, 256)]
+)
+def test_an_engine_is_given_a_batch_that_the_job_fills(
+    gpu: bool, views: int, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    monkeypatch.setattr(choose, "has_gpu", lambda: gpu)
+    monkeypatch.setitem(choose.ENGINES, "keras", lambda *those: given.append(those))
+    network, spec = network_and_spec()
+    load_engine("keras", network, spec, views)
+    assert given == [(network, spec, batch, threads())]

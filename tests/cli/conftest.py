@@ -45,8 +45,8 @@ class RoomyStub(StubEngine):
         super().__init__(network, spec, max(batch, 1024), threads)
 
 
-def use_engine(monkeypatch: pytest.MonkeyPatch, make_engine: Callable[..., object]) -> None:
-    """Let every command load its networks with `make_engine`, by the same code path."""
+def use_engine(monkeypatch: pytest.MonkeyPatch, make_engine: Callable[..., object] | None) -> None:
+    """Let every command load its networks with `make_engine`, by the same code path; `None` is the usual way."""
     for recipe in (audit.audit, extract.extract, predict.predict, verify.verify, demo.demo):
         defaults = recipe.__kwdefaults__ or {}
         assert "make_engine" in defaults

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.conftest import Cli
+import pytest
+
+from tests.cli.conftest import Cli, use_engine
 
 
 def test_predictions_come_with_what_they_are_not(cli: Cli, features: Path, data: Path) -> None:
@@ -39,3 +41,27 @@ def test_a_damaged_run_is_an_integrity_error(cli: Cli, features: Path, data: Pat
         assert "damaged" in said.err
         Path("runs/mine", name).write_bytes(kept)
     assert cli("predict", "mine", "data/COVID/images").code == 0
+
+
+def test_the_engine_and_the_folder_of_the_features_are_options(cli: Cli, features: Path, data: Path) -> None:
+    assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
+    said = cli("predict", "mine", "data/COVID/images", "--engine", "keras", "--features", "elsewhere", "--json")
+    assert said.code == 0, said.err
+    count = len(list(data.glob("COVID/images/*")))
+    assert (said.json["rows_computed"], said.json["rows_reused"]) == (count, 0)
+    assert cli("predict", "mine", "data/COVID/images", "--engine", "tflite").code == 2
+
+
+def test_what_was_taken_from_a_file_is_said(
+    cli: Cli, data: Path, tiny_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_engine(monkeypatch, None)
+    assert cli("extract", "--backbone", tiny_network, "--preprocess", "tf", "--views", "1").code == 0
+    assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
+    said = cli("predict", "mine", "data/COVID/images")
+    assert said.code == 0, said.err
+    count = len(list(data.glob("COVID/images/*")))
+    assert (
+        f"The features of {count} of these images were in features, and the network computed those of 0."
+        in " ".join((said.out + said.err).split())
+    )

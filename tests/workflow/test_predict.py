@@ -85,6 +85,68 @@ def test_a_real_network_gives_the_same_probabilities_as_in_the_test(
         predict(run, [data], network=data / "metadata.csv")
 
 
+@pytest.mark.parametrize("tta", [False, True])
+def test_features_that_a_file_holds_give_the_same_predictions_without_the_network(
+    tta: bool, data: Path, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = extract(data, backbone=str(tiny_network), preprocess="tf", views=2, features=tmp_path)
+    run = fit(made.files[0].path, [HeadSpec(kind="logreg")], tta=tta, runs=tmp_path / "runs").runs[0]
+    images = sorted(data.glob("*/images/*"))
+    new = tmp_path / "new.png"
+    Image.open(images[3]).rotate(90).save(new)
+    some = [*images[:20], new, *images[20:]]
+    without = predict(run, some, features=tmp_path / "nowhere")
+    found = predict(run, some, features=tmp_path)
+    assert found.predictions == without.predictions
+    assert (without.rows_reused, found.rows_reused) == (0, len(images))
+    assert (found.to_dict()["rows_computed"], found.to_dict()["rows_reused"]) == (1, len(images))
+
+    def load(*_: object) -> None:
+        raise AssertionError("the network is loaded for nothing")
+
+    monkeypatch.setattr("cxrfeat.workflow.predict.load_engine", load)
+    assert predict(run, images, features=tmp_path).predictions == tuple(
+        one for one in without.predictions if one.image != str(new)
+    )
+
+
+def test_a_damaged_feature_file_is_told_and_the_network_asked(
+    data: Path, tiny_network: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = extract(data, backbone=str(tiny_network), preprocess="tf", views=1, features=tmp_path)
+    run = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=tmp_path / "runs").runs[0]
+    images = sorted(data.glob("*/images/*"))
+    whole = predict(run, images, features=tmp_path)
+    made.files[0].path.write_bytes(made.files[0].path.read_bytes()[:5000])
+    caplog.clear()
+    found = predict(run, images, features=tmp_path)
+    assert found.rows_reused == 0
+    assert found.predictions == whole.predictions
+    assert "Its images were computed" in caplog.text
+
+
+def test_the_engine_is_chosen_for_the_number_of_views_or_by_the_user(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def choose(engine: str, network: Network, spec: FeatureSpec, views: int) -> str:
+        asked.append((engine, views))
+        return "stub"
+
+    def load(name: str, network: Network, spec: FeatureSpec, views: int) -> StubEngine:
+        assert (name, views) == ("stub", asked[-1][1])
+        return StubEngine(network, spec)
+
+    monkeypatch.setattr("cxrfeat.workflow.predict.choose_engine", choose)
+    monkeypatch.setattr("cxrfeat.workflow.predict.load_engine", load)
+    run = run_of(data, tmp_path / "tta", tta=True)
+    images = sorted(data.glob("*/images/*"))[:6]
+    assert len(predict(run, images).predictions) == 6
+    predict(run_of(data, tmp_path / "plain"), images, engine="onnx")
+    assert asked == [("auto", 12), ("onnx", 6)]
+
+
 @pytest.mark.parametrize(
     "view",
     [
