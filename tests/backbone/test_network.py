@@ -49,7 +49,7 @@ def test_cached_weights_are_used_and_identified(tmp_path: Path, monkeypatch: pyt
             r"`weights=random` does not go with a network of your own",
         ),
         ("m.keras", {}, r"m.keras does not say how its pixels were prepared. Add `preprocess`: tf"),
-        ("m.keras", {"preprocess": "keras"}, r"`preprocess` is tf, torch, caffe, none; got 'keras'"),
+        ("m.keras", {"preprocess": "keras"}, r"`preprocess` is tf, torch, caffe, none, xrv; got 'keras'"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
