@@ -12,10 +12,10 @@ from cxrfeat.backbone.engine import (
     check_precision,
 )
 from cxrfeat.backbone.network import Network
-from cxrfeat.backbone.onnx_engine import ONNX
+from cxrfeat.backbone.onnx_engine import ONNX, has_cuda
 from cxrfeat.backbone.openvino_engine import OPENVINO
 from cxrfeat.backbone.quiet import backend, has_gpu
-from cxrfeat.errors import UsageError
+from cxrfeat.errors import MissingExtraError, UsageError
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.system.process import threads
 
@@ -52,12 +52,15 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
     Returns:
         What was asked; for `auto`, `keras` on a GPU or in half precision. Else the fastest engine that is installed, if
         the job is large enough to win a conversion back; or the fastest that the network has been converted for; or
-        `keras`.
+        `keras`. An ONNX file runs on ONNX Runtime where that has a GPU, else on the fastest engine that is installed.
 
     Raises:
+        MissingExtraError: If the network is an ONNX file and nothing is installed that runs it.
         UsageError: If there is no such engine, or the features are of arithmetic that it or this machine does not have.
     """
     check_precision(spec)
+    if network.onnx and asked in ("auto", "keras"):
+        return _of_onnx(network, asked)
     if asked != "auto":
         find_engine(asked)
         if spec.precision != "float32" and asked != "keras":
@@ -73,6 +76,19 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
     return next((one.name for one in installed if one.converted(network, spec)), "keras")
 
 
+def _of_onnx(network: Network, asked: str) -> str:
+    """What runs an ONNX file where the user does not choose between those that can."""
+    if asked == "keras":
+        raise UsageError(f"{network.name} is an ONNX file, which Keras does not run: use `engine=openvino` or onnx.")
+    installed = [one.name for one in CONVERTERS if one.installed()]
+    if not installed:
+        raise MissingExtraError(
+            f"{network.name} is an ONNX file, for which an extra is needed: pip install 'cxrfeat[onnx]', "
+            "and [openvino] for more speed on a CPU."
+        )
+    return ONNX.name if ONNX.installed() and has_cuda() else installed[0]
+
+
 def draws(engine: str) -> bool:
     """Whether an engine is better given images than their views, and draws these itself (`begin_undrawn`)."""
     return engine == "keras" and backend() == "jax" and has_gpu()
@@ -82,6 +98,8 @@ def usual_batch(engine: str) -> int:
     """Views per batch of an engine, where the user does not say."""
     if engine == "keras" and has_gpu():
         return GPU_BATCH
+    if engine == "onnx" and has_cuda():
+        return STREAMED_BATCH
     return STREAMED_BATCH if engine == "openvino" else CPU_BATCH
 
 

@@ -20,9 +20,11 @@ import numpy as np
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network
+from cxrfeat.backbone.onnx_file import read_onnx
+from cxrfeat.backbone.onnx_graph import first_line, put_graph, wrapped
 from cxrfeat.backbone.quiet import backend
 from cxrfeat.backbone.weights import sha256_of
-from cxrfeat.errors import MissingExtraError, UsageError
+from cxrfeat.errors import CxrFeatError, InputError, MissingExtraError, UsageError
 from cxrfeat.spec import FeatureSpec, canonical_sha256
 from cxrfeat.system.files import (
     build_folder,
@@ -33,6 +35,7 @@ from cxrfeat.system.files import (
     user_cache,
     write_atomic,
 )
+from cxrfeat.types import Features, Views
 
 DIGESTS = "sha256"
 """Name of the file that holds the digests of the others."""
@@ -60,6 +63,9 @@ class Converter:
     write: Callable[[Any, int, Path], None]
     """Writes a Keras model, of views of so many pixels a side, into a folder."""
 
+    take: Callable[[Path], None]
+    """Puts the engine's own form of a network in the place of the ONNX graph that is in a folder."""
+
     load: Callable[[Path, int, int], Engine]
     """The engine of the network in a folder, for views per batch and threads."""
 
@@ -74,6 +80,7 @@ class Converter:
 
         Raises:
             MissingExtraError: If the engine is not installed.
+            InputError: If the network is an ONNX file of the user's own that it cannot run.
             UsageError: If the network must be converted, and Keras runs on another backend than TensorFlow or what
                 comes out computes something else.
             StorageError: If the disk refuses.
@@ -120,15 +127,23 @@ class Converter:
             "revision": self.revision,
             self.distribution: importlib.metadata.version(self.distribution),
         }
+        if network.onnx:
+            decides |= {name: getattr(spec, name) for name in ("pixel_mean", "pixel_std", "output", "pool")}
         return user_cache() / self.name / f"{network.name}-{canonical_sha256(decides)[:32]}"
 
     def convert(self, network: Network, spec: FeatureSpec, folder: Path) -> None:
         """Convert a network with its preprocessing, hold it against Keras, and keep it in `folder`.
 
+        An ONNX file is held against ONNX Runtime, if that is installed.
+
         Raises:
+            InputError: If it is an ONNX file that cannot be run.
             UsageError: If Keras runs on another backend than TensorFlow, or what comes out computes something else.
             StorageError: If the disk refuses, or `folder` is there already.
         """
+        if network.onnx:
+            build_folder(folder, lambda place: self._take(network, spec, place))
+            return
         if backend() != "tensorflow":
             raise UsageError(
                 f"`engine={self.name}` converts {network.name} with TensorFlow, and Keras runs on {backend()}. "
@@ -143,15 +158,67 @@ class Converter:
 
         build_folder(folder, write)
 
+    def _take(self, network: Network, spec: FeatureSpec, place: Path) -> None:
+        from cxrfeat.backbone.onnx_engine import OnnxEngine  # which is made of a converter itself
+
+        assert network.path is not None, "of a file"
+        file = read_onnx(network.path)
+        put_graph(wrapped(file.model, spec), [network.path.parent / name for name in file.data], place)
+        views, wanted = some_views(network.size), None
+        if importlib.util.find_spec("onnxruntime") is not None:
+            wanted = _tried(network, "ONNX Runtime", lambda: OnnxEngine(place, len(views)), views)
+        if self.name != OnnxEngine.name:
+
+            def taken() -> Engine:
+                self.take(place)
+                return self.load(place, len(views), 0)
+
+            found = _tried(network, self.name, taken, views)
+            if wanted is not None:
+                self._agree(network, found, wanted, OnnxEngine.name)
+        write_atomic(place / DIGESTS, _digests(place).encode())
+
     def _check(self, network: Network, model: Any, place: Path) -> None:  # noqa: ANN401  # Keras has no types
-        views = np.random.default_rng(0).integers(0, 256, (2, network.size, network.size), dtype=np.uint8)
+        views = some_views(network.size)
         wanted = np.asarray(model.predict_on_batch(views[..., np.newaxis]))
-        apart = np.abs(self.load(place, len(views), 0).run(views) - wanted).max()
+        self._agree(network, self.load(place, len(views), 0).run(views), wanted, "keras")
+
+    def _agree(self, network: Network, found: Features, wanted: Features, other: str) -> None:
+        apart = np.abs(found - wanted).max()
         if apart > TOLERANCE * np.abs(wanted).max():  # never true of NaN, which is the network's own
             raise UsageError(
-                f"Converted for `engine={self.name}`, {network.name} computes other features than in Keras "
-                f"({apart:.2g} apart, where the largest is {np.abs(wanted).max():.2g}). Use `engine=keras`."
+                f"Converted for `engine={self.name}`, {network.name} computes other features than with "
+                f"`engine={other}` ({apart:.2g} apart, where the largest is {np.abs(wanted).max():.2g}). Use that."
             )
+
+
+def some_views(size: int) -> Views:
+    """Two views of noise, `(2, size, size)`, by which engines are compared."""
+    return np.random.default_rng(0).integers(0, 256, (2, size, size), dtype=np.uint8)
+
+
+def _tried(network: Network, name: str, make: Callable[[], Engine], views: Views) -> Features:
+    """Features of two views, by an engine that may not know the network.
+
+    Raises:
+        InputError: If it does not run it, or an image has other features in other company.
+    """
+    try:
+        engine = make()
+        features, back = engine.run(views), engine.run(views[::-1])[::-1]
+    except CxrFeatError:
+        raise
+    except Exception as error:  # a stranger's file may fail in any way
+        raise InputError(
+            f"{network.name} cannot be run by {name} ({first_line(error)}). Export it again, for any number of images "
+            "at a time, or try another `engine`."
+        ) from error
+    if np.abs(features - back).max() > TOLERANCE * np.abs(features).max():
+        raise InputError(
+            f"{network.name} gives an image other features in the company of other images. Export it again, for any "
+            "number of images at a time, and for inference."
+        )
+    return features
 
 
 def _whole(folder: Path) -> bool:

@@ -309,4 +309,5 @@ def _keep(features: Features, made: tuple[int, Any] | None) -> None:
 def out_of_memory(error: Exception) -> bool:
     """Whether a backend means that its device's memory is full: each says so with an exception of its own."""
     text = f"{type(error).__name__} {error}".lower()
-    return any(sign in text for sign in ("resource_exhausted", "resourceexhausted", "out of memory", "outofmemory"))
+    signs = "resource_exhausted", "resourceexhausted", "out of memory", "outofmemory", "failed to allocate memory"
+    return any(sign in text for sign in signs)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -12,11 +13,23 @@ from cxrfeat.backbone.model_file import SUFFIXES, check_model_file
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.scratch import SIZE as SCRATCH_SIZE
 from cxrfeat.backbone.table import find_row
-from cxrfeat.backbone.weights import check_file, find_file, random_identity, remember, sha256_of, weights_of
+from cxrfeat.backbone.weights import (
+    check_file,
+    find_file,
+    identity_of,
+    random_identity,
+    remember,
+    remember_all,
+    sha256_of,
+    weights_of,
+)
 from cxrfeat.errors import UsageError, WeightsError
-from cxrfeat.spec import FeatureSpec, Preprocess
+from cxrfeat.spec import FeatureSpec, Normalize, Pool, Precision, Preprocess, ViewSpec
 from cxrfeat.system.files import user_cache
-from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.given import PathLike, as_path, one_or_many
+
+ONNX_SUFFIX = ".onnx"
+"""Ending by which a backbone is known for the path of an ONNX file."""
 
 FILE = "file"
 """`FeatureSpec.backbone` of every network that is not of the table: its weights digest says which it is."""
@@ -39,11 +52,39 @@ class Network:
     """The weights file, or the model file; `None` for random weights."""
     seed: int | None = None
     """Of random weights."""
+    pixel_mean: tuple[float, ...] | None = None
+    """As in `FeatureSpec`."""
+    pixel_std: tuple[float, ...] | None = None
+    output: str | None = None
+    """Of an ONNX file, as in `FeatureSpec`; `None` for every other network."""
+    pool: Pool = "mean"
 
     @property
     def random(self) -> bool:
         """Whether its scores mean nothing."""
         return self.seed is not None
+
+    @property
+    def onnx(self) -> bool:
+        """Whether it is an ONNX file of the user's own."""
+        return self.output is not None
+
+    def described(
+        self, view: ViewSpec, *, normalize: Normalize = "backbone", precision: Precision = "float32"
+    ) -> FeatureSpec:
+        """How its features of views are described; those are of its own size."""
+        return FeatureSpec(
+            backbone=self.backbone,
+            weights=self.weights,
+            preprocess=self.preprocess,
+            view=replace(view, size=self.size),
+            normalize=normalize,
+            precision=precision,
+            pixel_mean=self.pixel_mean,
+            pixel_std=self.pixel_std,
+            output=self.output,
+            pool=self.pool,
+        )
 
 
 def find_network(
@@ -53,30 +94,41 @@ def find_network(
     preprocess: str | None = None,
     size: int | None = None,
     seed: int = 0,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    output: str | None = None,
+    pool: str | None = None,
 ) -> Network:
     """Find a backbone and its weights.
 
     Args:
-        backbone: A name of the table, or the path of a Keras model.
+        backbone: A name of the table, or the path of a Keras model or an ONNX file.
         weights: `imagenet`, `random`, or the path of a weights file; only with a name of the table.
         preprocess: What a user's own model expects; only with a path.
         size: Input height and width in pixels; `None` is the native size.
         seed: Of random weights.
+        mean: In place of `preprocess`: the mean that a user's own model removes from pixels from 0 to 1, one number or
+            one of each channel.
+        std: The standard deviation that it divides by then.
+        output: Which output of an ONNX file to take, by name; `None` is its only one.
+        pool: How that becomes features; `None` is what goes without saying.
 
     Raises:
         UsageError: If there is no such backbone, or the options do not fit it.
         WeightsError: If the weights are neither here nor to be had.
         InputError: If a path is missing or not a network that can be trusted.
     """
+    if not is_onnx(backbone) and (output is not None or pool is not None):
+        raise UsageError("`output` and `pool` are for ONNX files: other networks have one output, averaged over space.")
     if _is_path(backbone):
         if weights != "imagenet":
             raise UsageError(f"`weights={weights}` does not go with a network of your own: its file holds the weights.")
-        if preprocess is None:
-            raise UsageError(
-                f"{backbone} does not say how its pixels were prepared. Add `preprocess`: tf (-1 to 1), torch (0 to 1, "
-                "ImageNet mean and deviation removed), caffe (BGR, ImageNet mean removed) or none (0 to 255)."
-            )
-        return _own_network(Path(backbone), preprocess, size)
+        scaling = _scaling(backbone, preprocess, mean, std)
+        if is_onnx(backbone):
+            return _onnx_network(Path(backbone), scaling, size, output, pool)
+        return _own_network(Path(backbone), scaling, size)
+    if mean is not None or std is not None:
+        raise UsageError(f"`mean` and `std` are for a network of your own: {backbone} has its own preprocessing.")
     if backbone == SCRATCH:
         return _scratch(weights, preprocess, size, seed)
     row = find_row(backbone)
@@ -122,7 +174,7 @@ def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) ->
             raise WeightsError(f"The features do not say which network made them ({spec.weights[:80]!r}).")
         if path is not None:
             check_file(path, "network")
-            if sha256_of(path) != wanted:
+            if _identity_at(path, spec) != wanted:
                 raise WeightsError(f"{path} is not the network that made these features (SHA-256 {wanted[:12]}...).")
         else:
             path = find_file(spec.backbone, wanted)
@@ -139,25 +191,113 @@ def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) ->
         size=spec.view.size,
         path=path,
         seed=seed,
+        pixel_mean=spec.pixel_mean,
+        pixel_std=spec.pixel_std,
+        output=spec.output,
+        pool=spec.pool,
     )
 
 
-def _own_network(path: Path, preprocess: str, size: int | None) -> Network:
+def _identity_at(path: Path, spec: FeatureSpec) -> str:
+    """Digest of a network that the user points at; an ONNX file may have its weights beside it."""
+    if spec.output is None:
+        return sha256_of(path)
+    from cxrfeat.backbone.onnx_file import read_onnx
+
+    return identity_of(read_onnx(path).files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scaling:
+    """How pixels are prepared for a network of the user's own."""
+
+    preprocess: Preprocess
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def of(self, channels: int, path: Path) -> _Scaling:
+        """The same with a number for each channel."""
+        if self.mean is None or self.std is None:
+            return self
+        if len(self.mean) > channels:
+            raise UsageError(f"{path.name} takes grey images: `mean` and `std` are one number each.")
+        times = channels // len(self.mean)
+        return replace(self, mean=self.mean * times, std=self.std * times)
+
+
+def _scaling(
+    backbone: str,
+    preprocess: str | None,
+    mean: float | Sequence[float] | None,
+    std: float | Sequence[float] | None,
+) -> _Scaling:
+    """How pixels are prepared, as the user says it."""
+    given = mean is not None or std is not None
+    if preprocess is None and not given:
+        raise UsageError(
+            f"{backbone} does not say how its pixels were prepared. Add `preprocess`: tf (-1 to 1), torch (0 to 1, "
+            "ImageNet mean and deviation removed), caffe (BGR, ImageNet mean removed), none (0 to 255) or xrv (-1024 "
+            "to 1024); or `mean` and `std`, of pixels from 0 to 1."
+        )
+    if not given:
+        if preprocess not in get_args(Preprocess):
+            raise UsageError(f"`preprocess` is {', '.join(get_args(Preprocess))}; got {preprocess!r}.")
+        return _Scaling(preprocess=cast(Preprocess, preprocess))
+    if preprocess is not None:
+        raise UsageError(f"`mean` and `std` say how pixels are prepared: leave `preprocess={preprocess}` away.")
+    if mean is None or std is None:
+        raise UsageError("`mean` and `std` go together: one number each, or one of each channel.")
+    # Checked as in the description of features, where they end.
+    plain = FeatureSpec(
+        backbone=FILE, weights="sha256:0", preprocess="torch", view=ViewSpec(size=224),
+        pixel_mean=tuple(one_or_many(mean)), pixel_std=tuple(one_or_many(std)),
+    )  # fmt: skip
+    return _Scaling(preprocess="torch", mean=plain.pixel_mean, std=plain.pixel_std)
+
+
+def _own_network(path: Path, scaling: _Scaling, size: int | None) -> Network:
     check_file(path, "network")
-    if preprocess not in get_args(Preprocess):
-        raise UsageError(f"`preprocess` is {', '.join(get_args(Preprocess))}; got {preprocess!r}.")
     native = check_model_file(path)
     if native is not None and size not in (None, native):
         raise UsageError(f"{path.name} takes images of {native} px only; got `size={size}`.")
     kept, identity = remember(path)
     return Network(
-        name=re.sub(r"[^A-Za-z0-9_]+", "_", path.stem)[:60] or "network",
+        name=_name_of(path),
         backbone=FILE,
         weights=identity,
-        preprocess=cast(Preprocess, preprocess),
+        preprocess=scaling.preprocess,
         size=native or size or 224,
         path=kept,
+        pixel_mean=scaling.mean,
+        pixel_std=scaling.std,
     )
+
+
+def _onnx_network(path: Path, scaling: _Scaling, size: int | None, output: str | None, pool: str | None) -> Network:
+    from cxrfeat.backbone.onnx_file import opened
+
+    if pool not in (None, *get_args(Pool)):
+        raise UsageError(f"`pool` is {', '.join(get_args(Pool))}; got {pool!r}.")
+    check_file(path, "network")
+    file = opened(path, size, output, cast("Pool | None", pool))
+    scaling = scaling.of(file.image.channels, path)
+    kept, identity = remember_all(file.files)
+    return Network(
+        name=_name_of(path),
+        backbone=FILE,
+        weights=identity,
+        preprocess=scaling.preprocess,
+        size=file.size,
+        path=kept,
+        pixel_mean=scaling.mean,
+        pixel_std=scaling.std,
+        output=file.output,
+        pool=file.pool,
+    )
+
+
+def _name_of(path: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "_", path.stem)[:60] or "network"
 
 
 def _scratch(weights: str, preprocess: str | None, size: int | None, seed: int) -> Network:
@@ -172,5 +312,10 @@ def _scratch(weights: str, preprocess: str | None, size: int | None, seed: int) 
     return Network(name=SCRATCH, backbone=SCRATCH, weights=random_identity(seed), preprocess="tf", size=size, seed=seed)
 
 
+def is_onnx(backbone: str) -> bool:
+    """Whether a backbone's name is that of an ONNX file."""
+    return backbone.lower().endswith(ONNX_SUFFIX)
+
+
 def _is_path(backbone: str) -> bool:
-    return backbone.lower().endswith(SUFFIXES) or os.sep in backbone
+    return backbone.lower().endswith((*SUFFIXES, ONNX_SUFFIX)) or os.sep in backbone

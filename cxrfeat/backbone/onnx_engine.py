@@ -1,4 +1,4 @@
-"""The engine `onnx`: ONNX Runtime on the CPU, without Keras or TensorFlow. The only place that knows ONNX.
+"""The engine `onnx`: ONNX Runtime, without Keras or TensorFlow. The only place that knows it.
 
 tf2onnx's own optimisers take most of a conversion's time, and ONNX Runtime does not need them.
 """
@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from cxrfeat.backbone.converted import Converter
-from cxrfeat.backbone.engine import in_batches
+from cxrfeat.backbone.engine import in_batches, out_of_memory
+from cxrfeat.backbone.onnx_graph import GRAPH
 from cxrfeat.system.files import write_atomic
 from cxrfeat.types import Features, Views
 
-GRAPH = "graph.onnx"
-
 OPSET = 18
+
+CUDA = "CUDAExecutionProvider"
+"""ONNX Runtime's own name of NVIDIA's GPUs."""
 
 
 class OnnxEngine:
-    """A converted network in ONNX Runtime."""
+    """A converted network in ONNX Runtime: on an NVIDIA GPU where its package for that is there, else on the CPU."""
 
     name = "onnx"
 
@@ -30,7 +32,8 @@ class OnnxEngine:
 
         Args:
             folder: Where it was converted to.
-            batch: Views per batch, at least 2: a lone row would take another path and differ in its last bits.
+            batch: Views per batch, at least 2: a lone row would take another path and differ in its last bits. A
+                network that takes one image at a time gets one.
             threads: Threads of one operation; 0 is as many as there are cores.
         """
         import onnxruntime
@@ -38,14 +41,39 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
-        self._input = self._session.get_inputs()[0].name
-        self.batch = max(batch, 2)
+        # In full: TF32 would round what is multiplied. Algorithms are not chosen by timing them, which moves last bits.
+        exact = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+        providers: list[Any] = [(CUDA, exact)] if has_cuda() else []
+        self._session = onnxruntime.InferenceSession(
+            str(folder / GRAPH), options, providers=[*providers, "CPUExecutionProvider"]
+        )
+        given = self._session.get_inputs()[0]
+        self._input = given.name
+        self.batch = 1 if given.shape[0] == 1 else max(batch, 2)
         self.dim = int(self._session.get_outputs()[0].shape[1])
 
     def run(self, views: Views) -> Features:
         """Features of `(n, size, size)` uint8 views, `(n, dim)` float32, in their order."""
-        return in_batches(views, self.batch, self.dim, lambda batch: self._session.run(None, {self._input: batch})[0])
+        while True:
+            try:
+                return in_batches(views, self.batch, self.dim, self._step)
+            except Exception as error:  # ONNX Runtime has no exception of its own for it
+                if not out_of_memory(error) or self.batch <= 2:
+                    raise
+                self.batch //= 2
+
+    def _step(self, batch: Views) -> Features:
+        features: Features = self._session.run(None, {self._input: batch})[0]
+        return features
+
+
+def has_cuda() -> bool:
+    """Whether ONNX Runtime computes on an NVIDIA GPU here."""
+    if not any(Path(sign).exists() for sign in ("/proc/driver/nvidia/version", "/dev/nvidia0")):
+        return False
+    import onnxruntime
+
+    return CUDA in onnxruntime.get_available_providers()
 
 
 def _write(model: Any, size: int, folder: Path) -> None:  # noqa: ANN401  # Keras has no types
@@ -81,5 +109,6 @@ ONNX = Converter(
     distribution="tf2onnx",
     revision=2,
     write=_write,
+    take=lambda folder: None,
     load=OnnxEngine,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.preparing import Sign, planes_of
 from cxrfeat.errors import InputError
 from cxrfeat.spec import FeatureSpec, Pool
+from cxrfeat.system.files import link_or_copy, write_atomic
 
 if TYPE_CHECKING:
     import onnx
@@ -23,11 +25,17 @@ if TYPE_CHECKING:
 VIEW, FEATURES, MAPS = "view", "features", "maps"
 """Names of the input and the outputs."""
 
+GRAPH = "graph.onnx"
+"""Name of the file of a graph that is ready to be run."""
+
 BODY = "body/"
 """What the names of the network itself begin with, so that none of them is one of ours."""
 
-_LARGEST = 1024
+_SHAPELY = 1024
 """Numbers of the largest constant that shapes may be computed from."""
+
+LARGEST = 2**28
+"""Numbers of one value within a network, for one view, at most: a gibibyte."""
 
 Shape = tuple[int | None, ...]
 """Of a value, as far as it is known."""
@@ -91,7 +99,7 @@ def shapes_of(body: onnx.ModelProto, size: int) -> dict[str, Shape]:
         size: Height and width of its images.
 
     Raises:
-        InputError: If its operations do not fit each other.
+        InputError: If its operations do not fit each other, or a value is larger than memory bears.
     """
     import onnx
     from onnx import shape_inference
@@ -104,7 +112,7 @@ def shapes_of(body: onnx.ModelProto, size: int) -> dict[str, Shape]:
     sides = [image.channels, size, size] if image.first else [size, size, image.channels]
     graph.input.append(_value(image.name, onnx.TensorProto.FLOAT, [image.batch or 1, *sides]))
     for one in body.graph.initializer:
-        if one.data_location == onnx.TensorProto.EXTERNAL or math.prod(one.dims) > _LARGEST:
+        if one.data_location == onnx.TensorProto.EXTERNAL or math.prod(one.dims) > _SHAPELY:
             graph.input.append(_value(one.name, one.data_type, one.dims))  # as if it were given: its shape is enough
         else:
             graph.initializer.append(one)
@@ -115,11 +123,15 @@ def shapes_of(body: onnx.ModelProto, size: int) -> dict[str, Shape]:
         told = shape_inference.infer_shapes(bare, strict_mode=True, data_prop=True).graph
     except (shape_inference.InferenceError, ValueError) as error:
         raise InputError(
-            f"The operations of the network do not fit each other for images of {size} px ({_first_line(error)}). "
+            f"The operations of the network do not fit each other for images of {size} px ({first_line(error)}). "
             "Check `size`, or export it again."
         ) from error
     found = {one.name: _declared(one) for one in (*told.input, *told.value_info, *told.output)}
-    return {name: shape for name, shape in found.items() if shape is not None}
+    shapes = {name: shape for name, shape in found.items() if shape is not None}
+    for name, shape in shapes.items():
+        if math.prod(side for side in shape if side is not None) > LARGEST:
+            raise InputError(f"The network's {name[:60]!r} is {_said(shape)}: over {LARGEST} numbers for one view.")
+    return shapes
 
 
 def output_of(body: onnx.ModelProto, name: str | None, shapes: dict[str, Shape], pool: Pool | None) -> tuple[str, Pool]:
@@ -189,6 +201,22 @@ def wrapped(body: onnx.ModelProto, spec: FeatureSpec, *, maps: bool = False) -> 
     _replace(body.graph.input, [given])
     _replace(body.graph.output, [_value(one, _type("FLOAT"), [image.batch, *dims]) for one, dims in taken.items()])
     return _finished(body, opset)
+
+
+def put_graph(graph: onnx.ModelProto, data: Iterable[Path], folder: Path) -> None:
+    """Write a graph into a folder, and beside it the files with its weights.
+
+    Args:
+        graph: From `wrapped`.
+        data: Files that it names; they keep their names, and take no more room where the file system allows it.
+        folder: In which `GRAPH` is not yet.
+
+    Raises:
+        OSError, StorageError: If the disk refuses.
+    """
+    for path in data:
+        link_or_copy(path, folder / path.name)
+    write_atomic(folder / GRAPH, graph.SerializeToString())
 
 
 DEFAULT = ("", "ai.onnx")
@@ -366,6 +394,7 @@ def _said(shape: Shape | None) -> str:
     return f"({', '.join(['n', *('?' if side is None else str(side) for side in shape[1:])])})" if shape else "a number"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of other software says, as far as it fits a message."""
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     return lines[0][:200] if lines else type(error).__name__

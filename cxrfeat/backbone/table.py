@@ -68,5 +68,5 @@ def find_row(name: str) -> Row:
         return TABLE[name]
     raise UsageError(
         f"There is no backbone {name!r}.{nearest(name, TABLE)} The backbones are {', '.join(TABLE)}, "
-        "or the path of a Keras model (.keras or .h5) with `preprocess`."
+        "or the path of a Keras model (.keras or .h5) or of an ONNX file (.onnx) with `preprocess`."
     )

@@ -13,13 +13,26 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cxrfeat.backbone.quiet import backend, import_keras, keras_home
 from cxrfeat.backbone.table import TABLE, Row
 from cxrfeat.errors import InputError, StorageError, WeightsError
-from cxrfeat.system.files import remove, replace_atomic, user_cache, write_atomic
+from cxrfeat.spec import canonical_sha256
+from cxrfeat.system.files import (
+    build_folder,
+    check_space,
+    remove,
+    remove_folder,
+    replace_atomic,
+    user_cache,
+    write_atomic,
+)
+
+MODEL = "network.onnx"
+"""Name of an ONNX model among the files that are kept of it."""
 
 
 def keras_folder() -> Path:
@@ -121,8 +134,60 @@ def remember(path: Path) -> tuple[Path, str]:
     return place, f"sha256:{digest}"
 
 
+def identity_of(files: Mapping[str, Path]) -> str:
+    """What names a network of several files: the SHA-256 of the only one, else of the names and digests of all.
+
+    Args:
+        files: By the names that they keep.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digests = {name: sha256_of(path) for name, path in files.items()}
+    return next(iter(digests.values())) if len(digests) == 1 else canonical_sha256(digests)
+
+
+def remember_all(files: Mapping[str, Path]) -> tuple[Path, str]:
+    """Copy a user's ONNX model, and the files with its weights, to a folder of the cache under their digest.
+
+    Args:
+        files: By the names that they keep; the model is `MODEL`.
+
+    Returns:
+        The place of the model, and the network's identity.
+
+    Raises:
+        InputError: If they change meanwhile.
+        StorageError: If the disk refuses.
+    """
+    digest = identity_of(files)
+    folder = user_cache() / "networks" / digest
+    if not _kept(folder, digest):
+        remove_folder(folder)
+
+        def write(place: Path) -> None:
+            for name, path in files.items():
+                check_space(place, path.stat().st_size)
+                shutil.copyfile(path, place / name)
+            if identity_of({name: place / name for name in files}) != digest:
+                raise InputError(f"{files[MODEL]} changed while it was read. Run the same command again.")
+
+        build_folder(folder, write)
+    return folder / MODEL, f"sha256:{digest}"
+
+
+def _kept(folder: Path, digest: str) -> bool:
+    """Whether a folder of the cache holds the files of a network, whole."""
+    if not (folder / MODEL).is_file():
+        return False
+    return identity_of({path.name: path for path in folder.iterdir()}) == digest
+
+
 def find_file(backbone: str, digest: str) -> Path | None:
     """The file of this SHA-256, as far as it is on this machine: kept from before, or the table's in Keras's cache."""
+    folder = user_cache() / "networks" / digest
+    if _kept(folder, digest):
+        return folder / MODEL
     for path in sorted((user_cache() / "networks").glob(f"{digest}.*")):
         if sha256_of(path) == digest:
             return path

@@ -9,8 +9,8 @@ import typer
 
 from cxrfeat.cli import completion, options
 from cxrfeat.cli.console import note, noting, print_json, progress, show, show_audit
-from cxrfeat.cli.fields import help_of
-from cxrfeat.spec import FeatureSpec, Precision, SplitBy, Storage
+from cxrfeat.cli.fields import help_of, numbers
+from cxrfeat.spec import FeatureSpec, Pool, Precision, SplitBy, Storage
 
 
 def extract(
@@ -21,8 +21,8 @@ def extract(
         typer.Option(
             "--backbone",
             metavar="<name|path|run>",
-            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, the path of a Keras model, or a "
-            "run of finetune; give it again for more than one.",
+            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, the path of a Keras model or an "
+            "ONNX file, or a run of finetune; give it again for more than one.",
             show_default=False,
             autocompletion=completion.backbones_and_runs,
         ),
@@ -46,6 +46,38 @@ def extract(
     max_bad: options.MaxBad = None,
     weights: options.Weights = "imagenet",
     preprocess: options.Preprocess = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            "--mean",
+            metavar="<numbers>",
+            help="In place of --preprocess: what a network of your own removes from pixels from 0 to 1, such as "
+            "0.485,0.456,0.406; one number is for all channels.",
+            rich_help_panel=options.PIXELS,
+        ),
+    ] = None,
+    std: Annotated[
+        str | None,
+        typer.Option(
+            "--std",
+            metavar="<numbers>",
+            help="What it divides by then, such as 0.229,0.224,0.225.",
+            rich_help_panel=options.PIXELS,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="<name>",
+            help="Which output of an ONNX file to take, or which value within. Default: its only one.",
+            rich_help_panel=options.PIXELS,
+        ),
+    ] = None,
+    pool: Annotated[
+        Pool | None,
+        typer.Option("--pool", help=help_of(FeatureSpec, "pool"), rich_help_panel=options.PIXELS),
+    ] = None,
     normalize: options.Normalize = "backbone",
     size: options.Size = None,
     split_by: Annotated[
@@ -99,6 +131,10 @@ def extract(
             views=view.count,
             weights=weights,
             preprocess=preprocess,
+            mean=None if mean is None else numbers("--mean", mean, float),
+            std=None if std is None else numbers("--std", std, float),
+            output=output,
+            pool=pool,
             normalize=normalize,
             size=size,
             view=view,

@@ -140,9 +140,7 @@ Weights = Annotated[
 ]
 Preprocess = Annotated[
     spec.Preprocess | None,
-    typer.Option(
-        "--preprocess", help="Scaling of pixels that a Keras model of your own expects.", rich_help_panel=PIXELS
-    ),
+    typer.Option("--preprocess", help="Scaling of pixels that a network of your own expects.", rich_help_panel=PIXELS),
 ]
 Normalize = Annotated[
     spec.Normalize,

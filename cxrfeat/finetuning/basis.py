@@ -88,6 +88,15 @@ def split_of_head(run: Run, file: FeatureFile) -> Split:
     return split
 
 
+def refuse_onnx(name: str) -> UsageError:
+    """Why a network in an ONNX file is not trained."""
+    return UsageError(
+        f"{name} is an ONNX file, which says what a network computes and not how it learns: there are no gradients of "
+        "it here, and normalisation is folded into its weights. Fit heads on its features (`cxrfeat fit-head`), or "
+        "fine-tune a network of the table or a Keras model."
+    )
+
+
 def rows_of(file: FeatureFile, manifest: Manifest) -> list[ImageRow]:
     """The images of a feature file, in its order, where they are now."""
     rows = {row.content_sha256: row for row in manifest.rows}

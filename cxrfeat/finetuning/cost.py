@@ -11,7 +11,7 @@ import numpy as np
 from cxrfeat.backbone.network import find_network
 from cxrfeat.finetuning.start import cold_head
 from cxrfeat.finetuning.trainable import Trainable
-from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, ViewSpec
+from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +33,7 @@ def measure_network(backbone: str, size: int, *, training: bool, seconds: float 
         seconds: For it, and again for its training.
     """
     network = find_network(backbone, weights="random", size=size)
-    spec = FeatureSpec(
-        backbone=network.backbone, weights=network.weights, preprocess=network.preprocess, view=ViewSpec(size=size)
-    )
+    spec = network.described(ViewSpec(size=size))
     batch = 8  # a larger one is hardly faster on a CPU
     protocol = FinetuneSpec(head=HeadSpec(kind="dropout", batch=batch), batchnorm="trained")
     classes = ("A", "B", "C")

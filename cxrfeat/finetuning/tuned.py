@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cxrfeat.backbone.model_file import SUFFIXES
-from cxrfeat.backbone.network import Network, find_again
+from cxrfeat.backbone.network import ONNX_SUFFIX, Network, find_again
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import InputError, IntegrityError, UsageError
@@ -59,7 +59,7 @@ def find_tuned(name: str, runs: Path) -> Run | None:
     Raises:
         InputError: If it is a run of another kind, or the beginning of several.
     """
-    if not name or name in TABLE or name == SCRATCH or name.lower().endswith(SUFFIXES):
+    if not name or name in TABLE or name == SCRATCH or name.lower().endswith((*SUFFIXES, ONNX_SUFFIX)):
         return None
     if (Path(name) / "run.json").is_file():
         run = read_run(Path(name))

@@ -293,6 +293,20 @@ def sweep_temporaries(folder: Path, *names: str) -> None:
         remove_folder(path) if path.is_dir() else remove(path)
 
 
+def link_or_copy(path: Path, to: Path) -> None:
+    """Have a file at another place too: as a second name of it where the file system allows that, else as a copy.
+
+    Raises:
+        StorageError: If the disk refuses.
+    """
+    with storing("write", to):
+        try:
+            os.link(path, to)
+        except OSError:  # another file system, or one without links
+            check_space(to.parent, path.stat().st_size)
+            shutil.copyfile(path, to)
+
+
 def touch(path: Path) -> None:
     """Set a file's time to now, by the clock of the disk it is on.
 

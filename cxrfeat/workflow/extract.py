@@ -25,7 +25,7 @@ from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, find_masks, mask_notes
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
-from cxrfeat.spec import FeatureSpec, Normalize, Precision, SplitSpec, Storage, ViewSpec
+from cxrfeat.spec import Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Finding, Progress, named
@@ -50,6 +50,10 @@ def extract(
     views: int = 8,
     weights: PathLike = "imagenet",
     preprocess: str | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    output: str | None = None,
+    pool: str | None = None,
     normalize: Normalize = "backbone",
     size: int | None = None,
     view: ViewSpec | None = None,
@@ -69,10 +73,14 @@ def extract(
 
     Args:
         data: Folder of images (see `index`).
-        backbone: One name of the table, the path of a Keras model, or a fine-tuned run; or several.
+        backbone: One name of the table, the path of a Keras model or of an ONNX file, or a fine-tuned run; or several.
         views: Views per image, the plain one included.
         weights: `imagenet`, `random`, or a path.
-        preprocess: Of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
+        preprocess: Of a network of your own: `tf`, `torch`, `caffe`, `none` or `xrv`.
+        mean: In its place: what your own network removes from pixels from 0 to 1; one number, or one of each channel.
+        std: What it divides by then, likewise.
+        output: Which output of an ONNX file to take, by name; `None` is its only one.
+        pool: How that becomes features: `mean`, `cls` or `none`; `None` is what goes without saying.
         normalize: `backbone`, `featurewise` or `none`.
         size: Height and width of the views in pixels; `None` is each network's own.
         view: How views are drawn; its size, count and seed are taken from the other arguments, and the digest of the
@@ -106,14 +114,25 @@ def extract(
         raise UsageError("Name at least one backbone.")
     view = replace(view or ViewSpec(size=224), count=views, seed=seed)
     tuned = {one: run for one in names if (run := find_tuned(one, as_path(runs))) is not None}
-    described = weights != "imagenet" or preprocess is not None or normalize != "backbone" or size is not None
+    given = preprocess, mean, std, output, pool, size
+    described = weights != "imagenet" or normalize != "backbone" or any(one is not None for one in given)
     if tuned and (described or precision != "float32"):
         raise UsageError(
             f"{next(iter(tuned))} is a fine-tuned network, whose pixels are prepared as it was tuned: leave `weights`, "
-            "`preprocess`, `normalize`, `size` and `precision` away."
+            "`preprocess`, `mean`, `std`, `output`, `pool`, `normalize`, `size` and `precision` away."
         )
     frozen = {
-        one: find_network(one, weights=weights, preprocess=preprocess, size=size, seed=seed)
+        one: find_network(
+            one,
+            weights=weights,
+            preprocess=preprocess,
+            size=size,
+            seed=seed,
+            mean=mean,
+            std=std,
+            output=output,
+            pool=pool,
+        )
         for one in names
         if one not in tuned
     }
@@ -122,14 +141,7 @@ def extract(
     wanted = {
         one: (
             network,
-            FeatureSpec(
-                backbone=network.backbone,
-                weights=network.weights,
-                preprocess=network.preprocess,
-                view=replace(view, size=network.size),
-                normalize="none" if normalize == "featurewise" else normalize,
-                precision=precision,
-            ),
+            network.described(view, normalize="none" if normalize == "featurewise" else normalize, precision=precision),
         )
         for one, network in frozen.items()
     }

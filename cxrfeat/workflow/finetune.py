@@ -7,12 +7,20 @@ from dataclasses import replace
 
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.auditing.tested import examined, with_test
-from cxrfeat.backbone.network import FILE, find_again, find_network
+from cxrfeat.backbone.network import FILE, find_again, find_network, is_onnx
 from cxrfeat.errors import UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.of_run import as_fitted
 from cxrfeat.feature.parting import part_images
-from cxrfeat.finetuning.basis import check_backbone, file_of_head, masks_of, rows_of, split_of_head, views_cached
+from cxrfeat.finetuning.basis import (
+    check_backbone,
+    file_of_head,
+    masks_of,
+    refuse_onnx,
+    rows_of,
+    split_of_head,
+    views_cached,
+)
 from cxrfeat.finetuning.images import Images
 from cxrfeat.finetuning.job import Job, Tuned, carried_out
 from cxrfeat.finetuning.memory import available_memory
@@ -126,6 +134,8 @@ def finetune(
             f"{backbone} is a fine-tuned run. To train its network further, extract with it, fit a head on those "
             f"features, and begin with that head: `cxrfeat extract` with `backbone={backbone}`, then `head_from`."
         )
+    if backbone is not None and is_onnx(backbone):
+        raise refuse_onnx(backbone)
     described = {
         "`weights`": weights != "imagenet", "`normalize`": normalize != "backbone", "`size`": size is not None,
         "`preprocess`": preprocess is not None and backbone is None, "`cache`": run is not None and cache is not None,
@@ -168,6 +178,8 @@ def finetune(
         elif chosen:
             file = file.of_classes(chosen)
         where = find_again(file.spec, file.content.backbone, path=network)
+        if where.onnx:
+            raise refuse_onnx(where.name)
         if backbone is not None:
             check_backbone(backbone, file, preprocess)
         rows, view = rows_of(file, manifest), file.spec.view

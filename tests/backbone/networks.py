@@ -11,13 +11,7 @@ from cxrfeat.types import Views
 
 def described(network: Network, normalize: Normalize = "backbone") -> FeatureSpec:
     view = ViewSpec(size=network.size, count=1)
-    return FeatureSpec(
-        backbone=network.backbone,
-        weights=network.weights,
-        preprocess=network.preprocess,
-        view=view,
-        normalize=normalize,
-    )
+    return network.described(view, normalize=normalize)
 
 
 def some_views(count: int, size: int) -> Views:

@@ -16,7 +16,7 @@ from cxrfeat.backbone.converted import Converter
 from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, KerasEngine, in_batches
 from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.backbone.quiet import has_gpu, import_keras
-from cxrfeat.errors import UsageError
+from cxrfeat.errors import MissingExtraError, UsageError
 from cxrfeat.spec import FeatureSpec, Precision, ViewSpec, fingerprint
 from cxrfeat.system.process import threads
 from cxrfeat.types import Views
@@ -205,3 +205,24 @@ def test_an_engine_is_given_a_batch_that_the_job_fills(
     network, spec = network_and_spec()
     load_engine("keras", network, spec, views)
     assert given == [(network, spec, batch, threads())]
+
+
+def test_an_onnx_file_runs_on_what_is_installed_and_never_on_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(
+        name="net", backbone="file", weights="sha256:0", preprocess="tf", size=32, output="out", pool="mean"
+    )
+    spec = network.described(ViewSpec(size=32))
+    extras = {"openvino", "onnx"}
+    monkeypatch.setattr(Converter, "installed", lambda one: one.name in extras)
+    monkeypatch.setattr(choose, "has_cuda", lambda: False)
+    assert choose_engine("auto", network, spec, 1) == "openvino"
+    assert choose_engine("onnx", network, spec, 1) == "onnx"
+    monkeypatch.setattr(choose, "has_cuda", lambda: True)
+    assert choose_engine("auto", network, spec, 1) == "onnx"
+    with pytest.raises(
+        UsageError, match=r"net is an ONNX file, which Keras does not run: use `engine=openvino` or onnx"
+    ):
+        choose_engine("keras", network, spec, 1)
+    extras.clear()
+    with pytest.raises(MissingExtraError, match=r"an extra is needed: pip install 'cxrfeat\[onnx\]'"):
+        choose_engine("auto", network, spec, 1)

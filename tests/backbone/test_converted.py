@@ -18,7 +18,7 @@ from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.converted import DIGESTS, Converter
 from cxrfeat.backbone.engine import Engine, KerasEngine
 from cxrfeat.backbone.network import find_network
-from cxrfeat.errors import MissingExtraError, StorageError, UsageError
+from cxrfeat.errors import InputError, MissingExtraError, StorageError, UsageError
 from cxrfeat.spec import Normalize
 from cxrfeat.system.files import TEMPORARY
 from cxrfeat.types import Features, Views
@@ -177,10 +177,10 @@ def test_a_conversion_that_computes_something_else_is_refused_and_not_kept(
 
     monkeypatch.setattr(converted, "build", lambda network, spec: Wrong(build(network, spec)))
     unwrapped = Converter(
-        **{key: getattr(converter, key) for key in ("name", "packages", "distribution", "revision", "load")},
+        **{key: getattr(converter, key) for key in ("name", "packages", "distribution", "revision", "take", "load")},
         write=lambda model, size, folder: write(model.model, size, folder),
     )
-    with pytest.raises(UsageError, match=r"other features than in Keras.*`engine=keras`"):
+    with pytest.raises(UsageError, match=r"other features than with `engine=keras`.*Use that"):
         unwrapped(network, described(network), 4)
     assert not converter.converted(network, described(network))
     assert [path.name for path in (tmp_path / converter.name).iterdir()] == [".lock"]
@@ -234,3 +234,75 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path / "file"))
     with pytest.raises(StorageError, match="CXRFEAT_CACHE"):
         converter(network, described(network), 4)
+
+
+@each
+def test_an_onnx_file_gives_what_its_operations_give(converter: Converter, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    from tests.backbone.onnx_bodies import DIM, SIZE, convolutional, kernel, maps_of
+
+    views = some_views(5, SIZE)
+    pixels = np.repeat(views[:, np.newaxis].astype(np.float32) / np.float32(127.5) - 1, 3, axis=1)
+    wanted = maps_of(pixels, kernel()).mean(axis=(2, 3)).astype(np.float32)
+    onnx.save(convolutional(), tmp_path / "whole.onnx")
+    onnx.save(
+        convolutional(), tmp_path / "parted.onnx", save_as_external_data=True, location="w.data", size_threshold=0
+    )
+    onnx.save(convolutional(batch=1), tmp_path / "single.onnx")
+    for name in ("whole", "parted", "single"):
+        network = find_network(str(tmp_path / f"{name}.onnx"), preprocess="tf")
+        (tmp_path / f"{name}.onnx").unlink()
+        engine = converter(network, described(network), 4)
+        assert (engine.name, engine.dim) == (converter.name, DIM)
+        assert_agree(wanted, engine.run(views))
+        assert_rows_stand_alone(engine, views)
+        folder = converter.folder(network, described(network))
+        files = sorted(path.name for path in folder.iterdir())
+        assert DIGESTS in files
+        assert converter.name == "onnx" or not [one for one in files if one in ("graph.onnx", "w.data")]
+
+
+@each
+def test_what_an_onnx_file_is_read_with_is_another_graph(converter: Converter, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    from tests.backbone.onnx_bodies import tokens
+
+    onnx.save(tokens(), tmp_path / "m.onnx")
+    ways: list[dict[str, Any]] = [
+        {"preprocess": "tf", "output": "tokens", "pool": "cls"},
+        {"preprocess": "tf", "output": "tokens", "pool": "mean"},
+        {"preprocess": "tf", "output": "doubled"},
+        {"mean": 0.5, "std": 0.5, "output": "doubled"},
+        {"mean": 0.5, "std": 0.4, "output": "doubled"},
+    ]
+    networks = [find_network(str(tmp_path / "m.onnx"), **way) for way in ways]
+    folders = {converter.folder(network, described(network)) for network in networks}
+    assert len(folders) == len(ways)
+
+
+@each
+def test_an_onnx_file_that_cannot_be_run_is_refused_and_nothing_kept(converter: Converter, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    from onnx import helper, numpy_helper
+
+    from tests.backbone.onnx_bodies import convolutional
+
+    mixing = convolutional()  # the mean over all images of a batch
+    mixing.graph.node[-1].output[0] = "before"
+    mixing.graph.initializer.append(numpy_helper.from_array(np.array([0]), "axes"))
+    mixing.graph.node.append(helper.make_node("ReduceMean", ["before", "axes"], ["mean"], keepdims=1))
+    mixing.graph.node.append(helper.make_node("CumSum", ["before", "axis"], ["out"]))
+    mixing.graph.initializer.append(numpy_helper.from_array(np.array(0), "axis"))
+    baked = convolutional()  # for one image, though it says any number
+    baked.graph.node[-1].output[0] = "before"
+    baked.graph.initializer.append(numpy_helper.from_array(np.array([1, 5, 4, 4]), "shape"))
+    baked.graph.node.append(helper.make_node("Reshape", ["before", "shape"], ["out"]))
+    for name, body, message in (
+        ("mixing", mixing, r"mixing gives an image other features in the company of other images"),
+        ("baked", baked, r"baked cannot be run by ONNX Runtime \(.*for any number of images"),
+    ):
+        onnx.save(body, tmp_path / f"{name}.onnx")
+        network = find_network(str(tmp_path / f"{name}.onnx"), preprocess="tf")
+        with pytest.raises(InputError, match=message):
+            converter(network, described(network), 4)
+        assert not converter.folder(network, described(network)).exists()

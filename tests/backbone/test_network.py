@@ -49,6 +49,12 @@ def test_cached_weights_are_used_and_identified(tmp_path: Path, monkeypatch: pyt
             r"`weights=random` does not go with a network of your own",
         ),
         ("m.keras", {}, r"m.keras does not say how its pixels were prepared. Add `preprocess`: tf"),
+        ("m.keras", {"preprocess": "tf", "mean": 0.5}, r"say how pixels are prepared: leave `preprocess=tf` away"),
+        ("m.keras", {"mean": 0.5}, r"`mean` and `std` go together"),
+        ("m.keras", {"mean": 0.5, "std": 0}, r"`std` is above 0; got 0"),
+        ("m.keras", {"preprocess": "tf", "output": "a"}, r"`output` and `pool` are for ONNX files"),
+        ("resnet50", {"weights": "random", "mean": 0.5, "std": 1}, r"resnet50 has its own preprocessing"),
+        ("m.onnx", {"preprocess": "tf", "pool": "max"}, r"`pool` is mean, cls, none; got 'max'"),
         ("m.keras", {"preprocess": "keras"}, r"`preprocess` is tf, torch, caffe, none, xrv; got 'keras'"),
     ],
 )
@@ -132,3 +138,73 @@ def test_an_identity_that_is_none_is_refused(weights: str) -> None:
     spec = dataclasses.replace(described(find_network("vgg16", weights="random")), weights=weights)
     with pytest.raises(CxrFeatError, match=r"do not say which network made them"):
         find_again(spec, "vgg16")
+
+
+@pytest.fixture
+def onnx_file(tmp_path: Path) -> Path:
+    """A network of grey images of 16 px, to maps."""
+    pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    from tests.backbone.onnx_bodies import convolutional
+
+    (tmp_path / "my net.onnx").write_bytes(convolutional(channels=1).SerializeToString())
+    return tmp_path / "my net.onnx"
+
+
+def test_an_onnx_file_is_kept_by_its_digest_and_found_again(onnx_file: Path, tmp_path: Path) -> None:
+    digest = hashlib.sha256(onnx_file.read_bytes()).hexdigest()
+    network = find_network(str(onnx_file), mean=0.5, std=(0.25,))
+    assert network == Network(
+        name="my_net", backbone="file", weights=f"sha256:{digest}", preprocess="torch", size=16,
+        path=user_cache() / "networks" / digest / "network.onnx", pixel_mean=(0.5,), pixel_std=(0.25,), output="out",
+        pool="mean",
+    )  # fmt: skip
+    assert network.onnx
+    onnx_file.rename(tmp_path / "moved.onnx")
+    assert find_again(described(network), "my_net") == network
+    assert network.path is not None
+    network.path.write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match=r"no longer in"):
+        find_again(described(network), "my_net")
+    again = find_again(described(network), "my_net", path=tmp_path / "moved.onnx")
+    assert dataclasses.replace(again, path=network.path) == network
+    assert find_network(str(tmp_path / "moved.onnx"), mean=0.5, std=0.25).path == network.path
+    assert network.path.read_bytes() == (tmp_path / "moved.onnx").read_bytes(), "mended"
+    with pytest.raises(UsageError, match=r"moved.onnx takes grey images: `mean` and `std` are one number each"):
+        find_network(str(tmp_path / "moved.onnx"), mean=(0.1, 0.2, 0.3), std=(1, 1, 1))
+
+
+def test_weights_beside_an_onnx_file_are_part_of_what_it_is(onnx_file: Path, tmp_path: Path) -> None:
+    import onnx
+
+    place = tmp_path / "split" / "m.onnx"
+    place.parent.mkdir()
+    onnx.save(onnx.load(onnx_file), place, save_as_external_data=True, location="m.onnx.data", size_threshold=0)
+    network = find_network(str(place), preprocess="xrv")
+    assert network.path is not None
+    assert sorted(path.name for path in network.path.parent.iterdir()) == ["m.onnx.data", "network.onnx"]
+    assert network.weights != find_network(str(onnx_file), preprocess="xrv").weights
+    assert find_again(described(network), "m") == network
+    assert find_again(described(network), "m", path=place).weights == network.weights
+    data = bytearray((tmp_path / "split" / "m.onnx.data").read_bytes())
+    data[3] ^= 1
+    (tmp_path / "split" / "m.onnx.data").write_bytes(data)
+    assert find_network(str(place), preprocess="xrv").weights != network.weights
+    with pytest.raises(WeightsError, match=r"m.onnx is not the network that made these features"):
+        find_again(described(network), "m", path=place)
+    (network.path.parent / "m.onnx.data").unlink()
+    with pytest.raises(WeightsError, match=r"no longer in"):
+        find_again(described(network), "m")
+
+
+def test_one_number_is_for_all_channels_of_an_onnx_file(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    from tests.backbone.onnx_bodies import convolutional
+
+    (tmp_path / "m.onnx").write_bytes(convolutional().SerializeToString())
+    one, three = (
+        find_network(str(tmp_path / "m.onnx"), mean=mean, std=std) for mean, std in ((0.5, 0.2), ([0.5] * 3, [0.2] * 3))
+    )
+    assert one == three
+    assert one.pixel_mean == (0.5, 0.5, 0.5)
+    imagenet = find_network(str(tmp_path / "m.onnx"), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    assert imagenet == find_network(str(tmp_path / "m.onnx"), preprocess="torch")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cxrfeat.backbone.network import find_network
-from cxrfeat.backbone.onnx_engine import GRAPH, ONNX, OPSET, OnnxEngine, _without_optimisers
+from cxrfeat.backbone.onnx_engine import ONNX, OPSET, OnnxEngine, _without_optimisers
+from cxrfeat.backbone.onnx_graph import GRAPH
 from tests.backbone.networks import described, some_views
 
 pytestmark = pytest.mark.skipif(not ONNX.installed(), reason="the extra onnx is not installed")

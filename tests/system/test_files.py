@@ -15,6 +15,7 @@ from cxrfeat.system.files import (
     TEMPORARY,
     SteadyFile,
     check_writable,
+    link_or_copy,
     make_folder,
     move,
     put_folder,
@@ -285,3 +286,20 @@ def test_a_bad_image_keeps_its_stage_across_processes() -> None:
 
     again = pickle.loads(pickle.dumps(BadImageError("decode", "cut short")))
     assert (again.stage, again.reason, str(again)) == ("decode", "cut short", "decode: cut short")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_is_at_two_places_whether_the_file_system_links_or_not(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    if not links:
+        monkeypatch.setattr("os.link", refuse)
+    (tmp_path / "one").write_bytes(b"content")
+    link_or_copy(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "two").read_bytes() == b"content"
+    assert (tmp_path / "one").samefile(tmp_path / "two") == links
+    with pytest.raises(StorageError, match=r"Cannot write .*two|three"):
+        link_or_copy(tmp_path / "one", tmp_path / "nowhere" / "three")
