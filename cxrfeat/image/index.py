@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -29,16 +28,12 @@ from cxrfeat.image.note import refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.system.ahead import Ahead
-from cxrfeat.system.crew import LEAST_WORKERS, Crew, crew_pays
+from cxrfeat.system.crew import LEAST_WORKERS, crew_pays
 from cxrfeat.system.given import PathLike, as_path, nearest
 from cxrfeat.system.process import threads
 from cxrfeat.types import Counted
 
 _EVERYTHING = Selection()
-_TOGETHER = 8
-"""Files that a process is given at a time: what goes to and fro takes half a millisecond of the processor, and an image
-a few."""
-
 _T = TypeVar("_T")
 
 
@@ -108,13 +103,11 @@ def index_with(
     bad = [Quarantined(path=each.path, stage="open", reason=each.problem) for each in entries if each.problem]
     chosen = _draw([each for each in entries if not each.problem], selection)
     count = workers or threads()
-    read = partial(_read_all, root, also)
     pays = crew_pays(len(chosen) * steps, count, least=least_workers)
-    parts = _parts(chosen, _TOGETHER if pays else 1)
     rows: list[ImageRow] = []
     made: dict[str, _T] = {}
-    with Ahead(read, parts, workers=count, crew=Crew(read, count) if pays else None) as results:
-        for done, result in enumerate(chain.from_iterable(results), start=1):
+    with Ahead(partial(_read, root, also), chosen, workers=count, processes=pays) as results:
+        for done, result in enumerate(results, start=1):
             if isinstance(result, Quarantined):
                 bad.append(result)
             else:
@@ -199,16 +192,6 @@ def _nothing(content: bytes) -> None:
 
 def _decoded(content: bytes) -> None:
     decode(content)
-
-
-def _parts(entries: Sequence[Entry], size: int) -> list[Sequence[Entry]]:
-    return [entries[start : start + size] for start in range(0, len(entries), size)]
-
-
-def _read_all(
-    root: Path, also: Callable[[bytes], _T], entries: Sequence[Entry]
-) -> list[tuple[ImageRow, _T] | Quarantined]:
-    return [_read(root, also, entry) for entry in entries]
 
 
 def _read(root: Path, also: Callable[[bytes], _T], entry: Entry) -> tuple[ImageRow, _T] | Quarantined:

@@ -15,14 +15,16 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from cxrfeat.system.process import keep_memory, possible_workers
+from cxrfeat.system.shared import Packed, Place, Slots, pack
 
 LEAST_WORKERS = 4
-"""Cores from which processes prepare images. A guess: this code was measured on two only, which two processes share
-with the one that takes the images; there they prepared nine tenths as many images of eight views as two threads
-(`benchmarks/README.md`, feed)."""
+"""Cores from which processes prepare images for a network. On two they prepare a fifth more images of eight views than
+threads do, but a network on the same cores takes fifty times as long for them, and each process takes 200 MB. What
+many cores gain was not measured: the process that takes the images has 0.2 ms of work for each (`benchmarks/README.md`,
+feed)."""
 
 LEAST_STEPS = 4000
 """Views, or what takes as long, that are worth starting and ending processes: two threads work two seconds on them, and
@@ -31,6 +33,9 @@ starting and ending two processes takes a third of a second."""
 THREADS_EACH = 2
 """Threads that call, for each process: the next thing is there when one is done, which saves a sixth to a fifth of the
 time where each takes 4 ms."""
+
+SLOTS = 128
+"""Results whose arrays are not sent, at a time: more than wait for their taker, and than it has in use."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -72,6 +77,7 @@ class Crew(Generic[_T, _R]):
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
         self._work, self._lost = work, False
+        self._slots = Slots(SLOTS)
         resource_tracker.ensure_running()  # it unblocks Ctrl-C where it is started, so not where processes are
         # Of the pipe, this process alone has the end that is written to, and nothing ever is: its end is the sign.
         self._leash, self._hand = multiprocessing.Pipe(duplex=False)
@@ -82,17 +88,29 @@ class Crew(Generic[_T, _R]):
     def __call__(self, thing: _T) -> _R:
         """Do the work, in whichever process is idle."""
         if not self._lost:
+            place = self._slots.take()
             try:
-                return self._begun(thing).result()
+                made = self._begun(thing, place).result()
             except BrokenExecutor:  # one was killed, or there is none to be had
-                self._lost = True
+                self._lost = True  # and no slot is used again: who knows who still writes there
+                return self._work(thing)
+            except BaseException:
+                if place is not None:
+                    self._slots.give_back(place)
+                raise
+            if place is not None and isinstance(made, Packed):
+                whole: _R = self._slots.unpack(made, place)
+                return whole
+            if place is not None:
+                self._slots.give_back(place)
+            return cast(_R, made)
         return self._work(thing)
 
-    def _begun(self, thing: _T) -> Future[_R]:
+    def _begun(self, thing: _T, place: Place | None) -> Future[_R | Packed]:
         # What starts now inherits this: Ctrl-C in a terminal is for the process in front, which ends the others.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            begun: Future[_R] = self._pool.submit(self._work, thing)
+            begun: Future[_R | Packed] = self._pool.submit(_done, self._work, thing, place)
         except OSError as error:
             raise BrokenExecutor from error
         finally:
@@ -102,8 +120,16 @@ class Crew(Generic[_T, _R]):
     def close(self) -> None:
         """End the processes, and wait for them; no thread may be calling any more."""
         self._pool.shutdown(wait=True)
+        self._slots.close()
         self._hand.close()  # if the system gave fewer than were wanted, the pool knows of none of them
         self._leash.close()
+
+
+def _done(work: Callable[[_T], _R], thing: _T, place: Place | None) -> _R | Packed:
+    """In a process of a crew: the work, its large arrays in the slot if they fit."""
+    made = work(thing)
+    packed = None if place is None else pack(made, place)
+    return made if packed is None else packed
 
 
 def _begin(leash: Connection) -> None:

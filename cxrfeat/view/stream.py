@@ -14,7 +14,7 @@ from cxrfeat.image.decode import DECODE_STEPS
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.ahead import AHEAD, Ahead
 from cxrfeat.system.compiled import want_compiled
-from cxrfeat.system.crew import Crew, crew_pays
+from cxrfeat.system.crew import crew_pays
 from cxrfeat.system.process import threads
 from cxrfeat.types import Views
 from cxrfeat.view.prepare import ImageFile, Prepared, Wanted, prepare
@@ -53,7 +53,7 @@ def stream(
         processes = processes_pay(known, wanted, count)
     steps = known * (_drawn(wanted) + wanted.look)
     work = partial(_outcome, wanted, steps // count if processes else steps)
-    return Ahead(work, files, ahead=ahead, workers=count, crew=Crew(work, count) if processes else None)
+    return Ahead(work, files, ahead=ahead, workers=count, processes=processes)
 
 
 def processes_pay(images: int, wanted: Wanted, workers: int) -> bool:

@@ -56,7 +56,7 @@ def test_work_goes_on_while_the_taker_is_busy() -> None:
         deadline = time.monotonic() + 5
         while not all(one.done() for one in results._waiting) and time.monotonic() < deadline:
             time.sleep(0.001)
-        assert [one.result() for one in results._waiting] == [-1, -2, -3, -4]
+        assert [one.result() for one in results._waiting] == [[-1], [-2], [-3], [-4]]
 
 
 def broken(number: int) -> int:

@@ -84,7 +84,7 @@ def gone(pids: Iterator[int] | set[int]) -> bool:
 def test_results_come_in_order_from_other_processes_and_are_the_same() -> None:
     sizes = [1, 0, 5000, 20, 3, 20_000, 1, 7]
     work = partial(filled, 2)
-    with Ahead(work, sizes, workers=2, crew=Crew(work, 2)) as results:
+    with Ahead(work, sizes, workers=2, processes=True) as results:
         assert results.workers == "2 processes"
         made = list(results)
     pids = {pid for pid, _, _ in made}
@@ -130,7 +130,7 @@ def test_memory_of_one_image_is_kept_for_the_next() -> None:
 def test_the_work_of_a_killed_process_is_done_here() -> None:
     here = os.getpid()
     work = partial(die, here)
-    with Ahead(work, range(6), ahead=1, workers=1, crew=Crew(work, 1)) as results:
+    with Ahead(work, range(6), ahead=1, workers=1, processes=True) as results:
         pids = list(results)
     assert here not in pids[:3]
     assert pids[3:] == [here] * 3
@@ -140,7 +140,7 @@ def test_an_error_of_the_taker_leaves_no_process() -> None:
     pids = set()
 
     def take() -> None:
-        with Ahead(slowly, range(100), workers=2, crew=Crew(slowly, 2)) as results:
+        with Ahead(slowly, range(100), workers=2, processes=True) as results:
             pids.update(results.take(4))
             raise KeyboardInterrupt
 
@@ -173,9 +173,8 @@ def started(end: str) -> subprocess.Popen[str]:
     """Another process that has a crew, and says so."""
     program = f"""
 from cxrfeat.system.ahead import Ahead
-from cxrfeat.system.crew import Crew
 from tests.system.test_crew import slowly
-with Ahead(slowly, range(10_000), workers=2, crew=Crew(slowly, 2)) as results:
+with Ahead(slowly, range(10_000), workers=2, processes=True) as results:
     {end}
     list(results)
 """
