@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -18,11 +18,10 @@ from cxrfeat.image.content import read_file
 from cxrfeat.image.note import Note
 from cxrfeat.spec import DECODER_REVISION, FeatureSpec, fingerprint
 from cxrfeat.system.ahead import Ahead
-from cxrfeat.system.crew import Crew
-from cxrfeat.system.process import threads
+from cxrfeat.system.compiled import want_compiled
 from cxrfeat.types import Features
-from cxrfeat.view.prepare import ImageFile, Wanted, prepare, prepare_content
-from cxrfeat.view.stream import Outcome, processes_pay, stream
+from cxrfeat.view.prepare import ImageFile, Wanted, prepare_content
+from cxrfeat.view.stream import Outcome, drawn_each, stream
 
 BYTES_EACH = 1_000_000
 """Of a feature file for each image that is asked for; a larger one is not opened. All but its features is read then:
@@ -124,9 +123,8 @@ class HeldRows:
         """
         if not self._places:
             return cast("Ahead[ImageFile, Outcome | Held]", stream(files, wanted))  # results are only taken from it
-        count = threads()
-        crew = _Asking(self.row, wanted, count) if processes_pay(len(files), wanted, count) else None
-        return Ahead(partial(_held_or_prepared, self.row, wanted), files, workers=count, crew=crew)
+        want_compiled(len(files) * drawn_each(wanted))
+        return Ahead(partial(_held_or_prepared, self.row, wanted), files)
 
 
 def _deciding(told: dict[str, str]) -> dict[str, str]:
@@ -137,7 +135,7 @@ _Row = Callable[[str], Features | None]
 
 
 def _held_or_prepared(row: _Row, wanted: Wanted, file: ImageFile) -> Outcome | Held:
-    """By a thread alone: the file is read once."""
+    """By a thread: the feature files are open here."""
     try:
         content = read_file(file.path)
         digest = sha256(content).hexdigest()
@@ -145,30 +143,5 @@ def _held_or_prepared(row: _Row, wanted: Wanted, file: ImageFile) -> Outcome | H
         if features is not None:
             return Held(content_sha256=digest, features=features)
         return prepare_content(content, digest, wanted, file.mask)
-    except BadImageError as error:
-        return error
-
-
-class _Asking(Crew[ImageFile, Outcome | Held]):
-    """Processes that are given only the files whose features are not held; they read them again, from memory."""
-
-    def __init__(self, row: _Row, wanted: Wanted, count: int) -> None:
-        super().__init__(partial(_prepared, wanted), count)
-        self._row = row
-
-    def __call__(self, thing: ImageFile) -> Outcome | Held:
-        try:
-            digest = sha256(read_file(thing.path)).hexdigest()
-        except BadImageError as error:
-            return error
-        features = self._row(digest)
-        if features is not None:
-            return Held(content_sha256=digest, features=features)
-        return super().__call__(replace(thing, content_sha256=digest))
-
-
-def _prepared(wanted: Wanted, file: ImageFile) -> Outcome | Held:
-    try:
-        return prepare(file, wanted)
     except BadImageError as error:
         return error

@@ -51,7 +51,7 @@ def stream(
     known = len(files) if isinstance(files, Sized) else images or 0
     if processes is None:
         processes = processes_pay(known, wanted, count)
-    steps = known * (_drawn(wanted) + wanted.look)
+    steps = known * (drawn_each(wanted) + wanted.look)
     work = partial(_outcome, wanted, steps // count if processes else steps)
     return Ahead(work, files, ahead=ahead, workers=count, processes=processes)
 
@@ -63,10 +63,10 @@ def processes_pay(images: int, wanted: Wanted, workers: int) -> bool:
 
 def _steps(wanted: Wanted) -> int:
     """What is done to each image, about as many times what one view takes."""
-    return DECODE_STEPS + _drawn(wanted) + wanted.look
+    return DECODE_STEPS + drawn_each(wanted) + wanted.look
 
 
-def _drawn(wanted: Wanted) -> int:
+def drawn_each(wanted: Wanted) -> int:
     """Views that are drawn of each image, here."""
     return sum(spec.count for spec in wanted.views if spec not in wanted.undrawn) + len(wanted.drawn)
 

@@ -17,7 +17,6 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.held import Held, HeldRows
 from cxrfeat.feature.store import write_features
 from cxrfeat.spec import FeatureSpec, fingerprint
-from cxrfeat.system.crew import can_spawn
 from cxrfeat.view.prepare import ImageFile, Prepared, Wanted
 from cxrfeat.view.stream import stream
 from tests.feature.images import extract, make_data, write_image
@@ -113,14 +112,7 @@ def test_a_damaged_file_is_passed_over_and_the_user_is_told(made: Path) -> None:
         assert sorted(str(made) in note.text for note in held.notes) == [False, True]
 
 
-@pytest.mark.parametrize(
-    "processes",
-    [False, pytest.param(True, marks=pytest.mark.skipif(not can_spawn(), reason="no interpreter can be started here"))],
-)
-def test_only_the_others_are_prepared_each_in_its_place(
-    processes: bool, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(holding, "processes_pay", lambda *_: processes)
+def test_only_the_others_are_prepared_each_in_its_place(made: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     write_image(data / "A" / "new.png", seed=999)
     (data / "B" / "bad.png").write_bytes(b"no image")
