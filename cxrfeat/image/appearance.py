@@ -33,6 +33,9 @@ _NARROW = 257
 
 KERNEL = Compiled("cxrfeat.image.kernel")
 
+_STEPS = 0.3
+"""How long a look takes without it, the digest apart, as many times what one view takes."""
+
 _Sums = NDArray[np.unsignedinteger] | NDArray[np.float64]
 
 
@@ -65,7 +68,7 @@ def look(grey: Grey) -> Look:
         1.0
     """
     exact = grey.dtype == np.uint8 and min(grey.shape) >= PORTRAIT  # sums of bytes, whatever is added to what
-    if exact and (kernel := KERNEL.functions) is not None:
+    if exact and (kernel := KERNEL.functions(_STEPS)) is not None:
         return _compiled_look(kernel, grey)
     sums = _cells(grey, PORTRAIT)
     areas = _areas(*_enlarged(grey.shape, PORTRAIT), PORTRAIT)

@@ -1,8 +1,8 @@
 """Loops over pixels, compiled by Numba to machine code that runs without the interpreter's lock.
 
 Compiling them takes some seconds once for each user and version, and loading them half a second and 140 MB in every
-process. So they serve jobs of many images (`want_compiled`), are loaded by a thread of their own, and whatever has them
-does the same work, to the same bits, without them until they are there.
+process. So they are loaded where much is to be done (`want_compiled`), or was done without them, by a thread of their
+own; and whatever has them does the same work, to the same bits, without them until they are there.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 from cxrfeat.errors import StorageError
 from cxrfeat.system.files import is_private, make_folder, remove_folder, user_cache
 
-LEAST_STEPS = 4000
-"""Views, or what takes as long, that are worth loading compiled functions: of 4,000 views of 299 pixels they save one
-core a second."""
+LEAST_STEPS = 3000
+"""Views of 299 pixels, or what takes as long, that are worth loading compiled functions: they save three quarters of a
+second of one core."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,7 +44,7 @@ class Compiled:
     """The compiled functions of a module.
 
     Example:
-        >>> Compiled("cxrfeat.view.kernel").functions is None  # nobody has said that there is much to do
+        >>> Compiled("cxrfeat.view.kernel").functions(steps=1) is None  # nobody has said that there is much to do
         True
     """
 
@@ -57,12 +57,18 @@ class Compiled:
         self._module, self._lock = module, threading.Lock()
         self._loading: threading.Thread | None = None
         self._functions: Any = None
+        self._without = 0.0  # some of it is lost where threads add at once, which does not matter
 
-    @property
-    def functions(self) -> Any | None:  # noqa: ANN401  # a module
-        """The module, or `None` where it is not loaded, or not yet."""
-        if self._functions is None and self._loading is None and _wanted.is_set():
-            self._begin()
+    def functions(self, steps: float) -> Any | None:  # noqa: ANN401  # a module
+        """The module, or `None` where it is not loaded, or not yet.
+
+        Args:
+            steps: What it would be used for now: views of 299 pixels that take as long without it.
+        """
+        if self._functions is None and self._loading is None:
+            self._without += steps
+            if _wanted.is_set() or self._without >= LEAST_STEPS:
+                self._begin()
         return self._functions
 
     def load(self) -> Any:  # noqa: ANN401  # a module

@@ -21,6 +21,9 @@ from cxrfeat.view.device import undrawn
 from cxrfeat.view.draw import ViewParams
 from cxrfeat.view.host import KERNEL, draw_tables
 
+_USUAL = 299 * 299
+"""Pixels of an image whose views take one step each; those of one of a megapixel take six."""
+
 OVERSAMPLED = 1.5
 """How many times finer than a view a `working_copy` is at least."""
 
@@ -69,7 +72,8 @@ def drawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
     Each is one bilinear resampling of a part of the image (`image.resample`), which filters when it shrinks; then the
     mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
     """
-    if KERNEL.functions is not None and (tables := undrawn(spec, image, params)) is not None:
+    steps = len(params) * (1 + image.size / _USUAL) / 2
+    if KERNEL.functions(steps) is not None and (tables := undrawn(spec, image, params)) is not None:
         return draw_tables(tables)
     return drawn_one_by_one(spec, image, params)
 

@@ -39,23 +39,39 @@ def again(module: str) -> Compiled:
     return Compiled(module)
 
 
+def begun(made: Compiled) -> bool:
+    return made._loading is not None
+
+
 def kept() -> list[Path]:
     return sorted((user_cache() / "kernels").rglob("*.nbc"))
 
 
 def test_few_images_are_not_worth_it_and_many_are(module: str) -> None:
     made = Compiled(module)
-    assert not made.functions
+    assert not made.functions(1)
     want_compiled(LEAST_STEPS - 1)
-    assert not made.functions
+    assert not made.functions(1)
     assert not [thread for thread in threading.enumerate() if thread.name == "compile"]
     want_compiled(LEAST_STEPS)
     until = time.monotonic() + 60
-    while (functions := made.functions) is None and time.monotonic() < until:  # nobody waits for it
+    while (functions := made.functions(0)) is None and time.monotonic() < until:  # nobody waits for it
         time.sleep(0.01)
     assert functions is not None
     assert functions.doubled(21) == 42
     assert len(kept()) == 1
+
+
+def test_what_is_done_without_them_counts_too(module: str) -> None:
+    made, other = Compiled(module), Compiled("cxrfeat.view.kernel")
+    assert made.functions(LEAST_STEPS / 2) is None
+    assert made.functions(LEAST_STEPS / 3) is None
+    assert not begun(made)
+    made.functions(LEAST_STEPS / 3)
+    assert begun(made)
+    assert made.load().doubled(3) == 6
+    assert other.functions(1) is None, "each counts for itself"
+    assert not begun(other)
 
 
 def test_what_was_compiled_is_not_compiled_again(module: str) -> None:
@@ -121,7 +137,7 @@ def test_where_numba_must_not_compile_other_ways_are_left(module: str, monkeypat
     want_compiled(LEAST_STEPS)
     with pytest.raises(RuntimeError, match="could not be compiled"):
         made.load()
-    assert made.functions is None
+    assert made.functions(LEAST_STEPS) is None
 
 
 def test_numbas_own_folder_is_left_as_the_user_has_it(module: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_parts_of_an_image_and_what_is_read_only_are_drawn_too() -> None:
 
 def test_with_compiled_functions_and_without_all_views_are_the_same() -> None:
     KERNEL.load()
-    assert KERNEL.functions is not None
+    assert KERNEL.functions(0) is not None
     spec = ViewSpec(size=64, count=8)
     for shape in ((100, 100), (230, 400), (400, 230), (33, 50)):
         image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
