@@ -36,17 +36,7 @@ class OnnxEngine:
                 network that takes one image at a time gets one.
             threads: Threads of one operation; 0 is as many as there are cores.
         """
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # In full: TF32 would round what is multiplied. Algorithms are not chosen by timing them, which moves last bits.
-        exact = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-        providers: list[Any] = [(CUDA, exact)] if has_cuda() else []
-        self._session = onnxruntime.InferenceSession(
-            str(folder / GRAPH), options, providers=[*providers, "CPUExecutionProvider"]
-        )
+        self._session = session_of(str(folder / GRAPH), threads)
         given = self._session.get_inputs()[0]
         self._input = given.name
         self.batch = 1 if given.shape[0] == 1 else max(batch, 2)
@@ -65,6 +55,19 @@ class OnnxEngine:
     def _step(self, batch: Views) -> Features:
         features: Features = self._session.run(None, {self._input: batch})[0]
         return features
+
+
+def session_of(graph: str | bytes, threads: int = 0) -> Any:  # noqa: ANN401  # ONNX Runtime has no types
+    """A graph, loaded: the file of one, or its bytes."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # In full: TF32 would round what is multiplied. Algorithms are not chosen by timing them, which moves the last bits.
+    exact = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    providers: list[Any] = [(CUDA, exact)] if has_cuda() else []
+    return onnxruntime.InferenceSession(graph, options, providers=[*providers, "CPUExecutionProvider"])
 
 
 def has_cuda() -> bool:

@@ -1,18 +1,23 @@
-"""A network whose features are the average of its last maps, looked into without Keras."""
+"""Networks looked into without Keras: those whose features are the average of their last maps, and ONNX files."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.backbone.choose import auto_engine
+from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network
+from cxrfeat.backbone.onnx_engine import ONNX
+from cxrfeat.backbone.onnx_maps import OnnxMaps
 from cxrfeat.backbone.openvino_engine import OPENVINO
 from cxrfeat.backbone.openvino_maps import OpenvinoMaps
 from cxrfeat.backbone.quiet import has_gpu
-from cxrfeat.explaining.field import Fields, fields_of_steps
+from cxrfeat.explaining.field import Fields, fields_of_steps, regular
 from cxrfeat.explaining.graph import BATCH, Graph, Maps
 from cxrfeat.explaining.score import Score
 from cxrfeat.spec import FeatureSpec
+from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Views
 
 
@@ -24,11 +29,11 @@ class AveragedGraph:
 
     has_maps = averages = True
 
-    def __init__(self, network: Network, maps: OpenvinoMaps) -> None:
+    def __init__(self, network: Network, maps: OpenvinoMaps | OnnxMaps) -> None:
         """Take a network that has been loaded."""
         self.network = network
         self._maps = maps
-        self.fields: Fields = fields_of_steps(maps.steps)
+        self.fields = _fields(network, maps)
         """Where the cells of the maps lie in the view."""
 
     def run(self, views: Views) -> tuple[Maps, Features]:
@@ -56,7 +61,48 @@ class AveragedGraph:
         self._maps.restore()
 
 
-AnyGraph = Graph | AveragedGraph
+def _fields(network: Network, maps: OpenvinoMaps | OnnxMaps) -> Fields:
+    if maps.steps is not None:
+        return fields_of_steps(maps.steps)
+    assert isinstance(maps, OnnxMaps)
+    rows, columns = maps.cells
+    return regular(rows, network.size), regular(columns, network.size)
+
+
+class FeaturesGraph:
+    """A network of which only its features are known, as an engine gives them: it is explained by occlusion."""
+
+    has_maps = averages = False
+    fields: Fields | None = None
+
+    def __init__(self, network: Network, engine: Engine) -> None:
+        """Take a network that has been loaded."""
+        self.network = network
+        self._engine = engine
+
+    def run(self, views: Views) -> tuple[Maps, Features]:
+        """The features of `(n, size, size)` uint8 views twice: there are no maps."""
+        features = self.features(views)
+        return features, features
+
+    def features(self, views: Views) -> Features:
+        """Features `(n, dim)` of `(n, size, size)` uint8 views."""
+        return self._engine.run(views)
+
+    def gradient(self, maps: Maps, score: Score, classes: NDArray[np.int64]) -> tuple[NDArray[np.float32], Maps]:
+        """Nothing: without maps, no method asks for it."""
+        raise AssertionError(f"{self.network.name} has no maps")
+
+    def shuffle(self, rng: np.random.Generator) -> None:
+        """Nothing: heat by occlusion is not probed so, which would take hours."""
+        raise AssertionError(f"{self.network.name} is explained by occlusion")
+
+    def restore(self) -> None:
+        """Nothing, likewise."""
+        raise AssertionError(f"{self.network.name} is explained by occlusion")
+
+
+AnyGraph = Graph | AveragedGraph | FeaturesGraph
 
 
 def open_graph(network: Network, spec: FeatureSpec) -> AnyGraph:
@@ -70,4 +116,14 @@ def open_graph(network: Network, spec: FeatureSpec) -> AnyGraph:
             return AveragedGraph(network, OpenvinoMaps(OPENVINO.folder(network, spec)))
         except NotImplementedError:  # it does not average its maps, or does what we do not know
             pass
-    return Graph(network, spec)
+    return _of_onnx(network, spec) if network.onnx else Graph(network, spec)
+
+
+def _of_onnx(network: Network, spec: FeatureSpec) -> AnyGraph:
+    """An ONNX file: with its maps if ONNX Runtime is there, and features are their average."""
+    if ONNX.installed() and spec.pool == "mean":
+        try:
+            return AveragedGraph(network, OnnxMaps(network, spec))
+        except NotImplementedError:
+            pass
+    return FeaturesGraph(network, auto_engine(network, spec, BATCH, threads()))

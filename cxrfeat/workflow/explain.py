@@ -243,4 +243,10 @@ def _spec_of(run: Run) -> FeatureSpec:
 
 
 def _layer(run: Run, spec: FeatureSpec, layer: str, network: PathLike | None) -> Layer:
-    return Graph(network_of(run, network), spec).layer(layer)
+    found = network_of(run, network)
+    if found.onnx:
+        raise UsageError(
+            f"{found.name} is an ONNX file, whose layers have no names to rely on: layers are shown of Keras networks. "
+            "Leave `layer` away, and `cxrfeat explain` shows what speaks for a class."
+        )
+    return Graph(found, spec).layer(layer)

@@ -33,8 +33,7 @@ def saved(path: Path, make: Callable[[Any], Any]) -> Network:
 
 
 def spec_of(network: Network) -> FeatureSpec:
-    view = ViewSpec(size=network.size, count=1)
-    return FeatureSpec(backbone=network.backbone, weights=network.weights, preprocess=network.preprocess, view=view)
+    return network.described(ViewSpec(size=network.size, count=1))
 
 
 def graph_of(network: Network) -> Graph:
