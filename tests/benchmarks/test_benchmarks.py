@@ -24,6 +24,7 @@ from benchmarks import (
     logistic,
     look,
     obvious,
+    predict,
     report,
     same,
     scale,
@@ -449,6 +450,27 @@ def test_look_holds_what_two_checkouts_find_against_each_other(
     place.write_text(place.read_text().replace("def find_letters(", "def _before(") + "find_letters = np.zeros_like\n")
     with pytest.raises(RuntimeError, match=r"not find the same: letters$"):
         look.main(["--images", "12", "--repeats", "1", "--against", str(other)])
+
+
+@pytest.mark.slow
+def test_predict_measures_new_and_known_images_and_the_pieces(
+    tiny_network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = str(Path(__file__).parents[2])
+    network = ["--backbone", str(tiny_network), "--preprocess", "tf", "--against", code]
+    rows = ran(predict.main, ["--images", "30", "--repeats", "1", *network], tmp_path, capsys)
+    assert [row["what"] for row in rows] == [
+        predict.NEW, predict.KNOWN, predict.ONE, predict.DECODING, predict.ENGINE,
+    ]  # fmt: skip
+    assert ["ratio" in row for row in rows] == [True, True, True, False, False]
+    assert all(row["seconds"]["median"] > 0 and row[OURS]["median"] > 0 for row in rows)
+
+
+def test_predict_says_how_far_predictions_are_apart_and_refuses_those_of_other_images() -> None:
+    some, others = {"a": np.array([0.5, 0.5])}, {"a": np.array([0.25, 0.75])}
+    assert predict.apart(some, others) == 0.25
+    with pytest.raises(RuntimeError, match="of other images"):
+        predict.apart(some, {"b": others["a"]})
 
 
 @pytest.mark.slow
