@@ -2,61 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
 from cxrfeat.backbone.engine import Engine
 from cxrfeat.errors import InputError
-from cxrfeat.image.mask import NO_MASKS, Masks
-from cxrfeat.image.row import ImageRow
+from cxrfeat.feature.flow import Flow, Rows
 from cxrfeat.spec import ViewSpec
-from cxrfeat.types import Counted, Features
-from cxrfeat.view.prepare import Wanted, image_files
-from cxrfeat.view.stream import stream, usable
-
-_AT_ONCE = 64
-"""Images whose views the network is given together, each description in turn."""
+from cxrfeat.types import Features, Views
 
 
-def variant_features(
-    rows: Sequence[ImageRow],
-    root: Path,
-    views: Sequence[ViewSpec],
-    engine: Engine,
-    progress: Counted | None = None,
-    *,
-    masks: Masks = NO_MASKS,
-) -> dict[ViewSpec, Features]:
-    """Features of the plain view of each image under each spec; every image is decoded once for all of them.
+class Variants:
+    """Has the features of changed images computed as the images come; to be used in a `with` block.
 
-    Args:
-        rows: The images; all can be read.
-        root: Their data folder.
-        views: How to change them, one view each.
-        engine: The network.
-        progress: Told after some images how many are done, and how many there are.
-        masks: Lung masks, for the specs that name them; the template stands in for one that cannot be used, and where
-            only lungs are kept also for one that is not there.
-
-    Returns:
-        `(images, dim)` float32 for each spec.
-
-    Raises:
-        BadImageError: If an image cannot be used any more.
-        InputError: If the network gives NaN or infinity.
+    Of the views only those that no batch was filled with are in memory, and those of the batches on their way.
     """
-    found: dict[ViewSpec, list[Features]] = {view: [] for view in views}
-    done = 0
-    with stream(image_files(rows, root, masks), Wanted(views=tuple(found), stand_in=True), ahead=_AT_ONCE) as images:
-        while some := images.take(_AT_ONCE):
-            for view, parts in found.items():
-                parts.append(engine.run(np.concatenate([usable(one).of(view) for one in some])))
-            done += len(some)
-            if progress:
-                progress(done, len(rows))
-    features = {view: np.concatenate(parts) for view, parts in found.items()}
-    if not all(np.isfinite(each).all() for each in features.values()):
-        raise InputError("The network gives NaN or infinity for some images. Check its weights and `preprocess`.")
-    return features
+
+    def __init__(self, views: Sequence[ViewSpec], most: int, load: Callable[[], Engine]) -> None:
+        """Note what is wanted; nothing is loaded yet.
+
+        Args:
+            views: How each image is changed, one view each.
+            most: Images that may come.
+            load: Gives the network, when the first of them comes.
+        """
+        self.views = tuple(views)
+        self._most, self._load = most, load
+        self._count = 0
+        self._dropped: set[ViewSpec] = set()
+        self._rows: dict[ViewSpec, Rows] = {}
+        self._flow: Flow | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """No image yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave nothing behind."""
+        self._stack.__exit__(kind, error, trace)
+
+    def add(self, drawn: Views) -> int:
+        """Take the next image.
+
+        Args:
+            drawn: `(len(views), size, size)`, one of each of them in their order; they must not change.
+
+        Returns:
+            Its number, from 0, by which its features are asked for.
+        """
+        if self._flow is None:
+            engine = self._load()
+            self._rows = {view: Rows(self._most, engine.dim) for view in self.views}
+            self._flow = self._stack.enter_context(Flow(engine, lambda _: None))
+        for view, one in zip(self.views, drawn, strict=True):
+            if view not in self._dropped:
+                self._flow.add(self._rows[view], one[np.newaxis])
+        self._count += 1
+        return self._count - 1
+
+    def drop(self, views: Iterable[ViewSpec]) -> None:
+        """Compute no more features of these, which nobody will ask for."""
+        self._dropped |= set(views)
+
+    def features(self, view: ViewSpec, images: Sequence[int]) -> Features:
+        """`(len(images), dim)` float32: those of some images, by number, under one description; no more can come.
+
+        Raises:
+            InputError: If the network gave NaN or infinity.
+        """
+        assert self._flow is not None, "no image came"
+        assert view not in self._dropped
+        self._flow.finish()
+        found: Features = self._rows[view].features[np.asarray(images, dtype=np.intp)]
+        if not np.isfinite(found).all():
+            raise InputError("The network gives NaN or infinity for some images. Check its weights and `preprocess`.")
+        return found

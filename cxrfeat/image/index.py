@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from cxrfeat.image.decode import DECODE_STEPS, decode
 from cxrfeat.image.group import group
 from cxrfeat.image.layout import find_layout
 from cxrfeat.image.merge import Entry
-from cxrfeat.image.note import refuse_losses, tell, texts
+from cxrfeat.image.note import Note, refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.system.ahead import Ahead
@@ -35,6 +35,24 @@ from cxrfeat.types import Counted
 
 _EVERYTHING = Selection()
 _T = TypeVar("_T")
+_U = TypeVar("_U")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The images of a folder that are to be read."""
+
+    root: Path
+    dataset: str
+    entries: tuple[Entry, ...]
+    quarantined: tuple[Quarantined, ...]
+    """Those that cannot even be opened."""
+    notes: tuple[Note, ...]
+
+    @property
+    def classes(self) -> Counter[str]:
+        """How many images each class has, as far as is known unread."""
+        return Counter(entry.label for entry in self.entries)
 
 
 def index_folder(
@@ -62,36 +80,19 @@ def index_folder(
         SpecError: If a number in the selection is out of range.
     """
     also, steps = (_decoded, DECODE_STEPS) if decode_all else (_nothing, 0)
-    return index_with(also, root, selection, steps=steps, workers=workers, progress=progress)[0]
+    chosen = choose_images(root, selection)
+    return index_with(also, chosen, keep=_nothing, steps=steps, workers=workers, progress=progress)[0]
 
 
-def index_with(
-    also: Callable[[bytes], _T],
-    root: PathLike,
-    selection: Selection = _EVERYTHING,
-    *,
-    steps: int,
-    least_workers: int = LEAST_WORKERS,
-    workers: int | None = None,
-    progress: Counted | None = None,
-) -> tuple[Manifest, dict[str, _T]]:
-    """`index_folder`, and what else is to be made of each file, which so is read once for both.
+def choose_images(root: PathLike, selection: Selection = _EVERYTHING) -> Chosen:
+    """Find the images of a folder and choose from them, unread.
 
     Args:
-        also: Of a module, since processes may call it where there are cores and images for them: given the content of
-            each file that `index_folder` takes. One of which it raises `BadImageError` is quarantined.
         root: As `index_folder` takes it.
         selection: As `index_folder` takes it.
-        steps: How long that takes, about as many times what one view takes.
-        least_workers: Cores from which processes do it sooner than threads.
-        workers: As `index_folder` takes them.
-        progress: As `index_folder` takes it.
-
-    Returns:
-        The manifest, and what was made of its images, by path.
 
     Raises:
-        InputError: As `index_folder`.
+        InputError: If the folder, its layout, its table or the selection cannot be used.
         SpecError: As `index_folder`.
     """
     root = as_path(root, "the data folder")
@@ -100,35 +101,75 @@ def index_with(
     if selection.strict:
         refuse_losses(layout.notes)
     entries = _with_patients(_of_classes(layout.entries, selection.classes), selection.patient_regex)
-    bad = [Quarantined(path=each.path, stage="open", reason=each.problem) for each in entries if each.problem]
-    chosen = _draw([each for each in entries if not each.problem], selection)
+    return Chosen(
+        root=root,
+        dataset=dataset_name(root, selection),
+        entries=tuple(_draw([each for each in entries if not each.problem], selection)),
+        quarantined=tuple(
+            Quarantined(path=each.path, stage="open", reason=each.problem) for each in entries if each.problem
+        ),
+        notes=layout.notes,
+    )
+
+
+def index_with(
+    also: Callable[[bytes, ImageRow], _T],
+    chosen: Chosen,
+    *,
+    keep: Callable[[ImageRow, _T], _U],
+    steps: int,
+    least_workers: int = LEAST_WORKERS,
+    workers: int | None = None,
+    progress: Counted | None = None,
+) -> tuple[Manifest, dict[str, _U]]:
+    """`index_folder`, and what else is to be made of each file, which so is read once for both.
+
+    Args:
+        also: Of a module, since processes may call it where there are cores and images for them: given the content of
+            each file that `index_folder` takes, and what is known of it. One of which it raises `BadImageError` is
+            quarantined.
+        chosen: From `choose_images`.
+        keep: What is kept of what it made; called in the calling thread, as the images come.
+        steps: How long that takes, about as many times what one view takes.
+        least_workers: Cores from which processes do it sooner than threads.
+        workers: As `index_folder` takes them.
+        progress: As `index_folder` takes it.
+
+    Returns:
+        The manifest, and what was kept of its images, by path.
+
+    Raises:
+        InputError: As `index_folder`.
+    """
+    root, entries, bad = chosen.root, chosen.entries, list(chosen.quarantined)
     count = workers or threads()
-    pays = crew_pays(len(chosen) * steps, count, least=least_workers)
+    pays = crew_pays(len(entries) * steps, count, least=least_workers)
     rows: list[ImageRow] = []
-    made: dict[str, _T] = {}
-    with Ahead(partial(_read, root, also), chosen, workers=count, processes=pays) as results:
+    kept: dict[str, _U] = {}
+    with Ahead(partial(_read, root, also), entries, workers=count, processes=pays) as results:
         for done, result in enumerate(results, start=1):
             if isinstance(result, Quarantined):
                 bad.append(result)
             else:
-                row, made[row.path] = result
+                row, made = result
                 rows.append(row)
+                kept[row.path] = keep(row, made)
             if progress is not None:
-                progress(done, len(chosen))
+                progress(done, len(entries))
     bad.sort(key=lambda each: each.path)
     if not rows:
         first = {each.reason: each.path for each in reversed(bad)}  # of each reason one
         shown = "; ".join(f"{path!r}: {reason}" for reason, path in list(first.items())[::-1][:3])
         raise InputError(f"Not one of the {len(bad)} images in {str(root)!r} can be used. {shown}.")
     manifest = Manifest(
-        dataset=dataset_name(root, selection),
+        dataset=chosen.dataset,
         root=root,
         rows=tuple(sorted(rows, key=lambda row: row.path)),
         quarantined=tuple(bad),
         classes=tuple(sorted({row.label for row in rows})),
-        notes=layout.notes,
+        notes=chosen.notes,
     )
-    return manifest, made
+    return manifest, kept
 
 
 def require_classes(manifest: Manifest, least: int = 2) -> None:
@@ -186,29 +227,28 @@ def _median(sizes: Sequence[Sequence[int]]) -> list[int]:
     return [int(np.median([size[axis] for size in sizes])) for axis in (0, 1)]
 
 
-def _nothing(content: bytes) -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
-def _decoded(content: bytes) -> None:
+def _decoded(content: bytes, _row: ImageRow) -> None:
     decode(content)
 
 
-def _read(root: Path, also: Callable[[bytes], _T], entry: Entry) -> tuple[ImageRow, _T] | Quarantined:
+def _read(root: Path, also: Callable[[bytes, ImageRow], _T], entry: Entry) -> tuple[ImageRow, _T] | Quarantined:
     try:
         content = read_file(root / entry.path)
         header: Header = probe(content, PurePosixPath(entry.path).suffix)
-        made = also(content)
+        row = ImageRow(
+            path=entry.path,
+            label=entry.label,
+            content_sha256=hashlib.sha256(content).hexdigest(),
+            header=header,
+            **entry.description(),
+        )
+        return row, also(content, row)
     except BadImageError as error:
         return Quarantined(path=entry.path, stage=error.stage, reason=error.reason)
-    row = ImageRow(
-        path=entry.path,
-        label=entry.label,
-        content_sha256=hashlib.sha256(content).hexdigest(),
-        header=header,
-        **entry.description(),
-    )
-    return row, made
 
 
 def _of_classes(entries: Sequence[Entry], classes: Sequence[str]) -> list[Entry]:

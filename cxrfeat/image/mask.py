@@ -76,24 +76,36 @@ def find_masks(rows: Iterable[ImageRow], root: Path) -> Masks:
         rows: Of a manifest.
         root: Its data folder.
     """
-    wanted: dict[str, ImageRow] = {}
-    for row in rows:
-        if row.mask is not None:
-            wanted.setdefault(row.content_sha256, row)
-    with Ahead(lambda row: _found(row, root), wanted.values()) as found:
+    wanted = masked_rows(rows)
+    with Ahead(lambda row: open_mask(row, root)[0], wanted.values()) as found:
         return dict(zip(wanted, found, strict=True))
 
 
-def _found(row: ImageRow, root: Path) -> MaskFile:
+def masked_rows(rows: Iterable[ImageRow]) -> dict[str, ImageRow]:
+    """By content hash, the image whose mask is that of all its copies: the first that has one."""
+    found: dict[str, ImageRow] = {}
+    for row in rows:
+        if row.mask is not None:
+            found.setdefault(row.content_sha256, row)
+    return found
+
+
+def open_mask(row: ImageRow, root: Path) -> tuple[MaskFile, Lungs | BadImageError]:
+    """The mask file that an image names, and what `read_mask` makes of it or why it cannot be used; it is read once.
+
+    Args:
+        row: The image; it has a mask.
+        root: Its data folder.
+    """
     path = root / str(row.mask)
     digest = None
     try:
         content = read_file(path)
         digest = hashlib.sha256(content).hexdigest()
-        _, inverted = _understood(content, (row.header.height, row.header.width))
+        lungs, inverted = _understood(content, (row.header.height, row.header.width))
     except BadImageError as error:
-        return MaskFile(path, digest, row.path, problem=(error.stage, error.reason))
-    return MaskFile(path, digest, row.path, inverted=inverted)
+        return MaskFile(path, digest, row.path, problem=(error.stage, error.reason)), error
+    return MaskFile(path, digest, row.path, inverted=inverted), lungs
 
 
 def mask_notes(masks: Masks, then: str | None, shown: Callable[[str], str] = str) -> list[str]:

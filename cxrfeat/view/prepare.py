@@ -138,7 +138,20 @@ def prepare_content(content: bytes, content_sha256: str, wanted: Wanted, mask: M
         BadImageError: If the image cannot be used.
     """
     image = decode(content)
-    given = _mask(mask, image.shape) if wanted.masked else None
+    return prepare_image(image, content_sha256, wanted, _mask(mask, image.shape) if wanted.masked else None)
+
+
+def prepare_image(
+    image: Grey, content_sha256: str, wanted: Wanted, given: Lungs | BadImageError | None = None
+) -> Prepared:
+    """As `prepare_content`, of an image that is decoded already.
+
+    Args:
+        image: `(h, w)`, as `decode` gives it.
+        content_sha256: As in `prepare_content`.
+        wanted: Of the image.
+        given: Its mask, of any size, or why that cannot be used.
+    """
     views, tables, failures = _views(wanted, image, content_sha256, given)
     copy = None if wanted.copy is None else _copy(wanted.copy, image, given)
     own = None if given is None or isinstance(given, BadImageError) else given

@@ -6,18 +6,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from cxrfeat.auditing.changed import Mitigation, judge_changed
+from cxrfeat.auditing.changed import ChangedImages, Mitigation, judge_changed
 from cxrfeat.auditing.copies import told_copies
 from cxrfeat.auditing.images import images_of
 from cxrfeat.auditing.inspections import inspect_folder
 from cxrfeat.auditing.result import AuditResult
 from cxrfeat.auditing.whole import MODEL, findings_of, pixel_controls, remedy, scores_of_columns
 from cxrfeat.backbone.engine import EngineFactory
-from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.image.index import require_classes
-from cxrfeat.image.mask import NO_MASKS, find_masks
+from cxrfeat.image.index import choose_images, require_classes
+from cxrfeat.image.mask import NO_MASKS
 from cxrfeat.image.row import Selection
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
@@ -65,20 +64,25 @@ def audit(
         raise SplitError(f"Cross-validation needs at least 2 folds; got {fold_count}.")
     with ExitStack() as stack:
         file = stack.enter_context(FeatureFile(cache)) if cache is not None else None
-        if file is not None:
-            find_again(file.spec, file.content.backbone, path=network)  # before minutes of work, not after
-        manifest, inspected = inspect_folder(data, selection or Selection(), named(progress, "looking at images"))
+        chosen, told = choose_images(data, selection or Selection()), named(progress, "looking at images")
+        changed = None
+        if file is None:
+            manifest, inspected = inspect_folder(chosen, told)
+        else:
+            changed = ChangedImages(
+                file, chosen, fold_count=fold_count, mitigate=mitigate, network=network, make_engine=make_engine
+            )
+            stack.enter_context(changed)
+            manifest, inspected = inspect_folder(chosen, told, views=changed.views, take=changed.take)
         require_classes(manifest)
         images, bad = images_of(manifest, inspected, file, fold_count, seed)
-        masks = find_masks(images.rows, manifest.root) if file is not None else NO_MASKS
+        masks = NO_MASKS if changed is None else changed.masks(images.rows)
         model, mitigations = None, tuple[Mitigation, ...]()
         controls = pixel_controls(images) if images.folds else {}
-        if images.folds and file is not None:
-            assert images.features is not None  # read from it
+        if images.folds and changed is not None:
+            assert images.features is not None  # read from the file
             model = images.probabilities(images.features)
-            without_lungs, mitigations = judge_changed(
-                images, masks, file, mitigate=mitigate, network=network, make_engine=make_engine, progress=progress
-            )
+            without_lungs, mitigations = judge_changed(images, masks, changed)
             controls |= without_lungs
     scored: dict[str, dict[str, Any]] = {name: images.scores(told, model) for name, told in controls.items()}
     columns = scores_of_columns(images)

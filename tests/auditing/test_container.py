@@ -12,8 +12,8 @@ from cxrfeat.auditing.inspections import inspect_folder
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Fold
 from cxrfeat.image.group import group
+from cxrfeat.image.index import choose_images
 from cxrfeat.image.inspect import Inspection
-from cxrfeat.image.row import Selection
 from cxrfeat.image.split import folds
 from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.types import Finding, Status
@@ -67,7 +67,7 @@ def test_files_that_tell_the_class_fail_and_files_that_do_not_pass() -> None:
 
 def test_a_feature_file_knows_what_the_folder_knows(phantoms: Path, tmp_path: Path, stub: StubFactory) -> None:
     made = extract(phantoms, backbone="vgg16", weights="random", views=1, size=32, features=tmp_path, make_engine=stub)
-    manifest, seen = inspect_folder(phantoms, Selection())
+    manifest, seen = inspect_folder(choose_images(phantoms))
     looks = [one.look for one in seen.values() if isinstance(one, Inspection)]
     with FeatureFile(made.files[0].path) as file:
         of_file = container_of_file(file)
@@ -81,7 +81,7 @@ def test_a_feature_file_knows_what_the_folder_knows(phantoms: Path, tmp_path: Pa
 
 
 def test_the_original_files_give_the_class_away(shared: Path) -> None:
-    manifest, seen = inspect_folder(shared / "data" / "cxr-raw", Selection())
+    manifest, seen = inspect_folder(choose_images(shared / "data" / "cxr-raw"))
     looks = [one.look for one in seen.values() if isinstance(one, Inspection)]
     scores = scores_of(container_of_rows(manifest.rows, looks), manifest.labels, group(manifest.rows), manifest.classes)
     found = check_outside("container", "Files", "Judge within one source.", scores)

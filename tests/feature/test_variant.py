@@ -1,61 +1,80 @@
-"""Features of changed images are the network's of the plain view of each, in the order of the rows."""
+"""Features of changed images are the network's of each view, by the image's number, however they came together."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cxrfeat.errors import BadImageError, InputError
-from cxrfeat.feature import variant
-from cxrfeat.feature.variant import variant_features
-from cxrfeat.image.index import index_folder
+from cxrfeat.backbone.engine import Engine
+from cxrfeat.errors import InputError
+from cxrfeat.feature.variant import Variants
 from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Features, Views
-from tests.feature.images import break_image, make_data
-from tests.stub import DIM, stub_features
-from tests.view.prepared import prepared
+from tests.stub import DIM, StubEngine, stub_features, stub_request
 
 PLAIN = ViewSpec(size=32, count=1)
-CUT = replace(PLAIN, border_crop=0.2)
+CUT, DARK = replace(PLAIN, border_crop=0.2), replace(PLAIN, border_darken=0.2)
+PIXELS = np.random.default_rng(0).integers(0, 256, (7, 3, 32, 32), dtype=np.uint8)
+"""Of seven images, each in three ways."""
 
 
-class Bare:
-    """The stub's numbers, of any number of views."""
-
-    name, dim, batch = "bare", DIM, 4
-
-    def run(self, views: Views) -> Features:
-        return stub_features(views)
+def engine() -> StubEngine:
+    request = stub_request(views=1)
+    return StubEngine(request.network, request.spec, batch=4)
 
 
-def test_every_description_has_the_features_of_every_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = index_folder(make_data(tmp_path / "data", 4)).rows[::-1]
-    lungs = replace(PLAIN, mask="lungs")
-    monkeypatch.setattr(variant, "_AT_ONCE", 3)
-    told: list[tuple[int, int]] = []
-    found = variant_features(rows, tmp_path / "data", [PLAIN, CUT, lungs], Bare(), lambda *one: told.append(one))
-    assert told == [(3, 8), (6, 8), (8, 8)]
-    for view in (PLAIN, CUT):
-        alone = [prepared(tmp_path / "data" / row.path, row.content_sha256, [view]).of(view) for row in rows]
-        np.testing.assert_array_equal(found[view], stub_features(np.concatenate(alone)))
-    assert 0 < found[lungs].mean() < found[PLAIN].mean(), "the template stood in for masks that are not there"
+def test_every_description_has_the_features_of_every_image_that_is_asked_for() -> None:
+    with Variants([PLAIN, CUT, DARK], 9, engine) as variants:
+        assert [variants.add(views) for views in PIXELS] == list(range(7))
+        for place, view in enumerate(variants.views):
+            np.testing.assert_array_equal(
+                variants.features(view, [5, 0, 0, 6]), stub_features(PIXELS[[5, 0, 0, 6], place])
+            )
 
 
-def test_an_image_that_cannot_be_used_any_more_is_an_error(tmp_path: Path) -> None:
-    rows = index_folder(make_data(tmp_path / "data", 2)).rows
-    break_image(tmp_path / "data" / rows[2].path)
-    with pytest.raises(BadImageError, match="changed while the run went on"):
-        variant_features(rows, tmp_path / "data", [PLAIN], Bare())
+def test_the_network_is_loaded_when_the_first_image_comes_and_computes_before_the_last() -> None:
+    made: list[StubEngine] = []
+
+    def load() -> Engine:
+        made.append(engine())
+        return made[-1]
+
+    with Variants([PLAIN, CUT, DARK], 7, load) as variants:
+        assert made == []
+        for views in PIXELS[:6]:
+            variants.add(views)
+        variants._flow._handing._thread.submit(int).result()  # type: ignore[union-attr]  # behind what was handed over
+        assert made[0].rows == 16
+        variants.add(PIXELS[6])
+        assert len(variants.features(CUT, range(7))) == 7
+    assert len(made) == 1
+    assert made[0].rows == 21
 
 
-def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
-    class Odd(Bare):
+def test_what_is_dropped_is_not_computed_any_more() -> None:
+    made = engine()
+    with Variants([PLAIN, CUT], 7, lambda: made) as variants:
+        variants.add(PIXELS[0, :2])
+        variants.drop([CUT])
+        for views in PIXELS[1:]:
+            variants.add(views[:2])
+        np.testing.assert_array_equal(variants.features(PLAIN, range(7)), stub_features(PIXELS[:, 0]))
+        with pytest.raises(AssertionError):
+            variants.features(CUT, [0])
+    assert made.rows == 8
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    class Odd(StubEngine):
         def run(self, views: Views) -> Features:
-            return np.full((len(views), DIM), np.nan, np.float32)
+            return np.where(super().run(views) < 1, np.nan, 1).astype(np.float32)
 
-    rows = index_folder(make_data(tmp_path / "data", 1)).rows
-    with pytest.raises(InputError, match="NaN or infinity"):
-        variant_features(rows, tmp_path / "data", [PLAIN], Odd())
+    request = stub_request(views=1)
+    with Variants([PLAIN], 2, lambda: Odd(request.network, request.spec)) as variants:
+        variants.add(np.zeros((1, 32, 32), np.uint8))
+        variants.add(np.full((1, 32, 32), 9, np.uint8))
+        assert variants.features(PLAIN, [1]).tolist() == [[1.0] * DIM]
+        with pytest.raises(InputError, match="NaN or infinity"):
+            variants.features(PLAIN, [0, 1])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from cxrfeat.errors import BadImageError, InputError, SpecError
 from cxrfeat.image import index as indexing
 from cxrfeat.image.group import group
-from cxrfeat.image.index import index_folder, index_with, require_classes, summary
-from cxrfeat.image.row import Manifest, Selection
+from cxrfeat.image.index import choose_images, index_folder, index_with, require_classes, summary
+from cxrfeat.image.row import ImageRow, Manifest, Selection
 from tests.image.encode import encode, noise
 
 
@@ -67,11 +68,12 @@ def test_bad_images_are_quarantined_and_the_rest_goes_on(tmp_path: Path) -> None
     assert json.dumps(summary(manifest))
 
 
-def first_byte(content: bytes) -> int:
+def first_byte(content: bytes, row: ImageRow) -> tuple[str, int]:
     """What may be made of a file's bytes, in whatever process."""
+    assert row.content_sha256 == hashlib.sha256(content).hexdigest()
     if len(content) % 2:
         raise BadImageError("decode", "of an odd length")
-    return content[0]
+    return row.path, content[0]
 
 
 @pytest.mark.parametrize("pays", [False, True])
@@ -93,10 +95,18 @@ def test_what_is_made_of_each_file_comes_with_the_manifest(
         return pays
 
     monkeypatch.setattr(indexing, "crew_pays", crew_pays)
-    manifest, made = index_with(first_byte, root, steps=7, least_workers=3, workers=2)
+    chosen = choose_images(root)
+    assert chosen.classes == {"A": 4, "B": 2}
+
+    def keep(row: ImageRow, made: tuple[str, int]) -> int:
+        assert made[0] == row.path
+        assert threading.current_thread() is threading.main_thread()
+        return made[1]
+
+    manifest, kept = index_with(first_byte, chosen, keep=keep, steps=7, least_workers=3, workers=2)
     assert asked == [(6 * 7, 2, 3)]
-    assert made == dict.fromkeys(["A/p0_0.png", "A/p1_2.png", "B/p0_0.png", "B/p0_1.png"], 0x89)
-    assert paths(manifest) == list(made)
+    assert kept == dict.fromkeys(["A/p0_0.png", "A/p1_2.png", "B/p0_0.png", "B/p0_1.png"], 0x89)
+    assert paths(manifest) == list(kept)
     assert [(bad.path, bad.reason) for bad in manifest.quarantined] == [
         ("A/empty.png", "the file is empty"),
         ("A/p0_1.png", "of an odd length"),

@@ -15,7 +15,7 @@ from PIL import Image
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
-from cxrfeat.image.mask import Lungs, MaskFile, find_masks, mask_notes, masks_digest, read_mask, template
+from cxrfeat.image.mask import Lungs, MaskFile, find_masks, mask_notes, masks_digest, open_mask, read_mask, template
 from cxrfeat.phantom.drawing import draw_phantom
 from cxrfeat.phantom.spec import PhantomSpec
 from tests.image.encode import encode, noise, tiff
@@ -256,3 +256,16 @@ def test_the_template_covers_the_dark_fields_of_the_mean_of_real_images(shared: 
     dark &= np.arange(64)[:, None] > 5
     assert dark.sum() > 300
     assert (dark & template((64, 64))).sum() / dark.sum() > 0.9
+
+
+def test_a_mask_that_is_opened_is_what_reading_it_again_gives(phantoms: Path) -> None:
+    rows = index_folder(phantoms).rows
+    masks = find_masks(rows, phantoms)
+    for row in (replace(rows[0], mask="nowhere.png"), *rows[:3]):
+        found, lungs = open_mask(row, phantoms)
+        if row.mask == "nowhere.png":
+            assert isinstance(lungs, BadImageError)
+            assert found.problem == ("open", "the file is not there")
+        else:
+            assert found == masks[row.content_sha256]
+            np.testing.assert_array_equal(lungs, read_mask(found, (row.header.height, row.header.width)))
