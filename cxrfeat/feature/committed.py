@@ -118,7 +118,8 @@ class ComputedRows:
             wanted: Content hashes; some may have no row.
         """
         files, self._committed = committed.files, committed
-        self._shards = committed.work.shards() | committed.spare.shards(wanted)
+        shards = committed.work.shards() | committed.spare.shards(wanted)
+        self._places = list(shards)
         self._parts = list(committed.columns(wanted))
         self.where: dict[str, tuple[int, int]] = {}
         """Content hash to (part, row there); the first that has it."""
@@ -126,10 +127,10 @@ class ComputedRows:
             for row, sha in enumerate(keys):
                 if sha in wanted:
                     self.where.setdefault(sha, (number, row))
-        notes = [note for note in self._shards.values() if note.content_sha256]
+        notes = [note for note in shards.values() if note.content_sha256]
         self.dim = next((note.dim for note in reversed(notes)), next((file.dim for file in files), 0))
         told = [(file.content.engine, file.content.versions) for file in files]
-        told += [(note.engine, note.decoders) for note in self._shards.values()]
+        told += [(note.engine, note.decoders) for note in shards.values()]
         told = [told[number] for number in sorted({number for number, _ in self.where.values()})]
         engines = {name for engine, _ in told for name in engine.split(AND)}
         self.engine = AND.join(sorted(engines))
@@ -148,6 +149,11 @@ class ComputedRows:
                 columns[name][to] = arrays[name][rows]
         return columns
 
+    def forget_columns(self) -> None:
+        """Let go of what was learnt beside the features, once all of it was asked for: that takes 2 kB per image."""
+        self._parts = []
+        self._committed.work.forget_columns()
+
     def features(self, wanted: Sequence[str]) -> Iterator[Chosen]:
         """The features of the wanted contents, part by part, each part read once.
 
@@ -155,8 +161,7 @@ class ComputedRows:
             IntegrityError: If a row of a feature file is not what was written.
             StorageError: If a shard cannot be read back.
         """
-        files, lost = self._committed.files, 0
-        places = list(self._shards)
+        files, places, lost = self._committed.files, self._places, 0
         for number, to, rows in self._chosen(wanted):
             if number < len(files):
                 for part, stored in files[number].checked_blocks():

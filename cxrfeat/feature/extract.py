@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,8 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined
 from cxrfeat.system.files import check_writable, storing
-from cxrfeat.system.process import threads
-from cxrfeat.types import Progress
+from cxrfeat.system.process import give_back, threads
+from cxrfeat.types import Groups, Progress
 
 
 def extract_features(
@@ -97,12 +97,8 @@ def extract_features(
             )
             tasks.append(_Task(request=request, committed=committed, job=job))
         _check_space(features, tasks, len(manifest.rows), paths)
-        copies = stack.enter_context(Copies(manifest.rows))
-        coming = {sha for task in tasks for index in task.job.missing for sha in task.job.plan.shard(index)}
-        copies.tell({**dict.fromkeys(contents - coming), **_looks(contents, tasks)})
-        for together in _alike([task.job for task in tasks]):
-            compute(together, paths, progress, masks=masks, looked=copies.tell)
-        groups = copies.groups(_looks(contents, tasks))
+        groups = _compute_and_group(manifest, tasks, paths, progress, masks)
+        give_back()
         lines = record(features, claim, groups, identity, _failed(manifest, tasks))
         told = {line.image_id: line.path for line in lines}
         done = {
@@ -119,6 +115,19 @@ class _Task:
     request: Request
     committed: Committed
     job: Job
+
+
+def _compute_and_group(
+    manifest: Manifest, tasks: Sequence[_Task], paths: Mapping[str, Path], progress: Progress | None, masks: Masks
+) -> Groups:
+    """Compute the missing shards, and look for copies beside it; what that took of memory is free afterwards."""
+    contents = set(paths)
+    coming = {sha for task in tasks for index in task.job.missing for sha in task.job.plan.shard(index)}
+    with Copies(manifest.rows) as copies:
+        copies.tell({**dict.fromkeys(contents - coming), **_looks(contents, tasks)})
+        for together in _alike([task.job for task in tasks]):
+            compute(together, paths, progress, masks=masks, looked=copies.tell)
+        return copies.groups(_looks(contents, tasks))
 
 
 def _alike(jobs: Sequence[Job]) -> list[list[Job]]:

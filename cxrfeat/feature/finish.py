@@ -21,6 +21,7 @@ from cxrfeat.image.decode import decoders
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.note import tell
 from cxrfeat.image.row import Manifest, Quarantined
+from cxrfeat.system.process import give_back
 from cxrfeat.types import Groups
 
 
@@ -67,6 +68,8 @@ def finish(
         raise InputError(f"None of the {len(manifest.rows)} images can be used ({first}). Check the files.")
     kept = [manifest.rows[index].content_sha256 for index in rows]
     content = content_of(request, manifest, rows, groups, identity, computed, quarantined)
+    computed.forget_columns()
+    give_back()
     if own is not None and own.content.same(content):
         content = own.content  # nothing to change: the file stays as it is
     else:

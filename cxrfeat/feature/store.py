@@ -124,7 +124,7 @@ def _digest(texts: Mapping[str, str], content: Content) -> str:
     digest = hashlib.sha256(canonical_json({**said, "version": VERSION}).encode())
     for name, (dtype, _) in sorted(COLUMNS.items()):
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(content.columns[name].astype(dtype, copy=False)).tobytes())
+        digest.update(np.ascontiguousarray(content.columns[name].astype(dtype, copy=False)).data)
     for name in _JSON:
         digest.update(canonical_json(getattr(content, name)).encode())
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cxrfeat.feature.plan import Plan, Settings, make_plan
@@ -84,6 +84,11 @@ class Work(Lock):
             if note is not None:
                 found[path] = note
         return found
+
+    def forget_columns(self) -> None:
+        """Let go of the columns of committed shards, where they are not asked for any more."""
+        for path, note in self._notes.items():
+            self._notes[path] = None if note is None else replace(note, columns={})
 
     def clear(self) -> None:
         """Delete the shards, once the file stands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.request import feature_path
 from cxrfeat.feature.shard import FEATURES, Failure, Shard, row_crc32
+from cxrfeat.feature.store import write_features
 from cxrfeat.feature.work import Work
 from tests.feature.images import extract, make_data, write_image
 from tests.feature.test_extract import Interrupting
@@ -207,3 +209,28 @@ def test_only_files_of_the_description_are_opened(tmp_path: Path, data: Path) ->
     assert find_files(other, replace(request.spec, storage="float16"), "elsewhere") == []
     for file in (*found, *again):
         file.close()
+
+
+def test_what_shards_say_is_let_go_before_the_file_is_built(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Portraits are most of what is known of an image; they are in memory once, not also as the shards said them."""
+    works: list[Work] = []
+    held: list[int] = []
+
+    class Kept(Work):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            works.append(self)
+
+    def build(*given: Any) -> None:
+        notes = works[0].shards().values()
+        held.append(sum(len(note.columns) for note in notes))
+        assert [note.content_sha256 for note in notes], "that they are there is still known"
+        write_features(*given)
+
+    monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 8)
+    monkeypatch.setattr("cxrfeat.feature.extract.Work", Kept)
+    monkeypatch.setattr("cxrfeat.feature.finish.write_features", build)
+    extract(data, tmp_path / "f", batch=4)
+    assert held == [0]

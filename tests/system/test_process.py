@@ -91,3 +91,32 @@ print(pages() - before)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (int(done.stdout) < 100) is keep, done.stdout
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or sys.platform != "linux", reason="only glibc's malloc gives back what is kept"
+)
+@pytest.mark.parametrize("give", [False, True])
+def test_memory_that_was_kept_can_be_given_back(*, give: bool) -> None:
+    program = f"""
+from pathlib import Path
+from threading import Thread
+import numpy as np
+from cxrfeat.system.process import give_back, keep_memory
+keep_memory()
+held = []
+def work():
+    some = [np.ones(2**16, np.uint8) for _ in range(500)]
+    held.extend(some[::50])  # so that none of it is at the end, which is given back in any case
+thread = Thread(target=work)
+def resident():
+    return int(next(one for one in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in one).split()[1])
+before = resident()
+thread.start()
+thread.join()
+if {give}:
+    give_back()
+print(resident() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (int(done.stdout) < 8000) is give, done.stdout  # kB, of 31 MB
