@@ -106,6 +106,10 @@ class ChangedImages:
         self._specs = {
             name: _changed(file.spec.view, change) for name, change in {**CONTROL_VIEWS, **self.ways, **without}.items()
         }
+        lungs = [name for name, change in self.ways.items() if change.get("mask") == "lungs"]
+        lungs = [*lungs, *map(_without_lungs, lungs)]
+        self._of_lungs = {self._specs[name] for name in lungs}  # and of nothing else: the file's own may be of lungs
+        self._of_lungs -= {spec for name, spec in self._specs.items() if name not in lungs}
         classes = chosen.classes
         judged = not doubt(classes) and sum(count >= fold_count for count in classes.values()) > 1
         views = tuple(dict.fromkeys(self._specs.values())) if judged else ()
@@ -144,8 +148,7 @@ class ChangedImages:
             self._without.add(row.content_sha256)
         certain = len(self._without) - self._to_come  # stay without: a mask to come may be that of one of them
         if self._most - certain < MASKED * self._most:
-            lungs = [name for name, change in self.ways.items() if change.get("mask") == "lungs"]
-            self._variants.drop(self._specs[each] for name in lungs for each in (name, _without_lungs(name)))
+            self._variants.drop(self._of_lungs)
         if self.views:
             self._numbers[row.path] = self._variants.add(changed.views)
 

@@ -153,6 +153,18 @@ def test_lungs_alone_are_computed_as_long_as_there_may_be_masks_enough(
     assert counted.views == 20 * views + 2 * lungs
 
 
+def test_features_of_lungs_are_judged_though_their_masks_are_gone(tmp_path: Path) -> None:
+    """What leaves nothing but lungs is then what changes nothing, and computed for that."""
+    data = small(tmp_path / "data", classes=("COVID", "NORMAL"))
+    lungs = ViewSpec(size=64, count=1, mask="lungs")
+    made = extract(data, backbone="vgg16", weights="random", view=lungs, features=tmp_path, make_engine=Grid)
+    (data / "metadata.csv").unlink()
+    for row in index_folder(data).rows[:15]:
+        (data / str(row.mask)).unlink()
+    result = audit(data, cache=made.files[0].path, mitigate=True, fold_count=3, make_engine=Grid)
+    assert [one.name for one in result.mitigations] == ["none", "crop", "darken", "letters"]
+
+
 def test_what_takes_the_lungs_out_of_a_way_leaves_the_way_as_it_is() -> None:
     """Where lungs alone are left, they cannot be taken out: the border is kept."""
     assert changed._control_of({"border_crop": 0.12}) == {"border_crop": 0.12, "mask": "outside"}
