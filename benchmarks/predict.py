@@ -130,7 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             raise RuntimeError(f"known images are predicted otherwise than new ones ({apart(new, known):.2g} apart)")
         notes = ["Images per second; the engine and decoding are of this checkout, and all cores'."]
         if BEFORE in those:
-            notes.append(f"Probabilities of the two checkouts are at most {apart(new, those[BEFORE](NEW)):.2g} apart.")
+            far = apart(new, those[BEFORE](NEW))
+            notes.append(f"Each checkout fits a head of its own; their probabilities are at most {far:.2g} apart.")
         found: list[dict[str, Any]] = []
 
         def row(what: str, count: int, calls: Mapping[str, Callable[[], object]]) -> None:
