@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.image.duplicate import Search
+from cxrfeat.image.duplicate import Pair, Search
 from cxrfeat.image.group import Looks, group, group_copies
 from cxrfeat.image.row import ImageRow
 from cxrfeat.system.process import small_products
@@ -50,6 +50,8 @@ class Copies:
         """Pixel digests of those that were given to the search, in their order."""
         self._search = Search(self._stop)
         self._begun: list[Future[None]] = []
+        self._found: Future[list[Pair]] | None = None
+        """The pairs, from when all images are known."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copies")
         self._held = ExitStack()
 
@@ -84,6 +86,8 @@ class Copies:
         if known:
             self._begun = [one for one in self._begun if not one.done() or one.exception()]
             self._begun.append(self._pool.submit(self._search.add, known))
+        if self._found is None and self._next == len(self._order):
+            self._found = self._pool.submit(self._search.pairs, [self._places[sha] for sha in self._given])
 
     def groups(self, looks: Looks) -> Groups:
         """As `group_copies`: what the search found as images were told, if they are the same.
@@ -94,10 +98,10 @@ class Copies:
         self.tell({**dict.fromkeys(self._order[self._next :]), **looks})
         with self._held:
             if self._given == {sha: int(digest) for sha, (_, digest) in looks.items()}:
+                assert self._found is not None  # all were told
                 for one in self._begun:
                     one.result()
-                places = [self._places[sha] for sha in self._given]
-                pairs = self._pool.submit(self._search.pairs, places).result()
+                pairs = self._found.result()
                 return group(self._rows, also=[(pair.one, pair.other) for pair in pairs])
             self._stop.set()
         return group_copies(self._rows, looks)

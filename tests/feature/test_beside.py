@@ -165,9 +165,6 @@ def sought(monkeypatch: pytest.MonkeyPatch) -> Event:
 
     confirmed = duplicate._confirmed
     monkeypatch.setattr(duplicate, "_confirmed", noted)
-    monkeypatch.setattr(duplicate, "_BLOCK", 4)
-    monkeypatch.setattr("cxrfeat.image.candidate.SAMPLE", 4)
-    monkeypatch.setattr("cxrfeat.image.candidate._ROWS", 4)
     monkeypatch.setattr(Waiting, "sought", event)
     return event
 
@@ -176,19 +173,26 @@ def waiting(network: Network, spec: FeatureSpec, batch: int, threads: int) -> St
     return Waiting(network, spec, batch, threads)
 
 
+@pytest.mark.parametrize(("block", "after"), [(4, 20), (2048, 44)])
 def test_copies_are_looked_for_while_features_are_computed(
-    tmp_path: Path, sought: Event, whole: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sought: Event, whole: list[str], monkeypatch: pytest.MonkeyPatch, block: int, after: int
 ) -> None:
-    """A file that cannot be used is among them, which must not hold up those after it."""
+    """In blocks as images come, and where there are few, from when the last was looked at.
+
+    A file that cannot be used is among them, which must not hold up those after it.
+    """
     folder = tmp_path / "data"
     make_copies(folder)
     break_image(folder / "A" / "image10.png")
     monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 8)
-    monkeypatch.setattr(Waiting, "after", 44)
-    made = extract(folder, tmp_path / "f", stub=waiting)  # type: ignore[arg-type]  # makes engines too
+    monkeypatch.setattr(Waiting, "after", after)
+    with monkeypatch.context() as patched:
+        patched.setattr(duplicate, "_BLOCK", block)
+        patched.setattr("cxrfeat.image.candidate.SAMPLE", min(block, 2000))
+        patched.setattr("cxrfeat.image.candidate._ROWS", 4)
+        made = extract(folder, tmp_path / "f", stub=waiting)  # type: ignore[arg-type]  # makes engines too
     assert sought.is_set()
     assert whole == [], "once is enough"
-    monkeypatch.setattr(duplicate, "_BLOCK", 2048)
     plain = extract(folder, tmp_path / "plain", stub=StubFactory())
     assert made[0].path.read_bytes() == plain[0].path.read_bytes()
 
