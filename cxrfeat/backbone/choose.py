@@ -17,6 +17,7 @@ from cxrfeat.backbone.openvino_engine import OPENVINO
 from cxrfeat.backbone.quiet import backend, has_gpu
 from cxrfeat.errors import MissingExtraError, UsageError
 from cxrfeat.spec import FeatureSpec
+from cxrfeat.system.choice import chose
 from cxrfeat.system.process import threads
 
 CONVERTERS = (OPENVINO, ONNX)
@@ -59,21 +60,39 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
         UsageError: If there is no such engine, or the features are of arithmetic that it or this machine does not have.
     """
     check_precision(spec)
+    name, why = _named_and_why(asked, network, spec, views)
+    chose(f"{network.name} is run by the engine {name}: {why}.")
+    return name
+
+
+def _named_and_why(asked: str, network: Network, spec: FeatureSpec, views: int) -> tuple[str, str]:
     if network.onnx and asked in ("auto", "keras"):
-        return _of_onnx(network, asked)
+        return _of_onnx(network, asked), "it is the fastest that is installed and runs ONNX files here"
     if asked != "auto":
         find_engine(asked)
         if spec.precision != "float32" and asked != "keras":
             raise UsageError(
                 f"`engine={asked}` computes in float32; for `precision={spec.precision}` use keras or auto."
             )
-        return asked
+        return asked, "it was asked for"
     installed = [one for one in CONVERTERS if one.installed()]
-    if spec.precision != "float32" or not installed or has_gpu():
-        return "keras"
+    if spec.precision != "float32":
+        return "keras", f"others do not compute in {spec.precision}"
+    if not installed:
+        return "keras", f"no other is installed ({', '.join(one.name for one in CONVERTERS)})"
+    if has_gpu():
+        return "keras", "there is a GPU"
     if views >= WORTH_CONVERTING and backend() == "tensorflow":
-        return installed[0].name
-    return next((one.name for one in installed if one.converted(network, spec)), "keras")
+        return installed[0].name, f"it is the fastest on a CPU, and {views} views are worth a conversion"
+    for one in installed:
+        if one.converted(network, spec):
+            return one.name, "the network is converted for it already"
+    few = views < WORTH_CONVERTING
+    return "keras", (
+        f"a conversion for a faster one pays from {WORTH_CONVERTING} views on, and there are {views}"
+        if few
+        else f"networks are converted on TensorFlow alone, and Keras runs on {backend()}"
+    )
 
 
 def _of_onnx(network: Network, asked: str) -> str:
@@ -103,6 +122,11 @@ def usual_batch(engine: str) -> int:
     return STREAMED_BATCH if engine == "openvino" else CPU_BATCH
 
 
+def tell_batch(network: Network, batch: int, workers: int) -> None:
+    """Tell how many views a network is given at a time, and how many threads it may use."""
+    chose(f"{network.name} is given {batch} views at a time, and may use {workers} threads on a CPU.")
+
+
 def load_engine(name: str, network: Network, spec: FeatureSpec, views: int) -> Engine:
     """An engine, loaded: in batches of its own for a job that fills one, in small ones for a few views.
 
@@ -112,10 +136,14 @@ def load_engine(name: str, network: Network, spec: FeatureSpec, views: int) -> E
         spec: How its features are described.
         views: How many views are to be computed, at most.
     """
-    batch = usual_batch(name)
-    return find_engine(name)(network, spec, batch if views >= batch else CPU_BATCH, threads())
+    usual = usual_batch(name)
+    batch = usual if views >= usual else CPU_BATCH
+    tell_batch(network, batch, threads())
+    return find_engine(name)(network, spec, batch, threads())
 
 
 def auto_engine(network: Network, spec: FeatureSpec, batch: int, workers: int) -> Engine:
     """The engine for a few views, loaded: for checks."""
-    return find_engine(choose_engine("auto", network, spec, 0))(network, spec, batch, workers)
+    name = choose_engine("auto", network, spec, 0)
+    tell_batch(network, batch, workers)
+    return find_engine(name)(network, spec, batch, workers)

@@ -9,7 +9,7 @@ import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.again import WORDS
-from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit, telling
 
 
 def audit(
@@ -45,6 +45,7 @@ def audit(
     strict: options.Strict = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
     """Ask whether a score on these images could mean anything.
@@ -62,7 +63,11 @@ def audit(
         if place is not None:
             check_place(place, field, usual)
     folder = options.data_folder(data)
-    with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
+    with (
+        telling(verbose=verbose, quiet=quiet),
+        noting(redact=redact, show=not json) as notes,
+        progress("images", quiet=quiet) as tell,
+    ):
         result = run(
             folder,
             cache=cache,

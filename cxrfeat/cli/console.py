@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from cxrfeat.call import said_in
 from cxrfeat.cli.words import as_typed
-from cxrfeat.errors import CxrFeatError
+from cxrfeat.errors import CxrFeatError, UsageError
 from cxrfeat.reporting.audit import audit_table
 from cxrfeat.reporting.table import Table, duration
 
 if TYPE_CHECKING:
+    from logging import Handler, Logger
+
     from cxrfeat.types import Progress  # which loads NumPy
 
 _PLAIN_EVERY = 10.0
@@ -75,20 +77,65 @@ def noting(*, redact: bool = False, show: bool = True) -> Iterator[list[str]]:
             if show and record.levelno >= logging.WARNING:
                 note(f"Note: {text}")
 
-    handler, level, propagate = Said(), LOGGER.level, LOGGER.propagate
-    LOGGER.addHandler(handler)
-    LOGGER.setLevel(logging.INFO)
-    LOGGER.propagate = False
+    with _hearing(LOGGER, Said()):
+        try:
+            yield gathered
+        except CxrFeatError:  # what was to be shown with the result is shown with its failure
+            for text in () if show else gathered:
+                note(f"Note: {text}")
+            raise
+
+
+@contextlib.contextmanager
+def telling(*, verbose: bool, quiet: bool = False) -> Iterator[None]:
+    """Say what is chosen meanwhile, each thing once, on stderr.
+
+    Args:
+        verbose: Whether to.
+        quiet: Whether less is to be said than usual.
+
+    Raises:
+        UsageError: If both are asked for.
+    """
+    if verbose and quiet:
+        raise UsageError("--verbose says more than usual and --quiet less: leave one of them out.")
+    if not verbose:
+        yield
+        return
+    import logging
+
+    from cxrfeat.system.choice import LOGGER
+    from cxrfeat.system.files import user_cache
+
+    said: set[str] = set()
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if text not in said:
+                said.add(text)
+                note(f"Chosen: {text}")
+
+    note(f"Chosen: What is kept from one command to the next lies in {user_cache()}.")
+    with _hearing(LOGGER, Said()):
+        yield
+
+
+@contextlib.contextmanager
+def _hearing(logger: Logger, handler: Handler) -> Iterator[None]:
+    """Give all that a logger is told to a handler, and to nobody else."""
+    import logging
+
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
     try:
-        yield gathered
-    except CxrFeatError:  # what was to be shown with the result is shown with its failure
-        for text in () if show else gathered:
-            note(f"Note: {text}")
-        raise
+        yield
     finally:
-        LOGGER.removeHandler(handler)
-        LOGGER.setLevel(level)
-        LOGGER.propagate = propagate
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 def show(table: Table | None) -> None:

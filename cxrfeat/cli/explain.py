@@ -9,7 +9,7 @@ import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.again import WORDS
-from cxrfeat.cli.console import note, noting, print_json, progress, say, show, show_audit, show_failed
+from cxrfeat.cli.console import note, noting, print_json, progress, say, show, show_audit, show_failed, telling
 from cxrfeat.spec import AskedExplaining
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def explain(
     runs: options.Runs = Path("runs"),
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
     """Show where in an image a class comes from, and judge whether that is where it should be.
@@ -97,9 +98,16 @@ def explain(
     out = out or Path("explained") / found.name  # so that no run's pictures take the place of another's
     selection = Selection(limit=limit, seed=seed, follow_links=tuple(follow_links or ()), strict=strict)
     if layer is not None:
-        _layer(found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact)
+        with telling(verbose=verbose, quiet=quiet):
+            _layer(
+                found, images or [], data, layer, unit or [], top, out, network, selection, max_bad, json, quiet, redact
+            )
         return
-    with noting(redact=redact, show=not json) as said, progress("images", quiet=quiet) as tell:
+    with (
+        telling(verbose=verbose, quiet=quiet),
+        noting(redact=redact, show=not json) as said,
+        progress("images", quiet=quiet) as tell,
+    ):
         result = run(
             found,
             images or [],

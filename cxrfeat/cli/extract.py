@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import completion, options
-from cxrfeat.cli.console import note, noting, print_json, progress, show, show_audit
+from cxrfeat.cli.console import note, noting, print_json, progress, show, show_audit, telling
 from cxrfeat.cli.fields import help_of, numbers
 from cxrfeat.spec import FeatureSpec, Pool, Precision, SplitBy, Storage
 
@@ -99,6 +99,7 @@ def extract(
     strict: options.StrictReading = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
     """Turn images into cached features, each network run once.
@@ -124,7 +125,11 @@ def extract(
             "--split-by parts the images for --normalize featurewise only; other features fit any split. "
             "Say it to the command that trains: `cxrfeat fit-head --split-by ...`."
         )
-    with noting(redact=redact, show=not json) as notes, progress("views", quiet=quiet) as tell:
+    with (
+        telling(verbose=verbose, quiet=quiet),
+        noting(redact=redact, show=not json) as notes,
+        progress("views", quiet=quiet) as tell,
+    ):
         made = run(
             folder,
             backbone=backbone or ["densenet121"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import note, noting, print_json, progress, say, show
+from cxrfeat.cli.console import note, noting, print_json, progress, say, show, telling
 from cxrfeat.cli.words import as_typed
 
 
@@ -18,6 +18,7 @@ def index(
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
     """Tell what is in a folder of images.
@@ -32,7 +33,11 @@ def index(
     from cxrfeat.types import named
 
     folder = options.data_folder(data)
-    with noting(redact=redact, show=False), progress("files", quiet=quiet) as tell:
+    with (
+        telling(verbose=verbose, quiet=quiet),
+        noting(redact=redact, show=False),
+        progress("files", quiet=quiet) as tell,
+    ):
         manifest = index_folder(
             folder,
             options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links),

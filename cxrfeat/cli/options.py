@@ -65,6 +65,15 @@ Json = Annotated[
     typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.", rich_help_panel=OUTPUT),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no hints.", rich_help_panel=OUTPUT)]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Say what was chosen by itself, and why: engine, batch, workers.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Redact = Annotated[bool, typer.Option("--redact", help="Show salted ids in place of paths.", rich_help_panel=OUTPUT)]
 Classes = Annotated[
     list[str] | None,

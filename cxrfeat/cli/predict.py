@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit, show_failed
+from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit, show_failed, telling
 
 
 def predict(
@@ -23,6 +23,7 @@ def predict(
     runs: options.Runs = Path("runs"),
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
     """Predict the class of images. Research use only, never diagnosis."""
@@ -34,7 +35,11 @@ def predict(
 
     options.too_many_bad(max_bad, 0, 1)
     reading = options.selection(follow_links=follow_links, strict=strict)
-    with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
+    with (
+        telling(verbose=verbose, quiet=quiet),
+        noting(redact=redact, show=not json) as notes,
+        progress("images", quiet=quiet) as tell,
+    ):
         made = run(
             name, images, network=network, engine=engine, features=features, runs=runs, reading=reading, progress=tell
         )

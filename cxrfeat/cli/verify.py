@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import noting, print_json, progress, say
+from cxrfeat.cli.console import noting, print_json, progress, say, telling
 
 
 def verify(
@@ -23,6 +23,7 @@ def verify(
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Check that a feature file is what it was.
 
@@ -32,7 +33,7 @@ def verify(
     from cxrfeat.workflow.verify import verify as run
 
     reading = options.selection(follow_links=follow_links, strict=strict)
-    with noting(show=not json) as notes, progress("rows", quiet=quiet) as tell:
+    with telling(verbose=verbose, quiet=quiet), noting(show=not json) as notes, progress("rows", quiet=quiet) as tell:
         problems = run(file, recompute=recompute, data=data, network=network, reading=reading, seed=seed, progress=tell)
     if json:
         print_json({"ok": not problems, "problems": problems, "notes": notes})

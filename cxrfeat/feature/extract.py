@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.choose import choose_engine, draws, find_engine, usual_batch
+from cxrfeat.backbone.choose import choose_engine, draws, find_engine, tell_batch, usual_batch
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import StorageError
@@ -27,6 +27,7 @@ from cxrfeat.feature.work import Work
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined
+from cxrfeat.system.choice import chose
 from cxrfeat.system.files import check_writable, storing
 from cxrfeat.system.process import give_back, threads
 from cxrfeat.types import Groups, Progress
@@ -85,6 +86,10 @@ def extract_features(
             chosen = engine if make_engine else choose_engine(engine, network, spec, len(todo) * spec.view.count)
             settings = Settings(engine=chosen, batch=batch or usual_batch(chosen), threads=threads())
             plan = work.plan(todo, views=spec.view.count, settings=settings, any_engine=engine == "auto")
+            if plan.todo:
+                if plan.settings.engine != chosen:
+                    chose(f"{network.name} is run by the engine {plan.settings.engine}: what was interrupted had it.")
+                tell_batch(network, plan.settings.batch, plan.settings.threads)
             job = Job(
                 network=network,
                 spec=spec,

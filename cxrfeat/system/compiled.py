@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cxrfeat.errors import StorageError
+from cxrfeat.system.choice import chose
 from cxrfeat.system.files import is_private, make_folder, remove_folder, user_cache
 
 LEAST_STEPS = 3000
@@ -24,7 +24,6 @@ second of one core."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_log = logging.getLogger(__name__)
 _wanted = threading.Event()
 _ONE_BY_ONE = threading.Lock()
 """Held while functions are compiled: the folder that Numba keeps them in is one for all its threads."""
@@ -93,8 +92,9 @@ class Compiled:
         try:
             with _ONE_BY_ONE:
                 self._functions = importlib.import_module(self._module)
+            chose(f"Loops of {self._module} are compiled, since there is much to do; they are kept in {_folder()}.")
         except Exception as error:  # noqa: BLE001  # Numba fails in many ways (NumPy too new, what it kept damaged)
-            _log.debug("%s works without compiled functions: %s", self._module, error)
+            chose(f"{self._module} works without compiled functions: {error}.")
             with contextlib.suppress(StorageError, OSError):  # what is damaged is compiled anew next time
                 for folder in _folder().iterdir():
                     remove_folder(folder)

@@ -17,6 +17,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar, cast
 
+from cxrfeat.system.choice import chose
 from cxrfeat.system.process import keep_memory, possible_workers
 from cxrfeat.system.shared import Packed, Place, Slots, pack
 
@@ -49,7 +50,18 @@ def crew_pays(steps: int, workers: int, *, least: int = LEAST_WORKERS) -> bool:
         workers: Threads, or processes.
         least: So many workers; fewer than for views, which are much to send, where little comes back.
     """
-    return workers >= least and steps >= LEAST_STEPS and can_spawn()
+    much = workers >= least and steps >= LEAST_STEPS
+    pays = much and can_spawn()
+    one, many = ("process", "processes") if pays else ("thread", "threads")
+    why = (
+        "no processes can be started here"
+        if much and not pays
+        else f"processes are for {least} cores or more and for as much work as {LEAST_STEPS} views are, and these "
+        f"images are as much as {steps}"
+    )
+    if steps:
+        chose(f"Images are prepared by {workers} {one if workers == 1 else many}: {why}.")
+    return pays
 
 
 def can_spawn() -> bool:

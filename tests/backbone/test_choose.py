@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,39 @@ def test_auto_takes_the_faster_engine_for_the_machine_and_the_job(
     monkeypatch.setattr(Converter, "converted", lambda one, network, spec: one.name in converted.split())
     assert choose_engine("auto", *network_and_spec(precision=precision), views) == engine
     assert choose_engine("keras", *network_and_spec(precision=precision), views) == "keras"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "extras", "converted", "views", "precision", "why"),
+    [
+        (False, "openvino onnx", "", MANY, "float32", f"openvino: it is the fastest on a CPU, and {MANY} views are "),
+        (False, "openvino onnx", "", FEW, "float32", f"pays from {MANY} views on, and there are {FEW}"),
+        (False, "openvino onnx", "onnx", FEW, "float32", "onnx: the network is converted for it already"),
+        (False, "", "", MANY, "float32", "keras: no other is installed (openvino, onnx)"),
+        (True, "openvino onnx", "", MANY, "float32", "keras: there is a GPU"),
+        (False, "openvino onnx", "", MANY, "float16", "keras: others do not compute in float16"),
+    ],
+)
+def test_the_choice_is_told_with_its_reason(
+    gpu: bool,
+    extras: str,
+    converted: str,
+    views: int,
+    precision: Precision,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(choose, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(Converter, "installed", lambda one: one.name in extras.split())
+    monkeypatch.setattr(Converter, "converted", lambda one, network, spec: one.name in converted.split())
+    with caplog.at_level(logging.INFO, logger="cxrfeat.choice"):
+        choose_engine("auto", *network_and_spec(precision=precision), views)
+        choose_engine("keras", *network_and_spec(precision=precision), views)
+    told, asked = (one.getMessage() for one in caplog.records)
+    assert "resnet50 is run by the engine " in told
+    assert why in told
+    assert asked.endswith("keras: it was asked for.")
 
 
 def test_an_unknown_engine_is_refused_with_the_list() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -124,3 +126,27 @@ def test_a_command_to_paste_stands_unbroken_on_a_line_of_its_own(capsys: pytest.
     assert lines[1:3] == ["FAIL  thumbnail: Why. (a.png) See what helps:", command]
     console.show_audit([{**finding, "do": "Balance the sexes between the classes."}])
     assert capsys.readouterr().out.splitlines()[1].endswith("Why. Balance the sexes between the classes.")
+
+
+@pytest.mark.parametrize("words", [("index",), ("audit",), ("extract", *RANDOM)])
+def test_to_say_more_and_less_at_once_is_refused(cli: Cli, data: Path, words: tuple[str, ...]) -> None:
+    assert data.is_dir()
+    said = cli(*words, "--verbose", "--quiet")
+    assert (said.code, said.out) == (2, "")
+    assert "leave one of them out" in said.err
+
+
+@pytest.mark.parametrize("words", [("index",), ("audit",)])
+def test_commands_that_read_images_say_who_prepares_them(cli: Cli, data: Path, words: tuple[str, ...]) -> None:
+    assert data.is_dir()
+    said = cli(*words, "-v", "--json")
+    assert said.json
+    assert said.err.count("Chosen: Images are prepared by ") == 1
+    assert logging.getLogger("cxrfeat.choice").handlers == []
+
+
+def test_rows_that_are_computed_again_say_who_prepares_their_images(cli: Cli, features: Path) -> None:
+    said = cli("verify", features, "--recompute", "3", "--data", "data", "-v")
+    assert said.code == 0
+    assert "Chosen: Images are prepared by " in said.err
+    assert cli("verify", features, "-v", "--quiet").code == 2

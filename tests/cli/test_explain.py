@@ -40,6 +40,15 @@ def test_images_are_explained_in_a_table_and_in_files(run: str, cli: Cli, data: 
     assert sorted(path.suffix for path in Path("seen").iterdir()) == [".json", ".png"]
 
 
+def test_verbose_says_who_prepares_the_images_of_every_way_to_explain(run: str, cli: Cli, data: Path) -> None:
+    for words in (["--data", data, "--n", "2"], ["--layer", "conv2d_2", image_of(data)]):
+        said = cli("explain", run, *words, "-v")
+        assert said.code == 0, said.err
+        assert said.err.count("Chosen: What is kept") == 1
+        assert "Chosen: Images are prepared by" in said.err or "--layer" in words, "one image is read at once"
+        assert cli("explain", run, *words, "-v", "--quiet").code == 2
+
+
 def test_the_heat_of_the_test_images_is_judged_above_the_table(run: str, cli: Cli, data: Path) -> None:
     said = cli("explain", run, "--data", data, "--n", "2", "--quiet")
     assert said.code == 0, said.err

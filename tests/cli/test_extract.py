@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import RANDOM, Cli
+from tests.cli.conftest import RANDOM, Cli, use_engine
+from tests.stub import StubFactory
 
 
 def test_a_second_extraction_computes_nothing_and_a_new_image_only_itself(cli: Cli, data: Path) -> None:
@@ -86,3 +87,24 @@ def test_featurewise_features_keep_their_split(cli: Cli, data: Path) -> None:
         said = cli("fit-head", "--head", "logreg", *options)
         assert said.code == 3
         assert "no other split of it is honest" in said.err
+
+
+def test_verbose_says_on_stderr_what_was_chosen_and_why(cli: Cli, data: Path) -> None:
+    assert data.is_dir()
+    said = cli("extract", *RANDOM, "--verbose", "--json")
+    assert (said.code, said.json["files"][0]["rows_computed"] > 0) == (0, True)
+    workers = said.json["files"][0]["workers"]
+    assert f"Chosen: Images are prepared by {workers}: processes are for " in said.err
+    assert re.search(r"Chosen: resnet50 is given \d+ views at a time, and may use \d+ threads? on a CPU\.", said.err)
+    assert re.search(r"Chosen: What is kept from one command to the next lies in .", said.err)
+    assert "Chosen" not in cli("extract", *RANDOM, "--features", "others").err, "unless it is asked for"
+    assert "at a time" not in cli("extract", *RANDOM, "-v").err, "nothing is computed again"
+
+
+def test_verbose_says_why_an_engine_was_chosen(cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert data.is_dir()
+    use_engine(monkeypatch, None)
+    monkeypatch.setattr("cxrfeat.feature.extract.find_engine", lambda name: StubFactory())
+    said = cli("extract", *RANDOM, "-v", "--engine", "keras")
+    assert said.code == 0, said.err
+    assert "Chosen: resnet50 is run by the engine keras: it was asked for." in said.err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import multiprocessing
 import os
 import platform
@@ -229,3 +230,28 @@ def test_processes_are_for_much_work_on_many_cores(steps: int, workers: int, pay
 def test_where_little_comes_back_fewer_processes_pay() -> None:
     assert crew_pays(LEAST_STEPS, LEAST_WORKERS - 2, least=LEAST_WORKERS - 2)
     assert not crew_pays(LEAST_STEPS, LEAST_WORKERS - 3, least=LEAST_WORKERS - 2)
+
+
+@pytest.mark.parametrize(
+    ("steps", "workers", "spawn", "said"),
+    [
+        (LEAST_STEPS, LEAST_WORKERS, True, f"by {LEAST_WORKERS} processes: processes are for {LEAST_WORKERS} cores"),
+        (LEAST_STEPS, LEAST_WORKERS, False, f"by {LEAST_WORKERS} threads: no processes can be started here"),
+        (LEAST_STEPS, 1, True, f"by 1 thread: processes are for {LEAST_WORKERS} cores or more"),
+        (12, LEAST_WORKERS, True, "these images are as much as 12"),
+        (0, LEAST_WORKERS, True, ""),  # files are read, and nothing is made of them
+    ],
+)
+def test_who_prepares_images_is_told_with_the_reason(
+    steps: int,
+    workers: int,
+    spawn: bool,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("cxrfeat.system.crew.can_spawn", lambda: spawn)
+    with caplog.at_level(logging.INFO, logger="cxrfeat.choice"):
+        crew_pays(steps, workers)
+    assert said in caplog.text
+    assert bool(caplog.records) is bool(said)
