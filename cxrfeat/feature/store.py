@@ -35,7 +35,8 @@ _JSON = ("values", "quarantine")
 _MAX_TEXT = 2**28
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _ROWS_AT_ONCE = 256
-_HEXADECIMAL = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+_HEXADECIMAL = np.isin(np.arange(256), np.frombuffer(b"0123456789abcdef", dtype=np.uint8))
+"""Of each byte, whether it is such a digit: a table, since looking for each in a list takes much memory."""
 
 Rows = Iterable[tuple[NDArray[np.intp], NDArray[Any]]]
 """Row numbers with their features: `(k,)` and `(k, views, dim)`, some rows at a time."""
@@ -305,7 +306,7 @@ def _check_codes(content: Content, path: Path) -> None:
         if len(column) and not (low <= column.min() and column.max() < high):
             raise damaged(path, f"{name} holds numbers without a meaning")
     for name in ("image_id", "content_sha256", "group"):
-        if not np.isin(content.columns[name].view(np.uint8), _HEXADECIMAL).all():
+        if not _HEXADECIMAL[content.columns[name].view(np.uint8)].all():
             raise damaged(path, f"{name} holds something else than hexadecimal digits")
     if (content.columns["date"].view(np.uint8) > 127).any():
         raise damaged(path, "date holds something else than ASCII")

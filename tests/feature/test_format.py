@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxrfeat.feature import format as formats
 from cxrfeat.feature.format import CODED, COLUMNS, Content, code
 from tests.feature.content import make_content
 
@@ -51,3 +52,18 @@ def test_contents_are_the_same_when_all_but_their_makers_is(change: Callable[[Co
     other: Content = dataclasses.replace(content, **change(content))
     assert not content.same(other)
     assert not other.same(content)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("at_once", [1, 2, 4096])
+def test_columns_are_compared_to_the_last_row(rows: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "_ROWS_AT_ONCE", at_once)
+    ages = np.full(rows, np.nan, np.float32)
+    assert formats._same(ages, ages.copy(), nan=True)
+    assert not formats._same(ages, ages.copy(), nan=False)
+    assert not formats._same(ages, ages[1:], nan=True)
+    other = ages.copy()
+    other[-1] = 7
+    assert not formats._same(ages, other, nan=True)
+    portraits = np.zeros((rows, 2, 2), np.uint8)
+    assert not formats._same(portraits, portraits.reshape(rows, 4), nan=False)

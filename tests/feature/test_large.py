@@ -34,12 +34,12 @@ def test_memory_grows_by_little_per_image(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_hundred_thousand_images_take_little_memory(tmp_path: Path) -> None:
-    """Measured on 2 cores, 800,000 views in 3,125 shards: 74 s with other work beside it, 1,060 MB at the peak; 8 s
-    when all of it is done."""
+    """Measured on 2 cores, 800,000 views in 3,125 shards: 109 s with much other work beside it, 753 MB at the peak; 8 s
+    and 842 MB when all of it is done."""
     took = measure(100_000, tmp_path)
     print(took)
-    assert took["fresh_peak_mb"] < 2000
-    assert took["again_peak_mb"] < 2000
+    assert took["fresh_peak_mb"] < 1000
+    assert took["again_peak_mb"] < 1000
     assert took["again"] < 0.2 * took["fresh"]
 
 
