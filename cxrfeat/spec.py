@@ -35,6 +35,9 @@ Preprocess = Literal["tf", "torch", "caffe", "none", "xrv"]
 Pool = Literal["mean", "cls", "none"]
 TrainingPrecision = Literal["float32", "float16", "bfloat16"]
 Precision = Literal["float32", "tf32", "float16", "bfloat16"]
+StoredPrecision = Literal[Precision, "bfloat16-openvino"]
+OPENVINO_BFLOAT16: StoredPrecision = "bfloat16-openvino"
+"""What `bfloat16` is on a CPU: OpenVINO rounds at other places than Keras does on a GPU, so features are others."""
 AskedPrecision = Literal["auto", TrainingPrecision]
 EngineName = Literal["auto", "keras", "openvino", "onnx"]
 Storage = Literal["float32", "float16"]
@@ -242,9 +245,10 @@ class FeatureSpec:
     """Digest of the split whose training part the numbers have seen: it gave `mean` and `std`, or the network, which
     then is no row of the table, was tuned on it."""
 
-    precision: Precision = "float32"
+    precision: StoredPrecision = "float32"
     """Arithmetic of the network; the halves keep weights and averages in float32, as Keras's mixed policies do. `tf32`
-    multiplies float32 numbers rounded to 10 bits, which GPUs do several times faster, and CPUs not at all."""
+    multiplies float32 numbers rounded to 10 bits, which GPUs do several times faster, and CPUs not at all.
+    `bfloat16-openvino` is OpenVINO's on CPUs that have it."""
 
     storage: Storage = "float32"
     """Type of the stored features; `float16` halves the file and keeps three digits."""
@@ -275,7 +279,7 @@ class FeatureSpec:
         _whole("FeatureSpec.decoder", self.decoder, "a revision", least=1, most=2**31 - 1)
         _word("`normalize` is", self.normalize, Normalize)
         _word("`preprocess` is", self.preprocess, Preprocess)
-        _word("`precision` is", self.precision, Precision)
+        _word("`precision` is", self.precision, StoredPrecision)
         _word("Features are stored as", self.storage, Storage)
         _word("`pool` is", self.pool, Pool)
         if self.output is not None:

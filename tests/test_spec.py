@@ -220,7 +220,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (features, {"backbone": 5}, r"FeatureSpec.backbone is a text, and not an empty one; got 5"),
     (features, {"weights": ""}, r"FeatureSpec.weights is a text, and not an empty one; got ''"),
     (features, {"view": 224}, r"FeatureSpec.view is a ViewSpec; got 224"),
-    (features, {"precision": "float64"}, r"`precision` is float32, tf32, float16 or bfloat16; got 'float64'"),
+    (features, {"precision": "float64"}, r"`precision` is float32, tf32, float16, bfloat16 or bfloat16-openvino; got"),
     (features, {"decoder": True}, r"FeatureSpec.decoder is a revision: .* got True"),
     (features, {"normalize": "rows"}, r"`normalize` is backbone, featurewise or none; got 'rows'"),
     (features, {"preprocess": "keras"}, r"`preprocess` is tf, torch, caffe, none or xrv; got 'keras'"),

@@ -166,7 +166,7 @@ def _first_line(error: Exception) -> str:
 def _policy(keras: Any, spec: FeatureSpec) -> Iterator[None]:  # noqa: ANN401  # Keras has no types
     """Build layers in the wanted arithmetic, and leave Keras's own setting as it was."""
     kept = keras.config.dtype_policy()
-    whole = spec.precision in ("float32", "tf32")  # the latter rounds what it multiplies, and keeps nothing of it
+    whole = spec.precision not in ("float16", "bfloat16")  # others round what they multiply, and keep nothing of it
     keras.config.set_dtype_policy("float32" if whole else f"mixed_{spec.precision}")
     try:
         yield

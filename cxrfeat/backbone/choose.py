@@ -11,12 +11,12 @@ from cxrfeat.backbone.engine import (
     KerasEngine,
     check_precision,
 )
-from cxrfeat.backbone.network import Network
+from cxrfeat.backbone.network import FILE, Network
 from cxrfeat.backbone.onnx_engine import ONNX, has_cuda
-from cxrfeat.backbone.openvino_engine import OPENVINO
+from cxrfeat.backbone.openvino_engine import OPENVINO, has_bfloat16
 from cxrfeat.backbone.quiet import backend, has_gpu
 from cxrfeat.errors import MissingExtraError, UsageError
-from cxrfeat.spec import FeatureSpec
+from cxrfeat.spec import OPENVINO_BFLOAT16, FeatureSpec, Precision, StoredPrecision
 from cxrfeat.system.choice import chose
 from cxrfeat.system.process import threads
 
@@ -41,6 +41,28 @@ def find_engine(name: str) -> EngineFactory:
     return ENGINES[name]
 
 
+def stored_precision(asked: Precision, engine: str, network: Network) -> StoredPrecision:
+    """The arithmetic that is meant, as features are described with it: on a CPU, bfloat16 is OpenVINO's.
+
+    Args:
+        asked: What the user said.
+        engine: `auto`, or an engine's name.
+        network: Which network.
+
+    Raises:
+        UsageError: If this network is not computed so here.
+    """
+    chosen = engine == OPENVINO.name or (engine == "auto" and (network.onnx or not has_gpu()))
+    if asked == "bfloat16" and chosen:
+        return OPENVINO_BFLOAT16
+    if asked != "float32" and network.backbone == FILE:
+        raise UsageError(
+            f"`precision={asked}` is for the networks of the table: {network.name} computes as it was saved, or with "
+            "OpenVINO on a CPU in `precision=bfloat16`."
+        )
+    return asked
+
+
 def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -> str:
     """The engine for a job.
 
@@ -54,6 +76,7 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
         What was asked; for `auto`, `keras` on a GPU or in half precision. Else the fastest engine that is installed, if
         the job is large enough to win a conversion back; or the fastest that the network has been converted for; or
         `keras`. An ONNX file runs on ONNX Runtime where that has a GPU, else on the fastest engine that is installed.
+        OpenVINO's own bfloat16 runs on OpenVINO.
 
     Raises:
         MissingExtraError: If the network is an ONNX file and nothing is installed that runs it.
@@ -66,6 +89,8 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
 
 
 def _named_and_why(asked: str, network: Network, spec: FeatureSpec, views: int) -> tuple[str, str]:
+    if spec.precision == OPENVINO_BFLOAT16:
+        return _in_bfloat16(asked), "it alone computes in its bfloat16"
     if network.onnx and asked in ("auto", "keras"):
         return _of_onnx(network, asked), "it is the fastest that is installed and runs ONNX files here"
     if asked != "auto":
@@ -93,6 +118,23 @@ def _named_and_why(asked: str, network: Network, spec: FeatureSpec, views: int) 
         if few
         else f"networks are converted on TensorFlow alone, and Keras runs on {backend()}"
     )
+
+
+def _in_bfloat16(asked: str) -> str:
+    """OpenVINO, if it and the CPU can."""
+    if asked not in ("auto", OPENVINO.name):
+        raise UsageError(f"These features are of OpenVINO's bfloat16: use `engine={OPENVINO.name}`, not {asked}.")
+    if not OPENVINO.installed():
+        raise MissingExtraError(
+            "`precision=bfloat16` on a CPU needs the extra openvino: pip install 'cxrfeat[openvino]'."
+        )
+    if not has_bfloat16():
+        raise UsageError(
+            "`precision=bfloat16` takes a CPU that multiplies such numbers (AVX512-BF16 or AMX, as AMD's since Zen 4, "
+            "Intel's Xeons since Sapphire Rapids), and this one does not: it would be slower than in float32. Leave "
+            "`precision` away, or use another machine."
+        )
+    return OPENVINO.name
 
 
 def _of_onnx(network: Network, asked: str) -> str:

@@ -25,7 +25,7 @@ from cxrfeat.backbone.onnx_graph import first_line, put_graph, wrapped
 from cxrfeat.backbone.quiet import backend
 from cxrfeat.backbone.weights import sha256_of
 from cxrfeat.errors import CxrFeatError, InputError, MissingExtraError, UsageError
-from cxrfeat.spec import FeatureSpec, canonical_sha256
+from cxrfeat.spec import OPENVINO_BFLOAT16, FeatureSpec, canonical_sha256
 from cxrfeat.system.files import (
     build_folder,
     make_folder,
@@ -69,6 +69,9 @@ class Converter:
     load: Callable[[Path, int, int], Engine]
     """The engine of the network in a folder, for views per batch and threads."""
 
+    load_bfloat16: Callable[[Path, int, int], Engine] | None = None
+    """The same in bfloat16; `None` where it has none."""
+
     def __call__(self, network: Network, spec: FeatureSpec, batch: int, threads: int = 0) -> Engine:
         """Load a network.
 
@@ -100,7 +103,10 @@ class Converter:
                     sweep_temporaries(folder.parent)
                     remove_folder(folder)
                     self.convert(network, spec, folder)
-        return self.load(folder, batch, threads)
+        if spec.precision != OPENVINO_BFLOAT16:
+            return self.load(folder, batch, threads)
+        assert self.load_bfloat16 is not None, "it is OpenVINO's"
+        return self.load_bfloat16(folder, batch, threads)
 
     def installed(self) -> bool:
         """Whether the engine's extra is there."""

@@ -24,7 +24,7 @@ from cxrfeat.backbone.weights import (
     weights_of,
 )
 from cxrfeat.errors import UsageError, WeightsError
-from cxrfeat.spec import FeatureSpec, Normalize, Pool, Precision, Preprocess, ViewSpec
+from cxrfeat.spec import FeatureSpec, Normalize, Pool, Preprocess, StoredPrecision, ViewSpec
 from cxrfeat.system.files import user_cache
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 
@@ -70,7 +70,7 @@ class Network:
         return self.output is not None
 
     def described(
-        self, view: ViewSpec, *, normalize: Normalize = "backbone", precision: Precision = "float32"
+        self, view: ViewSpec, *, normalize: Normalize = "backbone", precision: StoredPrecision = "float32"
     ) -> FeatureSpec:
         """How its features of views are described; those are of its own size."""
         return FeatureSpec(

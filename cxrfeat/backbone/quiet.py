@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cxrfeat.spec import Precision
+from cxrfeat.spec import StoredPrecision
 from cxrfeat.system.files import user_cache
 
 DETERMINISTIC = "xla_gpu_deterministic_ops"
@@ -85,7 +85,7 @@ def keep_compiled() -> None:
 
 
 @contextlib.contextmanager
-def arithmetic(precision: Precision) -> Iterator[None]:
+def arithmetic(precision: StoredPrecision) -> Iterator[None]:
     """Have Keras multiply float32 numbers in full, also on GPUs that would round them to 10 bits first (TF32).
 
     Features would lie a thousandth apart from those of a CPU, under the same fingerprint. Where they are described as

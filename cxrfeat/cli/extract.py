@@ -31,7 +31,9 @@ def extract(
     precision: Annotated[
         Precision,
         typer.Option(
-            "--precision", help="tf32, float16 and bfloat16 are for a GPU, and give other features, not the same."
+            "--precision",
+            help="tf32, float16 and bfloat16 are for a GPU, bfloat16 also for a CPU that has it (with openvino); "
+            "each gives other features, not the same.",
         ),
     ] = "float32",
     batch: Annotated[

@@ -16,7 +16,7 @@ from cxrfeat.backbone.quiet import has_gpu
 from cxrfeat.explaining.field import Fields, fields_of_steps, regular
 from cxrfeat.explaining.graph import BATCH, Graph, Maps
 from cxrfeat.explaining.score import Score
-from cxrfeat.spec import FeatureSpec
+from cxrfeat.spec import OPENVINO_BFLOAT16, FeatureSpec
 from cxrfeat.system.process import threads
 from cxrfeat.types import Features, Views
 
@@ -111,7 +111,12 @@ def open_graph(network: Network, spec: FeatureSpec) -> AnyGraph:
     Raises:
         InputError, WeightsError, UsageError: As `explaining.graph.Graph`.
     """
-    if spec.precision == "float32" and OPENVINO.installed() and not has_gpu() and OPENVINO.whole(network, spec):
+    if (
+        spec.precision in ("float32", OPENVINO_BFLOAT16)
+        and OPENVINO.installed()
+        and not has_gpu()
+        and OPENVINO.whole(network, spec)
+    ):
         try:
             return AveragedGraph(network, OpenvinoMaps(OPENVINO.folder(network, spec)))
         except NotImplementedError:  # it does not average its maps, or does what we do not know

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cxrfeat.auditing.short import check_left_out, check_split
+from cxrfeat.backbone.choose import stored_precision
 from cxrfeat.backbone.engine import EngineFactory
-from cxrfeat.backbone.network import FILE, find_network
+from cxrfeat.backbone.network import find_network
 from cxrfeat.errors import UsageError
 from cxrfeat.feature.bound import split_before
 from cxrfeat.feature.extract import extract_features
@@ -86,7 +87,8 @@ def extract(
         view: How views are drawn; its size, count and seed are taken from the other arguments, and the digest of the
             masks from the data.
         storage: `float32` or `float16`.
-        precision: Arithmetic of the network: `float32`; for GPUs `tf32`, `float16` or `bfloat16`.
+        precision: Arithmetic of the network: `float32`; for GPUs `tf32`, `float16` or `bfloat16`; for CPUs that have it
+            `bfloat16`, which OpenVINO computes.
         engine: `auto`, `keras`, `openvino` or `onnx`.
         batch: Views per batch; `None` is the engine's own.
         seed: Of drawn views and random weights.
@@ -136,12 +138,14 @@ def extract(
         for one in names
         if one not in tuned
     }
-    if precision != "float32" and any(network.backbone == FILE for network in frozen.values()):
-        raise UsageError("`precision` is for the networks of the table; one of your own computes as it was saved.")
     wanted = {
         one: (
             network,
-            network.described(view, normalize="none" if normalize == "featurewise" else normalize, precision=precision),
+            network.described(
+                view,
+                normalize="none" if normalize == "featurewise" else normalize,
+                precision=stored_precision(precision, engine, network),
+            ),
         )
         for one, network in frozen.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,15 @@ import pytest
 
 from cxrfeat.backbone import choose, quiet
 from cxrfeat.backbone.build import build
-from cxrfeat.backbone.choose import WORTH_CONVERTING, choose_engine, draws, find_engine, load_engine, usual_batch
+from cxrfeat.backbone.choose import (
+    WORTH_CONVERTING,
+    choose_engine,
+    draws,
+    find_engine,
+    load_engine,
+    stored_precision,
+    usual_batch,
+)
 from cxrfeat.backbone.converted import Converter
 from cxrfeat.backbone.engine import CPU_BATCH, GPU_BATCH, STREAMED_BATCH, KerasEngine, in_batches
 from cxrfeat.backbone.network import Network, find_network
@@ -259,4 +268,46 @@ def test_an_onnx_file_runs_on_what_is_installed_and_never_on_keras(monkeypatch: 
         choose_engine("keras", network, spec, 1)
     extras.clear()
     with pytest.raises(MissingExtraError, match=r"an extra is needed: pip install 'cxrfeat\[onnx\]'"):
+        choose_engine("auto", network, spec, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "engine", "gpu", "stored"),
+    [
+        ("bfloat16", "auto", False, "bfloat16-openvino"),
+        ("bfloat16", "openvino", True, "bfloat16-openvino"),
+        ("bfloat16", "auto", True, "bfloat16"),
+        ("bfloat16", "keras", False, "bfloat16"),
+        ("float16", "auto", False, "float16"),
+        ("float32", "openvino", False, "float32"),
+    ],
+)
+def test_bfloat16_is_openvinos_on_a_cpu_and_features_are_named_by_it(
+    asked: Precision, engine: str, gpu: bool, stored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "has_gpu", lambda: gpu)
+    network, _ = network_and_spec()
+    assert stored_precision(asked, engine, network) == stored
+    own = dataclasses.replace(network, backbone="file", name="mine")
+    if stored in ("float32", "bfloat16-openvino"):
+        assert stored_precision(asked, engine, own) == stored
+    else:
+        with pytest.raises(UsageError, match=rf"`precision={asked}` is for the networks of the table: mine computes"):
+            stored_precision(asked, engine, own)
+
+
+def test_features_of_openvinos_bfloat16_are_computed_where_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, spec = network_and_spec()
+    spec = dataclasses.replace(spec, precision="bfloat16-openvino")
+    extras = {"openvino"}
+    monkeypatch.setattr(Converter, "installed", lambda one: one.name in extras)
+    monkeypatch.setattr(choose, "has_bfloat16", lambda: True)
+    assert choose_engine("auto", network, spec, 1) == choose_engine("openvino", network, spec, 1) == "openvino"
+    with pytest.raises(UsageError, match=r"are of OpenVINO's bfloat16: use `engine=openvino`, not keras"):
+        choose_engine("keras", network, spec, 1)
+    monkeypatch.setattr(choose, "has_bfloat16", lambda: False)
+    with pytest.raises(UsageError, match=r"takes a CPU that multiplies such numbers .* and this one does not"):
+        choose_engine("auto", network, spec, 1)
+    extras.clear()
+    with pytest.raises(MissingExtraError, match=r"needs the extra openvino: pip install"):
         choose_engine("auto", network, spec, 1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 
 from cxrfeat.backbone.engine import Streaming
 from cxrfeat.backbone.network import find_network
-from cxrfeat.backbone.openvino_engine import OPENVINO, OpenvinoEngine, import_openvino, the_core
+from cxrfeat.backbone.openvino_engine import OPENVINO, OpenvinoEngine, has_bfloat16, import_openvino, the_core
 from cxrfeat.errors import StorageError
+from cxrfeat.spec import fingerprint
 from tests.backbone.networks import described, some_views
 
 pytestmark = pytest.mark.skipif(not OPENVINO.installed(), reason="the extra openvino is not installed")
@@ -112,3 +114,19 @@ def test_a_view_that_openvino_cannot_take_is_said_and_not_waited_for(
     with pytest.raises(RuntimeError):
         engine.begin(some_views(2, 48)).result()
     assert engine.run(some_views(2, 32)).shape == (2, 8)
+
+
+def test_bfloat16_is_near_and_the_same_for_a_view_in_any_company(tiny_network: Path) -> None:
+    if not has_bfloat16():
+        pytest.skip("this CPU has no bfloat16 (AVX512-BF16, AMX)")
+    network = find_network(str(tiny_network), preprocess="tf")
+    spec = described(network)
+    half = dataclasses.replace(spec, precision="bfloat16-openvino")
+    assert fingerprint(half) != fingerprint(spec)
+    assert OPENVINO.folder(network, half) == OPENVINO.folder(network, spec), "rounded as it runs, not as it is kept"
+    views = some_views(9, 32)
+    full, near = OPENVINO(network, spec, 4, 2).run(views), OPENVINO(network, half, 4, 2).run(views)
+    assert near.dtype == np.float32
+    assert 1e-4 < np.linalg.norm(near - full) / np.linalg.norm(full) < 0.02
+    again = OPENVINO(network, half, 3, 1)
+    np.testing.assert_array_equal(np.concatenate([again.run(views[:2]), again.run(views[2:])]), near)

@@ -72,3 +72,20 @@ def test_what_differs_is_told_in_the_order_of_the_rows(made: tuple[Path, Manifes
         "the image of row 7 cannot be read",
     ]
     assert "largest difference 0.5" in problems[1]
+
+
+def test_bfloat16_of_another_cpu_may_be_a_hundredth_off_and_no_more(
+    made: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    path, manifest = made
+    with FeatureFile(path) as file:
+        spec = replace(file.spec, precision="bfloat16-openvino")
+        features = file.features[...].copy()
+        features[2] *= 1.005
+        features[3] *= 1.02
+        columns = {**file.content.columns, "crc32": row_crc32(features)}
+        content = replace(file.content, columns=columns, spec=spec)
+        write_features(tmp_path / "other.h5", content, DIM, [(np.arange(12), features)])
+    with FeatureFile(tmp_path / "other.h5") as file:
+        (problem,) = differing_rows(file, [1, 2, 3], manifest, Counted(6))
+    assert problem.startswith("row 3 computed again is another")
