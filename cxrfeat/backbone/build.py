@@ -14,14 +14,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
+from cxrfeat.backbone.filled import weights_for
 from cxrfeat.backbone.network import FILE, Network
+from cxrfeat.backbone.place import places_of, snake
 from cxrfeat.backbone.preparing import Sign, planes_of
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.backbone.scratch import SCRATCH, scratch_body
 from cxrfeat.backbone.table import find_row
-from cxrfeat.errors import InputError, UsageError, WeightsError
+from cxrfeat.errors import InputError
 from cxrfeat.spec import FeatureSpec
 
 _DO: dict[Sign, Callable[[Any, float], Any]] = {"-": operator.sub, "*": operator.mul, "/": operator.truediv}
@@ -40,7 +40,6 @@ def build(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Keras 
     Raises:
         WeightsError: If the weights do not fit the network.
         InputError: If a user's own model cannot be loaded, or gives no features.
-        UsageError: If the network of the table does not take images of this size.
     """
     keras = import_keras()
     grey = view_input(keras, network.size)
@@ -61,9 +60,11 @@ def load_body(network: Network, spec: FeatureSpec) -> Any:  # noqa: ANN401  # Ke
     keras = import_keras()
     if network.backbone == FILE:
         return _own(keras, network)
-    with _seeded(keras, network.seed), _policy(keras, spec):
-        body = scratch_body(keras, network.size) if network.backbone == SCRATCH else _of_table(keras, network)
-    _name_afresh(body)
+    with _undisturbed(), _policy(keras, spec):
+        body = bare_body(keras, network.backbone, network.size)
+    places = places_of(body)
+    for (_, variable), values in zip(places, weights_for(network, [place for place, _ in places]), strict=True):
+        variable.assign(values)
     return body
 
 
@@ -97,22 +98,14 @@ def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any: 
     return keras.ops.concatenate(planes, axis=-1) if channels > 1 else planes[0]
 
 
-def _of_table(keras: Any, network: Network) -> Any:  # noqa: ANN401  # Keras has no types
-    constructor = getattr(keras.applications, find_row(network.backbone).constructor)
-    try:
-        body = constructor(
-            weights=None, include_top=False, input_shape=(network.size, network.size, 3), name=network.backbone
-        )
-    except ValueError as error:  # each network has a least size
-        raise UsageError(f"{network.name} does not take `size={network.size}` ({_first_line(error)}).") from error
-    if network.path is not None:
-        try:
-            body.load_weights(str(network.path))
-        except Exception as error:  # Keras raises all kinds for a file that does not fit
-            raise WeightsError(
-                f"{network.path} does not fit {network.name} ({_first_line(error)}). "
-                "It must hold the weights of this network without its classification layers ('notop')."
-            ) from error
+def bare_body(keras: Any, name: str, size: int) -> Any:  # noqa: ANN401  # Keras has no types
+    """A network that goes by a name, for images of so many pixels a side; its weights mean nothing yet."""
+    if name == SCRATCH:
+        body = scratch_body(keras, size)
+    else:
+        make = getattr(keras.applications, find_row(name).constructor)
+        body = make(weights=None, include_top=False, input_shape=(size, size, 3))  # what one prepares goes by its name
+    _name_afresh(body)
     return body
 
 
@@ -120,13 +113,11 @@ def _name_afresh(body: Any) -> None:  # noqa: ANN401  # Keras has no types
     """Name layers as in a process that builds nothing else.
 
     Keras counts the layers that have no name of their own over all networks of a process (`conv2d_94`), so their names,
-    and the file that a network is saved to, would depend on what was built before.
+    the weights that are drawn for them, and the file that a network is saved to, would depend on what was built before.
     """
     counted: dict[str, list[tuple[int, Any]]] = {}
     for layer in body.layers:
-        prefix = re.sub(
-            "([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", type(layer).__name__)
-        ).lower()
+        prefix = snake(type(layer).__name__)
         if found := re.fullmatch(rf"{prefix}(?:_(\d+))?", layer.name):
             counted.setdefault(prefix, []).append((int(found[1] or 0), layer))
     for prefix, numbered in counted.items():
@@ -175,15 +166,10 @@ def _policy(keras: Any, spec: FeatureSpec) -> Iterator[None]:  # noqa: ANN401  #
 
 
 @contextlib.contextmanager
-def _seeded(keras: Any, seed: int | None) -> Iterator[None]:  # noqa: ANN401  # Keras has no types
-    """Seed Keras's initialisers, and leave Python's and NumPy's global generators as they were."""
-    if seed is None:
-        yield
-        return
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # restoring the user's own
-    keras.utils.set_random_seed(seed)
+def _undisturbed() -> Iterator[None]:
+    """Leave Python's own generator, which is the user's and of which Keras's initialisers are seeded, as it was."""
+    kept = random.getstate()
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002  # as above
+        random.setstate(kept)

@@ -15,6 +15,7 @@ from cxrfeat.backbone.network import FILE, Network
 from cxrfeat.backbone.onnx_engine import ONNX, has_cuda
 from cxrfeat.backbone.openvino_engine import OPENVINO, has_bfloat16
 from cxrfeat.backbone.quiet import backend, has_gpu
+from cxrfeat.backbone.skeleton import has_skeleton
 from cxrfeat.errors import MissingExtraError, UsageError
 from cxrfeat.spec import OPENVINO_BFLOAT16, FeatureSpec, Precision, StoredPrecision
 from cxrfeat.system.choice import chose
@@ -74,9 +75,9 @@ def choose_engine(asked: str, network: Network, spec: FeatureSpec, views: int) -
 
     Returns:
         What was asked; for `auto`, `keras` on a GPU or in half precision. Else the fastest engine that is installed, if
-        the job is large enough to win a conversion back; or the fastest that the network has been converted for; or
-        `keras`. An ONNX file runs on ONNX Runtime where that has a GPU, else on the fastest engine that is installed.
-        OpenVINO's own bfloat16 runs on OpenVINO.
+        the network's graph comes with the package, or the job is large enough to win a conversion back; or the fastest
+        that the network has been converted for; or `keras`. An ONNX file runs on ONNX Runtime where that has a GPU,
+        else on the fastest engine that is installed. OpenVINO's own bfloat16 runs on OpenVINO.
 
     Raises:
         MissingExtraError: If the network is an ONNX file and nothing is installed that runs it.
@@ -107,6 +108,8 @@ def _named_and_why(asked: str, network: Network, spec: FeatureSpec, views: int) 
         return "keras", f"no other is installed ({', '.join(one.name for one in CONVERTERS)})"
     if has_gpu():
         return "keras", "there is a GPU"
+    if has_skeleton(network.backbone):
+        return installed[0].name, "it is the fastest on a CPU, and the network's graph is there"
     if views >= WORTH_CONVERTING and backend() == "tensorflow":
         return installed[0].name, f"it is the fastest on a CPU, and {views} views are worth a conversion"
     for one in installed:

@@ -12,17 +12,19 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import numpy as np
 
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.engine import Engine
+from cxrfeat.backbone.filled import graph_of
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.onnx_file import read_onnx
 from cxrfeat.backbone.onnx_graph import first_line, put_graph, wrapped
 from cxrfeat.backbone.quiet import backend
+from cxrfeat.backbone.skeleton import has_skeleton, skeleton_digest
 from cxrfeat.backbone.weights import sha256_of
 from cxrfeat.errors import CxrFeatError, InputError, MissingExtraError, UsageError
 from cxrfeat.spec import OPENVINO_BFLOAT16, FeatureSpec, canonical_sha256
@@ -36,6 +38,9 @@ from cxrfeat.system.files import (
     write_atomic,
 )
 from cxrfeat.types import Features, Views
+
+if TYPE_CHECKING:
+    import onnx
 
 DIGESTS = "sha256"
 """Name of the file that holds the digests of the others."""
@@ -93,6 +98,18 @@ class Converter:
                 f"`engine={self.name}` needs the extra {self.name}: pip install 'cxrfeat[{self.name}]'. "
                 "Or leave `engine` out."
             )
+        folder = self.ready(network, spec)
+        if spec.precision != OPENVINO_BFLOAT16:
+            return self.load(folder, batch, threads)
+        assert self.load_bfloat16 is not None, "it is OpenVINO's"
+        return self.load_bfloat16(folder, batch, threads)
+
+    def ready(self, network: Network, spec: FeatureSpec) -> Path:
+        """The folder of a network, which is converted now where that has not been done.
+
+        Raises:
+            InputError, UsageError, WeightsError, StorageError: As `convert`.
+        """
         folder = self.folder(network, spec)
         if not _whole(folder):
             make_folder(folder.parent)
@@ -103,10 +120,7 @@ class Converter:
                     sweep_temporaries(folder.parent)
                     remove_folder(folder)
                     self.convert(network, spec, folder)
-        if spec.precision != OPENVINO_BFLOAT16:
-            return self.load(folder, batch, threads)
-        assert self.load_bfloat16 is not None, "it is OpenVINO's"
-        return self.load_bfloat16(folder, batch, threads)
+        return folder
 
     def installed(self) -> bool:
         """Whether the engine's extra is there."""
@@ -116,9 +130,9 @@ class Converter:
         """Whether a network has been converted before."""
         return self.folder(network, spec).is_dir()
 
-    def whole(self, network: Network, spec: FeatureSpec) -> bool:
-        """Whether a network has been converted before, and nothing has happened to it since."""
-        return _whole(self.folder(network, spec))
+    def at_once(self, network: Network, spec: FeatureSpec) -> bool:
+        """Whether a network needs no Keras: its graph comes with the package, or it is here and nothing befell it."""
+        return has_skeleton(network.backbone) or _whole(self.folder(network, spec))
 
     def folder(self, network: Network, spec: FeatureSpec) -> Path:
         """Where a network is kept once it is converted."""
@@ -133,6 +147,8 @@ class Converter:
             "revision": self.revision,
             self.distribution: importlib.metadata.version(self.distribution),
         }
+        if has_skeleton(network.backbone):
+            decides["skeleton"] = skeleton_digest(network.backbone)
         if network.onnx:
             decides |= {name: getattr(spec, name) for name in ("pixel_mean", "pixel_std", "output", "pool")}
         return user_cache() / self.name / f"{network.name}-{canonical_sha256(decides)[:32]}"
@@ -140,15 +156,21 @@ class Converter:
     def convert(self, network: Network, spec: FeatureSpec, folder: Path) -> None:
         """Convert a network with its preprocessing, hold it against Keras, and keep it in `folder`.
 
-        An ONNX file is held against ONNX Runtime, if that is installed.
+        An ONNX file is held against ONNX Runtime, if that is installed; what is made of a skeleton, tests hold against
+        Keras.
 
         Raises:
             InputError: If it is an ONNX file that cannot be run.
+            WeightsError: If the weights do not fit the network.
             UsageError: If Keras runs on another backend than TensorFlow, or what comes out computes something else.
             StorageError: If the disk refuses, or `folder` is there already.
         """
         if network.onnx:
             build_folder(folder, lambda place: self._take(network, spec, place))
+            return
+        if has_skeleton(network.backbone):
+            graph = graph_of(network, spec)
+            build_folder(folder, lambda place: self._fill(graph, place))
             return
         if backend() != "tensorflow":
             raise UsageError(
@@ -182,6 +204,11 @@ class Converter:
             found = _tried(network, self.name, taken, views)
             if wanted is not None:
                 self._agree(network, found, wanted, OnnxEngine.name)
+        write_atomic(place / DIGESTS, _digests(place).encode())
+
+    def _fill(self, graph: onnx.ModelProto, place: Path) -> None:
+        put_graph(graph, (), place)
+        self.take(place)
         write_atomic(place / DIGESTS, _digests(place).encode())
 
     def _check(self, network: Network, model: Any, place: Path) -> None:  # noqa: ANN401  # Keras has no types

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
+from cxrfeat.backbone.drawn import random_identity
 from cxrfeat.backbone.model_file import SUFFIXES, check_model_file
 from cxrfeat.backbone.scratch import SCRATCH
 from cxrfeat.backbone.scratch import SIZE as SCRATCH_SIZE
-from cxrfeat.backbone.table import find_row
+from cxrfeat.backbone.table import TABLE, Row, find_row
 from cxrfeat.backbone.weights import (
     check_file,
     find_file,
     identity_of,
-    random_identity,
     remember,
     remember_all,
     sha256_of,
@@ -132,6 +132,7 @@ def find_network(
     if backbone == SCRATCH:
         return _scratch(weights, preprocess, size, seed)
     row = find_row(backbone)
+    _check_size(row, size)
     if preprocess not in (None, row.preprocess):
         raise UsageError(
             f"{row.name} was trained with `preprocess={row.preprocess}`. "
@@ -159,14 +160,15 @@ def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) ->
 
     Raises:
         WeightsError: If it cannot be found, or what is at `path` is another network.
+        UsageError: If it does not take images of this size.
     """
     seed, path = None, None if path is None else as_path(path, "the network")
     if drawn := re.match(r"random:seed=(\d{1,20}),", spec.weights):
         seed = int(drawn[1])
         if spec.weights != random_identity(seed):
             raise WeightsError(
-                f"The features come from random weights drawn by other software ({spec.weights}; here it would be "
-                f"{random_identity(seed)}), so the same network cannot be made here. Run `cxrfeat extract` again."
+                f"The features come from random weights that another version of cxrfeat drew ({spec.weights}; this one "
+                f"draws {random_identity(seed)}). Run `cxrfeat extract` again."
             )
     else:
         wanted = spec.weights.removeprefix("sha256:")
@@ -183,6 +185,8 @@ def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) ->
                 f"The network {name} (SHA-256 {wanted[:12]}...) is no longer in {user_cache() / 'networks'}. "
                 "Give its file with `network`."
             )
+    if spec.backbone in TABLE:
+        _check_size(TABLE[spec.backbone], spec.view.size)
     return Network(
         name=name,
         backbone=spec.backbone,
@@ -253,6 +257,11 @@ def _scaling(
         pixel_mean=tuple(one_or_many(mean)), pixel_std=tuple(one_or_many(std)),
     )  # fmt: skip
     return _Scaling(preprocess="torch", mean=plain.pixel_mean, std=plain.pixel_std)
+
+
+def _check_size(row: Row, size: int | None) -> None:
+    if size is not None and size < row.least:
+        raise UsageError(f"{row.name} takes images from {row.least} px on; got `size={size}`.")
 
 
 def _own_network(path: Path, scaling: _Scaling, size: int | None) -> Network:

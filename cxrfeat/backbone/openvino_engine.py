@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class OpenvinoEngine:
         compiled = the_core().compile_model(model, "CPU", settings)
         self._queue = openvino.AsyncInferQueue(compiled)
         self._queue.set_callback(_keep)
+        # A thread that has not quite returned from `_keep` when Python ends would abort the process.
+        weakref.finalize(self, self._queue.wait_all)
         self.batch = batch
         self.dim = int(compiled.output(0).shape[1])
 
@@ -159,6 +162,11 @@ def _take(folder: Path) -> None:
     """Have OpenVINO's own form of an ONNX graph in its place, which is loaded faster."""
     files = list(folder.iterdir())
     graph = the_core().read_model(folder / onnx_graph.GRAPH)
+    from openvino.passes import ConstantFolding, Manager
+
+    folding = Manager()
+    folding.register_pass(ConstantFolding())  # else shapes are computed each time it is loaded
+    folding.run_passes(graph)
     _save(graph, sum(path.stat().st_size for path in files), folder)
     for path in files:
         remove(path)
@@ -175,7 +183,7 @@ def _save(graph: Any, size: int, folder: Path) -> None:  # noqa: ANN401  # OpenV
 
 OPENVINO = Converter(
     name=OpenvinoEngine.name,
-    packages=("openvino",),
+    packages=("openvino", "onnx"),
     distribution="openvino",
     revision=1,
     write=_write,

@@ -124,6 +124,8 @@ def _queue(model: Any) -> Any:  # noqa: ANN401  # OpenVINO has no types
 def _averaged(model: Any) -> Any:  # noqa: ANN401  # OpenVINO has no types
     """The maps whose average the features are."""
     mean = model.get_results()[0].input_value(0).get_node()
+    if mean.get_type_name() == "Convert":  # to float32, which it is
+        mean = mean.input_value(0).get_node()
     if mean.get_type_name() != "ReduceMean" or sorted(mean.input_value(1).get_node().data.ravel().tolist()) != [2, 3]:
         raise NotImplementedError(f"features come from {mean.get_type_name()}")
     return mean.input_value(0)

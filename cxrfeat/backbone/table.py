@@ -20,6 +20,8 @@ class Row:
     """Name in `keras.applications`."""
     size: int
     """Height and width it was trained with, in pixels."""
+    least: int
+    """Least height and width it takes, in pixels."""
     dim: int
     """Features after averaging over space."""
     preprocess: Preprocess
@@ -41,19 +43,22 @@ TABLE: dict[str, Row] = {
     row.name: row
     for row in (
         Row(
-            "densenet121", "DenseNet121", 224, 1024, "torch",
+            "densenet121", "DenseNet121", 224, 32, 1024, "torch",
             "densenet", f"densenet121_{_TF}", "30ee3e1110167f948a6b9946edeeb738",
         ),
         Row(
-            "resnet50", "ResNet50", 224, 2048, "caffe",
+            "resnet50", "ResNet50", 224, 32, 2048, "caffe",
             "resnet", f"resnet50_{_TF}", "4d473c1dd8becc155b73f8504c6f6626",
         ),
-        Row("vgg16", "VGG16", 224, 512, "caffe", "vgg16", f"vgg16_{_TF}", "6d6bbae143d832006294945121d1f1fc"),
+        Row("vgg16", "VGG16", 224, 32, 512, "caffe", "vgg16", f"vgg16_{_TF}", "6d6bbae143d832006294945121d1f1fc"),
         Row(
-            "inceptionv3", "InceptionV3", 299, 2048, "tf",
+            "inceptionv3", "InceptionV3", 299, 75, 2048, "tf",
             "inception_v3", f"inception_v3_{_TF}", "bcbd6486424b2319ff4ef7d526e38f63",
         ),
-        Row("xception", "Xception", 299, 2048, "tf", "xception", f"xception_{_TF}", "b0042744bf5b25fce3cb969f33bebb97"),
+        Row(
+            "xception", "Xception", 299, 71, 2048, "tf",
+            "xception", f"xception_{_TF}", "b0042744bf5b25fce3cb969f33bebb97",
+        ),
     )
 }  # fmt: skip
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import socket
@@ -17,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cxrfeat.backbone.quiet import backend, import_keras, keras_home
+from cxrfeat.backbone.drawn import random_identity
+from cxrfeat.backbone.quiet import import_keras, keras_home
 from cxrfeat.backbone.table import TABLE, Row
 from cxrfeat.errors import InputError, StorageError, WeightsError
 from cxrfeat.spec import canonical_sha256
@@ -70,11 +70,6 @@ def weights_of(row: Row, weights: str, seed: int) -> tuple[Path | None, str]:
     path = Path(weights)
     check_file(path, "weights file")
     return remember(path)
-
-
-def random_identity(seed: int) -> str:
-    """What decides random weights: Keras's initialisers, its version, and the backend's generator."""
-    return f"random:seed={seed},keras={importlib.metadata.version('keras')},backend={backend()}"
 
 
 def list_weights() -> list[dict[str, Any]]:

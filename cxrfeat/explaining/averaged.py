@@ -106,7 +106,7 @@ AnyGraph = Graph | AveragedGraph | FeaturesGraph
 
 
 def open_graph(network: Network, spec: FeatureSpec) -> AnyGraph:
-    """A network, ready to be looked into: without Keras where it has been converted and is known through and through.
+    """A network, ready to be looked into: without Keras where that can be and it is known through and through.
 
     Raises:
         InputError, WeightsError, UsageError: As `explaining.graph.Graph`.
@@ -115,10 +115,10 @@ def open_graph(network: Network, spec: FeatureSpec) -> AnyGraph:
         spec.precision in ("float32", OPENVINO_BFLOAT16)
         and OPENVINO.installed()
         and not has_gpu()
-        and OPENVINO.whole(network, spec)
+        and OPENVINO.at_once(network, spec)
     ):
         try:
-            return AveragedGraph(network, OpenvinoMaps(OPENVINO.folder(network, spec)))
+            return AveragedGraph(network, OpenvinoMaps(OPENVINO.ready(network, spec)))
         except NotImplementedError:  # it does not average its maps, or does what we do not know
             pass
     return _of_onnx(network, spec) if network.onnx else Graph(network, spec)

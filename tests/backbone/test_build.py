@@ -14,7 +14,7 @@ from cxrfeat.backbone.build import build, load_body, prepare
 from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.backbone.table import TABLE
-from cxrfeat.errors import InputError, UsageError, WeightsError
+from cxrfeat.errors import InputError, WeightsError
 from cxrfeat.spec import FeatureSpec, Preprocess, ViewSpec
 
 # Keras 3.15.1 asks NumPy for copies the old way when it saves weights.
@@ -162,12 +162,6 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, content: bytes) -> 
     (tmp_path / "w.h5").write_bytes(content)
     network = find_network("vgg16", weights=str(tmp_path / "w.h5"), size=32)
     with pytest.raises(WeightsError, match=r"does not fit vgg16 \(.*'notop'"):
-        build(network, spec_of(network))
-
-
-def test_a_size_below_the_networks_least_is_refused() -> None:
-    network = find_network("inceptionv3", weights="random", size=64)
-    with pytest.raises(UsageError, match=r"inceptionv3 does not take `size=64` \(.*at least 75"):
         build(network, spec_of(network))
 
 

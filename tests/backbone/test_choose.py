@@ -41,7 +41,7 @@ def network_and_spec(size: int = 32, precision: Precision = "float32") -> tuple[
 
 MANY, FEW = WORTH_CONVERTING, WORTH_CONVERTING - 1
 
-CASES = [
+CASES = [  # of a network of the user's own, which has to be converted by Keras
     # GPU, extras installed, converted already, views, precision -> engine
     (False, "openvino onnx", "", MANY, "float32", "openvino"),
     (False, "onnx", "", MANY, "float32", "onnx"),
@@ -67,6 +67,7 @@ def test_auto_takes_the_faster_engine_for_the_machine_and_the_job(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(choose, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(choose, "has_skeleton", lambda backbone: False)
     monkeypatch.setattr(Converter, "installed", lambda one: one.name in extras.split())
     monkeypatch.setattr(Converter, "converted", lambda one, network, spec: one.name in converted.split())
     assert choose_engine("auto", *network_and_spec(precision=precision), views) == engine
@@ -95,6 +96,7 @@ def test_the_choice_is_told_with_its_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(choose, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(choose, "has_skeleton", lambda backbone: False)
     monkeypatch.setattr(Converter, "installed", lambda one: one.name in extras.split())
     monkeypatch.setattr(Converter, "converted", lambda one, network, spec: one.name in converted.split())
     with caplog.at_level(logging.INFO, logger="cxrfeat.choice"):
@@ -104,6 +106,26 @@ def test_the_choice_is_told_with_its_reason(
     assert "resnet50 is run by the engine " in told
     assert why in told
     assert asked.endswith("keras: it was asked for.")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "extras", "precision", "engine"),
+    [
+        (False, "openvino onnx", "float32", "openvino"),
+        (False, "onnx", "float32", "onnx"),
+        (False, "", "float32", "keras"),
+        (True, "openvino onnx", "float32", "keras"),
+        (False, "openvino onnx", "bfloat16", "keras"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_auto_takes_keras_for_no_network_of_the_table_that_another_engine_can_run(
+    gpu: bool, extras: str, precision: Precision, engine: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.setattr(choose, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(Converter, "installed", lambda one: one.name in extras.split())
+    assert choose_engine("auto", *network_and_spec(precision=precision), 1) == engine
 
 
 def test_an_unknown_engine_is_refused_with_the_list() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.converted import DIGESTS, Converter
 from cxrfeat.backbone.engine import Engine, KerasEngine
 from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import InputError, MissingExtraError, StorageError, UsageError
 from cxrfeat.spec import Normalize
 from cxrfeat.system.files import TEMPORARY
@@ -79,12 +81,13 @@ def test_engines_agree_on_the_real_network(converter: Converter, shared: Path) -
 
 @each
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["densenet121", "resnet50", "vgg16", "inceptionv3", "xception"])
-def test_engines_agree_on_the_five_networks(converter: Converter, name: str) -> None:
+@pytest.mark.parametrize("name", TABLE)
+def test_engines_agree_on_every_network_of_the_table(converter: Converter, name: str) -> None:
     network = find_network(name, weights="random")
     views = some_views(5, network.size)
     keras, other = KerasEngine(network, described(network), 4), converter(network, described(network), 4)
     assert_agree(keras.run(views), other.run(views))
+    assert np.abs(keras.run(views) - other.run(views)).max() <= 1e-5 * np.abs(keras.run(views)).max()
     for engine in (keras, other):
         assert_rows_stand_alone(engine, views)
     assert np.array_equal(converter(network, described(network), 16, 1).run(views), other.run(views))
@@ -100,6 +103,7 @@ def test_what_was_converted_once_runs_without_tensorflow(
 import sys, numpy as np
 from cxrfeat.backbone.choose import find_engine
 from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.table import TABLE
 from tests.backbone.networks import described, some_views
 network = find_network({str(tiny_network)!r}, preprocess="tf")
 engine = find_engine({converter.name!r})(network, described(network), 4, 0)
@@ -110,6 +114,31 @@ assert not loaded & {{"tensorflow", "keras", "jax", "openvino_telemetry"}}, load
     subprocess.run([sys.executable, "-c", code], check=True)
     again: NDArray[np.float32] = np.load(tmp_path / "again.npy")
     assert np.array_equal(again, first)
+
+
+@each
+def test_a_network_of_the_table_needs_no_keras_at_all(converter: Converter) -> None:
+    code = f"""
+import sys
+from cxrfeat.backbone.choose import find_engine
+from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.table import TABLE
+from tests.backbone.networks import described, some_views
+network = find_network("vgg16", weights="random", size=32)
+engine = find_engine({converter.name!r})(network, described(network), 4, 0)
+assert engine.run(some_views(3, 32)).shape == (3, 512)
+loaded = {{name.split(".")[0] for name, module in sys.modules.items() if module is not None}}
+assert not loaded & {{"tensorflow", "keras", "jax", "tf2onnx", "openvino_telemetry"}}, loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+
+
+@each
+def test_another_skeleton_is_another_graph(converter: Converter, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = find_network("vgg16", weights="random", size=32)
+    before = converter.folder(network, described(network))
+    monkeypatch.setattr(converted, "skeleton_digest", lambda backbone: "other")
+    assert converter.folder(network, described(network)) != before
 
 
 @each

@@ -48,6 +48,7 @@ def test_cached_weights_are_used_and_identified(tmp_path: Path, monkeypatch: pyt
             {"weights": "random", "preprocess": "tf"},
             r"`weights=random` does not go with a network of your own",
         ),
+        ("inceptionv3", {"weights": "random", "size": 74}, r"inceptionv3 takes images from 75 px on; got `size=74`"),
         ("m.keras", {}, r"m.keras does not say how its pixels were prepared. Add `preprocess`: tf"),
         ("m.keras", {"preprocess": "tf", "mean": 0.5}, r"say how pixels are prepared: leave `preprocess=tf` away"),
         ("m.keras", {"mean": 0.5}, r"`mean` and `std` go together"),
@@ -122,12 +123,20 @@ def test_a_missing_network_is_named(tmp_path: Path) -> None:
         find_network(str(tmp_path / "folder.keras"), preprocess="tf")
 
 
-def test_random_weights_are_found_again_where_they_would_be_the_same() -> None:
+@pytest.mark.parametrize("identity", ["random:seed=3,keras=2.0,backend=tensorflow", "random:seed=3,rev=2"])
+def test_random_weights_are_found_again_unless_they_were_drawn_otherwise(identity: str) -> None:
     network = find_network("vgg16", weights="random", seed=3)
+    assert network.weights == "random:seed=3,rev=1"
     assert find_again(described(network), "vgg16") == network
-    other = dataclasses.replace(described(network), weights="random:seed=3,keras=2.0,backend=tensorflow")
-    with pytest.raises(WeightsError, match=r"drawn by other software \(random:seed=3,keras=2.0.*extract` again"):
+    other = dataclasses.replace(described(network), weights=identity)
+    with pytest.raises(WeightsError, match=rf"another version of cxrfeat drew \({identity}.*extract` again"):
         find_again(other, "vgg16")
+
+
+def test_a_size_that_a_network_does_not_take_is_refused_of_a_file_too() -> None:
+    spec = described(find_network("xception", weights="random", size=71))
+    with pytest.raises(UsageError, match="xception takes images from 71 px on"):
+        find_again(dataclasses.replace(spec, view=dataclasses.replace(spec.view, size=70)), "xception")
 
 
 @pytest.mark.parametrize(

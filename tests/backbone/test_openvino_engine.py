@@ -41,6 +41,22 @@ assert len(caught) == 4
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("last", ["", "del engine"])
+def test_a_process_may_end_as_soon_as_it_has_its_features(last: str) -> None:
+    """OpenVINO's threads return to Python after the features are there; it aborted half of all such processes."""
+    code = f"""
+from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.openvino_engine import OPENVINO
+from tests.backbone.networks import described, some_views
+network = find_network("vgg16", weights="random", size=32)
+engine = OPENVINO(network, described(network), 4)
+engine.run(some_views(3, 32))
+{last}
+"""
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_openvino_leaves_the_fast_svm_usable() -> None:
     """Both bring a threading library of one name, and a process has one of them."""
     pytest.importorskip("sklearnex", reason="the extra fast is not installed")

@@ -30,6 +30,20 @@ def test_native_sizes_are_those_of_the_constructors(name: str, monkeypatch: pyte
     assert seen.value.args == (TABLE[name].size,)
 
 
+@pytest.mark.parametrize("name", TABLE)
+def test_least_sizes_are_those_of_the_constructors(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    keras = import_keras()
+    from keras.src.applications import imagenet_utils
+
+    def stop(_: object, *, min_size: int, **__: object) -> None:
+        raise SeenError(min_size)
+
+    monkeypatch.setattr(imagenet_utils, "obtain_input_shape", stop)
+    with pytest.raises(SeenError) as seen:
+        getattr(keras.applications, TABLE[name].constructor)(weights=None)
+    assert seen.value.args == (TABLE[name].least,)
+
+
 def check_dim_and_weights(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     keras, row = import_keras(), TABLE[name]
     network = find_network(name, weights="random", size=size)

@@ -67,7 +67,7 @@ def test_views_count_and_seed_come_from_the_call_and_the_rest_from_the_view(
     result = run(data, views=3, seed=5, view=ViewSpec(size=999, count=1, zoom=(1.0, 1.5)))
     with FeatureFile(result.files[0].path) as file:
         assert file.spec.view == ViewSpec(size=32, count=3, seed=5, zoom=(1.0, 1.5))
-        assert file.spec.weights.startswith("random:seed=5,keras=")
+        assert file.spec.weights == "random:seed=5,rev=1"
 
 
 def test_featurewise_statistics_are_of_the_training_part_and_bind_the_split(
@@ -298,7 +298,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[CxrFeatError], str]] = [
     ("no preprocessing", {"backbone": "a/b.keras", "weights": "imagenet"}, UsageError, "Add `preprocess`: tf"),
     ("missing weights", {"weights": "w.h5"}, InputError, "weights file w.h5 does not exist"),
     ("no views", {"views": 0}, SpecError, "views per image, the plain one included"),
-    ("a size of nothing", {"size": 3}, SpecError, "`size` is pixels"),
+    ("a size of nothing", {"size": 3}, UsageError, "takes images from 32 px on; got `size=3`"),
     ("a negative seed", {"seed": -1}, SpecError, "`seed`"),
 ]
 

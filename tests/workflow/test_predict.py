@@ -254,7 +254,7 @@ def test_a_network_that_cannot_be_made_again_is_said_to_be_gone(run: Run, data: 
 
     with pytest.raises(WeightsError, match=r"no longer in .*Give its file with `network`"):
         predict(changed(f"sha256:{'2' * 64}"), [data], make_engine=StubEngine)
-    with pytest.raises(WeightsError, match="random weights drawn by other software"):
+    with pytest.raises(WeightsError, match="random weights that another version of cxrfeat drew"):
         predict(changed("random:seed=0,keras=0.0.1,backend=tensorflow"), [data], make_engine=StubEngine)
     with pytest.raises(WeightsError, match="do not say which network made them"):
         predict(changed("../../etc/passwd"), [data], make_engine=StubEngine)
