@@ -149,8 +149,8 @@ class Converter:
         }
         if has_skeleton(network.backbone):
             decides["skeleton"] = skeleton_digest(network.backbone)
-        if network.onnx:
-            decides |= {name: getattr(spec, name) for name in ("pixel_mean", "pixel_std", "output", "pool")}
+        later = {name: getattr(spec, name) for name in ("pixel_mean", "pixel_std", "output", "pool")}
+        decides |= {name: value for name, value in later.items() if value not in (None, "mean")}
         return user_cache() / self.name / f"{network.name}-{canonical_sha256(decides)[:32]}"
 
     def convert(self, network: Network, spec: FeatureSpec, folder: Path) -> None:

@@ -251,11 +251,13 @@ def _scaling(
         raise UsageError(f"`mean` and `std` say how pixels are prepared: leave `preprocess={preprocess}` away.")
     if mean is None or std is None:
         raise UsageError("`mean` and `std` go together: one number each, or one of each channel.")
+    means, stds = (tuple(one_or_many(one)) for one in (mean, std))
+    if len(means) != len(stds) and 1 in (len(means), len(stds)):
+        means, stds = means * (len(stds) if len(means) == 1 else 1), stds * (len(means) if len(stds) == 1 else 1)
     # Checked as in the description of features, where they end.
     plain = FeatureSpec(
-        backbone=FILE, weights="sha256:0", preprocess="torch", view=ViewSpec(size=224),
-        pixel_mean=tuple(one_or_many(mean)), pixel_std=tuple(one_or_many(std)),
-    )  # fmt: skip
+        backbone=FILE, weights="sha256:0", preprocess="torch", view=ViewSpec(size=224), pixel_mean=means, pixel_std=stds
+    )
     return _Scaling(preprocess="torch", mean=plain.pixel_mean, std=plain.pixel_std)
 
 

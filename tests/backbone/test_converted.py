@@ -145,8 +145,10 @@ def test_another_skeleton_is_another_graph(converter: Converter, monkeypatch: py
 def test_another_preparation_is_another_graph(converter: Converter, tiny_network: Path) -> None:
     network = find_network(str(tiny_network), preprocess="tf")
     folders = {converter.folder(network, described(network, normalize)) for normalize in ("backbone", "none")}
-    other = find_network("resnet50", weights="random", size=32)
-    assert len(folders | {converter.folder(other, described(other))}) == 3
+    ways = ({"preprocess": "torch"}, {"mean": 0.5, "std": 0.5}, {"mean": 0.5, "std": 0.25}, {"preprocess": "xrv"})
+    networks = [find_network(str(tiny_network), **way) for way in ways]
+    networks.append(find_network("resnet50", weights="random", size=32))
+    assert len(folders | {converter.folder(one, described(one)) for one in networks}) == 7
 
 
 @each
