@@ -29,6 +29,7 @@ from benchmarks import (
     same,
     scale,
     standardize,
+    start,
     two_stage,
 )
 from benchmarks.blobs import CLASSES, blobs, write_blobs
@@ -450,6 +451,19 @@ def test_look_holds_what_two_checkouts_find_against_each_other(
     place.write_text(place.read_text().replace("def find_letters(", "def _before(") + "find_letters = np.zeros_like\n")
     with pytest.raises(RuntimeError, match=r"not find the same: letters$"):
         look.main(["--images", "12", "--repeats", "1", "--against", str(other)])
+
+
+@pytest.mark.slow
+def test_start_measures_commands_that_find_nothing_in_the_cache(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = str(Path(__file__).parents[2])
+    network = ["--backbone", "vgg16", "--size", "32", "--part", start.EXTRACT, "--against", code]
+    (row,) = ran(start.main, ["--images", "12", "--repeats", "1", *network], tmp_path, capsys)
+    assert row["what"] == start.EXTRACT
+    assert all(row[name]["median"] > 0 for name in (OURS, BEFORE, "ratio"))
+    engine = next((one.name for one in CONVERTERS if one.installed()), "keras")
+    assert row["engine"] == f"{engine} ({OURS}), {engine} ({BEFORE})"
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 from PIL import Image
 
 import cxrfeat.workflow.extract as recipe
+from cxrfeat.backbone.choose import CONVERTERS
+from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import CxrFeatError, InputError, SpecError, StorageError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
@@ -352,3 +356,37 @@ def test_progress_names_each_stage(data: Path, run: Callable[..., recipe.Extract
     expected = ["reading files", "looking for copies", "training pixels"]
     assert (stages[:3], stages[-1]) == (expected, "resnet50")
     assert index_folder(data).dataset == "data"
+
+
+# By the networks of the table themselves
+
+
+@pytest.mark.skipif(not any(one.installed() for one in CONVERTERS), reason="neither openvino nor onnx is installed")
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == "vgg16" else pytest.mark.slow) for n in TABLE])
+def test_neither_tensorflow_nor_keras_is_loaded_by_an_extraction(name: str, phantoms: Path, tmp_path: Path) -> None:
+    code = f"""
+import sys
+import cxrfeat
+(file,) = cxrfeat.extract(
+    {str(phantoms)!r}, backbone={name!r}, weights="random", views=1, size=80, features={str(tmp_path)!r}
+).files
+assert file.dim == {TABLE[name].dim} and file.images > 9
+assert not {{one.split(".")[0] for one in sys.modules}} & {{"tensorflow", "keras", "jax", "torch"}}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(not all(one.installed() for one in CONVERTERS), reason="openvino or onnx is not installed")
+def test_features_of_random_weights_are_the_same_whichever_engine_made_them(phantoms: Path, tmp_path: Path) -> None:
+    found: dict[str, Any] = {}
+    for engine in ("keras", "openvino", "onnx"):
+        (file,) = extract(
+            phantoms, backbone="vgg16", weights="random", views=2, size=48, engine=engine, features=tmp_path / engine
+        ).files
+        assert file.engine == engine
+        with FeatureFile(file.path) as features:
+            found[engine] = features.spec, features.features[:]
+    (spec, wanted), *others = found.values()
+    for other, values in others:
+        assert other == spec, "one fingerprint"
+        assert np.abs(values - wanted).max() <= 1e-5 * np.abs(wanted).max()
