@@ -28,8 +28,8 @@ class Row:
     """Mode of `keras.applications.imagenet_utils.preprocess_input`."""
     weights_folder: str
     weights_file: str
-    weights_md5: str
-    """The digest Keras itself pins; it pins no other kind."""
+    weights_digest: str
+    """The one that Keras itself pins: MD5, or SHA-256 where it has it."""
 
     @property
     def weights_url(self) -> str:

@@ -6,25 +6,22 @@ a file of the user's is copied to the user cache under its SHA-256, so that late
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
-import socket
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cxrfeat.backbone.download import digest_of, download
 from cxrfeat.backbone.drawn import random_identity
-from cxrfeat.backbone.quiet import import_keras, keras_home
+from cxrfeat.backbone.quiet import keras_home
 from cxrfeat.backbone.table import TABLE, Row
-from cxrfeat.errors import InputError, StorageError, WeightsError
+from cxrfeat.errors import InputError, WeightsError
 from cxrfeat.spec import canonical_sha256
 from cxrfeat.system.files import (
     build_folder,
     check_space,
-    remove,
     remove_folder,
     replace_atomic,
     user_cache,
@@ -61,10 +58,10 @@ def weights_of(row: Row, weights: str, seed: int) -> tuple[Path | None, str]:
         path = keras_folder() / row.weights_file
         if not path.is_file():
             _download(row)
-        if _md5(path) != row.weights_md5:
+        if digest_of(path, row.weights_digest) != row.weights_digest:
             raise WeightsError(
-                f"{path} is damaged (its MD5 is not {row.weights_md5}). Delete it; it is then downloaded again, or "
-                f"download {row.weights_url} yourself and run `cxrfeat weights import FILE`."
+                f"{path} is damaged (its digest is not {row.weights_digest}). Delete it; it is then downloaded again, "
+                f"or download {row.weights_url} yourself and run `cxrfeat weights import FILE`."
             )
         return path, f"sha256:{sha256_of(path)}"
     path = Path(weights)
@@ -78,7 +75,13 @@ def list_weights() -> list[dict[str, Any]]:
     for row in TABLE.values():
         path = keras_folder() / row.weights_file
         here = path.is_file()
-        state = "missing" if not here else "ready" if _md5(path) == row.weights_md5 else "damaged"
+        state = (
+            "missing"
+            if not here
+            else "ready"
+            if digest_of(path, row.weights_digest) == row.weights_digest
+            else "damaged"
+        )
         rows.append({"backbone": row.name, "state": state, "path": str(path), "url": row.weights_url})
     return rows
 
@@ -94,16 +97,17 @@ def import_weights(path: Path) -> tuple[str, Path]:
         WeightsError: If it is not the file of any backbone.
     """
     check_file(path, "weights file")
-    digest = _md5(path)
+    digests = {row.weights_digest for row in TABLE.values()}
+    found = {digest_of(path, next(one for one in digests if len(one) == kind)) for kind in {*map(len, digests)}}
     for row in TABLE.values():
-        if row.weights_md5 == digest:
+        if row.weights_digest in found:
             place = keras_folder() / row.weights_file
             replace_atomic(place, lambda temporary: shutil.copyfile(path, temporary))
             return row.name, place
     names = ", ".join(row.weights_file for row in TABLE.values())
     raise WeightsError(
-        f"{path} (MD5 {digest}) is not the ImageNet weights of a backbone: it is damaged, incomplete, or another file. "
-        f"Wanted are {names}. To use weights of your own, give `cxrfeat extract` their path as `weights`."
+        f"{path} ({min(found, key=len)}) is not the ImageNet weights of a backbone: it is damaged, incomplete, or "
+        f"another file. Wanted are {names}. To use weights of your own, give `cxrfeat extract` their path as `weights`."
     )
 
 
@@ -203,36 +207,19 @@ def check_file(path: Path, what: str) -> None:
 
 
 def _download(row: Row) -> None:
-    """Let Keras download a weights file, checked by its hash, with its chatter on stderr."""
-    keras = import_keras()
-    waited = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(20.0)  # Keras sets none, and would wait for minutes behind a closed firewall
+    """Put a weights file where Keras looks for it, too."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            keras.utils.get_file(
-                row.weights_file, row.weights_url, cache_subdir="models", file_hash=row.weights_md5,
-                cache_dir=str(keras_home()),
-            )  # fmt: skip
-    except Exception as error:  # get_file raises bare Exception for every failure
-        with contextlib.suppress(StorageError):
-            remove(keras_folder() / row.weights_file)
-        reason = str(error).rstrip(".").splitlines()[0] if str(error) else type(error).__name__
+        download(row.weights_url, row.weights_digest, keras_folder() / row.weights_file)
+    except WeightsError as error:
         raise WeightsError(
-            f"The ImageNet weights of {row.name} are not on this machine and cannot be downloaded ({reason}). "
+            f"The ImageNet weights of {row.name} are not on this machine and cannot be downloaded ({error}). "
             f"On a machine with internet download {row.weights_url}, bring it here, and run "
             f"`cxrfeat weights import {row.weights_file}` (it belongs in {keras_folder()}). "
             "Or pass a path as `weights`, or `weights=random` for a trial whose scores mean nothing."
         ) from error
-    finally:
-        socket.setdefaulttimeout(waited)
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -20,7 +20,7 @@ def test_cached_weights_are_used_and_identified(tmp_path: Path, monkeypatch: pyt
     content = b"weights of vgg16"
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     md5 = hashlib.md5(content).hexdigest()
-    monkeypatch.setitem(TABLE, "vgg16", dataclasses.replace(TABLE["vgg16"], weights_md5=md5))
+    monkeypatch.setitem(TABLE, "vgg16", dataclasses.replace(TABLE["vgg16"], weights_digest=md5))
     place = tmp_path / "keras" / "models" / TABLE["vgg16"].weights_file
     place.parent.mkdir(parents=True)
     place.write_bytes(content)

@@ -61,7 +61,7 @@ def check_dim_and_weights(name: str, size: int, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(file_utils, "get_file", stop)
     with pytest.raises(SeenError) as seen:
         getattr(keras.applications, row.constructor)(include_top=False, input_shape=(size, size, 3))
-    assert seen.value.args == (row.weights_file, row.weights_url, "models", row.weights_md5)
+    assert seen.value.args == (row.weights_file, row.weights_url, "models", row.weights_digest)
 
 
 def test_vgg16_is_as_its_row_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ import errno
 import os
 import re
 import shutil
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -361,11 +361,9 @@ def test_weights_that_are_neither_here_nor_to_be_had_say_how_to_bring_them(
     cli: Cli, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(*arguments: object, **options: object) -> None:
-        raise Exception("URL fetch failure: [Errno -2] Name or service not known")
+        raise urllib.error.URLError("[Errno -2] Name or service not known")
 
-    monkeypatch.setattr(
-        "cxrfeat.backbone.quiet.import_keras", lambda: SimpleNamespace(utils=SimpleNamespace(get_file=offline))
-    )
+    monkeypatch.setattr("urllib.request.urlopen", offline)
     said = cli("extract", "--backbone", "vgg16")
     assert said.code == 3
     for wanted in (
