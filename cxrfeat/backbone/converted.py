@@ -192,18 +192,22 @@ class Converter:
         assert network.path is not None, "of a file"
         file = read_onnx(network.path)
         put_graph(wrapped(file.model, spec), [network.path.parent / name for name in file.data], place)
-        views, wanted = some_views(network.size), None
+        views, with_onnx = some_views(network.size), None
         if importlib.util.find_spec("onnxruntime") is not None:
-            wanted = _tried(network, "ONNX Runtime", lambda: OnnxEngine(place, len(views)), views)
-        if self.name != OnnxEngine.name:
+            with_onnx = _Tried(network, "ONNX Runtime", lambda: OnnxEngine(place, len(views)), views)
+        if self.name == OnnxEngine.name:
+            assert with_onnx is not None, "it is installed"
+            with_onnx.check_company()
+        else:
 
             def taken() -> Engine:
                 self.take(place)
                 return self.load(place, len(views), 0)
 
-            found = _tried(network, self.name, taken, views)
-            if wanted is not None:
-                self._agree(network, found, wanted, OnnxEngine.name)
+            found = _Tried(network, self.name, taken, views).features
+            if with_onnx is not None and not _agree(found, with_onnx.features):
+                with_onnx.check_company()
+                raise self._other(network, found, with_onnx.features, OnnxEngine.name)
         write_atomic(place / DIGESTS, _digests(place).encode())
 
     def _fill(self, graph: onnx.ModelProto, place: Path) -> None:
@@ -214,15 +218,16 @@ class Converter:
     def _check(self, network: Network, model: Any, place: Path) -> None:  # noqa: ANN401  # Keras has no types
         views = some_views(network.size)
         wanted = np.asarray(model.predict_on_batch(views[..., np.newaxis]))
-        self._agree(network, self.load(place, len(views), 0).run(views), wanted, "keras")
+        found = self.load(place, len(views), 0).run(views)
+        if not _agree(found, wanted):
+            raise self._other(network, found, wanted, "keras")
 
-    def _agree(self, network: Network, found: Features, wanted: Features, other: str) -> None:
-        apart = np.abs(found - wanted).max()
-        if apart > TOLERANCE * np.abs(wanted).max():  # never true of NaN, which is the network's own
-            raise UsageError(
-                f"Converted for `engine={self.name}`, {network.name} computes other features than with "
-                f"`engine={other}` ({apart:.2g} apart, where the largest is {np.abs(wanted).max():.2g}). Use that."
-            )
+    def _other(self, network: Network, found: Features, wanted: Features, other: str) -> UsageError:
+        return UsageError(
+            f"Converted for `engine={self.name}`, {network.name} computes other features than with "
+            f"`engine={other}` ({np.abs(found - wanted).max():.2g} apart, where the largest is "
+            f"{np.abs(wanted).max():.2g}). Use that."
+        )
 
 
 def some_views(size: int) -> Views:
@@ -230,28 +235,43 @@ def some_views(size: int) -> Views:
     return np.random.default_rng(0).integers(0, 256, (2, size, size), dtype=np.uint8)
 
 
-def _tried(network: Network, name: str, make: Callable[[], Engine], views: Views) -> Features:
-    """Features of two views, by an engine that may not know the network.
+def _agree(found: Features, wanted: Features) -> bool:
+    """Whether features of two engines are the same; NaN is the network's own."""
+    return not np.abs(found - wanted).max() > TOLERANCE * np.abs(wanted).max()
 
-    Raises:
-        InputError: If it does not run it, or an image has other features in other company.
-    """
-    try:
-        engine = make()
-        features, back = engine.run(views), engine.run(views[::-1])[::-1]
-    except CxrFeatError:
-        raise
-    except Exception as error:  # a stranger's file may fail in any way
-        raise InputError(
-            f"{network.name} cannot be run by {name} ({first_line(error)}). Export it again, for any number of images "
-            "at a time, or try another `engine`."
-        ) from error
-    if np.abs(features - back).max() > TOLERANCE * np.abs(features).max():
-        raise InputError(
-            f"{network.name} gives an image other features in the company of other images. Export it again, for any "
-            "number of images at a time, and for inference."
-        )
-    return features
+
+class _Tried:
+    """An engine that may not know a network, and the features of two views by it."""
+
+    def __init__(self, network: Network, name: str, make: Callable[[], Engine], views: Views) -> None:
+        """Try it.
+
+        Raises:
+            InputError: If it does not run the network.
+        """
+        self._network, self._views = network, views
+        try:
+            self._engine = make()
+            self.features = self._engine.run(views)
+        except CxrFeatError:
+            raise
+        except Exception as error:  # a stranger's file may fail in any way
+            raise InputError(
+                f"{network.name} cannot be run by {name} ({first_line(error)}). Export it again, for any number of "
+                "images at a time, or try another `engine`."
+            ) from error
+
+    def check_company(self) -> None:
+        """Check that an image has the same features whichever the other is that comes with it, and in which order.
+
+        Raises:
+            InputError: If it has not.
+        """
+        if not _agree(self._engine.run(self._views[::-1])[::-1], self.features):
+            raise InputError(
+                f"{self._network.name} gives an image other features in the company of other images. Export it again, "
+                "for any number of images at a time, and for inference."
+            )
 
 
 def _whole(folder: Path) -> bool:

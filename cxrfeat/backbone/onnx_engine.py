@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrfeat.backbone.converted import Converter
-from cxrfeat.backbone.engine import in_batches, out_of_memory
+from cxrfeat.backbone.engine import CPU_BATCH, in_batches, out_of_memory
 from cxrfeat.backbone.onnx_graph import GRAPH
 from cxrfeat.system.files import write_atomic
 from cxrfeat.types import Features, Views
@@ -32,14 +32,14 @@ class OnnxEngine:
 
         Args:
             folder: Where it was converted to.
-            batch: Views per batch, at least 2: a lone row would take another path and differ in its last bits. A
-                network that takes one image at a time gets one.
+            batch: Views per batch, at least 2: a lone row would take another path and differ in its last bits. On a
+                CPU fewer of large views, and one where a network takes one image at a time.
             threads: Threads of one operation; 0 is as many as there are cores.
         """
         self._session = session_of(str(folder / GRAPH), threads)
         given = self._session.get_inputs()[0]
         self._input = given.name
-        self.batch = 1 if given.shape[0] == 1 else max(batch, 2)
+        self.batch = 1 if given.shape[0] == 1 else max(2, min(batch, _most(given.shape[1])))
         self.dim = int(self._session.get_outputs()[0].shape[1])
 
     def run(self, views: Views) -> Features:
@@ -55,6 +55,15 @@ class OnnxEngine:
     def _step(self, batch: Views) -> Features:
         features: Features = self._session.run(None, {self._input: batch})[0]
         return features
+
+
+def _most(size: int) -> int:
+    """Views of so many pixels a side that a batch holds on a CPU: a transformer's of 518 px take half a GB each."""
+    return CPU_BATCH * _NATIVE**2 // size**2 if size > _LARGE and not has_cuda() else 2**31
+
+
+_NATIVE, _LARGE = 224, 299
+"""Sizes of views in pixels: what most networks take, and the largest of which a batch holds as many."""
 
 
 def session_of(graph: str | bytes, threads: int = 0) -> Any:  # noqa: ANN401  # ONNX Runtime has no types

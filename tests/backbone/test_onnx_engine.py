@@ -43,3 +43,18 @@ def test_the_converters_own_passes_are_left_out_and_put_back() -> None:
     with _without_optimisers():
         assert optimizer.optimize_graph("a graph") == "a graph"
     assert optimizer.optimize_graph is before
+
+
+@pytest.mark.parametrize(
+    ("size", "asked", "batch"), [(32, 16, 16), (299, 64, 64), (448, 16, 4), (518, 16, 2), (1024, 64, 2)]
+)
+def test_a_batch_of_large_views_is_smaller_so_that_memory_does(
+    size: int, asked: int, batch: int, tmp_path: Path
+) -> None:
+    from cxrfeat.backbone.onnx_graph import put_graph, wrapped
+    from cxrfeat.spec import FeatureSpec, ViewSpec
+    from tests.backbone.onnx_bodies import convolutional
+
+    spec = FeatureSpec(backbone="file", weights="sha256:0", preprocess="tf", view=ViewSpec(size=size))
+    put_graph(wrapped(convolutional(size=size), spec), (), tmp_path)
+    assert OnnxEngine(tmp_path, asked).batch == batch
