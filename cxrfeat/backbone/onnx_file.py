@@ -58,6 +58,13 @@ _BYTES_OF = {"FLOAT": 4, "FLOAT16": 2, "BFLOAT16": 2, "DOUBLE": 8, "INT64": 8, "
 """Types of weights that are taken, with the bytes of one number."""
 
 
+_WITH_GRAPH = (5, 10)
+"""`AttributeProto.GRAPH` and `GRAPHS`."""
+
+_EXTERNAL = frozenset({"location", "offset", "length", "checksum"})
+"""What may be said of weights beside the model, each once: two readers might take two places."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxFile:
     """A network that was looked at, and may be loaded."""
@@ -144,8 +151,6 @@ def opened(path: Path, size: int | None, output: str | None, pool: Pool | None) 
 
 def _check_model(model: onnx.ModelProto) -> None:
     """Check that a model is one plain graph of operations that are taken."""
-    import onnx
-
     if not model.HasField("graph") or not model.graph.node:
         raise InputError("It holds no graph.")
     if model.functions or model.training_info:
@@ -177,8 +182,10 @@ def _check_model(model: onnx.ModelProto) -> None:
                 "no loops, no branches, no chance. Export it for inference."
             )
         for attribute in node.attribute:
-            if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) or attribute.HasField("g"):
+            if attribute.HasField("g") or attribute.graphs or attribute.type in _WITH_GRAPH:
                 raise InputError(f"A graph lies inside of {node.op_type}.")
+            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+                raise InputError(f"{node.op_type} holds sparse numbers. Export it with dense ones.")
             if attribute.ref_attr_name:
                 raise InputError(f"{node.op_type} refers to a function.")
         for name in node.input:
@@ -195,6 +202,8 @@ def _check_model(model: onnx.ModelProto) -> None:
 
 def _check_weights(model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
     """Check that weights are as large as they say and lie where they may; the files beside the model, by name."""
+    import onnx
+
     sizes: dict[str, int] = {}
     total = 0
     for tensor in _tensors(model.graph):
@@ -202,7 +211,9 @@ def _check_weights(model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
         total += needed
         if total > MOST_BYTES:
             raise InputError(f"Its weights are over {MOST_BYTES // 2**30} GiB, larger than networks are.")
-        if tensor.external_data or tensor.data_location:
+        if (tensor.data_location == onnx.TensorProto.EXTERNAL) != bool(tensor.external_data):
+            raise InputError(f"The weight {tensor.name[:60]!r} does not say whether it is in the file or beside it.")
+        if tensor.external_data:
             name, offset, length = _place(tensor)
             if name not in sizes:
                 if len(sizes) == MOST_FILES:
@@ -247,17 +258,26 @@ def _stored(tensor: onnx.TensorProto) -> int:
     """Bytes of the numbers that a tensor holds itself."""
     import onnx
 
-    if tensor.HasField("raw_data"):
+    kinds = _holds(tensor)
+    if len(kinds) > 1:
+        raise InputError(f"The weight {tensor.name[:60]!r} is given twice.")
+    if kinds == ["raw_data"]:
         return len(tensor.raw_data)
-    kind = _BYTES_OF[onnx.TensorProto.DataType.Name(tensor.data_type)]
-    typed = (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data, tensor.uint64_data)
-    count: int = sum(len(numbers) for numbers in typed)
-    return kind * count
+    count: int = sum(len(getattr(tensor, kind)) for kind in kinds)
+    return count * _BYTES_OF[onnx.TensorProto.DataType.Name(tensor.data_type)]
+
+
+def _holds(tensor: onnx.TensorProto) -> list[str]:
+    """In which of the forms that there are a tensor holds numbers itself."""
+    typed = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
+    return [*(["raw_data"] if tensor.HasField("raw_data") else []), *(kind for kind in typed if getattr(tensor, kind))]
 
 
 def _place(tensor: onnx.TensorProto) -> tuple[str, int, int | None]:
     """The file beside the model that holds a weight, where it begins there, and its bytes if that is said."""
     told = {one.key: one.value for one in tensor.external_data}
+    if len(told) < len(tensor.external_data) or not told.keys() <= _EXTERNAL or _holds(tensor):
+        raise InputError(f"The weight {tensor.name[:60]!r} lies in two places, or in one of an unknown kind.")
     numbers = {key: told.get(key, "") for key in ("offset", "length")}
     if any(value and not re.fullmatch(r"\d{1,15}", value) for value in numbers.values()):
         raise InputError(f"The weight {tensor.name[:60]!r} says no place in its file: {numbers}.")

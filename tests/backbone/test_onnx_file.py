@@ -100,6 +100,51 @@ def twice() -> Any:
     return with_node(helper.make_node("Relu", ["image"], ["out"]))
 
 
+def two_places() -> Any:
+    """One reader may take the first of them, another the last."""
+    body = outside("../secret")
+    body.graph.initializer[0].external_data.add(key="location", value="weights.data")
+    return body
+
+
+def other_place() -> Any:
+    body = outside("weights.data")
+    body.graph.initializer[0].external_data.add(key="basepath", value="/etc")
+    return body
+
+
+def inside_and_outside() -> Any:
+    body = outside("weights.data")
+    body.graph.initializer[0].raw_data = kernel().tobytes()
+    return body
+
+
+def said_inside() -> Any:
+    body = outside("weights.data")
+    body.graph.initializer[0].data_location = TensorProto.DEFAULT
+    return body
+
+
+def given_twice() -> Any:
+    body = convolutional()
+    body.graph.initializer[0].float_data.extend([1.0] * kernel().size)
+    return body
+
+
+def graphs_unsaid() -> Any:
+    """Graphs inside of an operation whose attribute says that it is a number."""
+    body = convolutional()
+    attribute = body.graph.node[1].attribute.add(name="more", type=onnx.AttributeProto.INT)
+    attribute.graphs.add()
+    return body
+
+
+def sparse_constant() -> Any:
+    node = helper.make_node("Constant", [], ["x"])
+    node.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR).sparse_tensor.dims.append(3)
+    return with_node(node)
+
+
 def sparse() -> Any:
     body = convolutional()
     body.graph.sparse_initializer.add()
@@ -147,6 +192,13 @@ HOSTILE: list[tuple[str, Callable[[], Any], str]] = [
     ("no path", lambda: outside(""), r"lies in ''"),
     ("the folder itself", lambda: outside(".."), r"lies in '..'"),
     ("the model as its weights", lambda: outside("m.onnx"), r"m.onnx, which is the model itself"),
+    ("two places", two_places, r"lies in two places, or in one of an unknown kind"),
+    ("a place of another kind", other_place, r"lies in two places, or in one of an unknown kind"),
+    ("inside and outside", inside_and_outside, r"lies in two places"),
+    ("outside, said to be inside", said_inside, r"does not say whether it is in the file or beside it"),
+    ("weights in two forms", given_twice, r"is given twice"),
+    ("graphs that are not said", graphs_unsaid, r"A graph lies inside of Conv"),
+    ("a sparse constant", sparse_constant, r"Constant holds sparse numbers"),
     ("a file that is not there", lambda: outside("none.data"), r"none.data, which is not beside it"),
     ("weights cut off", lambda: outside("weights.data", offset=10), r"weights.data does not hold them where it says"),
     ("another length", lambda: outside("weights.data", length=7), r"weights.data does not hold them"),
