@@ -212,7 +212,7 @@ def summary(row: Mapping[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Measure, print a table, write JSON."""
     parser = options(__doc__)
-    parser.add_argument("--network", action="append", choices=list(TABLE), help="default: all five")
+    parser.add_argument("--network", action="append", choices=list(TABLE), help="default: all of the table")
     parser.add_argument(
         "--seconds", type=float, default=45, help="rounds of one network, and those of --repeats at least (default: 45)"
     )

@@ -255,9 +255,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Measure, print a table, write JSON."""
     parser = options(__doc__)
-    parser.add_argument(
-        "--backbone", action="append", help="of the table, or a .keras file; default: the five networks"
-    )
+    parser.add_argument("--backbone", action="append", help="of the table, or a .keras file; default: all of the table")
     parser.add_argument("--preprocess", help="of a .keras file")
     parser.add_argument("--size", type=int, help="in pixels; default: the network's own")
     parser.add_argument("--total", type=int, default=2048, help="views of a measurement (default: 2048)")

@@ -59,6 +59,26 @@ TABLE: dict[str, Row] = {
             "xception", "Xception", 299, 71, 2048, "tf",
             "xception", f"xception_{_TF}", "b0042744bf5b25fce3cb969f33bebb97",
         ),
+        Row(
+            "densenet169", "DenseNet169", 224, 32, 1664, "torch",
+            "densenet", f"densenet169_{_TF}", "b8c4d4c20dd625c148057b9ff1c1176b",
+        ),
+        Row(
+            "densenet201", "DenseNet201", 224, 32, 1920, "torch",
+            "densenet", f"densenet201_{_TF}", "c13680b51ded0fb44dff2d8f86ac8bb1",
+        ),
+        Row(
+            "resnet50v2", "ResNet50V2", 224, 32, 2048, "tf",
+            "resnet", f"resnet50v2_{_TF}", "fac2f116257151a9d068a22e544a4917",
+        ),
+        Row(  # pixels from 0 to 255: this one and the next prepare them themselves
+            "efficientnetv2b0", "EfficientNetV2B0", 224, 32, 1280, "none",
+            "efficientnet_v2", "efficientnetv2-b0_notop.h5", "893217f2bb855e2983157299931e43ff",
+        ),
+        Row(
+            "convnexttiny", "ConvNeXtTiny", 224, 32, 768, "none",
+            "convnext", "convnext_tiny_notop.h5", "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+        ),
     )
 }  # fmt: skip
 

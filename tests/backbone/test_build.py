@@ -45,7 +45,8 @@ def prepared(preprocess: Preprocess, channels: int = 3, **options: Any) -> NDArr
 def test_preprocessing_is_that_of_keras_for_every_grey_value(name: str) -> None:
     modules = {
         "densenet121": "densenet", "resnet50": "resnet", "vgg16": "vgg16", "inceptionv3": "inception_v3",
-        "xception": "xception",
+        "xception": "xception", "densenet169": "densenet", "densenet201": "densenet", "resnet50v2": "resnet_v2",
+        "efficientnetv2b0": "efficientnet_v2", "convnexttiny": "convnext",
     }  # fmt: skip
     keras_module = getattr(import_keras().applications, modules[name])
     rgb = np.repeat(GREY, 3, axis=-1).astype(np.float32)

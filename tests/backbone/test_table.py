@@ -74,13 +74,18 @@ def test_every_network_is_as_its_row_says(name: str, monkeypatch: pytest.MonkeyP
     check_dim_and_weights(name, 75, monkeypatch)
 
 
-def test_the_five_networks_of_the_contract_are_there() -> None:
+def test_the_networks_of_the_contract_are_there_and_some_more() -> None:
     assert {name: (row.size, row.dim, row.preprocess) for name, row in TABLE.items()} == {
         "densenet121": (224, 1024, "torch"),
         "resnet50": (224, 2048, "caffe"),
         "vgg16": (224, 512, "caffe"),
         "inceptionv3": (299, 2048, "tf"),
         "xception": (299, 2048, "tf"),
+        "densenet169": (224, 1664, "torch"),
+        "densenet201": (224, 1920, "torch"),
+        "resnet50v2": (224, 2048, "tf"),
+        "efficientnetv2b0": (224, 1280, "none"),
+        "convnexttiny": (224, 768, "none"),
     }
 
 
