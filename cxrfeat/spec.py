@@ -222,7 +222,7 @@ class FeatureSpec:
     """A name of the backbone table, or `file` for a user's own network."""
 
     weights: str
-    """`sha256:<hex>` of the weights file, or `random:...` with the seed and what else decides the numbers."""
+    """`sha256:<hex>` of the weights file, or `random:...` with the seed and the revision of the drawing."""
 
     preprocess: Preprocess
     """Scaling of pixels that the network's weights were trained with: a mode of Keras `imagenet_utils`, or `xrv`: from

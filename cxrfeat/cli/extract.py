@@ -21,8 +21,9 @@ def extract(
         typer.Option(
             "--backbone",
             metavar="<name|path|run>",
-            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, the path of a Keras model or an "
-            "ONNX file, or a run of finetune; give it again for more than one.",
+            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception or another that `cxrfeat weights "
+            "list` names, the path of a Keras model or an ONNX file, or a run of finetune; give it again for more than "
+            "one.",
             show_default=False,
             autocompletion=completion.backbones_and_runs,
         ),
