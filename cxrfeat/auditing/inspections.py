@@ -11,22 +11,20 @@ import numpy as np
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.decode import DECODE_STEPS, decode_with_colour
+from cxrfeat.image.figure import STEPS as LETTER_STEPS
 from cxrfeat.image.index import Chosen, index_with
 from cxrfeat.image.inspect import Inspection, inspect_image
 from cxrfeat.image.mask import MaskFile, open_mask
 from cxrfeat.image.row import ImageRow, Manifest
 from cxrfeat.spec import ViewSpec
-from cxrfeat.system.crew import LEAST_WORKERS
+from cxrfeat.system.compiled import want_compiled
 from cxrfeat.types import Counted, Views
 from cxrfeat.view.prepare import Wanted, prepare_image
 
 Inspected = dict[str, Inspection | BadImageError]
 """What each image of a manifest tells, by path; the error where its pixels cannot be used."""
 
-_LEAST_WORKERS = 2
-"""Cores from which processes inspect files: with their start, two took 4.0 to 4.8 s for 1200 images of 299 pixels, and
-two threads, which wait for the interpreter's lock between many short sums, 7.1 to 7.6 s. Little comes back."""
-_STEPS = DECODE_STEPS + 10
+_STEPS = DECODE_STEPS + LETTER_STEPS + 1
 """How long that takes of an image, about as many times what one view takes."""
 
 
@@ -63,10 +61,9 @@ def inspect_folder(
     Raises:
         InputError: As `index_folder`.
     """
+    want_compiled(len(chosen.entries) * (LETTER_STEPS + len(views)))
     if take is None:
-        return index_with(
-            _inspected, chosen, keep=_itself, steps=_STEPS, least_workers=_LEAST_WORKERS, progress=progress
-        )
+        return index_with(_inspected, chosen, keep=_itself, steps=_STEPS, progress=progress)
 
     def keep(row: ImageRow, seen: tuple[Inspection, Changed] | BadImageError) -> Inspection | BadImageError:
         if isinstance(seen, BadImageError):
@@ -80,7 +77,6 @@ def inspect_folder(
         chosen,
         keep=keep,
         steps=_STEPS + len(views),
-        least_workers=LEAST_WORKERS if views else _LEAST_WORKERS,
         progress=progress,
     )
 

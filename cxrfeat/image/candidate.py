@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 from typing import TypeVar
 
@@ -224,16 +225,28 @@ def _weights(portraits: NDArray[np.uint8], cosines: Planes) -> Planes:
     # Few images do not show what all share: as if some of pure chance were among them.
     even = np.eye(len(scatter)) * np.trace(scatter) / len(scatter)
     scatter = (count * scatter + _CHANCE * even) / (count + _CHANCE)
-    for zoom, shift in ((0.06, 0.0), (-0.06, 0.0), (0.0, 1.2), (0.0, -1.2)):
-        moved = sampling(np.array([zoom], np.float32), np.array([shift], np.float32))[0]
-        for start in range(0, count, _ROWS):
-            part, still = portraits[start : start + _ROWS].astype(np.float32), cosines[start : start + _ROWS]
-            for planes in (moved @ part, part @ moved.T):
-                scatter += 3 / 8 * len(part) / count * _scatter(_cosines(planes) - still)
+    moves = [
+        sampling(np.array([zoom], np.float32), np.array([shift], np.float32))[0]
+        for zoom, shift in ((0.06, 0.0), (-0.06, 0.0), (0.0, 1.2), (0.0, -1.2))
+    ]
+    parts = ((moved, start) for moved in moves for start in range(0, count, _ROWS))
+    with Ahead(partial(_moved_scatters, portraits, cosines), parts) as found:  # added in one order, whoever is first
+        for each, scatters in found:
+            for one in scatters:
+                scatter += 3 / 8 * each / count * one
     scatter += 1e-3 * even
     values, vectors = np.linalg.eigh(scatter)
     weights: Planes = ((vectors / np.sqrt(values)) @ vectors.T).astype(np.float32)
     return weights
+
+
+def _moved_scatters(
+    portraits: NDArray[np.uint8], cosines: Planes, part: tuple[Planes, int]
+) -> tuple[int, list[NDArray[np.float64]]]:
+    """How many of some pictures there are, and what moving them does to their frequencies, downwards and across."""
+    moved, start = part
+    own, still = portraits[start : start + _ROWS].astype(np.float32), cosines[start : start + _ROWS]
+    return len(own), [_scatter(_cosines(planes) - still) for planes in (moved @ own, own @ moved.T)]
 
 
 def _scatter(cosines: Planes) -> NDArray[np.float64]:

@@ -23,8 +23,11 @@ def read_file(path: Path) -> bytes:
         _refuse_irregular(path.stat())  # before opening: opening a device may already do something
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(path, flags), "rb") as file:  # noqa: PTH123  # pathlib cannot open without blocking
-            _refuse_irregular(os.fstat(file.fileno()))  # again: it may have been replaced in between
-            content = file.read(MAX_BYTES + 1)
+            there = os.fstat(file.fileno())
+            _refuse_irregular(there)  # again: it may have been replaced in between
+            content = file.read(there.st_size + 1)  # asked for more, Python makes room for it first
+            if len(content) > there.st_size:  # it grows, or says nothing of its size
+                content += file.read(MAX_BYTES + 1 - len(content))
     except OSError as error:
         raise BadImageError("open", _os_reason(error)) from None
     except ValueError:  # a NUL in the name

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.image.window import Box, widened, windowed
+from cxrfeat.system.compiled import Compiled
+
 Mask = NDArray[np.bool_]
-Box = tuple[slice, slice]
 _Places = NDArray[np.intp]
 """Pixels, counted row after row."""
 
@@ -37,6 +39,14 @@ _TALLEST = 3.5  # heights over widths: strips at the edge of the picture are tal
 _NEAR = 8  # from letter to letter
 _LEAST_CONTRAST = 28.0
 _LEAST_EDGE = 14.0
+STEPS = 5
+"""How long letters of an image with a side of 300 take without compiled loops, as many times what one view takes."""
+
+KERNEL = Compiled("cxrfeat.image.letter_kernel")
+
+_USUAL = 200
+"""Figures that there is room for at first."""
+
 _RISES = (22, 60)  # over the ground, at every pixel of a figure; the higher parts letters from bone they lie on
 
 
@@ -59,6 +69,11 @@ class Picture:
         return sums if self.pixels == 1 else sums.astype(np.float32) / np.float32(self.pixels)
 
     @property
+    def stroke(self) -> int:
+        """Width of the window that no stroke fills, in pixels; odd."""
+        return 2 * round(_STROKE * self.unit / 2) + 1
+
+    @property
     def reach(self) -> int:
         """From one side of an edge to the other, in pixels."""
         return max(1, round(2 * self.unit))
@@ -69,8 +84,7 @@ class Picture:
 
     def rises(self) -> NDArray[Any]:
         """How far each pixel is over the ground, from which whatever is narrower than a stroke was taken away."""
-        stroke = 2 * round(_STROKE * self.unit / 2) + 1
-        ground = windowed(np.maximum, windowed(np.minimum, self.sums, stroke), stroke)
+        ground = windowed(np.maximum, windowed(np.minimum, self.sums, self.stroke), self.stroke)
         rises: NDArray[Any] = self.grey(self.sums) - self.grey(ground)
         return rises
 
@@ -165,30 +179,9 @@ class _Figure:
             return -math.inf
         return self.level - _quantile(picture.grey(picture.sums[around][ring]), 0.9)
 
-    @property
-    def is_letter(self) -> bool:
-        """Whether it is a letter by itself: a clear one, one with a dark outline on bright ground, or a metal one.
-
-        The high parts of figures must be letters beyond doubt: in a hard picture there are such parts of bone.
-        """
-        if self.clipped and (self.contrast < 60 or self.area < 40):
-            return False
-        if self.least == _RISES[1]:
-            return self.contrast >= 80 and self.edge >= 65 and self.gap >= 36
-        clear = self.contrast >= 42 and self.edge >= 20 and self.gap >= 20
-        outlined = self.contrast >= 45 and self.edge >= 45 and self.gap >= -15
-        if clear or outlined:
-            return True
-        metal = self.contrast >= 30 and self.longest <= 30 and self.edge >= 16 and self.gap >= 12
-        return metal and self.level / self.field.picture.brightest >= 0.97
-
-    @property
-    def may_be_letter(self) -> bool:
-        """Whether it is a letter beside another."""
-        if self.least == _RISES[1]:
-            return self.contrast >= 75 and self.edge >= 50 and self.gap >= 15
-        plain = self.longest <= 30 and self.edge >= _LEAST_EDGE and self.gap >= 5
-        return plain or (self.contrast >= 45 and self.edge >= 30 and self.gap > -math.inf)
+    def mark(self, found: Mask) -> None:
+        """Make its pixels true."""
+        found.ravel()[self.places] = True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -254,60 +247,129 @@ class _Field:
                 yield figure
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Measured:
+    """A figure that compiled loops have measured: what `_Figure` says in the same words."""
+
+    labels: NDArray[np.int32]
+    number: int
+    least: int
+    unit: float
+    box: Box
+    contrast: float
+    pixels: float
+    level: float
+    edge: float
+    gap: float
+
+    @property
+    def longest(self) -> float:
+        lengths: list[int] = [side.stop - side.start for side in self.box]
+        return max(lengths) / self.unit
+
+    @property
+    def area(self) -> float:
+        return self.pixels / self.unit**2
+
+    @property
+    def clipped(self) -> bool:
+        sides = zip(self.box, self.labels.shape, strict=True)
+        return any(side.start == 0 or side.stop == whole for side, whole in sides)
+
+    def mark(self, found: Mask) -> None:
+        found[self.box] |= self.labels[self.box] == self.number
+
+
+def _is_letter(figure: _Figure | _Measured, picture: Picture) -> bool:
+    """Whether it is a letter by itself: a clear one, one with a dark outline on bright ground, or a metal one.
+
+    The high parts of figures must be letters beyond doubt: in a hard picture there are such parts of bone.
+    """
+    if figure.clipped and (figure.contrast < 60 or figure.area < 40):
+        return False
+    if figure.least == _RISES[1]:
+        return figure.contrast >= 80 and figure.edge >= 65 and figure.gap >= 36
+    clear = figure.contrast >= 42 and figure.edge >= 20 and figure.gap >= 20
+    outlined = figure.contrast >= 45 and figure.edge >= 45 and figure.gap >= -15
+    if clear or outlined:
+        return True
+    metal = figure.contrast >= 30 and figure.longest <= 30 and figure.edge >= 16 and figure.gap >= 12
+    return metal and figure.level / picture.brightest >= 0.97
+
+
+def _may_be_letter(figure: _Figure | _Measured) -> bool:
+    """Whether it is a letter beside another."""
+    if figure.least == _RISES[1]:
+        return figure.contrast >= 75 and figure.edge >= 50 and figure.gap >= 15
+    plain = figure.longest <= 30 and figure.edge >= _LEAST_EDGE and figure.gap >= 5
+    return plain or (figure.contrast >= 45 and figure.edge >= 30 and figure.gap > -math.inf)
+
+
+def _figures(picture: Picture) -> Iterator[list[_Figure] | list[_Measured]]:
+    """The figures of each of `_RISES`."""
+    if (
+        picture.sums.dtype.kind == "u"
+        and 255 * picture.pixels < 2**15
+        and (kernel := KERNEL.functions(STEPS * picture.sums.size / SIDE**2))
+    ):
+        yield from _measured(kernel, picture)
+        return
+    rises = picture.rises()
+    for least in _RISES:
+        yield list(_Field(picture=picture, rises=rises, least=least).figures())
+
+
+def _measured(kernel: Any, picture: Picture) -> Iterator[list[_Measured]]:  # noqa: ANN401  # a module
+    shape, unit = picture.sums.shape, picture.unit
+    form = np.array([_LEAST_AREA * unit**2, _LEAST_CONTRAST, unit, _LONGEST, _TALLEST, _BORDER, picture.reach])
+    labels = np.empty((len(_RISES), *shape), np.int32)
+    sums, least = picture.sums.astype(np.int16), np.array(_RISES, np.float32)
+    counts = np.full(len(_RISES), _USUAL, np.int64)
+    measured = np.empty((len(_RISES), 0, 10))
+    while counts.max() > measured.shape[1]:
+        measured = np.empty((len(_RISES), int(counts.max()), 10))
+        kernel.figures(
+            sums, np.float32(picture.pixels), picture.stroke // 2, picture.reach, least, form, labels, measured, counts
+        )
+    for height, own, rows, count in zip(_RISES, labels, measured, counts.tolist(), strict=True):
+        yield [
+            _Measured(
+                labels=own,
+                number=int(number),
+                least=height,
+                unit=unit,
+                box=(slice(int(top), int(bottom)), slice(int(left), int(right))),
+                contrast=contrast,
+                pixels=area,
+                level=level,
+                edge=edge,
+                gap=gap,
+            )
+            for number, contrast, area, top, bottom, left, right, level, edge, gap in rows[:count].tolist()
+        ]
+
+
 def letters_of(picture: Picture) -> Mask:
     """`(h, w)`, true on letters."""
     found = np.zeros(picture.sums.shape, np.bool_)
-    rises = picture.rises()
-    for least in _RISES:
-        taken: list[_Figure] = []
-        others: list[_Figure] = []
-        for figure in _Field(picture=picture, rises=rises, least=least).figures():
-            (taken if figure.is_letter else others).append(figure)
+    for figures in _figures(picture):
+        taken: list[_Figure | _Measured] = []
+        others: list[_Figure | _Measured] = []
+        for figure in figures:
+            (taken if _is_letter(figure, picture) else others).append(figure)
         for letter in taken:  # grows while it is walked: a word is taken letter by letter
             near = [one for one in others if _distance(one.box, letter.box) <= _NEAR * picture.unit]
-            beside = [one for one in near if one.may_be_letter]
+            beside = [one for one in near if _may_be_letter(one)]
             taken += beside
             others = [figure for figure in others if figure not in beside]
-            found.ravel()[letter.places] = True
+            letter.mark(found)
     return found
-
-
-def windowed(extreme: np.ufunc, image: NDArray[Any], window: int) -> NDArray[Any]:
-    """The least (`np.minimum`) or greatest (`np.maximum`, `np.logical_or`) of the square round each pixel.
-
-    By doubling: two windows side by side make one of twice the width. Rows lie one after the other in a frame that no
-    extreme is taken from, so that each step is one call for the whole image.
-
-    Args:
-        extreme: Which.
-        image: `(h, w)`, not below 0.
-        window: An odd number of pixels.
-    """
-    height, width = image.shape
-    margin = window // 2
-    none = 0 if extreme is not np.minimum else np.inf if image.dtype.kind == "f" else np.iinfo(image.dtype).max
-    framed = np.full((height + 2 * margin, width + 2 * margin), none, image.dtype)
-    framed[margin : margin + height, margin : margin + width] = image
-    flat = framed.ravel()
-    for stride in (1, framed.shape[1]):
-        reached = 1
-        while reached < window:
-            step = min(reached, window - reached)
-            flat = extreme(flat[: -step * stride], flat[step * stride :])
-            reached += step
-    return np.ndarray(image.shape, image.dtype, np.ascontiguousarray(flat), strides=framed.strides)
 
 
 def _quantile(values: NDArray[Any], share: float) -> float:
     """The value that a share of `values` does not exceed: one of them, so much faster than NumPy's."""
     place = round(share * (values.size - 1))
     return float(np.partition(values, place)[place])
-
-
-def widened(box: Box, margin: int) -> Box:
-    """So many pixels more on each side, as far as there are any."""
-    rows, columns = (slice(max(0, side.start - margin), side.stop + margin) for side in box)
-    return rows, columns
 
 
 def _distance(one: Box, other: Box) -> int:

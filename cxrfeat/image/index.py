@@ -28,7 +28,7 @@ from cxrfeat.image.note import Note, refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.system.ahead import Ahead
-from cxrfeat.system.crew import LEAST_WORKERS, crew_pays
+from cxrfeat.system.crew import crew_pays
 from cxrfeat.system.given import PathLike, as_path, nearest
 from cxrfeat.system.process import threads
 from cxrfeat.types import Counted
@@ -118,7 +118,6 @@ def index_with(
     *,
     keep: Callable[[ImageRow, _T], _U],
     steps: int,
-    least_workers: int = LEAST_WORKERS,
     workers: int | None = None,
     progress: Counted | None = None,
 ) -> tuple[Manifest, dict[str, _U]]:
@@ -131,7 +130,6 @@ def index_with(
         chosen: From `choose_images`.
         keep: What is kept of what it made; called in the calling thread, as the images come.
         steps: How long that takes, about as many times what one view takes.
-        least_workers: Cores from which processes do it sooner than threads.
         workers: As `index_folder` takes them.
         progress: As `index_folder` takes it.
 
@@ -143,7 +141,7 @@ def index_with(
     """
     root, entries, bad = chosen.root, chosen.entries, list(chosen.quarantined)
     count = workers or threads()
-    pays = crew_pays(len(entries) * steps, count, least=least_workers)
+    pays = crew_pays(len(entries) * steps, count)
     rows: list[ImageRow] = []
     kept: dict[str, _U] = {}
     with Ahead(partial(_read, root, also), entries, workers=count, processes=pays) as results:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.image.figure import SIDE, Mask, Picture, letters_of, widened, windowed
+from cxrfeat.image.figure import SIDE, Mask, Picture, letters_of
+from cxrfeat.image.window import widened, windowed
 from cxrfeat.types import Grey
 
 _MARGIN = 6

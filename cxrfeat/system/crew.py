@@ -42,22 +42,21 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def crew_pays(steps: int, workers: int, *, least: int = LEAST_WORKERS) -> bool:
+def crew_pays(steps: int, workers: int) -> bool:
     """Whether so much work on images, in steps of about one view each, is done sooner by processes than by threads.
 
     Args:
         steps: All of it.
         workers: Threads, or processes.
-        least: So many workers; fewer than for views, which are much to send, where little comes back.
     """
-    much = workers >= least and steps >= LEAST_STEPS
+    much = workers >= LEAST_WORKERS and steps >= LEAST_STEPS
     pays = much and can_spawn()
     one, many = ("process", "processes") if pays else ("thread", "threads")
     why = (
         "no processes can be started here"
         if much and not pays
-        else f"processes are for {least} cores or more and for as much work as {LEAST_STEPS} views are, and these "
-        f"images are as much as {steps}"
+        else f"processes are for {LEAST_WORKERS} cores or more and for as much work as {LEAST_STEPS} views are, and "
+        f"these images are as much as {steps}"
     )
     if steps:
         chose(f"Images are prepared by {workers} {one if workers == 1 else many}: {why}.")

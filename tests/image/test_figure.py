@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from cxrfeat.image.figure import Picture, letters_of, windowed
+from cxrfeat.image.figure import Picture, letters_of
+from cxrfeat.image.window import windowed
 
 
 @settings(max_examples=60, deadline=None)

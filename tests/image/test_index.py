@@ -88,10 +88,10 @@ def test_what_is_made_of_each_file_comes_with_the_manifest(
     for file in (root / "B").iterdir():
         file.write_bytes(content := file.read_bytes() + bytes(8))
         file.write_bytes(content[: len(content) - len(content) % 2])
-    asked: list[tuple[int, int, int]] = []
+    asked: list[tuple[int, int]] = []
 
-    def crew_pays(steps: int, workers: int, *, least: int) -> bool:
-        asked.append((steps, workers, least))
+    def crew_pays(steps: int, workers: int) -> bool:
+        asked.append((steps, workers))
         return pays
 
     monkeypatch.setattr(indexing, "crew_pays", crew_pays)
@@ -103,8 +103,8 @@ def test_what_is_made_of_each_file_comes_with_the_manifest(
         assert threading.current_thread() is threading.main_thread()
         return made[1]
 
-    manifest, kept = index_with(first_byte, chosen, keep=keep, steps=7, least_workers=3, workers=2)
-    assert asked == [(6 * 7, 2, 3)]
+    manifest, kept = index_with(first_byte, chosen, keep=keep, steps=7, workers=2)
+    assert asked == [(6 * 7, 2)]
     assert kept == dict.fromkeys(["A/p0_0.png", "A/p1_2.png", "B/p0_0.png", "B/p0_1.png"], 0x89)
     assert paths(manifest) == list(kept)
     assert [(bad.path, bad.reason) for bad in manifest.quarantined] == [
