@@ -40,10 +40,11 @@ def of(name, *modules):  # where this and earlier checkouts have it
 
 decode, inspect = of("decode", "decode"), of("inspect_image", "inspect")
 look, letters = of("look", "appearance", "fingerprint"), of("find_letters", "letters")
-try:
-    of("KERNEL", "appearance").load()  # as a job of many images has them
-except (AttributeError, SystemExit):  # an earlier checkout has none
-    pass
+for module in ("appearance", "figure"):
+    try:
+        of("KERNEL", module).load()  # as a job of many images has them
+    except (AttributeError, SystemExit):  # an earlier checkout has none
+        pass
 contents = [path.read_bytes() for path in sorted(Path(sys.argv[1]).rglob("*")) if path.is_file()]
 images = [decode(content) for content in contents]
 work = {"look": (look, images), "letters": (letters, images), "inspect": (inspect, images)}
@@ -74,6 +75,11 @@ for line in sys.stdin:
     seconds = []
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(do, given[:8]))
+
+        def part(first):  # each thread has its own, so that what handing over costs is not measured
+            for one in given[first::threads]:
+                do(one)
+
         start = time.perf_counter()
         if threads == 1:
             for one in given:
@@ -81,7 +87,7 @@ for line in sys.stdin:
                 do(one)
                 seconds.append(time.perf_counter() - before)
         else:
-            list(pool.map(do, given))
+            list(pool.map(part, range(threads)))
         whole = time.perf_counter() - start
     print(json.dumps([whole, seconds]), flush=True)
 """
