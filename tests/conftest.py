@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
+from cxrfeat.system import compiled
 from tests.stub import StubFactory
 
 # A shell that runs the tests in its background has them ignore Ctrl-C, and every process that they start.
@@ -22,6 +24,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports TensorFlow, which reads it once. Two is enough for what the tests compute.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# No test is about time: another program that takes the processor makes none fail.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 pytest_plugins = ["tests.auditing.shortcuts", "tests.explaining.chests"]
 
@@ -33,6 +39,10 @@ _NUMBER = itertools.count()
 def _keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An empty home for Keras, and for whatever session fixtures keep; Keras reads it when it is first imported."""
     home = tmp_path_factory.mktemp("user")
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    kernels = (
+        tmp_path_factory.getbasetemp().parent if parallel else home
+    ) / "kernels"  # compiled once for all processes
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_HOME", str(home / "keras"))
         patch.setenv("CXRFEAT_CACHE", str(home / "cache"))
@@ -40,6 +50,7 @@ def _keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("CXRFEAT_DATA", raising=False)
         if importlib.util.find_spec("tensorflow"):  # else the tests run on the backend that there is
             patch.delenv("KERAS_BACKEND", raising=False)
+        patch.setattr(compiled, "_folder", lambda: kernels)
         yield
 
 

@@ -163,9 +163,29 @@ def label(rises: NDArray[np.float32], least: np.float32, labels: NDArray[np.int3
 
 @compiled("float64(float32[::1], float64)")
 def quantile(values: NDArray[np.float32], share: float) -> float:
-    """The value that a share of them does not exceed."""
-    place = int(np.rint(share * (len(values) - 1)))
-    return np.float64(np.partition(values, place)[place])
+    """The value that a share of them does not exceed, by Hoare's selection (`np.partition` compiles for ten seconds)."""
+    own = values.copy()
+    place = int(np.rint(share * (len(own) - 1)))
+    first, last = 0, len(own) - 1
+    while first < last:
+        middle = own[(first + last) // 2]
+        up, down = first, last
+        while up <= down:
+            while own[up] < middle:
+                up += 1
+            while own[down] > middle:
+                down -= 1
+            if up <= down:
+                own[up], own[down] = own[down], own[up]
+                up += 1
+                down -= 1
+        if place <= down:
+            last = down
+        elif place >= up:
+            first = up
+        else:
+            break
+    return np.float64(own[place])
 
 
 @compiled("float64(float32[:,::1], float32[:,::1], float32, int32[:,::1], int64, int64[::1], int64, float64)")

@@ -42,9 +42,7 @@ def want_compiled(steps: int) -> None:
 class Compiled:
     """The compiled functions of a module.
 
-    Example:
-        >>> Compiled("cxrfeat.view.kernel").functions(steps=1) is None  # nobody has said that there is much to do
-        True
+    `functions` gives them once they are there, and loads them when it is worth it; `load` waits for them.
     """
 
     def __init__(self, module: str) -> None:

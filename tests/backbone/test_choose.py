@@ -174,7 +174,7 @@ def test_a_batch_too_large_for_the_device_is_halved_until_it_fits() -> None:
     views = np.random.default_rng(0).integers(0, 256, (20, 32, 32), dtype=np.uint8)
     whole = engine.run(views)
     engine._step = small = _Small(engine._step, 4)
-    assert np.allclose(engine.run(views), whole, rtol=1e-5, atol=1e-6)
+    assert np.linalg.norm(engine.run(views) - whole) < 1e-5 * np.linalg.norm(whole)
     assert engine.batch == 4
     assert set(small.tried) == {0, 16, 8, 4}
     engine._step = _Small(small.step, 0)

@@ -29,7 +29,7 @@ heads = st.builds(
 
 
 @given(heads)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_command_of_a_head_gives_that_head_again(head: HeadSpec) -> None:
     words = shlex.split(command_line(Call("fit", ("x.h5", head), {"seed": 3})))
     assert words[:5] == ["cxrfeat", "fit-head", "x.h5", "--head", "dense"]

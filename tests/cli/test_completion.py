@@ -16,7 +16,7 @@ ASKED = {
     "cxrfeat fit-head --mom": "--momentum",
     "cxrfeat fit-head --head svm": "svm-linear svm-rbf",
     "cxrfeat extract --mask l": "lungs",
-    "cxrfeat extract --backbone d": "densenet121",
+    "cxrfeat extract --backbone d": "densenet121 densenet169 densenet201",
     "cxrfeat extract --weights r": "random",
     "cxrfeat finetune --backbone s": "scratch",
     "cxrfeat finetune --head-from o": "other",

@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import InputError, IntegrityError
@@ -107,7 +107,6 @@ def test_classes_that_cannot_be_told_apart_are_refused(tmp_path: Path, names: li
         file.of_classes(names)
 
 
-@settings(deadline=None)
 @given(st.permutations(range(6)))
 def test_groups_are_numbered_by_their_smallest_key_whatever_the_order(order: list[int]) -> None:
     names, keys = ["x", "y", "x", "z", "y", "z"], ["d", "b", "c", "a", "f", "e"]

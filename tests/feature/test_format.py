@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.feature import format as formats
@@ -14,7 +14,6 @@ from cxrfeat.feature.format import CODED, COLUMNS, Content, code
 from tests.feature.content import make_content
 
 
-@settings(deadline=None)
 @given(st.permutations(range(5)))
 def test_the_data_are_named_by_content_and_label_in_any_order(order: list[int]) -> None:
     content, _ = make_content()
@@ -24,7 +23,6 @@ def test_the_data_are_named_by_content_and_label_in_any_order(order: list[int]) 
     assert other.data_sha256 != content.data_sha256
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["b", "a", "", None, "\u00fc"]), max_size=12))
 def test_texts_come_back_from_their_numbers_and_unknown_is_minus_1(texts: list[str | None]) -> None:
     numbers, values = code(texts)

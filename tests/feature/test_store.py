@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageError
@@ -23,7 +23,6 @@ from tests.feature.content import CLASSES, edited, golden_content, in_two, make_
 DATA = Path(__file__).parents[1] / "data"
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 6), st.integers(1, 3), st.integers(1, 5), st.sampled_from(["float32", "float16"]), st.booleans(),
 )  # fmt: skip

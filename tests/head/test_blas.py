@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
@@ -20,7 +20,6 @@ def drawn(rows: int, columns: int, order: Literal["C", "F"]) -> Matrix:
     return np.array(numbers, np.float32, order=order)
 
 
-@settings(deadline=None)  # the first loads SciPy
 @given(rows=SIDES, inner=SIDES, columns=SIDES, first=ORDERS, second=ORDERS, third=ORDERS, keep=st.integers(0, 2))
 def test_products_are_numpys_in_every_order_of_memory(
     rows: int,

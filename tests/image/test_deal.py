@@ -11,7 +11,7 @@ from cxrfeat.types import Groups, Labels
 from tests.image.groups import SOME
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SOME, st.integers(2, 6))
 def test_a_group_is_in_one_fold_and_every_fold_has_some(some: tuple[Labels, Groups, list[str]], count: int) -> None:
     labels, groups, _ = some
@@ -21,7 +21,7 @@ def test_a_group_is_in_one_fold_and_every_fold_has_some(some: tuple[Labels, Grou
         assert len(set(fold[groups == group].tolist())) == 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SOME, st.integers(0, 99))
 def test_the_order_is_that_of_the_images_whatever_their_rows(some: tuple[Labels, Groups, list[str]], seed: int) -> None:
     labels, groups, keys = some

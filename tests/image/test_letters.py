@@ -38,18 +38,6 @@ def _way(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def both(image: Grey) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """What is found by NumPy and by compiled loops."""
-    found: list[NDArray[np.bool_]] = []
-    for kernel in (Compiled("cxrfeat.image.letter_kernel"), Compiled("cxrfeat.image.letter_kernel")):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(figure, "KERNEL", kernel)
-            if found:
-                kernel.load()
-            found.append(find_letters(image))
-    return found[0], found[1]
-
-
 def drawn(letters: Letters, size: int, patients: int) -> Iterator[Phantom]:
     spec = PhantomSpec(letters=letters, size=size, seed=11)
     for class_index in range(3):
@@ -173,7 +161,7 @@ def test_removing_leaves_phantoms_without_letters() -> None:
     assert np.mean(left) <= 0.1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     height=st.integers(32, 90),
     width=st.integers(32, 90),
@@ -209,42 +197,3 @@ def test_real_markers_are_found_and_burned_in_words_too(shared: Path) -> None:
 
     assert [name for name in lettered if not has(name)] == []
     assert [name for name in bare if has(name)] == []
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    height=st.integers(2, 330),
-    width=st.integers(2, 330),
-    factor=st.sampled_from([1, 1, 2]),
-    marks=st.integers(0, 40),
-    seed=st.integers(0, 999),
-)
-def test_compiled_loops_find_the_very_same(height: int, width: int, factor: int, marks: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    image = field(height, width)
-    for _ in range(marks):
-        top, left = rng.integers(-10, height), rng.integers(-10, width)
-        tall, wide = rng.integers(1, 30, 2)
-        image[max(0, top) : top + tall, max(0, left) : left + wide] = rng.integers(0, 256)
-    image = (image + rng.normal(0, rng.choice([0, 2, 30]), image.shape)).clip(0, 255).astype(np.uint8)
-    image = image.repeat(3 * factor, axis=0).repeat(3 * factor, axis=1) if factor > 1 else image
-    one, other = both(image)
-    np.testing.assert_array_equal(one, other)
-
-
-def test_compiled_loops_find_more_figures_than_there_is_room_for_at_first() -> None:
-    image = np.full((600, 600), 20, np.uint8)
-    for top in range(6, 580, 22):
-        for left in range(6, 580, 22):
-            image[top : top + 11, left : left + 7] = 250
-    one, other = both(image)
-    assert ndimage.label(one)[1] > 200
-    np.testing.assert_array_equal(one, other)
-
-
-def test_compiled_loops_find_the_very_same_in_real_images(shared: Path) -> None:
-    paths = [path for name in ("cxr299", "cxr-raw") for path in sorted((shared / "data" / name).rglob("*.png"))[::9]]
-    found = [both(decode(path.read_bytes())) for path in paths]
-    assert sum(one.any() for one, _ in found) > 50
-    for path, (one, other) in zip(paths, found, strict=True):
-        np.testing.assert_array_equal(one, other, err_msg=path.name)

@@ -36,7 +36,7 @@ def attempt(spec: SplitSpec, labels: Labels, groups: Groups, keys: list[str]) ->
         return str(error)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SOME, SPECS)
 def test_no_group_is_in_two_parts_and_every_class_in_each(
     some: tuple[Labels, Groups, list[str]], spec: SplitSpec
@@ -51,7 +51,7 @@ def test_no_group_is_in_two_parts_and_every_class_in_each(
     check_parts(parts, labels, groups, CLASSES)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SOME, SPECS, st.integers(0, 99))
 def test_the_split_depends_on_the_images_and_not_on_their_order(
     some: tuple[Labels, Groups, list[str]], spec: SplitSpec, seed: int
@@ -69,7 +69,7 @@ def test_the_split_depends_on_the_images_and_not_on_their_order(
     assert digest(parts, keys) == digest(again, mixed)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SOME, st.integers(2, 6))
 def test_folds_are_as_even_as_scikit_learns(some: tuple[Labels, Groups, list[str]], count: int) -> None:
     labels, groups, keys = some
@@ -237,7 +237,7 @@ def test_folds_that_cannot_be_are_refused(call: Callable[[], object], message: s
         call()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SOME, st.integers(0, 99))
 def test_images_without_a_part_stay_in_none_and_change_nothing_for_the_others(
     some: tuple[Labels, Groups, list[str]], seed: int

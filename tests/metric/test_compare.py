@@ -62,7 +62,7 @@ def test_equally_good_runs_are_seldom_told_apart() -> None:
     assert apart <= 9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_the_images_does_not_matter(seed: int) -> None:
     y, a = made_up(seed, 30)
@@ -159,7 +159,6 @@ def test_the_textbook_example_of_mcnemars_exact_test() -> None:
     assert found == {"only_a": 7, "only_b": 1, "p": pytest.approx(0.070, abs=5e-4)}
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_mcnemars_p_is_the_binomial_tests(only_a: int, only_b: int) -> None:
     found = mcnemar(*matched(only_a, only_b))

@@ -126,7 +126,7 @@ def test_copies_of_an_image_in_its_group_add_no_certainty(copies: int) -> None:
     assert pair["p"] == pytest.approx(auroc_difference(positive, a, b)["p"])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([None, 3, 10]))
 def test_the_order_of_the_images_does_not_change_a_bit(seed: int, groups: int | None) -> None:
     positive, a, b, group = made_up(seed, 30, groups)
@@ -136,7 +136,7 @@ def test_the_order_of_the_images_does_not_change_a_bit(seed: int, groups: int | 
     assert auroc_difference(*moved) == auroc_difference(positive, a, b, group)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([None, 3, 10]))
 def test_the_interval_holds_the_value_and_stays_where_it_can_be(seed: int, groups: int | None) -> None:
     positive, a, b, group = made_up(seed, 30, groups)

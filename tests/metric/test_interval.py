@@ -79,7 +79,7 @@ def slowly(y: Labels, p: Probabilities) -> dict[str, float]:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 60))
 def test_intervals_do_not_depend_on_the_order_of_the_images(seed: int, n: int) -> None:
     y, p = made_up(seed, n)

@@ -184,7 +184,7 @@ def test_one_group_leaves_the_intervals_open() -> None:
     assert found["COVID"]["at_specificity"]["sensitivity_ci"] is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 30))
 def test_the_order_of_the_images_does_not_change_a_bit(seed: int, n: int) -> None:
     y, p = made_up(seed, n)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -57,7 +57,6 @@ def test_macro_auroc_is_scikit_learns_one_against_the_rest() -> None:
     assert scores(y, p, CLASSES)["auroc"] == pytest.approx(metrics.roc_auc_score(y, p, multi_class="ovr"))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 40))
 def test_scores_do_not_depend_on_the_order_of_the_images(seed: int, n: int) -> None:
     y, p = made_up(seed, n)

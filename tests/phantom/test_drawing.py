@@ -36,7 +36,7 @@ def test_an_image_that_cannot_be_is_an_index_error() -> None:
             draw_phantom(PhantomSpec(), *place)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.permutations([(0, 0, 0), (1, 0, 1), (2, 3, 0), (0, 1, 2)]))
 def test_an_image_depends_on_what_it_is_and_not_on_the_order(order: list[tuple[int, int, int]]) -> None:
     spec = PhantomSpec(size=64)

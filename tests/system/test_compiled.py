@@ -27,6 +27,7 @@ def doubled(number: int) -> int:
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a module that can be imported, and has one compiled function."""
     monkeypatch.setattr(compiled, "_wanted", threading.Event())
+    monkeypatch.setattr(compiled, "_folder", lambda: user_cache() / "kernels")  # other tests share theirs
     monkeypatch.syspath_prepend(str(tmp_path))
     name = f"kernel_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(_TEXT)

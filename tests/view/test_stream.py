@@ -47,7 +47,7 @@ def summed(one: Outcome) -> tuple[object, ...]:
     return one.content_sha256, one.shape, views, None if one.look is None else one.look.pixel_digest
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(workers=st.integers(1, 6), ahead=st.integers(1, 9), together=st.integers(1, 7))
 def test_the_same_comes_from_any_number_of_workers(
     files: list[ImageFile], workers: int, ahead: int, together: int
@@ -84,7 +84,7 @@ def test_a_file_that_changed_since_it_was_read_is_none(files: list[ImageFile]) -
         usable(next(images))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(ahead=st.integers(1, 9), workers=st.integers(1, 4), together=st.integers(1, 5))
 def test_no_more_images_are_in_memory_than_may_be(ahead: int, workers: int, together: int) -> None:
     here = most = 0
