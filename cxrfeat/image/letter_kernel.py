@@ -163,7 +163,7 @@ def label(rises: NDArray[np.float32], least: np.float32, labels: NDArray[np.int3
 
 @compiled("float64(float32[::1], float64)")
 def quantile(values: NDArray[np.float32], share: float) -> float:
-    """The value that a share of them does not exceed, by Hoare's selection (`np.partition` compiles for ten seconds)."""
+    """The value that a share of them does not exceed: Hoare's selection (`np.partition` compiles for ten seconds)."""
     own = values.copy()
     place = int(np.rint(share * (len(own) - 1)))
     first, last = 0, len(own) - 1
