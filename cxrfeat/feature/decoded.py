@@ -61,7 +61,7 @@ def other_decoders(stored: Mapping[str, str]) -> str:
     now = decoders()
     differing = [
         f"{name} {stored[name]}, now {now.get(name, 'not there')}"
-        for name in sorted(stored.keys() & {"pillow", "libjpeg-turbo", "libjpeg", "libwebp", "libtiff"})
+        for name in sorted(stored.keys() & {"pillow", "libjpeg-turbo", "libjpeg", "libwebp", "libtiff", "imagecodecs"})
         if stored[name] != now.get(name)
     ]
     return "; ".join(differing)

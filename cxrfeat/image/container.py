@@ -24,15 +24,12 @@ from PIL import (
 )
 
 from cxrfeat.errors import BadImageError
+from cxrfeat.image.dicom.element import is_dicom
+from cxrfeat.image.dicom.image import probe_dicom
 from cxrfeat.image.png import MAGIC as PNG_MAGIC
 from cxrfeat.image.png import png_chunks
 from cxrfeat.image.row import Header
-
-MAX_PIXELS = 64_000_000
-"""Images of more pixels are refused before they are decoded."""
-
-MIN_SIDE = 32
-"""Images with a shorter side, in pixels, are refused: no chest X-ray is so small."""
+from cxrfeat.image.size import check_size
 
 _TIFF_MAGIC = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _ORIENTATION = 0x0112
@@ -71,9 +68,11 @@ def probe(content: bytes, suffix: str) -> Header:
         >>> probe(b"hello, world", ".png")
         Traceback (most recent call last):
         ...
-        cxrfeat.errors.BadImageError: header: not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): \
+        cxrfeat.errors.BadImageError: header: not an image this program reads (PNG, JPEG, WebP, BMP, TIFF, DICOM): \
 the content is text
     """
+    if is_dicom(content[:256]):
+        return probe_dicom(content, suffix)
     kind = _kind(content)
     try:
         with open_image(kind, content) as image:
@@ -86,7 +85,7 @@ the content is text
         raise
     except Exception as error:  # noqa: BLE001  # Pillow raises nearly anything on rubbish, and one bad image is no reason to stop
         raise BadImageError("header", pillow_reason(error)) from None
-    _check_size(width, height)
+    check_size(width, height)
     return Header(
         format=kind,
         suffix=suffix.lower(),
@@ -102,7 +101,7 @@ the content is text
 def open_image(kind: str, content: bytes) -> ImageFile.ImageFile:
     """A file of the format that `probe` found, opened by that format's decoder alone; no pixel is decoded yet."""
     if kind == "WEBP":  # its decoder takes memory for the whole canvas when it is made
-        _check_size(*_webp_size(content))
+        check_size(*_webp_size(content))
     return _PLUGINS[kind](io.BytesIO(content))
 
 
@@ -150,25 +149,12 @@ def _kind(content: bytes) -> str:
         return "WEBP"
     if content.startswith(_TIFF_MAGIC):
         return "TIFF"
-    if content[128:132] == b"DICM":
-        raise BadImageError("header", "DICOM, which this version cannot read yet: export it as PNG or TIFF")
     if content.startswith(b"BM"):
         return "BMP"
     # What the file begins with is not quoted: the reason is stored, and a file can begin with a name.
     kind = "text" if content[:512].isascii() and b"\0" not in content[:512] else "something else"
-    reason = f"not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): the content is {kind}"
+    reason = f"not an image this program reads (PNG, JPEG, WebP, BMP, TIFF, DICOM): the content is {kind}"
     raise BadImageError("header", reason)
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise BadImageError(
-            "header",
-            f"{width} x {height} is {width * height / 1e6:.0f} megapixels; "
-            f"this program reads up to {MAX_PIXELS / 1e6:.0f}",
-        )
-    if min(width, height) < MIN_SIDE:
-        raise BadImageError("header", f"{width} x {height} is too small: a side needs at least {MIN_SIDE} pixels")
 
 
 def _webp_size(content: bytes) -> tuple[int, int]:

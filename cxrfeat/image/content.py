@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from cxrfeat.errors import BadImageError
 
@@ -19,22 +22,37 @@ def read_file(path: Path) -> bytes:
     Raises:
         BadImageError: Stage `open`: not there, not readable, not a regular file, or over 256 MB.
     """
+    with opened(path) as (file, size):
+        content = file.read(size + 1)  # asked for more, Python makes room for it first
+        if len(content) > size:  # it grows, or says nothing of its size
+            content += file.read(MAX_BYTES + 1 - len(content))
+    if len(content) > MAX_BYTES:
+        raise BadImageError("open", _too_large(len(content)))
+    return content
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file to read from, and the bytes that it says it has; for files of which not all is read.
+
+    Raises:
+        BadImageError: As `read_file`, for errors while it is read too.
+    """
     try:
         _refuse_irregular(path.stat())  # before opening: opening a device may already do something
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123  # pathlib cannot open without blocking
-            there = os.fstat(file.fileno())
-            _refuse_irregular(there)  # again: it may have been replaced in between
-            content = file.read(there.st_size + 1)  # asked for more, Python makes room for it first
-            if len(content) > there.st_size:  # it grows, or says nothing of its size
-                content += file.read(MAX_BYTES + 1 - len(content))
+        file = open(os.open(path, flags), "rb")  # noqa: PTH123, SIM115  # pathlib cannot open without blocking
     except OSError as error:
         raise BadImageError("open", _os_reason(error)) from None
     except ValueError:  # a NUL in the name
         raise BadImageError("open", "the name is not a file name on this system") from None
-    if len(content) > MAX_BYTES:
-        raise BadImageError("open", _too_large(len(content)))
-    return content
+    with file:
+        try:
+            there = os.fstat(file.fileno())
+            _refuse_irregular(there)  # again: it may have been replaced in between
+            yield file, there.st_size
+        except OSError as error:
+            raise BadImageError("open", _os_reason(error)) from None
 
 
 def _refuse_irregular(status: os.stat_result) -> None:

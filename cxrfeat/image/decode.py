@@ -14,6 +14,9 @@ from PIL import Image, ImageChops, features
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.container import EXIF_SWAPS_SIDES, open_image, orientation_of, pillow_reason, probe
 from cxrfeat.image.deep import declared_range, deep_grey, is_deep, is_min_is_white
+from cxrfeat.image.dicom.element import is_dicom
+from cxrfeat.image.dicom.image import decode_dicom
+from cxrfeat.image.dicom.syntax import PACKAGE, decoder_version
 from cxrfeat.image.png import checked_png
 from cxrfeat.image.row import Header
 from cxrfeat.types import Grey, Views
@@ -34,7 +37,7 @@ def decode(content: bytes) -> Grey:
     255 count as 8 bits in whatever type they are stored, and in 32 bits those up to 65535 as 16 (with a sign, -32768 to
     32767). Signed integers without a negative value count from 0. Floats count as 0 to 1, 0 to 255 or 0 to 65535, the
     first that covers them; beyond that, and just above 1 or 255, they are refused, since nothing says what is white.
-    Pillow reads 16-bit *colour* at 8 bits, so that stays uint8.
+    Pillow reads 16-bit *colour* at 8 bits, so that stays uint8. DICOM is shown as its file says: `image.dicom`.
 
     Args:
         content: The whole file.
@@ -45,7 +48,7 @@ def decode(content: bytes) -> Grey:
     Raises:
         BadImageError: Stage `header` as in `probe`; stage `decode` where the pixels are damaged or cut short.
     """
-    return _decode(content, _plain)
+    return decode_dicom(content) if is_dicom(content[:256]) else _decode(content, _plain)
 
 
 def decode_with_colour(content: bytes) -> tuple[Grey, float]:
@@ -64,6 +67,8 @@ def decode_with_colour(content: bytes) -> tuple[Grey, float]:
     Raises:
         BadImageError: As `decode`.
     """
+    if is_dicom(content[:256]):
+        return decode_dicom(content), 0.0
     colour = 0.0
 
     def both(image: Image.Image, luminance: Callable[[], Grey]) -> Grey:
@@ -80,6 +85,8 @@ def decode_opacity(content: bytes) -> Views:
     Raises:
         BadImageError: As `decode`.
     """
+    if is_dicom(content[:256]):
+        return np.full(decode_dicom(content).shape, 255, np.uint8)
 
     def opacity(image: Image.Image, _luminance: Callable[[], Grey]) -> Views:
         return np.array(image.convert("RGBA").getchannel("A"))
@@ -124,6 +131,8 @@ def decoders() -> dict[str, str]:
     found |= {name: version for name, asked in known.items() if (version := features.version(asked))}
     if "libjpeg-turbo" not in found and (version := features.version("jpg")):
         found["libjpeg"] = version
+    if version := decoder_version():
+        found[PACKAGE] = version
     return found
 
 

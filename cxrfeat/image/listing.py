@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxrfeat.errors import InputError
+from cxrfeat.image.dicom.element import is_dicom
 from cxrfeat.image.note import Note, Weight, examples, number
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".dcm")
@@ -228,7 +229,7 @@ def is_image(head: bytes) -> bool:
         )
         or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
         or (head[:2] == b"BM" and bmp_header in (12, 40, 52, 56, 64, 108, 124))
-        or head[128:132] == b"DICM"
+        or is_dicom(head)
     )
 
 

@@ -19,7 +19,7 @@ class Header:
     """The container an image came in, read without decoding it; the audit asks whether it gives the class away."""
 
     format: str
-    """The real format, by content: `PNG`, `JPEG`, `WEBP`, `BMP`, `TIFF`."""
+    """The real format, by content: `PNG`, `JPEG`, `WEBP`, `BMP`, `TIFF`, `DICOM`."""
     suffix: str
     """The file name's suffix, lower case, with its dot; `.jpg` may well be a `WEBP`."""
     width: int
@@ -29,7 +29,8 @@ class Header:
     bits: int
     """Bits per channel as stored: 1, 2, 4, 8, 12, 16 or 32."""
     mode: str
-    """Colour model as stored: `L`, `LA`, `RGB`, `RGBA`, `P`, `CMYK`, `I;16`, ..."""
+    """Colour model as stored: `L`, `LA`, `RGB`, `RGBA`, `P`, `CMYK`, `I;16`, ...; of DICOM also how it is compressed,
+    and which VOI LUT or window made grey of it."""
     file_bytes: int
     """Size of the file."""
     jpeg_tables: str = ""

@@ -14,9 +14,9 @@ from tests.image.encode import encode, noise, png, png_header, png_rows, ramp
 REFUSED = {
     # name: content, reason
     "nothing": (b"", "the file is empty"),
-    "text": (b"hello, this is text", r"not an image .*PNG, JPEG, WebP, BMP, TIFF.* the content is text"),
+    "text": (b"hello, this is text", r"not an image .*PNG, JPEG, WebP, BMP, TIFF, DICOM.* the content is text"),
     "rubbish": (b"\x00\x01\x02" * 50, "the content is something else"),
-    "DICOM": (bytes(128) + b"DICM" + bytes(99), "this version cannot read"),
+    "DICOM": (bytes(128) + b"DICM" + bytes(99), "damaged DICOM: it is cut short"),
     "GIF": (encode(ramp(), "GIF"), "not an image"),
     "a side under 32": (encode(noise(height=31), "PNG"), "48 x 31 is too small.*at least 32"),
     "a bomb": (png(png_header(14000, 14000), png_rows(noise()), (b"IEND", b"")), "196 megapixels.*up to 64"),

@@ -118,7 +118,7 @@ def test_nothing_usable_is_an_error_with_the_first_reasons(tmp_path: Path) -> No
     (root / "A").mkdir(parents=True)
     (root / "A" / "1.png").write_bytes(b"hello")
     (root / "A" / "2.dcm").write_bytes(bytes(128) + b"DICM")
-    with pytest.raises(InputError, match=r"Not one of the 2 images.*'A/1.png': not an image.*'A/2.dcm': DICOM"):
+    with pytest.raises(InputError, match=r"Not one of the 2 images.*'A/1.png': not an image.*'A/2.dcm': damaged DICOM"):
         index_folder(root)
 
 
@@ -211,7 +211,7 @@ def test_the_summary_is_the_index_document(tmp_path: Path) -> None:
             {
                 "path": "B/bad.png",
                 "stage": "header",
-                "reason": "not an image this program reads (PNG, JPEG, WebP, BMP, TIFF): the content is text",
+                "reason": "not an image this program reads (PNG, JPEG, WebP, BMP, TIFF, DICOM): the content is text",
             },
             {"path": "B/gone.png", "stage": "open", "reason": "listed in metadata.csv but not there"},
         ],

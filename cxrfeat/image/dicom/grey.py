@@ -1,0 +1,222 @@
+"""From the words that a DICOM file stores to grey values: one table, through which every pixel goes once.
+
+The order is the standard's: stored value, modality LUT or rescale, VOI LUT or window, what white means (PS3.3, C.7.6.3,
+C.11.1, C.11.2, C.11.6, and C.8.11.3 for DX; PS3.4, N.2). The first VOI LUT is taken, else the first window that is
+one, else the whole range; `how_shown` says which, for the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrfeat.errors import BadImageError
+from cxrfeat.image.dicom.stored import Layout, Words
+from cxrfeat.system.compiled import Compiled
+from cxrfeat.types import Grey
+
+KERNEL = Compiled("cxrfeat.image.dicom.kernel")
+_PIXELS_A_STEP = 80_000
+"""NumPy needs a quarter of a millisecond more for so many."""
+
+LINEAR, LINEAR_EXACT, SIGMOID = "LINEAR", "LINEAR_EXACT", "SIGMOID"
+_TELLING_BITS = 3
+"""Where no VOI LUT or window says what is white: so many bits that are not used in a file were never meant to be."""
+
+_Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lut:
+    """A lookup table; PS3.3, C.11.1.1."""
+
+    content: bytes
+    kind: str
+    """NumPy's name of the type of its entries."""
+    first: int
+    """The value that the first entry is for; smaller ones have it too, and those beyond the last have the last."""
+    bits: int
+    """Of an entry."""
+
+    def entries(self) -> NDArray[np.int64]:
+        """What it maps to."""
+        return np.frombuffer(self.content, self.kind).astype(np.int64)
+
+    def top(self) -> float:
+        """The largest value that its entries can have; of more bits than it says where it has such entries."""
+        return float(2 ** max(self.bits, int(self.entries().max()).bit_length()) - 1)
+
+    def of(self, values: _Values) -> _Values:
+        """What values become."""
+        entries = self.entries()
+        places = (np.rint(values) - self.first).clip(0, len(entries) - 1).astype(np.int64)
+        return entries[places].astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window; PS3.3, C.11.2.1.2 and C.11.2.1.3."""
+
+    centre: float
+    width: float
+    function: str
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it shows anything: a width of at least 1, or above 0 where the function is not LINEAR."""
+        return self.width > 0 if self.function in (LINEAR_EXACT, SIGMOID) else self.width >= 1
+
+    def of(self, values: _Values) -> _Values:
+        """0 to 1 for each value."""
+        x, c, w = values, self.centre, self.width
+        if self.function == SIGMOID:
+            sigmoid: _Values = 1 / (1 + np.exp((-4 * (x - c) / w).clip(-700, 700)))
+            return sigmoid
+        if self.function == LINEAR_EXACT:
+            return ((x - c) / w + 0.5).clip(0, 1)
+        if w == 1:  # a step, at c - 0.5 the lower side
+            return (x > c - 0.5).astype(np.float64)
+        return ((x - (c - 0.5)) / (w - 1) + 0.5).clip(0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a file says of how its values are to be shown."""
+
+    photometric: str = "MONOCHROME2"
+    shape: str = ""
+    """Presentation LUT Shape: `IDENTITY`, `INVERSE`, or empty."""
+    modality: Lut | None = None
+    slope: float = 1.0
+    intercept: float = 0.0
+    luts: tuple[Lut, ...] = ()
+    windows: tuple[Window, ...] = ()
+    padding: tuple[int, int] | None = None
+    """The least and the greatest stored value that are no part of the picture."""
+
+    @property
+    def inverted(self) -> bool:
+        """Whether low values are white.
+
+        MONOCHROME1 says so (C.7.6.3.1.2), and INVERSE too (C.11.6; of DX, each demands the other: C.8.11.3.1.2).
+        """
+        return self.photometric == "MONOCHROME1" or self.shape == "INVERSE"
+
+
+def how_shown(shown: Shown) -> str:
+    """Which VOI LUT or window is taken, such as `window 1 of 2` or `window (SIGMOID)`; no value of the file.
+
+    Example:
+        >>> how_shown(Shown(windows=(Window(0, 0, LINEAR), Window(2048, 4096, LINEAR)))), how_shown(Shown())
+        ('window 2 of 2', 'whole range')
+    """
+    if shown.luts:
+        return "VOI LUT" if len(shown.luts) == 1 else f"VOI LUT 1 of {len(shown.luts)}"
+    place = next((place for place, window in enumerate(shown.windows, 1) if window.is_one), None)
+    if place is None:
+        return "whole range"
+    function = shown.windows[place - 1].function
+    named = f" ({function})" if function in (LINEAR_EXACT, SIGMOID) else ""
+    return f"window{named}" if len(shown.windows) == 1 else f"window {place} of {len(shown.windows)}{named}"
+
+
+def grey_of(words: Words, layout: Layout, shown: Shown) -> Grey:
+    """Grey values of stored words.
+
+    Padding is black, and what is white without it is found without it. Without a VOI LUT or a window the values go from
+    black to white over all that their bits can hold; where three bits or more are used by none, over what is left.
+
+    Args:
+        words: `(h, w)`, from `stored_words`.
+        layout: Of them.
+        shown: What the file says.
+
+    Returns:
+        `(h, w)` uint8, or float32 in [0, 255] where a value has more than 8 bits.
+
+    Raises:
+        BadImageError: Stage `decode`, if a slope of 0 makes all values one.
+    """
+    if shown.slope == 0 and shown.modality is None:
+        raise BadImageError("decode", "its rescale slope is 0, which leaves one grey value")
+    span = (0, 0) if shown.luts or any(window.is_one for window in shown.windows) else _span(words, layout, shown)
+    table = _table(8 * words.itemsize, layout.shift, layout.stored, shown, span, signed=layout.signed)
+    kernel = KERNEL.functions(words.size / _PIXELS_A_STEP)
+    if kernel is None:
+        return table[words]
+    grey: Any = np.empty(words.shape, table.dtype)
+    name = f"look_up_{words.dtype.name}_{table.dtype.name}"
+    getattr(kernel, name)(words.reshape(-1), table, grey.reshape(-1))
+    made: Grey = grey
+    return made
+
+
+def _span(words: Words, layout: Layout, shown: Shown) -> tuple[int, int]:
+    """The stored values that are black and white where nothing says it."""
+    low, high = _extremes(words, layout, shown)
+    signed = layout.signed
+    depth = layout.stored - 1 if signed else layout.stored
+    if low < 0:
+        return -(2**depth), 2**depth - 1
+    used = max(8, high.bit_length())
+    return 0, 2 ** (used if used <= depth - _TELLING_BITS else depth) - 1
+
+
+def _extremes(words: Words, layout: Layout, shown: Shown) -> tuple[int, int]:
+    """The least and the greatest stored value, padding left out."""
+    if not layout.signed and shown.padding is None:
+        shifted: Any = words >> layout.shift if layout.shift else words
+        above = 8 * words.itemsize - layout.shift - layout.stored
+        return 0, int((shifted & words.dtype.type(2**layout.stored - 1) if above else shifted).max())
+    there = np.zeros(2 ** (8 * words.itemsize), bool)
+    there[words] = True
+    values = _values(8 * words.itemsize, layout.shift, layout.stored, signed=layout.signed)[there]
+    if shown.padding is not None:
+        left = values[(values < shown.padding[0]) | (values > shown.padding[1])]
+        values = left if left.size else values
+    return int(values.min()), int(values.max())
+
+
+def _values(bits: int, shift: int, stored: int, *, signed: bool) -> NDArray[np.int64]:
+    """The stored value of every word: what lies above and below it cleared, its sign extended; PS3.5, section 8.1.1."""
+    values: NDArray[np.int64] = (np.arange(2**bits) >> shift) & (2**stored - 1)
+    if signed:
+        values[values >= 2 ** (stored - 1)] -= 2**stored
+    return values
+
+
+@lru_cache(maxsize=16)  # the images of one machine often share theirs
+def _table(
+    bits: int, shift: int, stored: int, shown: Shown, span: tuple[int, int], *, signed: bool
+) -> NDArray[np.uint8] | NDArray[np.float32]:
+    values = _values(bits, shift, stored, signed=signed)
+    grey = 255 * _unit(values.astype(np.float64), shown, span)
+    if shown.inverted:
+        grey = 255 - grey
+    if shown.padding is not None:
+        grey[(values >= shown.padding[0]) & (values <= shown.padding[1])] = 0
+    made = np.rint(grey).astype(np.uint8) if stored <= 8 else grey.astype(np.float32)
+    made.flags.writeable = False
+    return made
+
+
+def _unit(values: _Values, shown: Shown, span: tuple[int, int]) -> _Values:
+    """0 to 1 for each stored value."""
+    after: Callable[[_Values], _Values]
+    if shown.modality is not None:
+        after, ends = shown.modality.of, np.array([0.0, shown.modality.top()])
+    else:
+        after = lambda stored: stored * shown.slope + shown.intercept  # noqa: E731
+        ends = after(np.array(span, np.float64))
+    if shown.luts:
+        return shown.luts[0].of(after(values)) / shown.luts[0].top()
+    window = next((window for window in shown.windows if window.is_one), None)
+    if window is not None:
+        return window.of(after(values))
+    unit: _Values = (after(values) - ends.min()) / (ends.max() - ends.min())
+    return unit.clip(0, 1)
