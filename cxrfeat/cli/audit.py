@@ -41,6 +41,7 @@ def audit(
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
     follow_links: options.FollowLinks = None,
+    masks: options.Masks = None,
     seed: options.Seed = 0,
     strict: options.Strict = False,
     json: options.Json = False,
@@ -74,7 +75,9 @@ def audit(
             network=network,
             mitigate=mitigate,
             fold_count=folds,
-            selection=options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links),
+            selection=options.selection(
+                classes, per_class, limit, seed, patient_regex, follow_links=follow_links, masks=masks
+            ),
             seed=seed,
             places=not redact,
             progress=tell,

@@ -56,6 +56,7 @@ def explain(
     network: options.Network = None,
     limit: options.Limit = None,
     follow_links: options.FollowLinks = None,
+    masks: options.Masks = None,
     max_bad: options.MaxBad = None,
     strict: options.Strict = False,
     seed: options.Seed = 0,
@@ -96,7 +97,9 @@ def explain(
         )
     found = find_run(name, runs=runs)
     out = out or Path("explained") / found.name  # so that no run's pictures take the place of another's
-    selection = Selection(limit=limit, seed=seed, follow_links=tuple(follow_links or ()), strict=strict)
+    selection = Selection(
+        limit=limit, seed=seed, follow_links=tuple(follow_links or ()), masks=tuple(masks or ()), strict=strict
+    )
     if layer is not None:
         with telling(verbose=verbose, quiet=quiet):
             _layer(

@@ -46,6 +46,7 @@ def extract(
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
     follow_links: options.FollowLinks = None,
+    masks: options.Masks = None,
     max_bad: options.MaxBad = None,
     weights: options.Weights = "imagenet",
     preprocess: options.Preprocess = None,
@@ -153,7 +154,7 @@ def extract(
             seed=seed,
             split_spec=split,
             selection=options.selection(
-                classes, per_class, limit, seed, patient_regex, follow_links=follow_links, strict=strict
+                classes, per_class, limit, seed, patient_regex, follow_links=follow_links, masks=masks, strict=strict
             ),
             features=features,
             runs=runs,

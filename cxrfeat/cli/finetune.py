@@ -58,6 +58,7 @@ def finetune(
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
     follow_links: options.FollowLinks = None,
+    masks: options.Masks = None,
     max_bad: options.MaxBad = None,
     protocol: options.Protocol,
     training: options.Training,
@@ -145,7 +146,7 @@ def finetune(
             split_by=split_by,
             regroup_given=regroup,
             selection=options.selection(
-                classes, per_class, limit, seed, patient_regex, follow_links=follow_links, strict=strict
+                classes, per_class, limit, seed, patient_regex, follow_links=follow_links, masks=masks, strict=strict
             ),
             image_memory=None if image_memory is None else int(image_memory * 1e9),
             seed=seed,

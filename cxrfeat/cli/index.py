@@ -14,6 +14,7 @@ def index(
     limit: options.Limit = None,
     patient_regex: options.PatientRegex = None,
     follow_links: options.FollowLinks = None,
+    masks: options.Masks = None,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -40,7 +41,7 @@ def index(
     ):
         manifest = index_folder(
             folder,
-            options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links),
+            options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links, masks=masks),
             decode_all=True,
             progress=named(tell, "reading"),
         )

@@ -110,6 +110,16 @@ FollowLinks = Annotated[
         rich_help_panel=IMAGES,
     ),
 ]
+Masks = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--masks",
+        metavar="<folder|table>",
+        help="Lung masks that lie elsewhere than among the images: a folder of pictures or arrays (cxas, "
+        "torchxrayvision), or a table of runs (CheXmask); may be given again.",
+        rich_help_panel=IMAGES,
+    ),
+]
 MaxBad = Annotated[
     str | None,
     typer.Option(
@@ -272,6 +282,7 @@ def selection(
     patient_regex: str | None = None,
     *,
     follow_links: Sequence[Path] | None = None,
+    masks: Sequence[Path] | None = None,
     strict: bool = False,
 ) -> Selection:
     """Which images are meant, and how their folder is read."""
@@ -284,6 +295,7 @@ def selection(
         seed=seed,
         patient_regex=patient_regex,
         follow_links=tuple(follow_links or ()),
+        masks=tuple(masks or ()),
         strict=strict,
     )
 

@@ -36,6 +36,7 @@ def report(
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     follow_links: options.FollowLinks = None,
+    masks: options.Masks = None,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -50,7 +51,7 @@ def report(
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.report import report as write
 
-    reading = options.selection(follow_links=follow_links, strict=strict)
+    reading = options.selection(follow_links=follow_links, masks=masks, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("steps", quiet=quiet) as tell:
         made = write(
             names or None,

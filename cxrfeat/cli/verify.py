@@ -19,6 +19,7 @@ def verify(
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the images, for --recompute.")] = None,
     network: options.Network = None,
     follow_links: options.FollowLinks = None,
+    masks: options.Masks = None,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -32,7 +33,7 @@ def verify(
     from cxrfeat.errors import IntegrityError
     from cxrfeat.workflow.verify import verify as run
 
-    reading = options.selection(follow_links=follow_links, strict=strict)
+    reading = options.selection(follow_links=follow_links, masks=masks, strict=strict)
     with telling(verbose=verbose, quiet=quiet), noting(show=not json) as notes, progress("rows", quiet=quiet) as tell:
         problems = run(file, recompute=recompute, data=data, network=network, reading=reading, seed=seed, progress=tell)
     if json:

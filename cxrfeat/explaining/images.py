@@ -58,7 +58,8 @@ def plain_view(run: Run, spec: FeatureSpec, masks: Masks | None) -> ViewSpec:
     if _takes_masks(view) and (masks is None or masks_digest(masks) != view.masks):
         what = "single images have none" if masks is None else "those in this folder are others"
         raise InputError(
-            f"{run.name} was trained with the lung masks of its data, and {what}. Name its data folder with `data`."
+            f"{run.name} was trained with the lung masks of its data, and {what}. Name its data folder with `data`, "
+            "and masks that lie elsewhere with `masks`."
         )
     return view
 

@@ -126,5 +126,8 @@ def masks_of(file: FeatureFile, manifest: Manifest) -> Masks:
         return NO_MASKS
     masks = find_masks(manifest.rows, manifest.root)
     if file.spec.view.masks is not None and masks_digest(masks) != file.spec.view.masks:
-        raise StaleFeaturesError(f"The lung masks are no longer those of {file.path.name}. Extract features again.")
+        raise StaleFeaturesError(
+            f"The lung masks are no longer those of {file.path.name}. Extract features again, or name those masks with "
+            "`masks`."
+        )
     return masks

@@ -23,6 +23,7 @@ from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import DECODE_STEPS, decode
 from cxrfeat.image.group import group
 from cxrfeat.image.layout import find_layout
+from cxrfeat.image.mask_place import forms_of
 from cxrfeat.image.merge import Entry
 from cxrfeat.image.note import Note, refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
@@ -96,7 +97,7 @@ def choose_images(root: PathLike, selection: Selection = _EVERYTHING) -> Chosen:
         SpecError: As `index_folder`.
     """
     root = as_path(root, "the data folder")
-    layout = find_layout(root, selection.follow_links)
+    layout = find_layout(root, selection.follow_links, selection.masks)
     tell(layout.notes)
     if selection.strict:
         refuse_losses(layout.notes)
@@ -214,6 +215,7 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "formats": dict(sorted(Counter(row.header.format for row in rows).items())),
         "sizes": {"smallest": sizes[0], "median": _median(sizes), "largest": sizes[-1]} if sizes else {},
         "masks": sum(row.mask is not None for row in rows),
+        "masks_from": forms_of(row.mask for row in rows),
         "notes": [*texts(manifest.notes), *mixed_notes(rows), *filter(None, [doubt(classes)])],
     }
     if any(row.split for row in rows):

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cxrfeat.errors import InputError
 from cxrfeat.image.folder import LAYOUTS, FolderClaims, claims_of, near_equal, single_folder
 from cxrfeat.image.listing import Listing, list_folder
 from cxrfeat.image.mask_file import MaskFiles, find_mask_files
+from cxrfeat.image.mask_given import find_given_masks, inside_data
+from cxrfeat.image.mask_table import holds_masks
 from cxrfeat.image.merge import Entry, from_folders, merged, with_split
 from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.image.table import TableClaims, read_table
@@ -65,21 +67,25 @@ def find_images(root: Path, follow: Sequence[Path] = ()) -> FoundImages:
     )
 
 
-def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
+def find_layout(root: Path, follow: Sequence[Path] = (), given: Sequence[Path] = ()) -> Layout:
     """List the images of a folder with what is claimed of each.
 
     Args:
         root: The data folder. Links inside it are followed as long as they stay inside.
         follow: Folders outside of it into which links may lead.
+        given: Folders and tables of masks, which count before those among the images.
 
     Raises:
         InputError: If it is missing, not a folder, empty, of no layout understood, if its table is wrong, or if the
             table and the folders contradict each other.
     """
     listing = _listed(root, follow)
-    images = listing.images()
+    apart = inside_data(given, root)
+    images = {path for path in listing.images() if not _is_in(path, apart)}
     masks = find_mask_files(images)
     images -= masks.files
+    named = find_given_masks(given, images, root, follow) if given else MaskFiles()
+    masks.notes += named.notes
     seen = sorted({*images, *listing.problems})
     base = "" if TABLE in listing.files else single_folder(images)
     claims = claims_of([path for path in seen if "/" in path or path in images], base, root.name)
@@ -93,11 +99,14 @@ def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
         raise InputError(f"{str(root)!r} holds {_instead(listing, masks)}. {LAYOUTS}")
     if table is None or "label" not in table.columns:
         _refuse_unlabelled(root, claims, table)
-    tables = _other_tables(listing, base)
+    tables = [path for path in _other_tables(listing, base) if not _is_in(path, apart)]
+    runs = [path for path in tables if holds_masks(root / path)]
+    tables = [path for path in tables if path not in runs]
     notes = [
         *claims.notes,
         *masks.notes,
-        *listing.others([f"{base}{TABLE}", *tables]),
+        *listing.others([f"{base}{TABLE}", *tables, *runs]),
+        *(Note(text=f"The table {path!r} holds lung masks, which are not used: `masks` takes them.") for path in runs),
         *_unread(tables, base, given=table is not None),
     ]
     entries = (
@@ -106,6 +115,7 @@ def find_layout(root: Path, follow: Sequence[Path] = ()) -> Layout:
         else merged(root, claims, table, seen, listing, masks, notes)
     )
     entries = with_split(entries, notes, given=table is not None and any(row.split for row in table.rows.values()))
+    entries = [replace(entry, mask=named.of.get(entry.path, entry.mask)) for entry in entries]
     if not entries and table is not None and "label" not in table.columns:
         raise InputError(
             f"{TABLE} has no column label, and the folders give no class to an image that it lists, such as "
@@ -175,6 +185,11 @@ def _left(masks: MaskFiles) -> list[Note]:
     """What is said of masks where nothing but images is wanted."""
     count = len(masks.files)
     return [Note(text=f"{number(count, 'mask')} left aside: never images.", weight=Weight.MINOR)] if count else []
+
+
+def _is_in(path: str, places: Sequence[str]) -> bool:
+    """Whether a path is one of some places, or lies in one."""
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _other_tables(listing: Listing, base: str) -> list[str]:

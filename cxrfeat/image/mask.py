@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.container import probe
-from cxrfeat.image.content import read_file
 from cxrfeat.image.decode import decode, decode_opacity
+from cxrfeat.image.mask_kept import digest_of, read_kept, unpacked
+from cxrfeat.image.mask_place import Form, MaskPlace, kept_at
 from cxrfeat.image.row import ImageRow
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.types import Grey
@@ -59,6 +60,8 @@ class MaskFile:
     """Stage and reason why it cannot be used."""
     inverted: bool = False
     """Whether it is bright outside the lungs, and so was turned round."""
+    place: MaskPlace | None = None
+    """Where it is, if it is not the whole file and nothing else."""
 
 
 Masks = Mapping[str, MaskFile]
@@ -97,15 +100,16 @@ def open_mask(row: ImageRow, root: Path) -> tuple[MaskFile, Lungs | BadImageErro
         row: The image; it has a mask.
         root: Its data folder.
     """
-    path = root / str(row.mask)
-    digest = None
+    assert row.mask is not None  # as its caller knows
+    place = kept_at(row.mask).within(root)
+    found = MaskFile(Path(place.paths[0]), None, row.path, place=None if place.form == "file" else place)
     try:
-        content = read_file(path)
-        digest = hashlib.sha256(content).hexdigest()
-        lungs, inverted = _understood(content, (row.header.height, row.header.width))
+        contents = read_kept(place)
+        found = replace(found, sha256=digest_of(contents))
+        lungs, inverted = _understood(place.form, contents, (row.header.height, row.header.width))
     except BadImageError as error:
-        return MaskFile(path, digest, row.path, problem=(error.stage, error.reason)), error
-    return MaskFile(path, digest, row.path, inverted=inverted), lungs
+        return replace(found, problem=(error.stage, error.reason)), error
+    return replace(found, inverted=inverted), lungs
 
 
 def mask_notes(masks: Masks, then: str | None, shown: Callable[[str], str] = str) -> list[str]:
@@ -166,30 +170,36 @@ def read_mask(mask: MaskFile, shape: tuple[int, ...]) -> Lungs:
     try:
         if mask.problem is not None:
             raise BadImageError(*mask.problem)
-        content = read_file(mask.path)
-        if hashlib.sha256(content).hexdigest() != mask.sha256:
+        place = mask.place or kept_at(str(mask.path))
+        contents = read_kept(place)
+        if digest_of(contents) != mask.sha256:
             raise BadImageError("open", "the file changed while the run went on")
-        return _understood(content, shape)[0]
+        return _understood(place.form, contents, shape)[0]
     except BadImageError as error:
         raise BadImageError(error.stage, f"its lung mask: {error.reason}") from None
 
 
-def _understood(content: bytes, shape: tuple[int, ...]) -> tuple[Lungs, bool]:
-    """The lungs, and whether the mask was turned round for them."""
-    grey = decode(content)
-    (height, width), (image_height, image_width) = grey.shape, shape
+def _understood(form: Form, contents: Sequence[bytes], shape: tuple[int, ...]) -> tuple[Lungs, bool]:
+    """The lungs, and whether a file was turned round for them."""
+    if form in ("planes", "row"):
+        parts = [(unpacked(form, contents[0]), False)]
+    else:
+        parts = [_of_file(content) for content in contents]
+    lungs, inverted = parts[0]
+    for more, turned in parts[1:]:
+        if more.shape != lungs.shape:
+            (height, width), (other_height, other_width) = lungs.shape, more.shape
+            raise BadImageError(
+                "decode", f"one lung in {width} x {height}, the other in {other_width} x {other_height}"
+            )
+        lungs, inverted = lungs | more, inverted or turned
+    (height, width), (image_height, image_width) = lungs.shape, shape
     if abs(width * image_height / (height * image_width) - 1) > ASPECT:
         raise BadImageError(
             "decode", f"{width} x {height}, another form than the image's {image_width} x {image_height}"
         )
-    if grey.min() == grey.max():
-        grey = decode_opacity(content)
-    lungs = _marked(grey, lossy=probe(content, "").format in ("JPEG", "WEBP"))
-    border = np.concatenate([lungs[0], lungs[-1], lungs[1:-1, 0], lungs[1:-1, -1]]).mean()
-    inverted = bool(border >= _OUTSIDE)
-    if inverted:
-        lungs = ~lungs
-    elif border > _TOUCHING:
+    border = _border(lungs)
+    if border > _TOUCHING:
         raise BadImageError(
             "decode", f"bright along {border:.0%} of its border, so neither lungs nor what is round them"
         )
@@ -197,6 +207,21 @@ def _understood(content: bytes, shape: tuple[int, ...]) -> tuple[Lungs, bool]:
     if not _LEAST <= share <= _MOST:
         raise BadImageError("decode", f"it marks {share:.2%} of the image, which are no lungs")
     return lungs, inverted
+
+
+def _of_file(content: bytes) -> tuple[Lungs, bool]:
+    """What a picture of lungs marks, and whether it was turned round."""
+    grey = decode(content)
+    if grey.min() == grey.max():
+        grey = decode_opacity(content)
+    lungs = _marked(grey, lossy=probe(content, "").format in ("JPEG", "WEBP"))
+    inverted = bool(_border(lungs) >= _OUTSIDE)
+    return (~lungs if inverted else lungs), inverted
+
+
+def _border(lungs: Lungs) -> float:
+    """Share of the border that is marked."""
+    return float(np.concatenate([lungs[0], lungs[-1], lungs[1:-1, 0], lungs[1:-1, -1]]).mean())
 
 
 def _marked(grey: Grey, *, lossy: bool) -> Lungs:

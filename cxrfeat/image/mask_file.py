@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from cxrfeat.image.mask_place import MaskPlace
+from cxrfeat.image.mask_unit import Units, anatomy, is_one_lung, units_of
 from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.image.value import words
 
@@ -21,8 +23,9 @@ _IMAGES = frozenset(("image", "images", "img", "imgs", "cxr", "cxrs", "xray", "x
 _SOMETHING_ELSE = frozenset(("infection", "infections", "infected", "lesion", "lesions", "heart", "hearts", "cardiac",
                              "clavicle", "clavicles", "rib", "ribs", "bone", "bones", "tumor", "tumour", "nodule",
                              "nodules", "pneumothorax", "trachea", "device"))  # fmt: skip
-_HALVES = frozenset(("left", "right"))
-_WITH_MASK = frozenset(("lung", "lungs", "manual", "auto", "binary", "pred", "predicted", "prediction", *_HALVES))
+_WITH_MASK = frozenset(
+    ("lung", "lungs", "manual", "auto", "binary", "pred", "predicted", "prediction", "left", "right")
+)
 _SOUNDS = re.compile("|".join(sorted(_MASK | _MAYBE)))
 
 
@@ -30,7 +33,7 @@ _SOUNDS = re.compile("|".join(sorted(_MASK | _MAYBE)))
 class MaskFiles:
     """The masks among the files of a folder."""
 
-    of: dict[str, str] = field(default_factory=dict)
+    of: dict[str, MaskPlace | str] = field(default_factory=dict)
     """The mask of each image that has one."""
     files: set[str] = field(default_factory=set)
     """Every mask, joined to an image or not."""
@@ -42,8 +45,9 @@ def find_mask_files(paths: Collection[str]) -> MaskFiles:
 
     A mask lies in a folder whose name says so (`masks`, `Lung_Masks`, `masks_png`, `lung masks`; `segmentations`,
     `annotations` and the like where they hold files named as images beside them), or beside its image as
-    `NAME_mask.png`. It belongs to the image of the same name, whatever the suffix of either, in the folder beside it or
-    above it; failing that, to the only image of that name.
+    `NAME_mask.png`, or with one for every other structure in a folder that has the image's name. It belongs to the
+    image of the same name, whatever the suffix of either, in the folder beside it or above it; failing that, to the
+    only image of that name. Two that differ in `left` and `right` only are the lungs of one image.
 
     Args:
         paths: Files that are taken for images, relative to the data folder, with `/` between the parts.
@@ -56,7 +60,8 @@ def find_mask_files(paths: Collection[str]) -> MaskFiles:
     found = MaskFiles()
     stems: dict[str, set[str]] = defaultdict(set)
     for path in paths:
-        stems[_stem(path)].add(path)
+        stems[stem_of(path)].add(path)
+    found.files |= anatomy(paths)
     maybe: dict[str, list[str]] = defaultdict(list)
     for path in sorted(paths):
         folders = path.split("/")[:-1]
@@ -64,7 +69,7 @@ def find_mask_files(paths: Collection[str]) -> MaskFiles:
             found.files.add(path)
         elif folders and _MAYBE & set(words(folders[-1])):
             maybe["/".join(folders)].append(path)
-        elif (plain := _without_mask(_stem(path))) and any(_folder(one) == _folder(path) for one in stems[plain]):
+        elif (plain := without_mask(stem_of(path))) and any(_folder(one) == _folder(path) for one in stems[plain]):
             found.files.add(path)
     for folder, inside in maybe.items():
         above = _folder(folder)
@@ -73,7 +78,7 @@ def find_mask_files(paths: Collection[str]) -> MaskFiles:
             for path in inside
             if any(
                 one.startswith(f"{above}/" if above else "") and _folder(one) != folder and one not in found.files
-                for one in stems[_without_mask(_stem(path)) or _stem(path)] | stems[_stem(path)]
+                for one in stems[without_mask(stem_of(path)) or stem_of(path)] | stems[stem_of(path)]
             )
         ]
         if 2 * len(beside) > len(inside):
@@ -88,45 +93,80 @@ def _join(found: MaskFiles, paths: Iterable[str]) -> None:
     names: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         if path not in found.files:
-            images[_key(path, _stem(path))].append(path)
-            names[_stem(path)].append(path)
-    others, halves, orphans, ambiguous, twice = [], [], [], [], []
-    for mask in sorted(found.files, key=lambda each: (not _of_lungs(each), each)):
+            images[_key(path, stem_of(path))].append(path)
+            names[stem_of(path)].append(path)
+    lungs, others = of_lungs(sorted(found.files, key=lambda each: (not _of_lungs(each), each)), names)
+    orphans, ambiguous, twice = [], [], []
+    for mask in lungs.masks:
+        plain = plain_names(mask.name)
+        candidates = next((images[key] for each in plain if (key := _key(mask.name, each)) in images), None)
+        if candidates is None:
+            candidates = next((names[each] for each in plain if each in names), [])
+        if not candidates:
+            orphans.append(mask.shown)
+        elif len(candidates) > 1:
+            ambiguous.append(mask.shown)
+        elif candidates[0] in found.of:
+            twice.append(mask.shown)
+        else:
+            found.of[candidates[0]] = mask.place
+    found.notes += not_used(others=others, single=lungs.single, orphans=orphans, ambiguous=ambiguous, twice=twice)
+
+
+def of_lungs(files: Iterable[str], stems: Collection[str]) -> tuple[Units, list[str]]:
+    """The masks of lungs that some files make, and the files that show something else by their names.
+
+    Args:
+        files: Their paths, in the order in which they count.
+        stems: As `units_of` takes them.
+    """
+    files = list(files)
+    structures, lungs, others = anatomy(files), [], []
+    for mask in files:
         said = {
             word
             for name in mask.split("/")
             if _SOUNDS.search(name.lower()) and _is_mask_name(name)
             for word in words(name)
         }
-        if said & _SOMETHING_ELSE and not said & {"lung", "lungs"}:
+        if (mask in structures and not is_one_lung(stem_of(mask))) or (
+            said & _SOMETHING_ELSE and not said & {"lung", "lungs"}
+        ):
             others.append(mask)
-            continue
-        if said & _HALVES:
-            halves.append(mask)
-            continue
-        stem = _stem(mask)
-        plain = [each for each in (stem, _without_mask(stem)) if each]
-        candidates = next((images[key] for each in plain if (key := _key(mask, each)) in images), None)
-        if candidates is None:
-            candidates = next((names[each] for each in plain if each in names), [])
-        if not candidates:
-            orphans.append(mask)
-        elif len(candidates) > 1:
-            ambiguous.append(mask)
-        elif candidates[0] in found.of:
-            twice.append(mask)
         else:
-            found.of[candidates[0]] = mask
+            lungs.append(mask)
+    return units_of(lungs, stems), others
+
+
+def not_used(
+    *,
+    others: Sequence[str] = (),
+    single: Sequence[str] = (),
+    orphans: Sequence[str] = (),
+    ambiguous: Sequence[str] = (),
+    twice: Sequence[str] = (),
+) -> list[Note]:
+    """What there is to say of masks that no image gets, a line for each reason.
+
+    Args:
+        others: Of something else than lungs.
+        single: Of one lung alone.
+        orphans: Whose name no image has.
+        ambiguous: Whose name several images have.
+        twice: Of images that have another.
+    """
+    notes = []
     for masks, what, remedy in (
         (others, "of something else than lungs, by the name of folder or file", ""),
-        (halves, "of one lung alone, by the name of folder or file", " Join each pair into one file."),
+        (single, "of one lung alone, by the name of folder or file", " Give the other lung's too."),
         (orphans, "whose name no image has", ""),
         (ambiguous, "whose name several images have", ""),
         (twice, "of images that have another", ""),
     ):
         if masks:
             text = f"Not used: {number(len(masks), 'mask')} {what}{examples(masks)}.{remedy}"
-            found.notes.append(Note(text=text, weight=Weight.MINOR if masks is others else Weight.NOTABLE))
+            notes.append(Note(text=text, weight=Weight.MINOR if masks is others else Weight.NOTABLE))
+    return notes
 
 
 @lru_cache(maxsize=4096)
@@ -142,18 +182,23 @@ def _folder(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _stem(path: str) -> str:
+def plain_names(path: str) -> list[str]:
+    """Names that the image of a mask may have, likelier ones first: the mask's, without what says that it is one."""
+    return [name for name in (stem_of(path), without_mask(stem_of(path))) if name]
+
+
+def stem_of(path: str) -> str:
     """The file's name without its suffix, lower case."""
     name = path.rpartition("/")[2]
     stem, dot, suffix = name.rpartition(".")
     return (stem if dot and stem and suffix.isalnum() and not suffix.isdecimal() and len(suffix) <= 5 else name).lower()
 
 
-def _without_mask(stem: str) -> str:
+def without_mask(stem: str) -> str:
     """A stem without the words at its end, or its beginning, that say it is a mask; empty if there are none.
 
     Example:
-        >>> [_without_mask(stem) for stem in ("7_mask", "covid-7_lung_mask", "mask_7", "7", "mask")]
+        >>> [without_mask(stem) for stem in ("7_mask", "covid-7_lung_mask", "mask_7", "7", "mask")]
         ['7', 'covid-7', '7', '', '']
     """
     if not _SOUNDS.search(stem):  # nearly all
@@ -180,10 +225,15 @@ def _mask_word(parts: list[str], last: int) -> bool:
 
 def _key(path: str, stem: str) -> tuple[str, ...]:
     """Where a file lies, the folders for images and for masks left out, and its name."""
+    return (*telling_folders(path), stem)
+
+
+def telling_folders(path: str) -> list[str]:
+    """The folders that a file lies in, but for those whose names say no more than that images, or masks, are there."""
     folders = path.split("/")[:-1]
     if folders and _MAYBE & set(words(folders[-1])):
         folders = folders[:-1]
-    return (*(folder for folder in folders if not _is_mask_name(folder) and not sorts_images(folder)), stem)
+    return [folder for folder in folders if not _is_mask_name(folder) and not sorts_images(folder)]
 
 
 @lru_cache(maxsize=4096)

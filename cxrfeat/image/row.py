@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrfeat.image.mask_place import MaskPlace
 from cxrfeat.image.note import Note
 from cxrfeat.system.given import as_paths, one_or_many
 from cxrfeat.types import Labels, Part
@@ -51,8 +52,8 @@ class Described:
     sex: str | None = None
     age: float | None = None
     view_position: str | None = None
-    mask: str | None = None
-    """Path of a lung mask, relative to the data root."""
+    mask: MaskPlace | str | None = None
+    """Where a lung mask is; one file of the data by its path, relative to the data root."""
 
     def description(self) -> dict[str, Any]:
         """These fields by name, to make another image of."""
@@ -119,6 +120,8 @@ class Selection:
     """Takes the patient from the relative path: group `patient`, else the first group, else the whole match."""
     follow_links: Sequence[Path] = ()
     """Folders outside of the data folder into which links may lead."""
+    masks: Sequence[Path] = ()
+    """Folders and tables of lung masks, which count before those that lie among the images."""
     strict: bool = False
     """Refuse data of which images, parts of a split or a column of patients are lost."""
 
@@ -126,3 +129,4 @@ class Selection:
         """Let one class, and one folder in any form, stand where many can."""
         object.__setattr__(self, "classes", tuple(one_or_many(self.classes)))
         object.__setattr__(self, "follow_links", tuple(as_paths(self.follow_links, "a folder of links")))
+        object.__setattr__(self, "masks", tuple(as_paths(self.masks, "a folder or table of masks")))

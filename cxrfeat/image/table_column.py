@@ -127,3 +127,14 @@ def plain(name: str) -> str:
         ('patientid', 'appa')
     """
     return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def image_column(header: Sequence[str]) -> int | None:
+    """The place of the column that names the images, under any name that is known for it.
+
+    Example:
+        >>> image_column(["", "dicom_id", "Left Lung"]), image_column(["a", "b"])
+        (1, None)
+    """
+    names = [plain(name) for name in header]
+    return next((names.index(alias) for alias in _COLUMNS["image"] if alias in names), None)

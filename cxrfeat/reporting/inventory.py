@@ -20,7 +20,7 @@ def index_tables(found: Mapping[str, Any]) -> list[Table]:
         ("patients", f"{found['patients']} known; unknown for {found['unknown_patients']} images"),
         ("groups", f"{found['groups']} (images of one patient, and copies, are one)"),
         ("copies", f"{found['duplicates']} byte for byte; changed copies are looked for by cxrfeat audit, not here"),
-        ("masks", f"{found['masks']} images have one"),
+        ("masks", f"{found['masks']} images have one{_kinds(found['masks_from'])}"),
         ("size", ", ".join(f"{name} {width} x {height}" for name, (width, height) in sizes.items())),
         ("unusable", str(len(found["quarantined"]))),
     ]
@@ -30,6 +30,12 @@ def index_tables(found: Mapping[str, Any]) -> list[Table]:
     ]
     bad = quarantine_table(found["quarantined"])
     return [*tables, bad] if bad else tables
+
+
+def _kinds(counts: Mapping[str, int]) -> str:
+    """Where masks are from, unless all are plain files."""
+    kinds = [kind if len(counts) == 1 else f"{count} {kind}" for kind, count in counts.items()]
+    return f" ({', '.join(kinds)})" if kinds and [*counts] != ["files"] else ""
 
 
 def counts_table(

@@ -7,7 +7,7 @@ import numpy as np
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
-from cxrfeat.errors import UsageError
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.recompute import differing_rows
 from cxrfeat.feature.store import verify_features
@@ -57,6 +57,11 @@ def verify(
     manifest = index_folder(data, reading or Selection())
     with FeatureFile(path) as file:
         masks = find_masks(manifest.rows, manifest.root) if file.spec.view.masks else NO_MASKS
+        if file.spec.view.masks and not masks:
+            raise InputError(
+                f"The features of {path} were made with lung masks, and there are none in {manifest.root}. Name the "
+                "folder or table that they were taken from with `masks`."
+            )
         engine = make_engine(
             find_again(file.spec, file.content.backbone, path=network), file.spec, CPU_BATCH, threads()
         )

@@ -220,6 +220,7 @@ def test_the_summary_is_the_index_document(tmp_path: Path) -> None:
         "formats": {"PNG": 3, "WEBP": 1},
         "sizes": {"smallest": [48, 40], "median": [48, 40], "largest": [200, 100]},
         "masks": 0,
+        "masks_from": {},
         "notes": [
             "3 images are not listed in metadata.csv, such as 'A/p0_1.png', and were left aside.",
             "2 images are in no part of the split that the data give, such as 'B/p0_0.png': neither for training nor "

@@ -39,7 +39,7 @@ def test_every_table_of_an_index_has_rows_as_wide_as_its_columns() -> None:
     found = {
         "dataset": "d", "images": 3, "classes": {"COVID": 2, "NORMAL": 1}, "sources": {"unknown": 3},
         "formats": {"PNG": 3}, "sizes": {"smallest": [1, 2]}, "patients": 1, "unknown_patients": 2, "groups": 2,
-        "duplicates": 0, "masks": 1,
+        "duplicates": 0, "masks": 1, "masks_from": {"rows of a table": 1},
         "quarantined": [{"path": "x", "stage": "open", "reason": "y"}], "splits": {"train": 3},
     }  # fmt: skip
     made = index_tables(found)
