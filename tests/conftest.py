@@ -17,6 +17,7 @@ from hypothesis import settings
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.system import compiled
+from tests.effort import THOROUGH
 from tests.stub import StubFactory
 
 # A shell that runs the tests in its background has them ignore Ctrl-C, and every process that they start.
@@ -27,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # No test is about time: another program that takes the processor makes none fail.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile(THOROUGH, parent=settings.get_profile("untimed"))
 settings.load_profile("untimed")
 
 pytest_plugins = ["tests.auditing.shortcuts", "tests.explaining.chests"]
@@ -35,8 +37,14 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 _NUMBER = itertools.count()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where slow tests are asked for, properties whose examples are expensive are tried as often as the others."""
+    if config.getoption("markexpr") != "not slow":
+        settings.load_profile(THOROUGH)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty home for Keras, and for whatever session fixtures keep; Keras reads it when it is first imported."""
     home = tmp_path_factory.mktemp("user")
     parallel = "PYTEST_XDIST_WORKER" in os.environ
@@ -51,15 +59,22 @@ def _keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         if importlib.util.find_spec("tensorflow"):  # else the tests run on the backend that there is
             patch.delenv("KERAS_BACKEND", raising=False)
         patch.setattr(compiled, "_folder", lambda: kernels)
-        yield
+        yield home
 
 
 @pytest.fixture(autouse=True)
-def _user_folders(_keras_home: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _user_folders(_keras_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A cache and a configuration folder of its own for each test; made when something is put there."""
     base = tmp_path_factory.getbasetemp() / "users" / str(next(_NUMBER))
     monkeypatch.setenv("CXRFEAT_CACHE", str(base / "cache"))
     monkeypatch.setenv("CXRFEAT_CONFIG", str(base / "config"))
+
+
+@pytest.fixture
+def same_user(_keras_home: Path, _user_folders: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders of session and module fixtures: what they made knows its network and the salt of its ids by these."""
+    monkeypatch.setenv("CXRFEAT_CACHE", str(_keras_home / "cache"))
+    monkeypatch.setenv("CXRFEAT_CONFIG", str(_keras_home / "config"))
 
 
 @pytest.fixture(scope="session")

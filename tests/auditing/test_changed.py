@@ -137,7 +137,15 @@ def test_images_that_the_file_does_not_hold_are_passed_over(tmp_path: Path, coun
     assert counted.views == 20 * len(CONTROL_VIEWS)
 
 
-@pytest.mark.parametrize(("masks", "lungs"), [(0, 0), (10, 12), (18, 20), (19, 20)])
+@pytest.mark.parametrize(
+    ("masks", "lungs"),
+    [
+        (10, 12),
+        (18, 20),
+        pytest.param(0, 0, marks=pytest.mark.slow),
+        pytest.param(19, 20, marks=pytest.mark.slow),
+    ],
+)
 def test_lungs_alone_are_computed_as_long_as_there_may_be_masks_enough(
     tmp_path: Path, counted: type[Counted], masks: int, lungs: int
 ) -> None:

@@ -30,6 +30,7 @@ from cxrfeat.errors import MissingExtraError, UsageError
 from cxrfeat.spec import FeatureSpec, Precision, ViewSpec, fingerprint
 from cxrfeat.system.process import threads
 from cxrfeat.types import Views
+from tests.backbone.networks import described
 
 
 def network_and_spec(size: int = 32, precision: Precision = "float32") -> tuple[Network, FeatureSpec]:
@@ -168,9 +169,13 @@ class _Small:
         return self.step(batch)
 
 
-def test_a_batch_too_large_for_the_device_is_halved_until_it_fits() -> None:
-    network, spec = network_and_spec()
-    engine = KerasEngine(network, spec, 16)
+def small_engine(path: Path, batch: int) -> KerasEngine:
+    network = find_network(str(path), preprocess="tf")
+    return KerasEngine(network, described(network), batch)
+
+
+def test_a_batch_too_large_for_the_device_is_halved_until_it_fits(tiny_network: Path) -> None:
+    engine = small_engine(tiny_network, 16)
     views = np.random.default_rng(0).integers(0, 256, (20, 32, 32), dtype=np.uint8)
     whole = engine.run(views)
     engine._step = small = _Small(engine._step, 4)
@@ -182,13 +187,12 @@ def test_a_batch_too_large_for_the_device_is_halved_until_it_fits() -> None:
         engine.run(views)
 
 
-def test_float32_is_not_rounded_on_the_way() -> None:
+def test_float32_is_not_rounded_on_the_way(tiny_network: Path) -> None:
     """GPUs would, unless they are told: features then lie a thousandth apart from a CPU's (H200)."""
     import tensorflow
 
     rounds = tensorflow.config.experimental.tensor_float_32_execution_enabled
-    network, spec = network_and_spec()
-    engine, told = KerasEngine(network, spec, 4), list[bool]()
+    engine, told = small_engine(tiny_network, 4), list[bool]()
     step = engine._step
 
     def spy(batch: Views) -> Any:

@@ -33,6 +33,8 @@ CASES = [
     for one in CONVERTERS
 ]
 each = pytest.mark.parametrize("converter", CASES)
+LATER = [pytest.param(*one.values, id=one.id, marks=[*one.marks, pytest.mark.slow]) for one in CASES[1:]]
+first = pytest.mark.parametrize("converter", [CASES[0], *LATER])
 
 
 def assert_agree(a: Features, b: Features) -> None:
@@ -66,7 +68,7 @@ def test_engines_agree_with_keras_and_rows_stand_alone(
         assert np.array_equal(converter(network, spec, batch, threads).run(views), engine.run(views))
 
 
-@each
+@first
 @pytest.mark.weights
 def test_engines_agree_on_the_real_network(converter: Converter, shared: Path) -> None:
     path = shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras"

@@ -41,7 +41,7 @@ assert len(caught) == 4
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("last", ["", "del engine"])
+@pytest.mark.parametrize("last", ["", pytest.param("del engine", marks=pytest.mark.slow)])
 def test_a_process_may_end_as_soon_as_it_has_its_features(last: str) -> None:
     """OpenVINO's threads return to Python after the features are there; it aborted half of all such processes."""
     code = f"""

@@ -115,6 +115,7 @@ def test_engines_refuses_a_candidate_that_computes_something_else() -> None:
         engines.check("vgg16", {"predict": lambda _: ones, "keras": lambda _: ones * 2}, views)
 
 
+@pytest.mark.slow
 def test_gpu_holds_precisions_against_each_other_and_features_against_another_machines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +156,7 @@ def test_extract_holds_the_whole_call_against_engine_and_hand(
         assert row["interpreter_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_extract_measures_the_rest_where_the_loop_by_hand_stops(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_network: Path, phantoms: Path
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,15 +15,19 @@ from cxrfeat.reporting.spark import ASCII, BLOCKS
 from cxrfeat.reporting.table import Table
 from cxrfeat.run.folder import read_run
 from tests.cli.conftest import Cli
+from tests.reporting.reports import two_runs
 from tests.run.reading import run_json
-from tests.workflow.helpers import make_features
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return two_runs(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
-def runs(cli: Cli, tmp_path: Path) -> Path:
-    """Two runs of made-up features, which stand in `features/`."""
-    make_features(tmp_path / "features" / "f.h5", pictures=True)
-    assert cli("fit-head", "--head", "logreg", "--head", "softmax").code == 0
+def runs(made: Path, cli: Cli, tmp_path: Path) -> Path:
+    """Two runs of made-up features, which stand in `features/`; a test may change them."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "runs"
 
 

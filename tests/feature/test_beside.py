@@ -22,6 +22,7 @@ from cxrfeat.image.duplicate import Search
 from cxrfeat.image.group import group_copies
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.types import Features, Views
+from tests.effort import expensive
 from tests.feature.images import break_image, extract, make_copies, make_data
 from tests.image.test_group import row
 from tests.stub import StubEngine, StubFactory, stub_request
@@ -54,6 +55,7 @@ def gone() -> bool:
     return not any(thread.name.startswith("copies") for thread in threading.enumerate())
 
 
+@expensive(25)
 @given(st.data())
 def test_groups_are_those_of_all_images_in_whatever_order_they_were_told(data: st.DataObject) -> None:
     """Told in parts, some of them twice or as unusable, and some not at all."""

@@ -155,8 +155,9 @@ def test_whichever_change_fails_nothing_is_lost_and_the_same_call_goes_on(
             disturb(tmp_path / str(place), undisturbed, place, NUMBERS[place % len(NUMBERS)])
 
 
-def test_an_interruption_before_any_change_loses_nothing(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    for place in range(0, len(undisturbed.changes), 4):
+@pytest.mark.parametrize("every", [13, pytest.param(4, marks=pytest.mark.slow)])
+def test_an_interruption_before_any_change_loses_nothing(tmp_path: Path, undisturbed: Undisturbed, every: int) -> None:
+    for place in range(0, len(undisturbed.changes), every):
         features = tmp_path / str(place)
         with faulty(place), pytest.raises(KeyboardInterrupt):
             run(undisturbed.manifest, features)
@@ -207,12 +208,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_whichever_change_fails_a_run_folder_is_whole_or_not_there(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.slow) for turn in (1, 2, 3))])
+def test_whichever_change_fails_a_run_folder_is_whole_or_not_there(tmp_path: Path, turn: int) -> None:
+    """Errors take turns from change to change, and begin with another each time."""
     with faulty() as undisturbed:
         whole = files_of(put_run(tmp_path / "runs" / "whole").path)
     for place in range(len(undisturbed.names)):
-        path = tmp_path / str(place) / "run"
+        path, number = tmp_path / str(place) / "run", NUMBERS[(place + turn) % len(NUMBERS)]
         with faulty(place, number) as disk, may_fail(number):
             put_run(path)
         assert disk.reached
@@ -255,7 +257,9 @@ def check_goes_on(features: Path, dozen: tuple[Path, bytes]) -> None:
 
 
 # Owner, settings, shard, and three places in the feature file: nothing is smaller than the first, or larger than all.
-@pytest.mark.parametrize("limit", [10, 50, 2000, 3700, 10_000, -1])
+@pytest.mark.parametrize(
+    "limit", [10, 2000, -1, *(pytest.param(limit, marks=pytest.mark.slow) for limit in (50, 3700, 10_000))]
+)
 def test_a_limit_to_the_size_of_files_loses_nothing(tmp_path: Path, dozen: tuple[Path, bytes], limit: int) -> None:
     limit = limit if limit > 0 else len(dozen[1]) - 1
     assert limited(dozen[0], tmp_path / "f", limit) == 7
@@ -295,7 +299,7 @@ def fill(disk: Path, sizes: list[int], dozen: tuple[Path, bytes]) -> None:
 
 
 def test_a_disk_that_is_full_again_and_again_loses_nothing(small_disk: Path, dozen: tuple[Path, bytes]) -> None:
-    fill(small_disk, [4, 12, 20, 28, 36], dozen)
+    fill(small_disk, [4, 20, 36], dozen)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,10 +36,13 @@ def loader(stub: StubFactory, batch: int) -> Callable[[], Engine]:
     return lambda: stub(REQUEST.network, REQUEST.spec, batch, 1)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("batch", [1, 2, 16, 64])
-@pytest.mark.parametrize("together", [1, 5, 16])
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("known", "together", "batch", "count"),
+    [
+        pytest.param(*case, marks=pytest.mark.slow if number % 5 else ())  # a fifth has each value of each
+        for number, case in enumerate(itertools.product([True, False], [1, 5, 16], [1, 2, 16, 64], [1, 3]))
+    ],
+)
 def test_each_image_has_its_own_features_in_the_order_given(
     known: bool, together: int, batch: int, count: int, images: list[Path], tmp_path: Path, stub: StubFactory
 ) -> None:

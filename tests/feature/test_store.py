@@ -18,11 +18,13 @@ from cxrfeat.errors import CxrFeatError, InputError, IntegrityError, StorageErro
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import CODED, COLUMNS, FORMAT, VERSION, Content
 from cxrfeat.feature.store import verify_features, write_features
+from tests.effort import expensive
 from tests.feature.content import CLASSES, edited, golden_content, in_two, make_content, make_file
 
 DATA = Path(__file__).parents[1] / "data"
 
 
+@expensive(25)
 @given(
     st.integers(1, 6), st.integers(1, 3), st.integers(1, 5), st.sampled_from(["float32", "float16"]), st.booleans(),
 )  # fmt: skip
@@ -88,8 +90,8 @@ def flip_bits(tmp_path: Path, places: list[int]) -> int:
 
 
 def test_a_flipped_bit_is_found_or_changes_nothing_that_is_read(tmp_path: Path) -> None:
-    places = np.random.default_rng(3).integers(0, 2**40, 250).tolist()
-    assert flip_bits(tmp_path, places) > 50
+    places = np.random.default_rng(3).integers(0, 2**40, 80).tolist()
+    assert flip_bits(tmp_path, places) > 16
 
 
 @pytest.mark.slow

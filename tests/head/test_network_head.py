@@ -65,18 +65,28 @@ def plain_keras(spec: HeadSpec, data: Blobs) -> tuple[Any, list[float]]:
 
 
 PROTOCOLS: list[dict[str, Any]] = [
+    {"schedule": "cosine", "momentum": 0.5, "label_smoothing": 0.2},
+    {"schedule": "constant", "batch": 7, "hidden": (9,), "views_per_epoch": 1},
+    {"optimizer": "adam", "learning_rate": 1e-3, "hidden": (20, 10, 5)},
+    {"l2": 0.01, "decay": 0.01, "class_weights": "balanced"},
+]
+APART: list[dict[str, Any]] = [
     {},
     {"schedule": "cosine", "momentum": 0.5},
     {"schedule": "constant", "batch": 7, "hidden": (9,)},
-    {"optimizer": "adam", "learning_rate": 1e-3, "hidden": (20, 10, 5)},
     {"l2": 0.01, "decay": 0.01},
     {"label_smoothing": 0.2},
     {"class_weights": "balanced"},
     {"views_per_epoch": 1},
 ]
+"""The same one by one."""
 
 
-@pytest.mark.parametrize("fields", PROTOCOLS, ids=lambda fields: ",".join(fields) or "paper")
+@pytest.mark.parametrize(
+    "fields",
+    [*PROTOCOLS, *(pytest.param(fields, marks=pytest.mark.slow) for fields in APART)],
+    ids=lambda fields: ",".join(fields) or "paper",
+)
 @pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_training_is_plain_keras_from_the_same_start_in_the_same_order(fields: dict[str, Any], classes: int) -> None:
     X, y, X_val, y_val = blobs(classes)

@@ -23,7 +23,16 @@ def test_shown_are_test_images_right_and_wrong_of_each_class(explained: Explaine
     assert explained.judged == sum(part == "test" for part, _, _ in rows)
 
 
-@pytest.mark.parametrize("kind", ["softmax", "dense", "dropout", "ridge", "svm-linear", "svm-rbf", "knn"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "dense",
+        "ridge",
+        "svm-rbf",
+        "knn",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("softmax", "dropout", "svm-linear")),
+    ],
+)
 def test_every_head_can_be_explained(kind: HeadKind, chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(chests, tiny_network, tmp_path, kind)[0]
     found = explain(run, [image_of(chests)])
