@@ -39,3 +39,11 @@ def trainable_backbones() -> list[str]:
 def weights() -> list[str]:
     """Words that are no path."""
     return list(get_args(NamedWeights))
+
+
+def published_sets() -> list[str]:
+    """Names of the sets that are recognised, and the word for none."""
+    from cxrfeat.image.published.recognise import NONE
+    from cxrfeat.image.published.table import SETS
+
+    return [*(one.name for one in SETS), NONE]

@@ -57,6 +57,9 @@ def explain(
     limit: options.Limit = None,
     follow_links: options.FollowLinks = None,
     masks: options.Masks = None,
+    metadata: options.Metadata = None,
+    column: options.Column = None,
+    published: options.PublishedSet = None,
     max_bad: options.MaxBad = None,
     strict: options.Strict = False,
     seed: options.Seed = 0,
@@ -72,7 +75,6 @@ def explain(
     """
     from cxrfeat.errors import AuditError, UsageError
     from cxrfeat.explaining.job import SHOWN
-    from cxrfeat.image.row import Selection
     from cxrfeat.reporting.explain import image_table, mean_table
     from cxrfeat.reporting.inventory import quarantine_table
     from cxrfeat.reporting.table import RESEARCH_USE
@@ -97,8 +99,15 @@ def explain(
         )
     found = find_run(name, runs=runs)
     out = out or Path("explained") / found.name  # so that no run's pictures take the place of another's
-    selection = Selection(
-        limit=limit, seed=seed, follow_links=tuple(follow_links or ()), masks=tuple(masks or ()), strict=strict
+    selection = options.selection(
+        limit=limit,
+        seed=seed,
+        follow_links=follow_links,
+        masks=masks,
+        metadata=metadata,
+        column=column,
+        published=published,
+        strict=strict,
     )
     if layer is not None:
         with telling(verbose=verbose, quiet=quiet):

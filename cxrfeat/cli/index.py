@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show, telling
-from cxrfeat.cli.words import as_typed
+from cxrfeat.cli.words import as_typed, words_of
 
 
 def index(
@@ -15,6 +15,9 @@ def index(
     patient_regex: options.PatientRegex = None,
     follow_links: options.FollowLinks = None,
     masks: options.Masks = None,
+    metadata: options.Metadata = None,
+    column: options.Column = None,
+    published: options.PublishedSet = None,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -41,7 +44,18 @@ def index(
     ):
         manifest = index_folder(
             folder,
-            options.selection(classes, per_class, limit, seed, patient_regex, follow_links=follow_links, masks=masks),
+            options.selection(
+                classes,
+                per_class,
+                limit,
+                seed,
+                patient_regex,
+                follow_links=follow_links,
+                masks=masks,
+                metadata=metadata,
+                column=column,
+                published=published,
+            ),
             decode_all=True,
             progress=named(tell, "reading"),
         )
@@ -56,6 +70,11 @@ def index(
             show(table)
         for line in found["notes"]:
             say(f"Note: {line}")
-        note(f"Next: cxrfeat extract {shlex.quote(str(folder))} --backbone densenet121", quiet=quiet)
+        titles = [f"{name}={title}" for name, title in options.columns(column).items()]
+        given = shlex.join(
+            [*words_of("metadata", metadata), *words_of("column", titles or None), *words_of("published", published)]
+        )
+        read = f" {given}" if given else ""
+        note(f"Next: cxrfeat extract {shlex.quote(str(folder))}{read} --backbone densenet121", quiet=quiet)
     if strict:
         refuse_losses(manifest.notes)

@@ -97,7 +97,8 @@ PatientRegex = Annotated[
     typer.Option(
         "--patient-regex",
         metavar="<regex>",
-        help="Pattern that takes the patient from a file's path.",
+        help="Pattern that takes the patient from a file's path; or a word for a published set's: chexpert, figure1, "
+        "kermany, mimic-cxr, nih, nlm-tb, ricord, siim-covid19.",
         rich_help_panel=IMAGES,
     ),
 ]
@@ -118,6 +119,38 @@ Masks = Annotated[
         help="Lung masks that lie elsewhere than among the images: a folder of pictures or arrays (cxas, "
         "torchxrayvision), or a table of runs (CheXmask); may be given again.",
         rich_help_panel=IMAGES,
+    ),
+]
+Metadata = Annotated[
+    Path | None,
+    typer.Option(
+        "--metadata",
+        metavar="<table>",
+        help="Table of the images: CSV, TSV, gzipped or not, Parquet or .xlsx. Default: metadata.csv beside them.",
+        rich_help_panel=IMAGES,
+    ),
+]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="<name=title,...>",
+        help="Where columns stand in the table, by its titles: --column 'image=Image Index,label=Finding Labels'. A "
+        "title that holds a comma stands with its name in double quotes; an empty one leaves a column unread.",
+        show_default=False,
+        rich_help_panel=IMAGES,
+    ),
+]
+PublishedSet = Annotated[
+    str | None,
+    typer.Option(
+        "--published",
+        metavar="<name|none>",
+        help="Published set that the data are, or none of these. Default: found out by its tables and names, and said "
+        "by index.",
+        show_default=False,
+        rich_help_panel=IMAGES,
+        autocompletion=completion.published_sets,
     ),
 ]
 MaxBad = Annotated[
@@ -240,6 +273,43 @@ def data_folder(data: Path | None) -> Path:
     return folder
 
 
+def columns(given: Sequence[str] | None) -> dict[str, str]:
+    """The titles that `--column` gives, by our names.
+
+    Args:
+        given: The option's value each time it was given, in the way of a line of CSV.
+
+    Raises:
+        UsageError: If one is no name and title, or names one column twice.
+
+    Example:
+        >>> columns(['image=Image Index, "label=Size, or so"', "source="])
+        {'image': 'Image Index', 'label': 'Size, or so', 'source': ''}
+    """
+    found: dict[str, str] = {}
+    for text in given or ():
+        for cell in _cells("--column", text, "--column 'image=Image Index,\"label=Size, or so\"'"):
+            name, equals, title = cell.partition("=")
+            if not equals or not name.strip():
+                raise UsageError(f"--column is names and titles, as in --column image=filename; got {cell!r}.")
+            if name.strip() in found:
+                raise UsageError(f"--column names {name.strip()} twice; give it one title.")
+            found[name.strip()] = title.strip()
+    return found
+
+
+def _cells(option: str, text: str, example: str) -> list[str]:
+    """The values of an option that reads a line of CSV, without empty ones."""
+    try:
+        cells = [cell.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for cell in row]
+    except csv.Error:
+        raise UsageError(
+            f"{option} {text!r} cannot be read: a name that holds a comma stands whole between double quotes, as in "
+            f"{example}."
+        ) from None
+    return [cell for cell in cells if cell]
+
+
 def class_names(given: Sequence[str] | None) -> tuple[str, ...]:
     """The names that `--classes` gives, each once, in the order given.
 
@@ -261,14 +331,7 @@ def class_names(given: Sequence[str] | None) -> tuple[str, ...]:
     """
     names: dict[str, None] = {}
     for text in given or ():
-        try:
-            cells = [cell.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for cell in row]
-        except csv.Error:
-            raise UsageError(
-                f"--classes {text!r} cannot be read: a name that holds a comma stands whole between double quotes, as "
-                "in --classes 'NORMAL,\"COVID, ARDS\"'."
-            ) from None
-        names |= dict.fromkeys(cell for cell in cells if cell)
+        names |= dict.fromkeys(_cells("--classes", text, "--classes 'NORMAL,\"COVID, ARDS\"'"))
     if given and not names:
         raise UsageError("--classes names no class. Give names with commas between them, or leave it out for all.")
     return tuple(names)
@@ -283,6 +346,9 @@ def selection(
     *,
     follow_links: Sequence[Path] | None = None,
     masks: Sequence[Path] | None = None,
+    metadata: Path | None = None,
+    column: Sequence[str] | None = None,
+    published: str | None = None,
     strict: bool = False,
 ) -> Selection:
     """Which images are meant, and how their folder is read."""
@@ -296,6 +362,9 @@ def selection(
         patient_regex=patient_regex,
         follow_links=tuple(follow_links or ()),
         masks=tuple(masks or ()),
+        metadata=metadata,
+        column=columns(column),
+        published=published,
         strict=strict,
     )
 

@@ -37,6 +37,9 @@ def report(
     runs: options.Runs = Path("runs"),
     follow_links: options.FollowLinks = None,
     masks: options.Masks = None,
+    metadata: options.Metadata = None,
+    column: options.Column = None,
+    published: options.PublishedSet = None,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -51,7 +54,9 @@ def report(
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.report import report as write
 
-    reading = options.selection(follow_links=follow_links, masks=masks, strict=strict)
+    reading = options.selection(
+        follow_links=follow_links, masks=masks, metadata=metadata, column=column, published=published, strict=strict
+    )
     with noting(redact=redact, show=not json) as notes, progress("steps", quiet=quiet) as tell:
         made = write(
             names or None,

@@ -59,6 +59,9 @@ def reproduce(
     ] = False,
     max_bad: options.MaxBad = None,
     follow_links: options.FollowLinks = None,
+    metadata: options.Metadata = None,
+    column: options.Column = None,
+    published: options.PublishedSet = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
@@ -90,7 +93,9 @@ def reproduce(
     )  # fmt: skip
     if resume and (asked != Options() or dry_run):
         raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
-    reading = options.selection(follow_links=follow_links, strict=strict)
+    reading = options.selection(
+        follow_links=follow_links, metadata=metadata, column=column, published=published, strict=strict
+    )
     with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         if dry_run:
             document = rehearse(folder, asked, reading=reading, progress=tell)

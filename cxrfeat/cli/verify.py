@@ -20,6 +20,9 @@ def verify(
     network: options.Network = None,
     follow_links: options.FollowLinks = None,
     masks: options.Masks = None,
+    metadata: options.Metadata = None,
+    column: options.Column = None,
+    published: options.PublishedSet = None,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -33,7 +36,9 @@ def verify(
     from cxrfeat.errors import IntegrityError
     from cxrfeat.workflow.verify import verify as run
 
-    reading = options.selection(follow_links=follow_links, masks=masks, strict=strict)
+    reading = options.selection(
+        follow_links=follow_links, masks=masks, metadata=metadata, column=column, published=published, strict=strict
+    )
     with telling(verbose=verbose, quiet=quiet), noting(show=not json) as notes, progress("rows", quiet=quiet) as tell:
         problems = run(file, recompute=recompute, data=data, network=network, reading=reading, seed=seed, progress=tell)
     if json:

@@ -20,12 +20,17 @@ def dataset_name(root: Path, selection: Selection) -> str:
     """
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name)[:80].lstrip(".-").rstrip(".") or "data"
     drawn = selection.per_class is not None or selection.limit is not None
-    if not drawn and not selection.classes:
+    read = {
+        "metadata": None if selection.metadata is None else selection.metadata.name,
+        "column": dict(sorted(selection.column.items())),
+        "published": selection.published,
+    }
+    if not drawn and not selection.classes and not any(read.values()):
         return name
     choice = {
         "classes": sorted(set(selection.classes)),
         "per_class": selection.per_class,
         "limit": selection.limit,
         "seed": selection.seed if drawn else None,
-    }
+    } | {name: value for name, value in read.items() if value}
     return f"{name}.{canonical_sha256(choice)[:6]}"

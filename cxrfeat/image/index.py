@@ -21,8 +21,9 @@ from cxrfeat.image.container import probe
 from cxrfeat.image.content import read_file
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import DECODE_STEPS, decode
+from cxrfeat.image.finding import finding_counts
 from cxrfeat.image.group import group
-from cxrfeat.image.layout import find_layout
+from cxrfeat.image.layout import Layout, find_layout
 from cxrfeat.image.mask_place import forms_of
 from cxrfeat.image.merge import Entry
 from cxrfeat.image.note import Note, refuse_losses, tell, texts
@@ -49,6 +50,8 @@ class Chosen:
     quarantined: tuple[Quarantined, ...]
     """Those that cannot even be opened."""
     notes: tuple[Note, ...]
+    layout: Layout | None = None
+    """What else the folder presents."""
 
     @property
     def classes(self) -> Counter[str]:
@@ -97,11 +100,13 @@ def choose_images(root: PathLike, selection: Selection = _EVERYTHING) -> Chosen:
         SpecError: As `index_folder`.
     """
     root = as_path(root, "the data folder")
-    layout = find_layout(root, selection.follow_links, selection.masks)
+    layout = find_layout(root, selection)
     tell(layout.notes)
     if selection.strict:
         refuse_losses(layout.notes)
-    entries = _with_patients(_of_classes(layout.entries, selection.classes), selection.patient_regex)
+    entries = _with_patients(
+        _of_classes(layout.entries, selection.classes, layout.finding_names), selection.patient_regex
+    )
     return Chosen(
         root=root,
         dataset=dataset_name(root, selection),
@@ -110,6 +115,7 @@ def choose_images(root: PathLike, selection: Selection = _EVERYTHING) -> Chosen:
             Quarantined(path=each.path, stage="open", reason=each.problem) for each in entries if each.problem
         ),
         notes=layout.notes,
+        layout=layout,
     )
 
 
@@ -167,8 +173,15 @@ def index_with(
         quarantined=tuple(bad),
         classes=tuple(sorted({row.label for row in rows})),
         notes=chosen.notes,
+        **_of_layout(chosen.layout),
     )
     return manifest, kept
+
+
+def _of_layout(layout: Layout | None) -> dict[str, Any]:
+    """What a manifest tells of the folder beside its images."""
+    names = ("table", "published", "finding_names", "left_out")
+    return {} if layout is None else {name: getattr(layout, name) for name in names}
 
 
 def require_classes(manifest: Manifest, least: int = 2) -> None:
@@ -218,6 +231,16 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "masks_from": forms_of(row.mask for row in rows),
         "notes": [*texts(manifest.notes), *mixed_notes(rows), *filter(None, [doubt(classes)])],
     }
+    if manifest.published is not None:
+        result["published"] = dict(zip(("name", "title"), manifest.published, strict=True))
+    if manifest.finding_names:
+        result["findings"] = finding_counts(manifest.finding_names, [row.findings for row in rows])
+    if manifest.left_out:
+        result["left_out"] = dict(manifest.left_out)
+    if (table := manifest.table) is not None:
+        result["table"] = {
+            "name": table.name, "form": table.form, "columns": dict(table.columns), "not_read": list(table.unused),
+        }  # fmt: skip
     if any(row.split for row in rows):
         result["splits"] = dict(sorted(splits.items()))
     return result
@@ -251,9 +274,14 @@ def _read(root: Path, also: Callable[[bytes, ImageRow], _T], entry: Entry) -> tu
         return Quarantined(path=entry.path, stage=error.stage, reason=error.reason)
 
 
-def _of_classes(entries: Sequence[Entry], classes: Sequence[str]) -> list[Entry]:
+def _of_classes(entries: Sequence[Entry], classes: Sequence[str], findings: Sequence[str]) -> list[Entry]:
     known = {entry.label for entry in entries}
     for name in classes:
+        if name in findings and name not in known:
+            raise InputError(
+                f"{name!r} is a finding of these images, which may have several, and no class. "
+                f"`column=label={name}` makes the classes '{name}' and 'no {name}' of it."
+            )
         if name not in known:
             usable = sorted({entry.label for entry in entries if not entry.problem})
             raise InputError(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cxrfeat.errors import InputError
+from cxrfeat.errors import InputError, SpecError
 from cxrfeat.image.folder import LAYOUTS, FolderClaims, claims_of, near_equal, single_folder
 from cxrfeat.image.listing import Listing, list_folder
 from cxrfeat.image.mask_file import MaskFiles, find_mask_files
@@ -19,10 +19,18 @@ from cxrfeat.image.mask_given import find_given_masks, inside_data
 from cxrfeat.image.mask_table import holds_masks
 from cxrfeat.image.merge import Entry, from_folders, merged, with_split
 from cxrfeat.image.note import Note, Weight, examples, number
+from cxrfeat.image.published.apply import published_sheet
+from cxrfeat.image.published.recognise import NONE, Recognised, compiled, recognise
+from cxrfeat.image.published.table import SETS
+from cxrfeat.image.row import ReadTable, Selection
 from cxrfeat.image.table import TableClaims, read_table
-from cxrfeat.image.table_column import TABLE
+from cxrfeat.image.table_column import TABLE, check_names
+from cxrfeat.image.table_file import SUFFIXES, read_sheet
+from cxrfeat.image.table_line import Faults
+from cxrfeat.image.table_path import Places
 from cxrfeat.system.given import nearest
 
+_EVERYTHING = Selection()
 _ALIKE = "Class names that differ in case, spaces, signs or Unicode form only"
 
 
@@ -33,6 +41,14 @@ class Layout:
     entries: tuple[Entry, ...]
     notes: tuple[Note, ...] = ()
     """The gravest first."""
+    table: ReadTable | None = None
+    """The table that was read."""
+    published: tuple[str, str] | None = None
+    """The published set that the folder is: the word for it, and what it is called."""
+    finding_names: tuple[str, ...] = ()
+    """Of the findings of the entries."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many images are left out by what the set is, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,58 +83,64 @@ def find_images(root: Path, follow: Sequence[Path] = ()) -> FoundImages:
     )
 
 
-def find_layout(root: Path, follow: Sequence[Path] = (), given: Sequence[Path] = ()) -> Layout:
+def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
     """List the images of a folder with what is claimed of each.
 
     Args:
         root: The data folder. Links inside it are followed as long as they stay inside.
-        follow: Folders outside of it into which links may lead.
-        given: Folders and tables of masks, which count before those among the images.
+        selection: How the folder is read; nothing is chosen here.
 
     Raises:
         InputError: If it is missing, not a folder, empty, of no layout understood, if its table is wrong, or if the
             table and the folders contradict each other.
+        SpecError: If a column is named that nobody reads.
+        MissingExtraError: If the table is of a format whose reader is not installed.
     """
-    listing = _listed(root, follow)
-    apart = inside_data(given, root)
+    check_names(selection.column)
+    listing = _listed(root, selection.follow_links)
+    apart = inside_data(selection.masks, root)
     images = {path for path in listing.images() if not _is_in(path, apart)}
     masks = find_mask_files(images)
     images -= masks.files
-    named = find_given_masks(given, images, root, follow) if given else MaskFiles()
+    recognised, notes = _recognised(root, listing, selection)
+    left = _set_aside(recognised, images)
+    passed = [path for paths in _set_aside(recognised, listing.unread).values() for path in paths]
+    images -= {path for paths in left.values() for path in paths}
+    named = MaskFiles()
+    if selection.masks:
+        named = find_given_masks(selection.masks, images, root, selection.follow_links)
     masks.notes += named.notes
     seen = sorted({*images, *listing.problems})
-    base = "" if TABLE in listing.files else single_folder(images)
+    base = "" if _beside(listing, "") and recognised is None else single_folder(images)
     claims = claims_of([path for path in seen if "/" in path or path in images], base, root.name)
-    table = None
-    if f"{base}{TABLE}" in listing.files:
-        allowed = [os.path.realpath(root), *map(os.path.realpath, follow)]
-        table = read_table(root, base, images, listing.files, allowed)
-    elif os.path.lexists(root / TABLE):
-        raise InputError(f"{str(root / TABLE)!r} is not a file inside the data folder; put the table itself there.")
-    elif not seen:
+    table, read = _table(root, base, listing, images - claims.copies, selection, recognised)
+    if table is None and not seen:
         raise InputError(f"{str(root)!r} holds {_instead(listing, masks)}. {LAYOUTS}")
+    if recognised is not None and table is not None and "label" in table.columns:
+        claims = FolderClaims()  # its folders are no classes
     if table is None or "label" not in table.columns:
         _refuse_unlabelled(root, claims, table)
-    tables = [path for path in _other_tables(listing, base) if not _is_in(path, apart)]
+    tables = [path for path in _other_tables(listing, base, read) if not _is_in(path, apart)]
     runs = [path for path in tables if holds_masks(root / path)]
     tables = [path for path in tables if path not in runs]
-    notes = [
+    notes += [
         *claims.notes,
         *masks.notes,
-        *listing.others([f"{base}{TABLE}", *tables, *runs]),
+        *listing.others([*read, *tables, *runs, *passed]),
         *(Note(text=f"The table {path!r} holds lung masks, which are not used: `masks` takes them.") for path in runs),
-        *_unread(tables, base, given=table is not None),
+        *_unread(tables, given=table is not None),
     ]
-    entries = (
-        from_folders(claims, seen, listing, masks, notes)
-        if table is None
-        else merged(root, claims, table, seen, listing, masks, notes)
-    )
+    if table is None:
+        entries = from_folders(claims, seen, listing, masks, notes)
+    else:
+        entries, also_left = merged(root, claims, table, seen, listing, masks, notes)
+        left |= also_left
     entries = with_split(entries, notes, given=table is not None and any(row.split for row in table.rows.values()))
     entries = [replace(entry, mask=named.of.get(entry.path, entry.mask)) for entry in entries]
+    notes += _left_notes(left)
     if not entries and table is not None and "label" not in table.columns:
         raise InputError(
-            f"{TABLE} has no column label, and the folders give no class to an image that it lists, such as "
+            f"{table.name} has no column label, and the folders give no class to an image that it lists, such as "
             f"{min(table.rows)!r}. {LAYOUTS}"
         )
     if not entries:
@@ -126,7 +148,95 @@ def find_layout(root: Path, follow: Sequence[Path] = (), given: Sequence[Path] =
             f"Not one image of {str(root)!r} has a class: {' '.join(note.text for note in notes)} {LAYOUTS}"
         )
     notes += _class_notes([entry for entry in entries if not entry.problem])
-    return Layout(entries=tuple(sorted(entries, key=lambda entry: entry.path)), notes=_ordered(notes))
+    return Layout(
+        entries=tuple(sorted(entries, key=lambda entry: entry.path)),
+        notes=_ordered(notes),
+        table=None if table is None else table.read(),
+        published=None if recognised is None else (recognised.shape.name, recognised.shape.title),
+        finding_names=() if table is None else table.finding_names,
+        left_out={why: len(paths) for why, paths in sorted(left.items())},
+    )
+
+
+def _recognised(root: Path, listing: Listing, selection: Selection) -> tuple[Recognised | None, list[Note]]:
+    """The published set that the folder is, if its own tables are to be read, and what is said of that."""
+    if selection.metadata is not None:
+        if selection.published not in (None, NONE):
+            raise SpecError("`published` names the tables of a set, and `metadata` another: give one of them.")
+        return None, []
+    found = recognise(root, listing.files, listing.images(), SETS, selection.published)
+    if found is None:
+        return None, []
+    title = found.shape.title
+    own = {path for paths in found.files for path in paths}
+    if selection.published is None and (beside := _beside(listing, "")) and beside not in own:
+        text = (
+            f"This looks like {title}, and {beside} is read in place of its tables; "
+            f"`published={found.shape.name}` reads them."
+        )
+        return None, [Note(text=text)]
+    text = f"Recognised as {title}, and read as that; `published={NONE}` reads the folder as any other."
+    return found, [Note(text=text, weight=Weight.MINOR)]
+
+
+def _set_aside(recognised: Recognised | None, files: Collection[str]) -> dict[str, list[str]]:
+    """Files that are no part of a set as it is read, by why."""
+    left: dict[str, list[str]] = {}
+    for pattern, why in recognised.shape.aside.items() if recognised is not None else ():
+        assert recognised is not None  # else there is no pattern
+        base, where = recognised.base, compiled(pattern)
+        paths = [path for path in files if path.startswith(base) and where.match(path, len(base))]
+        if paths:
+            left[why] = sorted(paths)
+    return left
+
+
+def _left_notes(left: Mapping[str, Sequence[str]]) -> list[Note]:
+    """What is said of images that are left out by what the set is."""
+    if not left:
+        return []
+    told = "; ".join(f"{number(len(paths), 'image')}, {why}{examples(paths)}" for why, paths in sorted(left.items()))
+    return [Note(text=f"Left out: {told}.")]
+
+
+def _table(
+    root: Path,
+    base: str,
+    listing: Listing,
+    images: set[str],
+    selection: Selection,
+    recognised: Recognised | None,
+) -> tuple[TableClaims | None, list[str]]:
+    """What the table says, if there is one, and which files of the folder it was read from."""
+    allowed = [os.path.realpath(root), *map(os.path.realpath, selection.follow_links)]
+    if recognised is not None:
+        sheet = published_sheet(root, recognised, images, selection.column)
+        places = Places(root=root, base=recognised.base, images=images, files=listing.files, allowed=allowed)
+        table = read_table(sheet, Faults(sheet.name), places)
+        return table, [path for paths in recognised.files for path in paths]
+    if selection.metadata is not None:
+        path, beside, found = selection.metadata, "", ""
+    elif found := _beside(listing, base):
+        path, beside = root / found, base
+    elif os.path.lexists(root / TABLE):
+        raise InputError(f"{str(root / TABLE)!r} is not a file inside the data folder; put the table itself there.")
+    elif selection.column:
+        raise InputError(
+            f"`column` names columns of a table, and {str(root)!r} has none. Name it with `metadata`, or put it beside "
+            f"the images as {TABLE}."
+        )
+    else:
+        return None, []
+    faults = Faults(path.name)
+    places = Places(root=root, base=beside, images=images, files=listing.files, allowed=allowed)
+    table = read_table(read_sheet(path, path.name, faults), faults, places, selection.column)
+    return table, [found or os.path.relpath(path.absolute(), root.absolute())]
+
+
+def _beside(listing: Listing, base: str) -> str:
+    """The table that lies beside the images, by its name; empty if none does."""
+    names = (f"{base}{TABLE.removesuffix('.csv')}{suffix}" for suffix in SUFFIXES)
+    return next((name for name in names if name in listing.files), "")
 
 
 def _listed(root: Path, follow: Sequence[Path]) -> Listing:
@@ -158,7 +268,7 @@ def _refuse_unlabelled(root: Path, claims: FolderClaims, table: TableClaims | No
     if problem is None:
         return
     if table is not None:
-        raise InputError(f"{TABLE} has no column label, and the folders give no classes either. {problem}")
+        raise InputError(f"{table.name} has no column label, and the folders give no classes either. {problem}")
     raise problem
 
 
@@ -192,23 +302,22 @@ def _is_in(path: str, places: Sequence[str]) -> bool:
     return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
-def _other_tables(listing: Listing, base: str) -> list[str]:
+def _other_tables(listing: Listing, base: str, read: Sequence[str]) -> list[str]:
     """Tables beside the images that nobody reads."""
-    suffixes = (".csv", ".tsv", ".xlsx", ".xls", ".parquet")
     return sorted(
         path
         for path in listing.files
-        if path.count("/") <= base.count("/") and path.lower().endswith(suffixes) and path != f"{base}{TABLE}"
+        if path.count("/") <= base.count("/") and path.lower().endswith((*SUFFIXES, ".xls")) and path not in read
     )
 
 
-def _unread(tables: Sequence[str], base: str, *, given: bool) -> list[Note]:
+def _unread(tables: Sequence[str], *, given: bool) -> list[Note]:
     if not tables:
         return []
     are = f"{'The table' if len(tables) == 1 else 'The tables'} {', '.join(map(repr, tables[:4]))}"
     more = " and others" if len(tables) > 4 else ""
     is_ = "is" if len(tables) == 1 else "are"
-    text = f"{are}{more} {is_} not read; a table of the images is called {base}{TABLE}."
+    text = f"{are}{more} {is_} not read; name the table of the images with `metadata`, or call it {TABLE}."
     return [Note(text=text, weight=Weight.MINOR if given else Weight.NOTABLE)]
 
 

@@ -66,13 +66,14 @@ class Listing:
                     weight=Weight.LOSS,
                 )
             )
-        if self.unread:
-            kinds = Counter(self.unread.values())
+        unread = {path: kind for path, kind in self.unread.items() if path not in known}
+        if unread:
+            kinds = Counter(unread.values())
             told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             notes.append(
                 Note(
-                    text=f"{number(len(self.unread), 'file')} of formats that are not read, left aside: {told}"
-                    f"{examples(sorted(self.unread))}. Export them as PNG or TIFF.",
+                    text=f"{number(len(unread), 'file')} of formats that are not read, left aside: {told}"
+                    f"{examples(sorted(unread))}. Export them as PNG or TIFF.",
                     weight=Weight.LOSS,
                 )
             )

@@ -7,6 +7,7 @@ error that names both.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,6 @@ from cxrfeat.image.mask_file import MaskFiles
 from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.image.row import Described
 from cxrfeat.image.table import Row, TableClaims
-from cxrfeat.image.table_column import TABLE
 
 _MOST_CONTRADICTIONS = 6
 
@@ -67,48 +67,64 @@ def merged(
     listing: Listing,
     masks: MaskFiles,
     notes: list[Note],
-) -> list[Entry]:
-    """What the table claims, and the folders where it is silent; what neither takes in is noted."""
+) -> tuple[list[Entry], dict[str, list[str]]]:
+    """What the table claims, and the folders where it is silent; what neither takes in is noted.
+
+    Returns:
+        The images, and those that the table itself leaves out, by why.
+    """
     notes += table.notes
     rows = table.rows
     classes = {key_of(row.label): row.label for row in rows.values() if row.label is not None}
-    _refuse_contradictions(rows, claims, classes if "label" in table.columns else {})
+    _refuse_contradictions(table.name, rows, claims, classes if "label" in table.columns else {})
     named = {row.mask for row in rows.values() if row.mask}
     entries, unlabelled = [], []
+    left: dict[str, list[str]] = defaultdict(list)
+    absent = 0
     for path, row in rows.items():
+        there = path in listing.files or path in listing.problems or os.path.lexists(f"{root}/{path}")
+        if table.partial and not there:
+            absent += 1
+            continue
+        if row.left_out:
+            left[row.left_out].append(path)
+            continue
         label = row.label
         if label is None and (folder := claims.labels.get(path)) is not None:
             label = classes.get(key_of(folder)) if "label" in table.columns else _label(folder)
         if label is None:
             unlabelled.append(path)
             continue
-        there = path in listing.files or path in listing.problems or os.path.lexists(f"{root}/{path}")
         entries.append(
             Entry(
                 path=path,
                 label=label,
                 **row.description()
                 | {"split": row.split or claims.parts.get(path), "mask": row.mask or masks.of.get(path)},
-                problem=listing.problems.get(path) or (None if there else f"listed in {TABLE} but not there"),
+                problem=listing.problems.get(path) or (None if there else f"listed in {table.name} but not there"),
             )
         )
+    if absent:
+        listed = number(len(rows), "image")
+        text = f"Of {listed} that {table.name} lists {absent} {_are(absent)} not here: this is a part of the set."
+        notes.append(Note(text=text))
     if unlabelled:
         images = number(len(unlabelled), "image")
-        text = f"{images} in {TABLE} without a label{examples(unlabelled)}, left aside."
+        text = f"{images} in {table.name} without a label{examples(unlabelled)}, left aside."
         notes.append(Note(text=text, weight=Weight.LOSS))
     unlisted = [path for path in seen if path not in rows and path not in named and path not in claims.copies]
     if unlisted:
         are = f"{number(len(unlisted), 'image')} {'is' if len(unlisted) == 1 else 'are'}"
         notes.append(
             Note(
-                text=f"{are} not listed in {TABLE}{examples(unlisted)}, and {_were(len(unlisted))} left aside.",
+                text=f"{are} not listed in {table.name}{examples(unlisted)}, and {_were(len(unlisted))} left aside.",
                 weight=Weight.LOSS,
             )
         )
     if table.lost_masks:
-        are = f"{number(table.lost_masks, 'mask')} listed in {TABLE} {'is' if table.lost_masks == 1 else 'are'}"
+        are = f"{number(table.lost_masks, 'mask')} listed in {table.name} {'is' if table.lost_masks == 1 else 'are'}"
         notes.append(Note(text=f"{are} not there."))
-    return entries
+    return entries, left
 
 
 def with_split(entries: list[Entry], notes: list[Note], *, given: bool) -> list[Entry]:
@@ -137,10 +153,13 @@ def with_split(entries: list[Entry], notes: list[Note], *, given: bool) -> list[
     return entries
 
 
-def _refuse_contradictions(rows: Mapping[str, Row], claims: FolderClaims, classes: Mapping[str, str]) -> None:
+def _refuse_contradictions(
+    name: str, rows: Mapping[str, Row], claims: FolderClaims, classes: Mapping[str, str]
+) -> None:
     """Refuse a table that says of an image what its folders deny.
 
     Args:
+        name: What messages call the table.
         rows: Of the table.
         claims: Of the folders.
         classes: The classes of the table, by what their spellings share; a folder of another name claims no class.
@@ -157,7 +176,7 @@ def _refuse_contradictions(rows: Mapping[str, Row], claims: FolderClaims, classe
         shown = "".join(f"\n  {fault}" for fault in faults[:_MOST_CONTRADICTIONS])
         more = len(faults) - _MOST_CONTRADICTIONS
         raise InputError(
-            f"{TABLE} and the folders contradict each other for {number(len(faults), 'image')}:{shown}"
+            f"{name} and the folders contradict each other for {number(len(faults), 'image')}:{shown}"
             + (f"\n  ... and {more} more." if more > 0 else "")
             + "\nMove the files, or correct the table; nobody else can say which is right."
         )
@@ -171,6 +190,10 @@ def _label(name: str) -> str:
             f"The class folder {name!r} has a name that is not UTF-8 text; rename it, since the name becomes the class."
         ) from None
     return name
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _were(count: int) -> str:

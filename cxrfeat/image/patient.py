@@ -9,6 +9,20 @@ from dataclasses import dataclass
 
 from cxrfeat.errors import InputError
 from cxrfeat.image.row import Described
+from cxrfeat.system.given import nearest
+
+PATIENT_PATTERNS = {
+    "chexpert": r"(patient\d+)/study\d+/",
+    "figure1": r"(COVID-\d{5})[a-z]?\.\w+$",
+    "kermany": r"((?:(?<![^/])test/[^/]+/)?(?:person\d+|(?:NORMAL2-)?IM-\d+|(?:BACTERIA|VIRUS|NORMAL)-\d+))[_-]",
+    "mimic-cxr": r"(?:^|/)p\d\d/(p\d{8})/s\d+/",
+    "nih": r"(?:^|/)(\d{8})_\d{3}\.\w+$",
+    "nlm-tb": r"((?:CHN|MCU)CXR_\d+)_[01]\.\w+$",
+    "ricord": r"MIDRC-RICORD-\w+-(\w+-\d+)-",
+    "siim-covid19": r"([0-9a-f]{12})/[0-9a-f]{12}/[0-9a-f]{12}\.\w+$",
+}
+"""Where the file names of published sets hold the patient. Guangzhou's (`kermany`) begin anew in the folder `test`, as
+`train/PNEUMONIA/person1_bacteria_1.jpeg` and `test/PNEUMONIA/person1_virus_6.jpeg` show; of SIIM's it is the study."""
 
 AGES_APART = 20.0
 """Years between two ages under one number, where no dates explain them: longer than most archives have been kept."""
@@ -112,24 +126,35 @@ def find_patients(paths: Sequence[str], pattern: str) -> dict[str, str]:
 
     Args:
         paths: Of the images.
-        pattern: Searched for in each path, which is relative to the data root.
+        pattern: Searched for in each path, which is relative to the data root; or a word of `PATIENT_PATTERNS`.
 
     Returns:
         Path to patient, for the paths that match.
 
     Raises:
-        InputError: If it is no regular expression, or matches no path.
+        InputError: If it is no regular expression, a word that is none of these, or matches no path.
+
+    Example:
+        >>> find_patients(["test/PNEUMONIA/person1_virus_6.jpeg", "val/NORMAL/IM-7-0001.jpeg"], "kermany")
+        {'test/PNEUMONIA/person1_virus_6.jpeg': 'test/PNEUMONIA/person1', 'val/NORMAL/IM-7-0001.jpeg': 'IM-7'}
     """
+    presets = ", ".join(PATIENT_PATTERNS)
+    if pattern not in PATIENT_PATTERNS and re.fullmatch(r"[A-Za-z]\w*(-\w+)*", pattern):
+        raise InputError(
+            f"`patient_regex` {pattern!r} is a word, which would find one patient only, and none of the words for "
+            f"published sets: {presets}.{nearest(pattern, PATIENT_PATTERNS)} A pattern of your own holds what differs, "
+            r"as (patient\d+) does."
+        )
     try:
-        expression = re.compile(pattern)
+        expression = re.compile(PATIENT_PATTERNS.get(pattern, pattern))
     except re.error as error:
         raise InputError(f"`patient_regex` {pattern!r} is not a regular expression: {error}.") from error
     group: str | int = "patient" if "patient" in expression.groupindex else min(1, expression.groups)
     found = {path: match[group] for path in paths if (match := expression.search(path)) and match[group]}
     if not found and paths:
         raise InputError(
-            f"`patient_regex` {pattern!r} finds no patient in any path, such as {paths[0]!r}. "
-            "It is searched for in the path relative to the data folder."
+            f"`patient_regex` {pattern!r} finds no patient in any path, such as {paths[0]!r}. It is searched for in "
+            f"the path relative to the data folder. There are words for published sets: {presets}."
         )
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from cxrfeat.image.mask_place import MaskPlace
 from cxrfeat.image.note import Note
-from cxrfeat.system.given import as_paths, one_or_many
+from cxrfeat.system.given import as_path, as_paths, one_or_many
 from cxrfeat.types import Labels, Part
 
 
@@ -54,6 +54,9 @@ class Described:
     view_position: str | None = None
     mask: MaskPlace | str | None = None
     """Where a lung mask is; one file of the data by its path, relative to the data root."""
+    findings: tuple[int, ...] | None = None
+    """What is said of each finding that the data set names, where an image may have several: 1 present, 0 absent,
+    -1 uncertain, -2 not stated."""
 
     def description(self) -> dict[str, Any]:
         """These fields by name, to make another image of."""
@@ -85,6 +88,20 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadTable:
+    """A table of images, as far as it is to be shown: which of its columns are read."""
+
+    name: str
+    """What messages call it."""
+    form: str
+    """How it is written: `tab-separated, Latin-1`."""
+    columns: Mapping[str, str]
+    """The columns that are read: our name, and the table's title."""
+    unused: tuple[str, ...] = ()
+    """Titles of the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A data set: its images in order of path, and those that could not be used."""
 
@@ -97,6 +114,14 @@ class Manifest:
     """Class names, sorted; a label's index is its place here."""
     notes: tuple[Note, ...] = ()
     """The ledger: what was seen and not used, or used in another way than it is written; the gravest first."""
+    table: ReadTable | None = None
+    """The table that the images were read with."""
+    published: tuple[str, str] | None = None
+    """The published set that the folder was recognised as: the word for it, and what it is called."""
+    finding_names: tuple[str, ...] = ()
+    """Of the findings of the rows."""
+    left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """How many images are left out by what the set is, and why: lateral views, say."""
 
     @property
     def labels(self) -> Labels:
@@ -117,11 +142,18 @@ class Selection:
     """At most this many of each class, drawn with `seed`."""
     seed: int = 0
     patient_regex: str | None = None
-    """Takes the patient from the relative path: group `patient`, else the first group, else the whole match."""
+    """Takes the patient from the relative path: group `patient`, else the first group, else the whole match. Or the
+    word for a published set, as `kermany`."""
     follow_links: Sequence[Path] = ()
     """Folders outside of the data folder into which links may lead."""
     masks: Sequence[Path] = ()
     """Folders and tables of lung masks, which count before those that lie among the images."""
+    metadata: Path | None = None
+    """The table of the images, wherever it lies; by default `metadata.csv` beside them."""
+    column: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Titles under which our columns stand in the table: `{"image": "Image Index"}`; an empty one leaves one unread."""
+    published: str | None = None
+    """The published set that the data are, by its word, or `none`; by default it is found out."""
     strict: bool = False
     """Refuse data of which images, parts of a split or a column of patients are lost."""
 
@@ -130,3 +162,6 @@ class Selection:
         object.__setattr__(self, "classes", tuple(one_or_many(self.classes)))
         object.__setattr__(self, "follow_links", tuple(as_paths(self.follow_links, "a folder of links")))
         object.__setattr__(self, "masks", tuple(as_paths(self.masks, "a folder or table of masks")))
+        object.__setattr__(self, "column", dict(self.column))
+        if self.metadata is not None:
+            object.__setattr__(self, "metadata", as_path(self.metadata, "the table"))

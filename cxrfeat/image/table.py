@@ -1,4 +1,4 @@
-"""What `metadata.csv` says of each image.
+"""What a table says of each image.
 
 A value that cannot be read becomes unknown and is counted; a row that cannot be used is a fault, and all faults of a
 table come in one message.
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from cxrfeat.errors import InputError
 from cxrfeat.image.note import Note, Weight, examples, number
-from cxrfeat.image.row import Described
-from cxrfeat.image.table_column import TABLE, used_columns
-from cxrfeat.image.table_line import Faults, read_lines
-from cxrfeat.image.table_path import Finder
+from cxrfeat.image.row import Described, ReadTable
+from cxrfeat.image.table_column import used_columns
+from cxrfeat.image.table_line import Faults, Sheet
+from cxrfeat.image.table_path import Finder, Places
 from cxrfeat.image.value import (
     LABEL_PLACEHOLDERS,
     PLACEHOLDERS,
@@ -41,56 +40,75 @@ class Row(Described):
     path: str
     line: int
     label: str | None = None
+    left_out: str = ""
+    """Why it is to be left out; empty is not."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TableClaims:
     """All that the table says."""
 
+    name: str
+    """What messages call it."""
     rows: dict[str, Row] = field(default_factory=dict)
     """By path, in the order of the table."""
     columns: dict[str, str] = field(default_factory=dict)
     """Which of its columns is taken for which of ours: ours first."""
+    unused: Sequence[str] = ()
+    """Titles of its other columns."""
+    form: str = ""
+    """How it is written: `tab-separated, Latin-1`."""
     notes: list[Note] = field(default_factory=list)
     lost_masks: int = 0
     """Masks that are listed and not there."""
+    finding_names: tuple[str, ...] = ()
+    partial: bool = False
+    """Whether it lists more than must be there."""
+
+    def read(self) -> ReadTable:
+        """Which columns were read and which were not, to be shown."""
+        return ReadTable(name=self.name, form=self.form, columns=self.columns, unused=tuple(self.unused))
 
 
-def read_table(
-    root: Path, base: str, images: Collection[str], files: Collection[str], allowed: Sequence[str]
-) -> TableClaims:
-    """Read the table beside the images.
+def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str, str] | None = None) -> TableClaims:
+    """Read what a table says of images.
 
     Args:
-        root: The data folder.
-        base: The folder in it where the table lies, empty or with a `/` at its end; rows name images relative to it.
-        images: Paths of the images, relative to the data folder.
-        files: Paths of all files there.
-        allowed: The real paths of the folders that an image may lie in, the data folder's first.
+        sheet: The table.
+        faults: What was found wrong with its lines; all faults come in one message.
+        places: Where the images may be.
+        column: The titles that the user gives to some of our columns.
 
     Raises:
-        InputError: If it is no table, lacks columns, or has faults; all of them in one message.
+        InputError: If it lacks columns, or has faults.
     """
-    faults = Faults()
-    header, lines = read_lines(root / base / TABLE, faults)
-    index, notes = used_columns(header, lines)
-    titles = {name: header[place].strip() for name, place in index.items()}
-    found = TableClaims(columns=titles, notes=notes)
+    columns = used_columns(sheet, column)
+    index, lines = columns.index, sheet.lines
+    titles = {name: sheet.header[place].strip() for name, place in index.items()}
+    found = TableClaims(
+        name=sheet.name,
+        columns=titles,
+        unused=columns.unused,
+        form=sheet.form,
+        notes=[*sheet.notes, *columns.notes],
+        finding_names=sheet.finding_names,
+        partial=sheet.partial,
+    )
     cells = {
         name: [row[place].strip() if place < len(row) else "" for _, row in lines] for name, place in index.items()
     }
     if not lines:
-        raise InputError(f"{str(root / base / TABLE)!r} has a header but no rows; it lists every image, one in a row.")
+        raise InputError(f"{sheet.name} has a header but no rows; it lists every image, one in a row.")
     numbers = [line for line, _ in lines]
     values: dict[str, list[str | None]] = {
-        name: _known(name, cells[name], titles[name], numbers, faults, found.notes)
+        name: _known(name, cells[name], titles[name], found.notes)
         for name in ("label", "patient_id", "source", "sex", "view_position")
         if name in cells
     }
     ages = _ages(cells, titles, found.notes)
     dates = _dates(cells, titles, found.notes)
     parts = _parts(cells, titles, numbers, faults)
-    finder = Finder(root, base, images, files, allowed)
+    finder = Finder(places, sheet.name, western=sheet.western)
     for place, line in enumerate(numbers):
         folder = cells["folder"][place] if "folder" in cells else ""
         path = finder.find(cells["image"][place], folder, line, titles["image"], faults)
@@ -99,7 +117,7 @@ def read_table(
         mask = None
         if text := cells.get("mask", [""] * len(lines))[place]:
             mask = None if unknown(text) else finder.inside(text, line, titles["mask"], faults)
-            if mask is not None and not os.path.isfile(f"{allowed[0]}/{mask}"):  # noqa: PTH113  # a str may be no UTF-8
+            if mask is not None and not os.path.isfile(f"{places.allowed[0]}/{mask}"):  # noqa: PTH113  # a str may be no UTF-8
                 mask, found.lost_masks = None, found.lost_masks + 1
         row = Row(
             path=path,
@@ -108,17 +126,18 @@ def read_table(
             date=dates[place] if dates else None,
             age=ages[place] if ages else None,
             mask=mask,
-            **{_FIELDS.get(name, name): column[place] for name, column in values.items()},
+            findings=sheet.findings[place] if sheet.findings else None,
+            left_out=sheet.left_out[place] if sheet.left_out else "",
+            **{_FIELDS.get(name, name): one[place] for name, one in values.items()},
         )
         found.rows[path] = _merged(found.rows[path], row, faults) if path in found.rows else row
     faults.refuse()
-    found.notes += finder.notes()
+    if sheet.index is None:
+        found.notes += finder.notes()
     twice = len(lines) - len(found.rows)
     if twice:
-        found.notes.append(
-            Note(text=f"{number(twice, 'further row')} of {TABLE} for images listed before, merged with the first.",
-                 weight=Weight.MINOR)
-        )  # fmt: skip
+        text = f"{number(twice, 'further row')} of {sheet.name} for images listed before, merged with the first."
+        found.notes.append(Note(text=text, weight=Weight.MINOR))
     return found
 
 
@@ -139,18 +158,11 @@ def _merged(first: Row, again: Row, faults: Faults) -> Row:
     return replace(first, **found)
 
 
-def _known(
-    name: str, cells: Sequence[str], title: str, lines: Sequence[int], faults: Faults, notes: list[Note]
-) -> list[str | None]:
+def _known(name: str, cells: Sequence[str], title: str, notes: list[Note]) -> list[str | None]:
     """A column of texts: placeholders become `None`, and whole numbers what they were before a spreadsheet had them."""
     placeholders = LABEL_PLACEHOLDERS if name == "label" else PLACEHOLDERS
     places = [place for place, text in enumerate(cells) if not unknown(text, placeholders)]
     _note_placeholders(title, (text for text in cells if text and unknown(text, placeholders)), notes)
-    for place in places:
-        try:
-            cells[place].encode()
-        except UnicodeEncodeError:
-            faults.add(lines[place], title, f"{cells[place]!r} is not UTF-8 text; save the table as UTF-8.")
     values, changed, zeros = restored([cells[place] for place in places])
     if changed:
         what = "written with .0, or without leading zeros" if zeros else "written with .0"

@@ -1,36 +1,58 @@
-"""Which image a line of `metadata.csv` names: by its path, or by its name where the path is another machine's."""
+"""Which image a line of a table names: by its path, or by its name where the path is another machine's."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cxrfeat.image.listing import OUTSIDE, inside
 from cxrfeat.image.note import Note, Weight, examples, number
-from cxrfeat.image.table_column import TABLE
 from cxrfeat.image.table_line import Faults
 from cxrfeat.image.value import unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the images of a table may be."""
+
+    root: Path
+    """The data folder."""
+    base: str
+    """The folder in it that rows name images from, empty or with a `/` at its end."""
+    images: Collection[str]
+    """Paths of the images, relative to the data folder."""
+    files: Collection[str]
+    """Paths of all files there."""
+    allowed: Sequence[str]
+    """The real paths of the folders that an image may lie in, the data folder's first."""
 
 
 class Finder:
     """Which image a row names: by its path, or by its name where the path is another machine's."""
 
-    def __init__(
-        self, root: Path, base: str, images: Collection[str], files: Collection[str], allowed: Sequence[str]
-    ) -> None:
-        """As in `read_table`."""
-        self._base, self._allowed, self._files = base, allowed, files
-        self._roots = tuple(dict.fromkeys((str(root), str(root.absolute()), allowed[0])))
+    def __init__(self, places: Places, table: str, *, western: bool = False) -> None:
+        """Begin.
+
+        Args:
+            places: Where images may be.
+            table: What messages call the table.
+            western: Whether it was read as Latin-1: then the same bytes may be the name of a file.
+        """
+        self._base, self._allowed, self._files = places.base, places.allowed, places.files
+        self._roots = tuple(dict.fromkeys((str(places.root), str(places.root.absolute()), places.allowed[0])))
+        self._table, self._western = table, western
         self._ends: dict[str, list[str]] = defaultdict(list)
-        for path in images:
+        for path in places.images:
             name = path.rpartition("/")[2]
             self._ends[name].append(path)
             if stem := _bare(name):
                 self._ends[stem].append(path)
         self._moved: list[str] = []
+        self._folded: Mapping[str, list[str]] | None = None
 
     def find(self, text: str, folder: str, line: int, column: str, faults: Faults) -> str | None:
         """The path of the image that a cell names, relative to the data folder; its own words if it is not there.
@@ -45,22 +67,48 @@ class Finder:
         if folder and not unknown(folder) and text:
             text = f"{folder}/{text}"
         path = self.inside(text, line, column, faults)
-        if path is None or path in self._files or os.path.lexists(f"{self._allowed[0]}/{path}"):
+        if path is None or self._there(path):
             return path
+        if self._western and not path.isascii():
+            same = _bytes_of(path)
+            if self._there(same) or same.rpartition("/")[2] in self._ends:
+                path = same
         *folders, name = path.removeprefix(self._base).split("/")
-        candidates = self._ends.get(name) or self._ends.get(_bare(name) or name) or []
-        if not candidates and re.fullmatch(r"\d+\.0", name):
-            candidates = self._ends.get(name.removesuffix(".0")) or []
+        for above in range(1, len(folders)):  # the set's own folder in front, as in CheXpert-v1.0-small/train/...
+            below = f"{self._base}{'/'.join((*folders[above:], name))}"
+            if below in self._files:
+                self._moved.append(path)
+                return below
+        candidates = self._named(name)
         # The one path must be the end of the other: an image of the same name in another folder is another image.
         shared = {one: depth for one in candidates if (depth := self._shared(one, folders)) is not None}
         good = [one for one, depth in shared.items() if depth == max(shared.values())]
         if len(good) > 1:
             places = ", ".join(map(repr, sorted(good)[:3]))
-            faults.add(line, column, f"{text!r} could be any of {places}; give the path from the data folder on.")
+            faults.add(
+                line,
+                column,
+                f"{text!r} could be any of {places}; give the path from the data folder on, or move the others away.",
+            )
             return None
         if good:
             self._moved.append(path)
         return good[0] if good else path
+
+    def _there(self, path: str) -> bool:
+        return path in self._files or os.path.lexists(f"{self._allowed[0]}/{path}")
+
+    def _named(self, name: str) -> list[str]:
+        """The images of a name: as it is written, without suffix, or but for case."""
+        for one in (name, _bare(name), name.removesuffix(".0") if re.fullmatch(r"\d+\.0", name) else ""):
+            if one and (found := self._ends.get(one)):
+                return found
+        if self._folded is None:
+            folded: dict[str, list[str]] = defaultdict(list)
+            for each, paths in self._ends.items():
+                folded[each.casefold()] += paths
+            self._folded = folded
+        return self._folded.get(name.casefold(), [])
 
     def _shared(self, path: str, folders: Sequence[str]) -> int | None:
         """How many folders a path on disk shares with one in the table, where one of them is the end of the other."""
@@ -87,6 +135,8 @@ class Finder:
             faults.add(line, column, f"{text!r} must be a path inside the data folder, relative to it.")
             return None
         path = "/".join(parts)
+        if path in self._files:  # the listing has followed no link out of the folder
+            return path
         if not inside(os.path.realpath(f"{self._allowed[0]}/{path}"), self._allowed):
             faults.add(line, column, f"{path!r} is {OUTSIDE}; `follow_links` names a folder into which links may lead.")
             return None
@@ -98,7 +148,7 @@ class Finder:
             return []
         count = number(len(self._moved), "image")
         return [
-            Note(text=f"{count} found by name, since {TABLE} does not give the path{examples(self._moved)}.",
+            Note(text=f"{count} found by name, since {self._table} does not give the path{examples(self._moved)}.",
                  weight=Weight.MINOR)
         ]  # fmt: skip
 
@@ -107,3 +157,11 @@ def _bare(name: str) -> str:
     """A file name without an image's suffix; empty if it has none."""
     stem, dot, suffix = name.rpartition(".")
     return stem if dot and stem and suffix.isalpha() and len(suffix) <= 5 else ""
+
+
+def _bytes_of(path: str) -> str:
+    """A path that was read as Latin-1, as the system has names of the same bytes."""
+    try:
+        return os.fsdecode(path.encode("cp1252"))
+    except UnicodeEncodeError:
+        return path

@@ -14,8 +14,11 @@ def index_tables(found: Mapping[str, Any]) -> list[Table]:
     counts += [("source", name, str(count)) for name, count in found["sources"].items()]
     counts += [("format", name, str(count)) for name, count in found["formats"].items()]
     counts += [("part", name, str(count)) for name, count in found.get("splits", {}).items()]
+    counts += [("left out", why, str(count)) for why, count in found.get("left_out", {}).items()]
     sizes = found["sizes"]
+    published = found.get("published")
     facts = [
+        *([("recognised", f"{published['title']} ({published['name']})")] if published else []),
         ("images", str(found["images"])),
         ("patients", f"{found['patients']} known; unknown for {found['unknown_patients']} images"),
         ("groups", f"{found['groups']} (images of one patient, and copies, are one)"),
@@ -28,6 +31,10 @@ def index_tables(found: Mapping[str, Any]) -> list[Table]:
         Table(title=f"{found['dataset']}: what is there", columns=("", ""), rows=tuple(facts)),
         Table(title="Counts", columns=("", "", "images"), rows=tuple(counts), numeric=frozenset({2})),
     ]
+    if findings := found.get("findings"):
+        tables.append(_findings_table(findings))
+    if read := found.get("table"):
+        tables.append(_columns_table(read))
     bad = quarantine_table(found["quarantined"])
     return [*tables, bad] if bad else tables
 
@@ -36,6 +43,26 @@ def _kinds(counts: Mapping[str, int]) -> str:
     """Where masks are from, unless all are plain files."""
     kinds = [kind if len(counts) == 1 else f"{count} {kind}" for kind, count in counts.items()]
     return f" ({', '.join(kinds)})" if kinds and [*counts] != ["files"] else ""
+
+
+def _findings_table(findings: Mapping[str, Mapping[str, int]]) -> Table:
+    """How many images have each finding."""
+    states = [state for state in next(iter(findings.values())) if any(one[state] for one in findings.values())]
+    rows = [(name, *(str(counts[state]) for state in states)) for name, counts in findings.items()]
+    return Table(
+        title="Findings, of which an image may have several",
+        columns=("", *(state.replace("_", " ") for state in states)),
+        rows=tuple(rows),
+        numeric=frozenset(range(1, len(states) + 1)),
+    )
+
+
+def _columns_table(read: Mapping[str, Any]) -> Table:
+    """Which columns of the table of the images are read, and which are not."""
+    rows = [(title, ours) for ours, title in read["columns"].items()]
+    rows += [(title, "not read") for title in read["not_read"]]
+    form = f", {read['form']}" if read["form"] else ""
+    return Table(title=f"Columns of {read['name']}{form}", columns=("column", "read as"), rows=tuple(rows))
 
 
 def counts_table(

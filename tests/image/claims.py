@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cxrfeat.image.table import Row, TableClaims, read_table
+from cxrfeat.image.table_file import read_sheet
+from cxrfeat.image.table_line import Faults
+from cxrfeat.image.table_path import Places
 
 IMAGES = ["i/1.png", "i/2.png", "i/3.png"]
 
@@ -14,7 +17,9 @@ def read(root: Path, text: str, images: list[str] = IMAGES, base: str = "") -> T
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"")
     (root / base / "metadata.csv").write_text(text)
-    return read_table(root, base, images, images, [str(root.resolve())])
+    faults = Faults("metadata.csv")
+    places = Places(root=root, base=base, images=images, files=images, allowed=[str(root.resolve())])
+    return read_table(read_sheet(root / base / "metadata.csv", "metadata.csv", faults), faults, places)
 
 
 def rows(claims: TableClaims) -> list[Row]:

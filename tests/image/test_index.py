@@ -226,6 +226,12 @@ def test_the_summary_is_the_index_document(tmp_path: Path) -> None:
             "2 images are in no part of the split that the data give, such as 'B/p0_0.png': neither for training nor "
             "for validation nor for the test.",
         ],
+        "table": {
+            "name": "metadata.csv",
+            "form": "comma-separated",
+            "columns": {name: name for name in ("split", "image", "label", "patient_id", "source")},
+            "not_read": [],
+        },
         "splits": {"none": 1, "test": 1, "train": 2},
     }
 

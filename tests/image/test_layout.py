@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cxrfeat.errors import InputError
 from cxrfeat.image.layout import find_images, find_layout
 from cxrfeat.image.merge import Entry
 from cxrfeat.image.note import texts
+from cxrfeat.image.row import Selection
 from cxrfeat.types import Part
 from tests.image.layouts import labels, make, only, problems, table
 
@@ -174,11 +176,11 @@ def test_ages_are_in_years(tmp_path: Path, cell: str, age: float | None) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 0: there is no column image"),
+        ("", "metadata.csv: there is no column image"),
         ("image,label\n", "header but no rows"),
         (
             "picture,label\n1.png,A\n",
-            r"line 1: there is no column image \(or file_name, .*\)\. The columns are picture, label",
+            r"metadata.csv: there is no column image \(or file_name, .*\)\. The columns are picture, label",
         ),
         ("image,kind\n1.png,A\n", "metadata.csv has no column label, and the folders give no class to an image"),
         ("image,label,label\n1.png,A,A\n", "column label is there twice"),
@@ -195,8 +197,7 @@ def test_ages_are_in_years(tmp_path: Path, cell: str, age: float | None) -> None
         ("image,label\n/etc/passwd,A\n", "must be a path inside"),
         ("image,label\nC:\\x.png,A\n", "must be a path inside"),
         ("image,label,mask\n1.png,A,../m.png\n", "column mask: '../m.png' must be a path inside"),
-        ('image,label\n"1.png,A\n', "not a table of comma-separated values"),
-        (b"image,label\n1.png,caf\xe9\n", "line 2, column label: .* is not UTF-8 text"),
+        ('image,label\n"1.png,A\n', "not a table of separated values"),
     ],
 )
 def test_a_wrong_table_is_refused_by_line_and_column(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -228,6 +229,45 @@ def test_listed_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
     assert only(find_layout(table(tmp_path, b"image,label\ncaf\xe9.png,A\n", name))).problem is None
 
 
+def test_letters_of_a_table_that_is_not_utf8_are_read_all_the_same(tmp_path: Path) -> None:
+    layout = find_layout(table(tmp_path, b"image,label\n1.png,caf\xe9\n"))
+    assert labels(layout) == {"1.png": "café"}
+    assert layout.table is not None
+    assert (layout.table.form, layout.table.columns) == (
+        "comma-separated, Latin-1",
+        {"image": "image", "label": "label"},
+    )
+
+
+def test_a_table_of_the_user_may_lie_anywhere_and_stands_before_others(tmp_path: Path) -> None:
+    root = table(tmp_path / "data", "image,label\n1.png,A\n")
+    (tmp_path / "labels.tsv").write_text("picture\ty\tcolour\n2\tB\tred\n")
+    selection = Selection(metadata=tmp_path / "labels.tsv", column={"image": "picture", "label": "y"})
+    layout = find_layout(root, selection)
+    assert labels(layout) == {"sub/2.png": "B"}
+    assert layout.table is not None
+    assert (layout.table.name, layout.table.unused) == ("labels.tsv", ("colour",))
+    told = " ".join(note.text for note in layout.notes)
+    assert "The table 'metadata.csv' is not read; name the table of the images with `metadata`" in told
+    assert "1 image is not listed in labels.tsv, such as '1.png'" in told
+
+
+def test_columns_are_named_of_a_table_only(tmp_path: Path) -> None:
+    make(tmp_path, "A/1.png", "B/2.png")
+    with pytest.raises(InputError, match=r"`column` names columns of a table, and .* has none"):
+        find_layout(tmp_path, Selection(column={"label": "x"}))
+    with pytest.raises(InputError, match="There is no table"):
+        find_layout(tmp_path, Selection(metadata=tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "csv.gz"])
+def test_a_table_beside_the_images_is_found_in_other_formats_too(tmp_path: Path, suffix: str) -> None:
+    text = b"image\tlabel\n1.png\tA\n"
+    root = make(tmp_path, "1.png")
+    (root / f"metadata.{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    assert labels(find_layout(root)) == {"1.png": "A"}
+
+
 def test_names_that_may_be_one_class_are_told_first(tmp_path: Path) -> None:
     make(tmp_path, "train/NORMAL/1.png", "train/COVID/2.png", "test/Normal/3.png", "test/COVID/4.png", "x.png")
     first = find_layout(tmp_path).notes[0].text
@@ -249,7 +289,9 @@ def test_images_without_classes_are_found_where_index_finds_them(tmp_path: Path)
 
 def test_tables_that_nobody_reads_are_named(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "A/1.png", "labels.csv", "A/ignored.csv"))
-    assert texts(layout.notes)[0] == "The table 'labels.csv' is not read; a table of the images is called metadata.csv."
+    assert texts(layout.notes)[0] == (
+        "The table 'labels.csv' is not read; name the table of the images with `metadata`, or call it metadata.csv."
+    )
 
 
 def test_links_are_followed_into_folders_that_are_named(tmp_path: Path) -> None:
@@ -262,6 +304,10 @@ def test_links_are_followed_into_folders_that_are_named(tmp_path: Path) -> None:
     assert set(problems(refused)) == {"A/1.png", "A/deep"}
     assert "2 links lead out of the data folder, such as 'A/1.png', and were not followed" in refused.notes[0].text
     assert refused.notes[0].text.endswith(f"`follow_links={store}`.")
-    assert labels(find_layout(root, [store])) == {"A/1.png": "A", "A/deep/3.png": "A", "B/4.png": "B"}
+    assert labels(find_layout(root, Selection(follow_links=[store]))) == {
+        "A/1.png": "A",
+        "A/deep/3.png": "A",
+        "B/4.png": "B",
+    }
     with pytest.raises(InputError, match=r"no folder .*into which links are to be followed"):
-        find_layout(root, [tmp_path / "gone"])
+        find_layout(root, Selection(follow_links=[tmp_path / "gone"]))

@@ -12,7 +12,8 @@ from cxrfeat.image.index import index_folder, summary
 from cxrfeat.image.layout import find_layout
 from cxrfeat.image.mask import find_masks
 from cxrfeat.image.note import texts
-from tests.image.published import (
+from cxrfeat.image.row import Selection
+from tests.image.published_masks import (
     BOTH,
     NAMES,
     SIZE,
@@ -114,10 +115,10 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
     (data / "metadata.csv").write_text("\n".join(lines))
     listed = [f"CheXpert-v1.0/{names[0]}", names[2], "train/patient7/study1/view1_frontal.png"]
     masks = table(tmp_path / "CheXpert.csv", listed, column="Path")
-    layout = find_layout(data, (), [masks])
+    layout = find_layout(data, Selection(masks=[masks]))
     assert [entry.path for entry in layout.entries if entry.mask] == [names[0], names[2]]
     bare = table(tmp_path / "bare.csv", ["view1_frontal.png", names[3]], column="Path")
-    layout = find_layout(data, (), [bare])
+    layout = find_layout(data, Selection(masks=[bare]))
     assert [entry.path for entry in layout.entries if entry.mask] == [names[3]]
     assert "1 mask whose name several images have, such as 'view1_frontal.png'" in " ".join(texts(layout.notes))
 
@@ -141,7 +142,7 @@ def test_what_goes_to_no_image_or_to_several_is_told(data: Path, tmp_path: Path)
     drawn = {"a_1.png": BOTH, "more/a_1.png": BOTH, "same.png": BOTH, "left/b_1.png": BOTH, "gone.png": BOTH}
     folder = pictures(tmp_path / "m", drawn | {"A/heart_masks/a_2.png": BOTH})
     (folder / "all.json").write_text("{}")
-    layout = find_layout(data, (), [folder])
+    layout = find_layout(data, Selection(masks=[folder]))
     assert {entry.path for entry in layout.entries if entry.mask} == {"A/a_1.png"}
     told = " ".join(texts(layout.notes))
     for part in (

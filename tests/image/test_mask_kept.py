@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cxrfeat.image.mask import find_masks, masks_digest
-from tests.image.published import (
+from tests.image.published_masks import (
     BOTH,
     NAMES,
     SIZE,

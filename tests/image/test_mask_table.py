@@ -7,7 +7,7 @@ import pytest
 from cxrfeat.errors import InputError
 from cxrfeat.image.mask_kept import read_kept, unpacked
 from cxrfeat.image.mask_table import holds_masks, mask_columns, mask_rows
-from tests.image.published import BOTH, NAMES, stems, table
+from tests.image.published_masks import BOTH, NAMES, stems, table
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])

@@ -73,7 +73,15 @@ def test_a_patient_is_the_named_group_or_the_first_or_the_match(pattern: str, pa
     assert find_patients(["A/p12_3.png", "A/other.png"], pattern) == {"A/p12_3.png": patient}
 
 
-@pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("zzz", "finds no patient")])
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("(", "not a regular expression"),
+        (r"zzz(\d)", "finds no patient"),
+        ("zzz", "is a word, which would find one patient only, and none of the words"),
+        ("kermanny", r"Did you mean kermany\?"),
+    ],
+)
 def test_a_useless_patient_regex_is_refused(pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_patients(["A/1.png"], pattern)

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from cxrfeat.image.finding import ABSENT, NOT_STATED, PRESENT, STATES, UNCERTAIN, finding_counts
+
+
+def test_findings_are_counted_by_what_is_said_of_them() -> None:
+    assert (PRESENT, ABSENT, UNCERTAIN, NOT_STATED) == tuple(STATES.values()) == (1, 0, -1, -2)
+    found = finding_counts(["Mass", "Edema"], [(1, -2), (1, 0), (-1, 1), None])
+    assert found["Mass"] == {"present": 2, "absent": 0, "uncertain": 1, "not_stated": 1}
+    assert found["Edema"] == {"present": 1, "absent": 1, "uncertain": 0, "not_stated": 2}
+    assert finding_counts([], [None]) == {}
