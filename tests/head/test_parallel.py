@@ -60,17 +60,17 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[parallel._Task]:
 
 
 def fit_all(
-    specs: Sequence[HeadSpec], X: Features, folds: Sequence[Fold], jobs: int | None = None
+    specs: Sequence[HeadSpec], X: Features, folds: Sequence[Fold], jobs: int | None = None, *, again: bool = True
 ) -> dict[tuple[int, int], Fit]:
-    """The fits by fold and spec; all of them are."""
-    found = dict(outcomes(specs, X, Y, folds, NAMES[:3], jobs))
+    """The fits by fold and spec; all of them are. Workers wait for the next test."""
+    found = dict(outcomes(specs, X, Y, folds, NAMES[:3], jobs, again=again))
     assert len(found) == len(specs) * len(folds)
     return {place: fit for place, fit in found.items() if isinstance(fit, Fit) or pytest.fail(str(fit))}
 
 
 def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task]) -> None:
     """Bit for bit where threads are as many; with more, the fast SVMs stop at slightly other solutions."""
-    found = fit_all(SPECS, X, FOLDS, 2)
+    found = fit_all(SPECS, X, FOLDS, 2, again=False)
     assert sorted(len(task.places) for task in sent) == [1, 1, 1, 5, 5, 5], "what shares a library goes together"
     for number, fold in enumerate(FOLDS):
         training = TrainingSet(X[fold.train], Y[fold.train], X[fold.validation, 0], Y[fold.validation], NAMES[:3])
@@ -142,7 +142,7 @@ def test_processes_are_started_where_they_pay(sent: list[parallel._Task], monkey
 
 def test_an_error_of_one_head_is_an_outcome_beside_the_others() -> None:
     specs = [HeadSpec(kind="dense", learning_rate=999.0, epochs=3), HeadSpec(kind="ridge")]
-    found = dict(outcomes(specs, X * 1000, Y, FOLDS[:1], NAMES[:3], 2))
+    found = dict(outcomes(specs, X * 1000, Y, FOLDS[:1], NAMES[:3], 2, again=True))
     assert isinstance(found[0, 0], InputError)
     assert "diverged" in str(found[0, 0])
     assert isinstance(found[0, 1], Fit)
@@ -169,7 +169,7 @@ def test_a_workers_error_arrives_as_itself(jobs: int) -> None:
     with pytest.raises(SplitError, match="No training image is of class NORMAL"):
         fit_all(SPECS, X, [FOLDS[0], replace(FOLDS[0], train=FOLDS[0].train[Y[FOLDS[0].train] != 2])], jobs)
     wanted = HeadSpec(kind="ridge", views=X.shape[1] + 1)
-    (refused,) = dict(outcomes([wanted], X, Y, FOLDS[:1], NAMES[:3], jobs)).values()
+    (refused,) = dict(outcomes([wanted], X, Y, FOLDS[:1], NAMES[:3], jobs, again=True)).values()
     assert isinstance(refused, SpecError)
     assert "views of each image were asked for" in str(refused)
 

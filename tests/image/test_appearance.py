@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +19,7 @@ from cxrfeat.image.decode import decode
 from cxrfeat.system import compiled
 from cxrfeat.system.compiled import Compiled
 from cxrfeat.types import Grey
+from tests.effort import expensive
 
 
 @pytest.fixture(scope="module", autouse=True, params=["numpy", "compiled"])
@@ -73,7 +74,7 @@ def border(image: Grey) -> float:
     return 1 - inside.size / image.size
 
 
-@settings(max_examples=150)
+@expensive(40, 150)
 @given(
     height=st.integers(1, 130),
     width=st.integers(1, 130),

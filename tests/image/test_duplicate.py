@@ -24,6 +24,7 @@ from cxrfeat.image.decode import decode
 from cxrfeat.image.duplicate import SIMILAR, Pair, Search, find_duplicates
 from cxrfeat.phantom.drawing import draw_phantom
 from cxrfeat.phantom.spec import PhantomSpec
+from tests.effort import expensive
 from tests.image.encode import encode, noise
 
 Picture = NDArray[np.uint8]
@@ -279,6 +280,7 @@ def alike(originals: list[Picture]) -> list[tuple[NDArray[np.uint8], int]]:
 
 
 @pytest.mark.parametrize("sample", [16, 2000])
+@expensive(20)
 @given(data=st.data())
 def test_what_is_found_does_not_depend_on_when_the_images_came(
     alike: list[tuple[NDArray[np.uint8], int]], sample: int, data: st.DataObject

@@ -64,7 +64,9 @@ def with_l(image: NDArray[np.uint8], top: int, left: int, value: int = 250) -> N
     return image
 
 
-@pytest.mark.parametrize(("size", "patients"), SIZES)
+@pytest.mark.parametrize(
+    ("size", "patients"), [SIZES[0], *(pytest.param(*size, marks=pytest.mark.slow) for size in SIZES[1:])]
+)
 def test_letters_of_phantoms_are_found_and_without_letters_there_are_none(size: int, patients: int) -> None:
     with_letters = [phantom for phantom in drawn("random", size, patients) if phantom.letter is not None]
     assert len(with_letters) > patients

@@ -41,11 +41,12 @@ from cxrfeat.run.document import (
 from cxrfeat.run.record import DamagedError, from_json, to_json
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec
 from cxrfeat.types import Finding, Status
+from tests.effort import expensive
 from tests.run.documents import CLASSES, records
 from tests.run.page import page_tables
 
 DOCUMENTS = records(RunDocument)
-QUICK = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+QUICK = expensive(12, 40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def through_json(document: RunDocument) -> Any:

@@ -5,7 +5,6 @@ import logging
 import multiprocessing
 import os
 import platform
-import resource
 import signal
 import subprocess
 import sys
@@ -18,48 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 from joblib.externals.loky.backend import fork_exec
-from numpy.typing import NDArray
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import LEAST_STEPS, LEAST_WORKERS, Crew, can_spawn, crew_pays
+from tests.system.work import die, filled, pages, refuse, slowly
 
 pytestmark = pytest.mark.skipif(not can_spawn(), reason="no other interpreter can be started here")
-
-
-def filled(factor: int, thing: int) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
-    """A process, a large array, and a small one."""
-    return os.getpid(), np.full((thing, 100), factor * thing), np.full(3, thing % 256, np.uint8)
-
-
-def refuse(thing: int) -> int:
-    print("words of a library, on stdout")
-    if thing == 3:
-        raise BadImageError("decode", "three")
-    if thing == 4:
-        raise ValueError(f"four in {os.getpid()}")
-    if thing == 5:
-        raise FileNotFoundError("five")
-    return thing
-
-
-def die(here: int, thing: int) -> int:
-    """Its process is killed by the third; the pid of whoever did the work."""
-    if thing == 3 and os.getpid() != here:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return os.getpid()
-
-
-def slowly(thing: int) -> int:
-    time.sleep(0.05)
-    return os.getpid() + 0 * thing
-
-
-def pages(size: int) -> int:
-    """How many pages the system is asked for while arrays are made, filled and dropped together."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    assert sum(int(one[-1]) for one in [np.full(size, 1, np.uint8) for _ in range(5)]) == 5
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def alive(pid: int) -> bool:
@@ -174,7 +138,7 @@ def started(end: str) -> subprocess.Popen[str]:
     """Another process that has a crew, and says so."""
     program = f"""
 from cxrfeat.system.ahead import Ahead
-from tests.system.test_crew import slowly
+from tests.system.work import slowly
 with Ahead(slowly, range(10_000), workers=2, processes=True) as results:
     {end}
     list(results)

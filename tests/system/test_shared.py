@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from cxrfeat.system import shared
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import can_spawn
 from cxrfeat.system.shared import SLOT, Packed, Slots, pack
+from tests.system.work import made
 
 linux = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux has memory without a name")
 spawns = pytest.mark.skipif(not can_spawn(), reason="no other interpreter can be started here")
@@ -121,13 +121,18 @@ def test_what_is_larger_than_a_slot_is_not_packed() -> None:
     slots.close()
 
 
-def made(count: int, thing: int) -> tuple[int, NDArray[np.uint8]]:
-    return os.getpid(), np.full(count + thing, thing, np.uint8)
-
-
 @spawns
-@pytest.mark.parametrize("memory", [True, False])
-@pytest.mark.parametrize("count", [10, 100_000, SLOT])
+@pytest.mark.parametrize(
+    ("memory", "count"),
+    [
+        (True, 10),
+        (True, 100_000),
+        (True, SLOT),
+        (False, 100_000),
+        pytest.param(False, 10, marks=pytest.mark.slow),
+        pytest.param(False, SLOT, marks=pytest.mark.slow),
+    ],
+)
 def test_results_are_the_same_with_such_memory_and_without(
     memory: bool, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +160,7 @@ def test_no_memory_is_left_however_a_process_ends(end: signal.Signals | None) ->
     program = f"""
 from functools import partial
 from cxrfeat.system.ahead import Ahead
-from tests.system.test_shared import made
+from tests.system.work import made
 with Ahead(partial(made, 100_000), range(10_000 if {end is not None} else 5), workers=2, processes=True) as results:
     kept = results.take(2)
     print("begun", flush=True)
