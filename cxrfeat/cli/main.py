@@ -30,6 +30,7 @@ from cxrfeat.cli import (
 from cxrfeat.cli.console import printable
 from cxrfeat.cli.fields import expanded
 from cxrfeat.cli.help import WIDTH, Command
+from cxrfeat.cli.hiding import command_line, if_asked
 from cxrfeat.cli.words import as_typed
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.system.given import nearest
@@ -89,6 +90,11 @@ app.add_typer(weights.app, name="weights")
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code; nothing a user does gives a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with command_line(sys.argv[1:] if arguments is None else arguments):
+        return _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name need not be text that can be written
@@ -145,7 +151,7 @@ def _is_usage_error(error: Exception) -> bool:
 
 
 def _say(message: str, code: int) -> int:
-    print(f"cxrfeat: {printable(message)}", file=sys.stderr)
+    print(f"cxrfeat: {printable(if_asked(message))}", file=sys.stderr)
     return code
 
 

@@ -13,6 +13,7 @@ import typer
 from cxrfeat import spec
 from cxrfeat.cli import completion
 from cxrfeat.cli.fields import Fields, Settings, help_of
+from cxrfeat.cli.hiding import hidden
 from cxrfeat.errors import AuditError, InputError, QuarantineError, UsageError
 
 if TYPE_CHECKING:
@@ -429,7 +430,5 @@ def shown(path: str, *, redact: bool) -> str:
 
 
 def shown_note(note: str, *, redact: bool) -> str:
-    """A note as it may be shown: with its example of a path, or without."""
-    from cxrfeat.image.note import without_examples
-
-    return without_examples(note) if redact else note
+    """A note as it may be shown: as it is, or with what it names hidden."""
+    return hidden(note) if redact else note

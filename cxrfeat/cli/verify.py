@@ -28,6 +28,7 @@ def verify(
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    redact: options.Redact = False,
 ) -> None:
     """Check that a feature file is what it was.
 
@@ -39,10 +40,20 @@ def verify(
     reading = options.selection(
         follow_links=follow_links, masks=masks, metadata=metadata, column=column, published=published, strict=strict
     )
-    with telling(verbose=verbose, quiet=quiet), noting(show=not json) as notes, progress("rows", quiet=quiet) as tell:
+    with (
+        telling(verbose=verbose, quiet=quiet),
+        noting(redact=redact, show=not json) as notes,
+        progress("rows", quiet=quiet) as tell,
+    ):
         problems = run(file, recompute=recompute, data=data, network=network, reading=reading, seed=seed, progress=tell)
     if json:
-        print_json({"ok": not problems, "problems": problems, "notes": notes})
+        print_json(
+            {
+                "ok": not problems,
+                "problems": [options.shown_note(one, redact=redact) for one in problems],
+                "notes": notes,
+            }
+        )
     elif not problems:
         rows = ", and the rows computed again are the same" if recompute else ""
         say(f"{file} is whole: every checksum matches{rows}.")

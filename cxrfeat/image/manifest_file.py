@@ -12,7 +12,7 @@ from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.image.group import group_keys
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest, Quarantined
-from cxrfeat.system.files import move, write_atomic
+from cxrfeat.system.files import move, only_owner_reads, write_atomic
 from cxrfeat.types import Groups
 
 SUFFIX = ".manifest.csv"
@@ -83,11 +83,11 @@ def write_manifest(
         try:
             before = read_lines(path)
         except IntegrityError:  # some spreadsheet saved it: what it tells is kept, for people to read
-            move(path, folder / f"{manifest.dataset}.manifest-damaged.csv")
+            move(path, folder / f"{manifest.dataset}.manifest-damaged.csv", private=True)
     lines = _lines(manifest, groups, identity, str(manifest.root.resolve()) if root is None else root, failed)
     there = {line.image_id for line in lines}
     lines += [line._replace(present=NO) for line in before if line.image_id not in there]
-    if lines != before or not path.exists():
+    if lines != before or not path.exists() or not only_owner_reads(path):
         _write(path, lines)
     return lines
 

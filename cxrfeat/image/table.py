@@ -148,11 +148,12 @@ def _merged(first: Row, again: Row, faults: Faults) -> Row:
         if found[name] is None:
             found[name] = other
         elif other is not None and other != found[name]:
+            values = f"{str(found[name])!r} and not {str(other)!r}" if name != "patient" else "another patient"
             faults.add(
                 again.line,
                 name,
-                f"{first.path!r} was listed before, in line {first.line}, with {str(found[name])!r} and not "
-                f"{str(other)!r}; keep one row, or make them agree.",
+                f"{first.path!r} was listed before, in line {first.line}, with {values}; keep one row, or make them "
+                "agree.",
             )
             break
     return replace(first, **found)
@@ -173,12 +174,12 @@ def _known(name: str, cells: Sequence[str], title: str, notes: list[Note]) -> li
     elif name == "patient_id" and (pairs := differ_by_zeros(values)):
         notes.append(
             Note(text=f"{number(len(pairs), 'pair')} of patient numbers in the column {title} differ by leading zeros "
-                 f"only{examples([' and '.join(pair) for pair in pairs])}; each is taken for two patients.")
+                 "only; each is taken for two patients.")
         )  # fmt: skip
     if name == "patient_id" and (cut := scientific(values)):
         notes.append(
-            Note(text=f"{number(len(cut), 'patient number')} in the column {title}{examples(cut)}, were cut to a few "
-                 "digits by a spreadsheet, so that different patients may look like one.")
+            Note(text=f"{number(len(cut), 'patient number')} in the column {title} {'was' if len(cut) == 1 else 'were'}"
+                 " cut to a few digits by a spreadsheet, so that different patients may look like one.")
         )  # fmt: skip
     found: list[str | None] = [None] * len(cells)
     for place, value in zip(places, values, strict=True):

@@ -85,6 +85,11 @@ def is_private(folder: Path) -> bool:
     return there.st_uid == os.getuid() and not there.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def only_owner_reads(path: Path) -> bool:
+    """Whether nobody but its owner can read a file."""
+    return os.name != "posix" or not os.stat(path).st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+
+
 def check_writable(folder: Path) -> None:
     """Make `folder` and prove that files can be written in it, before hours of work depend on it.
 
@@ -270,13 +275,20 @@ def remove_folder(path: Path) -> None:
             os.rmdir(path)
 
 
-def move(path: Path, to: Path) -> None:
+def move(path: Path, to: Path, *, private: bool = False) -> None:
     """Move a finished file to another folder of the same file system, in one step.
+
+    Args:
+        path: The file.
+        to: Where it goes.
+        private: Make it readable by its owner only first.
 
     Raises:
         StorageError: If the disk refuses; whatever was at `to` before is still there.
     """
     with storing("write", to):
+        if private:
+            os.chmod(path, 0o600)
         os.replace(path, to)
         _flush(to.parent)
 

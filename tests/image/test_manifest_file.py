@@ -57,6 +57,17 @@ def test_the_file_maps_ids_to_paths_and_is_private(tmp_path: Path) -> None:
     assert {row["root"] for row in rows} == {str(Path("nowhere").resolve())}
 
 
+def test_what_a_spreadsheet_made_readable_for_all_is_private_again(tmp_path: Path) -> None:
+    path = written(tmp_path, manifest("A/1.png"))
+    path.chmod(0o644)
+    written(tmp_path, manifest("A/1.png"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text("damaged")
+    path.chmod(0o644)
+    written(tmp_path, manifest("A/1.png"))
+    assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.glob("set.manifest*")} == {0o600}
+
+
 def test_ids_that_were_given_once_stay_and_are_marked(tmp_path: Path) -> None:
     path = written(tmp_path, manifest("A/1.png", "A/2.png", "A/3.png", quarantined=("A/4.png",)))
     before = places_of(path)

@@ -36,8 +36,9 @@ def test_where_the_column_does_not_show_it_they_stay_and_it_is_said(tmp_path: Pa
     claims = read(tmp_path, "image,label,patient_id\ni/1.png,A,123\ni/2.png,A,0123\ni/3.png,A,1.2E+11\n")
     assert [row.patient for row in rows(claims)] == ["123", "0123", "1.2E+11"]
     told = " ".join(texts(claims.notes))
-    assert "differ by leading zeros only, such as '0123 and 123'" in told
-    assert "1 patient number in the column patient_id, such as '1.2E+11', were cut" in told
+    assert "1 pair of patient numbers in the column patient_id differ by leading zeros only" in told
+    assert "123" not in told, "which patients is nobody's business but the table's"
+    assert "1 patient number in the column patient_id was cut" in told
 
 
 def test_odd_ages_and_dates_are_unknown_and_counted(tmp_path: Path) -> None:
