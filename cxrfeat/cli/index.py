@@ -62,6 +62,8 @@ def index(
     found = summary(manifest)
     for bad in found["quarantined"]:
         bad["path"] = options.shown(bad["path"], redact=redact)
+    for other in found.get("aside", ()):
+        other["path"] = options.shown(other["path"], redact=redact)
     found["notes"] = [as_typed(options.shown_note(line, redact=redact)) for line in found["notes"]]
     if json:
         print_json(found)

@@ -180,7 +180,7 @@ def index_with(
 
 def _of_layout(layout: Layout | None) -> dict[str, Any]:
     """What a manifest tells of the folder beside its images."""
-    names = ("table", "published", "finding_names", "left_out")
+    names = ("table", "published", "finding_names", "left_out", "aside")
     return {} if layout is None else {name: getattr(layout, name) for name in names}
 
 
@@ -237,6 +237,8 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         result["findings"] = finding_counts(manifest.finding_names, [row.findings for row in rows])
     if manifest.left_out:
         result["left_out"] = dict(manifest.left_out)
+    if manifest.aside:
+        result["aside"] = [{"path": path, "reason": why} for path, why in sorted(manifest.aside.items())]
     if (table := manifest.table) is not None:
         result["table"] = {
             "name": table.name, "form": table.form, "columns": dict(table.columns), "not_read": list(table.unused),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cxrfeat.errors import InputError, SpecError
+from cxrfeat.image.dicom.join import joined
+from cxrfeat.image.dicom.tree import Radiographs, read_radiographs
 from cxrfeat.image.folder import LAYOUTS, FolderClaims, claims_of, near_equal, single_folder
 from cxrfeat.image.listing import Listing, list_folder
 from cxrfeat.image.mask_file import MaskFiles, find_mask_files
@@ -48,7 +50,9 @@ class Layout:
     finding_names: tuple[str, ...] = ()
     """Of the findings of the entries."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """How many images are left out by what the set is, and why."""
+    """How many images are left out by what they are, or what the set is, and why."""
+    aside: Mapping[str, str] = field(default_factory=dict)
+    """DICOM files that are no frontal radiographs, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +79,13 @@ def find_images(root: Path, follow: Sequence[Path] = ()) -> FoundImages:
     listing = _listed(root, follow)
     images = listing.images()
     masks = find_mask_files(images)
-    paths = tuple(sorted(images - masks.files))
+    radiographs = read_radiographs(root, images - masks.files, listing.recognised)
+    paths = tuple(sorted(images - masks.files - radiographs.aside()))
     if not paths and not listing.problems:
-        raise InputError(f"{str(root)!r} holds {_instead(listing, masks)}.")
-    return FoundImages(
-        paths=paths, problems=dict(sorted(listing.problems.items())), notes=_ordered([*listing.others(), *_left(masks)])
-    )
+        instead = "; ".join(f"{number(len(paths), 'file')}, {why}" for why, paths in radiographs.left.items())
+        raise InputError(f"{str(root)!r} holds {instead or _instead(listing, masks)}.")
+    notes = [*listing.others(), *_left(masks), *radiographs.notes, *_left_notes(radiographs.left)]
+    return FoundImages(paths=paths, problems=dict(sorted(listing.problems.items())), notes=_ordered(notes))
 
 
 def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
@@ -106,6 +111,10 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
     left = _set_aside(recognised, images)
     passed = [path for paths in _set_aside(recognised, listing.unread).values() for path in paths]
     images -= {path for paths in left.values() for path in paths}
+    radiographs = read_radiographs(root, images, listing.recognised)
+    left |= radiographs.left
+    images -= radiographs.aside()
+    notes += radiographs.notes
     named = MaskFiles()
     if selection.masks:
         named = find_given_masks(selection.masks, images, root, selection.follow_links)
@@ -113,7 +122,7 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
     seen = sorted({*images, *listing.problems})
     base = "" if _beside(listing, "") and recognised is None else single_folder(images)
     claims = claims_of([path for path in seen if "/" in path or path in images], base, root.name)
-    table, read = _table(root, base, listing, images - claims.copies, selection, recognised)
+    table, read = _table(root, base, listing, images - claims.copies, selection, recognised, radiographs)
     if table is None and not seen:
         raise InputError(f"{str(root)!r} holds {_instead(listing, masks)}. {LAYOUTS}")
     if recognised is not None and table is not None and "label" in table.columns:
@@ -135,6 +144,7 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
     else:
         entries, also_left = merged(root, claims, table, seen, listing, masks, notes)
         left |= also_left
+    entries = _with_headers(entries, radiographs)
     entries = with_split(entries, notes, given=table is not None and any(row.split for row in table.rows.values()))
     entries = [replace(entry, mask=named.of.get(entry.path, entry.mask)) for entry in entries]
     notes += _left_notes(left)
@@ -155,7 +165,19 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
         published=None if recognised is None else (recognised.shape.name, recognised.shape.title),
         finding_names=() if table is None else table.finding_names,
         left_out={why: len(paths) for why, paths in sorted(left.items())},
+        aside={path: why for why, paths in radiographs.left.items() for path in paths},
     )
+
+
+def _with_headers(entries: Sequence[Entry], radiographs: Radiographs) -> list[Entry]:
+    """The images with what their DICOM headers say where nobody else does, without those that are something else."""
+    aside = radiographs.aside()
+    return [
+        replace(entry, **{name: value for name, value in said.items() if getattr(entry, name) is None})
+        for entry in entries
+        if entry.path not in aside
+        for said in (radiographs.columns.get(entry.path, {}),)
+    ]
 
 
 def _recognised(root: Path, listing: Listing, selection: Selection) -> tuple[Recognised | None, list[Note]]:
@@ -206,6 +228,7 @@ def _table(
     images: set[str],
     selection: Selection,
     recognised: Recognised | None,
+    radiographs: Radiographs,
 ) -> tuple[TableClaims | None, list[str]]:
     """What the table says, if there is one, and which files of the folder it was read from."""
     allowed = [os.path.realpath(root), *map(os.path.realpath, selection.follow_links)]
@@ -229,7 +252,8 @@ def _table(
         return None, []
     faults = Faults(path.name)
     places = Places(root=root, base=beside, images=images, files=listing.files, allowed=allowed)
-    table = read_table(read_sheet(path, path.name, faults), faults, places, selection.column)
+    sheet = joined(read_sheet(path, path.name, faults), radiographs.about, images, selection.column)
+    table = read_table(sheet, faults, places, selection.column)
     return table, [found or os.path.relpath(path.absolute(), root.absolute())]
 
 

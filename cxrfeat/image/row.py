@@ -120,6 +120,8 @@ class Manifest:
     """The published set that the folder was recognised as: the word for it, and what it is called."""
     finding_names: tuple[str, ...] = ()
     """Of the findings of the rows."""
+    aside: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """DICOM files that are no frontal radiographs of a chest, and why."""
     left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
     """How many images are left out by what the set is, and why: lateral views, say."""
 

@@ -171,6 +171,11 @@ def _note_unused(table: str, unused: Sequence[str], index: Collection[str], note
         notes.append(Note(text=f"Not used of {table}: the {word} {', '.join(rest)}.", weight=Weight.MINOR))
 
 
+def is_image_title(title: str) -> bool:
+    """Whether a column of this title names the images."""
+    return plain(title) in _COLUMNS["image"]
+
+
 def plain(name: str) -> str:
     """A column's name without case and signs.
 
