@@ -503,6 +503,17 @@ def test_feed_takes_a_checkout_step_by_step_and_against_itself(
     assert slow["views_per_second"] < rows["extract, engine of no time: cxrfeat"]["views_per_second"]
 
 
+def test_dicom_compares_decoding_with_pydicom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pydicom", reason="pydicom is not installed: pip install 'cxrfeat[dev]'")
+    pytest.importorskip("imagecodecs", reason="imagecodecs is not installed: pip install 'cxrfeat[dicom]'")
+    from benchmarks import dicom
+
+    arguments = ["--files", "6", "--images", "2", "--height", "125", "--repeats", "1"]
+    rows = {row["what"]: row for row in ran(dicom.main, arguments, tmp_path, capsys)}
+    assert all(row["per_second"]["median"] > 0 for row in rows.values())
+    assert {"headers", "RLE: cxrfeat, 1 thread", "JPEG 2000: pydicom, pixel_array alone"} <= rows.keys()
+
+
 def test_a_checkout_answers_from_its_own_code_until_it_ends(tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "cxrfeat").mkdir(parents=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.dicom.columns import described
-from cxrfeat.image.dicom.header import About, read_about
+from cxrfeat.image.dicom.grey import how_shown
+from cxrfeat.image.dicom.header import About, DicomHeader, read_about
 from cxrfeat.image.dicom.refusal import is_listed, no_picture, not_frontal, view_of
 from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.system.ahead import Ahead
@@ -56,37 +57,44 @@ def read_radiographs(root: Path, images: Collection[str], recognised: Collection
     paths = sorted(path for path in images if path.lower().endswith(SUFFIXES) or path in recognised)
     found = Radiographs()
     left: dict[str, list[str]] = defaultdict(list)
+    several: Counter[str] = Counter()
     parts = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
     with Ahead(partial(_read, os.fspath(root)), parts) as results:
         for part, told in zip(parts, results, strict=True):
-            for path, (about, why) in zip(part, told, strict=True):
+            for path, (header, why) in zip(part, told, strict=True):
                 if why:
                     left[why].append(path)
-                elif about is not None:
-                    found.about[path] = about
+                elif header is not None:
+                    about = found.about[path] = header.about
                     found.columns[path] = described(about)
+                    if " of " in (how := how_shown(header.shown)):
+                        several[how.partition(" (")[0]] += 1
     found.left = dict(sorted(left.items()))
-    found.notes = _notes(found)
+    found.notes = _notes(found, several)
     return found
 
 
-def _read(root: str, paths: list[str]) -> list[tuple[About | None, str]]:
+def _read(root: str, paths: list[str]) -> list[tuple[DicomHeader | None, str]]:
     """Of each file what it says, if it is a radiograph, or else why it is left out, if it is."""
     return [_read_one(Path(f"{root}/{path}")) for path in paths]
 
 
-def _read_one(path: Path) -> tuple[About | None, str]:
+def _read_one(path: Path) -> tuple[DicomHeader | None, str]:
     try:
         header = read_about(path)
     except BadImageError:
         return None, ""  # who reads all of it says why
     if why := no_picture(header):
         return None, why if is_listed(header) else ""
-    return (None, why) if (why := not_frontal(header.about)) else (header.about, "")
+    why = not_frontal(header.about)
+    return (None, why) if why else (header, "")
 
 
-def _notes(found: Radiographs) -> list[Note]:
+def _notes(found: Radiographs, several: Mapping[str, int]) -> list[Note]:
     notes = []
+    if several:
+        told = ", ".join(f"{how} in {number(count, 'file')}" for how, count in sorted(several.items()))
+        notes.append(Note(text=f"DICOM files with several windows or VOI LUTs: {told}.", weight=Weight.MINOR))
     if _drop_one_patient(found):
         text = "All DICOM files name the same patient, in many studies: taken for unknown."
         notes.append(Note(text=text))

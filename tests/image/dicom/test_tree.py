@@ -171,6 +171,14 @@ def test_burned_in_text_and_silent_views_are_counted(tmp_path: Path) -> None:
     )
 
 
+def test_which_of_several_windows_is_taken_is_told(tmp_path: Path) -> None:
+    for name, widths in (("1.dcm", ["10", "20"]), ("2.dcm", ["0", "20"]), ("3.dcm", ["10", "20"]), ("4.dcm", ["10"])):
+        put(tmp_path / name, 1, WindowCenter=["5", "6"][: len(widths)], WindowWidth=widths)
+    (note,) = read_radiographs(tmp_path, ["1.dcm", "2.dcm", "3.dcm", "4.dcm"], ()).notes
+    text = "DICOM files with several windows or VOI LUTs: window 1 of 2 in 2 files, window 2 of 2 in 1 file."
+    assert note.text == text
+
+
 def test_a_file_without_preamble_is_found_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "A").mkdir()
     (tmp_path / "A" / "IM0").write_bytes(dicom(noise(0), IMPLICIT, stored=12, preamble=False, PatientID="P9"))
