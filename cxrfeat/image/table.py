@@ -115,7 +115,7 @@ def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str
         if path is None:
             continue
         mask = None
-        if text := cells.get("mask", [""] * len(lines))[place]:
+        if text := cells["mask"][place] if "mask" in cells else "":
             mask = None if unknown(text) else finder.inside(text, line, titles["mask"], faults)
             if mask is not None and not os.path.isfile(f"{places.allowed[0]}/{mask}"):  # noqa: PTH113  # a str may be no UTF-8
                 mask, found.lost_masks = None, found.lost_masks + 1

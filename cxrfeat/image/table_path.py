@@ -66,19 +66,25 @@ class Finder:
         """
         if folder and not unknown(folder) and text:
             text = f"{folder}/{text}"
-        path = self.inside(text, line, column, faults)
-        if path is None or self._there(path):
+        path = self._normal(text, line, column, faults)
+        if path is None or path in self._files:
             return path
-        if self._western and not path.isascii():
-            same = _bytes_of(path)
-            if self._there(same) or same.rpartition("/")[2] in self._ends:
-                path = same
+        if self._there(path):
+            return self._if_allowed(path, line, column, faults)
         *folders, name = path.removeprefix(self._base).split("/")
         for above in range(1, len(folders)):  # the set's own folder in front, as in CheXpert-v1.0-small/train/...
             below = f"{self._base}{'/'.join((*folders[above:], name))}"
             if below in self._files:
                 self._moved.append(path)
                 return below
+        path = self._if_allowed(path, line, column, faults)
+        if path is None:
+            return None
+        if self._western and not path.isascii():
+            same = _bytes_of(path)
+            if self._there(same) or same.rpartition("/")[2] in self._ends:
+                path = same
+        *folders, name = path.removeprefix(self._base).split("/")
         candidates = self._named(name)
         # The one path must be the end of the other: an image of the same name in another folder is another image.
         shared = {one: depth for one in candidates if (depth := self._shared(one, folders)) is not None}
@@ -118,6 +124,11 @@ class Finder:
 
     def inside(self, text: str, line: int, column: str, faults: Faults) -> str | None:
         """The path in a cell, normalised, if it stays inside the data folder."""
+        path = self._normal(text, line, column, faults)
+        return path if path is None or path in self._files else self._if_allowed(path, line, column, faults)
+
+    def _normal(self, text: str, line: int, column: str, faults: Faults) -> str | None:
+        """The path in a cell, normalised, if as a text it stays inside the data folder."""
         if not text:
             faults.add(line, column, "the path is empty.")
             return None
@@ -134,9 +145,10 @@ class Finder:
         if path.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", path) or "\0" in path or not parts:
             faults.add(line, column, f"{text!r} must be a path inside the data folder, relative to it.")
             return None
-        path = "/".join(parts)
-        if path in self._files:  # the listing has followed no link out of the folder
-            return path
+        return "/".join(parts)
+
+    def _if_allowed(self, path: str, line: int, column: str, faults: Faults) -> str | None:
+        """A path that the listing has not seen, if no link leads it out of the data folder."""
         if not inside(os.path.realpath(f"{self._allowed[0]}/{path}"), self._allowed):
             faults.add(line, column, f"{path!r} is {OUTSIDE}; `follow_links` names a folder into which links may lead.")
             return None

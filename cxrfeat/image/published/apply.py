@@ -327,6 +327,7 @@ def _listed(row: _Cells, findings: FindingColumns) -> set[str]:
     return {_word(findings.words, part) for part in parts if part and part != "nan"}
 
 
+@lru_cache(maxsize=64)  # of many cells with few texts
 def _state(text: str) -> int:
     value = _number(text)
     return int(value) if value in (PRESENT, ABSENT, UNCERTAIN) else NOT_STATED
