@@ -143,8 +143,9 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
         entries = from_folders(claims, seen, listing, masks, notes)
     else:
         entries, also_left = merged(root, claims, table, seen, listing, masks, notes)
-        left |= also_left
-    entries = _with_headers(entries, radiographs)
+        for why, paths in also_left.items():
+            left[why] = [*left.get(why, ()), *paths]
+    entries = _with_headers(entries, radiographs, () if recognised is None else recognised.shape.headers_but)
     entries = with_split(entries, notes, given=table is not None and any(row.split for row in table.rows.values()))
     entries = [replace(entry, mask=named.of.get(entry.path, entry.mask)) for entry in entries]
     notes += _left_notes(left)
@@ -169,11 +170,17 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
     )
 
 
-def _with_headers(entries: Sequence[Entry], radiographs: Radiographs) -> list[Entry]:
-    """The images with what their DICOM headers say where nobody else does, without those that are something else."""
+def _with_headers(entries: Sequence[Entry], radiographs: Radiographs, but: Collection[str]) -> list[Entry]:
+    """The images with what their DICOM headers say where nobody else does, without those that are something else.
+
+    Args:
+        entries: The images.
+        radiographs: What their headers say.
+        but: What is not to be believed of that.
+    """
     aside = radiographs.aside()
     return [
-        replace(entry, **{name: value for name, value in said.items() if getattr(entry, name) is None})
+        replace(entry, **{one: value for one, value in said.items() if one not in but and getattr(entry, one) is None})
         for entry in entries
         if entry.path not in aside
         for said in (radiographs.columns.get(entry.path, {}),)

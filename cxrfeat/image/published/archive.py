@@ -170,6 +170,7 @@ RSNA = Published(
         "source": Cell(always="NIH"),
     },
     aside={r"stage_2_test_images/": "of the test, whose classes are not published"},
+    headers_but=("patient",),
     told="patientId names an image, so nothing tells which images are of one patient.",
 )
 

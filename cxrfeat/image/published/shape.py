@@ -119,5 +119,7 @@ class Published:
     left: tuple[Left, ...] = ()
     aside: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Patterns of images in the folder that are left out, and why."""
+    headers_but: tuple[str, ...] = ()
+    """What DICOM headers say of its images and is not to be believed, by the names of `Described`."""
     told: str = ""
     """What its user must know, in a sentence or two."""

@@ -3,13 +3,16 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError
 from cxrfeat.image.finding import finding_counts
+from cxrfeat.image.index import index_folder
 from cxrfeat.image.layout import Layout, find_layout
 from cxrfeat.image.row import Selection
 from cxrfeat.types import Part
+from tests.image.encode import noise
 from tests.image.layouts import labels
 from tests.image.published import trees
 from tests.image.published.test_covid import laid_out, of
@@ -130,6 +133,40 @@ def test_siim_has_classes_by_study(tmp_path: Path) -> None:
     }  # fmt: skip
     assert Counter(entry.patient for entry in layout.entries) == {"5776db0cec75": 1, "ff0879eb20ed": 2}
     assert layout.left_out == {"of the test, whose classes are not published": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "classes", "left_out"),
+    [
+        ("rsna-pneumonia", ".dcm", {"Lung Opacity": 1, "No Lung Opacity / Not Normal": 1, "Normal": 1}, 2),
+        ("vindr-cxr", ".dicom", {"Finding": 2, "No finding": 1}, 0),
+        ("vinbigdata", ".dicom", {"Finding": 1, "No finding": 1}, 1),
+        ("siim-covid19", ".dcm", {"Negative for Pneumonia": 2, "Typical Appearance": 1}, 1),
+    ],
+)
+def test_sets_of_dicom_files_are_joined_by_the_names_of_these(
+    tmp_path: Path, name: str, suffix: str, classes: dict[str, int], left_out: int
+) -> None:
+    from tests.dicoms import dicom  # skips where the packages that write DICOM are absent
+
+    root = tmp_path / "set"
+    trees.TREES[name](root)
+    for seed, path in enumerate(sorted(root.rglob("*.png"))):
+        grey = noise(seed, 48, 40).astype(np.uint16)
+        path.with_suffix(suffix).write_bytes(
+            dicom(grey, stored=8, PatientID=path.stem, PatientSex="F", ViewPosition="AP")
+        )
+        path.unlink()
+    manifest = index_folder(root, decode_all=True)
+    assert not manifest.quarantined
+    assert Counter(row.label for row in manifest.rows) == classes
+    assert sum(manifest.left_out.values()) == left_out
+    assert {row.header.format for row in manifest.rows} == {"DICOM"}
+    assert {row.sex for row in manifest.rows} == {"F"}, "of the header, where no table says it"
+    known = {"rsna-pneumonia": {None}, "siim-covid19": {"5776db0cec75", "ff0879eb20ed"}}
+    assert {row.patient for row in manifest.rows} == known.get(name, {Path(row.path).stem for row in manifest.rows})
+    views = {"vindr-cxr": "PA", "vinbigdata": "PA"}
+    assert {row.view_position for row in manifest.rows} == {views.get(name, "AP")}, "the set's own words come first"
 
 
 @pytest.mark.parametrize("inside", ["", "MontgomerySet", "ChinaSet_AllFiles"], ids=["both", "Montgomery", "Shenzhen"])
