@@ -21,6 +21,7 @@ SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 """Of files that may be such tables."""
 
 _MOST = 1 << 24  # bytes of a row
+_BEGINNING = 1 << 12  # bytes of a row in which its image is named
 
 
 def mask_columns(path: Path) -> Columns | None:
@@ -78,14 +79,23 @@ def mask_rows(path: Path, columns: Columns, wanted: Callable[[str], bool]) -> It
     """
     packed = _is_gzip(path)
     for start, row in _records(path):
-        cells = cells_of(row, columns)
-        image = cells[columns.image].strip() if columns.image < len(cells) else ""
+        image = _image_of(row, columns)
         if not start or not image or not wanted(image):  # the header, a blank line
             continue
         if packed:
-            yield image, MaskPlace(form="row", paths=(str(path),), packed=zlib.compress(_runs(cells, columns)))
+            runs = _runs(cells_of(row, columns), columns)
+            yield image, MaskPlace(form="row", paths=(str(path),), packed=zlib.compress(runs))
         else:
             yield image, MaskPlace(form="row", paths=(str(path),), columns=columns, start=start, length=len(row))
+
+
+def _image_of(row: bytes, columns: Columns) -> str:
+    """The image that a row is of: most rows are of others, and are not taken apart for that."""
+    plain = row[:_BEGINNING].partition(b'"')[0].split(columns.delimiter.encode(), columns.image + 1)
+    if len(plain) > columns.image + 1:  # what is quoted comes later
+        return plain[columns.image].decode("utf-8", "surrogateescape").strip()
+    cells = cells_of(row, columns)
+    return cells[columns.image].strip() if columns.image < len(cells) else ""
 
 
 def _runs(cells: list[str], columns: Columns) -> bytes:

@@ -44,6 +44,17 @@ def test_runs_longer_than_a_cell_may_be_by_default_are_read(tmp_path: Path) -> N
     assert unpacked("row", read_kept(place)[0]).ravel()[:6].tolist() == [True, False] * 3
 
 
+@pytest.mark.parametrize("image", ["a", '"a"', "x" * 5000])
+def test_the_image_of_a_row_may_stand_behind_quotes_and_far_behind(tmp_path: Path, image: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f'note,image,Left Lung,Right Lung,Height,Width\n"b, ""c""\nd",{image},1 1,2 1,1,2\n')
+    columns = mask_columns(path)
+    assert columns is not None
+    ((found, place),) = mask_rows(path, columns, bool)
+    assert found == image.strip('"')
+    assert unpacked("row", read_kept(place)[0]).tolist() == [[True, True]]
+
+
 def test_other_tables_hold_no_masks(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,label\n1.png,A\n")
     assert not holds_masks(tmp_path / "t.csv")
