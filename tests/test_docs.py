@@ -74,6 +74,7 @@ def example(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copytree(phantoms, tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     use_engine(monkeypatch, RoomyStub)
+    monkeypatch.setattr("cxrfeat.backbone.network.SCRATCH_SIZE", 64)
     return tmp_path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,32 @@ from PIL import Image
 
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
-from tests.cli.conftest import Cli
+from cxrfeat.spec import HeadSpec
+from cxrfeat.workflow.extract import extract
+from cxrfeat.workflow.fit_head import fit
+from tests.cli.conftest import Cli, RoomyStub
 from tests.cli.test_commands import fail_within
 from tests.image.encode import noise
 
 
+@pytest.fixture(scope="module")
+def made(phantoms: Path, tiny_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `features/` and `runs/` of the phantoms in `data/`."""
+    folder = tmp_path_factory.mktemp("made")
+    data = shutil.copytree(phantoms, folder / "data")
+    extracted = extract(
+        data, backbone=str(tiny_network), preprocess="tf", views=2, features=folder / "features", make_engine=RoomyStub
+    )
+    fit(extracted.files[0].path, [HeadSpec(kind="logreg")], name="one", runs=folder / "runs")
+    shutil.rmtree(data)
+    return folder
+
+
 @pytest.fixture
-def run(cli: Cli, data: Path, tiny_network: Path) -> str:
-    """The name of a run on `data/`."""
-    said = cli("extract", "--backbone", tiny_network, "--preprocess", "tf", "--views", "2", "--json")
-    assert said.code == 0, said.err
-    said = cli("fit-head", "--head", "logreg", "--name", "one", "--json")
-    assert said.code == 0, said.err
-    return str(said.json["runs"][0]["run"])
+def run(made: Path, same_user: None, cli: Cli, data: Path, tmp_path: Path) -> str:
+    """The name of a run on `data/`, which a test may change."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return "one"
 
 
 def image_of(data: Path) -> Path:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Iterator
 
 import numpy as np
 import PIL
 import pytest
 
-from cxrfeat.feature.versions import versions
+from cxrfeat.feature.versions import _installed, versions
 
 
 def test_what_decides_the_numbers_is_named_with_its_version() -> None:
@@ -16,6 +17,14 @@ def test_what_decides_the_numbers_is_named_with_its_version() -> None:
     assert found["cxrfeat"] == importlib.metadata.version("cxrfeat")
 
 
+@pytest.fixture
+def _asked_anew() -> Iterator[None]:
+    _installed.cache_clear()
+    yield
+    _installed.cache_clear()
+
+
+@pytest.mark.usefixtures("_asked_anew")
 def test_what_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def only_numpy(name: str) -> str:
         if name != "numpy":

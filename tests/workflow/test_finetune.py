@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,73 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-import cxrfeat
-from cxrfeat.cli.again import command_line
-from cxrfeat.cli.main import run as main
-from cxrfeat.errors import InputError, IntegrityError, SplitError, StaleFeaturesError, UsageError
+from cxrfeat.errors import InputError, StaleFeaturesError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Selection
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
-from cxrfeat.reporting.again import run_call
-from cxrfeat.run.folder import Run, read_run
-from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec, fingerprint
+from cxrfeat.run.folder import read_run
+from cxrfeat.spec import HeadSpec, ViewSpec, fingerprint
 from cxrfeat.workflow.compare import compare
-from cxrfeat.workflow.explain import explain
-from cxrfeat.workflow.extract import Extraction, extract
-from cxrfeat.workflow.finetune import finetune
-from cxrfeat.workflow.fit_head import FitResult, fit
-from cxrfeat.workflow.predict import predict
-from cxrfeat.workflow.report import report
-from tests.run.reading import cells, change_file, run_json
+from cxrfeat.workflow.extract import extract
+from cxrfeat.workflow.fit_head import fit
+from tests.run.reading import cells, run_json
 from tests.workflow.helpers import probabilities
-
-SPEC = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=2, batch=8, optimizer="adam", learning_rate=1e-3, patience=5))
-LAST = replace(SPEC, head=replace(SPEC.head, patience=None))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some fifty phantoms of two classes."""
-    folder = tmp_path_factory.mktemp("data") / "set"
-    write_phantoms(folder, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=14, size=64))
-    return folder
-
-
-class Place:
-    """A folder with features, runs, and a network."""
-
-    def __init__(self, folder: Path, data: Path, network: Path) -> None:
-        self.data, self.network, self.folder = data, str(network), folder
-        self.features, self.runs = folder / "features", folder / "runs"
-
-    def extract(self, **options: Any) -> Extraction:
-        wanted: dict[str, Any] = {"backbone": self.network, "preprocess": "tf", "views": 3} | options
-        if wanted["backbone"] != self.network:
-            del wanted["preprocess"]
-        return extract(self.data, features=self.features, runs=self.runs, **wanted)
-
-    def head(self, kind: str = "logreg", **options: Any) -> Run:
-        path = self.extract().files[0].path
-        return fit(path, [HeadSpec(kind=kind, epochs=3)], runs=self.runs, **options).runs[0]  # type: ignore[arg-type]  # kinds by name
-
-    def finetune(self, **options: Any) -> FitResult:
-        given: dict[str, Any] = {"spec": SPEC, "features": self.features, "runs": self.runs} | options
-        if not {"head_from", "cache", "backbone"} & options.keys():
-            given |= {"backbone": self.network, "preprocess": "tf"}
-        return finetune(given.pop("data", self.data), **given)
-
-
-@pytest.fixture
-def place(tmp_path: Path, data: Path, tiny_network: Path) -> Place:
-    return Place(tmp_path, data, tiny_network)
+from tests.workflow.place import COLD, LAST, SPEC, Place
 
 
 def test_the_start_gives_the_probabilities_of_the_frozen_head(place: Place) -> None:
     head = place.head("dropout")
-    run = place.finetune(head_from=head, spec=replace(LAST, head=replace(LAST.head, epochs=0))).runs[0]
+    run = place.finetune(head_from=head, spec=COLD).runs[0]
     before, after = probabilities(head), probabilities(run)
     assert before.keys() == after.keys()
     for sha, row in before.items():
@@ -110,12 +62,11 @@ def test_a_head_on_some_classes_of_a_file_can_be_trained_further(tmp_path: Path,
     place = Place(tmp_path, folder, tiny_network)
     chosen = ("COVID", "PNEUMONIA")
     head = place.head(classes=chosen)
-    cold = replace(LAST, head=replace(LAST.head, epochs=0))
-    run = place.finetune(head_from=head, spec=cold).runs[0]
+    run = place.finetune(head_from=head, spec=COLD).runs[0]
     assert run_json(run)["classes"] == list(chosen)
     assert run_json(run)["identity"]["split"] == run_json(head)["identity"]["split"]
     path = place.extract().files[0].path
-    again = place.finetune(cache=path, selection=Selection(classes=chosen), spec=cold)
+    again = place.finetune(cache=path, selection=Selection(classes=chosen), spec=COLD)
     assert run_json(again.runs[0])["classes"] == list(chosen)
     assert again.began_with is not None
     assert run_json(again.began_with)["classes"] == list(chosen)
@@ -129,64 +80,6 @@ def test_the_same_call_finds_the_run_and_another_seed_makes_another(place: Place
     assert first.runs[0].path == again.runs[0].path
     assert place.finetune(seed=1).runs[0].path != first.runs[0].path
     assert not list(place.runs.glob(".*.work")), "checkpoints were left behind"
-
-
-def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(place: Place, tmp_path: Path) -> None:
-    run = place.finetune(spec=LAST).runs[0]
-    table = cells(run, "predictions.csv")
-    made = place.extract(backbone=run.name)
-    paths = {row.content_sha256: place.data / row.path for row in made.manifest.rows}
-    tested = [sha for sha, part in zip(table["content_sha256"], table["part"], strict=True) if part == "test"]
-    found = predict(run, [paths[sha] for sha in tested])
-    for one, sha in zip(found.predictions, tested, strict=True):
-        np.testing.assert_allclose(list(one.probabilities.values()), probabilities(run)[sha], atol=1e-5)
-    with FeatureFile(made.files[0].path) as file:
-        assert file.spec.split == run_json(run)["identity"]["split"]["sha256"]
-        parts = dict(zip(cells(run, "split.csv")["content_sha256"], cells(run, "split.csv")["part"], strict=True))
-        assert file.split().parts.tolist() == [parts[sha] for sha in file.content_sha256]
-        X = file.read()[:, 0]
-    with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Leave `fold_count` away"):
-        fit(made.files[0].path, [HeadSpec(kind="logreg")], fold_count=3, runs=place.runs)
-    head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
-    assert run_json(head)["identity"]["split"]["by"] == "bound"
-    frozen = FeatureFile(place.extract().files[0].path).read()[:, 0]
-    assert not np.allclose(X, frozen), "the features are those of the frozen network"
-    # And its head can be warmed for more training, on the same split.
-    more = place.finetune(head_from=head, spec=LAST).runs[0]
-    assert cells(more, "split.csv")["part"] == cells(run, "split.csv")["part"]
-
-
-def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_in_no_part(place: Place, tmp_path: Path) -> None:
-    run = place.finetune(spec=LAST).runs[0]
-    new = tmp_path / "new"
-    write_phantoms(new, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9))
-    made = extract(new, backbone=run.name, views=1, features=place.features, runs=place.runs)
-    with FeatureFile(made.files[0].path) as file:
-        assert file.bound_split is None
-    both = tmp_path / "both"
-    for source in (place.data, new):
-        for path in source.rglob("*.png"):
-            to = both / path.relative_to(source).parts[0] / f"{source.name}-{path.name}"
-            if "masks" not in path.parts:
-                to.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, to)
-    made = extract(both, backbone=run.name, views=1, features=place.features, runs=place.runs)
-    table = cells(run, "split.csv")
-    part = dict(zip(table["content_sha256"], table["part"], strict=True))
-    with FeatureFile(made.files[0].path) as file:
-        assert file.split().parts.tolist() == [part.get(sha, "none") for sha in file.content_sha256]
-        assert file.spec.split == run_json(run)["identity"]["split"]["sha256"], (
-            "it is the split that the network has seen"
-        )
-    (found,) = made.audit
-    assert (found.check, found.value) == (
-        "dropped parts",
-        sum(row.content_sha256 not in part for row in made.manifest.rows),
-    )
-    head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
-    told = cells(head, "predictions.csv")
-    assert told["content_sha256"]
-    assert all(part[sha] == one for sha, one in zip(told["content_sha256"], told["part"], strict=True))
 
 
 @pytest.fixture
@@ -212,7 +105,7 @@ def test_one_image_without_a_part_leaves_the_given_split_as_it_is_and_is_not_tra
     place, name = parted
     rows = {row.content_sha256: row for row in index_folder(place.data).rows}
     for options in ({}, {"head_from": place.head()}, {"normalize": "featurewise", "warm": None}):
-        result = place.finetune(spec=replace(LAST, head=replace(LAST.head, epochs=0)), **options)
+        result = place.finetune(spec=COLD, **options)
         run = result.runs[0]
         told = dict(zip(cells(run, "split.csv")["content_sha256"], cells(run, "split.csv")["part"], strict=True))
         assert told == {sha: str(row.split or "none") for sha, row in rows.items()}, options
@@ -221,22 +114,6 @@ def test_one_image_without_a_part_leaves_the_given_split_as_it_is_and_is_not_tra
         assert [one.check for one in result.refused if one.status != "fail"] == ["dropped parts"]
         tested = {sha for sha, part in told.items() if part in ("validation", "test")}
         assert set(cells(run, "predictions.csv")["content_sha256"]) == tested
-
-
-def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tmp_path: Path) -> None:
-    made = place.extract(normalize="featurewise", views=2, backbone=place.network, preprocess="tf")
-    run = place.finetune(cache=made.files[0].path, warm=None, spec=LAST).runs[0]
-    assert run_json(run)["finetune"]["head_from"] is None
-    with FeatureFile(made.files[0].path) as file:
-        bound = place.extract(backbone=run.name)
-        with FeatureFile(bound.files[0].path) as tuned:
-            assert (tuned.spec.mean, tuned.spec.std) == (file.spec.mean, file.spec.std)
-            assert tuned.split().parts.tolist() == file.split().parts.tolist()
-    new = tmp_path / "new"
-    write_phantoms(new, PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=6, size=64, seed=9))
-    made = extract(new, backbone=run.name, views=1, features=place.features, runs=place.runs)
-    with FeatureFile(made.files[0].path) as file:
-        assert (file.spec.normalize, file.spec.split) == ("featurewise", None)
 
 
 def test_the_small_network_from_scratch_learns(place: Place) -> None:
@@ -251,41 +128,9 @@ def test_the_small_network_from_scratch_learns(place: Place) -> None:
     assert extract(place.data, backbone=run.name, views=1, features=place.features, runs=place.runs).files[0].dim == 256
 
 
-@pytest.mark.parametrize("warm", [True, False])
-def test_the_command_in_a_report_finds_the_very_same_run(
-    place: Place, monkeypatch: pytest.MonkeyPatch, *, warm: bool
-) -> None:
-    options = {"head_from": place.head()} if warm else {"warm": None, "cache": place.extract().files[0].path}
-    spec = replace(SPEC, clip=None, head=replace(SPEC.head, epochs=1, label_smoothing=0.1, calibrate=True))
-    run = place.finetune(spec=spec, **options).runs[0]
-    again = run_call(run)
-    assert again is not None
-    words = [str(place.data) if word == "DATA" else word for word in shlex.split(command_line(again))]
-    monkeypatch.chdir(place.folder)
-    before = sorted(path.name for path in place.runs.iterdir())
-    assert main([*words[1:], "--quiet"]) == 0
-    assert sorted(path.name for path in place.runs.iterdir()) == before
-    (same,) = eval(str(again).replace("'DATA'", repr(str(place.data))), {"cxrfeat": cxrfeat}).runs  # our own text
-    assert same.path.resolve() == run.path.resolve(), "and so does the call in Python"
-
-
-def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tmp_path: Path) -> None:
-    run = place.finetune(spec=LAST).runs[0]
-    explained = explain(run, data=place.data, count=2, out=tmp_path / "heat")
-    assert all(image.written is not None and Path(image.written).is_file() for image in explained.images)
-    assert {finding.check for finding in explained.findings} >= {"heat in lungs", "randomised weights"}
-    head = read_run(place.runs / run_json(run)["finetune"]["head_from"])
-    made = report([run, head], data=place.data, out=tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text()
-    assert "softmax, fine-tuned" in page
-    assert "cxrfeat.finetune(" in page
-    assert "head_from=" in page
-    assert made is not None
-
-
-def test_features_of_other_pixels_are_no_cache(place: Place) -> None:
-    place.extract(normalize="none", backbone=place.network, preprocess="tf")
-    run = place.finetune(normalize="featurewise").runs[0]
+def test_features_of_other_pixels_are_no_cache(bare: Place) -> None:
+    bare.extract(normalize="none", backbone=bare.network, preprocess="tf")
+    run = bare.finetune(normalize="featurewise").runs[0]
     assert run_json(run)["features"]["spec"]["normalize"] == "featurewise"
 
 
@@ -304,36 +149,6 @@ def test_patients_named_after_the_extraction_stay_on_one_side(place: Place, tmp_
         assert row.patient is not None
         sides.setdefault(row.patient, set()).add(part[row.content_sha256])
     assert all(len(parts) == 1 for parts in sides.values())
-
-
-def test_an_edited_split_is_believed_by_nobody(place: Place) -> None:
-    head = place.head()
-    run = place.finetune(head_from=head, spec=LAST).runs[0]
-    for one in (run, head):
-        text = (one.path / "split.csv").read_text()
-        other = text.replace("train", "?").replace("test", "train").replace("?", "test")
-        change_file(one, "split.csv", other.encode())
-    with pytest.raises(IntegrityError, match=r"another split than the one it was made with"):
-        place.extract(backbone=run.name)
-    with pytest.raises(IntegrityError, match=r"another split than the one it was made with"):
-        place.finetune(head_from=read_run(head.path), spec=SPEC)
-
-
-def test_images_that_cannot_be_used_are_told_and_shift_no_split(place: Place, tmp_path: Path) -> None:
-    data = Path(shutil.copytree(place.data, tmp_path / "spoilt"))
-    spoilt = sorted(path for path in data.rglob("*.png") if "masks" not in path.parts)[3]
-    spoilt.write_bytes(spoilt.read_bytes()[: spoilt.stat().st_size // 2])
-    result = place.finetune(data=data, spec=LAST)
-    assert [one.path for one in result.quarantined] == [spoilt.relative_to(data).as_posix()]
-    made = extract(data, backbone=result.runs[0].name, views=1, features=place.features, runs=place.runs)
-    assert made.files[0].images == len(cells(result.runs[0], "split.csv")["part"])
-    bound = extract(
-        data, backbone=place.network, preprocess="tf", normalize="featurewise", views=1, features=place.features
-    )
-    with FeatureFile(bound.files[0].path) as file:
-        part = dict(zip(file.content_sha256, file.split().parts.tolist(), strict=True))
-    table = cells(result.runs[0], "split.csv")
-    assert part == dict(zip(table["content_sha256"], table["part"], strict=True)), "the two rows have other test images"
 
 
 def test_a_label_that_changed_since_is_refused(place: Place, tmp_path: Path) -> None:

@@ -46,9 +46,20 @@ def run_of(data: Path, folder: Path, *, tta: bool = False, view: ViewSpec | None
     return fit(made.files[0].path, [HeadSpec(kind="logreg")], tta=tta, runs=folder / "runs").runs[0]
 
 
+@pytest.fixture(scope="module")
+def made(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a feature file, and a run in `runs/`."""
+    folder = tmp_path_factory.mktemp("made")
+    run_of(data, folder)
+    return folder
+
+
 @pytest.fixture
-def run(data: Path, tmp_path: Path) -> Run:
-    return run_of(data, tmp_path)
+def run(made: Path, tmp_path: Path) -> Run:
+    """A run of a test's own, with its features, in `tmp_path`."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    (path,) = (tmp_path / "runs").glob("[!.]*")
+    return read_run(path)
 
 
 def by_content(data: Path) -> dict[str, Path]:

@@ -22,10 +22,15 @@ from tests.run.golden import golden
 from tests.workflow.helpers import make_features
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return two_runs(tmp_path_factory.mktemp("first"))
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """`features/f.h5`, and two runs of it in `runs/`."""
-    return two_runs(tmp_path)
+def folder(first: Path, tmp_path: Path) -> Path:
+    """`features/f.h5`, and two runs of it in `runs/`, which a test may change."""
+    return Path(shutil.copytree(first, tmp_path, dirs_exist_ok=True))
 
 
 def test_a_report_has_curves_maps_copies_and_counts_of_the_runs(folder: Path) -> None:
