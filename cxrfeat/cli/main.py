@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
 import sys
 from io import TextIOWrapper
 from types import FrameType
+from typing import Any
 
 import typer
 
@@ -99,7 +101,7 @@ def _run(arguments: list[str] | None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name need not be text that can be written
     try:
-        code = app(arguments, prog_name="cxrfeat", standalone_mode=False)  # also as `python -m cxrfeat`
+        code = _command()(arguments, prog_name="cxrfeat", standalone_mode=False)  # also as `python -m cxrfeat`
         sys.stdout.flush()  # here, where a full disk or a closed pipe still becomes a sentence
         if code == 130:  # what Typer makes of a KeyboardInterrupt
             return _say("Interrupted. What was finished is kept; run the same command again to continue.", 130)
@@ -129,6 +131,12 @@ def _run(arguments: list[str] | None) -> int:
             "Run it again with CXRFEAT_DEBUG=1 in the environment and report what it prints.",
             1,
         )
+
+
+@functools.cache
+def _command() -> Any:  # noqa: ANN401  # a command of the parser that Typer brings along
+    """All commands as the parser takes them, put together once in a process."""
+    return typer.main.get_command(app)
 
 
 def wrong_choice(message: str) -> str:

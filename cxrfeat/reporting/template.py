@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from cxrfeat.call import PYTHON, Words
 from cxrfeat.reporting.table import RESEARCH_USE
 from cxrfeat.version import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def fill(
@@ -25,24 +29,34 @@ def fill(
 
     What the template passes through its filter `said` is said in these words.
     """
+    css = text_of("style.css")
+    policy = f"default-src 'none'; style-src '{_digest(css)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    if script:
+        policy += f"; script-src '{_digest(script)}'"
+    return (
+        _environment(words)
+        .get_template(template)
+        .render(
+            **values,
+            css=Markup(css),  # our own file
+            script=Markup(script) if script else None,  # our own file
+            policy=Markup(policy),  # the quotes in it are no attribute's
+            research_use=RESEARCH_USE,
+            version=__version__,
+        )
+    )
+
+
+@functools.cache
+def _environment(words: Words) -> Environment:
+    """Where templates lie: it keeps each once it is compiled, which takes longer than to fill it in."""
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(
         loader=PackageLoader("cxrfeat.reporting"), autoescape=select_autoescape(default=True), trim_blocks=True
     )
     environment.filters["said"] = words.message
-    css = text_of("style.css")
-    policy = f"default-src 'none'; style-src '{_digest(css)}'; img-src data:; base-uri 'none'; form-action 'none'"
-    if script:
-        policy += f"; script-src '{_digest(script)}'"
-    return environment.get_template(template).render(
-        **values,
-        css=Markup(css),  # our own file
-        script=Markup(script) if script else None,  # our own file
-        policy=Markup(policy),  # the quotes in it are no attribute's
-        research_use=RESEARCH_USE,
-        version=__version__,
-    )
+    return environment
 
 
 def text_of(name: str) -> str:
