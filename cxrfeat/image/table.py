@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from cxrfeat.errors import InputError
 from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.image.row import Described, ReadTable
-from cxrfeat.image.table_column import used_columns
+from cxrfeat.image.table_column import OURS, used_columns
 from cxrfeat.image.table_line import Faults, Sheet
 from cxrfeat.image.table_path import Finder, Places
 from cxrfeat.image.value import (
@@ -67,7 +67,8 @@ class TableClaims:
 
     def read(self) -> ReadTable:
         """Which columns were read and which were not, to be shown."""
-        return ReadTable(name=self.name, form=self.form, columns=self.columns, unused=tuple(self.unused))
+        columns = {name: self.columns[name] for name in OURS if name in self.columns}
+        return ReadTable(name=self.name, form=self.form, columns=columns, unused=tuple(self.unused))
 
 
 def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str, str] | None = None) -> TableClaims:

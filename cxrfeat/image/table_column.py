@@ -36,6 +36,9 @@ _COLUMNS = {
 }  # fmt: skip
 """The columns that are used, and the names under which they are taken, signs and case left out; first come first."""
 
+OURS = tuple(_COLUMNS)
+"""Our names of the columns, in the order in which they are shown."""
+
 _BY_VALUE = ("set", "subset", "partition", "part", "phase", "usage", "fold", "dataset", "traintest")
 """Names that mean the split only where the values are parts of one."""
 

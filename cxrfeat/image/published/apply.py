@@ -55,7 +55,8 @@ def published_sheet(root: Path, found: Recognised, images: Collection[str], colu
         rows, names, values = _findings(rows, findings, columns, shape.image)
     cells, shown, finding = _chosen(shape, column, titles, names)
     (image,) = cells.pop("image")
-    ours = ["image", *(name for name, places in cells.items() if places)]
+    there = {*titles, *_UNUSED, ""}
+    ours = ["image", *(name for name, places in cells.items() if any(one.column in there for one in places))]
     lines, left = [], list[str]()
     for at, row in enumerate(rows):
         line = [_said(row, image)]

@@ -38,6 +38,23 @@ def test_nih_has_findings_ages_and_its_official_split(tmp_path: Path) -> None:
     assert "no age in years from 0 to 120, such as '411'" in told
     assert "Of 5 images that Data_Entry_2017.csv lists 1 is not here: this is a part of the set." in told
     assert "choose it: `column=label=Cardiomegaly`" in told
+    assert layout.table is not None
+    assert list(layout.table.columns) == [
+        "image",
+        "label",
+        "patient_id",
+        "source",
+        "split",
+        "sex",
+        "age",
+        "view_position",
+    ]
+    for name in ("train_val_list.txt", "test_list.txt"):
+        (tmp_path / name).unlink()
+    without = find_layout(tmp_path)
+    assert without.table is not None
+    assert "split" not in without.table.columns
+    assert {entry.split for entry in without.entries} == {None}
 
 
 def test_a_finding_is_made_the_class_and_what_is_uncertain_is_left_out_aloud(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 from pathlib import Path
 
 import pytest
 
-from cxrfeat.errors import InputError, SpecError
+from cxrfeat.errors import CxrFeatError, InputError, SpecError
 from cxrfeat.image.layout import find_layout
 from cxrfeat.image.note import Weight
 from cxrfeat.image.published.recognise import recognise
@@ -69,3 +71,17 @@ def test_titles_decide_between_tables_of_one_name(tmp_path: Path) -> None:
     train.write_text(train.read_text().replace("Frontal/Lateral", "Kind"))
     found = recognise(tmp_path, {"CheXpert-v1.0-small/train.csv"}, set(), SETS)
     assert found is None
+
+
+def test_damaged_tables_are_refused_or_read_but_end_nothing(tmp_path: Path) -> None:
+    for seed, (name, tree) in enumerate(trees.TREES.items()):
+        root, draw = tmp_path / name, random.Random(seed)
+        tree(root)
+        kinds = (".csv", ".txt", ".gz", ".xlsx")
+        for table in sorted(path for path in root.rglob("*") if path.suffix in kinds and path.stat().st_size):
+            content = table.read_bytes()
+            at = draw.randrange(len(content))
+            broken = (content[:at], content[:at] + b'"\0\xff;' + content[at:], content.replace(b",", b";"), content * 2)
+            table.write_bytes(broken[draw.randrange(len(broken))])
+        with contextlib.suppress(CxrFeatError):
+            assert find_layout(root).entries
