@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # pydicom 3.0.2's `apply_voi_lut` looks up `value mod 256` in a VOI LUT whose entries have 8 bits, whatever the length of
-# the table, and says nothing. The usual table from 12 to 8 bits has 4096 entries, so nearly every grey value is wrong.
+# the table, and says nothing. The usual table from 12 to 8 bits has 4096 entries, each in a word of 16 bits, so nearly
+# every grey value is wrong.
 #
 # Seen on 2026-11-28 with Python 3.11 and NumPy 2.4.6 (x86-64 Linux): 3,840 of 4,096 grey values wrong, by up to 240
 # levels of 255; with entries of 12 bits none is. By the standard (PS3.3, C.11.2.1.1) the value itself is looked up, from
@@ -24,7 +25,7 @@ for bits in (8, 12):
     item = pydicom.Dataset()
     item.LUTDescriptor = [4096, 0, bits]
     item["LUTDescriptor"].VR = "US"
-    item.LUTData = (table.astype(np.uint8) if bits == 8 else table).tobytes()
+    item.LUTData = table.tobytes()
     item["LUTData"].VR = "OW"
     dataset = pydicom.Dataset()
     dataset.VOILUTSequence = [item]

@@ -30,8 +30,8 @@ class Header:
     bits: int
     """Bits per channel as stored: 1, 2, 4, 8, 12, 16 or 32."""
     mode: str
-    """Colour model as stored: `L`, `LA`, `RGB`, `RGBA`, `P`, `CMYK`, `I;16`, ...; of DICOM also how it is compressed,
-    and which VOI LUT or window made grey of it."""
+    """Colour model as stored: `L`, `LA`, `RGB`, `RGBA`, `P`, `CMYK`, `I;16`, ...; of DICOM modality, photometric
+    interpretation, how it is compressed, and which VOI LUT or window made grey of it."""
     file_bytes: int
     """Size of the file."""
     jpeg_tables: str = ""

@@ -7,7 +7,7 @@ from cxrfeat.image.dicom.aspect import square_size, squared
 from cxrfeat.image.dicom.element import guarded
 from cxrfeat.image.dicom.grey import grey_of, how_shown
 from cxrfeat.image.dicom.header import DicomHeader, read_header
-from cxrfeat.image.dicom.refusal import no_picture
+from cxrfeat.image.dicom.refusal import MODALITIES, no_picture
 from cxrfeat.image.dicom.stored import Layout, check_layout, stored_words
 from cxrfeat.image.dicom.syntax import SYNTAXES
 from cxrfeat.image.row import Header
@@ -23,13 +23,14 @@ def probe_dicom(content: bytes, suffix: str) -> Header:
     """
     header, layout = _checked(content)
     height, width = square_size(layout.rows, layout.columns, header.spacing)
+    machine = (header.about.modality,) if header.about.modality in MODALITIES else ()
     return Header(
         format="DICOM",
         suffix=suffix.lower(),
         width=width,
         height=height,
         bits=layout.stored,
-        mode=f"{layout.photometric}, {SYNTAXES[layout.syntax].name}, {how_shown(header.shown)}",
+        mode=", ".join((*machine, layout.photometric, SYNTAXES[layout.syntax].name, how_shown(header.shown))),
         file_bytes=len(content),
     )
 

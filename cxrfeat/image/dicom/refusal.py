@@ -12,7 +12,8 @@ from cxrfeat.image.dicom.header import About, DicomHeader
 _STORED = "1.2.840.10008.5.1.4.1.1."
 _RADIOGRAPHS = (f"{_STORED}1", f"{_STORED}1.1", f"{_STORED}1.1.1")  # CR; DX for presentation, and for processing
 _SECONDARY = f"{_STORED}7"
-_MODALITIES = ("CR", "DX", "RG")  # RG: film, put through a scanner
+MODALITIES = ("CR", "DX", "RG")
+"""Of radiographs: computed, digital, and film that was put through a scanner."""
 _OTHER_MODALITIES = frozenset(
     ("BI", "BMD", "CT", "DG", "ECG", "ES", "GM", "IO", "IVOCT", "IVUS", "LS", "MG", "MR", "NM", "OCT", "OP", "OPT",
      "PT", "PX", "REG", "RF", "RTDOSE", "RTIMAGE", "RTPLAN", "RTSTRUCT", "SEG", "SM", "TG", "US", "XA", "XC", "XRF")
@@ -59,9 +60,9 @@ def no_picture(header: DicomHeader) -> str:
         return "it has no pixels"
     if header.frames != 1:
         return f"of {header.frames} frames, no single image" if header.frames > 1 else "of no frame"
-    if about.sop_class.startswith(_SECONDARY) and about.modality not in _MODALITIES:
+    if about.sop_class.startswith(_SECONDARY) and about.modality not in MODALITIES:
         return "a secondary capture that does not say that it is a radiograph (CR, DX)"
-    if about.modality and about.modality not in _MODALITIES and about.sop_class not in _RADIOGRAPHS:
+    if about.modality and about.modality not in MODALITIES and about.sop_class not in _RADIOGRAPHS:
         return "of another modality than CR and DX"
     return ""
 

@@ -113,10 +113,10 @@ def test_all_real_images_are_the_same_in_all_ways(shared: Path) -> None:
 
 def test_the_mode_says_how_grey_was_made() -> None:
     modes = {name: probe(content, ".dcm").mode for name, content in ways(phantom())}
-    assert modes["rescaled, two windows"] == "MONOCHROME2, uncompressed, window 1 of 2"
-    assert modes["16 bits, INVERSE"] == "MONOCHROME1, uncompressed, whole range"
-    assert modes["signed, VOI LUT"] == "MONOCHROME2, uncompressed, VOI LUT"
-    assert modes["JPEG 2000, signed"] == "MONOCHROME2, JPEG 2000 lossless, window (LINEAR_EXACT)"
+    assert modes["rescaled, two windows"] == "DX, MONOCHROME2, uncompressed, window 1 of 2"
+    assert modes["16 bits, INVERSE"] == "DX, MONOCHROME1, uncompressed, whole range"
+    assert modes["signed, VOI LUT"] == "DX, MONOCHROME2, uncompressed, VOI LUT"
+    assert modes["JPEG 2000, signed"] == "DX, MONOCHROME2, JPEG 2000 lossless, window (LINEAR_EXACT)"
 
 
 def test_a_dicom_is_grey_and_opaque() -> None:
