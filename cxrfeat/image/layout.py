@@ -205,7 +205,15 @@ def _recognised(root: Path, listing: Listing, selection: Selection) -> tuple[Rec
         )
         return None, [Note(text=text)]
     text = f"Recognised as {title}, and read as that; `published={NONE}` reads the folder as any other."
-    return found, [Note(text=text, weight=Weight.MINOR)]
+    notes = [Note(text=text, weight=Weight.MINOR)]
+    if found.others:
+        names = number(len(found.others), "table")
+        last = " and ".join(path.rpartition("/")[2] for path in found.files[0])
+        notes.append(
+            Note(text=f"{names} of other versions not read, but {last}{examples(found.others)}; to read one, move the "
+                 "others away.")
+        )  # fmt: skip
+    return found, notes
 
 
 def _set_aside(recognised: Recognised | None, files: Collection[str]) -> dict[str, list[str]]:

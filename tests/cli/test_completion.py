@@ -18,6 +18,7 @@ ASKED = {
     "cxrfeat extract --mask l": "lungs",
     "cxrfeat extract --backbone d": "densenet121 densenet169 densenet201",
     "cxrfeat extract --weights r": "random",
+    "cxrfeat index --published k": "kermany",
     "cxrfeat finetune --backbone s": "scratch",
     "cxrfeat finetune --head-from o": "other",
     "cxrfeat predict bl": "blobs-1",

@@ -49,6 +49,7 @@ COVIDX = Published(
             titles=("patient id", "filename", "class", "source"),
             line=r"\S+ \S+\.(?:png|jpe?g) (?:normal|pneumonia|COVID-19|positive|negative)(?: \S+)?",
             mark=" ",
+            version=r"^(?:train|test|val)(.*)\.txt$",
         ),
     ),
     image=Cell(column="filename"),

@@ -28,6 +28,8 @@ class Recognised:
     """The set's folder below the data folder, empty or with a `/` at its end."""
     files: tuple[tuple[str, ...], ...]
     """Of each of its tables the files, relative to the data folder."""
+    others: tuple[str, ...] = ()
+    """Files of its tables in other versions."""
 
 
 def recognise(
@@ -83,19 +85,33 @@ def _bases(files: Collection[str]) -> list[str]:
 def _matched(
     root: Path, base: str, tables: Sequence[str], images: Iterable[str], shape: Published
 ) -> Recognised | None:
-    found = []
+    found, others = [], list[str]()
     for one in shape.tables:
         pattern = compiled(one.files)
         names = [path for path in tables if path.startswith(base) and pattern.fullmatch(path[len(base) :])]
         names = [path for path in names if _fits(root / path, one)]
         if one.needed and not names:
             return None
+        if one.version and names:
+            names, more = _last_version(names, compiled(one.version))
+            others += more
         found.append(tuple(names))
     for path in shape.paths:
         pattern = compiled(path)
         if not any(image.startswith(base) and pattern.match(image, len(base)) for image in images):
             return None
-    return Recognised(shape=shape, base=base, files=tuple(found))
+    return Recognised(shape=shape, base=base, files=tuple(found), others=tuple(others))
+
+
+def _last_version(paths: Sequence[str], pattern: re.Pattern[str]) -> tuple[list[str], list[str]]:
+    """The files of the last version, numbers in their order (9 before 10), and the others."""
+    versions = {}
+    for path in paths:
+        match = pattern.search(path.rpartition("/")[2])
+        parts = re.split(r"(\d+)", match[1] if match else "")
+        versions[path] = [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    last = max(versions.values())
+    return [path for path in paths if versions[path] == last], [path for path in paths if versions[path] != last]
 
 
 def _fits(path: Path, table: Listed) -> bool:

@@ -57,6 +57,8 @@ class Listed:
     """What being in it says: values of columns that it does not have."""
     needed: bool = True
     """Whether the set is no such set without it."""
+    version: str = ""
+    """A pattern of the name of which the first group is its version: of several the last is read."""
     reading: Mapping[str, str] = field(default_factory=dict, hash=False)
     """If given, each file is a text on the image of the same name, in which these columns are found by their patterns,
     as by `Cell.part`."""

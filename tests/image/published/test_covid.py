@@ -82,6 +82,21 @@ def test_covidx_has_classes_patients_sources_and_parts_from_its_lists(tmp_path: 
     assert of(layout, "split")["ricord-2.png"] is Part.TEST
 
 
+def test_of_several_versions_of_covidx_the_last_is_read_and_it_is_said(tmp_path: Path) -> None:
+    trees.covidx(tmp_path)
+    (tmp_path / "labels").mkdir()
+    for name in ("train", "test"):
+        lines = (tmp_path / f"{name}.txt").read_text()
+        (tmp_path / f"{name}.txt").unlink()
+        for version, words in (("9A", ("normal", "COVID-19")), ("10B", ("negative", "positive"))):
+            text = lines.replace("negative", words[0]).replace("positive", words[1])
+            (tmp_path / "labels" / f"{name}_COVIDx{version}.txt").write_text(text)
+    layout = find_layout(tmp_path)
+    assert Counter(labels(layout).values()) == {"negative": 2, "positive": 3}
+    told = " ".join(note.text for note in layout.notes)
+    assert "2 tables of other versions not read, but test_COVIDx10B.txt and train_COVIDx10B.txt, such as" in told
+
+
 def test_of_ieee8023_ct_lateral_and_unfinished_rows_are_left_out_aloud(tmp_path: Path) -> None:
     layout = laid_out(tmp_path, "ieee8023")
     assert layout.published == ("ieee8023", "covid-chestxray-dataset (ieee8023)")
