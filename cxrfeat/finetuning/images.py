@@ -132,6 +132,6 @@ class Images:
             yield
         except BadImageError as error:
             raise InputError(
-                f"{self._rows[image].path} can no longer be used ({error.stage}: {error.reason}), and training needs "
+                f"{self._rows[image].path!r} can no longer be used ({error.stage}: {error.reason}), and training needs "
                 "every image. Bring it back as it was, or extract features again without it."
             ) from error

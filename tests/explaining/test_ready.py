@@ -84,5 +84,5 @@ def test_a_file_that_changed_since_the_folder_was_read_is_set_aside(chests: Path
 
 def test_an_image_that_is_gone_when_it_is_drawn_is_said(tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(b"\x89PNG")
-    with pytest.raises(InputError, match=r"cut.png changed while the run went on \(.*\)\. Run it again"):
+    with pytest.raises(InputError, match=r"cut.png' changed while the run went on \(.*\)\. Run it again"):
         ready.pixels_of(tmp_path / "cut.png")

@@ -98,7 +98,7 @@ def test_an_image_that_changed_meanwhile_is_named(phantoms: Path, tmp_path: Path
     images = Images(manifest.rows, manifest.root, VIEW, budget=EVERYTHING)
     changed_row = manifest.rows[1]
     (data / changed_row.path).write_bytes(b"not an image")
-    with pytest.raises(InputError, match=rf"{changed_row.path} can no longer be used .*file changed"):
+    with pytest.raises(InputError, match=rf"'{changed_row.path}' can no longer be used .*file changed"):
         every_view(images, [0, 1, 2], 0, 2)
     with pytest.raises(InputError, match="can no longer be used"):
         images.plain(np.array([1]))
