@@ -226,4 +226,16 @@ def test_no_command_that_fails_says_anything_private(world: World, redact: tuple
     outside.mkdir()
     link.symlink_to(shutil.copy(unlisted, outside / f"{word('file')}.png"))
     world("index", "data", *redact)
+    link.unlink()
+    top = Path("data-top")
+    top.mkdir()
+    world.data.rename(top / word("folder"))
+    for name, text in (("notes.tsv", "\t"), ("metadata.tsv", "\t"), ("metadata.csv", ";")):
+        rows = [text.join(one.values()) for one in (dict.fromkeys(lines[0], ""), *lines)]
+        rows[0] = text.join(lines[0])
+        (next(top.iterdir()) / name).write_text("\n".join(rows), encoding="utf-8")
+        world("index", top, *redact, codes=(0, 3))
+        world("index", top, "--json", *redact, codes=(0, 3))
+    world("index", top, "--metadata", next(top.iterdir()) / "notes.tsv", *redact, codes=(0, 3))
+    world("index", top, "--column", "image=no such", *redact, codes=(3,))
     world.judge()
