@@ -41,6 +41,13 @@ IDENTIFYING = (
     "DeviceSerialNumber", "ManufacturerModelName", "DetectorID", "ImageComments", "PerformedProcedureStepDescription",
 )  # fmt: skip
 """What PS3.15, Table E.1-1, has removed or replaced, as far as it is text; of a device what tells one from another."""
+TECHNICAL = (
+    "PhotometricInterpretation", "Modality", "ViewPosition", "PatientSex", "PresentationIntentType", "ImageType",
+    "BodyPartExamined", "VOILUTFunction", "PresentationLUTShape", "PatientOrientation", "ImageLaterality",
+    "BurnedInAnnotation", "ConversionType", "WindowCenterWidthExplanation", "Manufacturer",
+)  # fmt: skip
+"""What is read to make a picture, and to tell what it shows."""
+BORN = "19420317"
 UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 RANDOM = ("--backbone", "resnet50", "--weights", "random", "--size", "32", "--views", "1")
 
@@ -87,7 +94,8 @@ def write_dicoms(folder: Path, canaries: Canaries, each: int) -> None:
         pixels = np.asarray(Image.open(io.BytesIO(picture(label, number // 2))).convert("L"))
         tags: dict[str, Any] = {name: canaries.word("tag") for name in IDENTIFYING}
         tags |= {name: f"1.2.826.0.{canaries.number('tag')}" for name in UIDS}
-        tags |= {"PatientID": canaries.word("patient"), "BurnedInAnnotation": "YES" if number == 0 else "NO"}
+        tags |= {"PatientID": canaries.word("patient"), "PatientBirthDate": BORN, "StudyDate": "20200131"}
+        tags["BurnedInAnnotation"] = "YES" if number == 0 else "NO"
         inner = pydicom.Dataset()
         inner.RequestedProcedureDescription, inner.ScheduledProcedureStepID = canaries.word("tag"), canaries.word("tag")
         content = dicom(pixels, **tags, RequestAttributesSequence=[inner])
@@ -96,6 +104,9 @@ def write_dicoms(folder: Path, canaries: Canaries, each: int) -> None:
         block.add_new(0x01, "LO", canaries.word("tag"))
         block.add_new(0x02, "UN", canaries.word("tag").encode())
         written.save_as(folder / place_for(folder, label, "dcm", canaries))
+    for name in TECHNICAL:  # a word where the standard has its own: such files may be left out, and not quoted
+        odd: dict[str, Any] = {name: canaries.word("tag").upper()}
+        (folder / place_for(folder, label, "dcm", canaries)).write_bytes(dicom(pixels, **odd))
 
 
 @pytest.fixture
@@ -146,9 +157,8 @@ def test_no_tag_of_a_dicom_file_is_written_or_said(world: World, redact: tuple[s
     pytest.importorskip("pydicom", reason="pydicom, which writes DICOM files for tests, is not installed")
     write_dicoms(world.data, world.canaries, each=5)
     found = world("index", "data", "--json", *redact).json
-    assert found["images"] == 10
-    assert found["quarantined"] == []
-    features = world("extract", "data", *RANDOM, "--json", *redact).json["files"][0]["path"]
+    assert found["images"] >= 10, "those alone that say nothing odd"
+    features = world("extract", "data", *RANDOM, "--json", *redact, codes=(0, 4)).json["files"][0]["path"]
     world("verify", features)
     world("fit-head", features, "--head", "logreg", "--name", "one")
     world("audit", "data", "--page", "audit.html", *redact)
@@ -160,8 +170,12 @@ def test_no_tag_of_a_dicom_file_is_written_or_said(world: World, redact: tuple[s
         path.write_bytes(content[: -len(content) // 3])
     path.write_bytes(content[:900])
     world("index", "data", *redact)
-    world("extract", "data", *RANDOM, "--json", *redact)
+    world("extract", "data", *RANDOM, "--json", *redact, codes=(0, 4))
     world.judge()
+    written = [path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file() and path.suffix != ".dcm"]
+    told = [f"{said.out}{said.err}".encode() for _, said in world.said]
+    for born in (BORN.encode(), b"1942-03-17"):
+        assert not any(born in content for content in written + told)
 
 
 @pytest.mark.slow
