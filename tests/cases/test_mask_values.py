@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import find_masks, read_mask
 from tests.cases.conftest import RANDOM, Cli, take
+from tests.image.published_masks import table
 
 Mask = NDArray[np.uint8]
 
@@ -77,3 +78,32 @@ def test_only_lungs_are_kept_by_masks_of_zero_and_one(cli: Cli, d: Path) -> None
     assert said.code == 0, said.err
     assert said.json["files"][0]["images"] == 8
     assert said.json["files"][0]["quarantined"] == []
+
+
+def test_named_masks_are_taken_by_every_command_that_uses_masks(cli: Cli, d: Path, tiny_network: Path) -> None:
+    names = [path for label in ("COVID", "NORMAL") for path in take(d / label, label, 12)]
+    masks = table(Path("MIMIC-CXR-JPG.csv"), [path.stem for path in names])
+    said = cli("index", "d", "--masks", masks)
+    assert "24 images have one (rows of a table)" in said.out
+    options = ("--backbone", tiny_network, "--preprocess", "tf", "--views", "2", "--mask", "lungs")
+    refused = cli("extract", "d", *options)
+    assert refused.code == 3
+    assert "name a folder or table of masks with --masks" in refused.err
+    said = cli("extract", "d", *options, "--masks", masks, "--json")
+    assert said.code == 0, said.err
+    (file,) = said.json["files"]
+    assert (file["images"], file["quarantined"]) == (24, [])
+    assert cli("verify", file["path"], "--recompute", "3", "--data", "d", "--masks", masks).code == 0
+    refused = cli("verify", file["path"], "--recompute", "3", "--data", "d")
+    assert refused.code == 3
+    assert "were made with lung masks" in refused.err
+    assert cli("fit-head", "--head", "logreg", "--name", "one").code == 0
+    said = cli("explain", "one", "--data", "d", "--n", "2", "--masks", masks, "--json")
+    assert said.code == 0, said.err
+    assert {one["lungs_by"] for one in said.json["images"]} == {"mask"}
+    refused = cli("explain", "one", "--data", "d", "--n", "2")
+    assert refused.code == 3
+    assert "masks that lie elsewhere with --masks" in refused.err
+    said = cli("audit", "d", "--cache", file["path"], "--masks", masks, "--json")
+    (found,) = [one for one in said.json["checks"] if one["check"] == "masks"]
+    assert found["status"] == "pass"
