@@ -15,8 +15,8 @@ from cxrfeat.image.note import Note
 
 _MOST_FAULTS = 12
 _MARKS = {",": "comma-separated", ";": "semicolon-separated", "\t": "tab-separated", "|": "separated by bars"}
-_LOOKED_AT = 50
-"""Lines by which the separator is found out."""
+_LOOKED_AT, _HEAD = 50, 262_144
+"""Lines, and letters, by which the separator is found out."""
 
 _LATIN = "Latin-1"
 """Of which Windows' extension is read where it has a letter."""
@@ -155,11 +155,12 @@ def _western(line: bytes) -> str:
 
 def _mark(text: str) -> str:
     """What separates the fields: what parts the title line, and most lines below it, into the most fields alike."""
+    head = text[:_HEAD]
 
     def fit(mark: str) -> tuple[bool, int, int]:
         rows: list[list[str]] = []
         try:
-            for row in csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark):
+            for row in csv.reader(io.StringIO(head, newline=""), strict=True, delimiter=mark):
                 if any(cell.strip() for cell in row):
                     rows.append(row)
                 if len(rows) > _LOOKED_AT:
