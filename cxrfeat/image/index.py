@@ -239,9 +239,12 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         result["left_out"] = dict(manifest.left_out)
     if manifest.aside:
         result["aside"] = [{"path": path, "reason": why} for path, why in sorted(manifest.aside.items())]
+    if any(row.view_position for row in rows):
+        result["views"] = dict(sorted(Counter(row.view_position or "unknown" for row in rows).items()))
     if (table := manifest.table) is not None:
         result["table"] = {
             "name": table.name, "form": table.form, "columns": dict(table.columns), "not_read": list(table.unused),
+            "findings": list(table.findings),
         }  # fmt: skip
     if any(row.split for row in rows):
         result["splits"] = dict(sorted(splits.items()))

@@ -97,6 +97,8 @@ class ReadTable:
     """How it is written: `tab-separated, Latin-1`."""
     columns: Mapping[str, str]
     """The columns that are read: our name, and the table's title."""
+    findings: tuple[str, ...] = ()
+    """Titles of columns of a finding each."""
     unused: tuple[str, ...] = ()
     """Titles of the others."""
 

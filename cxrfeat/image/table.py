@@ -62,13 +62,21 @@ class TableClaims:
     lost_masks: int = 0
     """Masks that are listed and not there."""
     finding_names: tuple[str, ...] = ()
+    finding_columns: Sequence[str] = ()
+    """Titles of columns of a finding each."""
     partial: bool = False
     """Whether it lists more than must be there."""
 
     def read(self) -> ReadTable:
         """Which columns were read and which were not, to be shown."""
         columns = {name: self.columns[name] for name in OURS if name in self.columns}
-        return ReadTable(name=self.name, form=self.form, columns=columns, unused=tuple(self.unused))
+        return ReadTable(
+            name=self.name,
+            form=self.form,
+            columns=columns,
+            findings=tuple(self.finding_columns),
+            unused=tuple(self.unused),
+        )
 
 
 def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str, str] | None = None) -> TableClaims:
@@ -93,6 +101,7 @@ def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str
         form=sheet.form,
         notes=[*sheet.notes, *columns.notes],
         finding_names=sheet.finding_names,
+        finding_columns=sheet.finding_columns,
         partial=sheet.partial,
     )
     cells = {

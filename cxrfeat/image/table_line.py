@@ -44,6 +44,8 @@ class Sheet:
     left_out: list[str] = field(default_factory=list)
     """Of each line why its image is to be left out, empty where it is not; or nothing at all."""
     finding_names: tuple[str, ...] = ()
+    finding_columns: tuple[str, ...] = ()
+    """Titles of columns of a finding each, of which nothing else is here."""
     findings: list[tuple[int, ...]] = field(default_factory=list)
     """Of each line what is said of each finding, as `finding` has it."""
     partial: bool = False

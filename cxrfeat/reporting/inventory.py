@@ -14,6 +14,7 @@ def index_tables(found: Mapping[str, Any]) -> list[Table]:
     counts += [("source", name, str(count)) for name, count in found["sources"].items()]
     counts += [("format", name, str(count)) for name, count in found["formats"].items()]
     counts += [("part", name, str(count)) for name, count in found.get("splits", {}).items()]
+    counts += [("view", name, str(count)) for name, count in found.get("views", {}).items()]
     counts += [("left out", why, str(count)) for why, count in found.get("left_out", {}).items()]
     sizes = found["sizes"]
     published = found.get("published")
@@ -60,6 +61,7 @@ def _findings_table(findings: Mapping[str, Mapping[str, int]]) -> Table:
 def _columns_table(read: Mapping[str, Any]) -> Table:
     """Which columns of the table of the images are read, and which are not."""
     rows = [(title, ours) for ours, title in read["columns"].items()]
+    rows += [(title, "finding") for title in read["findings"]]
     rows += [(title, "not read") for title in read["not_read"]]
     form = f", {read['form']}" if read["form"] else ""
     return Table(title=f"Columns of {read['name']}{form}", columns=("column", "read as"), rows=tuple(rows))

@@ -76,7 +76,8 @@ def test_a_published_set_is_shown_by_its_name_with_what_its_users_expect(cli: Cl
     shown = cli("index", "chexpert")
     for line in (
         r"recognised\s+CheXpert \(chexpert\)", r"class\s+No Finding\s+1\n", r"left out\s+lateral view\s+1\n",
-        r"present\s+absent\s+uncertain\s+not stated", r"Cardiomegaly\s+2\s+0\s+1\s+1\n", r"Path\s+image\n",
+        r"view\s+AP\s+3\n", r"Pleural Other\s+finding\n", r"present\s+absent\s+uncertain\s+not stated",
+        r"Cardiomegaly\s+2\s+0\s+1\s+1\n", r"Path\s+image\n",
         r"--published none reads the folder as any other", r"--column label=Cardiomegaly",
     ):  # fmt: skip
         assert re.search(line, shown.out), (line, shown.out)

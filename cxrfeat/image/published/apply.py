@@ -51,8 +51,7 @@ def published_sheet(root: Path, found: Recognised, images: Collection[str], colu
     names: tuple[str, ...] = ()
     values: list[tuple[int, ...]] = []
     if findings is not None:
-        columns = _finding_columns(findings, titles)
-        rows, names, values = _findings(rows, findings, columns, shape.image)
+        rows, names, values = _findings(rows, findings, _finding_columns(findings, titles), shape.image)
     cells, shown, finding = _chosen(shape, column, titles, names)
     (image,) = cells.pop("image")
     there = {*titles, *_UNUSED, ""}
@@ -84,8 +83,8 @@ def published_sheet(root: Path, found: Recognised, images: Collection[str], colu
         notes.append(Note(text=text, weight=Weight.MINOR))
     read = _wanted(shape) - {one.column for name in column for one in _places(shape, name)}
     read |= {one.column for name in ours for one in (cells.get(name) or (image,))}
-    if findings is not None:
-        read |= {*_finding_columns(findings, titles)}
+    columns = () if findings is None else _finding_columns(findings, titles)
+    read |= {*columns}
     return Sheet(
         name=_named(found),
         header=[shown.get(name, name) for name in ours],
@@ -97,6 +96,7 @@ def published_sheet(root: Path, found: Recognised, images: Collection[str], colu
         left_out=left,
         findings=values,
         finding_names=names,
+        finding_columns=columns,
         partial=True,
     )
 

@@ -63,7 +63,7 @@ COVIDX = Published(
 
 IEEE8023 = Published(
     name="ieee8023",
-    title="covid-chestxray-dataset (ieee8023)",
+    title="COVID-19 Image Data Collection",
     facts="https://github.com/ieee8023/covid-chestxray-dataset, SCHEMA.md: view is PA, AP, AP Supine, L, or Axial "
     "and Coronal for CT; modality is X-ray or CT; location is hospital, city, country; folder is images or volumes.",
     tables=(

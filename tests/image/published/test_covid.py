@@ -99,7 +99,7 @@ def test_of_several_versions_of_covidx_the_last_is_read_and_it_is_said(tmp_path:
 
 def test_of_ieee8023_ct_lateral_and_unfinished_rows_are_left_out_aloud(tmp_path: Path) -> None:
     layout = laid_out(tmp_path, "ieee8023")
-    assert layout.published == ("ieee8023", "covid-chestxray-dataset (ieee8023)")
+    assert layout.published == ("ieee8023", "COVID-19 Image Data Collection")
     assert labels(layout) == {
         "images/a.jpeg": "Pneumonia/Viral/COVID-19", "images/b.jpg": "Pneumonia/Viral/SARS",
         "images/c.png": "No Finding",
