@@ -86,16 +86,22 @@ class World:
             assert stat.S_IMODE(manifest.stat().st_mode) == 0o600
 
 
-def write_dicoms(folder: Path, canaries: Canaries, each: int) -> None:
-    """DICOM radiographs of two classes, by folders, all of whose identifying and private tags are canaries."""
+def write_dicoms(folder: Path, canaries: Canaries, each: int) -> list[dict[str, str]]:
+    """DICOM radiographs of two classes, by folders, all of whose identifying and private tags are canaries.
+
+    Returns:
+        What a table by their accession numbers would say of them, with an image that is not there.
+    """
     from tests.dicoms import dicom, pydicom
 
+    lines = [{"AccessionNumber": canaries.word("tag"), "label": "COVID"}]
     for number, label in labels(each):
         pixels = np.asarray(Image.open(io.BytesIO(picture(label, number // 2))).convert("L"))
         tags: dict[str, Any] = {name: canaries.word("tag") for name in IDENTIFYING}
         tags |= {name: f"1.2.826.0.{canaries.number('tag')}" for name in UIDS}
         tags |= {"PatientID": canaries.word("patient"), "PatientBirthDate": BORN, "StudyDate": "20200131"}
         tags["BurnedInAnnotation"] = "YES" if number == 0 else "NO"
+        lines.append({"AccessionNumber": tags["AccessionNumber"], "label": label})
         inner = pydicom.Dataset()
         inner.RequestedProcedureDescription, inner.ScheduledProcedureStepID = canaries.word("tag"), canaries.word("tag")
         content = dicom(pixels, **tags, RequestAttributesSequence=[inner])
@@ -107,6 +113,7 @@ def write_dicoms(folder: Path, canaries: Canaries, each: int) -> None:
     for name in TECHNICAL:  # a word where the standard has its own: such files may be left out, and not quoted
         odd: dict[str, Any] = {name: canaries.word("tag").upper()}
         (folder / place_for(folder, label, "dcm", canaries)).write_bytes(dicom(pixels, **odd))
+    return lines
 
 
 @pytest.fixture
@@ -155,9 +162,11 @@ def test_no_command_writes_or_says_anything_private(world: World, tiny_network: 
 @pytest.mark.parametrize("redact", [(), ("--redact",)], ids=["paths", "redacted"])
 def test_no_tag_of_a_dicom_file_is_written_or_said(world: World, redact: tuple[str, ...]) -> None:
     pytest.importorskip("pydicom", reason="pydicom, which writes DICOM files for tests, is not installed")
-    write_dicoms(world.data, world.canaries, each=5)
+    lines = write_dicoms(world.data, world.canaries, each=5)
     found = world("index", "data", "--json", *redact).json
     assert found["images"] >= 10, "those alone that say nothing odd"
+    assert found["patients"] == 11, "numbers of patients are read, and kept to the manifest"
+    assert "1 DICOM file says that text is burned into the picture (BurnedInAnnotation)" in " ".join(found["notes"])
     features = world("extract", "data", *RANDOM, "--json", *redact, codes=(0, 4)).json["files"][0]["path"]
     world("verify", features)
     world("fit-head", features, "--head", "logreg", "--name", "one")
@@ -165,6 +174,11 @@ def test_no_tag_of_a_dicom_file_is_written_or_said(world: World, redact: tuple[s
     world("audit", "data", "--cache", features, "--json", *redact)
     world("predict", "one", "data", "--json", *redact)
     world("report", "--out", "page.html", *redact)
+    write_lines(world.data, lines)
+    assert world("index", "data", "--json", *redact).json["images"] == 10
+    write_lines(world.data, [*lines, lines[1] | {"label": "NORMAL"}, lines[2] | {"label": "OTHER"}])
+    world("index", "data", *redact, codes=(3,))
+    (world.data / "metadata.csv").unlink()
     for path in [*world.data.rglob("*.dcm")][:3]:  # damaged at the end, in the middle, and in the header
         content = path.read_bytes()
         path.write_bytes(content[: -len(content) // 3])
