@@ -15,7 +15,7 @@ from tests.image.dicom.test_image import as_bytes, real_images, ways
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
 EACH = 3
-"""Of the 24 ways that lose nothing, so many for each image, in turn: each way has 15 of the 120 images."""
+"""Of the 23 ways that lose nothing, so many for each image, in turn: each way has 15 or 16 of the 120 images."""
 
 
 def test_real_images_as_dicom_are_predicted_as_they_were(shared: Path, tmp_path: Path) -> None:
@@ -31,15 +31,17 @@ def test_real_images_as_dicom_are_predicted_as_they_were(shared: Path, tmp_path:
     written: dict[Path, Path] = {}
     names = set()
     for number, image in enumerate(images):
-        lossless = [(name, content) for name, content in ways(as_bytes(image)) if name != "JPEG"]
+        lossless = [
+            (name, write) for name, write in ways(as_bytes(image)) if not name.startswith("JPEG of") and name != "JPEG"
+        ]
         for turn in range(EACH):
-            name, content = lossless[(EACH * number + turn) % len(lossless)]
+            name, write = lossless[(EACH * number + turn) % len(lossless)]
             path = tmp_path / "dicom" / f"{number:03d}-{turn}.dcm"
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
+            path.write_bytes(write())
             written[path] = image
             names.add(name)
-    assert len(names) == 24
+    assert len(names) == 23
     told = {
         each.image: each.probabilities
         for each in cxrfeat.predict(run, [*images, *written], network=network, features=tmp_path).predictions
@@ -49,4 +51,4 @@ def test_real_images_as_dicom_are_predicted_as_they_were(shared: Path, tmp_path:
         for path, image in written.items()
     }
     assert len(apart) == 360
-    assert max(apart.values()) <= 0.02
+    assert max(apart.values()) <= 1e-4

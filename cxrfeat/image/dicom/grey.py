@@ -24,6 +24,12 @@ KERNEL = Compiled("cxrfeat.image.dicom.kernel")
 _PIXELS_A_STEP = 80_000
 """NumPy needs a quarter of a millisecond more for so many."""
 
+_WHOLE = 0.05
+"""How far a grey value may be from a whole one to be taken for it: one grey level is 16 steps of 12 bits, and so 0.03
+from the nearest of them at most."""
+_SAMPLE = 4096
+"""Pixels that are looked at before all of them are."""
+
 LINEAR, LINEAR_EXACT, SIGMOID = "LINEAR", "LINEAR_EXACT", "SIGMOID"
 _TELLING_BITS = 3
 """Where no VOI LUT or window says what is white: so many bits that are not used in a file were never meant to be."""
@@ -128,6 +134,9 @@ def how_shown(shown: Shown) -> str:
 def grey_of(words: Words, layout: Layout, shown: Shown) -> Grey:
     """Grey values of stored words.
 
+    An image of 8 bits that was stored in 12 or 16 comes out as the 8 bits that it was: its views, and what copies of it
+    are found by, are then the same in whatever file it lies.
+
     Padding is black, and what is white without it is found without it. Without a VOI LUT or a window the values go from
     black to white over all that their bits can hold; where three bits or more are used by none, over what is left.
 
@@ -137,7 +146,7 @@ def grey_of(words: Words, layout: Layout, shown: Shown) -> Grey:
         shown: What the file says.
 
     Returns:
-        `(h, w)` uint8, or float32 in [0, 255] where a value has more than 8 bits.
+        `(h, w)` uint8, or float32 in [0, 255] where the image has more than 8 bits.
 
     Raises:
         BadImageError: Stage `decode`, if a slope of 0 makes all values one.
@@ -146,6 +155,17 @@ def grey_of(words: Words, layout: Layout, shown: Shown) -> Grey:
         raise BadImageError("decode", "its rescale slope is 0, which leaves one grey value")
     span = (0, 0) if shown.luts or any(window.is_one for window in shown.windows) else _span(words, layout, shown)
     table = _table(8 * words.itemsize, layout.shift, layout.stored, shown, span, signed=layout.signed)
+    some = table[words.reshape(-1)[:: max(1, words.size // _SAMPLE)]]
+    grey = _looked_up(words, table)
+    return grey.round().astype(np.uint8) if _is_whole(some) and _is_whole(grey) else grey
+
+
+def _is_whole(grey: Grey) -> bool:
+    """Whether values of more than 8 bits are those of an image of 8 bits, moved by as little as 12 bits move them."""
+    return grey.dtype != np.uint8 and bool((np.abs(grey - grey.round()) <= _WHOLE).all())
+
+
+def _looked_up(words: Words, table: NDArray[np.uint8] | NDArray[np.float32]) -> Grey:
     kernel = KERNEL.functions(words.size / _PIXELS_A_STEP)
     if kernel is None:
         return table[words]
