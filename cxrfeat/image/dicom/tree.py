@@ -13,15 +13,20 @@ from typing import Any
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.dicom.columns import described
 from cxrfeat.image.dicom.grey import how_shown
-from cxrfeat.image.dicom.header import About, DicomHeader, read_about
+from cxrfeat.image.dicom.header import About, read_about
 from cxrfeat.image.dicom.refusal import is_listed, no_picture, not_frontal, view_of
 from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.system.ahead import Ahead
+from cxrfeat.system.crew import crew_pays
+from cxrfeat.system.process import threads
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 
 _TOGETHER = 64
 """Headers that a thread reads at a time: handing one over takes as long as reading it."""
+
+_HEADERS_A_STEP = 3
+"""They take as long as one view."""
 
 _ONE_PATIENT = 10
 """Studies that are not of one patient, whatever their files say: so many are of one name where names were taken out."""
@@ -59,35 +64,37 @@ def read_radiographs(root: Path, images: Collection[str], recognised: Collection
     left: dict[str, list[str]] = defaultdict(list)
     several: Counter[str] = Counter()
     parts = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
-    with Ahead(partial(_read, os.fspath(root)), parts) as results:
+    # Reading a header is Python's own work, so only processes do more of it at a time.
+    pays = crew_pays(len(paths) // _HEADERS_A_STEP, threads())
+    with Ahead(partial(_read, os.fspath(root)), parts, processes=pays) as results:
         for part, told in zip(parts, results, strict=True):
-            for path, (header, why) in zip(part, told, strict=True):
+            for path, (about, how, why) in zip(part, told, strict=True):
                 if why:
                     left[why].append(path)
-                elif header is not None:
-                    about = found.about[path] = header.about
+                elif about is not None:
+                    found.about[path] = about
                     found.columns[path] = described(about)
-                    if " of " in (how := how_shown(header.shown)):
+                    if " of " in how:
                         several[how.partition(" (")[0]] += 1
     found.left = dict(sorted(left.items()))
     found.notes = _notes(found, several)
     return found
 
 
-def _read(root: str, paths: list[str]) -> list[tuple[DicomHeader | None, str]]:
-    """Of each file what it says, if it is a radiograph, or else why it is left out, if it is."""
+def _read(root: str, paths: list[str]) -> list[tuple[About | None, str, str]]:
+    """Of each file what it says and how it is shown, if it is a radiograph, or else why it is left out, if it is."""
     return [_read_one(Path(f"{root}/{path}")) for path in paths]
 
 
-def _read_one(path: Path) -> tuple[DicomHeader | None, str]:
+def _read_one(path: Path) -> tuple[About | None, str, str]:
     try:
         header = read_about(path)
     except BadImageError:
-        return None, ""  # who reads all of it says why
+        return None, "", ""  # who reads all of it says why
     if why := no_picture(header):
-        return None, why if is_listed(header) else ""
+        return None, "", why if is_listed(header) else ""
     why = not_frontal(header.about)
-    return (None, why) if why else (header, "")
+    return (None, "", why) if why else (header.about, how_shown(header.shown), "")
 
 
 def _notes(found: Radiographs, several: Mapping[str, int]) -> list[Note]:

@@ -171,6 +171,14 @@ def test_burned_in_text_and_silent_views_are_counted(tmp_path: Path) -> None:
     )
 
 
+def test_processes_read_the_same_headers(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [path.relative_to(tree).as_posix() for path in sorted(tree.rglob("*")) if path.is_file()]
+    here = read_radiographs(tree, paths, paths)
+    monkeypatch.setattr("cxrfeat.image.dicom.tree.crew_pays", lambda steps, workers: True)
+    assert read_radiographs(tree, paths, paths) == here
+    assert len(here.about) == 8
+
+
 def test_which_of_several_windows_is_taken_is_told(tmp_path: Path) -> None:
     for name, widths in (("1.dcm", ["10", "20"]), ("2.dcm", ["0", "20"]), ("3.dcm", ["10", "20"]), ("4.dcm", ["10"])):
         put(tmp_path / name, 1, WindowCenter=["5", "6"][: len(widths)], WindowWidth=widths)
