@@ -198,7 +198,8 @@ def _recognised(root: Path, listing: Listing, selection: Selection) -> tuple[Rec
         return None, []
     title = found.shape.title
     own = {path for paths in found.files for path in paths}
-    if selection.published is None and (beside := _beside(listing, "")) and beside not in own:
+    beside = _beside(listing, "") or _beside(listing, found.base)
+    if selection.published is None and beside and beside not in own:
         text = (
             f"This looks like {title}, and {beside} is read in place of its tables; "
             f"`published={found.shape.name}` reads them."

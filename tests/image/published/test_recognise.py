@@ -38,6 +38,14 @@ def test_a_table_of_the_user_stands_before_those_of_the_set_and_it_is_said(tmp_p
     assert len(forced.entries) == 4
 
 
+def test_so_it_does_inside_the_sets_own_folder(tmp_path: Path) -> None:
+    trees.chexpert(tmp_path)
+    name = "train/patient00001/study1/view1_frontal.jpg"
+    (tmp_path / "CheXpert-v1.0-small" / "metadata.csv").write_text(f"image,label\n{name},A\n")
+    layout = find_layout(tmp_path)
+    assert (layout.published, set(labels(layout).values())) == (None, {"A"})
+
+
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     trees.kermany(tmp_path)
     layout = find_layout(tmp_path, Selection(published="none"))
