@@ -93,9 +93,9 @@ def _parquet(name: str, content: bytes) -> Sheet:
         file = parquet.ParquetFile(arrow.BufferReader(content))
         plain = [one.name for one in file.schema_arrow if _is_plain(one.type)]
         table = file.read(columns=plain)
-    except (arrow.ArrowException, OSError, ValueError) as error:
+        columns = [[_cell(value) for value in _values(column)] for column in table.columns]
+    except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"{name} is no Parquet file that can be read ({_first_line(error)}).") from error
-    columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
     left = len(file.schema_arrow) - len(plain)
     notes = []
     if left:
@@ -103,6 +103,16 @@ def _parquet(name: str, content: bytes) -> Sheet:
         notes.append(Note(text=text, weight=Weight.MINOR))
     lines = [(number, list(row)) for number, row in enumerate(zip(*columns, strict=True), start=1)]
     return Sheet(name=name, header=list(table.column_names), lines=lines, form="Parquet", notes=notes)
+
+
+def _values(column: Any) -> list[Any]:  # noqa: ANN401  # a column of Arrow's
+    """Its values as Python's own; of nanoseconds Arrow makes pandas's, or an error, by whether pandas is installed."""
+    import pyarrow as arrow
+
+    if arrow.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(arrow.timestamp("us", column.type.tz), safe=False)
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _is_plain(kind: Any) -> bool:  # noqa: ANN401  # a type of Arrow's

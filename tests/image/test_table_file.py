@@ -109,6 +109,16 @@ def test_parquet_gives_what_a_text_would_and_leaves_bytes(tmp_path: Path) -> Non
     assert texts(sheet.notes) == ["t.parquet holds 2 columns of bytes or records, not read."]
 
 
+def test_dates_of_parquet_are_the_same_with_pandas_and_without(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="needs the extra tables")
+    day = 1_579_651_200 * 10**9
+    nanoseconds = arrow.array([day, day + 1, None], arrow.timestamp("ns"))
+    sheet = read(tmp_path / "t.parquet", parquet({"image": ["1", "2", "3"], "date": nanoseconds}))
+    assert cells(sheet) == [["1", "2020-01-22"], ["2", "2020-01-22"], ["3", ""]]
+    with pytest.raises(InputError, match="no Parquet file that can be read"):
+        read(tmp_path / "t.parquet", parquet({"date": arrow.array([2**62], arrow.timestamp("us"))}))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
