@@ -85,3 +85,23 @@ def test_a_patient_is_the_named_group_or_the_first_or_the_match(pattern: str, pa
 def test_a_useless_patient_regex_is_refused(pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_patients(["A/1.png"], pattern)
+
+
+@pytest.mark.parametrize(
+    ("word", "path", "patient"),
+    [
+        ("chexpert", "CheXpert-v1.0-small/train/patient00002/study2/view1_frontal.jpg", "patient00002"),
+        ("figure1", "images/COVID-00003b.jpg", "COVID-00003"),
+        ("figure1", "images/COVID-00001.png", "COVID-00001"),
+        ("kermany", "chest_xray/train/PNEUMONIA/person1000_virus_1681.jpeg", "person1000"),
+        ("kermany", "test/NORMAL/NORMAL2-IM-0029-0001.jpeg", "test/NORMAL/NORMAL2-IM-0029"),
+        ("kermany", "train/PNEUMONIA/BACTERIA-1135262-0001.jpeg", "BACTERIA-1135262"),
+        ("mimic-cxr", "files/p10/p10000032/s50414267/02aa804e.jpg", "p10000032"),
+        ("nih", "images_001/images/00000013_026.png", "00000013"),
+        ("nlm-tb", "CXR_png/CHNCXR_0327_1.png", "CHNCXR_0327"),
+        ("ricord", "train/MIDRC-RICORD-1C-SITE2-000265-99793-1.png", "SITE2-000265"),
+        ("siim-covid19", "train/ff0879eb20ed/d8a644cc4f93/000c3a3f293f.dcm", "ff0879eb20ed"),
+    ],
+)
+def test_words_for_published_sets(word: str, path: str, patient: str) -> None:
+    assert find_patients([path], word) == {path: patient}
