@@ -8,8 +8,9 @@ The candidates take turns on the same images:
 - `by hand`: what people write without cxrfeat: Keras's `image_dataset_from_directory`, `model.predict`, one write with
   h5py. One pass over the plain images: each drawn view would cost it another pass, and its augmentation.
 
-Rates are views per second. Start-up stands apart, below the table: a new interpreter, loading the engine, and, once for
-each network, converting it. The random images of `raw` are as good as real ones: no engine looks at what it computes.
+Rates are views per second. Start-up stands apart, below the table: a new interpreter, loading the engine, and, once, converting
+the network and compiling loops over pixels. The random images of `raw` are as good as real ones: no engine looks at what
+it computes.
 
     python -m benchmarks.extract --json extract.json
     python -m benchmarks.extract --data DATA --total 2048 --views 8 --json extract.json
@@ -37,12 +38,14 @@ from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.errors import BadImageError
+from cxrfeat.image import appearance
 from cxrfeat.image.content import read_file
 from cxrfeat.image.decode import decode
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import ImageRow
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.process import threads
+from cxrfeat.view import host
 from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import draw_views
 from cxrfeat.workflow.extract import extract
@@ -100,6 +103,7 @@ def measure(chosen: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     say(f"{network.name}: loading the engine {name}")
     converting, _ = _loaded(name, network)
     loading, engine = _loaded(name, network)
+    compiling = seconds_of(_compile)
     arguments = call_arguments(chosen.backbone, preprocess=chosen.preprocess, size=chosen.size)
     candidates: dict[str, Callable[[], float]] = {"raw": _raw(engine, network.size, min(chosen.total, RAW_VIEWS))}
     wholes = []
@@ -124,6 +128,7 @@ def measure(chosen: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         "interpreter_seconds": Spread(tuple(seconds_of(_interpreter) for _ in range(chosen.repeats))).median,
         "loading_seconds": loading,
         "conversion_seconds": max(0.0, converting - loading),
+        "compiling_seconds": compiling,
     }
     return [_row(whole, network, spreads, start_up, refused) for whole in wholes]
 
@@ -186,6 +191,12 @@ def _interpreter() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def _compile() -> None:
+    """What a user's first job of many images does beside the network: loops of looks and views, kept from then on."""
+    for kernel in (appearance.KERNEL, host.KERNEL):
+        kernel.load()
+
+
 def _row(
     whole: Whole, network: Network, spreads: Mapping[str, Spread], start_up: dict[str, float], refused: str
 ) -> dict[str, Any]:
@@ -246,7 +257,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "raw, whole, by hand: views/s, median (min-max). Quotients: medians of the rounds' own. decode: images/s of "
         "reading, decoding and view making alone, on all cores.",
         f"Apart, in seconds: a new interpreter {first['interpreter_seconds']:.1f}, loading the engine "
-        f"{first['loading_seconds']:.1f}, converting once {first['conversion_seconds']:.1f}. With loading counted, "
+        f"{first['loading_seconds']:.1f}, converting once {first['conversion_seconds']:.1f}, compiling "
+        f"loops of looks and views once {first['compiling_seconds']:.1f}. With loading counted, "
         + ", ".join(f"views {row['views']}: {row['whole_to_raw_start_up_included']:.3f} of raw" for row in rows)
         + ".",
         *(
