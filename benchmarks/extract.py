@@ -8,9 +8,9 @@ The candidates take turns on the same images:
 - `by hand`: what people write without cxrfeat: Keras's `image_dataset_from_directory`, `model.predict`, one write with
   h5py. One pass over the plain images: each drawn view would cost it another pass, and its augmentation.
 
-Rates are views per second. Start-up stands apart, below the table: a new interpreter, loading the engine, and, once, converting
-the network and compiling loops over pixels. The random images of `raw` are as good as real ones: no engine looks at what
-it computes.
+Rates are views per second. Start-up stands apart, below the table: a new interpreter, loading the engine, and, once,
+converting the network and compiling loops over pixels. The random images of `raw` are as good as real ones: no engine
+looks at what it computes.
 
     python -m benchmarks.extract --json extract.json
     python -m benchmarks.extract --data DATA --total 2048 --views 8 --json extract.json
