@@ -200,7 +200,9 @@ def test_training_a_network_and_the_remedies_of_the_audit_write_nothing_private(
     world("finetune", "data", "--backbone", tiny_network, *quick, "--name", "tuned")
     world("finetune", "data", "--backbone", tiny_network, *quick, "--name", "again", "--json", "--redact")
     world("predict", "tuned", "data", "--redact")
-    world("audit", "data", "--mitigate", "--json", "--redact")
+    network = ("--backbone", tiny_network, "--preprocess", "tf", "--views", "1")
+    (made,) = world("extract", "data", *network, "--json").json["files"]
+    world("audit", "data", "--cache", made["path"], "--mitigate", "--json", "--redact")
     world("reproduce", "data", "--rows", "scratch", "--limit", "4", "--epochs", "2", "--dry-run", "--redact")
     world("reproduce", "data", "--rows", "DN-V0", "--epochs", "1", "--weights", "random", "--views", "1", "--redact")
     world.judge()
