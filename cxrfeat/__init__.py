@@ -62,10 +62,12 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.extract import Extraction, extract
     from cxrfeat.workflow.finetune import finetune
     from cxrfeat.workflow.fit_head import FitResult, fit
+    from cxrfeat.workflow.labels import JudgedLabel, LabelDoubts, labels
     from cxrfeat.workflow.learning_curve import learning_curve, views_curve
     from cxrfeat.workflow.predict import Predictions, predict
     from cxrfeat.workflow.report import Report, report
     from cxrfeat.workflow.reproduce import Reproduction, reproduce
+    from cxrfeat.workflow.similar import Neighbour, Neighbours, similar
     from cxrfeat.workflow.tune import TuneResult, tune
     from cxrfeat.workflow.verify import verify
 
@@ -96,7 +98,11 @@ _PLACES = {
     "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.file",
     "FitResult": "cxrfeat.workflow.fit_head",
+    "JudgedLabel": "cxrfeat.workflow.labels",
+    "LabelDoubts": "cxrfeat.workflow.labels",
     "LearningCurve": "cxrfeat.head.learning_curve",
+    "Neighbour": "cxrfeat.workflow.similar",
+    "Neighbours": "cxrfeat.workflow.similar",
     "Predictions": "cxrfeat.workflow.predict",
     "Report": "cxrfeat.workflow.report",
     "ReproduceOptions": "cxrfeat.reporting.plan:Options",
@@ -111,12 +117,14 @@ _PLACES = {
     "finetune": "cxrfeat.workflow.finetune",
     "fit": "cxrfeat.workflow.fit_head",
     "index": "cxrfeat.image.index:index_folder",
+    "labels": "cxrfeat.workflow.labels",
     "learning_curve": "cxrfeat.workflow.learning_curve",
     "open": "cxrfeat.feature.file:FeatureFile",
     "open_run": "cxrfeat.run.folder:read_run",
     "predict": "cxrfeat.workflow.predict",
     "report": "cxrfeat.workflow.report",
     "reproduce": "cxrfeat.workflow.reproduce",
+    "similar": "cxrfeat.workflow.similar",
     "top_patches": "cxrfeat.workflow.explain",
     "tune": "cxrfeat.workflow.tune",
     "verify": "cxrfeat.workflow.verify",
@@ -127,13 +135,14 @@ _PLACES = {
 __all__ = [
     "ActivationMaps", "AuditError", "AuditResult", "Comparison", "CxrFeatError", "DenseHead", "DivergedError",
     "DropoutHead", "Explained", "Extraction", "FeatureFile", "FeatureSpec", "Finding", "FinetuneSpec", "FitResult",
-    "HeadSpec", "InputError", "IntegrityError", "KnnHead", "LearningCurve", "LockedError", "LogregHead", "Manifest",
-    "MissingExtraError", "Part", "Predictions", "QuarantineError", "Report", "ReproduceOptions", "Reproduction",
-    "RidgeHead", "Run", "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError",
-    "Status", "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "ViewSpec",
-    "WeightsError", "activation_maps", "audit", "compare", "explain", "extract", "find_run", "find_runs",
-    "finetune", "fit", "index", "learning_curve", "open", "open_run", "predict", "report", "reproduce",
-    "top_patches", "tune", "verify", "views_curve",
+    "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead", "LabelDoubts", "LearningCurve",
+    "LockedError", "LogregHead", "Manifest", "MissingExtraError", "Neighbour", "Neighbours", "Part", "Predictions",
+    "QuarantineError", "Report", "ReproduceOptions", "Reproduction", "RidgeHead", "Run", "Selection", "SoftmaxHead",
+    "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead",
+    "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "ViewSpec", "WeightsError", "activation_maps", "audit",
+    "compare", "explain", "extract", "find_run", "find_runs", "finetune", "fit", "index", "labels",
+    "learning_curve", "open", "open_run", "predict", "report", "reproduce", "similar", "top_patches", "tune",
+    "verify", "views_curve",
 ]  # fmt: skip
 
 

@@ -101,6 +101,10 @@ VERBS: dict[str, Callable[[Form], Any]] = {
     ),
     "fit": lambda p: run_json(cxrfeat.fit(p("f.h5"), "knn", runs=p("new")).runs[0])["head"],
     "index": lambda p: len(cxrfeat.index(p("data")).rows),
+    "labels": lambda p: [
+        [one.image for one in cxrfeat.labels(given, features=p("features"), runs=p("runs")).judged]
+        for given in (p("f.h5"), p("logreg"), p("runs/ridge"))
+    ],
     "learning_curve": lambda p: len(cxrfeat.learning_curve(p("f.h5"), "logreg", sizes=[0.5, 1.0])[0].points),
     "open": lambda p: cxrfeat.open(p("f.h5")).features.shape,
     "open_run": lambda p: run_json(cxrfeat.open_run(p("runs/ridge")))["head"],
@@ -117,6 +121,9 @@ VERBS: dict[str, Callable[[Form], Any]] = {
     "reproduce": lambda p: refusal(
         lambda: cxrfeat.reproduce(p("data"), resume=True, features=p("features"), runs=p("runs"))
     ),
+    "similar": lambda p: [
+        one.image_id for one in cxrfeat.similar(p(image()), p("f.h5"), network=p("net.keras")).neighbours
+    ],
     "top_patches": lambda p: (
         cxrfeat.top_patches(
             p("runs/logreg"), "conv2d", 1, p("data"), top=1, out=p("out"), network=p("net.keras")

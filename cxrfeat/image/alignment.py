@@ -51,7 +51,7 @@ def similarities(portraits: NDArray[np.uint8], proposals: Proposals) -> NDArray[
             ones = portraits[one[first]]
             ones[sign[first] < 0] = 255 - ones[sign[first] < 0]
             for each in np.unique(symmetry[first]):
-                ones[symmetry[first] == each] = _turn(ones[symmetry[first] == each], each)
+                ones[symmetry[first] == each] = turn(ones[symmetry[first] == each], each)
             fixed, place = details(ones, COARSE), place.ravel()
             similar[start : start + _AT_ONCE] = _similarity(ones[place], portraits[other], fixed[place])
     return similar
@@ -91,6 +91,13 @@ def along(rows: Planes, planes: Planes, columns: Planes) -> Planes:
     down: Planes = rows @ planes
     both: Planes = down @ columns.swapaxes(-2, -1)
     return both
+
+
+def turn(planes: NDArray[np.uint8], symmetry: int) -> NDArray[np.uint8]:
+    """Planes `(n, height, width)` under one of `SYMMETRIES`, by its number."""
+    planes = planes.swapaxes(1, 2) if symmetry & 4 else planes
+    planes = planes[:, ::-1] if symmetry & 2 else planes
+    return planes[:, :, ::-1] if symmetry & 1 else planes
 
 
 def _similarity(ones: NDArray[np.uint8], others: NDArray[np.uint8], fixed: Planes) -> NDArray[np.float32]:
@@ -158,12 +165,6 @@ def _step(fixed: Planes, moved: Planes) -> tuple[NDArray[np.float32], NDArray[np
     solution = np.linalg.solve(normal, slopes @ fixed.reshape(count, -1, 1))[..., 0].T
     contrast = np.maximum(solution[0], 0.2)
     return np.clip(solution[1:3] / contrast, -0.05, 0.05), np.clip(solution[3:] / contrast, -1, 1)
-
-
-def _turn(planes: NDArray[np.uint8], symmetry: int) -> NDArray[np.uint8]:
-    planes = planes.swapaxes(1, 2) if symmetry & 4 else planes
-    planes = planes[:, ::-1] if symmetry & 2 else planes
-    return planes[:, :, ::-1] if symmetry & 1 else planes
 
 
 def _blur(sigma: float) -> Planes:

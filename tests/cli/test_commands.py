@@ -60,6 +60,20 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "labels": {
+        "by": str, "images": int, "doubtful": int, "expected_wrong": NUMBER, "expected_wrong_ci": INTERVAL,
+        "joint": {"COVID": {"COVID": NUMBER, "NORMAL": NUMBER}, "NORMAL": {"COVID": NUMBER, "NORMAL": NUMBER}},
+        "notes": list, "random_weights": bool,
+    },
+    "similar": {
+        "image": str, "image_id": str, "label": str, "in_set": bool, "random_weights": bool,
+        "neighbours": [
+            {
+                "image": str, "image_id": str, "similarity": NUMBER, "label": str, "source": str, "same_group": bool,
+                "copy": (str, type(None)),
+            }
+        ] * 3,
+    },
     "verify": {"ok": bool, "problems": []},
 }  # fmt: skip
 
@@ -101,6 +115,8 @@ def told(cli: Cli, data: Path) -> dict[str, Any]:
     run("fit-head", "--head", "logreg")
     run("compare")
     run("predict", documents["fit-head"]["runs"][0]["run"], sorted(data.glob("COVID/images/*"))[0])
+    run("labels")
+    run("similar", sorted(data.glob("COVID/images/*"))[0], "--n", "3")
     run("verify", documents["extract"]["files"][0]["path"], "--recompute", "2", "--data", "data")
     return documents
 

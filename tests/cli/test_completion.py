@@ -22,6 +22,7 @@ ASKED = {
     "cxrfeat finetune --backbone s": "scratch",
     "cxrfeat finetune --head-from o": "other",
     "cxrfeat predict bl": "blobs-1",
+    "cxrfeat labels bl": "blobs-1",
     "cxrfeat compare other bl": "blobs-1",
     "cxrfeat predict --runs elsewhere bl": "blobs-2",
     "cxrfeat extract ./": "",  # a path is the shell's own

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxrfeat.image.alignment import SYMMETRIES, _turn, sampling, similarities
+from cxrfeat.image.alignment import SYMMETRIES, sampling, similarities, turn
 
 
 def soft(seed: int) -> NDArray[np.uint8]:
@@ -19,7 +19,7 @@ def soft(seed: int) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_turned_portrait_is_alike_under_its_symmetry_and_no_other(symmetry: int, sign: int) -> None:
     one = soft(0)
-    other = _turn(one[np.newaxis], symmetry)[0]
+    other = turn(one[np.newaxis], symmetry)[0]
     portraits = np.stack([one, other if sign > 0 else 255 - other])
     proposals = np.array([(0, 1, each, sign) for each in range(8)])
     similar = similarities(portraits, proposals)

@@ -35,7 +35,7 @@ def portraits() -> NDArray[np.uint8]:
     soft: NDArray[np.uint8] = np.mean(cells, axis=0).astype(np.uint8)
     for number in range(10):
         soft[80 + number] = np.clip(soft[3] + draw.normal(0, 2, (40, 40)), 0, 255)
-        soft[90 + number] = alignment._turn(soft[7:8], number % 8)[0]
+        soft[90 + number] = alignment.turn(soft[7:8], number % 8)[0]
     return soft
 
 
