@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import completion, options
 from cxrfeat.cli.console import marks, print_json, say, show, show_audit
 from cxrfeat.errors import UsageError
 
@@ -30,18 +30,31 @@ def compare(
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Write every number to this file too, one row per run.")
     ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="<column,...>",
+            help="Scores in subgroups of the test images, and the gaps between them: sex, age:40:65 (cut at these), "
+            "view_position, source, date (by years, or date:2020-03:2021). One run will do.",
+            show_default=False,
+            autocompletion=completion.cuts,
+        ),
+    ] = None,
     runs: options.Runs = Path("runs"),
+    features: options.Features = Path("features"),
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
     """Compare runs, paired over the same test images.
 
-    Corrected for the number of comparisons; a tie is called one.
+    Corrected for the number of comparisons; a tie is called one. With --by, also subgroups of the images.
     """
     from cxrfeat.reporting.difference import apart, difference_table, other_difference_table
     from cxrfeat.reporting.score import paper_table, predictive_table, score_table
     from cxrfeat.reporting.spark import confusion_table, training_table
     from cxrfeat.reporting.spreadsheet import comparison_csv
+    from cxrfeat.reporting.subgroup_table import gap_table, subgroup_table
     from cxrfeat.reporting.summary import worst_findings
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.run.record import to_json
@@ -49,7 +62,8 @@ def compare(
     from cxrfeat.workflow.compare import compare as run
 
     stated = _stated(prevalence or [])
-    compared = run(names or None, seed=seed, prevalence=stated, folder=runs)
+    cuts = [cut for text in by or () for cut in text.split(",")]
+    compared = run(names or None, seed=seed, prevalence=stated, by=cuts or None, features=features, folder=runs)
     document = compared.to_dict()
     if csv is not None:
         write_atomic(csv, comparison_csv(document).encode(errors="backslashreplace"))
@@ -61,8 +75,15 @@ def compare(
     show(paper_table(document["runs"]) if view == "paper" else score_table(document["runs"]))
     show(confusion_table(document["runs"][0], marks()))
     show(training_table([(one.document.head, one.history()) for one in compared.runs], marks()))
-    show(difference_table(document["comparisons"]))
-    show(other_difference_table(document["comparisons"]))
+    if document["comparisons"]:
+        show(difference_table(document["comparisons"]))
+        show(other_difference_table(document["comparisons"]))
+    for one in compared.runs if compared.subgroups else ():
+        show(subgroup_table(document["subgroups"], one.name))
+        gaps = gap_table(document["gaps"], one.name)
+        show(gaps)
+        if gaps is None:
+            say(f"No two subgroups of {one.name} are large enough to be compared.")
     show(predictive_table(document["runs"]))
     if why := apart(document["comparisons"]):
         say(why)

@@ -47,3 +47,11 @@ def published_sets() -> list[str]:
     from cxrfeat.image.published.table import SETS
 
     return [*(one.name for one in SETS), NONE]
+
+
+def cuts(incomplete: str) -> list[str]:
+    """Columns that make subgroups, after those that are there already; where a number is cut is the user's."""
+    from cxrfeat.feature.column import COLUMNS
+
+    before, comma, _ = incomplete.rpartition(",")
+    return [f"{before}{comma}{column}" for column in COLUMNS]

@@ -230,8 +230,9 @@ def _draw(table: Table) -> None:
     drawn = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=SIMPLE_HEAD)
     for index, column in enumerate(table.columns):
         drawn.add_column(Text(column), justify="right" if index in table.numeric else "left", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(Text(cell, style=styles.get(cell, "") if index == 0 else "") for index, cell in enumerate(row)))
+    for place, row in enumerate(table.rows):
+        cells = (Text(cell, style=styles.get(cell, "") if index == 0 else "") for index, cell in enumerate(row))
+        drawn.add_row(*cells, style="dim" if place in table.grey else None)
     Console(no_color=bool(os.environ.get("NO_COLOR"))).print(drawn)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cxrfeat.errors import InputError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.run.folder import Run
 
@@ -24,6 +25,31 @@ def fitted_on(run: Run, path: Path) -> FeatureFile | None:
         return fitted
     file.close()
     return None
+
+
+def of_same_images(run: Run, folder: Path) -> FeatureFile:
+    """A feature file, open, of the images and labels of a run, whatever network made it.
+
+    Args:
+        run: With its classes; that of a fine-tuned network too.
+        folder: Of the feature files; the run's own comes first.
+
+    Raises:
+        InputError: If there is none.
+        IntegrityError: If a file that is tried, or the run, is damaged.
+    """
+    own = folder / str(run.document.features.file)
+    there = [path for path in sorted(folder.glob("*.h5")) if not path.name.startswith(".")]
+    for path in sorted(there, key=lambda path: path != own):
+        file = FeatureFile(path)
+        fitted = as_fitted(file, run)
+        if fitted is not None and fitted.content.data_sha256 == data_of(run):
+            return fitted
+        file.close()
+    raise InputError(
+        f"No feature file in {folder} is of the images of {run.name}, and only such a file tells sex, age and the like "
+        "of them. Say where it is with `features`, or extract the features again."
+    )
 
 
 def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from cxrfeat.metric.operating import check_prevalence, predictive_values
 from cxrfeat.run.folder import Run
 from cxrfeat.run.record import to_json
 from cxrfeat.types import Probabilities
+
+if TYPE_CHECKING:
+    from cxrfeat.reporting.subgroup import Subgroups  # which takes what is tested from here
 
 ALPHA = 0.05
 """Runs are tied unless the corrected p is at most this."""
@@ -40,6 +43,8 @@ class Comparison:
     `val_accuracy` and `epochs`, of the kept epoch (the last, where none is marked)."""
     predictive: tuple[dict[str, Any], ...]
     """For every run the predictive values at the prevalences that were stated, class by class."""
+    subgroups: Subgroups | None = None
+    """Where it was asked for, how each run does in parts of its test images."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `compare`."""
@@ -48,7 +53,8 @@ class Comparison:
             {**run_summary(run), "training": training, "predictive_values": predictive}
             for run, training, predictive in zip(self.runs, self.training, self.predictive, strict=True)
         ]
-        return {"runs": runs, "comparisons": list(self.differences), "audit": to_json(list(findings.values()))}
+        told = {"runs": runs, "comparisons": list(self.differences), "audit": to_json(list(findings.values()))}
+        return told if self.subgroups is None else told | self.subgroups.to_dict()
 
 
 def different(runs: Sequence[Run]) -> list[Run]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from cxrfeat.errors import UsageError
+from cxrfeat.feature.column import read_cut
 from cxrfeat.reporting.comparison import Comparison, different, side_by_side
+from cxrfeat.reporting.subgroup import in_subgroups
 from cxrfeat.run.folder import RunLike, find_runs
-from cxrfeat.system.given import PathLike
+from cxrfeat.system.given import PathLike, as_path, one_or_many
 
 
 def compare(
@@ -15,27 +18,38 @@ def compare(
     seed: int = 0,
     *,
     prevalence: Mapping[str, float] | None = None,
+    by: str | Iterable[str] | None = None,
+    features: PathLike = "features",
     folder: PathLike = "runs",
 ) -> Comparison:
     """Set runs side by side, in order of test accuracy.
 
     Args:
-        runs: At least two, each a run, its name or an unambiguous beginning of it, or its folder; `None` is every run
-            in `folder`.
+        runs: At least two, or with `by` one, each a run, its name or an unambiguous beginning of it, or its folder;
+            `None` is every run in `folder`.
         seed: Of the bootstrap.
         prevalence: `{class: share}`: how frequent classes are among the people a test is used on. A run without the
             class has no predictive value of it.
+        by: What to cut the test images into subgroups by: `sex`, `age:40:65` (at these edges), `view_position`,
+            `source`, `date` (by years, or `date:2020-03:2021`); one, or several for one table each.
+        features: Folder of the feature files, which tell these of the images.
         folder: Where the runs' names are looked for.
 
     Raises:
-        UsageError: If there are fewer than two different runs, or a prevalence is of no class or not between 0 and 1.
-        InputError: If there is no such run, or one has no test.
-        IntegrityError: If a run is damaged.
+        UsageError: If there are fewer than two different runs, a prevalence is of no class or not between 0 and 1, or
+            `by` names no such column or edges.
+        InputError: If there is no such run, or one has no test; or no feature file is of its images, with `by`.
+        IntegrityError: If a run or a feature file is damaged.
     """
-    if len(distinct := different(find_runs(runs, runs=folder))) < 2:
+    texts: list[str] = [] if by is None else one_or_many(by)
+    cuts = tuple(dict.fromkeys(map(read_cut, texts)))
+    if len(distinct := different(find_runs(runs, runs=folder))) < (1 if cuts else 2):
         given = f"only {distinct[0].name} is" if distinct else "none is"
         raise UsageError(
             f"Comparing takes at least two different runs, and {given} here. Fit another head: "
             "`cxrfeat fit-head` with `head=logreg`."
         )
-    return side_by_side(distinct, seed, prevalence=prevalence)
+    compared = side_by_side(distinct, seed, prevalence=prevalence)
+    if not cuts:
+        return compared
+    return replace(compared, subgroups=in_subgroups(compared.runs, cuts, as_path(features), seed))

@@ -24,6 +24,7 @@ ASKED = {
     "cxrfeat predict bl": "blobs-1",
     "cxrfeat labels bl": "blobs-1",
     "cxrfeat compare other bl": "blobs-1",
+    "cxrfeat compare --by sex,vi": "sex,view_position",
     "cxrfeat predict --runs elsewhere bl": "blobs-2",
     "cxrfeat extract ./": "",  # a path is the shell's own
 }

@@ -3,7 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from cxrfeat.feature.of_run import as_fitted, data_of, features_of, fitted_on
+import pytest
+
+from cxrfeat.errors import InputError
+from cxrfeat.feature.of_run import as_fitted, data_of, features_of, fitted_on, of_same_images
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
@@ -43,3 +46,25 @@ def test_the_file_has_the_classes_that_the_run_was_fitted_on(tmp_path: Path) -> 
 
 def test_nobody_keeps_the_features_of_a_fine_tuned_network() -> None:
     assert features_of(golden("finetune")) is None
+
+
+def test_a_file_of_the_same_images_is_found_whatever_it_is_called(tmp_path: Path) -> None:
+    made = tmp_path / "features"
+    mine = make_features(made / "mine.h5")
+    run = run_on(mine, tmp_path / "runs")
+    make_features(made / "a-same-images.h5", weights=f"sha256:{'1' * 64}")
+    make_features(made / "b-other-images.h5", seed=5)
+    with of_same_images(run, made) as file:
+        assert file.path == mine, "its own comes first"
+    mine.unlink()
+    with of_same_images(run, made) as file:
+        assert file.path.name == "a-same-images.h5"
+    file.path.unlink()
+    with pytest.raises(InputError, match=r"No feature file in .*features is of the images of .*`features`"):
+        of_same_images(run, made)
+
+
+def test_a_file_of_the_same_images_has_the_classes_of_the_run(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "three.h5", classes=("COVID", "NORMAL", "VIRAL"))
+    with of_same_images(run_on(path, tmp_path / "runs", ("COVID", "VIRAL")), tmp_path) as file:
+        assert file.classes == ("COVID", "VIRAL")

@@ -48,6 +48,8 @@ def make_features(
     bound: Sequence[Part | None] | None = None,
     dates: Sequence[str] | None = None,
     sources: Sequence[str | None] | None = None,
+    sexes: Sequence[str | None] | None = None,
+    ages: Sequence[float | None] | None = None,
     unknown_patients: int = 0,
     contents: Sequence[str] | None = None,
     bad: int = 0,
@@ -69,7 +71,7 @@ def make_features(
     keys = list(contents or (digest(seed, "image", index) for index in range(images)))
     texts: dict[str, Sequence[str | None]] = {
         "source": sources or ["A", "B"] * (images // 2) + ["A"] * (images % 2),
-        "sex": [None] * images,
+        "sex": sexes or [None] * images,
         "view_position": [None] * images,
         "container/format": ["PNG"] * images,
         "container/suffix": [".png"] * images,
@@ -90,6 +92,7 @@ def make_features(
         "split": [-1 if part is None else PARTS.index(part) for part in split or [None] * images],
         "bound_split": [-1 if part is None else PARTS.index(part) for part in bound or [None] * images],
         "date": [text.encode() for text in dates or [""] * images],
+        "age": [np.nan if age is None else age for age in ages or [0.0] * images],
         "crc32": row_crc32(features).tolist(),
     }
     columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in given.items()}

@@ -358,3 +358,64 @@ def test_intervals_do_not_depend_on_the_salt_of_the_ids(features: Path) -> None:
         change_file(run, "predictions.csv", text.encode())
     assert compare([run.path for run in runs]).to_dict()["comparisons"] == before
     assert np.isfinite(before[0]["difference"])
+
+
+SEXES = [["F", "M", None][index // 2 % 3] for index in range(280)]
+AGES = [[30.0, 70.0][index // 2 % 2] for index in range(280)]
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    """A feature file that knows who is on the images, with one run on it."""
+    path = make_features(tmp_path / "features" / "f.h5", groups=70, distance=1.5, sexes=SEXES, ages=AGES)
+    fit(path, [HeadSpec(kind="ridge")], fold_count=3, runs=tmp_path / "runs")
+    return path
+
+
+def test_one_run_can_be_looked_at_in_subgroups(told: Path) -> None:
+    found = compare(by=["sex", "age:50"], features=told.parent, folder=told.parents[1] / "runs")
+    assert found.subgroups is not None
+    assert [(row["by"], row["value"]) for row in found.subgroups.rows] == [
+        ("sex", "F"), ("sex", "M"), ("sex", "unknown"), ("age:50", "under 50"), ("age:50", "50 and over"),
+    ]  # fmt: skip
+    assert (
+        sum(row["images"] for row in found.subgroups.rows if row["by"] == "sex") == found.runs[0].document.test.images
+    )
+    document = found.to_dict()
+    assert set(document) == {"runs", "comparisons", "audit", "subgroups", "gaps"}
+    assert document["comparisons"] == []
+    same = compare(found.runs, by=iter(["sex", "sex", "age:50"]), features=told.parent)
+    assert same.to_dict() == document, "a column that is named twice is one"
+    with pytest.raises(UsageError, match="at least two different runs"):
+        compare(found.runs, by=[])
+
+
+def test_the_command_prints_subgroups_and_gaps(told: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--features", told.parent, "--by", "sex, age:50", "--by", "view_position")
+    said = Said(told.parent, capsys, *options)
+    assert said.code == 0, said.err
+    for wanted in ("Subgroups of the test images", "under 50", "unknown", "Largest gaps", "calibration error"):
+        assert wanted in said.out
+    assert "Accuracy of" not in said.out, "one run is not compared with another"
+    document = json.loads(Said(told.parent, capsys, *options, "--json").out)
+    assert {row["by"] for row in document["subgroups"]} == {"sex", "age:50", "view_position"}
+    assert {gap["by"] for gap in document["gaps"]} == {"sex", "age:50"}, "all view positions are unknown"
+    alone = Said(told.parent, capsys, "--features", told.parent, "--by", "view_position")
+    assert "No two subgroups of" in alone.out
+
+
+@pytest.mark.parametrize(
+    ("by", "why", "code"),
+    [
+        ("gender", "--by takes sex, age, view_position, source or date; got 'gender'", 2),
+        ("age", "as in --by age:40:65; got 'age'", 2),
+        ("", "got ''", 2),
+        ("sex", "Say where it is with --features", 3),
+    ],
+)
+def test_subgroups_that_cannot_be_made_are_refused(
+    by: str, why: str, code: int, told: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = Said(told.parent, capsys, "--by", by, "--features", told.parents[1] / "elsewhere")
+    assert said.code == code
+    assert why in " ".join(said.err.replace("│", " ").split())

@@ -1,0 +1,99 @@
+"""Runs in parts of their test images: how each does for men and women, young and old, here and there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxrfeat.errors import IntegrityError
+from cxrfeat.feature.column import Cut, cut_by
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.of_run import of_same_images
+from cxrfeat.metric.compare import holm
+from cxrfeat.metric.subgroup import FIGURES, subgroup_figures
+from cxrfeat.reporting.comparison import ALPHA, Tested, tested
+from cxrfeat.run.folder import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subgroups:
+    """What runs score in each subgroup, and how far subgroups are apart."""
+
+    rows: tuple[dict[str, Any], ...]
+    """For each run, cut, subgroup and class: `run`, `by`, `value`, `class`, `images`, `groups`, and what
+    `metric.subgroup` tells. Of two classes only the first is told: the other mirrors it."""
+    gaps: tuple[dict[str, Any], ...]
+    """For each run, cut, class, figure and two subgroups that have an interval of it: `run`, `by`, `class`, `figure`,
+    `high` and `low` (values), `difference`, `ci`, `p`, `p_holm` (corrected for all of these gaps), `tied`, and
+    `largest`, whether no other two subgroups of the cut are further apart in that figure."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the document of `compare` has of it."""
+        return {"subgroups": list(self.rows), "gaps": list(self.gaps)}
+
+
+def in_subgroups(runs: Sequence[Run], cuts: Sequence[Cut], folder: Path, seed: int = 0) -> Subgroups:
+    """Cut the test images of runs into subgroups.
+
+    Args:
+        runs: Each once.
+        cuts: Into what.
+        folder: Of the feature files, which tell what images are of.
+        seed: Of the bootstrap.
+
+    Raises:
+        UsageError: If a column has too many values.
+        InputError: If there is no feature file of the images of a run.
+        IntegrityError: If a run or a feature file is damaged.
+    """
+    rows: list[dict[str, Any]] = []
+    gaps: list[dict[str, Any]] = []
+    for run in runs:
+        test = tested(run)
+        with of_same_images(run, folder) as file:
+            places = _places(run, test, file)
+            for cut in cuts:
+                for found, apart in _by(test, file, places, cut, seed):
+                    rows += [{"run": run.name, **row} for row in found]
+                    gaps += [{"run": run.name, **gap} for gap in apart]
+    for gap, p in zip(gaps, holm([gap["p"] for gap in gaps]), strict=True):
+        low, high = gap["ci"]
+        gap |= {"p_holm": p, "tied": p > ALPHA or low <= 0 <= high}
+    return Subgroups(rows=tuple(rows), gaps=tuple(gaps))
+
+
+def _by(
+    test: Tested, file: FeatureFile, places: Sequence[int], cut: Cut, seed: int
+) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Rows and gaps of each class, of one run and one cut."""
+    member, values = cut_by(file, places, cut)
+    distinct = set(zip(test.rows, member.tolist(), strict=True))  # an image that was tested repeatedly is one
+    images = [sum(part == index for _, part in distinct) for index in range(len(values))]
+    told = []
+    for of in range(1 if len(test.classes) == 2 else len(test.classes)):
+        figures, gaps = subgroup_figures(test.y, test.probabilities, test.groups, member, len(values), of, seed=seed)
+        by, name = str(cut), test.classes[of]
+        rows = [
+            {"by": by, "value": value, "class": name, **row, "images": count}
+            for value, row, count in zip(values, figures, images, strict=True)
+        ]
+        largest = {one: max([0.0, *(gap["difference"] for gap in gaps if gap["figure"] == one)]) for one in FIGURES}
+        named = [
+            {"by": by, "class": name, **gap, "high": values[gap["high"]], "low": values[gap["low"]]}
+            | {"largest": gap["difference"] == largest[gap["figure"]]}
+            for gap in gaps
+        ]
+        told.append((rows, named))
+    return told
+
+
+def _places(run: Run, test: Tested, file: FeatureFile) -> list[int]:
+    """The row in the file of each test row: that of its content, and of its very image where several are alike."""
+    contents = {content: row for row, content in enumerate(file.content_sha256)}
+    images = {image: row for row, image in enumerate(zip(file.content_sha256, file.image_ids, strict=True))}
+    places = [images.get(image, contents.get(image[0], -1)) for image in test.rows]
+    if -1 in places:
+        raise IntegrityError(f"{run.name} was tested on images that are not among its data. Fit it again.")
+    return places
