@@ -28,7 +28,7 @@ def compare(
         ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write every number to this file too, one row per run.")
+        Path | None, typer.Option("--csv", help="Write every number of a run to this file too, one row per run.")
     ] = None,
     by: Annotated[
         list[str] | None,

@@ -73,8 +73,8 @@ def gap_table(gaps: Sequence[Mapping[str, Any]], run: str) -> Table | None:
         return None
     return Table(
         title=(
-            f"Largest gaps between subgroups of {run} and any others that are real; p is corrected for the {len(gaps)} "
-            "gaps looked at"
+            f"Largest gaps between subgroups of {run}, and others that are not put down to chance; "
+            f"p is corrected for the {len(gaps)} gaps looked at"
         ),
         columns=("by", "class", "figure", "higher", "lower", "gap [95 % interval]", "p (Holm)", "verdict"),
         rows=tuple(
@@ -85,7 +85,7 @@ def gap_table(gaps: Sequence[Mapping[str, Any]], run: str) -> Table | None:
                 gap["high"],
                 gap["low"],
                 with_interval(gap["difference"], gap["ci"]),
-                number(gap["p_holm"], 4),
+                "< 0.0001" if gap["p_holm"] < 0.0001 else number(gap["p_holm"], 4),
                 "may be chance" if gap["tied"] else "different",
             )
             for gap in of_run

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import io
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cxrfeat.cli import console
-from cxrfeat.cli.console import Pace
+from cxrfeat.cli.console import Pace, show
+from cxrfeat.reporting.table import Table
 from tests.cli.conftest import RANDOM, Cli
 
 
@@ -150,3 +153,18 @@ def test_rows_that_are_computed_again_say_who_prepares_their_images(cli: Cli, fe
     assert said.code == 0
     assert "Chosen: Images are prepared by " in said.err
     assert cli("verify", features, "-v", "--quiet").code == 2
+
+
+def test_rows_that_say_little_are_grey_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    show(Table(title="t", columns=("value",), rows=(("many",), ("few *",)), grey=frozenset({1})))
+    many, few = (line for line in terminal.getvalue().splitlines() if "many" in line or "few" in line)
+    assert "\x1b[2m" in few
+    assert "\x1b[2m" not in many

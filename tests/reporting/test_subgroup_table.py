@@ -48,3 +48,6 @@ def test_the_largest_gaps_are_shown_and_others_that_are_real() -> None:
     assert made.rows[0][3:7] == ("M", "F", "0.200 [0.100, 0.300]", "0.0120")
     assert "corrected for the 4 gaps" in made.title
     assert gap_table([], "r") is None
+    tiny = gap_table([gap("ece", tied=False, largest=True) | {"p_holm": 1e-9}], "r")
+    assert tiny is not None
+    assert tiny.rows[0][6] == "< 0.0001"
