@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from cxrfeat.cli import options
-from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
+from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import numbers
+from cxrfeat.cli.words import as_typed
 from cxrfeat.spec import CONTROL_KINDS, MAIN_KINDS, AskedHead
 
 _CURVES = "Curves"
@@ -45,6 +46,17 @@ def fit_head(
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
     classes: options.Classes = None,
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            "--exclude",
+            metavar="<table>",
+            help="Images to leave out: the file of `cxrfeat labels --csv` with yes under leave_out, that of "
+            "`cxrfeat audit --copies`, or a list of ids or paths.",
+            show_default=False,
+            rich_help_panel=options.IMAGES,
+        ),
+    ] = None,
     show_views: Annotated[
         bool,
         typer.Option(
@@ -98,7 +110,7 @@ def fit_head(
     specs = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or ["all"])]
     path, chosen = find_features(file, features), options.class_names(classes)
     check_curves(path, over_views=show_views, sizes=sizes or ())
-    with progress("fits", quiet=quiet) as tell:
+    with noting(show=not json) as told, progress("fits", quiet=quiet) as tell:
         result = fit(
             path,
             specs,
@@ -113,6 +125,7 @@ def fit_head(
             name=name,
             jobs=jobs,
             classes=chosen,
+            exclude=exclude,
             progress=tell,
         )
         lost = {kind for kind, _ in result.unfitted}
@@ -120,18 +133,34 @@ def fit_head(
         curves: list[LearningCurve] = []
         if show_views:
             curves += views_curve(
-                path, specs, split_by=split_by, fold_count=folds, seed=seed, classes=chosen, progress=tell
+                path,
+                specs,
+                split_by=split_by,
+                fold_count=folds,
+                seed=seed,
+                classes=chosen,
+                exclude=exclude,
+                progress=tell,
             )
         if sizes:
             curves += learning_curve(
-                path, specs, sizes=sizes, split_by=split_by, fold_count=folds, seed=seed, classes=chosen, progress=tell
+                path,
+                specs,
+                sizes=sizes,
+                split_by=split_by,
+                fold_count=folds,
+                seed=seed,
+                classes=chosen,
+                exclude=exclude,
+                progress=tell,
             )
     document = result.to_dict() | {"curves": [curve.to_dict() for curve in curves]}
+    document["notes"] += [line for line in told if json]
     if json:
         print_json(document)
     else:
         for line in document["notes"]:
-            say(line)
+            say(as_typed(line))
         show_audit(document["audit"])
         show(score_table(document["runs"]))
         if result.best is not None and len(result.runs) > 1:

@@ -10,6 +10,7 @@ import typer
 
 from cxrfeat.cli import completion, options
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show, show_failed
+from cxrfeat.cli.words import as_typed
 from cxrfeat.spec import HeadKind
 
 
@@ -41,7 +42,8 @@ def labels(
         Path | None,
         typer.Option(
             "--csv",
-            help="Write every label to this file, the most doubtful first, with a column leave_out for your decision.",
+            help="Write every label to this file, the most doubtful first, with a column leave_out for your decision, "
+            "which `cxrfeat fit-head --exclude` takes.",
         ),
     ] = None,
     classes: options.Classes = None,
@@ -88,7 +90,7 @@ def labels(
     if found.run is not None:
         show_failed(document["failed_checks"], found.run.name)
     for line in document["notes"]:
-        say(line)
+        say(as_typed(line))
     show(labels_table(document, most))
     show(joint_table(document))
     say(expected_sentence(document))

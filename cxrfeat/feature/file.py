@@ -269,6 +269,21 @@ class FeatureFile:
         """
         return _SomeClasses(self, names)
 
+    @property
+    def dealt(self) -> tuple[FeatureFile, NDArray[np.bool_]] | None:
+        """Of a file of which images were left out, the whole one, by which images are parted, and which are kept."""
+        return None
+
+    def without(self, rows: Sequence[int]) -> FeatureFile:
+        """The same file as if it did not hold some images, parted as if it did; closing either closes both.
+
+        Args:
+            rows: Of the images that are left out.
+        """
+        kept = np.ones(self.images, bool)
+        kept[list(rows)] = False
+        return _SomeImages(self, kept)
+
     def arrays(self, view: int | None = 0) -> tuple[Features, Labels, Groups]:
         """Features, labels and groups, ready for scikit-learn.
 
@@ -305,34 +320,17 @@ class FeatureFile:
         return self._store.blocks()
 
 
-class _SomeClasses(FeatureFile):
-    """The rows of a feature file that are of some classes."""
+class _Some(FeatureFile):
+    """Some rows of a feature file."""
 
-    def __init__(self, whole: FeatureFile, names: Sequence[str]) -> None:
-        known = whole.classes
-        for name in names:
-            if name not in known:
-                raise InputError(
-                    f"{whole.path.name} holds no class {name!r}.{nearest(name, known)} "
-                    f"Its classes are {', '.join(map(repr, known))}."
-                )
-        chosen = tuple(name for name in known if name in names)
-        if len(chosen) < 2:
-            raise InputError(
-                f"{whole.path.name}: telling classes apart takes two, and {len(chosen) or 'none'} was chosen. "
-                f"Its classes are {', '.join(map(repr, known))}."
-            )
-        self.path, self._store, self._whole = whole.path, whole._store, whole
-        labels = whole.labels
-        self._kept = np.isin(labels, [known.index(name) for name in chosen])
-        columns = {name: column[self._kept] for name, column in whole.content.columns.items()}
-        place = np.array([chosen.index(name) if name in chosen else -1 for name in known])
-        columns["label"] = place[columns["label"]].astype(columns["label"].dtype)
-        self.content = dataclasses.replace(whole.content, classes=chosen, columns=columns)
+    def __init__(self, whole: FeatureFile, kept: NDArray[np.bool_]) -> None:
+        self.path, self._store, self._whole, self._kept = whole.path, whole._store, whole, kept
+        columns = {name: column[kept] for name, column in whole.content.columns.items()}
+        self.content = dataclasses.replace(whole.content, columns=columns)
 
     def __fspath__(self) -> str:
         """Refused: at its path lies the whole file."""
-        raise TypeError("Some classes of a feature file have no path of their own: give the whole file, and classes=.")
+        raise TypeError("Some images of a feature file have no path of their own: give the whole file, and say which.")
 
     @property
     def features(self) -> h5py.Dataset:
@@ -351,6 +349,39 @@ class _SomeClasses(FeatureFile):
             if len(rows):
                 yield slice(start, start + len(rows)), rows
             start += len(rows)
+
+
+class _SomeClasses(_Some):
+    """The rows of a feature file that are of some classes."""
+
+    def __init__(self, whole: FeatureFile, names: Sequence[str]) -> None:
+        known = whole.classes
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"{whole.path.name} holds no class {name!r}.{nearest(name, known)} "
+                    f"Its classes are {', '.join(map(repr, known))}."
+                )
+        chosen = tuple(name for name in known if name in names)
+        if len(chosen) < 2:
+            raise InputError(
+                f"{whole.path.name}: telling classes apart takes two, and {len(chosen) or 'none'} was chosen. "
+                f"Its classes are {', '.join(map(repr, known))}."
+            )
+        super().__init__(whole, np.isin(whole.labels, [known.index(name) for name in chosen]))
+        columns = self.content.columns
+        place = np.array([chosen.index(name) if name in chosen else -1 for name in known])
+        columns["label"] = place[columns["label"]].astype(columns["label"].dtype)
+        self.content = dataclasses.replace(self.content, classes=chosen)
+
+
+class _SomeImages(_Some):
+    """The rows of a feature file that nobody left out."""
+
+    @property
+    def dealt(self) -> tuple[FeatureFile, NDArray[np.bool_]] | None:
+        """The whole file, and which of its images are kept."""
+        return self._whole, self._kept
 
 
 def number_groups(names: Sequence[Hashable], keys: Sequence[Any]) -> Groups:

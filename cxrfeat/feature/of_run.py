@@ -53,11 +53,13 @@ def of_same_images(run: Run, folder: Path) -> FeatureFile:
 
 
 def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:
-    """A feature file with the classes of a run that was fitted on some of them; `None` if it lacks one."""
+    """A feature file with the classes and images of a run that was fitted on some; `None` if it lacks a class."""
     chosen = run.document.identity.classes
-    if not chosen:
-        return file
-    return file.of_classes(chosen) if set(chosen) <= set(file.classes) else None
+    if not set(chosen) <= set(file.classes):
+        return None
+    some = file.of_classes(chosen) if chosen else file
+    left_out = set(run.document.excluded)
+    return some.without([row for row, one in enumerate(some.image_ids) if one in left_out]) if left_out else some
 
 
 def features_of(run: Run) -> str | None:

@@ -42,6 +42,15 @@ def part_images(
         SplitError: If it cannot be done, or the features are bound to another split.
         UsageError: If what is asked for does not go together.
     """
+    if file.dealt is not None:
+        whole, kept = file.dealt
+        split = part_images(
+            whole, by=by, regroup_given=regroup_given, fold_count=fold_count, repeats=repeats, source_out=source_out,
+            seed=seed,
+        ).only(kept, file.table)  # fmt: skip
+        if not split.crossed:
+            check_parts(split.parts, file.labels, file.groups, file.classes)
+        return split
     if repeats < 1:
         raise SplitError(f"`repeats` is at least 1; got {repeats}.")
     if repeats > 1 and fold_count is None:

@@ -225,6 +225,32 @@ class Split:
         columns = [self._tested_by(repeat) for repeat in range(self.repeats)]
         return digest(np.array([",".join(names) for names in zip(*columns, strict=True)]), self.contents)
 
+    def only(self, kept: NDArray[np.bool_], table: ImageTable) -> Split:
+        """The same split of some of its images; each stays in its part.
+
+        Args:
+            kept: `(images,)` which.
+            table: Of those alone.
+        """
+        tested = int(np.count_nonzero(~kept[np.unique(self.tested)]))
+        said = (
+            f"{tested} of the images that were left out would have been tested: without them scores may be better "
+            "than they are on images that nobody looked through.",
+        )
+        said = (*self.said, *(said if tested else ()))
+        if not self.crossed:
+            parts = self.parts[kept]
+            return Split.of(
+                parts, table.contents, table.labels, table.classes,
+                by=self.by, seed=self.seed, regrouped=self.regrouped, said=said,
+            )  # fmt: skip
+        number = np.cumsum(kept) - 1
+        folds = []
+        for fold in self.folds:
+            train, validation, test = (number[rows[kept[rows]]] for rows in (fold.train, fold.validation, fold.test))
+            folds.append(Fold(name=fold.name, train=train, validation=validation, test=test))
+        return replace(self, contents=table.contents, folds=tuple(folds), said=said)
+
     @property
     def record(self) -> SplitRecord:
         """What a run says of how it was made."""

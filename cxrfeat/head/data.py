@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError
+from cxrfeat.feature.excluded import excluded_rows
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Fold, Rows
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Novelty
 from cxrfeat.head.training_set import TrainingSet
-from cxrfeat.system.given import one_or_many
+from cxrfeat.system.given import PathLike, one_or_many
 from cxrfeat.types import Features, Probabilities
 
 
@@ -28,6 +29,8 @@ class Data:
     tta: bool = False
     classes: tuple[str, ...] = ()
     """The classes that were chosen of the file's; empty where all were."""
+    excluded: tuple[str, ...] = ()
+    """Ids of the images that the user left out, sorted."""
     notes: tuple[str, ...] = ()
     """What was left out of the file, in sentences."""
     novelties: dict[bytes, Novelty] = field(default_factory=dict)
@@ -69,13 +72,20 @@ class Data:
         return self.file.content.columns["source"].astype(np.int64)
 
 
-def load(file: FeatureFile, *, tta: bool = False, classes: str | Iterable[str] = ()) -> Data:
+def load(
+    file: FeatureFile,
+    *,
+    tta: bool = False,
+    classes: str | Iterable[str] = (),
+    exclude: PathLike | None = None,
+) -> Data:
     """Read the features of a file, for fits.
 
     Args:
         file: Open.
         tta: Ask for the mean probability over the views in place of the plain view's.
         classes: Take the images of these classes only; empty is all.
+        exclude: A table of images to leave out, as `feature.excluded` reads it.
 
     Returns:
         The data, whose `file` is the one to go on with.
@@ -92,10 +102,27 @@ def load(file: FeatureFile, *, tta: bool = False, classes: str | Iterable[str] =
             others = {name: count for name, count in zip(file.classes, counts, strict=True) if name not in some.classes}
             told = ", ".join(f"{name} {count}" for name, count in others.items())
             note = f"{sum(others.values())} of {file.images} images are of other classes and left out: {told}."
-            return replace(load(some, tta=tta), classes=some.classes, notes=(note,))
+            of_some = load(some, tta=tta, exclude=exclude)
+            return replace(of_some, classes=some.classes, notes=(note, *of_some.notes))
+    excluded: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    if exclude is not None:
+        rows = excluded_rows(file, exclude)
+        if rows:
+            excluded = tuple(sorted(file.image_ids[row] for row in rows))
+            notes = (_left_out(file, rows),)
+            file = file.without(rows)
     present = np.unique(file.labels)
     if len(present) < 2:
         raise InputError(
             f"{file.path} holds one class only ({file.classes[present[0]]}); telling classes apart takes two."
         )
-    return Data(file=file, X=file.read(), tta=tta)
+    return Data(file=file, X=file.read(), tta=tta, excluded=excluded, notes=notes)
+
+
+def _left_out(file: FeatureFile, rows: Sequence[int]) -> str:
+    counts = np.bincount(file.labels[list(rows)], minlength=len(file.classes)).tolist()
+    told = ", ".join(f"{name} {count}" for name, count in zip(file.classes, counts, strict=True) if count)
+    return (
+        f"{len(rows)} of {file.images} images {'is' if len(rows) == 1 else 'are'} left out as `exclude` says: {told}."
+    )

@@ -65,6 +65,7 @@ def identity_of(
         split=split.record,
         tta=data.tta,
         classes=data.classes,
+        excluded=digest8(sorted(data.excluded)) if data.excluded else "",
     )
 
 
@@ -120,6 +121,7 @@ def document_of(
         folds=tested.folds,
         audit=tuple(audit),
         notes=(*data.notes, *tested.notes),
+        excluded=data.excluded,
         versions={**versions(), "engine": file.content.engine},
     )
 

@@ -81,6 +81,8 @@ class Identity:
     """Whether validation and test are of the mean probability over the views, in place of the plain view."""
     classes: tuple[str, ...] = field(default=(), metadata=OMITTED)
     """Those that were chosen of the features' classes; empty where all were."""
+    excluded: str = field(default="", metadata=OMITTED)
+    """Digest of which images the user left out; empty where none."""
 
     def __post_init__(self) -> None:
         """Refuse what no run is.
@@ -440,6 +442,8 @@ class RunDocument:
     """Failed checks first."""
     notes: tuple[str, ...]
     versions: Mapping[str, str]
+    excluded: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    """Ids of the images that the user left out."""
     search: Search | None = field(default=None, metadata=OMITTED)
     test_openings: int = field(default=1, metadata=beside("search"))
     """How many runs had been tested on this very split, this one included."""

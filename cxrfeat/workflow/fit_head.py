@@ -85,6 +85,7 @@ def fit(
     name: str | None = None,
     jobs: int | None = None,
     classes: str | Iterable[str] = (),
+    exclude: PathLike | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Train heads on cached features and test each on images it has not seen.
@@ -104,6 +105,8 @@ def fit(
         name: The run's name; only with one head.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
         classes: Take the images of these classes only; empty is all.
+        exclude: A table of images to leave out: the one that `labels` wrote, with `yes` under `leave_out`, or any list
+            of ids or paths. The others stay in the parts that they are in with all images.
         progress: Told after every fit.
 
     Returns:
@@ -121,7 +124,7 @@ def fit(
         if len(heads) != 1:
             raise UsageError(f"`name` names one run, and {len(heads)} heads were asked for. Name one head too.")
     with FeatureFile(features) as file:
-        data = load(file, tta=tta, classes=classes)
+        data = load(file, tta=tta, classes=classes, exclude=exclude)
         file = data.file
         split = part_images(
             file,

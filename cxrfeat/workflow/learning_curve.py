@@ -64,6 +64,7 @@ def views_curve(
     fold_count: int | None = None,
     seed: int = 0,
     classes: str | Iterable[str] = (),
+    exclude: PathLike | None = None,
     progress: Progress | None = None,
 ) -> list[LearningCurve]:
     """Accuracy and cost against the number of cached views that a head is trained on.
@@ -75,6 +76,7 @@ def views_curve(
         fold_count: As in `fit`.
         seed: Of the split and the intervals.
         classes: As in `fit`.
+        exclude: As in `fit`.
         progress: Told after every fit.
 
     Raises:
@@ -83,7 +85,7 @@ def views_curve(
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
         _check_views(file)
-        data = load(file, classes=classes)
+        data = load(file, classes=classes, exclude=exclude)
         file = data.file
         folds = part_images(file, by=split_by, fold_count=fold_count, seed=seed).folds
         return [
@@ -110,6 +112,7 @@ def learning_curve(
     fold_count: int | None = None,
     seed: int = 0,
     classes: str | Iterable[str] = (),
+    exclude: PathLike | None = None,
     progress: Progress | None = None,
 ) -> list[LearningCurve]:
     """Accuracy against the number of training images; test images stay the same.
@@ -122,6 +125,7 @@ def learning_curve(
         fold_count: As in `fit`.
         seed: Of the split, the choice of images, and the intervals.
         classes: As in `fit`.
+        exclude: As in `fit`.
         progress: Told after every fit.
 
     Raises:
@@ -129,7 +133,7 @@ def learning_curve(
     """
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
-        data = load(file, classes=classes)
+        data = load(file, classes=classes, exclude=exclude)
         file = data.file
         folds = part_images(file, by=split_by, fold_count=fold_count, seed=seed).folds
         thin = [

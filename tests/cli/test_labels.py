@@ -40,3 +40,20 @@ def test_a_run_is_taken_by_the_beginning_of_its_name_and_its_failed_checks_stand
     assert cli("labels", "nothing").code == 3
     assert cli("labels", features, "--folds", "100").code == 3
     assert cli("labels", features, "--head", "quux").code == 2
+
+
+def test_decisions_written_in_the_file_are_taken_by_a_fit(cli: Cli, features: Path, tmp_path: Path) -> None:
+    assert cli("labels", "--csv", "doubts.csv").code == 0
+    said = cli("fit-head", "--head", "ridge", "--exclude", "doubts.csv")
+    assert said.code == 3
+    assert "leaves no image out: no line has yes under leave_out. Write it there, or leave --exclude away." in said.err
+    lines = (tmp_path / "doubts.csv").read_text().splitlines()
+    (tmp_path / "doubts.csv").write_text("\n".join([lines[0], f"{lines[1]}yes", *lines[2:]]) + "\nno.png,,,,,,yes\n")
+    said = cli("fit-head", "--head", "ridge", "--folds", "2", "--exclude", "doubts.csv")
+    assert said.code == 0, said.err
+    assert "is left out as --exclude says" in said.out
+    assert "1 image that --exclude names, such as 'no.png', is not there." in said.err
+    told = cli("fit-head", "--head", "ridge", "--folds", "2", "--exclude", "doubts.csv", "--json")
+    assert told.err == ""
+    assert any("no.png" in note for note in told.json["notes"])
+    assert cli("fit-head", "--exclude", "nothing.csv").code == 3

@@ -73,7 +73,7 @@ def test_an_image_without_a_part_leaves_the_given_split_as_it_is(tmp_path: Path)
 def test_a_file_stands_where_its_path_can_and_some_of_its_classes_do_not(tmp_path: Path) -> None:
     with FeatureFile(str(make_file(tmp_path / "f.h5", images=6))) as file:
         assert Path(file) == tmp_path / "f.h5"
-        with pytest.raises(TypeError, match=r"have no path of their own: give the whole file, and classes=\."):
+        with pytest.raises(TypeError, match="have no path of their own: give the whole file"):
             Path(file.of_classes(["COVID", "NORMAL"]))
 
 

@@ -8,6 +8,7 @@ import pytest
 import cxrfeat
 from cxrfeat.errors import InputError, SplitError, UsageError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.of_run import fitted_on
 from cxrfeat.head.left_out import left_out_by_ridge
 from cxrfeat.types import Part
 from cxrfeat.workflow.fit_head import fit
@@ -132,3 +133,24 @@ def test_flipped_labels_of_real_images_are_found_as_well_as_by_cleanlab(
             cleanlab = float((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
             assert precision >= 0.5
             assert precision >= cleanlab - 1e-9
+
+
+def test_what_the_reader_leaves_out_is_part_of_what_makes_a_run(tmp_path: Path) -> None:
+    made, wrong = spoilt(tmp_path / "f.h5")
+    table = tmp_path / "leave.csv"
+    table.write_text("image_id,leave_out\n" + "".join(f"{one},yes\n" for one in sorted(wrong)))
+    plain = fit(made, "ridge", fold_count=4, runs=tmp_path / "runs").runs[0]
+    result = fit(made, "ridge", fold_count=4, exclude=table, runs=tmp_path / "runs")
+    run = result.runs[0]
+    assert run.name != plain.name
+    assert run.document.excluded == tuple(sorted(wrong))
+    assert run.document.test.images == 152
+    assert run.document.test.accuracy > plain.document.test.accuracy
+    assert "8 of 160 images are left out as `exclude` says: COVID 4, NORMAL 4." in result.to_dict()["notes"]
+    assert any("8 of the images that were left out would have been tested" in note for note in run.document.notes)
+    assert fit(made, "ridge", fold_count=4, exclude=table, runs=tmp_path / "runs").reused == (True,)
+    found = fitted_on(run, made)
+    assert found is not None
+    assert found.images == 152
+    curve = cxrfeat.learning_curve(made, "ridge", sizes=[1.0], exclude=table)[0]
+    assert curve.points[0]["images"] < cxrfeat.learning_curve(made, "ridge", sizes=[1.0])[0].points[0]["images"]
