@@ -125,8 +125,8 @@ def test_dates_of_parquet_are_the_same_with_pandas_and_without(tmp_path: Path) -
         (b"PAR1 and nothing else", "no Parquet file that can be read"),
         (b"PK\x03\x04 and nothing else", "no spreadsheet that can be read"),
         (b"\xd0\xcf\x11\xe0 old", "spreadsheet of Excel before 2007"),
-        (gzip.compress(TEXT)[:-12], "is cut short"),
-        (gzip.compress(TEXT)[:12] + b"\xff" * 20, "damaged|cut short"),
+        (gzip.compress(TEXT, mtime=0)[:-12], "is cut short"),
+        (gzip.compress(TEXT, mtime=0)[:12] + b"\xff" * 20, "damaged|cut short"),
     ],
 )
 def test_damaged_tables_are_refused_by_name(tmp_path: Path, content: bytes, message: str) -> None:
