@@ -70,7 +70,7 @@ def doubt_labels(
         >>> y = np.array([0, 0, 0, 0, 1, 1, 1, 1])
         >>> p = np.array([0.9, 0.8, 0.9, 0.1, 0.1, 0.2, 0.1, 0.2])
         >>> found = doubt_labels(y, np.stack([p, 1 - p], 1), np.arange(8), ["COVID", "NORMAL"])
-        >>> found.order[0], found.suggested.tolist(), round(found.expected_wrong, 2)
+        >>> int(found.order[0]), found.suggested.tolist(), round(found.expected_wrong, 2)
         (3, [0, 0, 0, 1, 1, 1, 1, 1], 1.0)
     """
     y, probabilities = checked(y, probabilities, len(classes))

@@ -526,7 +526,7 @@ def test_some_classes_of_a_file_are_a_data_set_of_their_own(blobs: Path, tmp_pat
         np.testing.assert_array_equal(some.read(), file.read()[file.labels != 1])
         np.testing.assert_array_equal(some.arrays(view=1)[0], file.arrays(view=1)[0][file.labels != 1])
         assert some.features.shape == (60, 2, 6)
-        with pytest.raises(TypeError, match="give the whole file, and classes="):
+        with pytest.raises(TypeError, match="give the whole file, and say which"):
             fit(some, LOGREG, runs=tmp_path)
         assert (some.images, some.classes, some.labels.max()) == (60, ("COVID", "PNEUMONIA"), 1)
         np.testing.assert_array_equal(some.labels == 1, file.labels[file.labels != 1] == 2)
