@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.predict import Predictions, predict
     from cxrfeat.workflow.report import Report, report
     from cxrfeat.workflow.reproduce import Reproduction, reproduce
+    from cxrfeat.workflow.select import Choice, Selected, select
     from cxrfeat.workflow.similar import Neighbour, Neighbours, similar
     from cxrfeat.workflow.tune import TuneResult, tune
     from cxrfeat.workflow.verify import verify
@@ -93,6 +94,7 @@ _PLACES = {
     **dict.fromkeys(("Run", "find_run", "find_runs"), "cxrfeat.run.folder"),
     "ActivationMaps": "cxrfeat.explaining.layer",
     "AuditResult": "cxrfeat.auditing.result",
+    "Choice": "cxrfeat.workflow.select",
     "Comparison": "cxrfeat.reporting.comparison",
     "Explained": "cxrfeat.explaining.explained",
     "Extraction": "cxrfeat.workflow.extract",
@@ -107,6 +109,7 @@ _PLACES = {
     "Report": "cxrfeat.workflow.report",
     "ReproduceOptions": "cxrfeat.reporting.plan:Options",
     "Reproduction": "cxrfeat.workflow.reproduce",
+    "Selected": "cxrfeat.workflow.select",
     "TopPatches": "cxrfeat.explaining.layer",
     "TuneResult": "cxrfeat.workflow.tune",
     "activation_maps": "cxrfeat.workflow.explain",
@@ -124,6 +127,7 @@ _PLACES = {
     "predict": "cxrfeat.workflow.predict",
     "report": "cxrfeat.workflow.report",
     "reproduce": "cxrfeat.workflow.reproduce",
+    "select": "cxrfeat.workflow.select",
     "similar": "cxrfeat.workflow.similar",
     "top_patches": "cxrfeat.workflow.explain",
     "tune": "cxrfeat.workflow.tune",
@@ -133,16 +137,16 @@ _PLACES = {
 """For each name its module, and after a colon what it is called there, where that is something else."""
 
 __all__ = [
-    "ActivationMaps", "AuditError", "AuditResult", "Comparison", "CxrFeatError", "DenseHead", "DivergedError",
-    "DropoutHead", "Explained", "Extraction", "FeatureFile", "FeatureSpec", "Finding", "FinetuneSpec", "FitResult",
-    "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead", "LabelDoubts", "LearningCurve",
-    "LockedError", "LogregHead", "Manifest", "MissingExtraError", "Neighbour", "Neighbours", "Part", "Predictions",
-    "QuarantineError", "Report", "ReproduceOptions", "Reproduction", "RidgeHead", "Run", "Selection", "SoftmaxHead",
-    "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead",
-    "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "ViewSpec", "WeightsError", "activation_maps", "audit",
-    "compare", "explain", "extract", "find_run", "find_runs", "finetune", "fit", "index", "labels",
-    "learning_curve", "open", "open_run", "predict", "report", "reproduce", "similar", "top_patches", "tune",
-    "verify", "views_curve",
+    "ActivationMaps", "AuditError", "AuditResult", "Choice", "Comparison", "CxrFeatError", "DenseHead",
+    "DivergedError", "DropoutHead", "Explained", "Extraction", "FeatureFile", "FeatureSpec", "Finding",
+    "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead",
+    "LabelDoubts", "LearningCurve", "LockedError", "LogregHead", "Manifest", "MissingExtraError", "Neighbour",
+    "Neighbours", "Part", "Predictions", "QuarantineError", "Report", "ReproduceOptions", "Reproduction",
+    "RidgeHead", "Run", "Selected", "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec",
+    "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult",
+    "UsageError", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare", "explain", "extract",
+    "find_run", "find_runs", "finetune", "fit", "index", "labels", "learning_curve", "open", "open_run", "predict",
+    "report", "reproduce", "select", "similar", "top_patches", "tune", "verify", "views_curve",
 ]  # fmt: skip
 
 

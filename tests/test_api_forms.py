@@ -121,6 +121,9 @@ VERBS: dict[str, Callable[[Form], Any]] = {
     "reproduce": lambda p: refusal(
         lambda: cxrfeat.reproduce(p("data"), resume=True, features=p("features"), runs=p("runs"))
     ),
+    "select": lambda p: [
+        one.image_id for one in cxrfeat.select(p("f.h5"), count=3, strategy="diverse", runs=p("runs")).choices
+    ],
     "similar": lambda p: [
         one.image_id for one in cxrfeat.similar(p(image()), p("f.h5"), network=p("net.keras")).neighbours
     ],

@@ -138,6 +138,7 @@ def test_no_command_writes_or_says_anything_private(world: World, tiny_network: 
     world("labels", features, "--csv", "doubts.csv", "--json")
     world("labels", "folds", "--csv", "doubts.csv")
     world("similar", image, features)
+    world("select", features, "--n", "2")
     world("audit", "data", "--page", "audit.html", "--copies", "copies.csv")
     world("explain", "logreg", "--data", "data", "--n", "2")
     world("report", "--data", "data", "--out", "full.html")

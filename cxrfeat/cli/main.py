@@ -26,6 +26,7 @@ from cxrfeat.cli import (
     predict,
     report,
     reproduce,
+    select,
     similar,
     tune,
     verify,
@@ -86,6 +87,7 @@ for command, name in (
     (explain.explain, "explain"),
     (labels.labels, "labels"),
     (similar.similar, "similar"),
+    (select.select, "select"),
     (reproduce.reproduce, "reproduce"),
     (verify.verify, "verify"),
 ):

@@ -71,13 +71,14 @@ class Neighbourhood:
             IntegrityError: If a row is not what was written.
         """
         self._file = file
-        self._unit = file.arrays(0)[0]
-        self._mean = self._unit.mean(0, dtype=np.float64).astype(np.float32)
-        scale = self._unit.std(0, dtype=np.float64)
+        self.unit = file.arrays(0)[0]
+        """`(images, dim)`, standardised, each row of length 1."""
+        self._mean = self.unit.mean(0, dtype=np.float64).astype(np.float32)
+        scale = self.unit.std(0, dtype=np.float64)
         scale[scale <= 1e-6 * max(scale.max(), 1e-12)] = np.inf  # a constant feature tells nothing
         self._scale = scale.astype(np.float32)
-        for start in range(0, len(self._unit), _BLOCK):  # in place: a large file is in memory once
-            block = self._unit[start : start + _BLOCK]
+        for start in range(0, len(self.unit), _BLOCK):  # in place: a large file is in memory once
+            block = self.unit[start : start + _BLOCK]
             block[:] = self._standard(block)
         self._thumbnails = _unit(file.content.columns["thumbnail"].reshape(file.images, -1).astype(np.float32))
 
@@ -100,7 +101,7 @@ class Neighbourhood:
             count: How many.
             but: The image itself, where it is one of the file's.
         """
-        similarity = self._unit @ self._standard(asked.features[None])[0]
+        similarity = self.unit @ self._standard(asked.features[None])[0]
         copies = self._copies(asked, similarity, but)
         others = similarity.copy()
         left_out = [*copies, *([] if but is None else [but])]

@@ -1,0 +1,85 @@
+"""`cxrfeat select`: what to label next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cxrfeat.cli import completion, options
+from cxrfeat.cli.console import noting, print_json, say, show
+
+
+def select(
+    file: options.FeaturesFile = None,
+    count: Annotated[int, typer.Option("--n", min=1, help="How many images to choose.")] = 50,
+    strategy: Annotated[
+        Literal["margin", "typical", "diverse"],
+        typer.Option(
+            "--strategy",
+            help="typical, in the midst of clusters without labels, for few labels; diverse, far from all that is "
+            "labelled; margin, where a head hesitates, for many.",
+        ),
+    ] = "typical",
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(
+            "--unlabelled",
+            metavar="<class>",
+            help="Class whose images have no label yet: these are chosen from. Default: all images are.",
+            show_default=False,
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            help="A run: its images count as labelled, and its head gives the margins.",
+            show_default=False,
+            autocompletion=completion.runs,
+        ),
+    ] = None,
+    csv: Annotated[Path, typer.Option("--csv", help="The file to write, which must not exist.")] = Path("to-label.csv"),
+    seed: options.Seed = 0,
+    features: options.Features = Path("features"),
+    runs: options.Runs = Path("runs"),
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    redact: options.Redact = False,
+) -> None:
+    """Choose which images to label next, and write them as a CSV.
+
+    A patient gives one image before any gives a second.
+    """
+    from cxrfeat.errors import InputError
+    from cxrfeat.feature.find import find_features
+    from cxrfeat.reporting.select import select_csv, select_table
+    from cxrfeat.reporting.table import RESEARCH_USE
+    from cxrfeat.system.files import write_atomic
+    from cxrfeat.workflow.select import select as choose
+
+    if csv.exists():
+        raise InputError(f"{csv} stands already, and may hold labels. Name another file with --csv, or move it away.")
+    with noting(redact=redact, show=not json):
+        found = choose(
+            find_features(file, features, "select"),
+            count=count,
+            strategy=strategy,
+            unlabelled=unlabelled,
+            run=run,
+            seed=seed,
+            runs=runs,
+        )
+    document = found.to_dict()
+    for one in document["images"] if redact else ():
+        one["image"] = one["image_id"]
+    # surrogatepass: file names that are not UTF-8 must come back as they were.
+    write_atomic(csv, select_csv(document).encode("utf-8", "surrogatepass"), private=True)
+    if json:
+        print_json(document)
+        return
+    show(select_table(document))
+    if not quiet:
+        say(f"All {len(found.choices)} are in {csv}.")
+    say(RESEARCH_USE)
