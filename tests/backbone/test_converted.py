@@ -154,7 +154,9 @@ def test_another_preparation_is_another_graph(converter: Converter, tiny_network
 
 
 @each
-@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "digest"])
+@pytest.mark.parametrize(
+    "damage", ["flip", *(pytest.param(one, marks=pytest.mark.slow) for one in ("truncate", "delete", "digest"))]
+)
 def test_a_damaged_graph_is_converted_again(
     converter: Converter, damage: str, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
