@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cxrfeat.errors import BadImageError
 from cxrfeat.system import shared
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import can_spawn
@@ -186,3 +188,26 @@ with Ahead(partial(made, 100_000), range(10_000 if {end is not None} else 5), wo
             break
         signal.sigtimedwait([], 0.05)
     assert not holders(process.pid)
+
+
+def test_values_of_the_package_and_arrays_are_loaded_and_nothing_else(tmp_path: Path) -> None:
+    slots = Slots(2)
+    place = slots.take()
+    assert place is not None
+    known = (BadImageError("open", "gone"), {"a": np.float32(2), "b": np.arange(5)})
+    packed = pack(known, place)
+    assert packed is not None
+    error, numbers = slots.unpack(packed, place)
+    assert (error.stage, error.reason) == ("open", "gone")
+    assert numbers["a"] == 2
+    np.testing.assert_array_equal(numbers["b"], np.arange(5))
+
+    class Harm:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "made"),)
+
+    for rest in (pickle.dumps(Harm()), pickle.dumps(os.mkdir), b"cxrfeat.system.files\nos.system\n."):
+        with pytest.raises(pickle.UnpicklingError):
+            slots.unpack(Packed(rest=rest, spans=()), place)
+    assert not (tmp_path / "made").exists()
+    slots.close()
