@@ -51,7 +51,7 @@ def test_what_cannot_be_chosen_says_so(made: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no class 'tdo'\. Did you mean todo"):
         select(made, unlabelled="tdo")
     with pytest.raises(UsageError, match="is margin, typical or diverse; got 'x'"):
-        select(made, strategy="x")  # type: ignore[arg-type]
+        select(made, strategy="x")  # type: ignore[arg-type]  # wrong on purpose
     two = make_features(tmp_path / "two.h5")
     with pytest.raises(UsageError, match="Margins take labels of two classes"):
         select(two, strategy="margin", unlabelled="NORMAL")

@@ -203,7 +203,7 @@ def guarded(stage: str, work: Callable[[], _T]) -> _T:
         raise
     except MemoryError:
         raise BadImageError(stage, "not enough memory for what the file asks for") from None
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  # as its docstring says
         raise BadImageError(stage, f"damaged DICOM ({type(error).__name__})") from None
 
 

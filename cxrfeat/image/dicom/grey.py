@@ -7,7 +7,6 @@ one, else the whole range; `how_shown` says which, for the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -227,16 +226,15 @@ def _table(
 
 def _unit(values: _Values, shown: Shown, span: tuple[int, int]) -> _Values:
     """0 to 1 for each stored value."""
-    after: Callable[[_Values], _Values]
     if shown.modality is not None:
-        after, ends = shown.modality.of, np.array([0.0, shown.modality.top()])
+        values, ends = shown.modality.of(values), np.array([0.0, shown.modality.top()])
     else:
-        after = lambda stored: stored * shown.slope + shown.intercept  # noqa: E731
-        ends = after(np.array(span, np.float64))
+        ends = np.array(span, np.float64) * shown.slope + shown.intercept
+        values = values * shown.slope + shown.intercept
     if shown.luts:
-        return shown.luts[0].of(after(values)) / shown.luts[0].top()
+        return shown.luts[0].of(values) / shown.luts[0].top()
     window = next((window for window in shown.windows if window.is_one), None)
     if window is not None:
-        return window.of(after(values))
-    unit: _Values = (after(values) - ends.min()) / (ends.max() - ends.min())
+        return window.of(values)
+    unit: _Values = (values - ends.min()) / (ends.max() - ends.min())
     return unit.clip(0, 1)

@@ -45,9 +45,9 @@ def sigmoid(x: float, c: float, w: float) -> float:
 def test_windows_follow_their_formulas(
     formula: object, centre: float, width: float, slope: float, intercept: float
 ) -> None:
-    function = {linear: LINEAR, exact: LINEAR_EXACT, sigmoid: SIGMOID}[formula]  # type: ignore[index]
+    function = {linear: LINEAR, exact: LINEAR_EXACT, sigmoid: SIGMOID}[formula]  # type: ignore[index]  # of one kind of function
     shown = Shown(slope=slope, intercept=intercept, windows=(Window(centre, width, function),))
-    expected = [formula(x * slope + intercept, centre, width) for x in range(4096)]  # type: ignore[operator]
+    expected = [formula(x * slope + intercept, centre, width) for x in range(4096)]  # type: ignore[operator]  # of one kind of function
     grey = grey_of(EVERY, LAYOUT, shown)
     np.testing.assert_allclose(grey.ravel(), expected, atol=1e-4 if grey.dtype == np.float32 else 0.05)
 

@@ -157,7 +157,7 @@ def test_pydicoms_own_files_are_read_as_simpleitk_reads_them_or_refused() -> Non
             if header.layout is None or header.frames != 1:
                 continue
             check_layout(header.layout)
-            words = stored_words(header.layout, *header.pixels)  # type: ignore[misc]
+            words = stored_words(header.layout, *header.pixels)  # type: ignore[misc]  # it has pixels
         except BadImageError:
             refused += 1
             continue

@@ -68,7 +68,7 @@ def test_fragments_are_put_together() -> None:
     compressed = frame(words, LS, 12)
     content = dicom(words, LS, stored=12)
     split = pydicom.encaps.encapsulate([compressed], fragments_per_frame=5)
-    start = read_header(content).pixels[1].start  # type: ignore[index]
+    start = read_header(content).pixels[1].start  # type: ignore[index]  # it has pixels, and fields go by name
     np.testing.assert_array_equal(words_of(content[:start] + split + b"\xfe\xff\xdd\xe0" + bytes(4)), words)
 
 
@@ -93,13 +93,13 @@ def test_what_is_no_grey_picture_is_refused(name: str) -> None:
     assert layout is not None
     check_layout(layout)
     with pytest.raises(BadImageError, match=f"header: .*{why}"):
-        check_layout(replace(layout, **changed))  # type: ignore[arg-type]
+        check_layout(replace(layout, **changed))  # type: ignore[arg-type]  # it has pixels, and fields go by name
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, RLE, LOSSLESS, LS, J2K, HTJ2K, JPEG_12])
 def test_pixels_cut_short_are_refused(syntax: str) -> None:
     content = dicom(field(64, 48, 12), syntax, stored=12)
-    start = read_header(content).pixels[1].start  # type: ignore[index]
+    start = read_header(content).pixels[1].start  # type: ignore[index]  # it has pixels, and fields go by name
     for end in (start, start + 8, start + (len(content) - start) // 2, len(content) - 200):
         with pytest.raises(BadImageError, match=r"decode: (damaged|cut short)"):
             words_of(content[:end])
@@ -115,7 +115,7 @@ def test_a_frame_of_another_size_is_refused_before_it_is_decoded(syntax: str, mo
             monkeypatch.setattr(imagecodecs, f"{name}_decode", lambda _: pytest.fail("decoded"))
     for other in ({"rows": 63}, {"columns": 49}, {"rows": 48, "columns": 64} if syntax != RLE else {"rows": 65}):
         with pytest.raises(BadImageError, match="decode: "):
-            stored_words(replace(header.layout, **other), *header.pixels)  # type: ignore[arg-type, misc]
+            stored_words(replace(header.layout, **other), *header.pixels)  # type: ignore[arg-type, misc]  # it has pixels, and fields go by name
 
 
 def test_many_small_tiles_are_refused() -> None:
@@ -137,5 +137,5 @@ def test_of_what_is_not_compressed_nothing_is_copied() -> None:
 def test_the_words_of_decoders_have_no_bits_below_the_value() -> None:
     plain = {"rows": 1, "columns": 1, "samples": 1, "photometric": "MONOCHROME2", "allocated": 16, "stored": 12}
     plain |= {"high": 15, "signed": False, "little": True, "words": True}
-    assert Layout(**plain, syntax=EXPLICIT).shift == 4  # type: ignore[arg-type]
-    assert Layout(**plain, syntax=J2K).shift == 0  # type: ignore[arg-type]
+    assert Layout(**plain, syntax=EXPLICIT).shift == 4  # type: ignore[arg-type]  # it has pixels, and fields go by name
+    assert Layout(**plain, syntax=J2K).shift == 0  # type: ignore[arg-type]  # it has pixels, and fields go by name
