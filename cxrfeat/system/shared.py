@@ -31,6 +31,8 @@ _ARRAYS = {
     "numpy._core.multiarray": ("_reconstruct", "scalar"),
 }
 """What NumPy makes arrays and numbers by when they are loaded."""
+_PATHS = {"pathlib": ("PosixPath",), "pathlib._local": ("PosixPath",)}
+"""Paths, by the names that they have in the versions of Python; only Linux has such memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +112,13 @@ class Slots:
 
 
 class _Known(pickle.Unpickler):
-    """Makes values of this package's own classes, and arrays; nothing else, so that no other code is run by loading."""
+    """Makes the package's own values, paths and arrays; nothing else, so that loading runs no other code."""
 
     def __init__(self, rest: bytes, buffers: Sequence[memoryview] = ()) -> None:
         super().__init__(io.BytesIO(rest), buffers=buffers)
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401  # a class, or a function of NumPy's
-        """A class of the package, or what makes an array.
+        """A class of the package, a path, or what makes an array.
 
         Raises:
             pickle.UnpicklingError: If it is anything else.
@@ -128,7 +130,9 @@ class _Known(pickle.Unpickler):
 
 
 def _may_hold(module: str, name: str) -> bool:
-    return name in _ARRAYS.get(module, ()) or (module.startswith("cxrfeat.") and "." not in name)
+    return name in (*_ARRAYS.get(module, ()), *_PATHS.get(module, ())) or (
+        module.startswith("cxrfeat.") and "." not in name
+    )
 
 
 def pack(value: object, place: Place) -> Packed | None:

@@ -194,12 +194,12 @@ def test_values_of_the_package_and_arrays_are_loaded_and_nothing_else(tmp_path: 
     slots = Slots(2)
     place = slots.take()
     assert place is not None
-    known = (BadImageError("open", "gone"), {"a": np.float32(2), "b": np.arange(5)})
+    known = (BadImageError("open", "gone"), {"a": np.float32(2), "b": np.arange(5), "where": tmp_path})
     packed = pack(known, place)
     assert packed is not None
     error, numbers = slots.unpack(packed, place)
     assert (error.stage, error.reason) == ("open", "gone")
-    assert numbers["a"] == 2
+    assert (numbers["a"], numbers["where"]) == (2, tmp_path)
     np.testing.assert_array_equal(numbers["b"], np.arange(5))
 
     class Harm:
