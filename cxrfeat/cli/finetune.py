@@ -32,7 +32,7 @@ def finetune(
         typer.Option(
             "--head-from",
             metavar="RUN",
-            help="Begin with the head, the network and the split of this run of fit-head.",
+            help="Begin with the head, the network and the split of this run (name or folder) of fit-head.",
             autocompletion=completion.runs,
         ),
     ] = None,

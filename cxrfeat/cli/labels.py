@@ -19,8 +19,8 @@ def labels(
         str | None,
         typer.Argument(
             metavar="FEATURES.h5|RUN",
-            help="A feature file, or the name of a run, which judges its test images. Default: the only file in the "
-            "features folder.",
+            help="A feature file; or a run, by name or folder, which judges its test images. Default: the only file in "
+            "the features folder.",
             show_default=False,
             autocompletion=completion.runs,
         ),

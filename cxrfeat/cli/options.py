@@ -26,7 +26,9 @@ IMAGES, PIXELS, SPLIT, PLACES, OUTPUT = "Images", "Network and pixels", "Split a
 """Titles in `--help` of options that several commands share."""
 
 RUN = typer.Argument(
-    metavar="RUN", help="Name of a run, or an unambiguous beginning of it.", autocompletion=completion.runs
+    metavar="RUN",
+    help="Name of a run, an unambiguous beginning of it, or its folder.",
+    autocompletion=completion.runs,
 )
 """Of the argument that names one run."""
 Data = Annotated[
@@ -43,7 +45,7 @@ RunNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUNS",
-        help="Runs, by name or its beginning. Default: all.",
+        help="Runs, by name, its beginning, or folder. Default: all.",
         show_default=False,
         autocompletion=completion.runs,
     ),

@@ -35,7 +35,7 @@ def select(
         str | None,
         typer.Option(
             "--run",
-            help="A run: its images count as labelled, and its head gives the margins.",
+            help="A run, by name or folder: its images count as labelled, and its head gives the margins.",
             show_default=False,
             autocompletion=completion.runs,
         ),

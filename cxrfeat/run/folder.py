@@ -21,7 +21,7 @@ from cxrfeat.run.record import DamagedError, from_json, to_json
 from cxrfeat.run.table import History, Predictions, SplitRows
 from cxrfeat.spec import canonical_sha256
 from cxrfeat.system.files import make_folder, put_folder
-from cxrfeat.system.given import PathLike, as_path, nearest, one_or_many
+from cxrfeat.system.given import PathLike, as_path, by_likeness, nearest, one_or_many
 from cxrfeat.types import Finding, Status
 
 FORMAT = "cxrfeat-run"
@@ -31,6 +31,8 @@ HEAD, NOVELTY, NETWORK = "head.npz", "novelty.npz", "network.keras"
 PREDICTIONS, SPLIT, HISTORY = "predictions.csv", "split.csv", "history.csv"
 _DOCUMENT = "run.json"
 _LARGEST = 2**30
+_LISTED = 10
+"""Names of runs that a message lists."""
 _AGAIN = "Make the run again."
 
 Table = TypeVar("Table")
@@ -228,16 +230,18 @@ def find_run(run: RunLike, *, runs: PathLike = "runs") -> Run:
     """The run that is meant.
 
     Args:
-        run: A run, its folder, its name, or an unambiguous beginning of its name.
+        run: A run, its folder or the `run.json` in it, its name, or an unambiguous beginning of its name.
         runs: Folder in which names are looked for.
 
     Raises:
-        InputError: If there is none, or more than one.
+        InputError: If there is none, or more than one; it lists the runs that are there, the nearest names first.
         IntegrityError: If it is damaged.
     """
     if isinstance(run, Run):
         return run
     path = as_path(run, "a run")
+    if path.name == _DOCUMENT and path.is_file():
+        path = path.parent
     if (path / _DOCUMENT).is_file():
         return read_run(path)
     named = len(path.parts) == 1
@@ -247,13 +251,16 @@ def find_run(run: RunLike, *, runs: PathLike = "runs") -> Run:
     fitting = exact or [one for one in there if name and one.name.startswith(name)]
     if len(fitting) == 1:
         return read_run(fitting[0])
-    names = [one.name for one in fitting or there]
-    listed = "".join(f"\n  {one}" for one in names[:20]) + ("\n  ..." if len(names) > 20 else "")
+    names = by_likeness(name, [one.name for one in fitting or there])
+    more = f"\n  ... and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    listed = "".join(f"\n  {one}" for one in names[:_LISTED]) + more
     if fitting:
         raise InputError(f"{name!r} begins the names of {len(fitting)} runs in {folder}; say more of it:{listed}")
     if path.is_dir() and (not named or all_runs(path)):
         return read_run(path)  # which says why it is none
-    hint = f" There are:{listed}" if there else " There is none yet: make one with `cxrfeat fit-head`."
+    hint = (
+        f" There are, the nearest first:{listed}" if there else " There is none yet: make one with `cxrfeat fit-head`."
+    )
     raise InputError(f"There is no run {name!r} in {folder}.{nearest(name, names)}{hint}")
 
 

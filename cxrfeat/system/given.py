@@ -79,3 +79,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = {each.casefold(): each for each in known}
     match = difflib.get_close_matches(name.casefold(), close, n=1)
     return f" Did you mean {close[match[0]]}?" if match else ""
+
+
+def by_likeness(name: str, known: Iterable[str]) -> list[str]:
+    """Known names, those most like a mistyped one first; of those equally like it, in the order given.
+
+    Example:
+        >>> by_likeness("logrge", ["data-svm-rbf", "data-logreg"])
+        ['data-logreg', 'data-svm-rbf']
+    """
+    matcher = difflib.SequenceMatcher(b=name.casefold(), autojunk=False)
+
+    def likeness(one: str) -> float:
+        matcher.set_seq1(one.casefold())
+        return matcher.ratio()
+
+    return sorted(known, key=likeness, reverse=True)

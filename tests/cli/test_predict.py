@@ -32,7 +32,7 @@ def test_predictions_come_with_what_they_are_not(cli: Cli, features: Path, data:
     assert cli("predict", "mine", image, *bad, "--max-bad", "4").code == 0
     said = cli("predict", "nowhere", image)
     assert said.code == 3
-    assert "There is no run 'nowhere' in runs. There are:\n  mine" in said.err
+    assert "There is no run 'nowhere' in runs. There are, the nearest first:\n  mine" in said.err
 
 
 def test_a_damaged_run_is_an_integrity_error(cli: Cli, features: Path, data: Path) -> None:

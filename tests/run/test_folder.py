@@ -326,6 +326,28 @@ def test_a_folder_without_its_files_is_refused(tmp_path: Path) -> None:
             run.predictions()
 
 
+def test_a_wrong_name_lists_the_nearest_runs_first(tmp_path: Path) -> None:
+    for name in (*(f"set-a-{number}" for number in range(12)), "chest-logreg", "chest-svm-rbf"):
+        made(tmp_path, name)
+    with pytest.raises(InputError) as raised:
+        find_run("chest-logrge", runs=tmp_path)
+    first, *listed = str(raised.value).splitlines()
+    assert "There is no run 'chest-logrge'" in first
+    assert "Did you mean chest-logreg? There are, the nearest first:" in first
+    assert listed[:2] == ["  chest-logreg", "  chest-svm-rbf"]
+    assert listed[-1] == "  ... and 4 more"
+    assert len(listed) == 11
+    with pytest.raises(InputError, match=r"There is no run 'chest-logrge' in .* Did you mean chest-logreg"):
+        find_run(tmp_path / "chest-logrge")
+
+
+def test_a_run_is_named_by_its_folder_and_by_the_file_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made(tmp_path / "elsewhere", "mine")
+    monkeypatch.chdir(tmp_path)
+    for text in (run.path, "elsewhere/mine", "elsewhere/mine/", "./elsewhere/mine/run.json", "elsewhere/mi"):
+        assert find_run(text).path.resolve() == run.path.resolve(), text
+
+
 def test_a_file_out_of_proportion_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = made(tmp_path)
     monkeypatch.setattr("cxrfeat.run.folder._LARGEST", 1)
@@ -340,7 +362,9 @@ def test_a_run_is_found_by_any_unambiguous_beginning(tmp_path: Path) -> None:
     assert find_run("a-1", runs=tmp_path).name == "a-1", "a whole name is no beginning"
     with pytest.raises(InputError, match=r"'a' begins the names of 2 runs in .*say more of it:\n  a-1\n  a-12"):
         find_run("a", runs=tmp_path)
-    with pytest.raises(InputError, match=r"There is no run 'c' in .* There are:\n  a-1\n  a-12\n  b-1"):
+    with pytest.raises(
+        InputError, match=r"There is no run 'c' in .* There are, the nearest first:\n  a-1\n  a-12\n  b-1"
+    ):
         find_run("c", runs=tmp_path)
     with pytest.raises(InputError, match=r"There is no run 'a-3' in .* Did you mean a-1\?"):
         find_run("a-3", runs=tmp_path)
