@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from cxrfeat.types import Finding, Part, Status
     from cxrfeat.workflow.audit import audit
     from cxrfeat.workflow.compare import compare
+    from cxrfeat.workflow.doctor import Diagnosis, doctor
     from cxrfeat.workflow.explain import activation_maps, explain, top_patches
     from cxrfeat.workflow.extract import Extraction, extract
     from cxrfeat.workflow.finetune import finetune
@@ -96,6 +97,7 @@ _PLACES = {
     "AuditResult": "cxrfeat.auditing.result",
     "Choice": "cxrfeat.workflow.select",
     "Comparison": "cxrfeat.reporting.comparison",
+    "Diagnosis": "cxrfeat.workflow.doctor",
     "Explained": "cxrfeat.explaining.explained",
     "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.file",
@@ -115,6 +117,7 @@ _PLACES = {
     "activation_maps": "cxrfeat.workflow.explain",
     "audit": "cxrfeat.workflow.audit",
     "compare": "cxrfeat.workflow.compare",
+    "doctor": "cxrfeat.workflow.doctor",
     "explain": "cxrfeat.workflow.explain",
     "extract": "cxrfeat.workflow.extract",
     "finetune": "cxrfeat.workflow.finetune",
@@ -138,13 +141,13 @@ _PLACES = {
 
 __all__ = [
     "ActivationMaps", "AuditError", "AuditResult", "Choice", "Comparison", "CxrFeatError", "DenseHead",
-    "DivergedError", "DropoutHead", "Explained", "Extraction", "FeatureFile", "FeatureSpec", "Finding",
+    "Diagnosis", "DivergedError", "DropoutHead", "Explained", "Extraction", "FeatureFile", "FeatureSpec", "Finding",
     "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead",
     "LabelDoubts", "LearningCurve", "LockedError", "LogregHead", "Manifest", "MissingExtraError", "Neighbour",
     "Neighbours", "Part", "Predictions", "QuarantineError", "Report", "ReproduceOptions", "Reproduction",
     "RidgeHead", "Run", "Selected", "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec",
     "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult",
-    "UsageError", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare", "explain", "extract",
+    "UsageError", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare", "doctor", "explain", "extract",
     "find_run", "find_runs", "finetune", "fit", "index", "labels", "learning_curve", "open", "open_run", "predict",
     "report", "reproduce", "select", "similar", "top_patches", "tune", "verify", "views_curve",
 ]  # fmt: skip

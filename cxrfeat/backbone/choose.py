@@ -11,10 +11,10 @@ from cxrfeat.backbone.engine import (
     KerasEngine,
     check_precision,
 )
-from cxrfeat.backbone.network import FILE, Network
+from cxrfeat.backbone.network import FILE, Network, is_onnx
 from cxrfeat.backbone.onnx_engine import ONNX, has_cuda
 from cxrfeat.backbone.openvino_engine import OPENVINO, has_bfloat16
-from cxrfeat.backbone.quiet import backend, has_gpu
+from cxrfeat.backbone.quiet import backend, has_gpu, keras_installed
 from cxrfeat.backbone.skeleton import has_skeleton
 from cxrfeat.errors import MissingExtraError, UsageError
 from cxrfeat.spec import OPENVINO_BFLOAT16, FeatureSpec, Precision, StoredPrecision
@@ -121,6 +121,21 @@ def _named_and_why(asked: str, network: Network, spec: FeatureSpec, views: int) 
         if few
         else f"networks are converted on TensorFlow alone, and Keras runs on {backend()}"
     )
+
+
+def without_gpu(backbone: str) -> str | None:
+    """The engine that a large job in float32 is run by where there is no GPU; `None` where none is installed.
+
+    Args:
+        backbone: A name of the table, or the path of a file.
+    """
+    installed = [one.name for one in CONVERTERS if one.installed()]
+    if is_onnx(backbone):
+        return installed[0] if installed else None
+    convertible = has_skeleton(backbone) or (keras_installed() and backend() == "tensorflow")
+    if installed and convertible:
+        return installed[0]
+    return "keras" if keras_installed() else None
 
 
 def _in_bfloat16(asked: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -44,6 +45,30 @@ def download(url: str, digest: str, place: Path) -> None:
         raise WeightsError(str(error.reason)) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise WeightsError(str(error) or type(error).__name__) from error
+
+
+def why_unreachable(url: str, patience: float) -> str:
+    """Why a file cannot be fetched now; empty where it can. Only its headers are asked for.
+
+    Args:
+        url: Where it is.
+        patience: Seconds after which an answer is no longer waited for, that of the name's owner among them.
+    """
+    answers: list[str] = []
+
+    def ask() -> None:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=patience):
+                answers.append("")
+        except urllib.error.URLError as error:
+            answers.append(str(error.reason))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            answers.append(str(error) or type(error).__name__)
+
+    asking = threading.Thread(target=ask, name="reach", daemon=True)  # looking a name up knows no patience
+    asking.start()
+    asking.join(patience)
+    return answers[0] if answers else f"no answer within {patience:g} s"
 
 
 def digest_of(path: Path, like: str) -> str:

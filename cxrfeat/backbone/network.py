@@ -120,7 +120,7 @@ def find_network(
     """
     if not is_onnx(backbone) and (output is not None or pool is not None):
         raise UsageError("`output` and `pool` are for ONNX files: other networks have one output, averaged over space.")
-    if _is_path(backbone):
+    if is_path(backbone):
         if weights != "imagenet":
             raise UsageError(f"`weights={weights}` does not go with a network of your own: its file holds the weights.")
         scaling = _scaling(backbone, preprocess, mean, std)
@@ -328,5 +328,6 @@ def is_onnx(backbone: str) -> bool:
     return backbone.lower().endswith(ONNX_SUFFIX)
 
 
-def _is_path(backbone: str) -> bool:
+def is_path(backbone: str) -> bool:
+    """Whether a backbone's name is the path of a network of the user's own."""
     return backbone.lower().endswith((*SUFFIXES, ONNX_SUFFIX)) or os.sep in backbone

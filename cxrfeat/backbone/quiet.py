@@ -6,6 +6,7 @@ What can be said of it without importing it (its folder, its backend) is said he
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import logging
 import os
@@ -55,11 +56,19 @@ def backend() -> str:
     return "tensorflow"
 
 
+def has_driver() -> bool:
+    """Whether the system has a driver of a GPU that Keras may run on."""
+    return any(Path(sign).exists() for sign in ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/kfd"))
+
+
 def has_gpu() -> bool:
     """Whether Keras would run on a GPU; asked of Keras, which takes seconds to load, only where a driver is there."""
-    if not any(Path(sign).exists() for sign in ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/kfd")):
-        return False
-    return bool(import_keras().distribution.list_devices("gpu"))
+    return has_driver() and bool(import_keras().distribution.list_devices("gpu"))
+
+
+def keras_installed() -> bool:
+    """Whether Keras and the backend that it would run on are there; neither is loaded."""
+    return all(importlib.util.find_spec(name) is not None for name in ("keras", backend()))
 
 
 def xla_switches() -> dict[str, str]:

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cxrfeat.backbone.download import digest_of, download
 from cxrfeat.backbone.drawn import random_identity
@@ -27,6 +27,8 @@ from cxrfeat.system.files import (
     user_cache,
     write_atomic,
 )
+
+WeightsState = Literal["ready", "missing", "damaged"]
 
 MODEL = "network.onnx"
 """Name of an ONNX model among the files that are kept of it."""
@@ -71,19 +73,19 @@ def weights_of(row: Row, weights: str, seed: int) -> tuple[Path | None, str]:
 
 def list_weights() -> list[dict[str, Any]]:
     """For each backbone of the table: its weights file, whether it is here and whole, and where it comes from."""
-    rows = []
-    for row in TABLE.values():
-        path = keras_folder() / row.weights_file
-        here = path.is_file()
-        state = (
-            "missing"
-            if not here
-            else "ready"
-            if digest_of(path, row.weights_digest) == row.weights_digest
-            else "damaged"
-        )
-        rows.append({"backbone": row.name, "state": state, "path": str(path), "url": row.weights_url})
-    return rows
+    return [
+        {"backbone": row.name, "state": state_of(row), "path": str(keras_folder() / row.weights_file)}
+        | {"url": row.weights_url}
+        for row in TABLE.values()
+    ]
+
+
+def state_of(row: Row) -> WeightsState:
+    """Whether a network's ImageNet weights are here and whole."""
+    path = keras_folder() / row.weights_file
+    if not path.is_file():
+        return "missing"
+    return "ready" if digest_of(path, row.weights_digest) == row.weights_digest else "damaged"
 
 
 def import_weights(path: Path) -> tuple[str, Path]:

@@ -177,7 +177,7 @@ def show_audit(findings: Sequence[Mapping[str, Any]], *, everything: bool = Fals
     """
     table = audit_table(findings, everything=everything)
     if table is not None:
-        _show_checks(table)
+        show_checks(table)
 
 
 def show_failed(findings: Sequence[Mapping[str, Any]], run: str) -> None:
@@ -191,7 +191,7 @@ def show_failed(findings: Sequence[Mapping[str, Any]], run: str) -> None:
     if table is not None:
         names = ", ".join(str(one["check"]) for one in findings)
         its = "their" if " of " in run else "its"
-        _show_checks(replace(table, title=f"{run} failed {its} audit ({names}): before you believe what follows"))
+        show_checks(replace(table, title=f"{run} failed {its} audit ({names}): before you believe what follows"))
 
 
 def _command(remedy: str) -> tuple[str, str]:
@@ -205,14 +205,26 @@ def _command(remedy: str) -> tuple[str, str]:
     return (f"{text}:", f"cxrfeat {command.rstrip('.')}") if mark else (remedy, "")
 
 
-def _show_checks(table: Table) -> None:
+def show_checks(table: Table) -> None:
+    """Checks with what they found, each in lines of its own, and remedies that can be pasted.
+
+    Args:
+        table: Rows of a verdict, a name, what was found, and what to do.
+    """
     print(printable(table.title))
     colours = {"fail": "\033[1;31m", "warn": "\033[33m", "pass": "\033[32m"}
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for status, check, why, remedy in table.rows:
         remedy, command = _command(as_typed(remedy))
         said = printable(f"{check}: {as_typed(why)} {remedy}")
-        text = textwrap.fill(said, width=100, initial_indent="  ", subsequent_indent="        ", break_on_hyphens=False)
+        text = textwrap.fill(
+            said,
+            width=100,
+            initial_indent="  ",
+            subsequent_indent="        ",
+            break_on_hyphens=False,
+            break_long_words=False,  # such as addresses and paths, which are pasted
+        )
         if command:  # a line of its own, however long: what is broken cannot be pasted
             text += f"\n        {printable(command)}"
         shown = f"{colours[status]}{status.upper()}\033[0m" if colour else status.upper()

@@ -17,6 +17,7 @@ from cxrfeat.cli import (
     audit,
     compare,
     demo,
+    doctor,
     explain,
     extract,
     finetune,
@@ -90,6 +91,7 @@ for command, name in (
     (select.select, "select"),
     (reproduce.reproduce, "reproduce"),
     (verify.verify, "verify"),
+    (doctor.doctor, "doctor"),
 ):
     app.command(name, cls=Command, context_settings=WIDTH)(expanded(command))
 app.add_typer(weights.app, name="weights")

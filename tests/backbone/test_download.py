@@ -4,14 +4,16 @@ import errno
 import hashlib
 import http.client
 import io
+import threading
 import urllib.error
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cxrfeat.backbone import download as module
-from cxrfeat.backbone.download import digest_of, download
+from cxrfeat.backbone.download import digest_of, download, why_unreachable
 from cxrfeat.errors import StorageError, WeightsError
 
 CONTENT = b"weights" * 999_999
@@ -75,3 +77,33 @@ def test_a_full_disk_is_no_fault_of_the_network(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(StorageError, match="No space left"):
         download(URL, MD5, tmp_path / "w.h5")
+
+
+def test_whether_a_file_could_be_fetched_is_asked_without_fetching_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(request: Any, timeout: float) -> io.BytesIO:
+        asked.append(request.get_method())
+        return io.BytesIO()
+
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    assert why_unreachable(URL, 2) == ""
+    assert asked == ["HEAD"]
+
+    def refuse(request: Any, timeout: float) -> None:
+        raise urllib.error.URLError("no route")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    assert why_unreachable(URL, 2) == "no route"
+
+
+def test_a_server_whose_name_nobody_knows_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = threading.Event()
+
+    def wait(request: Any, timeout: float) -> None:
+        done.wait(10)
+        raise urllib.error.URLError("too late")
+
+    monkeypatch.setattr("urllib.request.urlopen", wait)
+    assert why_unreachable(URL, 0.05) == "no answer within 0.05 s"
+    done.set()

@@ -1,0 +1,46 @@
+"""`cxrfeat doctor`: would it work on this machine?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import completion, options
+from cxrfeat.cli.console import print_json, show_checks
+
+
+def doctor(
+    backbone: Annotated[
+        str,
+        typer.Option(
+            "--backbone",
+            metavar="<name|path>",
+            help="The network to ask about: a name of the table, or a file of your own.",
+            autocompletion=completion.backbones,
+        ),
+    ] = "densenet121",
+    weights: options.Weights = "imagenet",
+    features: options.Features = Path("features"),
+    runs: options.Runs = Path("runs"),
+    json: options.Json = False,
+) -> None:
+    """Look whether extract and fit-head would work on this machine, and say what to do where not.
+
+    Versions, extras, engines and what each would run, weights, devices, caches and their sizes, the salt of ids, and a
+    test of writing, renaming and locking in the folders. Loads no network. Exit code 0 only if all that it takes is
+    here, else 3.
+    """
+    from cxrfeat.errors import InputError
+    from cxrfeat.reporting.doctor import doctor_table
+    from cxrfeat.workflow.doctor import doctor as run
+
+    found = run(backbone, weights=weights, features=features, runs=runs)
+    if json:
+        print_json(found.to_dict())
+    else:
+        show_checks(doctor_table(found.to_dict()))
+    if not found.ok:
+        names = ", ".join(one.check for one in found.failed)
+        raise InputError(f"Features would not be made here ({names}). Do what the checks say, and ask again.")
