@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.auditing.control import check_controls, control_probabilities, untested
+from cxrfeat.auditing.encoded import read_encoded
 from cxrfeat.auditing.inspections import Inspected
 from cxrfeat.auditing.people import Column, metadata_columns
 from cxrfeat.auditing.short import check_strangers
@@ -26,7 +27,7 @@ from cxrfeat.image.split import folds
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
 from cxrfeat.metric.source import within_source
-from cxrfeat.run.document import WithinSource
+from cxrfeat.run.document import Encoded, WithinSource
 from cxrfeat.run.record import from_json
 from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities
 
@@ -94,6 +95,14 @@ class AuditedImages:
     def columns(self) -> dict[str, Column]:
         """The same as a control is given it, of each column that says anything."""
         return metadata_columns(self.metadata)
+
+    def encoded(self) -> tuple[Encoded, ...]:
+        """What else than the class can be read from the features, where there are any."""
+        if self.features is None:
+            return ()
+        columns = {**self.metadata, "source": np.array([row.source or "" for row in self.rows])}
+        classes = self.manifest.classes
+        return read_encoded(self.features, self.labels, self.groups, columns, classes, seed=self.seed)
 
     def within_source(self, model: Probabilities) -> WithinSource:
         """Scores of a model among images of one source."""

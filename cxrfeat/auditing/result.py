@@ -9,7 +9,7 @@ from cxrfeat.auditing.changed import Mitigation
 from cxrfeat.auditing.copies import Copy
 from cxrfeat.auditing.source import SourceTable
 from cxrfeat.image.row import Quarantined
-from cxrfeat.run.document import WithinSource
+from cxrfeat.run.document import Encoded, WithinSource
 from cxrfeat.run.record import to_json
 from cxrfeat.types import Finding, Status
 
@@ -27,6 +27,8 @@ class AuditResult:
     """Scores of the model among images of one source, where there is a model."""
     controls: dict[str, dict[str, Any]]
     """Scores of each control, and of the model under `model`."""
+    encoded: tuple[Encoded, ...]
+    """What else than the class can be read from the features, where there are any."""
     copies: tuple[Copy, ...]
     """Pairs of images that are one picture."""
     mitigations: tuple[Mitigation, ...]
@@ -48,6 +50,7 @@ class AuditResult:
             "sources": self.sources.to_dict(),
             "within_source": to_json(self.within_source),
             "controls": self.controls,
+            "encoded": to_json(self.encoded),
             "copies": [one.to_dict() for one in self.copies],
             "mitigations": [asdict(one) for one in self.mitigations],
             "quarantined": [asdict(one) for one in self.quarantined],

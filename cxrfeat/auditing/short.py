@@ -21,6 +21,7 @@ from cxrfeat.auditing.control import (
     tested,
     too_few,
 )
+from cxrfeat.auditing.encoded import check_encoded, columns_of_file, read_encoded
 from cxrfeat.auditing.odd import check_odd
 from cxrfeat.auditing.outputs import check_outputs
 from cxrfeat.auditing.people import (
@@ -38,9 +39,9 @@ from cxrfeat.feature.split import Split
 from cxrfeat.image.patient import mixed_patients
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores, tested_groups
-from cxrfeat.run.document import ControlScores, FinalEvaluation
+from cxrfeat.run.document import ControlScores, Encoded, FinalEvaluation
 from cxrfeat.run.record import from_json, to_json
-from cxrfeat.types import Finding, Groups, Labels, Part, Probabilities, Status, failed_first
+from cxrfeat.types import Features, Finding, Groups, Labels, Part, Probabilities, Status, failed_first
 
 CONTAINER, THUMBNAIL = "container", "thumbnail"
 
@@ -69,6 +70,17 @@ class ShortAudit:
     split: Split
     """What is trained on and tested; the test images of all its folds, in their order, are those of the scores."""
     seed: int = 0
+    features: Features | None = None
+    """`(images, dim)` of the plain views, to see what else they know; `None` where no head is fitted on them."""
+
+    @cached_property
+    def encoded(self) -> tuple[Encoded, ...]:
+        """What else than the class can be read from the features."""
+        file = self.file
+        if self.features is None:
+            return ()
+        columns = columns_of_file(file)
+        return read_encoded(self.features, file.labels, file.groups, columns, file.classes, seed=self.seed)
 
     @cached_property
     def controls(self) -> dict[str, Probabilities]:
@@ -110,6 +122,7 @@ class ShortAudit:
             check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.split),
             check_quarantine(len(file.content.quarantine), file.images),
             *check_odd(file),
+            *check_encoded(self.encoded),
         ]
         return failed_first(one for one in found if one is not None)
 

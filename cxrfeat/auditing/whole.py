@@ -11,6 +11,7 @@ import numpy as np
 from cxrfeat.auditing.container import container_of_rows, indicators
 from cxrfeat.auditing.control import check_control, check_outside, column_scores
 from cxrfeat.auditing.copies import Copy, check_copies
+from cxrfeat.auditing.encoded import check_encoded
 from cxrfeat.auditing.images import AuditedImages
 from cxrfeat.auditing.mask import check_masks
 from cxrfeat.auditing.people import (
@@ -39,7 +40,7 @@ from cxrfeat.image.patient import mixed_rows
 from cxrfeat.image.row import Quarantined
 from cxrfeat.image.split import NO_PART
 from cxrfeat.metric.shortcut import tested_groups
-from cxrfeat.run.document import WithinSource
+from cxrfeat.run.document import Encoded, WithinSource
 from cxrfeat.types import Features, Finding, Probabilities, failed_first
 
 HISTOGRAM, MODEL = "histogram", "model"
@@ -81,6 +82,7 @@ def findings_of(
     scored: Mapping[str, Mapping[str, Any]],
     columns: Mapping[str, Mapping[str, Any] | None],
     within: WithinSource | None,
+    encoded: Sequence[Encoded],
     look: str,
 ) -> tuple[Finding, ...]:
     """Every check, failed ones first.
@@ -93,6 +95,7 @@ def findings_of(
         scored: Scores of each control.
         columns: Scores of each column of the metadata, from `scores_of_columns`.
         within: Scores of the model within sources, where there is one.
+        encoded: What else its features know.
         look: What to do about a control that does well.
     """
     found = [
@@ -100,6 +103,7 @@ def findings_of(
         *_about_images(images, copies),
         *_about_controls(images, scored, columns, look),
         *([] if within is None else check_within(within)),
+        *check_encoded(encoded),
         *_about_data(images, bad),
         *check_masks(masks, [row.content_sha256 for row in images.rows]),
     ]

@@ -60,6 +60,7 @@ def audit(
     from cxrfeat.reporting.audit import control_table, mitigation_table, pairs_table, sources_table
     from cxrfeat.reporting.audit_page import write_page
     from cxrfeat.reporting.place import check_place
+    from cxrfeat.reporting.shortcut import encoded_table
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.audit import audit as run
 
@@ -107,6 +108,7 @@ def audit(
         show_audit(document["checks"], everything=True)
         show(sources_table(document["sources"]))
         show(control_table(document["controls"]))
+        show(encoded_table(document["encoded"]))
         show(pairs_table(document["within_source"]))
         show(mitigation_table(document["mitigations"]))
         for place in (page, copies):

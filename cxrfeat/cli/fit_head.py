@@ -97,7 +97,7 @@ def fit_head(
     from cxrfeat.reporting.best import best_sentence
     from cxrfeat.reporting.learning_curve import curve_table
     from cxrfeat.reporting.score import class_table, score_table
-    from cxrfeat.reporting.shortcut import shortcut_table, source_table
+    from cxrfeat.reporting.shortcut import encoded_table, shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table, training_table
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.spec import HeadSpec
@@ -171,6 +171,7 @@ def fit_head(
         show(training_table([(run.document.head, run.history()) for run in result.runs], marks()))
         show(source_table(document["runs"]))
         show(shortcut_table(document["runs"]))
+        show(encoded_table(document["runs"][0]["encoded"]))
         for curve in document["curves"]:
             show(curve_table(curve))
             say(f"  {curve['head']}: {curve['sentence']}")

@@ -12,7 +12,7 @@ from cxrfeat.feature.split import Split
 from cxrfeat.feature.versions import versions
 from cxrfeat.head.data import Data
 from cxrfeat.head.evaluation import HeadTest
-from cxrfeat.run.document import Features, FinalEvaluation, Identity, RunDocument, SearchSettings
+from cxrfeat.run.document import Encoded, Features, FinalEvaluation, Identity, RunDocument, SearchSettings
 from cxrfeat.run.folder import HEAD, NOVELTY, Run, read_run, write_run
 from cxrfeat.run.record import digest8, to_json
 from cxrfeat.run.table import Predictions, SplitRows
@@ -29,6 +29,7 @@ def run_summary(run: Run) -> dict[str, Any]:
         "path": str(run.path),
         **{key: told[key] for key in keys},
         "split": told["identity"]["split"],
+        "encoded": told.get("encoded", []),
         "failed_checks": to_json(run.failed_checks),
     }
 
@@ -92,7 +93,13 @@ def existing_run(place: Path, identity: Identity) -> Run | None:
 
 
 def document_of(
-    data: Data, spec: HeadSpec, identity: Identity, audit: Sequence[Finding], tested: HeadTest, test: FinalEvaluation
+    data: Data,
+    spec: HeadSpec,
+    identity: Identity,
+    audit: Sequence[Finding],
+    tested: HeadTest,
+    test: FinalEvaluation,
+    encoded: Sequence[Encoded] = (),
 ) -> RunDocument:
     """What a run says of a head.
 
@@ -103,6 +110,7 @@ def document_of(
         audit: What there is to say against it, failed checks first.
         tested: Its test.
         test: What came of that, examined.
+        encoded: What else the features know.
     """
     file = data.file
     return RunDocument(
@@ -122,6 +130,7 @@ def document_of(
         audit=tuple(audit),
         notes=(*data.notes, *tested.notes),
         excluded=data.excluded,
+        encoded=tuple(encoded),
         versions={**versions(), "engine": file.content.engine},
     )
 

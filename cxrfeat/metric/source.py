@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.metric.least import LEAST_GROUPS
-from cxrfeat.metric.ranking import Ranked
 from cxrfeat.metric.resample import numbered, weight_blocks
 from cxrfeat.metric.score import checked
 from cxrfeat.metric.small import Bearing, score_interval
+from cxrfeat.metric.stratified import Stratified
 from cxrfeat.types import Groups, Labels, Probabilities
 
 
@@ -58,8 +58,8 @@ def within_source(
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
 
-    Source: the stratified AUROC of Janes & Pepe 2009, "Adjusting for covariate effects on classification accuracy using
-    the covariate-adjusted ROC curve"; Field & Welsh 2007 for drawing whole groups; with few groups `metric.small`.
+    Source: `metric.stratified` for the AUROC; Field & Welsh 2007 for drawing whole groups; with few groups
+    `metric.small`.
 
     Example:
         >>> y, p = np.array([0, 1, 0, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]])
@@ -73,10 +73,10 @@ def within_source(
     present = {int(code): np.unique(y[sources == code]) for code in np.unique(sources) if code >= 0}
     mixed = {code: there for code, there in present.items() if len(there) > 1}
     sourced = np.unique(y[sources >= 0]).tolist()
-    held, known = np.isin(sources, list(mixed)), int((sources >= 0).sum())
-    group, count = numbered(groups[held]) if held.any() else (np.zeros(0, np.int64), 0)
-    blocks = list(weight_blocks(count, int(held.sum()), resamples, seed)) if count >= LEAST_GROUPS else []
-    y, p, sources = y[held], probabilities[held], sources[held]
+    mixes, known = np.isin(sources, list(mixed)), int((sources >= 0).sum())
+    group, count = numbered(groups[mixes]) if mixes.any() else (np.zeros(0, np.int64), 0)
+    blocks = list(weight_blocks(count, int(mixes.sum()), resamples, seed)) if count >= LEAST_GROUPS else []
+    y, p, sources = y[mixes], probabilities[mixes], sources[mixes]
     allowed = np.zeros_like(p, dtype=bool)
     chance = 0
     for code, there in mixed.items():
@@ -89,20 +89,20 @@ def within_source(
     pairs = []
     for a, b in itertools.combinations(range(len(classes)), 2):
         shared = [code for code, there in mixed.items() if a in there and b in there]
-        rows = np.isin(sources, shared) & np.isin(y, (a, b))
-        strata = [_ranked(y, p, group, rows & (sources == code), a, b) for code in shared]
-        auroc = _stratified(strata, np.ones((1, count))) if strata else np.full(1, np.nan)
-        bearing = _bearing(y, group, count, [rows & (sources == code) for code in shared], a, b)
-        enough = bearing.groups >= LEAST_GROUPS
-        told = np.concatenate([np.zeros(0), *(_stratified(strata, weights) for weights in blocks if enough)])
+        held = np.isin(sources, shared) & np.isin(y, (a, b))
+        odds = np.log(np.maximum(p[:, a], 1e-300)) - np.log(np.maximum(p[:, b], 1e-300))
+        ranked = Stratified.of(y == a, odds, group, count, np.where(held, sources, -1))
+        auroc = ranked.auroc(np.ones((1, count)))
+        enough = ranked.bearing.groups >= LEAST_GROUPS
+        told = np.concatenate([np.zeros(0), *(ranked.auroc(weights) for weights in blocks if enough)])
         pairs.append(
             {
                 "classes": [classes[a], classes[b]],
                 "identifiable": bool(shared),
                 "known": a in sourced and b in sourced,
-                "images": int(rows.sum()),
+                "images": int(held.sum()),
                 "auroc": None if np.isnan(auroc[0]) else float(auroc[0]),
-                "auroc_ci": score_interval(told, float(auroc[0]), bearing, level),
+                "auroc_ci": score_interval(told, float(auroc[0]), ranked.bearing, level),
             }
         )
     return {
@@ -115,36 +115,3 @@ def within_source(
         "unknown": len(probabilities) - known,
         "pairs": pairs,
     }
-
-
-def _ranked(y: Labels, p: Probabilities, group: Groups, rows: NDArray[np.bool_], a: int, b: int) -> Ranked:
-    odds = np.log(np.maximum(p[rows, a], 1e-300)) - np.log(np.maximum(p[rows, b], 1e-300))
-    return Ranked(y[rows] == a, odds, group[rows])
-
-
-def _bearing(y: Labels, group: Groups, groups: int, strata: Sequence[NDArray[np.bool_]], a: int, b: int) -> Bearing:
-    """What a stratified AUROC rests on: each source as much as the share of the pairs that it has."""
-    kinds = [[Bearing.of(np.bincount(group[rows & (y == one)], minlength=groups)) for one in (a, b)] for rows in strata]
-    pairs = [ours.images * theirs.images for ours, theirs in kinds]
-    of_strata = [Bearing.against(*kind).units for kind in kinds]
-    spread = sum((of / sum(pairs)) ** 2 / units for of, units in zip(pairs, of_strata, strict=True))
-    held = [
-        np.any([rows & (y == one) for rows in strata], axis=0) if strata else np.zeros(len(y), bool) for one in (a, b)
-    ]
-    return Bearing(
-        groups=min(len(np.unique(group[rows])) for rows in held),
-        units=1 / spread if spread else 0.0,
-        images=float(sum(rows.sum() for rows in held)),
-    )
-
-
-def _stratified(strata: Sequence[Ranked], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Wins over pairs, both summed over the sources, `(resamples,)`."""
-    wins, pairs = np.zeros(len(weights)), np.zeros(len(weights))
-    for stratum in strata:
-        won, there = stratum.wins(weights)
-        wins += won
-        pairs += there
-    rates = np.full(len(weights), np.nan)
-    np.divide(wins, pairs, out=rates, where=pairs > 0)
-    return rates

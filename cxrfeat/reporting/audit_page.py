@@ -12,6 +12,7 @@ from cxrfeat.image.content import read_file
 from cxrfeat.image.decode import decode
 from cxrfeat.reporting.audit import audit_table, control_table, mitigation_table, pairs_table, sources_table
 from cxrfeat.reporting.picture import data_address
+from cxrfeat.reporting.shortcut import encoded_table
 from cxrfeat.reporting.template import fill
 from cxrfeat.reporting.term import CHECKS
 from cxrfeat.system.files import write_atomic
@@ -41,6 +42,7 @@ def render_audit(title: str, audit: Mapping[str, Any], pictures: Mapping[str, st
     tables = (
         sources_table(audit["sources"]),
         control_table(audit["controls"]),
+        encoded_table(audit["encoded"]),
         pairs_table(audit["within_source"]),
         mitigation_table(audit["mitigations"]),
     )

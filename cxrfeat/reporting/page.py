@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cxrfeat.reporting.chart import SHAPES, map_points, mark, whisker
@@ -12,11 +13,11 @@ from cxrfeat.reporting.content import DataContent, FeatureMap, ReportContent, Ti
 from cxrfeat.reporting.difference import apart, difference_table, other_difference_table, standing_of
 from cxrfeat.reporting.run_section import run_section
 from cxrfeat.reporting.score import SCORES
-from cxrfeat.reporting.shortcut import shortcut_table, within_table
+from cxrfeat.reporting.shortcut import encoded_table, shortcut_table, within_table
 from cxrfeat.reporting.summary import honest_figure, standing, verdict, worst_findings
-from cxrfeat.reporting.table import NO_ENDS, WHY_NO_ENDS, number
+from cxrfeat.reporting.table import NO_ENDS, WHY_NO_ENDS, Table, number
 from cxrfeat.reporting.template import fill, text_of
-from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, RUNS, SHORTCUT
+from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, ENCODED, RUNS, SHORTCUT
 from cxrfeat.run.record import to_json
 from cxrfeat.version import __version__
 
@@ -46,7 +47,13 @@ def render_report(content: ReportContent) -> str:
         script=text_of("wide.js") + text_of("page.js"),
         meanings=CHECKS,
         words=content.words,
-        told={"scores": RUNS, "shortcuts": SHORTCUT, "differences": DIFFERENCES, "by_class": BY_CLASS},
+        told={
+            "scores": RUNS,
+            "shortcuts": SHORTCUT,
+            "encoded": ENCODED,
+            "differences": DIFFERENCES,
+            "by_class": BY_CLASS,
+        },
         title=content.title,
         lead=lead,
         notes=content.notes,
@@ -82,6 +89,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "scores": _scores(summaries, differences, runs),
         "within": within_table(summaries),
         "shortcuts": shortcut_table(summaries[:1]),
+        "encoded": _encoded(data),
         "differences": [difference_table(differences), other_difference_table(differences)] if differences else [],
         "runs": runs,
         "counts": data.counts,
@@ -91,6 +99,18 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "store": _store(data.tiles),
         "notes": data.notes,
     }
+
+
+def _encoded(data: DataContent) -> list[Table]:
+    """What else the features know, a table for each network."""
+    of_features = {run.document.identity.features: run for run in reversed(data.runs) if run.document.encoded}
+    found = []
+    for run in reversed(of_features.values()):
+        table = encoded_table(to_json(run.document.encoded))
+        assert table is not None, "something is encoded"
+        named = f"{run.document.backbone}: {table.title}" if len(of_features) > 1 else table.title
+        found.append(replace(table, title=named))
+    return found
 
 
 def _scores(

@@ -42,6 +42,30 @@ def shortcut_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
     )
 
 
+def encoded_table(encoded: Sequence[Mapping[str, Any]]) -> Table | None:
+    """What else than the class can be read from the features, beside how far it goes with the class.
+
+    Args:
+        encoded: As in the documents of runs and of the audit; `None` is returned where there is nothing.
+    """
+    if not encoded:
+        return None
+    rows = []
+    for one in encoded:
+        what = " / ".join(one["values"]) if one["cut"] is None else "upper half of a class from its lower"
+        auroc = with_interval(one["auroc"], one["auroc_ci"])
+        if one["auroc"] is None:
+            auroc = "no class has two"
+        rows.append((one["name"], what, auroc, number(one["cramers_v"], 2), str(one["images"])))
+    return Table(
+        title="What else the features know: read by ridge regression among images of one class, patients left out, "
+        "95 % intervals\n(Cramer's V: how far it goes with the class, from 0 to 1)",
+        columns=("", "told apart", "AUROC", "Cramer's V", "images"),
+        rows=tuple(rows),
+        numeric=frozenset({3, 4}),
+    )
+
+
 def source_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
     """What remains of the scores among images of one source; `None` where no source is known."""
     told = [(run, run["test"].get("within_source")) for run in runs]

@@ -18,6 +18,10 @@ CHECKS = {
     "age": "the patients' ages alone, without any picture",
     "sex": "the patients' sexes alone, without any picture",
     "view_position": "whether the rays came from the front or from behind (AP, PA), without any picture",
+    "encoded age": "whether the features tell the older of a class from the younger",
+    "encoded sex": "whether the features tell the sexes apart among images of one class",
+    "encoded view_position": "whether the features tell AP from PA among images of one class",
+    "encoded source": "whether the features tell where an image comes from among images of one class",
     "children": "whether one class holds children and another does not",
     "patients": "whether it is known which images are of one person",
     "patient numbers": "whether one patient number seems to stand for several people",
@@ -67,6 +71,10 @@ RUNS = (
     ("95 % interval", "where the figure would lie if other patients had been drawn, in 19 of 20 draws"),
 )
 """Of the table of scores, in its order."""
+
+ENCODED = (
+    ("Cramer's V", "how far it goes with the class: near 0 it is of no use to a head, near 1 it names the class"),
+)
 
 SHORTCUT = (
     ("seen", "what the control was given in place of the image"),

@@ -276,6 +276,26 @@ class ControlScores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """How well something else than the class can be read from the features, among images of one class."""
+
+    name: str
+    """Of the column."""
+    auroc: float | None
+    """In the mean over its values; `None` where no class has two of them."""
+    auroc_ci: Interval | None
+    values: tuple[str, ...]
+    """Those judged; of a number none: its upper half is told from its lower."""
+    cut: float | None
+    """Of a number its median; within a class the halves are those of the class."""
+    images: int
+    groups: int
+    """Looked at."""
+    cramers_v: float
+    """Association with the class, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
     """Whether what a head says depends on the image (`auditing.outputs`)."""
 
@@ -444,6 +464,8 @@ class RunDocument:
     versions: Mapping[str, str]
     excluded: tuple[str, ...] = field(default=(), metadata=OMITTED)
     """Ids of the images that the user left out."""
+    encoded: tuple[Encoded, ...] = field(default=(), metadata=OMITTED)
+    """What else the features know."""
     search: Search | None = field(default=None, metadata=OMITTED)
     test_openings: int = field(default=1, metadata=beside("search"))
     """How many runs had been tested on this very split, this one included."""

@@ -88,8 +88,9 @@ def audit(
     columns = scores_of_columns(images)
     copies = told_copies(images.pairs, images.rows)
     within = None if model is None else images.within_source(model)
+    encoded = images.encoded()
     look = remedy(*_shown(data, cache, places=places), mitigated=mitigate)
-    findings = findings_of(images, bad, copies, masks, scored, columns, within, look)
+    findings = findings_of(images, bad, copies, masks, scored, columns, within, encoded, look)
     scored |= {name: one for name, one in columns.items() if one is not None}
     if model is not None:
         scored[MODEL] = images.scores(model)
@@ -100,6 +101,7 @@ def audit(
         sources=images.sources,
         within_source=within,
         controls=scored,
+        encoded=encoded,
         copies=copies,
         mitigations=mitigations,
         quarantined=tuple(bad),

@@ -136,7 +136,7 @@ def fit(
             seed=seed,
         )
         # Done when asked, while the workers fit.
-        audit = ShortAudit(file, split, seed)
+        audit = ShortAudit(file, split, seed, data.plain)
         check_writable(runs)
         content = file.content
         first = identity_of(data, split, head=heads[0])
@@ -165,7 +165,7 @@ def fit(
                     continue
                 # Another process, or a head named twice, may have made it meanwhile.
                 checks = with_test(audit.findings, test)
-                document = document_of(data, heads[index], identities[index], checks, tested, test)
+                document = document_of(data, heads[index], identities[index], checks, tested, test, audit.encoded)
                 made[index] = existing_run(places[index], identities[index]) or write_fitted(
                     places[index], document, data, split, tested
                 )

@@ -139,7 +139,7 @@ def tune(
         space = Space(kinds=kinds, views=file.views, seed=seed)
         searched = [*split.folds, *([Fold.everything(file.images)] if split.crossed else [])]
         inner = [inner_split(data, fold, inner_folds, seed) for fold in searched]
-        audit = ShortAudit(file, split, seed)
+        audit = ShortAudit(file, split, seed, data.plain)
         check_writable(runs)
         asked = plan.record(space)
         identity = identity_of(data, split, search=asked)
@@ -170,7 +170,7 @@ def tune(
             steps.tell(last.kind)
             tested = replace(tested, notes=(*tested.notes, _who_was_tested(found[:-1])))
         document = replace(
-            document_of(data, last, identity, with_test(audit.findings, test), tested, test),
+            document_of(data, last, identity, with_test(audit.findings, test), tested, test, audit.encoded),
             search=Search(settings=asked, found=found[-1], outer=_outer(found[:-1], split) if split.crossed else None),
             test_openings=openings(runs, split.sha256) + 1,
         )

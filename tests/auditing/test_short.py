@@ -108,6 +108,20 @@ def test_the_audit_of_a_file_puts_what_failed_first(tmp_path: Path) -> None:
     assert order == sorted(order)
 
 
+def test_given_features_it_says_what_else_they_know(tmp_path: Path) -> None:
+    sexes = ["F", "M"] * 40
+    path = make_features(tmp_path / "f.h5", per_group=1, groups=40, sexes=sexes)
+    with FeatureFile(path) as file:
+        X = file.arrays()[0]
+        X[:, 0] += 8 * (np.array(sexes) == "F")
+        found = ShortAudit(file, part_images(file), features=X)
+        assert [one.name for one in found.encoded] == ["sex", "source"]
+        (sex,) = [one for one in found.findings if one.check == "encoded sex"]
+        assert ShortAudit(file, part_images(file)).encoded == ()
+    assert verdict(sex, "encoded sex") is Status.PASS
+    assert "The features tell the sex" in sex.why
+
+
 def test_a_clean_file_passes_every_check(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5", sources=["A", "A", "B", "B"] * 20)
     with FeatureFile(path) as file:

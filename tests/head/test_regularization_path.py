@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.regularization_path import STRENGTHS, logistic_head, logistic_path, ridge_leave_group_out, ridge_path
+from cxrfeat.head.regularization_path import (
+    STRENGTHS,
+    logistic_head,
+    logistic_path,
+    ridge_leave_group_out,
+    ridge_left_out,
+    ridge_path,
+)
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import ClassWeights
 from tests.head.blobs import NAMES, blobs, fitted
@@ -232,3 +240,26 @@ def test_leaving_groups_out_does_not_profit_from_a_feature_that_names_the_group(
     unseen = ridge_leave_group_out(X, y, groups, 2, [1.0])[0].argmax(1)
     assert (seen == y).mean() > 0.95
     assert (unseen == y).mean() < 0.65
+
+
+def test_ranked_together_rows_left_out_are_no_better_and_no_worse_than_chance() -> None:
+    rng = np.random.default_rng(0)
+    raw, freed = [], []
+    for _ in range(40):
+        X, y = rng.normal(size=(40, 30)), rng.permutation(np.arange(40) % 2)
+        one = ridge_leave_group_out(X, y, np.arange(40), 2, [1e-4])[0][:, 1]
+        raw.append(roc_auc_score(y, one))
+        found = ridge_left_out(X, np.where(y == 1, 1.0, -1.0)[:, None], np.arange(40), 1e-4)[:, 0]
+        freed.append(roc_auc_score(y, found))
+    assert np.mean(raw) < 0.2, "the mean of the others is lower where one's own target is high"
+    assert np.mean(freed) == pytest.approx(0.5, abs=0.06)
+
+
+def test_left_out_regressions_are_refits_less_the_mean_of_what_they_were_fitted_on() -> None:
+    rng = np.random.default_rng(1)
+    X, targets, groups = rng.normal(size=(30, 5)), rng.normal(size=(30, 2)), np.arange(30) // 4
+    found = ridge_left_out(X, targets, groups, 0.5)
+    for group in range(8):
+        rows = groups == group
+        model = Ridge(alpha=2.0).fit(X[~rows], targets[~rows])
+        np.testing.assert_allclose(found[rows], model.predict(X[rows]) - targets[~rows].mean(0), atol=1e-9)

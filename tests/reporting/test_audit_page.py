@@ -34,6 +34,10 @@ def audited(**fields: Any) -> dict[str, Any]:
         "classes": ["COVID", EVIL],
         "checks": checks,
         "sources": SourceTable.of(np.array([0, 0, 1, 1]), ["A", "B", "A", EVIL], ("COVID", EVIL)).to_dict(),
+        "encoded": [
+            {"name": "sex", "auroc": 0.9, "auroc_ci": [0.8, 0.95], "values": ["F", "M"], "cut": None, "images": 4}
+            | {"groups": 4, "cramers_v": 0.3}
+        ],
         "controls": {"thumbnail": scores, "lungs out": {**scores, "ratio": 0.5, "ratio_ci": [0.4, 0.6]}},
         "within_source": None,
         "mitigations": [],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cxrfeat.reporting.shortcut import ratio_text, shortcut_table, source_table, within_table
+from cxrfeat.reporting.shortcut import encoded_table, ratio_text, shortcut_table, source_table, within_table
 
 PAIR: dict[str, Any] = {
     "classes": ["COVID", "NORMAL"], "identifiable": True, "known": True, "images": 8, "auroc": 0.75,
@@ -33,6 +33,18 @@ def test_what_sees_no_lungs_has_a_line_for_each_run() -> None:
 def test_a_ratio_of_a_model_that_may_be_at_chance_has_no_interval_and_says_so() -> None:
     assert ratio_text({**CONTROL, "ratio_ci": None}) == "0.500, the model may be at chance"
     assert ratio_text({**CONTROL, "ratio_ci": None, "auroc_ci": None}) == "0.500 [-]"
+
+
+def test_what_else_the_features_know_is_told_with_what_it_has_to_do_with_the_class() -> None:
+    assert encoded_table([]) is None
+    sex = {"name": "sex", "auroc": 0.9, "auroc_ci": [0.8, 0.95], "values": ["F", "M"], "cut": None, "images": 40}
+    age: dict[str, Any] = {"name": "age", "auroc": None, "auroc_ci": None, "values": [], "cut": 52.5, "images": 0}
+    made = encoded_table([{**sex, "cramers_v": 0.312}, {**age, "cramers_v": 0.0}])
+    assert made is not None
+    assert made.rows == (
+        ("sex", "F / M", "0.900 [0.800, 0.950]", "0.31", "40"),
+        ("age", "upper half of a class from its lower", "no class has two", "0.00", "0"),
+    )
 
 
 def test_what_remains_within_sources_has_a_line_for_all_and_for_each_pair() -> None:
