@@ -30,9 +30,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Whichever test is first to load OpenVINO, and whatever it has replaced meanwhile: SVMs can be trained after it.
 _load_newest_tbb()
 
-# No test is about time: another program that takes the processor makes none fail.
-settings.register_profile("untimed", deadline=None)
-settings.register_profile(THOROUGH, parent=settings.get_profile("untimed"))
+# No test is about time: another program that takes the processor makes none fail. Where slow tests are asked for, a
+# property is tried as often as Hypothesis does it of itself.
+settings.register_profile("untimed", deadline=None, max_examples=30)
+settings.register_profile(THOROUGH, deadline=None)
 settings.load_profile("untimed")
 
 pytest_plugins = ["tests.auditing.shortcuts", "tests.explaining.chests"]

@@ -41,6 +41,7 @@ def test_indexing_a_folder_loads_no_network_library(phantoms: Path) -> None:
     assert loaded(code, str(phantoms), names=("tensorflow", "keras", "sklearn")) == []
 
 
+@pytest.mark.slow
 def test_scikit_learn_heads_fit_and_predict_without_tensorflow(tmp_path: Path) -> None:
     features = make_features(tmp_path / "f.h5")
     code = """

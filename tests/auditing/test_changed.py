@@ -161,6 +161,7 @@ def test_lungs_alone_are_computed_as_long_as_there_may_be_masks_enough(
     assert counted.views == 20 * views + 2 * lungs
 
 
+@pytest.mark.slow
 def test_features_of_lungs_are_judged_though_their_masks_are_gone(tmp_path: Path) -> None:
     """What leaves nothing but lungs is then what changes nothing, and computed for that."""
     data = small(tmp_path / "data", classes=("COVID", "NORMAL"))

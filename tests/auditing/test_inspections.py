@@ -135,6 +135,7 @@ def test_colour_is_that_of_the_file(tmp_path: Path) -> None:
     assert [seen.colour for _, seen in sorted(found.items()) if isinstance(seen, Inspection)] == [0.0, 0.0, 50.0]
 
 
+@pytest.mark.slow
 def test_real_files_are_measured_as_they_are(shared: Path) -> None:
     manifest, found = inspect_folder(choose_images(shared / "data" / "cxr-raw"))
     some = [found[row.path] for row in manifest.rows[::10]]

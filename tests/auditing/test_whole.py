@@ -4,6 +4,7 @@ import csv
 import shlex
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from cxrfeat.auditing.result import AuditResult
@@ -14,6 +15,7 @@ from cxrfeat.workflow.audit import audit
 from tests.auditing.shortcuts import rewrite, small, statuses
 
 
+@pytest.mark.slow
 def test_a_letter_at_random_passes(free_audit: AuditResult) -> None:
     assert free_audit.failed == []
     found = statuses(free_audit)

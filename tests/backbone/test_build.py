@@ -229,6 +229,7 @@ def test_a_layer_that_keras_does_not_know_is_refused(tiny_network: Path, tmp_pat
         build(network, spec_of(network))
 
 
+@pytest.mark.slow
 def test_layers_have_the_names_that_they_have_in_a_process_of_their_own() -> None:
     """Keras counts nameless layers over all networks of a process, and `--freeze-until` goes by their names."""
     network = find_network("inceptionv3", weights="random", size=75)

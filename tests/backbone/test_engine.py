@@ -128,6 +128,7 @@ def test_another_batch_size_agrees_closely(engine: KerasEngine, tiny_network: Pa
     assert np.linalg.norm(a - b) <= 1e-6 * np.linalg.norm(a)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_a_row_of_the_real_network_does_not_depend_on_its_company(shared: Path) -> None:
     path = shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras"

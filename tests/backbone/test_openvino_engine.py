@@ -41,6 +41,7 @@ assert len(caught) == 4
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", ["", pytest.param("del engine", marks=pytest.mark.slow)])
 def test_a_process_may_end_as_soon_as_it_has_its_features(last: str) -> None:
     """OpenVINO's threads return to Python after the features are there; it aborted half of all such processes."""
@@ -69,7 +70,7 @@ assert _svc().__module__.startswith("sklearnex"), _svc().__module__
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("how", ["full before", "full while writing"])
+@pytest.mark.parametrize("how", [pytest.param("full before", marks=pytest.mark.slow), "full while writing"])
 def test_a_full_disk_under_openvino_is_said(
     how: str, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ assert sys.modules["openvino_telemetry"] is None
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_a_process_has_one_core_and_an_engine_any_number_of_views(tiny_network: Path) -> None:
     network = find_network(str(tiny_network), preprocess="tf")
     engine = OPENVINO(network, described(network), 4)
@@ -120,6 +122,7 @@ def test_batches_that_are_begun_together_are_those_that_are_run_alone(tiny_netwo
     assert engine.run(views[:0]).shape == (0, 8)
 
 
+@pytest.mark.slow
 def test_a_view_that_openvino_cannot_take_is_said_and_not_waited_for(
     tiny_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

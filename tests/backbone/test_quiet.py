@@ -11,6 +11,7 @@ import pytest
 from cxrfeat.backbone.quiet import backend, xla_switches
 
 
+@pytest.mark.slow
 def test_keras_loads_without_a_word_and_only_when_asked() -> None:
     code = (
         "import sys; import cxrfeat.backbone.engine, cxrfeat.workflow.extract; assert 'keras' not in sys.modules; "

@@ -35,6 +35,7 @@ def test_finetune_prints_the_audit_the_curve_the_scores_and_what_came_of_it(
     assert predicted.code == 0, predicted.err
 
 
+@pytest.mark.slow
 def test_the_json_is_the_runs_envelope(cli: Cli, data: Path, tiny_network: Path) -> None:
     said = cli("finetune", "data", "--backbone", tiny_network, *QUICK, "--cold", "--head", "dense", "--json")
     assert said.code == 0, said.err

@@ -59,6 +59,7 @@ def test_shuffled_weights_change_the_maps_and_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(graph.run(views(2))[0], before)
 
 
+@pytest.mark.slow
 def test_a_network_of_the_table_is_cut_at_its_last_maps() -> None:
     network = find_network("resnet50", weights="random", size=32)
     graph = graph_of(network)

@@ -44,6 +44,7 @@ def test_few_rows_are_laid_out_too(rows: int) -> None:
     assert projection(np.arange(4, dtype=np.float32)[:, None]).points.shape == (4, 2)
 
 
+@pytest.mark.slow
 def test_tsne_keeps_neighbours_and_is_seeded() -> None:
     X = blobs()
     one, again = (projection(X, method="tsne", seed=3).points for _ in range(2))

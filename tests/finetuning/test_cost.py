@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from cxrfeat.finetuning.cost import measure_network
 
 
+@pytest.mark.slow
 def test_a_step_of_training_costs_more_than_looking() -> None:
     cost = measure_network("scratch", 224, training=True, seconds=0.05)
     assert cost.training is not None

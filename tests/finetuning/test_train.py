@@ -10,12 +10,13 @@ from tests.finetuning.small import Small, Stopped, protocol, stop_after
 from tests.head.epochs import epochs_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({}, marks=pytest.mark.slow),
+        {},
         {"optimizer": "sgd", "schedule": "cosine", "label_smoothing": 0.1, "class_weights": "balanced"},
-        pytest.param({"patience": 1, "epochs": 3}, marks=pytest.mark.slow),
+        {"patience": 1, "epochs": 3},
     ],
 )
 def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
@@ -73,6 +74,7 @@ def test_the_best_epoch_is_kept_and_the_start_is_one_of_them(
         assert "as they began" in told.notes[1]
 
 
+@pytest.mark.slow
 def test_no_epoch_counts_that_is_better_by_less_than_min_delta(
     phantoms: Path, tiny_network: Path, tmp_path: Path
 ) -> None:
@@ -81,6 +83,7 @@ def test_no_epoch_counts_that_is_better_by_less_than_min_delta(
     assert len(epochs_of(told)) == 1 + 2
 
 
+@pytest.mark.slow
 def test_epochs_are_judged_at_the_best_temperature_where_the_head_is_calibrated(
     phantoms: Path, tiny_network: Path, tmp_path: Path
 ) -> None:

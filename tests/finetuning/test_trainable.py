@@ -76,6 +76,7 @@ def test_a_step_is_the_one_that_keras_would_make(
         np.testing.assert_allclose(np.asarray(mine.value), np.asarray(its.value), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rows_of_more_importance_weigh_more(
     phantoms: Path,
     tiny_network: Path,
@@ -116,6 +117,7 @@ def test_no_step_is_longer_than_the_clip_allows(
     assert moved == pytest.approx(0.001, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_layers_before_the_named_one_stay_and_a_wrong_name_is_told_the_nearest(
     phantoms: Path,
     tiny_network: Path,
@@ -135,6 +137,7 @@ def test_layers_before_the_named_one_stay_and_a_wrong_name_is_told_the_nearest(
         Small(phantoms, tiny_network, replace(protocol(), freeze_until=f"{last}x"), tmp_path / "wrong")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batchnorm", ["frozen", "trained"])
 def test_batch_normalisation_stays_as_it_was_unless_asked(batchnorm: str, views: Views) -> None:
     network = find_network("scratch", size=32)
@@ -182,6 +185,7 @@ def test_a_saved_network_is_the_same_file_whatever_was_built_before(tmp_path: Pa
     assert files[0] == files[1]
 
 
+@pytest.mark.slow
 def test_half_precision_trains_and_is_saved_as_float32(
     phantoms: Path,
     tmp_path: Path,

@@ -24,7 +24,7 @@ def test_loss_and_accuracy_are_means_over_rows_whatever_the_batches() -> None:
     assert told[0] == pytest.approx(told[1], rel=1e-5)
 
 
-@pytest.mark.parametrize("dim", [1000, 1024])
+@pytest.mark.parametrize("dim", [1000, pytest.param(1024, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "fields",
     [{}, {"optimizer": "adam", "learning_rate": 1e-4}, {"l2": 1e-3}, {"hidden": (333, 77, 31)}, {"batch": 100}],

@@ -279,6 +279,7 @@ def test_of_fewer_rows_than_neighbours_the_square_root_votes_and_the_notes_say_s
     assert head.score(X, y) > 0.9
 
 
+@pytest.mark.slow
 def test_scikit_learn_heads_are_estimators_without_tensorflow() -> None:
     program = (
         "import sys, cxrfeat\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import InputError, IntegrityError, StaleFeaturesError
@@ -14,6 +14,7 @@ from cxrfeat.head.fitted import FittedHead
 from cxrfeat.run.document import HeadRecord
 from cxrfeat.run.record import from_json, to_json
 from cxrfeat.spec import HEAD_KINDS, HeadKind
+from tests.effort import expensive
 from tests.head.blobs import blobs, head_of
 
 
@@ -89,7 +90,7 @@ def test_a_description_that_does_not_fit_is_refused(field: str, value: Any, mess
         FittedHead.from_npz(head.to_npz(), replace(head.record(), **{field: value}))
 
 
-@settings(max_examples=200)
+@expensive(50, 200)
 @given(st.data())
 def test_a_flipped_bit_or_a_cut_never_escapes(data: st.DataObject) -> None:
     head = head_of(data.draw(st.sampled_from(["logreg", "knn"])))

@@ -92,6 +92,7 @@ def test_tasks_hold_features_that_are_mapped(sent: list[parallel._Task]) -> None
     assert all(isinstance(task.X, np.memmap) and not task.X.flags.writeable for task in sent)
 
 
+@pytest.mark.slow
 def test_a_worker_is_told_where_mapped_features_lie() -> None:
     wide = np.random.default_rng(0).normal(size=(60, 2, 2000)).astype(np.float32)
     with parallel._mapped(wide) as mapped:
@@ -128,6 +129,7 @@ def test_without_semaphores_all_is_fitted_here(
     assert not recwarn.list
 
 
+@pytest.mark.slow
 def test_processes_are_started_where_they_pay(sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch) -> None:
     small = [HeadSpec(kind="softmax", epochs=1), HeadSpec(kind="logreg")]
     assert len(fit_all(small, X, FOLDS[:1])) == 2
@@ -154,6 +156,7 @@ def test_what_is_long_begins_first(sent: list[parallel._Task]) -> None:
     assert [task.places for task in sent] == [((0, 2),), ((0, 1),), ((0, 0),)]
 
 
+@pytest.mark.slow
 def test_heads_that_share_a_library_go_apart_where_they_are_long(
     sent: list[parallel._Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +167,7 @@ def test_heads_that_share_a_library_go_apart_where_they_are_long(
     assert 10 < rows < 30  # seconds: the rows' square decides
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_workers_error_arrives_as_itself(jobs: int) -> None:
     with pytest.raises(SplitError, match="No training image is of class NORMAL"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -19,6 +19,7 @@ from cxrfeat.image.letters import find_letters
 from cxrfeat.system import compiled
 from cxrfeat.system.compiled import Compiled
 from cxrfeat.types import Grey
+from tests.effort import expensive
 from tests.image.test_letters import field
 
 
@@ -36,7 +37,7 @@ def both(image: Grey) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return found[0], found[1]
 
 
-@settings(max_examples=60)
+@expensive(15, 60)
 @given(
     height=st.integers(2, 330),
     width=st.integers(2, 330),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.image.regroup import regroup, torn
 from cxrfeat.types import Groups, Labels
+from tests.effort import expensive
 from tests.image.groups import SOME
 
 
@@ -51,7 +52,7 @@ def test_regroup_moves_no_more_images_than_sizes_ask_for() -> None:
     assert mended[:40].tolist() == (["test"] * 4 + ["train"] * 4) * 5
 
 
-@settings(max_examples=50)
+@expensive(12, 50)
 @given(st.integers(0, 999), st.integers(2, 4), st.integers(1, 3))
 def test_regroup_keeps_the_sizes_of_parts_class_by_class(seed: int, most: int, classes: int) -> None:
     rng = np.random.default_rng(seed)
@@ -75,7 +76,7 @@ def test_regroup_leaves_a_class_where_it_was_the_last() -> None:
     assert {"train", "test"} <= set(mended[labels == 1].tolist())
 
 
-@settings(max_examples=100)
+@expensive(25, 100)
 @given(SOME, st.integers(0, 99))
 def test_regroup_mends_any_split_and_only_what_is_torn(some: tuple[Labels, Groups, list[str]], seed: int) -> None:
     labels, groups, _ = some

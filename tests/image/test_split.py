@@ -14,6 +14,7 @@ from cxrfeat.image.regroup import regroup, torn
 from cxrfeat.image.split import NO_PART, Parts, check_parts, digest, folds, own_way, split
 from cxrfeat.spec import SplitSpec
 from cxrfeat.types import Groups, Labels, Part
+from tests.effort import expensive
 from tests.image.groups import CLASSES, SOME
 
 SPECS = st.builds(
@@ -36,7 +37,7 @@ def attempt(spec: SplitSpec, labels: Labels, groups: Groups, keys: list[str]) ->
         return str(error)
 
 
-@settings(max_examples=60)
+@expensive(15, 60)
 @given(SOME, SPECS)
 def test_no_group_is_in_two_parts_and_every_class_in_each(
     some: tuple[Labels, Groups, list[str]], spec: SplitSpec
@@ -51,7 +52,7 @@ def test_no_group_is_in_two_parts_and_every_class_in_each(
     check_parts(parts, labels, groups, CLASSES)
 
 
-@settings(max_examples=60)
+@expensive(15, 60)
 @given(SOME, SPECS, st.integers(0, 99))
 def test_the_split_depends_on_the_images_and_not_on_their_order(
     some: tuple[Labels, Groups, list[str]], spec: SplitSpec, seed: int
@@ -237,7 +238,7 @@ def test_folds_that_cannot_be_are_refused(call: Callable[[], object], message: s
         call()
 
 
-@settings(max_examples=50)
+@expensive(12, 50)
 @given(SOME, st.integers(0, 99))
 def test_images_without_a_part_stay_in_none_and_change_nothing_for_the_others(
     some: tuple[Labels, Groups, list[str]], seed: int

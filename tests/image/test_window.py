@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from cxrfeat.image.window import windowed
+from tests.effort import expensive
 
 
-@settings(max_examples=60)
+@expensive(15, 60)
 @given(
     height=st.integers(1, 20),
     width=st.integers(1, 20),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from cxrfeat.metric.delong import auroc_difference, auroc_interval
 from cxrfeat.metric.interval import bootstrap
+from tests.effort import expensive
 
 Floats = NDArray[np.float64]
 Drawn = tuple[NDArray[np.bool_], Floats, Floats, NDArray[np.int64]]
@@ -126,7 +127,7 @@ def test_copies_of_an_image_in_its_group_add_no_certainty(copies: int) -> None:
     assert pair["p"] == pytest.approx(auroc_difference(positive, a, b)["p"])
 
 
-@settings(max_examples=50)
+@expensive(12, 50)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([None, 3, 10]))
 def test_the_order_of_the_images_does_not_change_a_bit(seed: int, groups: int | None) -> None:
     positive, a, b, group = made_up(seed, 30, groups)
@@ -136,7 +137,7 @@ def test_the_order_of_the_images_does_not_change_a_bit(seed: int, groups: int | 
     assert auroc_difference(*moved) == auroc_difference(positive, a, b, group)
 
 
-@settings(max_examples=50)
+@expensive(12, 50)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([None, 3, 10]))
 def test_the_interval_holds_the_value_and_stays_where_it_can_be(seed: int, groups: int | None) -> None:
     positive, a, b, group = made_up(seed, 30, groups)

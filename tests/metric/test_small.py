@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
@@ -22,6 +22,7 @@ from cxrfeat.metric.small import (
     share_interval,
     sum_of_sizes_interval,
 )
+from tests.effort import expensive
 from tests.metric.coverage import KINDS, Kind, coverage
 
 LEAST_HELD = 0.93
@@ -69,7 +70,7 @@ def test_many_groups_have_percentiles_of_the_draws_unless_hardly_any_is_wrong() 
         assert found[0] < share <= found[1]
 
 
-@settings(max_examples=200)
+@expensive(50, 200)
 @given(st.floats(0, 1), st.floats(0, 0.25), st.lists(st.integers(1, 50), min_size=8, max_size=30))
 def test_no_interval_is_without_width_or_without_its_value(share: float, spread: float, sizes: list[int]) -> None:
     low, high = share_interval(share, spread, Bearing.of(np.array(sizes)), 0.95)
@@ -138,7 +139,10 @@ def test_p_is_where_the_interval_begins_to_leave_zero_out() -> None:
         assert p_value(interval) == pytest.approx(2 * norm.sf(z), rel=2e-3)
 
 
-@pytest.mark.parametrize(("kind", "groups"), [(KINDS[7], 8), (KINDS[4], 12), (KINDS[11], 20)])
+@pytest.mark.parametrize(
+    ("kind", "groups"),
+    [(KINDS[7], 8), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((KINDS[4], 12), (KINDS[11], 20)))],
+)
 def test_intervals_of_few_groups_hold_the_truth_about_as_often_as_they_say(kind: Kind, groups: int) -> None:
     for name, (held, told, width) in coverage(kind, groups, 40, large=3000).items():
         assert held >= 0.8 or told < 0.5, name  # of 40 that hold 38, fewer than 32 come once in 2000 times

@@ -78,6 +78,7 @@ def test_a_planted_gap_in_sensitivity_is_found() -> None:
     assert claimed(gaps) <= {"sensitivity", "auroc", "ece"}, "the other figures are alike"
 
 
+@pytest.mark.slow
 def test_no_gap_is_claimed_where_the_attribute_is_shuffled() -> None:
     wrong = 0
     for seed in range(200):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.spec import ViewSpec
@@ -9,11 +9,12 @@ from cxrfeat.view.apply import drawn_one_by_one
 from cxrfeat.view.device import undrawn
 from cxrfeat.view.draw import ViewParams, draw_views
 from cxrfeat.view.host import draw_tables
+from tests.effort import expensive
 
 SIDE = st.one_of(st.integers(1, 12), st.integers(13, 300))
 
 
-@settings(max_examples=150)
+@expensive(37, 150)
 @given(
     height=SIDE,
     width=SIDE,

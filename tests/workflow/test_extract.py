@@ -376,6 +376,7 @@ assert not {{one.split(".")[0] for one in sys.modules}} & {{"tensorflow", "keras
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not all(one.installed() for one in CONVERTERS), reason="openvino or onnx is not installed")
 def test_features_of_random_weights_are_the_same_whichever_engine_made_them(phantoms: Path, tmp_path: Path) -> None:
     found: dict[str, Any] = {}

@@ -37,6 +37,7 @@ def test_the_start_gives_the_probabilities_of_the_frozen_head(place: Place) -> N
     assert cells(run, "split.csv") == cells(head, "split.csv")
 
 
+@pytest.mark.slow
 def test_a_head_is_fitted_on_the_cache_that_is_there_and_both_runs_are_kept(place: Place) -> None:
     made = place.extract()
     result = place.finetune(spec=LAST)
@@ -56,6 +57,7 @@ def test_a_head_is_fitted_on_the_cache_that_is_there_and_both_runs_are_kept(plac
     assert "why" not in document["comparisons"][0], "the two were not tested on the same images"
 
 
+@pytest.mark.slow
 def test_a_head_on_some_classes_of_a_file_can_be_trained_further(tmp_path: Path, tiny_network: Path) -> None:
     folder = tmp_path / "three"
     write_phantoms(folder, PhantomSpec(patients_per_class=8, size=64))
@@ -99,6 +101,7 @@ def parted(place: Place, tmp_path: Path) -> tuple[Place, str]:
     return place, lines[1].split(",")[0]
 
 
+@pytest.mark.slow
 def test_one_image_without_a_part_leaves_the_given_split_as_it_is_and_is_not_trained_on(
     parted: tuple[Place, str],
 ) -> None:
@@ -116,6 +119,7 @@ def test_one_image_without_a_part_leaves_the_given_split_as_it_is_and_is_not_tra
         assert set(cells(run, "predictions.csv")["content_sha256"]) == tested
 
 
+@pytest.mark.slow
 def test_the_small_network_from_scratch_learns(place: Place) -> None:
     from cxrfeat.finetuning.recipe import SCRATCH
 
@@ -128,12 +132,14 @@ def test_the_small_network_from_scratch_learns(place: Place) -> None:
     assert extract(place.data, backbone=run.name, views=1, features=place.features, runs=place.runs).files[0].dim == 256
 
 
+@pytest.mark.slow
 def test_features_of_other_pixels_are_no_cache(bare: Place) -> None:
     bare.extract(normalize="none", backbone=bare.network, preprocess="tf")
     run = bare.finetune(normalize="featurewise").runs[0]
     assert run_json(run)["features"]["spec"]["normalize"] == "featurewise"
 
 
+@pytest.mark.slow
 def test_patients_named_after_the_extraction_stay_on_one_side(place: Place, tmp_path: Path) -> None:
     data = tmp_path / "plain"
     for path in place.data.rglob("*-p*.*"):
@@ -166,6 +172,7 @@ def test_a_label_that_changed_since_is_refused(place: Place, tmp_path: Path) -> 
         place.finetune(head_from=head, data=data)
 
 
+@pytest.mark.slow
 def test_what_contradicts_the_head_is_refused(place: Place) -> None:
     head = place.head()
     for options in ({"view": ViewSpec(size=32, border_crop=0.1)}, {"cache": "x.h5"}, {"preprocess": "caffe"}):
@@ -178,6 +185,7 @@ def test_what_contradicts_the_head_is_refused(place: Place) -> None:
         place.finetune(backbone=run.runs[0].name)
 
 
+@pytest.mark.slow
 def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Place) -> None:
     spec = replace(LAST, clip=None, head=replace(LAST.head, optimizer="sgd", learning_rate=1000.0))
     run = place.finetune(spec=spec).runs[0]
@@ -220,6 +228,7 @@ def test_bad_input_is_refused_with_what_to_do(
     assert not [path for path in place.runs.glob("*finetune*") if path.is_dir()], "a refused run left something behind"
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_fit_is_refused_with_the_largest_that_can(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

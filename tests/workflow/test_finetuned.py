@@ -90,6 +90,7 @@ def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_in_no_part(
     assert all(part[sha] == one for sha, one in zip(told["content_sha256"], told["part"], strict=True))
 
 
+@pytest.mark.slow
 def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tmp_path: Path) -> None:
     made = place.extract(normalize="featurewise", views=2, backbone=place.network, preprocess="tf")
     run = place.finetune(cache=made.files[0].path, warm=None, spec=LAST).runs[0]
@@ -106,6 +107,7 @@ def test_a_network_with_featurewise_pixels_keeps_its_statistics(place: Place, tm
         assert (file.spec.normalize, file.spec.split) == ("featurewise", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warm", [True, False])
 def test_the_command_in_a_report_finds_the_very_same_run(
     place: Place, monkeypatch: pytest.MonkeyPatch, *, warm: bool
@@ -137,6 +139,7 @@ def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tuned: Run, 
     assert made is not None
 
 
+@pytest.mark.slow
 def test_an_edited_split_is_believed_by_nobody(place: Place) -> None:
     head = place.head()
     run = place.finetune(head_from=head, spec=LAST).runs[0]
@@ -150,6 +153,7 @@ def test_an_edited_split_is_believed_by_nobody(place: Place) -> None:
         place.finetune(head_from=read_run(head.path), spec=SPEC)
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_used_are_told_and_shift_no_split(place: Place, tmp_path: Path) -> None:
     data = Path(shutil.copytree(place.data, tmp_path / "spoilt"))
     spoilt = sorted(path for path in data.rglob("*.png") if "masks" not in path.parts)[3]

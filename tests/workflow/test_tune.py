@@ -143,6 +143,7 @@ def signature(seed: int, *, groups: int, per_group: int, dim: int) -> NDArray[np
     return rows.astype(np.float32)
 
 
+@pytest.mark.slow
 def test_what_identifies_a_patient_does_not_pay_on_grouped_inner_folds(tmp_path: Path) -> None:
     X = signature(0, groups=15, per_group=4, dim=20)
     options: dict[str, Any] = {"trials": 4, "inner_folds": 3, "heads": ["ridge", "svm-rbf", "knn"]}
@@ -156,6 +157,7 @@ def test_what_identifies_a_patient_does_not_pay_on_grouped_inner_folds(tmp_path:
     assert honest["score"] < 0.75, "the best of some hundred guesses, not more"
 
 
+@pytest.mark.slow
 def test_a_strength_chosen_outside_the_fold_shows_what_is_not_there(tmp_path: Path) -> None:
     """On labels that mean nothing, the best of 45 strengths looks better than chance on the folds that chose it, and
     does not when the choice is made inside each outer fold."""
@@ -373,6 +375,7 @@ def test_a_name_that_is_another_run_s_is_refused(blobs: Path, tmp_path: Path) ->
         tune(blobs, runs=tmp_path, name="mine", **SVM)
 
 
+@pytest.mark.slow
 def test_optuna_searches_the_same_space_and_goes_on_too(blobs: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="the extra tune is not installed")
     options: dict[str, Any] = {**QUICK, "sampler": "optuna"}
