@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import FILE
-from cxrfeat.feature.format import COLUMNS, Content, code
+from cxrfeat.feature.format import COLUMNS, NAMED, Content, code, row_shape
 from cxrfeat.feature.shard import row_crc32
 from cxrfeat.feature.store import write_features
 from cxrfeat.spec import FeatureSpec, ViewSpec
@@ -41,7 +41,7 @@ def write_blobs(path: Path, X: Features, y: Labels) -> Path:
     def digest(what: str, index: int) -> str:
         return sha256(f"{what} {index}".encode()).hexdigest()
 
-    texts = {"source": "A", "sex": None, "view_position": None}
+    texts = {"source": "A", "sex": None, "view_position": None, "modality": None, "laterality": None}
     texts |= {
         "container/format": "PNG",
         "container/suffix": ".png",
@@ -50,9 +50,12 @@ def write_blobs(path: Path, X: Features, y: Labels) -> Path:
     }
     coded = {name: code([text] * images) for name, text in texts.items()}
     columns: dict[str, NDArray[Any]] = {}
-    for name, (dtype, row) in COLUMNS.items():
-        shape = (images, *(views if size == "views" else size for size in row))
-        columns[name] = np.zeros(shape, dtype)
+    spec = FeatureSpec(
+        backbone=FILE, weights=f"sha256:{'0' * 64}", preprocess="none", view=ViewSpec(size=32, count=views)
+    )
+    names: dict[str, list[str]] = {name: [] for name in NAMED}
+    for name, (dtype, _) in COLUMNS.items():
+        columns[name] = np.zeros((images, *row_shape(name, spec, names)), dtype)
     patients = [len(CLASSES) * (index // (2 * len(CLASSES))) + index % len(CLASSES) for index in range(images)]
     given: dict[str, list[Any]] = {
         "image_id": [digest("id", index)[:32].encode() for index in range(images)],
@@ -67,14 +70,13 @@ def write_blobs(path: Path, X: Features, y: Labels) -> Path:
     columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in given.items()}
     columns |= {name: numbers for name, (numbers, _) in coded.items()}
     content = Content(
-        spec=FeatureSpec(
-            backbone=FILE, weights=f"sha256:{'0' * 64}", preprocess="none", view=ViewSpec(size=32, count=views)
-        ),
+        spec=spec,
         backbone="blobs",
         dataset="blobs",
         classes=CLASSES,
         columns=columns,
-        values={name: values for name, (_, values) in coded.items()},
+        values={name: values for name, (_, values) in coded.items()} | {"kept_texts": []},
+        names=names,
         quarantine=[],
         engine="none",
         versions={"cxrfeat": "0"},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -37,6 +40,33 @@ def _python(value: object) -> str:
     fields = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
     given = ", ".join(f"{field.name}={_python(is_)}" for field, is_ in fields if is_ != field.default)
     return f"cxrfeat.{type(value).__name__}({given})"
+
+
+def quoted_fields(fields: Mapping[str, Any], *, places: bool = True) -> str:
+    """Fields with their values as a message names them, in backquotes; empty where there are none.
+
+    Args:
+        fields: By name; several values of one are told with commas between them, as in a line of CSV, paths one by one.
+        places: Whether paths may be told.
+
+    Example:
+        >>> quoted_fields({"classes": ("A", "B, C"), "limit": 5, "masks": (Path("m"),), "column": {"image": "file"}})
+        '`classes=A,"B, C"` `limit=5` `masks=m` `column=image=file`'
+        >>> quoted_fields({"metadata": Path("home/table.csv")}, places=False)
+        '`metadata=PATH`'
+    """
+    told = []
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            value = [f"{one}={title}" for one, title in value.items()]
+        several = list(value) if isinstance(value, list | tuple) else [value]
+        if any(isinstance(one, Path) for one in several):
+            told += [f"`{name}={one if places else 'PATH'}`" for one in several]
+        else:
+            line = io.StringIO()
+            csv.writer(line, lineterminator="").writerow(several)
+            told.append(f"`{name}={line.getvalue() if len(several) > 1 else several[0]}`")
+    return " ".join(told)
 
 
 def _as_it_is(message: str) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cxrfeat.errors import BadImageError
 from cxrfeat.image.group import group
 from cxrfeat.image.inspect import Inspection
+from cxrfeat.image.projection import is_lateral
 from cxrfeat.image.row import ImageRow
 from cxrfeat.metric.delong import auroc_interval
 from cxrfeat.types import Finding, Groups, Status
@@ -43,9 +44,6 @@ image is so, which does stand on its head; of the same images turned by a quarte
 
 _ASPECT = 1.5
 """Width over height, relative to the median: the frontal views of cxr-raw range from 0.76 to 1.39."""
-
-_LATERAL = ("L", "LL", "RL", "LAT", "LATERAL")
-"""What the column view_position calls a lateral view."""
 
 _SAME = 0.98
 """Share of white, or of black pixels in an image that shows nothing; letters and an edge may be in the rest."""
@@ -203,7 +201,7 @@ def _orientation(images: _Images) -> Finding:
     """Turned images and other views, by their shape and by how they look."""
     stretch = np.log([row.header.width / row.header.height for row in images.rows])
     odd = np.abs(stretch - np.median(stretch)) > math.log(_ASPECT)
-    named = np.array([(row.view_position or "").strip().upper() in _LATERAL for row in images.rows])
+    named = np.array([is_lateral(row.view_position) for row in images.rows])
     lies = (images.turned >= _TURNED) & (images.turned - images.upright >= _GAIN) & (images.turned >= -images.upright)
     return _verdict(
         "orientation",

@@ -160,17 +160,19 @@ def _about_data(images: AuditedImages, bad: Sequence[Quarantined]) -> list[Findi
     return found
 
 
-def remedy(data: str, cache: str | None, *, mitigated: bool) -> str:
+def remedy(data: str, cache: str | None, *, reading: str = "", mitigated: bool) -> str:
     """What to do about a control that does well, with a command to paste.
 
     Args:
         data: The data folder.
         cache: The feature file of these images, if there is one.
+        reading: The fields with which the folder was read, as `quoted_fields` tells them.
         mitigated: Whether ways to make the network look at the lungs were compared.
     """
     look = "Look at what differs between the classes"
+    command = " ".join(filter(None, ("cxrfeat audit", shlex.quote(data), reading)))
     if mitigated:
         return f"{look}, and at what helps: the table of ways to make it look at the lungs."
     if cache is None:
-        return f"{look}, and at what a model has of it: cxrfeat audit {shlex.quote(data)} `cache=FEATURES.h5`"
-    return f"{look}, and see what helps: cxrfeat audit {shlex.quote(data)} `cache={cache}` `mitigate=True`"
+        return f"{look}, and at what a model has of it: {command} `cache=FEATURES.h5`"
+    return f"{look}, and see what helps: {command} `cache={cache}` `mitigate=True`"

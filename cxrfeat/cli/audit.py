@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import options, reading
 from cxrfeat.cli.again import WORDS
 from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit, telling
 
 
 def audit(
     data: options.Data = None,
+    *,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -36,15 +37,7 @@ def audit(
             "the two to leave out.",
         ),
     ] = None,
-    classes: options.Classes = None,
-    per_class: options.PerClass = None,
-    limit: options.Limit = None,
-    patient_regex: options.PatientRegex = None,
-    follow_links: options.FollowLinks = None,
-    masks: options.Masks = None,
-    metadata: options.Metadata = None,
-    column: options.Column = None,
-    published: options.PublishedSet = None,
+    images: reading.Images,
     seed: options.Seed = 0,
     strict: options.Strict = False,
     json: options.Json = False,
@@ -79,18 +72,7 @@ def audit(
             network=network,
             mitigate=mitigate,
             fold_count=folds,
-            selection=options.selection(
-                classes,
-                per_class,
-                limit,
-                seed,
-                patient_regex,
-                follow_links=follow_links,
-                masks=masks,
-                metadata=metadata,
-                column=column,
-                published=published,
-            ),
+            selection=reading.selection(images, seed=seed),
             seed=seed,
             places=not redact,
             progress=tell,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import options, reading
 from cxrfeat.cli.again import WORDS
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show, show_audit, show_failed, telling
 from cxrfeat.spec import AskedExplaining
@@ -54,12 +54,9 @@ def explain(
     ] = None,
     top: Annotated[int, typer.Option("--top", help="Patches of each unit.")] = 9,
     network: options.Network = None,
-    limit: options.Limit = None,
-    follow_links: options.FollowLinks = None,
-    masks: options.Masks = None,
-    metadata: options.Metadata = None,
-    column: options.Column = None,
-    published: options.PublishedSet = None,
+    limit: reading.Limit = None,
+    *,
+    folder: reading.Reading,
     max_bad: options.MaxBad = None,
     strict: options.Strict = False,
     seed: options.Seed = 0,
@@ -99,16 +96,7 @@ def explain(
         )
     found = find_run(name, runs=runs)
     out = out or Path("explained") / found.name  # so that no run's pictures take the place of another's
-    selection = options.selection(
-        limit=limit,
-        seed=seed,
-        follow_links=follow_links,
-        masks=masks,
-        metadata=metadata,
-        column=column,
-        published=published,
-        strict=strict,
-    )
+    selection = reading.selection(folder, seed=seed, strict=strict, limit=limit)
     if layer is not None:
         with telling(verbose=verbose, quiet=quiet):
             _layer(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import completion, options
+from cxrfeat.cli import completion, options, reading
 from cxrfeat.cli.console import note, noting, print_json, progress, show, show_audit, telling
 from cxrfeat.cli.fields import help_of, numbers
 from cxrfeat.spec import FeatureSpec, Pool, Precision, SplitBy, Storage
@@ -41,15 +41,7 @@ def extract(
         int | None, typer.Option("--batch", min=1, help="Views per batch. Default: the engine's own.")
     ] = None,
     seed: options.Seed = 0,
-    classes: options.Classes = None,
-    per_class: options.PerClass = None,
-    limit: options.Limit = None,
-    patient_regex: options.PatientRegex = None,
-    follow_links: options.FollowLinks = None,
-    masks: options.Masks = None,
-    metadata: options.Metadata = None,
-    column: options.Column = None,
-    published: options.PublishedSet = None,
+    images: reading.AllImages,
     max_bad: options.MaxBad = None,
     weights: options.Weights = "imagenet",
     preprocess: options.Preprocess = None,
@@ -156,19 +148,7 @@ def extract(
             batch=batch,
             seed=seed,
             split_spec=split,
-            selection=options.selection(
-                classes,
-                per_class,
-                limit,
-                seed,
-                patient_regex,
-                follow_links=follow_links,
-                masks=masks,
-                metadata=metadata,
-                column=column,
-                published=published,
-                strict=strict,
-            ),
+            selection=reading.selection(images, seed=seed, strict=strict),
             features=features,
             runs=runs,
             progress=tell,

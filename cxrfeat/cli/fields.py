@@ -13,7 +13,7 @@ import sys
 import typing
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, runtime_checkable
 
 import typer
 
@@ -24,8 +24,29 @@ Settings = dict[str, Any]
 """Fields by name, as they were given: what a description, or `dataclasses.replace`, takes."""
 
 
+@runtime_checkable
+class Group(Protocol):
+    """Options that a command takes as one value: stands in `Annotated[Settings, ...]`."""
+
+    __slots__ = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Of the options, as parameters."""
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """The options as Typer has them."""
+
+    def collected(self, given: Mapping[str, Any]) -> Settings:
+        """What they give, by name.
+
+        Raises:
+            UsageError: If a value cannot be read.
+        """
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Fields:
+class Fields(Group):
     """Fields of a description that a command takes as options: stands in `Annotated[Settings, Fields(...)]`.
 
     A field that is added to the description is added to the command.
@@ -49,6 +70,11 @@ class Fields:
             for field in dataclasses.fields(self.spec)
             if field.name not in self.but and (self.only is None or field.name in self.only)
         ]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the fields."""
+        return [field.name for field in self.fields]
 
     def parameters(self) -> list[inspect.Parameter]:
         """The fields as Typer has them."""
@@ -111,24 +137,24 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose parameters Typer understands: descriptions' fields, and lists of choices.
 
     Args:
-        command: Takes `Annotated[Settings, Fields(...)]` for the fields of a description, and `list[Literal[...]]`,
-            which Typer knows for enumerations only.
+        command: Takes `Annotated[Settings, Fields(...)]` for the fields of a description, or another group of options,
+            and `list[Literal[...]]`, which Typer knows for enumerations only.
     """
-    taken: dict[str, Fields] = {}
+    taken: dict[str, Group] = {}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        fields = next((one for one in get_args(parameter.annotation)[1:] if isinstance(one, Fields)), None)
-        if fields is not None:
-            taken[parameter.name] = fields
-            parameters += fields.parameters()
+        group = next((one for one in get_args(parameter.annotation)[1:] if isinstance(one, Group)), None)
+        if group is not None:
+            taken[parameter.name] = group
+            parameters += group.parameters()
         else:
             parameters.append(_for_typer(parameter))
 
     def run(**given: Any) -> None:  # noqa: ANN401  # whatever the options are
-        for name, fields in taken.items():
-            collected = fields.collected(given)
-            for field in fields.fields:
-                del given[field.name]
+        for name, group in taken.items():
+            collected = group.collected(given)
+            for option in group.names:
+                del given[option]
             given[name] = collected
         command(**{name: _plain(value) for name, value in given.items()})
 

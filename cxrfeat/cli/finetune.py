@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from cxrfeat.cli import completion, options
+from cxrfeat.call import Call
+from cxrfeat.cli import completion, options, reading
+from cxrfeat.cli.again import command_line
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import help_of
 from cxrfeat.spec import AskedPrecision, FinetuneSpec, LinearKind, Recipe, TrainedKind
@@ -53,15 +55,7 @@ def finetune(
         bool, typer.Option("--cold", help="Begin with a head that knows nothing, as the paper did.")
     ] = False,
     seed: options.Seed = 0,
-    classes: options.Classes = None,
-    per_class: options.PerClass = None,
-    limit: options.Limit = None,
-    patient_regex: options.PatientRegex = None,
-    follow_links: options.FollowLinks = None,
-    masks: options.Masks = None,
-    metadata: options.Metadata = None,
-    column: options.Column = None,
-    published: options.PublishedSet = None,
+    images: reading.Images,
     max_bad: options.MaxBad = None,
     protocol: options.Protocol,
     training: options.Training,
@@ -148,19 +142,7 @@ def finetune(
             network=network,
             split_by=split_by,
             regroup_given=regroup,
-            selection=options.selection(
-                classes,
-                per_class,
-                limit,
-                seed,
-                patient_regex,
-                follow_links=follow_links,
-                masks=masks,
-                metadata=metadata,
-                column=column,
-                published=published,
-                strict=strict,
-            ),
+            selection=reading.selection(images, seed=seed, strict=strict),
             image_memory=None if image_memory is None else int(image_memory * 1e9),
             seed=seed,
             features=features,
@@ -171,7 +153,7 @@ def finetune(
     made, document, began = result.runs[0], result.to_dict(), result.began_with
     against = [] if began is None else compare([began, made], seed=seed).to_dict()["comparisons"]
     bad = [asdict(one) for one in result.quarantined]
-    images = len(made.split().parts)
+    trained = len(made.split().parts)
     for one in bad:
         one["path"] = options.shown(one["path"], redact=redact)
     document |= {"comparisons": against, "quarantined": bad, "notes": notes}
@@ -190,8 +172,9 @@ def finetune(
         for line in made.document.notes:
             note(f"  {line}", quiet=quiet)
         say(RESEARCH_USE)
-        note(f"Next: cxrfeat extract --backbone {made.name}", quiet=quiet)
+        call = Call("extract", (str(folder),), images | {"backbone": made.name})
+        note(f"Next: {command_line(call)}", quiet=quiet)
     if made.document.diverged:
         raise InputError(made.document.diverged)
-    options.refuse_bad(max_bad, len(bad), len(bad) + images, "the run of the others is written")
+    options.refuse_bad(max_bad, len(bad), len(bad) + trained, "the run of the others is written")
     options.refuse_failed(result.refused, strict=strict)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import options, reading
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import numbers
 from cxrfeat.cli.words import as_typed
@@ -45,7 +45,7 @@ def fit_head(
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
-    classes: options.Classes = None,
+    classes: reading.Classes = None,
     exclude: Annotated[
         Path | None,
         typer.Option(
@@ -108,7 +108,7 @@ def fit_head(
     if (show_views or sizes) and (source_out or repeats > 1 or regroup or tta):
         raise UsageError("--views-curve and --train-sizes go with --folds or one test part, and nothing else.")
     specs = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or ["all"])]
-    path, chosen = find_features(file, features), options.class_names(classes)
+    path, chosen = find_features(file, features), reading.class_names(classes)
     check_curves(path, over_views=show_views, sizes=sizes or ())
     with noting(show=not json) as told, progress("fits", quiet=quiet) as tell:
         result = fit(

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from cxrfeat.cli import options
+from cxrfeat.call import Call
+from cxrfeat.cli import options, reading
+from cxrfeat.cli.again import command_line
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show, telling
-from cxrfeat.cli.words import as_typed, words_of
+from cxrfeat.cli.words import as_typed
 
 
 def index(
     data: options.Data = None,
-    classes: options.Classes = None,
-    per_class: options.PerClass = None,
-    limit: options.Limit = None,
-    patient_regex: options.PatientRegex = None,
-    follow_links: options.FollowLinks = None,
-    masks: options.Masks = None,
-    metadata: options.Metadata = None,
-    column: options.Column = None,
-    published: options.PublishedSet = None,
+    *,
+    images: reading.AllImages,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -29,8 +24,6 @@ def index(
 
     Classes, sizes, patients, sources, copies, bad files. Every image is decoded, so that a damaged one is found now.
     """
-    import shlex
-
     from cxrfeat.image.index import index_folder, summary
     from cxrfeat.image.note import refuse_losses
     from cxrfeat.reporting.inventory import index_tables
@@ -44,18 +37,7 @@ def index(
     ):
         manifest = index_folder(
             folder,
-            options.selection(
-                classes,
-                per_class,
-                limit,
-                seed,
-                patient_regex,
-                follow_links=follow_links,
-                masks=masks,
-                metadata=metadata,
-                column=column,
-                published=published,
-            ),
+            reading.selection(images, seed=seed),
             decode_all=True,
             progress=named(tell, "reading"),
         )
@@ -72,11 +54,7 @@ def index(
             show(table)
         for line in found["notes"]:
             say(f"Note: {line}")
-        titles = [f"{name}={title}" for name, title in options.columns(column).items()]
-        given = shlex.join(
-            [*words_of("metadata", metadata), *words_of("column", titles or None), *words_of("published", published)]
-        )
-        read = f" {given}" if given else ""
-        note(f"Next: cxrfeat extract {shlex.quote(str(folder))}{read} --backbone densenet121", quiet=quiet)
+        call = Call("extract", (str(folder),), images | ({"seed": seed} if seed else {}) | {"backbone": "densenet121"})
+        note(f"Next: {command_line(call)}", quiet=quiet)
     if strict:
         refuse_losses(manifest.notes)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import completion, options
+from cxrfeat.cli import completion, options, reading
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show, show_failed
 from cxrfeat.cli.words import as_typed
 from cxrfeat.spec import HeadKind
@@ -46,7 +46,7 @@ def labels(
             "which `cxrfeat fit-head --exclude` takes.",
         ),
     ] = None,
-    classes: options.Classes = None,
+    classes: reading.Classes = None,
     jobs: options.Jobs = None,
     seed: options.Seed = 0,
     features: options.Features = Path("features"),
@@ -72,7 +72,7 @@ def labels(
             fold_count=folds,
             seed=seed,
             jobs=jobs,
-            classes=options.class_names(classes),
+            classes=reading.class_names(classes),
             features=features,
             runs=runs,
             progress=tell,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from pathlib import Path
@@ -19,7 +18,6 @@ from cxrfeat.errors import AuditError, InputError, QuarantineError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cxrfeat.image.row import Selection
     from cxrfeat.types import Finding
 
 IMAGES, PIXELS, SPLIT, PLACES, OUTPUT = "Images", "Network and pixels", "Split and test", "Files", "Output"
@@ -78,84 +76,6 @@ Verbose = Annotated[
     ),
 ]
 Redact = Annotated[bool, typer.Option("--redact", help="Show salted ids in place of paths.", rich_help_panel=OUTPUT)]
-Classes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--classes",
-        metavar="<name,...>",
-        help="Take these classes only, commas between them; may be given again. A name that holds a comma stands in "
-        "double quotes: --classes 'NORMAL,\"COVID, ARDS\"'.",
-        show_default=False,
-        rich_help_panel=IMAGES,
-    ),
-]
-PerClass = Annotated[
-    int | None, typer.Option("--per-class", help="Take exactly this many of each class.", rich_help_panel=IMAGES)
-]
-Limit = Annotated[
-    int | None, typer.Option("--limit", help="Take at most this many of each class.", rich_help_panel=IMAGES)
-]
-PatientRegex = Annotated[
-    str | None,
-    typer.Option(
-        "--patient-regex",
-        metavar="<regex>",
-        help="Pattern that takes the patient from a file's path; or a word for a published set's: chexpert, figure1, "
-        "kermany, mimic-cxr, nih, nlm-tb, ricord, siim-covid19.",
-        rich_help_panel=IMAGES,
-    ),
-]
-FollowLinks = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--follow-links",
-        metavar="<folder>",
-        help="A folder outside of the data into which links may lead; may be given again.",
-        rich_help_panel=IMAGES,
-    ),
-]
-Masks = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--masks",
-        metavar="<folder|table>",
-        help="Lung masks that lie elsewhere than among the images: a folder of pictures or arrays (cxas, "
-        "torchxrayvision), or a table of runs (CheXmask); may be given again.",
-        rich_help_panel=IMAGES,
-    ),
-]
-Metadata = Annotated[
-    Path | None,
-    typer.Option(
-        "--metadata",
-        metavar="<table>",
-        help="Table of the images: CSV, TSV, gzipped or not, Parquet or .xlsx. Default: metadata.csv beside them.",
-        rich_help_panel=IMAGES,
-    ),
-]
-Column = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column",
-        metavar="<name=title,...>",
-        help="Where columns stand in the table, by its titles: --column 'image=Image Index,label=Finding Labels'. A "
-        "title that holds a comma stands with its name in double quotes; an empty one leaves a column unread.",
-        show_default=False,
-        rich_help_panel=IMAGES,
-    ),
-]
-PublishedSet = Annotated[
-    str | None,
-    typer.Option(
-        "--published",
-        metavar="<name|none>",
-        help="Published set that the data are, or none of these. Default: found out by its tables and names, and said "
-        "by index.",
-        show_default=False,
-        rich_help_panel=IMAGES,
-        autocompletion=completion.published_sets,
-    ),
-]
 MaxBad = Annotated[
     str | None,
     typer.Option(
@@ -274,102 +194,6 @@ def data_folder(data: Path | None) -> Path:
             else "There is no folder data here. Name the folder of images on the command line, or in $CXRFEAT_DATA."
         )
     return folder
-
-
-def columns(given: Sequence[str] | None) -> dict[str, str]:
-    """The titles that `--column` gives, by our names.
-
-    Args:
-        given: The option's value each time it was given, in the way of a line of CSV.
-
-    Raises:
-        UsageError: If one is no name and title, or names one column twice.
-
-    Example:
-        >>> columns(['image=Image Index, "label=Size, or so"', "source="])
-        {'image': 'Image Index', 'label': 'Size, or so', 'source': ''}
-    """
-    found: dict[str, str] = {}
-    for text in given or ():
-        for cell in _cells("--column", text, "--column 'image=Image Index,\"label=Size, or so\"'"):
-            name, equals, title = cell.partition("=")
-            if not equals or not name.strip():
-                raise UsageError(f"--column is names and titles, as in --column image=filename; got {cell!r}.")
-            if name.strip() in found:
-                raise UsageError(f"--column names {name.strip()} twice; give it one title.")
-            found[name.strip()] = title.strip()
-    return found
-
-
-def _cells(option: str, text: str, example: str) -> list[str]:
-    """The values of an option that reads a line of CSV, without empty ones."""
-    try:
-        cells = [cell.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for cell in row]
-    except csv.Error:
-        raise UsageError(
-            f"{option} {text!r} cannot be read: a name that holds a comma stands whole between double quotes, as in "
-            f"{example}."
-        ) from None
-    return [cell for cell in cells if cell]
-
-
-def class_names(given: Sequence[str] | None) -> tuple[str, ...]:
-    """The names that `--classes` gives, each once, in the order given.
-
-    Args:
-        given: The option's value each time it was given, in the way of a line of CSV: commas between the names, and a
-            name that holds a comma in double quotes. `None` is no such option.
-
-    Returns:
-        Empty where the option was not given, which means all classes.
-
-    Raises:
-        UsageError: If a quote is not closed, or the option was given and names no class.
-
-    Example:
-        >>> class_names(['NORMAL, "COVID, ARDS"', "FLU"])
-        ('NORMAL', 'COVID, ARDS', 'FLU')
-        >>> class_names(None)
-        ()
-    """
-    names: dict[str, None] = {}
-    for text in given or ():
-        names |= dict.fromkeys(_cells("--classes", text, "--classes 'NORMAL,\"COVID, ARDS\"'"))
-    if given and not names:
-        raise UsageError("--classes names no class. Give names with commas between them, or leave it out for all.")
-    return tuple(names)
-
-
-def selection(
-    classes: Sequence[str] | None = None,
-    per_class: int | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    patient_regex: str | None = None,
-    *,
-    follow_links: Sequence[Path] | None = None,
-    masks: Sequence[Path] | None = None,
-    metadata: Path | None = None,
-    column: Sequence[str] | None = None,
-    published: str | None = None,
-    strict: bool = False,
-) -> Selection:
-    """Which images are meant, and how their folder is read."""
-    from cxrfeat.image.row import Selection
-
-    return Selection(
-        classes=class_names(classes),
-        per_class=per_class,
-        limit=limit,
-        seed=seed,
-        patient_regex=patient_regex,
-        follow_links=tuple(follow_links or ()),
-        masks=tuple(masks or ()),
-        metadata=metadata,
-        column=columns(column),
-        published=published,
-        strict=strict,
-    )
 
 
 def too_many_bad(text: str | None, bad: int, total: int) -> bool:

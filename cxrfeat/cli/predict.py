@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import options, reading
 from cxrfeat.cli.console import noting, print_json, progress, say, show, show_audit, show_failed, telling
 
 
@@ -17,7 +17,7 @@ def predict(
     network: options.Network = None,
     engine: options.Engine = "auto",
     max_bad: options.MaxBad = None,
-    follow_links: options.FollowLinks = None,
+    follow_links: reading.FollowLinks = None,
     strict: options.StrictReading = False,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -34,14 +34,14 @@ def predict(
     from cxrfeat.workflow.predict import predict as run
 
     options.too_many_bad(max_bad, 0, 1)
-    reading = options.selection(follow_links=follow_links, strict=strict)
+    asked = reading.selection({"follow_links": follow_links or ()}, strict=strict)
     with (
         telling(verbose=verbose, quiet=quiet),
         noting(redact=redact, show=not json) as notes,
         progress("images", quiet=quiet) as tell,
     ):
         made = run(
-            name, images, network=network, engine=engine, features=features, runs=runs, reading=reading, progress=tell
+            name, images, network=network, engine=engine, features=features, runs=runs, reading=asked, progress=tell
         )
     document = made.to_dict() | {"notes": notes}
     for one in document["predictions"]:

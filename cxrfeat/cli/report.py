@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import options, reading
 from cxrfeat.cli.again import WORDS
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show_failed
 from cxrfeat.spec import Projecting
@@ -35,11 +35,8 @@ def report(
     ] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
-    follow_links: options.FollowLinks = None,
-    masks: options.Masks = None,
-    metadata: options.Metadata = None,
-    column: options.Column = None,
-    published: options.PublishedSet = None,
+    *,
+    folder: reading.Reading,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -54,9 +51,7 @@ def report(
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.report import report as write
 
-    reading = options.selection(
-        follow_links=follow_links, masks=masks, metadata=metadata, column=column, published=published, strict=strict
-    )
+    asked = reading.selection(folder, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("steps", quiet=quiet) as tell:
         made = write(
             names or None,
@@ -67,7 +62,7 @@ def report(
             images=images,
             redact=redact,
             network=network,
-            reading=reading,
+            reading=asked,
             projection=map_,
             seed=seed,
             words=WORDS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import options, reading
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.words import as_typed
 from cxrfeat.spec import NamedWeights, PaperSplit
@@ -27,7 +27,7 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
-    classes: options.Classes = None,
+    classes: reading.Classes = None,
     per_class: Annotated[
         int | None,
         typer.Option("--per-class", help="Images of each class. Default: the paper's 1200, or as many as each has."),
@@ -58,10 +58,8 @@ def reproduce(
         bool, typer.Option("--dry-run", help="Print the plan, and what it would cost on this machine, and do nothing.")
     ] = False,
     max_bad: options.MaxBad = None,
-    follow_links: options.FollowLinks = None,
-    metadata: options.Metadata = None,
-    column: options.Column = None,
-    published: options.PublishedSet = None,
+    *,
+    images: reading.Reading,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
@@ -88,24 +86,22 @@ def reproduce(
     folder = options.data_folder(data)
     names = tuple(name for each in rows or () for name in each.split(",") if name.strip())
     asked = Options(
-        rows=names, classes=options.class_names(classes), per_class=per_class, limit=limit, epochs=epochs, split=split,
+        rows=names, classes=reading.class_names(classes), per_class=per_class, limit=limit, epochs=epochs, split=split,
         views=views, weights=weights, seed=seed,
     )  # fmt: skip
     if resume and (asked != Options() or dry_run):
         raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
-    reading = options.selection(
-        follow_links=follow_links, metadata=metadata, column=column, published=published, strict=strict
-    )
+    asked_of = reading.selection(images, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         if dry_run:
-            document = rehearse(folder, asked, reading=reading, progress=tell)
+            document = rehearse(folder, asked, reading=asked_of, progress=tell)
         else:
 
             def told(step: Step, made: Run) -> None:
                 note(f"{step.row.name} ({step.protocol}): {number(made.document.test.accuracy)}", quiet=quiet)
 
             result = run(
-                folder, None if resume else asked, resume=resume, reading=reading, features=features, runs=runs,
+                folder, None if resume else asked, resume=resume, reading=asked_of, features=features, runs=runs,
                 tell=told, progress=tell,
             )  # fmt: skip
             document = result.to_dict()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import options, reading
 from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
 from cxrfeat.spec import AskedHead, By, Sampler
 
@@ -54,7 +54,7 @@ def tune(
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
-    classes: options.Classes = None,
+    classes: reading.Classes = None,
     name: options.RunName = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -97,7 +97,7 @@ def tune(
             runs=runs,
             name=name,
             jobs=jobs,
-            classes=options.class_names(classes),
+            classes=reading.class_names(classes),
             # One name for all, or the rate would begin anew with every kind.
             progress=None if tell is None else lambda _, done, total: tell("search", done, total),
         )

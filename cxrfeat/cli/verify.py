@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import options
+from cxrfeat.cli import options, reading
 from cxrfeat.cli.console import noting, print_json, progress, say, telling
 
 
@@ -18,11 +18,8 @@ def verify(
     ] = 0,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the images, for --recompute.")] = None,
     network: options.Network = None,
-    follow_links: options.FollowLinks = None,
-    masks: options.Masks = None,
-    metadata: options.Metadata = None,
-    column: options.Column = None,
-    published: options.PublishedSet = None,
+    *,
+    folder: reading.Reading,
     strict: options.StrictReading = False,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -37,15 +34,13 @@ def verify(
     from cxrfeat.errors import IntegrityError
     from cxrfeat.workflow.verify import verify as run
 
-    reading = options.selection(
-        follow_links=follow_links, masks=masks, metadata=metadata, column=column, published=published, strict=strict
-    )
+    asked = reading.selection(folder, strict=strict)
     with (
         telling(verbose=verbose, quiet=quiet),
         noting(redact=redact, show=not json) as notes,
         progress("rows", quiet=quiet) as tell,
     ):
-        problems = run(file, recompute=recompute, data=data, network=network, reading=reading, seed=seed, progress=tell)
+        problems = run(file, recompute=recompute, data=data, network=network, reading=asked, seed=seed, progress=tell)
     if json:
         print_json(
             {

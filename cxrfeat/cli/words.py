@@ -6,6 +6,8 @@ import csv
 import io
 import re
 import shlex
+from collections.abc import Mapping
+from pathlib import Path
 
 _OTHERWISE = {
     "count": "n",
@@ -18,6 +20,7 @@ _OTHERWISE = {
     "sizes": "train-sizes",
     "target": "class",
     "units": "unit",
+    "Selection.projection": "projection",
     "ViewSpec.count": "views",
 }
 """Options that are not spelled as their field is, with dashes; where only one description's is, by that too."""
@@ -58,7 +61,8 @@ def words_of(field: str, value: object, spec: type | None = None) -> list[str]:
 
     Args:
         field: As `option_of` takes it.
-        value: `None` gives no word; of several values, commas stand between them, as in a line of CSV.
+        value: `None` gives no word; of several values, commas stand between them, as in a line of CSV; paths stand each
+            behind an option of its own.
         spec: The field's description.
 
     Example:
@@ -66,12 +70,18 @@ def words_of(field: str, value: object, spec: type | None = None) -> list[str]:
         (['--folds', '5'], ['--tta'], ['--no-standardize'])
         >>> words_of("hidden", (500, 200)), words_of("classes", ["A", "COVID, ARDS"])
         (['--hidden', '500,200'], ['--classes', 'A,"COVID, ARDS"'])
+        >>> words_of("masks", (Path("a"), Path("b"))), words_of("column", {"label": "Size, or so"})
+        (['--masks', 'a', '--masks', 'b'], ['--column', '"label=Size, or so"'])
     """
     option = option_of(field, spec)
     if value is None:
         return []
     if isinstance(value, bool):
         return [option if value else "--no-" + option.removeprefix("--")]
+    if isinstance(value, Mapping):
+        value = [f"{name}={one}" for name, one in value.items()]
+    if isinstance(value, list | tuple) and any(isinstance(one, Path) for one in value):
+        return [word for one in value for word in (option, str(one))]
     if isinstance(value, list | tuple):
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(value)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,20 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, SplitError
+from cxrfeat.feature.described import DescribedImages
 from cxrfeat.feature.format import PARTS
 from cxrfeat.feature.shard import row_crc32
-from cxrfeat.feature.split import ImageTable, Split, parted
+from cxrfeat.feature.split import Split, parted
 from cxrfeat.feature.store import Store, damaged
+from cxrfeat.feature.target import LABEL, Target, Uncertain, find_target
 from cxrfeat.image.split import NO_PART, own_way
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec
 from cxrfeat.system.given import PathLike, as_path, nearest
-from cxrfeat.types import Features, Groups, Labels, Part
+from cxrfeat.types import Features, Groups
 
 if TYPE_CHECKING:
     import h5py
 
 
-class FeatureFile:
+class FeatureFile(DescribedImages):
     """A committed feature file, open for reading: its columns in memory, its features read as they are sliced.
 
     Use it as a context manager, or `close` it.
@@ -75,16 +76,6 @@ class FeatureFile:
         return self.content.fingerprint
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, sorted."""
-        return self.content.classes
-
-    @property
-    def images(self) -> int:
-        """Number of images."""
-        return self.content.images
-
-    @property
     def views(self) -> int:
         """Views per image; view 0 is the plain one."""
         return self.spec.view.count
@@ -93,66 +84,6 @@ class FeatureFile:
     def dim(self) -> int:
         """Features per view."""
         return int(self._store.features.shape[2])
-
-    @property
-    def labels(self) -> Labels:
-        """`(images,)` indices into `classes`."""
-        return self.content.columns["label"].astype(np.int64)
-
-    @cached_property
-    def groups(self) -> Groups:
-        """`(images,)` indices; images of one patient, and copies, share one.
-
-        Numbered by each group's smallest content hash, so that what is drawn by group (folds, intervals) depends on
-        the images, and not on the salt that made the stored ids.
-        """
-        columns = self.content.columns
-        groups = number_groups(columns["group"].tolist(), columns["content_sha256"].tolist())
-        groups.flags.writeable = False  # all callers share it
-        return groups
-
-    @property
-    def known_patients(self) -> NDArray[np.bool_]:
-        """`(images,)` whether the data named the patient."""
-        return self.content.columns["known_patient"].astype(bool)
-
-    @property
-    def sources(self) -> list[str | None]:
-        """`(images,)` where each image came from, where the data say so."""
-        return self.texts("source")
-
-    @cached_property
-    def image_ids(self) -> list[str]:
-        """`(images,)` salted names; only the manifest beside the file maps them to paths."""
-        return [value.decode() for value in self.content.columns["image_id"].tolist()]
-
-    @cached_property
-    def content_sha256(self) -> list[str]:
-        """`(images,)` SHA-256 of each image file's bytes."""
-        return [value.decode() for value in self.content.columns["content_sha256"].tolist()]
-
-    @property
-    def dates(self) -> list[str | None]:
-        """`(images,)` ISO dates, where the data have them."""
-        return [value.decode() or None for value in self.content.columns["date"].tolist()]
-
-    @property
-    def given_split(self) -> list[Part | None]:
-        """`(images,)` the part that the data's own split names, `None` where it names none."""
-        return [None if code < 0 else PARTS[code] for code in self.content.columns["split"].tolist()]
-
-    @cached_property
-    def table(self) -> ImageTable:
-        """What the images can be parted by."""
-        return ImageTable(
-            contents=self.content_sha256,
-            labels=self.labels,
-            groups=self.groups,
-            classes=self.classes,
-            given=self.given_split,
-            dates=self.dates,
-            sources=self.sources,
-        )
 
     @property
     def bound_split(self) -> Split | None:
@@ -227,11 +158,6 @@ class FeatureFile:
         """`(images, views, dim)`, read as it is sliced: `file.features[:10, 0]` touches ten rows."""
         return self._store.features
 
-    def texts(self, column: str) -> list[str | None]:
-        """A coded column as texts."""
-        values = self.content.values[column]
-        return [None if code < 0 else values[code] for code in self.content.columns[column].tolist()]
-
     def read(self) -> NDArray[np.float32]:
         """All features, `(images, views, dim)` float32, in memory.
 
@@ -284,24 +210,37 @@ class FeatureFile:
         kept[list(rows)] = False
         return _SomeImages(self, kept)
 
-    def arrays(self, view: int | None = 0) -> tuple[Features, Labels, Groups]:
-        """Features, labels and groups, ready for scikit-learn.
+    def arrays(
+        self, view: int | None = 0, *, target: str = LABEL, uncertain: Uncertain = "ignore"
+    ) -> tuple[Features, NDArray[Any], Groups]:
+        """Features, what is to be told, and groups, ready for scikit-learn.
 
         Args:
             view: Which view of each image; `None` gives the mean over views.
+            target: What is to be told, as `find_target` takes it; images of which it is not known are left out.
+            uncertain: What an uncertain finding is taken for: `present`, `absent`, or `ignore`, not known.
 
         Returns:
-            `X (images, dim)` float32, `y (images,)` and `groups (images,)` int64.
+            `X (images, dim)` float32; `y (images,)`, places in the classes of the target as int64 (of a finding 0 and
+            1, absent and present), or numbers as float64; and `groups (images,)` int64.
 
         Raises:
+            UsageError: If there is no such target.
+            InputError: If there is no such view, or nothing to tell.
             IntegrityError: If a row is not what was written.
         """
+        asked = Target(name=LABEL, classes=self.classes, values=self.labels)
+        if target != LABEL:
+            asked = find_target(self, target, uncertain)
         if view is not None and not 0 <= view < self.views:
             raise InputError(f"{self.path.name} holds views 0 to {self.views - 1}; there is no view {view}.")
         chosen = np.empty((self.images, self.dim), dtype=np.float32)
         for part, stored in self.checked_blocks():
             chosen[part] = stored.mean(axis=1, dtype=np.float32) if view is None else stored[:, view]
-        return chosen, self.labels, self.groups
+        known = asked.known
+        if known.all():
+            return chosen, asked.values, self.groups
+        return chosen[known], asked.values[known], self.groups[known]
 
     def checked_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
         """As `blocks`, each row checked.
@@ -382,16 +321,3 @@ class _SomeImages(_Some):
     def dealt(self) -> tuple[FeatureFile, NDArray[np.bool_]] | None:
         """The whole file, and which of its images are kept."""
         return self._whole, self._kept
-
-
-def number_groups(names: Sequence[Hashable], keys: Sequence[Any]) -> Groups:
-    """Groups as numbers in the order of each one's smallest key.
-
-    Example:
-        >>> number_groups(["x", "y", "x"], ["c", "b", "a"])
-        array([0, 1, 0])
-    """
-    numbers: dict[Hashable, int] = {}
-    for _, name in sorted(zip(keys, names, strict=True), key=lambda pair: pair[0]):
-        numbers.setdefault(name, len(numbers))
-    return np.array([numbers[name] for name in names], dtype=np.int64)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,11 @@ COLUMNS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "sex": ("<i4", ()),
     "age": ("<f4", ()),
     "view_position": ("<i4", ()),
+    "modality": ("<i4", ()),
+    "laterality": ("<i4", ()),
+    "findings": ("|i1", ("findings",)),
+    "kept_texts": ("<i4", ("kept_texts",)),
+    "kept_numbers": ("<f8", ("kept_numbers",)),
     "view_params": ("<f8", ("views", 3)),
     "crc32": ("<u4", ()),
     "container/format": ("<i4", ()),
@@ -52,12 +57,19 @@ COLUMNS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "portrait": ("|u1", (40, 40)),
     "pixel_digest": ("<u8", ()),
 }
-"""Every dataset with one row per image but `features`: its type, and the shape of a row."""
+"""Every dataset with one row per image but `features`: its type, and the shape of a row, in which a word stands for how
+many `views` there are, or names in `NAMED`."""
+
+NAMED = ("findings", "kept_texts", "kept_numbers")
+"""Columns of several numbers a row, each of which has a name."""
 
 CODED = (
     "source",
     "sex",
     "view_position",
+    "modality",
+    "laterality",
+    "kept_texts",
     "container/format",
     "container/suffix",
     "container/mode",
@@ -67,6 +79,9 @@ CODED = (
 
 PARTS = (Part.TRAIN, Part.VALIDATION, Part.TEST)
 """What the numbers in `split` and `bound_split` mean; -1 is no part."""
+
+UNKNOWN_IS_NAN = ("age", "kept_numbers")
+"""Columns of numbers of which some may not be known."""
 
 QUARANTINED = ("image_id", "stage", "reason")
 """What is said of each image that could not be used."""
@@ -85,6 +100,8 @@ class Content:
     """As in `COLUMNS`."""
     values: dict[str, list[str]]
     """Texts of the `CODED` columns."""
+    names: dict[str, list[str]]
+    """What the numbers in a row of the `NAMED` columns are of."""
     quarantine: list[dict[str, str]]
     """`image_id`, `stage` and `reason` of each image that could not be used."""
     engine: str
@@ -114,10 +131,16 @@ class Content:
 
     def same(self, other: Content) -> bool:
         """Whether a file of the one would say the same as a file of the other."""
-        plain = ("spec", "backbone", "dataset", "classes", "values", "quarantine")
+        plain = ("spec", "backbone", "dataset", "classes", "values", "names", "quarantine")
         return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
-            _same(self.columns[name], other.columns[name], nan=name == "age") for name in COLUMNS
+            _same(self.columns[name], other.columns[name], nan=name in UNKNOWN_IS_NAN) for name in COLUMNS
         )
+
+
+def row_shape(name: str, spec: FeatureSpec, names: Mapping[str, Sequence[str]]) -> tuple[int, ...]:
+    """The shape of a row of one of `COLUMNS`, given what is in the file."""
+    sizes = {"views": spec.view.count} | {one: len(names[one]) for one in NAMED}
+    return tuple(sizes[size] if isinstance(size, str) else size for size in COLUMNS[name][1])
 
 
 def _same(one: NDArray[Any], other: NDArray[Any], *, nan: bool) -> bool:

@@ -22,8 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, StorageError
-from cxrfeat.feature.format import CODED, COLUMNS, FORMAT, QUARANTINED, VERSION, Content
+from cxrfeat.feature.format import (
+    CODED,
+    COLUMNS,
+    FORMAT,
+    NAMED,
+    QUARANTINED,
+    UNKNOWN_IS_NAN,
+    VERSION,
+    Content,
+    row_shape,
+)
 from cxrfeat.feature.shard import FEATURES, row_crc32
+from cxrfeat.image.finding import NOT_STATED, PRESENT
 from cxrfeat.spec import FeatureSpec, canonical_json, fingerprint, from_dict, to_dict
 from cxrfeat.system.files import SteadyFile, replace_atomic, storage_error
 
@@ -31,7 +42,7 @@ _TEXT_ATTRIBUTES = (
     "format", "classes", "spec", "fingerprint", "data_sha256", "weights", "backbone", "dataset", "engine", "versions",
     "split_sha256", "digest",
 )  # fmt: skip
-_JSON = ("values", "quarantine")
+_JSON = ("values", "names", "quarantine")
 _MAX_TEXT = 2**28
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _ROWS_AT_ONCE = 256
@@ -257,15 +268,16 @@ def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
         ):
             raise damaged(path, f"features have shape {features.shape} and type {features.dtype}")
         images = features.shape[0]
+        classes = tuple(_strings(json.loads(texts["classes"]), path))
+        stored = {name: json.loads(_dataset(file, name, path, limit=_MAX_TEXT)[...].tobytes()) for name in _JSON}
+        names = {name: _different(stored["names"][name], path) for name in NAMED}
         columns = {}
-        for name, (dtype, row) in COLUMNS.items():
-            shape = (images, *(spec.view.count if size == "views" else size for size in row))
+        for name, (dtype, _) in COLUMNS.items():
+            shape = (images, *row_shape(name, spec, names))
             column = _dataset(file, name, path)
             if column.dtype.str != dtype or column.shape != shape:
                 raise damaged(path, f"{name} has shape {column.shape} and type {column.dtype}")
             columns[name] = column[...]
-        classes = tuple(_strings(json.loads(texts["classes"]), path))
-        stored = {name: json.loads(_dataset(file, name, path, limit=_MAX_TEXT)[...].tobytes()) for name in _JSON}
         values = {name: _strings(stored["values"][name], path) for name in CODED}
         content = Content(
             spec=spec,
@@ -274,6 +286,7 @@ def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
             classes=classes,
             columns=columns,
             values=values,
+            names=names,
             quarantine=[{key: str(one[key]) for key in QUARANTINED} for one in stored["quarantine"]],
             engine=texts["engine"],
             versions={str(key): str(value) for key, value in json.loads(texts["versions"]).items()},
@@ -300,11 +313,15 @@ def _check_codes(content: Content, path: Path) -> None:
         "label": (0, len(content.classes)),
         "split": (-1, 3),
         "bound_split": (-1, 3 if content.spec.split is not None else 0),
+        "findings": (NOT_STATED, PRESENT + 1),
     }
     for name, (low, high) in limits.items():
         column = content.columns[name]
-        if len(column) and not (low <= column.min() and column.max() < high):
+        if column.size and not (low <= column.min() and column.max() < high):
             raise damaged(path, f"{name} holds numbers without a meaning")
+    for name in UNKNOWN_IS_NAN:
+        if np.isinf(content.columns[name]).any():
+            raise damaged(path, f"{name} holds an infinite number")
     for name in ("image_id", "content_sha256", "group"):
         if not _HEXADECIMAL[content.columns[name].view(np.uint8)].all():
             raise damaged(path, f"{name} holds something else than hexadecimal digits")
@@ -316,6 +333,14 @@ def _strings(value: object, path: Path) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise damaged(path, "a list of texts is not one")
     return value
+
+
+def _different(value: object, path: Path) -> list[str]:
+    """Names, each once."""
+    names = _strings(value, path)
+    if len(set(names)) < len(names) or not all(names):
+        raise damaged(path, "a column has no name, or the name of another")
+    return names
 
 
 def _version(attributes: h5py.AttributeManager, path: Path) -> int:

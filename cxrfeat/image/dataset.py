@@ -24,6 +24,7 @@ def dataset_name(root: Path, selection: Selection) -> str:
         "metadata": None if selection.metadata is None else selection.metadata.name,
         "column": dict(sorted(selection.column.items())),
         "published": selection.published,
+        "projection": selection.projection,
     }
     if not drawn and not selection.classes and not any(read.values()):
         return name

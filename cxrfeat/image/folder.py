@@ -226,7 +226,7 @@ def _label(found: FolderClaims, inner: dict[str, list[str]], level: int) -> None
             found.labels[path] = folders[at]
         elif folders:
             unlabelled.append(path)
-    if unlabelled and (level or not found.labels):
+    if unlabelled and level and found.labels:
         found.problem = InputError(
             f"{unlabelled[0].rpartition('/')[0]!r} holds images directly{examples(unlabelled)}, so nothing says which "
             f"class each belongs to. {LAYOUTS}"

@@ -22,10 +22,11 @@ from cxrfeat.image.content import read_file
 from cxrfeat.image.dataset import dataset_name
 from cxrfeat.image.decode import DECODE_STEPS, decode
 from cxrfeat.image.finding import finding_counts
+from cxrfeat.image.folder import LAYOUTS
 from cxrfeat.image.group import group
 from cxrfeat.image.layout import Layout, find_layout
 from cxrfeat.image.mask_place import forms_of
-from cxrfeat.image.merge import Entry
+from cxrfeat.image.merge import UNLABELLED, Entry
 from cxrfeat.image.note import Note, refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
 from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
@@ -180,7 +181,7 @@ def index_with(
 
 def _of_layout(layout: Layout | None) -> dict[str, Any]:
     """What a manifest tells of the folder beside its images."""
-    names = ("table", "published", "finding_names", "left_out", "aside")
+    names = ("table", "published", "finding_names", "kept_names", "left_out", "aside")
     return {} if layout is None else {name: getattr(layout, name) for name in names}
 
 
@@ -194,6 +195,11 @@ def require_classes(manifest: Manifest, least: int = 2) -> None:
         raise InputError(f"{str(manifest.root)!r}: {why}")
     if len(manifest.classes) >= least:
         return
+    if manifest.classes == (UNLABELLED,):
+        raise InputError(
+            f"{str(manifest.root)!r}: nothing says which class an image belongs to, and classes are to be told apart "
+            f"here. {LAYOUTS}"
+        )
     folders = {row.path.split("/")[1] for row in manifest.rows if row.path.count("/") > 1}
     hint = (
         f" If {', '.join(map(repr, sorted(folders)[:3]))} are the classes, "
@@ -244,11 +250,26 @@ def summary(manifest: Manifest) -> dict[str, Any]:
     if (table := manifest.table) is not None:
         result["table"] = {
             "name": table.name, "form": table.form, "columns": dict(table.columns), "not_read": list(table.unused),
-            "findings": list(table.findings),
+            "findings": list(table.findings), "kept": list(table.kept),
         }  # fmt: skip
+    if manifest.kept_names:
+        result["kept"] = {
+            name: _values([None if row.kept is None else row.kept[at] for row in rows])
+            for at, name in enumerate(manifest.kept_names)
+        }
     if any(row.split for row in rows):
         result["splits"] = dict(sorted(splits.items()))
     return result
+
+
+def _values(column: Sequence[str | float | None]) -> dict[str, Any]:
+    """What stands in a column that is kept: of numbers the least and the largest, of categories how often each."""
+    known = [value for value in column if value is not None]
+    numbers = [value for value in known if isinstance(value, float)]
+    found: dict[str, Any] = {"unknown": len(column) - len(known)}
+    if numbers:
+        return found | {"least": min(numbers), "largest": max(numbers)}
+    return found | {"values": dict(sorted(Counter(map(str, known)).items()))}
 
 
 def _median(sizes: Sequence[Sequence[int]]) -> list[int]:

@@ -19,8 +19,9 @@ from cxrfeat.image.listing import Listing, list_folder
 from cxrfeat.image.mask_file import MaskFiles, find_mask_files
 from cxrfeat.image.mask_given import find_given_masks, inside_data
 from cxrfeat.image.mask_table import holds_masks
-from cxrfeat.image.merge import Entry, from_folders, merged, with_split
+from cxrfeat.image.merge import UNLABELLED, Entry, from_folders, merged, with_split
 from cxrfeat.image.note import Note, Weight, examples, number
+from cxrfeat.image.projection import left_out
 from cxrfeat.image.published.apply import published_sheet
 from cxrfeat.image.published.recognise import NONE, Recognised, compiled, recognise
 from cxrfeat.image.published.table import SETS
@@ -49,6 +50,8 @@ class Layout:
     """The published set that the folder is: the word for it, and what it is called."""
     finding_names: tuple[str, ...] = ()
     """Of the findings of the entries."""
+    kept_names: tuple[str, ...] = ()
+    """Titles of the columns that the user keeps."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many images are left out by what they are, or what the set is, and why."""
     aside: Mapping[str, str] = field(default_factory=dict)
@@ -111,7 +114,7 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
     left = _set_aside(recognised, images)
     passed = [path for paths in _set_aside(recognised, listing.unread).values() for path in paths]
     images -= {path for paths in left.values() for path in paths}
-    radiographs = read_radiographs(root, images, listing.recognised)
+    radiographs = read_radiographs(root, images, listing.recognised, selection.projection or "frontal")
     left |= radiographs.left
     images -= radiographs.aside()
     notes += radiographs.notes
@@ -128,7 +131,7 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
     if recognised is not None and table is not None and "label" in table.columns:
         claims = FolderClaims()  # its folders are no classes
     if table is None or "label" not in table.columns:
-        _refuse_unlabelled(root, claims, table)
+        _refuse_unlabelled(claims, table)
     tables = [path for path in _other_tables(listing, base, read) if not _is_in(path, apart)]
     runs = [path for path in tables if holds_masks(root / path)]
     tables = [path for path in tables if path not in runs]
@@ -146,9 +149,13 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
         for why, paths in also_left.items():
             left[why] = [*left.get(why, ()), *paths]
     entries = _with_headers(entries, radiographs, () if recognised is None else recognised.shape.headers_but)
+    entries = _of_projection(entries, selection, left)
     entries = with_split(entries, notes, given=table is not None and any(row.split for row in table.rows.values()))
     entries = [replace(entry, mask=named.of.get(entry.path, entry.mask)) for entry in entries]
     notes += _left_notes(left)
+    if entries and {entry.label for entry in entries} == {UNLABELLED}:
+        text = f"Nothing says which class an image belongs to: all are taken for {UNLABELLED!r}. {LAYOUTS}"
+        notes.append(Note(text=text))
     if not entries and table is not None and "label" not in table.columns:
         raise InputError(
             f"{table.name} has no column label, and the folders give no class to an image that it lists, such as "
@@ -165,6 +172,7 @@ def find_layout(root: Path, selection: Selection = _EVERYTHING) -> Layout:
         table=None if table is None else table.read(),
         published=None if recognised is None else (recognised.shape.name, recognised.shape.title),
         finding_names=() if table is None else table.finding_names,
+        kept_names=() if table is None else table.kept_names,
         left_out={why: len(paths) for why, paths in sorted(left.items())},
         aside={path: why for why, paths in radiographs.left.items() for path in paths},
     )
@@ -185,6 +193,17 @@ def _with_headers(entries: Sequence[Entry], radiographs: Radiographs, but: Colle
         if entry.path not in aside
         for said in (radiographs.columns.get(entry.path, {}),)
     ]
+
+
+def _of_projection(entries: Sequence[Entry], selection: Selection, left: dict[str, list[str]]) -> list[Entry]:
+    """The images of the projection that is asked for; `left` gets the others, by why."""
+    kept = []
+    for entry in entries:
+        if why := left_out(selection.projection, entry.view_position):
+            left[why] = [*left.get(why, ()), entry.path]
+        else:
+            kept.append(entry)
+    return kept
 
 
 def _recognised(root: Path, listing: Listing, selection: Selection) -> tuple[Recognised | None, list[Note]]:
@@ -249,9 +268,9 @@ def _table(
     """What the table says, if there is one, and which files of the folder it was read from."""
     allowed = [os.path.realpath(root), *map(os.path.realpath, selection.follow_links)]
     if recognised is not None:
-        sheet = published_sheet(root, recognised, images, selection.column)
+        sheet = published_sheet(root, recognised, images, selection)
         places = Places(root=root, base=recognised.base, images=images, files=listing.files, allowed=allowed)
-        table = read_table(sheet, Faults(sheet.name), places)
+        table = read_table(sheet, Faults(sheet.name), places, keep=selection.keep_columns)
         return table, [path for paths in recognised.files for path in paths]
     if selection.metadata is not None:
         path, beside, found = selection.metadata, "", ""
@@ -259,17 +278,18 @@ def _table(
         path, beside = root / found, base
     elif os.path.lexists(root / TABLE):
         raise InputError(f"{str(root / TABLE)!r} is not a file inside the data folder; put the table itself there.")
-    elif selection.column:
+    elif selection.column or selection.findings or selection.keep_columns:
+        field = "column" if selection.column else "findings" if selection.findings else "keep_columns"
         raise InputError(
-            f"`column` names columns of a table, and {str(root)!r} has none. Name it with `metadata`, or put it beside "
-            f"the images as {TABLE}."
+            f"`{field}` names columns of a table, and {str(root)!r} has none. Name it with `metadata`, or put it "
+            f"beside the images as {TABLE}."
         )
     else:
         return None, []
     faults = Faults(path.name)
     places = Places(root=root, base=beside, images=images, files=listing.files, allowed=allowed)
     sheet = joined(read_sheet(path, path.name, faults), radiographs.about, images, selection.column)
-    table = read_table(sheet, faults, places, selection.column)
+    table = read_table(sheet, faults, places, selection.column, selection.findings, selection.keep_columns)
     return table, [found or os.path.relpath(path.absolute(), root.absolute())]
 
 
@@ -297,19 +317,13 @@ def _instead(listing: Listing, masks: MaskFiles) -> str:
     return "nothing"
 
 
-def _refuse_unlabelled(root: Path, claims: FolderClaims, table: TableClaims | None) -> None:
-    """Refuse a data set whose classes nothing gives."""
-    problem = claims.problem
-    if problem is None and not claims.labels and claims.loose:
-        problem = InputError(
-            f"{str(root)!r} holds {number(len(claims.loose), 'image')} directly{examples(claims.loose)}, so nothing "
-            f"says which class each belongs to. {LAYOUTS}"
-        )
-    if problem is None:
+def _refuse_unlabelled(claims: FolderClaims, table: TableClaims | None) -> None:
+    """Refuse a data set whose folders give contradictory classes, and whose table gives none."""
+    if claims.problem is None or (table is not None and any(row.follows for row in table.rows.values())):
         return
     if table is not None:
-        raise InputError(f"{table.name} has no column label, and the folders give no classes either. {problem}")
-    raise problem
+        raise InputError(f"{table.name} has no column label, and the folders give no classes either. {claims.problem}")
+    raise claims.problem
 
 
 def _class_notes(entries: Sequence[Entry]) -> list[Note]:

@@ -20,6 +20,9 @@ from cxrfeat.image.note import Note, Weight, examples, number
 from cxrfeat.image.row import Described
 from cxrfeat.image.table import Row, TableClaims
 
+UNLABELLED = "unlabelled"
+"""The class of all images, where nobody gives one to any of them."""
+
 _MOST_CONTRADICTIONS = 6
 
 
@@ -37,7 +40,8 @@ def from_folders(
     claims: FolderClaims, seen: Sequence[str], listing: Listing, masks: MaskFiles, notes: list[Note]
 ) -> list[Entry]:
     """What the folders claim, where there is no table; images outside of them are noted."""
-    if claims.loose:
+    nobody = set() if claims.labels else set(claims.loose)
+    if claims.loose and not nobody:
         lie = f"{number(len(claims.loose), 'image')} {'lies' if len(claims.loose) == 1 else 'lie'}"
         notes.append(
             Note(
@@ -49,13 +53,13 @@ def from_folders(
     return [
         Entry(
             path=path,
-            label=_label(claims.labels.get(path) or path.split("/")[0]),
+            label=UNLABELLED if path in nobody else _label(claims.labels.get(path) or path.split("/")[0]),
             split=claims.parts.get(path),
             mask=masks.of.get(path),
             problem=listing.problems.get(path),
         )
         for path in seen
-        if path in claims.labels or path in listing.problems
+        if path in claims.labels or path in nobody or path in listing.problems
     ]
 
 
@@ -81,6 +85,8 @@ def merged(
     entries, unlabelled = [], []
     left: dict[str, list[str]] = defaultdict(list)
     absent = 0
+    follow = any(row.follows for row in rows.values())
+    nobody = UNLABELLED if not (claims.labels or follow or "label" in table.columns) else None
     for path, row in rows.items():
         there = path in listing.files or path in listing.problems or os.path.lexists(f"{root}/{path}")
         if table.partial and not there:
@@ -92,6 +98,8 @@ def merged(
         label = row.label
         if label is None and (folder := claims.labels.get(path)) is not None:
             label = classes.get(key_of(folder)) if "label" in table.columns else _label(folder)
+        elif label is None:
+            label = row.follows or nobody
         if label is None:
             unlabelled.append(path)
             continue

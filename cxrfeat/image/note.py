@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -83,3 +84,17 @@ def number(count: int, one: str, many: str | None = None) -> str:
         ('1 image', '2 images', '2 classes')
     """
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def unknown_note(title: str, taken: Iterable[str]) -> list[Note]:
+    """What is said of the texts of a column that stand for *unknown*; nothing where there are none.
+
+    Args:
+        title: Of the column.
+        taken: The texts, each as often as it stands there.
+    """
+    counts = Counter(taken)
+    if not counts:
+        return []
+    told = ", ".join(f"{text!r} ({count})" for text, count in counts.most_common(8))
+    return [Note(text=f"Taken for unknown in the column {title}: {told}{' and others' if len(counts) > 8 else ''}.")]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from cxrfeat.errors import SpecError
 from cxrfeat.image.mask_place import MaskPlace
 from cxrfeat.image.note import Note
+from cxrfeat.image.projection import Projection
 from cxrfeat.system.given import as_path, as_paths, one_or_many
 from cxrfeat.types import Labels, Part
 
@@ -52,11 +54,17 @@ class Described:
     sex: str | None = None
     age: float | None = None
     view_position: str | None = None
+    modality: str | None = None
+    """How the picture was taken: `CR`, `DX`, ..."""
+    laterality: str | None = None
+    """Which side of the body it shows, where it is said: `L`, `R`, `B` for both, `U` for an unpaired part."""
     mask: MaskPlace | str | None = None
     """Where a lung mask is; one file of the data by its path, relative to the data root."""
     findings: tuple[int, ...] | None = None
     """What is said of each finding that the data set names, where an image may have several: 1 present, 0 absent,
     -1 uncertain, -2 not stated."""
+    kept: tuple[str | float | None, ...] | None = None
+    """What stands in the columns that the user keeps."""
 
     def description(self) -> dict[str, Any]:
         """These fields by name, to make another image of."""
@@ -99,6 +107,8 @@ class ReadTable:
     """The columns that are read: our name, and the table's title."""
     findings: tuple[str, ...] = ()
     """Titles of columns of a finding each."""
+    kept: tuple[str, ...] = ()
+    """Titles of columns that the user keeps."""
     unused: tuple[str, ...] = ()
     """Titles of the others."""
 
@@ -122,6 +132,8 @@ class Manifest:
     """The published set that the folder was recognised as: the word for it, and what it is called."""
     finding_names: tuple[str, ...] = ()
     """Of the findings of the rows."""
+    kept_names: tuple[str, ...] = ()
+    """Titles of the columns that the user keeps."""
     aside: Mapping[str, str] = field(default_factory=dict, hash=False)
     """DICOM files that are no frontal radiographs of a chest, and why."""
     left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
@@ -158,14 +170,32 @@ class Selection:
     """Titles under which our columns stand in the table: `{"image": "Image Index"}`; an empty one leaves one unread."""
     published: str | None = None
     """The published set that the data are, by its word, or `none`; by default it is found out."""
+    findings: Sequence[str] = ()
+    """Columns of the table that hold a finding each (1 present, 0 absent, -1 uncertain, empty not stated), or findings
+    of a published set or of a list; by default those of a list with bars, and columns with the names of CheXpert's."""
+    keep_columns: Sequence[str] = ()
+    """Columns of the table that features keep, of categories or numbers."""
+    projection: Projection | None = None
+    """Views to take: `frontal`, `lateral` or `all`; by default the frontal ones of DICOM files and published sets, and
+    all of a table of the user's own."""
     strict: bool = False
     """Refuse data of which images, parts of a split or a column of patients are lost."""
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are not as by default, `seed` and `strict` apart: how the folder is read, to do so again."""
+        usual = Selection()
+        names = (one.name for one in fields(self) if one.name not in ("seed", "strict"))
+        return {name: value for name in names if (value := getattr(self, name)) != getattr(usual, name)}
 
     def __post_init__(self) -> None:
         """Let one class, and one folder in any form, stand where many can."""
         object.__setattr__(self, "classes", tuple(one_or_many(self.classes)))
+        object.__setattr__(self, "findings", tuple(one_or_many(self.findings)))
+        object.__setattr__(self, "keep_columns", tuple(one_or_many(self.keep_columns)))
         object.__setattr__(self, "follow_links", tuple(as_paths(self.follow_links, "a folder of links")))
         object.__setattr__(self, "masks", tuple(as_paths(self.masks, "a folder or table of masks")))
         object.__setattr__(self, "column", dict(self.column))
+        if self.projection not in (None, *get_args(Projection)):
+            raise SpecError(f"`Selection.projection` is {', '.join(get_args(Projection))}; got {self.projection!r}.")
         if self.metadata is not None:
             object.__setattr__(self, "metadata", as_path(self.metadata, "the table"))

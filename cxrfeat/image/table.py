@@ -7,12 +7,13 @@ table come in one message.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cxrfeat.errors import InputError
-from cxrfeat.image.note import Note, Weight, examples, number
+from cxrfeat.image.finding_table import Stated, finding_columns, one_finding, stated
+from cxrfeat.image.kept_column import kept_columns, kept_places
+from cxrfeat.image.note import Note, Weight, examples, number, unknown_note
 from cxrfeat.image.row import Described, ReadTable
 from cxrfeat.image.table_column import OURS, used_columns
 from cxrfeat.image.table_line import Faults, Sheet
@@ -40,6 +41,8 @@ class Row(Described):
     path: str
     line: int
     label: str | None = None
+    follows: str = ""
+    """The class that follows from its findings, where neither a label nor a folder gives one; empty is none."""
     left_out: str = ""
     """Why it is to be left out; empty is not."""
 
@@ -64,6 +67,8 @@ class TableClaims:
     finding_names: tuple[str, ...] = ()
     finding_columns: Sequence[str] = ()
     """Titles of columns of a finding each."""
+    kept_names: tuple[str, ...] = ()
+    """Titles of columns that the user keeps."""
     partial: bool = False
     """Whether it lists more than must be there."""
 
@@ -75,11 +80,19 @@ class TableClaims:
             form=self.form,
             columns=columns,
             findings=tuple(self.finding_columns),
+            kept=tuple(self.kept_names),
             unused=tuple(self.unused),
         )
 
 
-def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str, str] | None = None) -> TableClaims:
+def read_table(
+    sheet: Sheet,
+    faults: Faults,
+    places: Places,
+    column: Mapping[str, str] | None = None,
+    findings: Sequence[str] = (),
+    keep: Sequence[str] = (),
+) -> TableClaims:
     """Read what a table says of images.
 
     Args:
@@ -87,11 +100,14 @@ def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str
         faults: What was found wrong with its lines; all faults come in one message.
         places: Where the images may be.
         column: The titles that the user gives to some of our columns.
+        findings: Those that the user names; none is all.
+        keep: Titles of columns that the user keeps.
 
     Raises:
         InputError: If it lacks columns, or has faults.
     """
-    columns = used_columns(sheet, column)
+    of_findings, to_keep = finding_columns(sheet, findings), kept_places(sheet, keep)
+    columns = used_columns(sheet, column, of_findings.values(), to_keep.values())
     index, lines = columns.index, sheet.lines
     titles = {name: sheet.header[place].strip() for name, place in index.items()}
     found = TableClaims(
@@ -100,8 +116,6 @@ def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str
         unused=columns.unused,
         form=sheet.form,
         notes=[*sheet.notes, *columns.notes],
-        finding_names=sheet.finding_names,
-        finding_columns=sheet.finding_columns,
         partial=sheet.partial,
     )
     cells = {
@@ -112,9 +126,13 @@ def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str
     numbers = [line for line, _ in lines]
     values: dict[str, list[str | None]] = {
         name: _known(name, cells[name], titles[name], found.notes)
-        for name in ("label", "patient_id", "source", "sex", "view_position")
+        for name in ("label", "patient_id", "source", "sex", "view_position", "modality", "laterality")
         if name in cells
     }
+    told = _findings(sheet, of_findings, findings, values, index)
+    kept = kept_columns(sheet, to_keep, index, (*OURS, *told.names))
+    found.finding_names, found.finding_columns, found.kept_names = told.names, told.columns, kept.names
+    found.notes += [*told.notes, *kept.notes]
     ages = _ages(cells, titles, found.notes)
     dates = _dates(cells, titles, found.notes)
     parts = _parts(cells, titles, numbers, faults)
@@ -136,7 +154,9 @@ def read_table(sheet: Sheet, faults: Faults, places: Places, column: Mapping[str
             date=dates[place] if dates else None,
             age=ages[place] if ages else None,
             mask=mask,
-            findings=sheet.findings[place] if sheet.findings else None,
+            findings=told.values[place] if told.values else None,
+            kept=kept.values[place] if kept.values else None,
+            follows=told.labels[place] if told.labels else "",
             left_out=sheet.left_out[place] if sheet.left_out else "",
             **{_FIELDS.get(name, name): one[place] for name, one in values.items()},
         )
@@ -155,7 +175,15 @@ def _merged(first: Row, again: Row, faults: Faults) -> Row:
     """A row with what a second one of the same image adds; what contradicts it is a fault."""
     found = {"label": first.label} | first.description()
     for name, other in ({"label": again.label} | again.description()).items():
-        if found[name] is None:
+        if name == "kept" and first.kept is not None and again.kept is not None:
+            found[name] = tuple(
+                one if one is not None else two for one, two in zip(first.kept, again.kept, strict=True)
+            )
+            if any(two is not None and two != one for one, two in zip(found[name], again.kept, strict=True)):
+                why = f"{first.path!r} was listed before, in line {first.line}, with other values in the columns kept; "
+                faults.add(again.line, "", f"{why}keep one row, or make them agree.")
+                break
+        elif found[name] is None:
             found[name] = other
         elif other is not None and other != found[name]:
             values = f"{str(found[name])!r} and not {str(other)!r}" if name != "patient" else "another patient"
@@ -169,11 +197,42 @@ def _merged(first: Row, again: Row, faults: Faults) -> Row:
     return replace(first, **found)
 
 
+def _findings(
+    sheet: Sheet,
+    columns: Mapping[str, int],
+    wanted: Sequence[str],
+    values: dict[str, list[str | None]],
+    index: Mapping[str, int],
+) -> Stated:
+    """What is said of findings; where the label lists them, or is one of them, the classes that follow are put there.
+
+    Args:
+        sheet: The table.
+        columns: Of a finding each.
+        wanted: Those that the user names.
+        values: Of our columns, as they are read so far.
+        index: Where our columns stand.
+    """
+    if sheet.index is not None:
+        return Stated(names=sheet.finding_names, values=sheet.findings, columns=sheet.finding_columns)
+    told = stated(sheet, columns, wanted, values.get("label"))
+    one = next((title for title, place in columns.items() if place == index.get("label", -1)), None)
+    if one is not None and one in told.names:
+        each = [one_finding(states[told.names.index(one)], one) for states in told.values]
+        values["label"] = [label or None for label, _ in each]
+        sheet.left_out = [why for _, why in each]
+    elif "label" in values and not columns and told.labels is not None:
+        values["label"] = [label or None for label in told.labels]
+    if "label" in values:
+        told.labels = None
+    return told
+
+
 def _known(name: str, cells: Sequence[str], title: str, notes: list[Note]) -> list[str | None]:
     """A column of texts: placeholders become `None`, and whole numbers what they were before a spreadsheet had them."""
     placeholders = LABEL_PLACEHOLDERS if name == "label" else PLACEHOLDERS
     places = [place for place, text in enumerate(cells) if not unknown(text, placeholders)]
-    _note_placeholders(title, (text for text in cells if text and unknown(text, placeholders)), notes)
+    notes += unknown_note(title, (text for text in cells if text and unknown(text, placeholders)))
     values, changed, zeros = restored([cells[place] for place in places])
     if changed:
         what = "written with .0, or without leading zeros" if zeros else "written with .0"
@@ -197,15 +256,6 @@ def _known(name: str, cells: Sequence[str], title: str, notes: list[Note]) -> li
     return found
 
 
-def _note_placeholders(title: str, taken: Iterator[str], notes: list[Note]) -> None:
-    counts = Counter(taken)
-    if counts:
-        told = ", ".join(f"{text!r} ({count})" for text, count in counts.most_common(8))
-        notes.append(
-            Note(text=f"Taken for unknown in the column {title}: {told}{' and others' if len(counts) > 8 else ''}.")
-        )
-
-
 def _odd(title: str, texts: Sequence[str], what: str, notes: list[Note]) -> None:
     if texts:
         values = number(len(texts), "value")
@@ -218,7 +268,7 @@ def _ages(cells: dict[str, list[str]], titles: dict[str, str], notes: list[Note]
     if "age" not in cells:
         return None
     told = [None if unknown(text) else text for text in cells["age"]]
-    _note_placeholders(titles["age"], (text for text in cells["age"] if text and unknown(text)), notes)
+    notes += unknown_note(titles["age"], (text for text in cells["age"] if text and unknown(text)))
     ages = [None if text is None else age_of(text) for text in told]
     odd = [text for text, age in zip(told, ages, strict=True) if text is not None and age is None]
     _odd(titles["age"], odd, "no age in years from 0 to 120", notes)
@@ -229,7 +279,7 @@ def _dates(cells: dict[str, list[str]], titles: dict[str, str], notes: list[Note
     if "date" not in cells:
         return None
     known = [place for place, text in enumerate(cells["date"]) if not unknown(text)]
-    _note_placeholders(titles["date"], (text for text in cells["date"] if text and unknown(text)), notes)
+    notes += unknown_note(titles["date"], (text for text in cells["date"] if text and unknown(text)))
     texts = [cells["date"][place] for place in known]
     dates = dates_of(texts)
     odd = [text for text, day in zip(texts, dates, strict=True) if day is None]

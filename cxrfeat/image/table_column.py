@@ -31,6 +31,8 @@ _COLUMNS = {
     "sex": ("sex", "gender", "patientsex", "patientgender", "patientsexdicom"),
     "age": ("age", "patientage", "ageyears", "ageinyears", "patientageyears"),
     "view_position": ("viewposition", "view", "projection", "appa", "viewpositiondicom", "position"),
+    "modality": ("modality", "modalitydicom"),
+    "laterality": ("laterality", "imagelaterality"),
     "folder": ("folder", "directory", "dir", "subfolder", "imagefolder", "imagedir"),
     "mask": ("mask", "maskpath", "maskfile", "lungmask", "lungmaskpath", "masks"),
 }  # fmt: skip
@@ -71,12 +73,16 @@ def check_names(column: Mapping[str, str]) -> None:
             )
 
 
-def used_columns(sheet: Sheet, column: Mapping[str, str] | None = None) -> Columns:
+def used_columns(
+    sheet: Sheet, column: Mapping[str, str] | None = None, findings: Collection[int] = (), kept: Collection[int] = ()
+) -> Columns:
     """Find the columns that are used.
 
     Args:
         sheet: Some titles mean something only by the values under them.
         column: The titles that the user gives to some of ours; an empty one leaves a column of ours unread.
+        findings: Places of columns that hold findings, and are none of ours but by `column`.
+        kept: Places of columns that the user keeps, whatever else they are.
 
     Raises:
         InputError: If a title is not there, stands there twice, or there is none of images.
@@ -94,7 +100,8 @@ def used_columns(sheet: Sheet, column: Mapping[str, str] | None = None) -> Colum
     index = {ours: _place(sheet, ours, title) for ours, title in column.items() if title}
     for ours in ("split", *(name for name in _COLUMNS if name != "split")):
         for alias in () if ours in column else _COLUMNS[ours]:
-            places = [place for place, name in enumerate(names) if name == alias and place not in index.values()]
+            taken = {*index.values(), *findings}
+            places = [place for place, name in enumerate(names) if name == alias and place not in taken]
             if ours == "split" and alias in _BY_VALUE:
                 places = [place for place in places if holds_parts(place)]
             if places:
@@ -107,7 +114,8 @@ def used_columns(sheet: Sheet, column: Mapping[str, str] | None = None) -> Colum
             "lists one image in a row: its path, or its name, and what is known of it. If one of these names the "
             "images, say so: `column=image=TITLE`."
         )
-    unused = [header[place].strip() for place in range(len(header)) if place not in index.values() and names[place]]
+    used = {*index.values(), *findings, *kept}
+    unused = [header[place].strip() for place in range(len(header)) if place not in used and names[place]]
     found = Columns(index=index, unused=unused)
     found.notes += _told(sheet, index)
     _note_unused(sheet.name, unused, {*index, *column}, found.notes)

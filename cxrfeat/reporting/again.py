@@ -49,6 +49,8 @@ def _finetune_call(about: Finetuning, split: SplitRecord) -> Call:
 def report_call(runs: Sequence[Run], out: Path, asked: Asked) -> Call:
     """What makes a page again; places of this machine by their last part, for the page may go anywhere."""
     fields: dict[str, Any] = {"data": "DATA"} if asked.data is not None else {}
+    if asked.data is not None:  # the page may go anywhere: of a place its last part
+        fields |= {name: _last_parts(value) for name, value in asked.reading.items()}
     fields |= {} if asked.images else {"images": False}
     fields |= {"redact": True} if asked.redact else {}
     fields |= {"seed": asked.seed}
@@ -61,3 +63,9 @@ def report_call(runs: Sequence[Run], out: Path, asked: Asked) -> Call:
             shown = place.name if outside else place.as_posix()
             fields |= {field: shown} if shown != usual.get(field) else {}
     return Call("report", ([run.name for run in runs],), fields)
+
+
+def _last_parts(value: object) -> object:
+    if isinstance(value, Path):
+        return Path(value.name)
+    return tuple(map(_last_parts, value)) if isinstance(value, tuple) else value

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxrfeat.call import Words
 from cxrfeat.spec import Projecting
@@ -18,6 +20,8 @@ class Asked:
     """Folder of the feature files."""
     data: Path | None
     """Folder of the images, where it is known."""
+    reading: Mapping[str, Any]
+    """The fields of `Selection` with which it is read."""
     network: Path | None
     """Where the network's file is, if it is no longer where it was."""
     images: bool

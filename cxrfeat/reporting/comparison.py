@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import UsageError
-from cxrfeat.feature.file import number_groups
+from cxrfeat.feature.described import number_groups
 from cxrfeat.head.record import run_summary
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
 from cxrfeat.metric.delong import auroc_difference

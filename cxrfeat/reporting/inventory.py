@@ -34,6 +34,8 @@ def index_tables(found: Mapping[str, Any]) -> list[Table]:
     ]
     if findings := found.get("findings"):
         tables.append(_findings_table(findings))
+    if kept := found.get("kept"):
+        tables.append(_kept_table(kept))
     if read := found.get("table"):
         tables.append(_columns_table(read))
     bad = quarantine_table(found["quarantined"])
@@ -58,10 +60,26 @@ def _findings_table(findings: Mapping[str, Mapping[str, int]]) -> Table:
     )
 
 
+def _kept_table(kept: Mapping[str, Mapping[str, Any]], most: int = 8) -> Table:
+    """What stands in the columns that the user keeps."""
+    rows = []
+    for title, one in kept.items():
+        values = one.get("values")
+        if values is None:
+            told = f"numbers from {one['least']:g} to {one['largest']:g}"
+        else:
+            often = sorted(values.items(), key=lambda pair: -pair[1])
+            told = ", ".join(f"{text} {count}" for text, count in often[:most])
+            told += f" and {len(often) - most} more" if len(often) > most else ""
+        rows.append((title, told, str(one["unknown"])))
+    return Table(title="Columns kept", columns=("", "values", "unknown"), rows=tuple(rows), numeric=frozenset({2}))
+
+
 def _columns_table(read: Mapping[str, Any]) -> Table:
     """Which columns of the table of the images are read, and which are not."""
     rows = [(title, ours) for ours, title in read["columns"].items()]
     rows += [(title, "finding") for title in read["findings"]]
+    rows += [(title, "kept") for title in read["kept"]]
     rows += [(title, "not read") for title in read["not_read"]]
     form = f", {read['form']}" if read["form"] else ""
     return Table(title=f"Columns of {read['name']}{form}", columns=("column", "read as"), rows=tuple(rows))

@@ -13,6 +13,7 @@ from cxrfeat.auditing.inspections import inspect_folder
 from cxrfeat.auditing.result import AuditResult
 from cxrfeat.auditing.whole import MODEL, findings_of, pixel_controls, remedy, scores_of_columns
 from cxrfeat.backbone.engine import EngineFactory
+from cxrfeat.call import quoted_fields
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import choose_images, require_classes
@@ -89,7 +90,8 @@ def audit(
     copies = told_copies(images.pairs, images.rows)
     within = None if model is None else images.within_source(model)
     encoded = images.encoded()
-    look = remedy(*_shown(data, cache, places=places), mitigated=mitigate)
+    shown, file_shown, reading = _shown(data, cache, selection or Selection(), places=places)
+    look = remedy(shown, file_shown, reading=reading, mitigated=mitigate)
     findings = findings_of(images, bad, copies, masks, scored, columns, within, encoded, look)
     scored |= {name: one for name, one in columns.items() if one is not None}
     if model is not None:
@@ -109,9 +111,12 @@ def audit(
     )
 
 
-def _shown(data: Path, cache: PathLike | None, *, places: bool) -> tuple[str, str | None]:
-    """Folder and feature file as a command to paste may name them."""
-    told = str(data), None if cache is None else str(cache)
-    if places and "`" not in "".join(filter(None, told)):  # in which fields stand
-        return told
-    return "DATA", None if cache is None else "FEATURES.h5"
+def _shown(data: Path, cache: PathLike | None, selection: Selection, *, places: bool) -> tuple[str, str | None, str]:
+    """Folder, feature file, and how the folder was read, as a command to paste may name them."""
+    given = selection.given() | ({"seed": selection.seed} if selection.seed else {})
+    texts = [str(value) for value in (data, "" if cache is None else cache, *given.values())]
+    if "`" in "".join(texts):  # in which fields stand
+        return "DATA", None if cache is None else "FEATURES.h5", ""
+    if places:
+        return str(data), None if cache is None else str(cache), quoted_fields(given)
+    return "DATA", None if cache is None else "FEATURES.h5", quoted_fields(given, places=False)

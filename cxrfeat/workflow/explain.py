@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from cxrfeat.call import PYTHON, Words
+from cxrfeat.call import PYTHON, Words, quoted_fields
 from cxrfeat.errors import CxrFeatError, InputError, UsageError
 from cxrfeat.explaining.explained import Explained
 from cxrfeat.explaining.graph import Graph, Layer
@@ -222,7 +222,7 @@ def top_patches(
     if not found.images:
         raise InputError(
             f"None of the {len(manifest.rows)} images in {data} can be used. "
-            f"Run `cxrfeat index {shlex.quote(str(data))}`."
+            f"Look at them: cxrfeat index {shlex.quote(str(data))} {quoted_fields(selection.given())}".rstrip()
         )
     return found if place is None else write_patches(found, place)
 

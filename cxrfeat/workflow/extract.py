@@ -24,6 +24,7 @@ from cxrfeat.finetuning.tuned import find_tuned, seen_split, tuned_features
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
 from cxrfeat.image.mask import NO_MASKS, find_masks, mask_notes
+from cxrfeat.image.merge import UNLABELLED
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.spec import Normalize, Precision, SplitSpec, Storage, ViewSpec
@@ -152,7 +153,8 @@ def extract(
     wanted |= {one: tuned_features(run, view) for one, run in tuned.items()}
     check_writable(features)
     manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
-    require_classes(manifest)
+    asks = manifest.finding_names or manifest.kept_names or manifest.classes == (UNLABELLED,)
+    require_classes(manifest, 1 if asks else 2)  # else heads could learn nothing of them
     masked = any(spec.view.mask != "none" for _, spec in wanted.values())
     masks = find_masks(manifest.rows, manifest.root) if masked else NO_MASKS
     tell(Note(text=line) for line in mask_notes(masks, None))  # images whose mask cannot be used are quarantined

@@ -11,7 +11,8 @@ import numpy as np
 
 from cxrfeat.errors import SplitError, UsageError
 from cxrfeat.feature.called import Called
-from cxrfeat.feature.file import FeatureFile, number_groups
+from cxrfeat.feature.described import number_groups
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.head.choose import HeadLike, head_specs
 from cxrfeat.head.data import load
 from cxrfeat.head.left_out import left_out_by_folds, left_out_by_ridge

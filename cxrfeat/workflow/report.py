@@ -118,6 +118,7 @@ def report(
     asked = Asked(
         features=as_path(features),
         data=None if data is None else as_path(data, "the data folder"),
+        reading=(reading or Selection()).given(),
         network=None if network is None else as_path(network, "the network"),
         images=images,
         redact=redact,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cxrfeat.cli.options import class_names, too_many_bad
+from cxrfeat.cli.options import too_many_bad
+from cxrfeat.cli.reading import class_names
 from cxrfeat.errors import UsageError
 from tests.cli.conftest import Cli
 

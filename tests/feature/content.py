@@ -12,12 +12,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.feature.format import CODED, COLUMNS, Content, code
+from cxrfeat.feature.format import CODED, COLUMNS, Content, code, row_shape
 from cxrfeat.feature.shard import row_crc32
 from cxrfeat.feature.store import write_features
 from cxrfeat.spec import FeatureSpec, Normalize, Storage, ViewSpec
 from tests.stub import DIM
 
+NAMES = {"findings": ["Mass", "Nodule"], "kept_texts": ["device", "ward"], "kept_numbers": ["dose"]}
 CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
 
 
@@ -38,8 +39,8 @@ def make_content(
         normalize=normalize, storage=storage, **statistics,
     )  # fmt: skip
     columns: dict[str, NDArray[Any]] = {}
-    for name, (dtype, row) in COLUMNS.items():
-        shape = (images, *(size if isinstance(size, int) else views for size in row))
+    for name, (dtype, _) in COLUMNS.items():
+        shape = (images, *row_shape(name, spec, NAMES))
         columns[name] = rng.integers(0, 100, shape).astype(dtype)
     numbers = range(images)
     for name, size in (("image_id", 32), ("group", 32), ("content_sha256", 64)):
@@ -51,8 +52,11 @@ def make_content(
     columns["bound_split"] = (np.arange(images) % 3 if bound else np.full(images, -1)).astype("|i1")
     columns["crc32"] = row_crc32(features)
     values = {}
+    columns["findings"] = (np.arange(2 * images, dtype="|i1").reshape(images, 2) * 3) % 4 - 2
+    columns["kept_numbers"] = np.array([[np.nan if number % 3 == 1 else number / 4] for number in numbers], "<f8")
     for name in CODED:
         columns[name], values[name] = code([None if number % 3 == 2 else f"{name} {number % 3}" for number in numbers])
+    columns["kept_texts"] = np.stack([columns["kept_texts"], columns["kept_texts"][::-1]], axis=1)
     content = Content(
         spec=spec,
         backbone="stub",
@@ -60,6 +64,7 @@ def make_content(
         classes=CLASSES,
         columns=columns,
         values=values,
+        names={name: list(found) for name, found in NAMES.items()},
         quarantine=[{"image_id": "a" * 32, "stage": "decode", "reason": "cut short"}],
         engine="stub",
         versions={"cxrfeat": "0"},

@@ -8,19 +8,32 @@ import numpy as np
 
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.image.index import index_folder
+from cxrfeat.image.row import Selection
 from tests.feature.images import SALT, extract, make_data
 
 
 def test_columns_are_those_of_the_manifest(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", 3)
-    table = ["image,label,patient_id,source,sex,age,date,split"]
+    table = ["image,label,patient_id,source,sex,age,date,split,laterality,Mass,ward,dose"]
     for number, path in enumerate(sorted(data.glob("*/*.png"))):
-        cells = (f"p{number // 2}", "north" if number % 3 else "", "F", str(30 + number), "2020-01-02", "test")
-        told = cells if number % 2 else ("", "", "", "", "", "train")
+        cells = (
+            f"p{number // 2}",
+            "north" if number % 3 else "",
+            "F",
+            str(30 + number),
+            "2020-01-02",
+            "test",
+            "L",
+            "01"[number % 2],
+            "north",
+            str(number / 4),
+        )
+        told = cells if number % 2 else ("", "", "", "", "", "train", "", "-1", "", "")
         table.append(",".join((path.relative_to(data).as_posix(), path.parent.name, *told)))
     (data / "metadata.csv").write_text("\n".join(table) + "\n")
-    (made,) = extract(data, tmp_path / "f")
-    rows = index_folder(data).rows
+    asked = Selection(findings=["Mass"], keep_columns=["ward", "dose"])
+    (made,) = extract(data, tmp_path / "f", selection=asked)
+    rows = index_folder(data, asked).rows
     with FeatureFile(made.path) as file:
         columns, values = file.content.columns, file.content.values
         texts = {name: [*values[name], None] for name in values}
@@ -35,6 +48,12 @@ def test_columns_are_those_of_the_manifest(tmp_path: Path) -> None:
             assert texts["sex"][columns["sex"][number]] == row.sex
             assert texts["container/format"][columns["container/format"][number]] == row.header.format
             assert ("train", "validation", "test")[columns["split"][number]] == row.split
+            assert texts["laterality"][columns["laterality"][number]] == row.laterality
+            assert tuple(file.findings[number].tolist()) == row.findings
+            assert row.kept is not None
+            ward, dose = row.kept
+            assert file.texts("ward")[number] == ward
+            np.testing.assert_equal(file.numbers("dose")[number], np.nan if dose is None else dose)
         assert set(columns["bound_split"].tolist()) == {-1}
         assert file.content.engine == "stub"
         assert "numpy" in file.content.versions

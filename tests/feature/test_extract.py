@@ -231,6 +231,25 @@ def test_a_moved_label_computes_nothing_and_is_stored(tmp_path: Path, data: Path
     assert result.path.read_bytes() != before
 
 
+def test_what_is_known_of_images_changes_without_computing(tmp_path: Path, data: Path, stub: StubFactory) -> None:
+    extract(data, tmp_path / "f", stub=stub)
+    places = sorted(path.relative_to(data).as_posix() for path in data.glob("*/*.png"))
+    for column, asked in (
+        ("Mass", Selection(findings=["Mass"])),
+        ("ward", Selection(keep_columns=["ward"])),
+        ("modality", Selection()),
+    ):
+        lines = [f"{place},{place.split('/')[0]},{number % 2}" for number, place in enumerate(places)]
+        (data / "metadata.csv").write_text("\n".join((f"image,label,{column}", *lines)) + "\n")
+        (made,) = extract(data, tmp_path / "f", stub=stub, selection=asked)
+        assert (made.rows_computed, made.rows_reused) == (0, len(places)), column
+        with FeatureFile(made.path) as file:
+            assert file.finding_names == (("Mass",) if column == "Mass" else ())
+            assert file.kept_columns == (("ward",) if column == "ward" else ())
+            assert set(file.texts("modality")) == ({"0", "1"} if column == "modality" else {None})
+        assert verify_features(made.path) == []
+
+
 def test_identical_files_are_computed_once_and_stored_twice(tmp_path: Path, data: Path, stub: StubFactory) -> None:
     shutil.copy(data / "A" / "image0.png", data / "A" / "copy.png")
     result = only(extract(data, tmp_path / "f", stub=stub))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.errors import InputError, IntegrityError
-from cxrfeat.feature.file import FeatureFile, number_groups
+from cxrfeat.feature.described import number_groups
+from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import write_features
 from cxrfeat.types import Part
 from tests.feature.content import CLASSES, in_two, make_content, make_file

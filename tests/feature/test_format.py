@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrfeat.feature import format as formats
-from cxrfeat.feature.format import CODED, COLUMNS, Content, code
+from cxrfeat.feature.format import CODED, COLUMNS, Content, code, row_shape
 from tests.feature.content import make_content
 
 
@@ -32,7 +32,15 @@ def test_texts_come_back_from_their_numbers_and_unknown_is_minus_1(texts: list[s
 
 
 def test_a_coded_column_is_a_column_of_small_numbers() -> None:
-    assert {COLUMNS[name] for name in CODED} == {("<i4", ())}
+    assert {COLUMNS[name][0] for name in CODED} == {"<i4"}
+    assert {name for name in CODED if COLUMNS[name][1]} == {"kept_texts"}
+
+
+def test_a_row_is_as_long_as_there_are_names() -> None:
+    content, _ = make_content(views=3)
+    assert row_shape("findings", content.spec, content.names) == (2,)
+    assert row_shape("view_params", content.spec, content.names) == (3, 3)
+    assert row_shape("kept_numbers", content.spec, {**content.names, "kept_numbers": []}) == (0,)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +50,8 @@ def test_a_coded_column_is_a_column_of_small_numbers() -> None:
         lambda content: {"quarantine": []},
         lambda content: {"columns": {**content.columns, "sex": content.columns["sex"][::-1].copy()}},
         lambda content: {"values": {**content.values, "source": ["elsewhere", "here"]}},
+        lambda content: {"names": {**content.names, "findings": ["Mass", "Edema"]}},
+        lambda content: {"columns": {**content.columns, "findings": content.columns["findings"][:, ::-1]}},
     ],
 )
 def test_contents_are_the_same_when_all_but_their_makers_is(change: Callable[[Content], dict[str, Any]]) -> None:

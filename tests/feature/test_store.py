@@ -19,7 +19,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import CODED, COLUMNS, FORMAT, VERSION, Content
 from cxrfeat.feature.store import verify_features, write_features
 from tests.effort import expensive
-from tests.feature.content import CLASSES, edited, golden_content, in_two, make_content, make_file
+from tests.feature.content import CLASSES, NAMES, edited, golden_content, in_two, make_content, make_file
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -289,7 +289,12 @@ def without_portraits(file: h5py.File) -> None:
     del file["pixel_digest"]
 
 
-def column(name: str, place: int, value: Any) -> Callable[[h5py.File], None]:
+def without_names(file: h5py.File) -> None:
+    for name in ("names", "findings", "kept_texts", "kept_numbers", "modality", "laterality"):
+        del file[name]
+
+
+def column(name: str, place: Any, value: Any) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
         file[name][place] = value
 
@@ -343,6 +348,22 @@ HOSTILE: list[tuple[str, Callable[[h5py.File], object], type[CxrFeatError], str]
     ("an id that is a name", column("image_id", 1, b"../../etc/passwd"), IntegrityError, "image_id holds something"),
     ("a hash of capitals", column("content_sha256", 1, b"A" * 64), IntegrityError, "content_sha256 holds something"),
     ("a date with an escape", column("date", 1, b"\xff\xfe"), IntegrityError, "date holds something else than ASCII"),
+    ("a fifth state of a finding", column("findings", (1, 0), 2), IntegrityError, "findings holds numbers without"),
+    ("a state below all", column("findings", (1, 0), -3), IntegrityError, "findings holds numbers without a meaning"),
+    ("a text too many", column("kept_texts", (1, 0), 2), IntegrityError, "kept_texts holds numbers without a meaning"),
+    ("an infinite number", column("kept_numbers", (1, 0), np.inf), IntegrityError, "kept_numbers holds an infinite"),
+    ("an infinite age", column("age", 1, -np.inf), IntegrityError, "age holds an infinite number"),
+    ("more findings than names", put("findings", np.zeros((5, 3), "|i1")), IntegrityError, "findings has shape"),
+    ("2 TB of findings", giant("findings", "|i1", 32), IntegrityError, "findings claims 2199023255552 bytes in"),
+    ("another finding", column("findings", (1, 0), 1), IntegrityError, "the tables do not match their digest"),
+    ("another name", put("names", json_of({**NAMES, "findings": ["Mass", "Edema"]})), IntegrityError, "do not match"),
+    ("one name twice", put("names", json_of({**NAMES, "findings": ["a", "a"]})), IntegrityError, "the name of another"),
+    ("no name", put("names", json_of({**NAMES, "kept_numbers": [""]})), IntegrityError, "a column has no name"),
+    ("names without lists", put("names", json_of({})), IntegrityError, "does not read as the format says"),
+    ("names that are numbers", put("names", json_of({**NAMES, "findings": [1, 2]})), IntegrityError, "list of texts"),
+    ("millions of names", put("names", json_of({**NAMES, "findings": [*map(str, range(100_000))]})), IntegrityError,
+     "findings has shape"),
+    ("a file from before findings", without_names, IntegrityError, "names is missing.* Delete it and run"),
     ("another label", column("label", 1, 0), IntegrityError, "the tables do not match their digest"),
     ("another checksum", column("crc32", 1, 0), IntegrityError, "the tables do not match their digest"),
     ("another age", column("age", 0, 41), IntegrityError, "the tables do not match their digest"),
@@ -525,5 +546,5 @@ def test_the_specification_names_everything_in_the_file(tmp_path: Path) -> None:
     with h5py.File(make_file(tmp_path / "f.h5")) as file:
         for name in file.attrs:
             assert f"| `{name}`" in described, name
-        for name in ("features", "values", "quarantine"):
+        for name in ("features", "values", "names", "quarantine"):
             assert f"`{name}`" in described, name

@@ -232,6 +232,7 @@ def test_the_summary_is_the_index_document(tmp_path: Path) -> None:
             "columns": {name: name for name in ("split", "image", "label", "patient_id", "source")},
             "not_read": [],
             "findings": [],
+            "kept": [],
         },
         "splits": {"none": 1, "test": 1, "train": 2},
     }

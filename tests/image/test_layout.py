@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,6 @@ def test_parts_above_classes_set_the_split(tmp_path: Path) -> None:
     [
         ((), "holds nothing.*Understood are: a folder per class"),
         (("notes.txt",), "only other files, such as 'notes.txt'"),
-        (("1.png", "2.png"), "holds 2 images directly, such as '1.png'.*Understood are"),
         (("train/1.png", "test/A/2.png"), "'train' holds images directly"),
         (("train/A/1.png", "COVID/2.png"), "train beside COVID: the first are parts"),
     ],
@@ -62,6 +62,50 @@ def test_a_folder_of_no_known_layout_is_refused_with_the_known_ones(
 ) -> None:
     with pytest.raises(InputError, match=message):
         find_layout(make(tmp_path, *names))
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        (("1.png", "2.png"), {None}),
+        (("images/1.png", "images/2.png"), {None}),
+        (("images_001/images/1.png", "images_002/images/2.png"), {None}),
+        (("train/1.png", "test/2.png"), {Part.TRAIN, Part.TEST}),
+    ],
+)
+def test_images_without_classes_are_of_one(tmp_path: Path, names: tuple[str, ...], parts: set[Part | None]) -> None:
+    layout = find_layout(make(tmp_path, *names))
+    assert {entry.path: entry.label for entry in layout.entries} == dict.fromkeys(names, "unlabelled")
+    assert {entry.split for entry in layout.entries} == parts
+    assert any("Nothing says which class an image belongs to" in note.text for note in layout.notes)
+
+
+def test_a_table_without_classes_tells_the_rest(tmp_path: Path) -> None:
+    make(tmp_path, "1.png", "2.png")
+    (tmp_path / "metadata.csv").write_text("image,age,Mass,ward\n1.png,40,1,a\n2.png,50,0,b\n")
+    layout = find_layout(tmp_path, Selection(findings=["Mass"], keep_columns=["ward"]))
+    assert [(entry.label, entry.age, entry.findings, entry.kept) for entry in layout.entries] == [
+        ("unlabelled", 40, (1,), ("a",)),
+        ("unlabelled", 50, (0,), ("b",)),
+    ]
+    assert (layout.finding_names, layout.kept_names) == (("Mass",), ("ward",))
+
+
+def test_the_class_that_follows_from_findings_stands_behind_the_folders(tmp_path: Path) -> None:
+    table = "image,No Finding,Edema,Pneumonia\n{}1.png,1,0,0\n{}2.png,0,1,0\n"
+    make(tmp_path / "flat", "1.png", "2.png")
+    (tmp_path / "flat" / "metadata.csv").write_text(table.format("", ""))
+    assert labels(find_layout(tmp_path / "flat")) == {"1.png": "No Finding", "2.png": "Finding"}
+    make(tmp_path / "sorted", "A/1.png", "B/2.png")
+    (tmp_path / "sorted" / "metadata.csv").write_text(table.format("A/", "B/"))
+    assert labels(find_layout(tmp_path / "sorted")) == {"A/1.png": "A", "B/2.png": "B"}
+
+
+@pytest.mark.parametrize("field", ["findings", "keep_columns", "column"])
+def test_columns_are_refused_where_there_is_no_table(tmp_path: Path, field: str) -> None:
+    asked: Any = {"label": "x"} if field == "column" else ["x"]
+    with pytest.raises(InputError, match=f"`{field}` names columns of a table, and .* has none"):
+        find_layout(make(tmp_path, "A/1.png", "B/2.png"), Selection(**{field: asked}))
 
 
 def test_a_missing_folder_and_a_file_are_refused(tmp_path: Path) -> None:

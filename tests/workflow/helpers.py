@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.network import FILE
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.feature.format import COLUMNS, Content, code
+from cxrfeat.feature.format import COLUMNS, Content, code, row_shape
 from cxrfeat.feature.shard import row_crc32
 from cxrfeat.feature.store import write_features
 from cxrfeat.run.folder import Run
@@ -55,6 +56,8 @@ def make_features(
     bad: int = 0,
     features: NDArray[np.float32] | None = None,
     pictures: bool = False,
+    findings: Mapping[str, Sequence[int]] | None = None,
+    kept: Mapping[str, Sequence[Any]] | None = None,
 ) -> Path:
     """Write `groups` patients per class with `per_group` images each, class by class, one blob of features per class.
 
@@ -73,6 +76,8 @@ def make_features(
         "source": sources or ["A", "B"] * (images // 2) + ["A"] * (images % 2),
         "sex": sexes or [None] * images,
         "view_position": [None] * images,
+        "modality": [None] * images,
+        "laterality": [None] * images,
         "container/format": ["PNG"] * images,
         "container/suffix": [".png"] * images,
         "container/mode": ["L"] * images,
@@ -80,9 +85,23 @@ def make_features(
     }
     coded = {name: code(values) for name, values in texts.items()}
     columns: dict[str, NDArray[Any]] = {}
-    for name, (dtype, row) in COLUMNS.items():
-        shape = (images, *(views if size == "views" else size for size in row))
-        columns[name] = np.zeros(shape, dtype)  # type: ignore[arg-type]  # no text is left in the shape
+    kept = kept or {}
+    numeric = [name for name, one in kept.items() if any(isinstance(value, float) for value in one)]
+    names = {
+        "findings": list(findings or {}),
+        "kept_texts": [name for name in kept if name not in numeric],
+        "kept_numbers": numeric,
+    }
+    spec = FeatureSpec(backbone=FILE, weights=weights, preprocess="none", view=ViewSpec(size=32, count=views))
+    for name, (dtype, _) in COLUMNS.items():
+        columns[name] = np.zeros((images, *row_shape(name, spec, names)), dtype)
+    for at, stated in enumerate((findings or {}).values()):
+        columns["findings"][:, at] = stated
+    for at, name in enumerate(numeric):
+        columns["kept_numbers"][:, at] = [np.nan if value is None else value for value in kept[name]]
+    words, vocabulary = code([text for row in zip(*(kept[name] for name in names["kept_texts"]), strict=True)
+                              for text in row])  # fmt: skip
+    coded["kept_texts"] = words.reshape(images, -1) if len(words) else columns["kept_texts"], vocabulary
     given: dict[str, Sequence[Any]] = {
         "image_id": [digest("id", index)[:32].encode() for index in range(images)],
         "content_sha256": [key.encode() for key in keys],
@@ -108,14 +127,13 @@ def make_features(
     if bound:
         statistics = {"normalize": "featurewise", "mean": 100.0, "std": 50.0, "split": digest("split", *bound)}
     content = Content(
-        spec=FeatureSpec(
-            backbone=FILE, weights=weights, preprocess="none", view=ViewSpec(size=32, count=views), **statistics
-        ),
+        spec=dataclasses.replace(spec, **statistics),
         backbone="stub",
         dataset="blobs",
         classes=tuple(classes),
         columns=columns,
         values={name: values for name, (_, values) in coded.items()},
+        names=names,
         quarantine=[
             {"image_id": digest("bad", index)[:32], "stage": "decode", "reason": "cut short"} for index in range(bad)
         ],

@@ -10,15 +10,18 @@ from datetime import date
 from typing import Any
 
 from cxrfeat.image.dicom.header import About
-from cxrfeat.image.dicom.refusal import view_of
+from cxrfeat.image.dicom.refusal import MODALITIES, view_of
 from cxrfeat.image.value import age_of, dates_of, unknown
 
 _SEXES = ("M", "F", "O")  # PS3.3, C.7.1.1
+_SIDES = ("L", "R", "B", "U")  # PS3.3, C.7.3.1.1.1 and C.8.11.1
 _DAYS_A_YEAR = 365.25
 
 
 def described(about: About) -> dict[str, Any]:
-    """Patient, study date, sex, age and view, by their names in `Described`; those that are not known left out.
+    """Patient, study date, sex, age, view, modality and laterality, by their names in `Described`.
+
+    Those that are not known are left out.
 
     Example:
         >>> described(About(patient="P7", sex="F", age="058Y", study_date="20200131", view_position="PA"))
@@ -31,6 +34,8 @@ def described(about: About) -> dict[str, Any]:
         "sex": about.sex if about.sex in _SEXES else None,
         "age": age_of(about.age) if about.age else _age(born, day),
         "view_position": _view(about),
+        "modality": about.modality if about.modality in MODALITIES else None,
+        "laterality": about.laterality if about.laterality in _SIDES else None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

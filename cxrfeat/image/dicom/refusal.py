@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from cxrfeat.image.dicom.header import About, DicomHeader
+from cxrfeat.image.projection import Projection
 
 _STORED = "1.2.840.10008.5.1.4.1.1."
 _RADIOGRAPHS = (f"{_STORED}1", f"{_STORED}1.1", f"{_STORED}1.1.1")  # CR; DX for presentation, and for processing
@@ -72,13 +73,22 @@ def is_listed(header: DicomHeader) -> bool:
     return header.about.modality in _OTHER_MODALITIES or header.about.sop_class == "1.2.840.10008.1.3.10"
 
 
-def not_frontal(about: About) -> str:
-    """Why a radiograph is no picture of a chest from the front or from behind; empty if nothing speaks against it."""
+def unwanted(about: About, projection: Projection = "frontal") -> str:
+    """Why a radiograph is no picture of a chest as it is wanted; empty if nothing speaks against it.
+
+    Args:
+        about: What its header says.
+        projection: `frontal` is from the front or from behind, or of a view that is not told; `lateral` is one that is
+            told to be; `all` is any.
+    """
     if about.intent == "FOR PROCESSING" or about.sop_class == f"{_STORED}1.1.1":
         return "what a detector saw, not yet a picture (FOR PROCESSING)"
     if about.body_part.replace("_", " ") in _OTHER_PARTS:
         return "of another part of the body than the chest"
-    return _VIEWS[view_of(about)]
+    view = view_of(about)
+    if projection == "lateral":
+        return "" if view == "lateral" else _VIEWS[view] or "no lateral view"
+    return "" if projection == "all" else _VIEWS[view]
 
 
 _VIEWS = {"lateral": "a lateral view", "oblique": "an oblique view", "decubitus": "taken lying on the side",

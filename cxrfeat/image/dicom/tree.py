@@ -14,8 +14,9 @@ from cxrfeat.errors import BadImageError
 from cxrfeat.image.dicom.columns import described
 from cxrfeat.image.dicom.grey import how_shown
 from cxrfeat.image.dicom.header import About, read_about
-from cxrfeat.image.dicom.refusal import is_listed, no_picture, not_frontal, view_of
+from cxrfeat.image.dicom.refusal import is_listed, no_picture, unwanted, view_of
 from cxrfeat.image.note import Note, Weight, examples, number
+from cxrfeat.image.projection import Projection
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import crew_pays
 from cxrfeat.system.process import threads
@@ -49,7 +50,9 @@ class Radiographs:
         return {path for paths in self.left.values() for path in paths}
 
 
-def read_radiographs(root: Path, images: Collection[str], recognised: Collection[str]) -> Radiographs:
+def read_radiographs(
+    root: Path, images: Collection[str], recognised: Collection[str], projection: Projection = "frontal"
+) -> Radiographs:
     """Read the headers of a folder's DICOM files.
 
     What no picture comes of (many frames, reports, damaged files) stays among the images, to be quarantined by name.
@@ -58,6 +61,7 @@ def read_radiographs(root: Path, images: Collection[str], recognised: Collection
         root: The folder.
         images: Paths of all images in it, relative to it.
         recognised: Those of them that were taken for images by their content.
+        projection: The views that are wanted.
     """
     paths = sorted(path for path in images if path.lower().endswith(SUFFIXES) or path in recognised)
     found = Radiographs()
@@ -66,7 +70,7 @@ def read_radiographs(root: Path, images: Collection[str], recognised: Collection
     parts = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
     # Reading a header is Python's own work, so only processes do more of it at a time.
     pays = crew_pays(len(paths) // _HEADERS_A_STEP, threads())
-    with Ahead(partial(_read, os.fspath(root)), parts, processes=pays) as results:
+    with Ahead(partial(_read, os.fspath(root), projection), parts, processes=pays) as results:
         for part, told in zip(parts, results, strict=True):
             for path, (about, how, why) in zip(part, told, strict=True):
                 if why:
@@ -81,19 +85,19 @@ def read_radiographs(root: Path, images: Collection[str], recognised: Collection
     return found
 
 
-def _read(root: str, paths: list[str]) -> list[tuple[About | None, str, str]]:
+def _read(root: str, projection: Projection, paths: list[str]) -> list[tuple[About | None, str, str]]:
     """Of each file what it says and how it is shown, if it is a radiograph, or else why it is left out, if it is."""
-    return [_read_one(Path(f"{root}/{path}")) for path in paths]
+    return [_read_one(Path(f"{root}/{path}"), projection) for path in paths]
 
 
-def _read_one(path: Path) -> tuple[About | None, str, str]:
+def _read_one(path: Path, projection: Projection) -> tuple[About | None, str, str]:
     try:
         header = read_about(path)
     except BadImageError:
         return None, "", ""  # who reads all of it says why
     if why := no_picture(header):
         return None, "", why if is_listed(header) else ""
-    why = not_frontal(header.about)
+    why = unwanted(header.about, projection)
     return (None, "", why) if why else (header.about, how_shown(header.shown), "")
 
 

@@ -9,17 +9,17 @@ from functools import lru_cache
 from pathlib import Path
 
 from cxrfeat.errors import InputError, MissingExtraError
-from cxrfeat.image.finding import ABSENT, NOT_STATED, PRESENT, UNCERTAIN
+from cxrfeat.image.finding import ABSENT, FOUND, NOT_STATED, PRESENT, UNCERTAIN, chosen_findings, class_of, state_of
+from cxrfeat.image.finding_table import one_finding
 from cxrfeat.image.folder import key_of
 from cxrfeat.image.note import Note, Weight
+from cxrfeat.image.projection import Projection
 from cxrfeat.image.published.recognise import Recognised, compiled
 from cxrfeat.image.published.shape import FILE, NAME, PATH, Cell, FindingColumns, Listed, Published
+from cxrfeat.image.row import Selection
 from cxrfeat.image.table_file import read_sheet
 from cxrfeat.image.table_line import Faults, Sheet
 from cxrfeat.system.given import nearest
-
-FOUND = "Finding"
-"""The class of an image with a finding, of whatever kind."""
 
 _Cells = dict[str, str]
 """What is known of an image, by title of the column."""
@@ -30,28 +30,33 @@ _MAX_READING = 65_536
 """Bytes of a text on one image."""
 
 
-def published_sheet(root: Path, found: Recognised, images: Collection[str], column: Mapping[str, str]) -> Sheet:
+def published_sheet(
+    root: Path,
+    found: Recognised,
+    images: Collection[str],
+    selection: Selection,
+) -> Sheet:
     """Read the tables of a set, join them, and say what they say in our words.
 
     Args:
         root: The data folder.
         found: The set, and where its tables lie.
         images: Paths of its images, relative to the data folder.
-        column: What the user reads from other columns; a label may be a finding too.
+        selection: How it is read. A label of its `column` may be a finding; columns that it keeps stand behind ours.
 
     Raises:
         InputError: If a table cannot be read, or a column is not there.
     """
-    shape = found.shape
+    shape, column, keep = found.shape, selection.column, selection.keep_columns
     notes = [Note(text=shape.told, weight=Weight.MINOR)] if shape.told else []
     forms: list[str] = []
-    wanted = None if column or (shape.findings is not None and shape.findings.but) else _wanted(shape)
+    wanted = None if column or keep or (shape.findings is not None and shape.findings.but) else _wanted(shape)
     rows, titles = _rows(root, found, images, wanted, notes, forms)
-    findings = shape.findings
+    of_findings = shape.findings
     names: tuple[str, ...] = ()
     values: list[tuple[int, ...]] = []
-    if findings is not None:
-        rows, names, values = _findings(rows, findings, _finding_columns(findings, titles), shape.image)
+    if of_findings is not None:
+        rows, names, values = _findings(rows, of_findings, _finding_columns(of_findings, titles), shape.image)
     cells, shown, finding = _chosen(shape, column, titles, names)
     (image,) = cells.pop("image")
     there = {*titles, *_UNUSED, ""}
@@ -61,33 +66,39 @@ def published_sheet(root: Path, found: Recognised, images: Collection[str], colu
         line = [_said(row, image)]
         for name in ours[1:]:
             line.append(next((text for one in cells[name] if (text := _said(row, one))), ""))
-        left.append(_left(row, shape))
+        left.append(_left(row, shape, selection.projection or "frontal"))
         if finding is not None:
             value = values[at][names.index(finding)]
-            line[ours.index("label")] = {PRESENT: finding, ABSENT: f"no {finding}"}.get(value, "")
-            left[-1] = left[-1] or {UNCERTAIN: f"{finding} uncertain", NOT_STATED: f"{finding} not stated"}.get(
-                value, ""
-            )
-        elif findings is not None and "label" not in column:
-            line[ours.index("label")] = _class_of(row, values[at], findings)
+            line[ours.index("label")], why = one_finding(value, finding)
+            left[-1] = left[-1] or why
+        elif of_findings is not None and "label" not in column:
+            line[ours.index("label")] = _class_of(row, values[at], of_findings)
         if shape.born is not None and "age" not in column:
             line[ours.index("age")] = _age(row, shape.born, line[ours.index("date")])
         lines.append((at + 1, line))
-    if findings is not None and "label" not in column:
+    if of_findings is not None and "label" not in column:
         often = Counter(name for one in values for name, value in zip(names, one, strict=True) if value == PRESENT)
         example = max(names, key=often.__getitem__, default=FOUND)
         text = (
-            f"An image may have several findings; the class is {findings.none!r} or {FOUND!r}. To tell one finding "
+            f"An image may have several findings; the class is {of_findings.none!r} or {FOUND!r}. To tell one finding "
             f"from its absence, choose it: `column=label={example}`."
         )
         notes.append(Note(text=text, weight=Weight.MINOR))
     read = _wanted(shape) - {one.column for name in column for one in _places(shape, name)}
     read |= {one.column for name in ours for one in (cells.get(name) or (image,))}
-    columns = () if findings is None else _finding_columns(findings, titles)
+    columns = () if of_findings is None else _finding_columns(of_findings, titles)
     read |= {*columns}
+    header = [shown.get(name, name) for name in ours]
+    kept = [] if not keep else [one for one in titles if one.casefold() in {name.casefold() for name in keep}]
+    kept = [title for title in kept if title not in (*header, *_UNUSED, "")]
+    for (_, line), row in zip(lines, rows, strict=True):
+        line += [row.get(title, "") for title in kept]
+    read |= {*kept}
+    if selection.findings:
+        names, values = chosen_findings(names, values, selection.findings, shape.title)
     return Sheet(
         name=_named(found),
-        header=[shown.get(name, name) for name in ours],
+        header=[*header, *kept],
         lines=lines,
         form=" and ".join(dict.fromkeys(filter(None, forms))),
         notes=notes,
@@ -263,9 +274,13 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _left(row: _Cells, shape: Published) -> str:
+def _left(row: _Cells, shape: Published, projection: Projection) -> str:
     for one in shape.left:
         said = _said(row, one.cell)
+        if one.lateral and projection != "frontal":
+            if projection == "lateral" and not compiled_once(one.lateral).fullmatch(said):
+                return "no lateral view"
+            continue
         if said and compiled_once(one.where).fullmatch(said):
             return one.why.format(said)
     return ""
@@ -328,10 +343,9 @@ def _listed(row: _Cells, findings: FindingColumns) -> set[str]:
     return {_word(findings.words, part) for part in parts if part and part != "nan"}
 
 
-@lru_cache(maxsize=64)  # of many cells with few texts
 def _state(text: str) -> int:
-    value = _number(text)
-    return int(value) if value in (PRESENT, ABSENT, UNCERTAIN) else NOT_STATED
+    state = state_of(text)
+    return NOT_STATED if state is None else state
 
 
 def _class_of(row: _Cells, values: Sequence[int], findings: FindingColumns) -> str:
@@ -341,9 +355,7 @@ def _class_of(row: _Cells, values: Sequence[int], findings: FindingColumns) -> s
         if findings.none in said and not said - {findings.none, *findings.no_findings}:
             return findings.none
         return FOUND if PRESENT in values else ""
-    if _number(row.get(findings.none, "")) == PRESENT:
-        return findings.none
-    return FOUND if PRESENT in values or UNCERTAIN in values else ""
+    return class_of(_state(row.get(findings.none, "")), values, findings.none)
 
 
 def _chosen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cxrfeat.image.patient import PATIENT_PATTERNS
 from cxrfeat.image.published.shape import FILE, NAME, PATH, Cell, FindingColumns, Left, Listed, Published
 
-_CHEXPERT = (
+CHEXPERT_FINDINGS = (
     "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation", "Pneumonia",
     "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices",
 )  # fmt: skip
@@ -51,7 +51,7 @@ CHEXPERT = Published(
     tables=(
         Listed(
             files=r"(?:train|valid|test)\.csv",
-            columns=("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", "No Finding", *_CHEXPERT),
+            columns=("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", "No Finding", *CHEXPERT_FINDINGS),
         ),
     ),
     image=Cell(column="Path"),
@@ -59,12 +59,12 @@ CHEXPERT = Published(
         "patient_id": Cell(column="Path", part=PATIENT_PATTERNS["chexpert"]),
         "split": Cell(column=FILE, part=r"^(train|valid|test)"),
         "source": Cell(always="Stanford"),
-        "view_position": Cell(column="AP/PA"),
+        "view_position": (Cell(column="AP/PA"), Cell(column="Frontal/Lateral", words={"Frontal": ""})),
         "sex": Cell(column="Sex"),
         "age": Cell(column="Age"),
     },
-    findings=FindingColumns(none="No Finding", columns=_CHEXPERT),
-    left=(Left(cell=Cell(column="Frontal/Lateral"), where=r"Lateral", why="lateral view"),),
+    findings=FindingColumns(none="No Finding", columns=CHEXPERT_FINDINGS),
+    left=(Left(cell=Cell(column="Frontal/Lateral"), where=r"Lateral", why="lateral view", lateral=r"Lateral"),),
 )
 
 MIMIC = Published(
@@ -81,7 +81,7 @@ MIMIC = Published(
         ),
         Listed(
             files=r"mimic-cxr-[\d.]+-chexpert\.csv(?:\.gz)?",
-            columns=("subject_id", "study_id", "No Finding", *_CHEXPERT),
+            columns=("subject_id", "study_id", "No Finding", *CHEXPERT_FINDINGS),
             key=Cell(column="study_id"),
             to=Cell(column="study_id"),
         ),
@@ -101,8 +101,15 @@ MIMIC = Published(
         "view_position": Cell(column="ViewPosition"),
         "date": Cell(column="StudyDate"),
     },
-    findings=FindingColumns(none="No Finding", columns=_CHEXPERT),
-    left=(Left(cell=Cell(column="ViewPosition"), where=r"(?!AP$|PA$).+", why="view {}, not frontal"),),
+    findings=FindingColumns(none="No Finding", columns=CHEXPERT_FINDINGS),
+    left=(
+        Left(
+            cell=Cell(column="ViewPosition"),
+            where=r"(?!AP$|PA$).+",
+            why="view {}, not frontal",
+            lateral=r"LATERAL|LL|RL|XTABLE LATERAL",
+        ),
+    ),
     told="Dates are shifted, each patient's by another span: they order one patient's images only.",
 )
 
@@ -139,7 +146,12 @@ PADCHEST = Published(
         none="normal", listed="Labels", between=r",", no_findings=("unchanged", "exclude", "suboptimal study")
     ),
     left=(
-        Left(cell=Cell(column="Projection"), where=r"(?!(?:PA|AP|AP_horizontal)$).+", why="projection {}, not frontal"),
+        Left(
+            cell=Cell(column="Projection"),
+            where=r"(?!(?:PA|AP|AP_horizontal)$).+",
+            why="projection {}, not frontal",
+            lateral=r"L",
+        ),
         Left(cell=Cell(column="Labels"), where=r".*'\s*exclude\s*'.*", why="labelled exclude"),
     ),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from cxrfeat.image.patient import PATIENT_PATTERNS
 from cxrfeat.image.published.shape import FILE, PATH, Cell, Left, Listed, Published
 
-_LATERAL = Left(cell=Cell(column="view"), where=r"L|Lateral|LL", why="lateral view")
+_SIDES = r"L|Lateral|LL"
+_LATERAL = Left(cell=Cell(column="view"), where=_SIDES, why="lateral view", lateral=_SIDES)
 _NO_XRAY = Left(cell=Cell(column="modality"), where=r"(?!X-?ray$).+", why="{}, no X-ray")
 
 RADIOGRAPHY = Published(

@@ -73,6 +73,8 @@ class Left:
     """Pattern of what is said of them."""
     why: str
     """In a few words; `{}` stands for what is said of them."""
+    lateral: str = ""
+    """Of views: the pattern of those from the side, which may be asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ from cxrfeat.image.dicom.header import About
         ({"view_code": "postero-anterior"}, {"view_position": "PA"}),
         ({"view_code": "antero-posterior"}, {"view_position": "AP"}),
         ({"view_position": "JANE DOE", "orientation": ("L", "F")}, {}),
+        ({"modality": "DX", "laterality": "U"}, {"modality": "DX", "laterality": "U"}),
+        ({"modality": "JANE", "laterality": "DOE"}, {}),
     ],
 )
 def test_what_is_known_of_an_image_is_in_the_words_of_other_columns(

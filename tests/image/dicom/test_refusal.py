@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.image.dicom.header import About, read_header
-from cxrfeat.image.dicom.refusal import is_listed, no_picture, not_frontal, view_of
+from cxrfeat.image.dicom.refusal import is_listed, no_picture, unwanted, view_of
 from tests.dicoms import DX, dicom, pydicom
 
 WORDS = np.zeros((40, 50), np.uint16)
@@ -86,7 +86,7 @@ VIEWS = [
 def test_the_view_is_that_of_the_first_that_tells(said: dict[str, Any], view: str) -> None:
     about = About(**said)
     assert view_of(about) == view
-    assert bool(not_frontal(about)) is (view not in ("", "frontal"))
+    assert bool(unwanted(about)) is (view not in ("", "frontal"))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_view_is_that_of_the_first_that_tells(said: dict[str, Any], view: st
     ],
 )
 def test_other_radiographs_are_told_by_their_reason(said: dict[str, Any], why: str) -> None:
-    found = not_frontal(About(**said))
+    found = unwanted(About(**said))
     assert (why in found) if why else not found
     assert "HAND" not in found
 

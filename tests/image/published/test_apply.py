@@ -9,6 +9,7 @@ from cxrfeat.image.finding import ABSENT, PRESENT, UNCERTAIN
 from cxrfeat.image.published.apply import published_sheet
 from cxrfeat.image.published.recognise import Recognised
 from cxrfeat.image.published.shape import NAME, Cell, FindingColumns, Left, Listed, Published
+from cxrfeat.image.row import Selection
 
 IMAGES = ["set/a-1.png", "set/a1.png", "set/b.png"]
 
@@ -19,7 +20,7 @@ def applied(root: Path, shape: Published, **tables: str) -> dict[str, list[str]]
     for name, text in tables.items():
         (root / "set" / f"{name}.csv").write_text(text)
     found = Recognised(shape=shape, base="set/", files=tuple((f"set/{table.files}.csv",) for table in shape.tables))
-    sheet = published_sheet(root, found, IMAGES, {})
+    sheet = published_sheet(root, found, IMAGES, Selection())
     assert sheet.index is not None
     columns = {name: [row[place] for _, row in sheet.lines] for name, place in sheet.index.items()}
     return columns | {"left_out": sheet.left_out}
@@ -52,7 +53,9 @@ def test_readers_are_counted_by_image(tmp_path: Path) -> None:
     text = "file,seen,who\n1,mass,A\n1,mass,B\n1,fluid,B\n1,none,C\n2,none,A\n2,none,B\n2,mass,C\n"
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "list.csv").write_text(text)
-    sheet = published_sheet(tmp_path, Recognised(shape=shape, base="set/", files=(("set/list.csv",),)), IMAGES, {})
+    sheet = published_sheet(
+        tmp_path, Recognised(shape=shape, base="set/", files=(("set/list.csv",),)), IMAGES, Selection()
+    )
     assert sheet.finding_names == ("fluid", "mass")
     assert sheet.findings == [(UNCERTAIN, PRESENT), (ABSENT, UNCERTAIN)]
     assert sheet.index is not None
