@@ -7,17 +7,23 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from cxrfeat.auditing.images import AuditedImages
 from cxrfeat.auditing.inspections import Changed
+from cxrfeat.auditing.source import LOOSE
 from cxrfeat.backbone.choose import choose_engine, find_engine, usual_batch
 from cxrfeat.backbone.engine import Engine, EngineFactory
 from cxrfeat.backbone.network import find_again
+from cxrfeat.errors import InputError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.variant import Variants
+from cxrfeat.head.balance import Balance
 from cxrfeat.image.classes import doubt
 from cxrfeat.image.index import Chosen
 from cxrfeat.image.mask import MaskFile, Masks, masked_rows, masks_digest
 from cxrfeat.image.row import ImageRow
+from cxrfeat.run.document import Encoded
 from cxrfeat.spec import ViewSpec
 from cxrfeat.system.given import PathLike
 from cxrfeat.system.process import threads
@@ -189,6 +195,35 @@ def judge_changed(
     names = [*CONTROL_VIEWS, *ways, *map(_without_lungs, ways)]
     told = {name: images.probabilities(changed.features(name, images.rows)) for name in names}
     return {name: told[name] for name in CONTROL_VIEWS}, tuple(_mitigation(images, name, told) for name in ways)
+
+
+def judge_balanced(images: AuditedImages, changed: ChangedImages, encoded: Sequence[Encoded]) -> tuple[Mitigation, ...]:
+    """Judge the model fitted anew with weights that part the class from a column, for each that goes with the class.
+
+    Args:
+        images: In folds.
+        changed: These images.
+        encoded: Columns that vary.
+    """
+    assert images.features is not None, "a model was fitted on them"
+    found = []
+    for one in encoded:
+        if one.cramers_v < LOOSE:
+            continue
+        values = images.known[one.name]
+        if one.cut is not None:
+            numbers = values.astype(np.float64)
+            values = np.where(np.isnan(numbers), "", np.where(numbers > one.cut, "above", "below"))
+        names, cell = np.unique(values, return_inverse=True)
+        balance = Balance(by=(one.name,), cell=cell.astype(np.int64), names=tuple(names.tolist()))
+        try:
+            balanced = images.probabilities(images.features, balance)
+            control = images.probabilities(changed.features("lungs out", images.rows), balance)
+        except InputError:  # each class has values of its own, which the check of that column says
+            continue
+        told = {_without_lungs(name := f"balanced by {one.name}"): control, name: balanced}
+        found.append(_mitigation(images, name, told))
+    return tuple(found)
 
 
 def _changed(view: ViewSpec, change: Mapping[str, Any]) -> ViewSpec:

@@ -12,6 +12,7 @@ import numpy as np
 
 from cxrfeat.auditing.people import Column
 from cxrfeat.feature.split import Fold
+from cxrfeat.head.balance import Balance
 from cxrfeat.head.regularization_path import logistic_path
 from cxrfeat.head.sklearn_head import STRENGTH, load
 from cxrfeat.head.training_set import TrainingSet
@@ -32,7 +33,7 @@ WARN_RATIO, FAIL_RATIO = 0.5, 0.8
 
 
 def control_probabilities(
-    seen: Features, labels: Labels, folds: Sequence[Fold], classes: Sequence[str]
+    seen: Features, labels: Labels, folds: Sequence[Fold], classes: Sequence[str], balance: Balance | None = None
 ) -> Probabilities:
     """What a logistic regression on what the control sees says of the images that test the model.
 
@@ -41,6 +42,7 @@ def control_probabilities(
         labels: `(images,)` class indices.
         folds: The model's own: each trains on its training images alone, standardisation included.
         classes: Class names.
+        balance: What the class shall be independent of in training.
 
     Returns:
         `(tested, classes)`, the test images of the folds one after the other; 0 for a class that a fold has nothing
@@ -49,18 +51,19 @@ def control_probabilities(
     load("logreg")  # with its own BLAS, which must be there to be told
 
     with small_products():
-        told = [_told(seen, labels, fold, classes) for fold in folds]
+        told = [_told(seen, labels, fold, classes, balance) for fold in folds]
     return np.concatenate(told)
 
 
-def _told(seen: Features, labels: Labels, fold: Fold, classes: Sequence[str]) -> Probabilities:
+def _told(seen: Features, labels: Labels, fold: Fold, classes: Sequence[str], balance: Balance | None) -> Probabilities:
     """`(tested, classes)`, of one fold."""
     there = np.unique(labels[fold.train])
     if len(there) < 2:
         return np.full((len(fold.test), len(classes)), 1 / len(classes))
     nothing = np.arange(0)
     names, known = [classes[index] for index in there], np.searchsorted(there, labels[fold.train])
-    training = TrainingSet(seen[fold.train][:, None], known, seen[nothing], labels[nothing], names)
+    weights = None if balance is None else balance.weights(fold.train, labels)
+    training = TrainingSet(seen[fold.train][:, None], known, seen[nothing], labels[nothing], names, weights)
     (head,) = logistic_path(training, [STRENGTH["logreg"]])
     found = np.zeros((len(fold.test), len(classes)))
     if len(fold.test):

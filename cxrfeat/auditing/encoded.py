@@ -132,7 +132,10 @@ def _finding(one: Encoded) -> Finding:
         status=Status.WARN if readable and differs else Status.PASS,
         value=one.auroc,
         why=said,
-        do=f"See whether all fare alike: cxrfeat compare RUN `by={by}`." if readable and differs else "",
+        do=f"See what is left when the two no longer go together: cxrfeat fit-head `balance_by={by}`; and whether all "
+        f"fare alike: cxrfeat compare RUN `by={by}`."
+        if readable and differs
+        else "",
     )
 
 

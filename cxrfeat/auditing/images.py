@@ -19,6 +19,7 @@ from cxrfeat.auditing.source import SourceTable
 from cxrfeat.errors import BadImageError, InputError, SplitError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Fold
+from cxrfeat.head.balance import Balance
 from cxrfeat.image.duplicate import Pair, find_duplicates
 from cxrfeat.image.group import group
 from cxrfeat.image.inspect import Inspection
@@ -66,9 +67,9 @@ class AuditedImages:
         """Rows of the images that are tested, fold after fold."""
         return np.concatenate([fold.test for fold in self.folds])
 
-    def probabilities(self, seen: Features) -> Probabilities:
+    def probabilities(self, seen: Features, balance: Balance | None = None) -> Probabilities:
         """Of a logistic regression on what is seen, out of fold, in the order of `tested`."""
-        return control_probabilities(seen, self.labels, self.folds, self.manifest.classes)
+        return control_probabilities(seen, self.labels, self.folds, self.manifest.classes, balance)
 
     def scores(self, told: Probabilities, model: Probabilities | None = None) -> dict[str, Any]:
         """Of what is told of the images in the order of `tested`, and the share of a model's score that it reaches."""
@@ -100,9 +101,13 @@ class AuditedImages:
         """What else than the class can be read from the features, where there are any."""
         if self.features is None:
             return ()
-        columns = {**self.metadata, "source": np.array([row.source or "" for row in self.rows])}
         classes = self.manifest.classes
-        return read_encoded(self.features, self.labels, self.groups, columns, classes, seed=self.seed)
+        return read_encoded(self.features, self.labels, self.groups, self.known, classes, seed=self.seed)
+
+    @property
+    def known(self) -> dict[str, NDArray[np.generic]]:
+        """What is known of each image besides its class: `metadata`, and the source."""
+        return {**self.metadata, "source": np.array([row.source or "" for row in self.rows])}
 
     def within_source(self, model: Probabilities) -> WithinSource:
         """Scores of a model among images of one source."""

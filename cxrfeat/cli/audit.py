@@ -22,7 +22,11 @@ def audit(
         ),
     ] = None,
     mitigate: Annotated[
-        bool, typer.Option("--mitigate", help="Compare ways to make the network look at the lungs; takes --cache.")
+        bool,
+        typer.Option(
+            "--mitigate",
+            help="Compare ways to make the network look at the lungs, and the head at the disease; takes --cache.",
+        ),
     ] = False,
     network: options.Network = None,
     folds: Annotated[int, typer.Option("--folds", help="Judge by grouped cross-validation in so many folds.")] = 5,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrfeat.cli import options, reading
+from cxrfeat.cli import completion, options, reading
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import numbers
 from cxrfeat.cli.words import as_typed
@@ -54,6 +54,18 @@ def fit_head(
             help="Images to leave out: the file of `cxrfeat labels --csv` with yes under leave_out, that of "
             "`cxrfeat audit --copies`, or a list of ids or paths.",
             show_default=False,
+            rich_help_panel=options.IMAGES,
+        ),
+    ] = None,
+    balance_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--balance-by",
+            metavar="<column,...>",
+            help="Weigh training images so that the class does not go with these columns: source, sex, age:40:65 (cut "
+            "at these), view_position, date.",
+            show_default=False,
+            autocompletion=completion.cuts,
             rich_help_panel=options.IMAGES,
         ),
     ] = None,
@@ -109,6 +121,7 @@ def fit_head(
         raise UsageError("--views-curve and --train-sizes go with --folds or one test part, and nothing else.")
     specs = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or ["all"])]
     path, chosen = find_features(file, features), reading.class_names(classes)
+    balanced = [cut for text in balance_by or () for cut in text.split(",")]
     check_curves(path, over_views=show_views, sizes=sizes or ())
     with noting(show=not json) as told, progress("fits", quiet=quiet) as tell:
         result = fit(
@@ -126,6 +139,7 @@ def fit_head(
             jobs=jobs,
             classes=chosen,
             exclude=exclude,
+            balance_by=balanced,
             progress=tell,
         )
         lost = {kind for kind, _ in result.unfitted}
@@ -140,6 +154,7 @@ def fit_head(
                 seed=seed,
                 classes=chosen,
                 exclude=exclude,
+                balance_by=balanced,
                 progress=tell,
             )
         if sizes:
@@ -152,6 +167,7 @@ def fit_head(
                 seed=seed,
                 classes=chosen,
                 exclude=exclude,
+                balance_by=balanced,
                 progress=tell,
             )
     document = result.to_dict() | {"curves": [curve.to_dict() for curve in curves]}

@@ -38,8 +38,12 @@ class Cut:
         return ":".join((self.column, *self.edges))
 
 
-def read_cut(text: str) -> Cut:
+def read_cut(text: str, field: str = "by") -> Cut:
     """What `sex`, `age:40:65` or `date:2020-03` says.
+
+    Args:
+        text: As somebody gave it.
+        field: Where.
 
     Raises:
         UsageError: If there is no such column, or it cannot be cut so.
@@ -54,18 +58,18 @@ def read_cut(text: str) -> Cut:
     column, *edges = (part.strip() for part in str(text).strip().split(":"))
     if column not in COLUMNS:
         known = f"{', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}"
-        raise UsageError(f"`by` takes {known}; got {column!r}.{nearest(column, COLUMNS)}")
+        raise UsageError(f"`{field}` takes {known}; got {column!r}.{nearest(column, COLUMNS)}")
     if column == "age":
         if not edges or not all(re.fullmatch(r"\d+(\.\d+)?", edge) for edge in edges):
-            raise UsageError(f"An age is cut at years, as in `by=age:40:65`; got {text!r}.")
+            raise UsageError(f"An age is cut at years, as in `{field}=age:40:65`; got {text!r}.")
     elif column == "date":
         if not all(_DATE.fullmatch(edge) for edge in edges):
-            raise UsageError(f"A date is cut at days, months or years, as in `by=date:2020-03-01`; got {text!r}.")
+            raise UsageError(f"A date is cut at days, months or years, as in `{field}=date:2020-03-01`; got {text!r}.")
     elif edges:
-        raise UsageError(f"{column} is no number and has no edges: say `by={column}`; got {text!r}.")
+        raise UsageError(f"{column} is no number and has no edges: say `{field}={column}`; got {text!r}.")
     pairs = list(pairwise(edges))
     if any(float(high) <= float(low) if column == "age" else high <= low for low, high in pairs):
-        raise UsageError(f"Edges ascend, as in `by=age:40:65`; got {text!r}.")
+        raise UsageError(f"Edges ascend, as in `{field}=age:40:65`; got {text!r}.")
     return Cut(column, tuple(edges))
 
 
@@ -101,7 +105,7 @@ def cut_by(file: FeatureFile, rows: Sequence[int], cut: Cut) -> tuple[NDArray[np
     if len(names) > _MOST:
         raise UsageError(
             f"{file.path.name} has {len(names)} different values of {cut.column}, too many for subgroups (at most "
-            f"{_MOST}). Leave {cut.column} out of `by`."
+            f"{_MOST}). Leave {cut.column} out."
         )
     number = {name: index for index, name in enumerate(names)}
     return _with_unknown(np.array([-1 if not text else number[text] for text in told], np.int64), names)

@@ -12,6 +12,7 @@ from cxrfeat.errors import InputError
 from cxrfeat.feature.excluded import excluded_rows
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Fold, Rows
+from cxrfeat.head.balance import Balance
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Novelty
 from cxrfeat.head.training_set import TrainingSet
@@ -31,6 +32,8 @@ class Data:
     """The classes that were chosen of the file's; empty where all were."""
     excluded: tuple[str, ...] = ()
     """Ids of the images that the user left out, sorted."""
+    balance: Balance | None = None
+    """What the class shall be independent of in training."""
     notes: tuple[str, ...] = ()
     """What was left out of the file, in sentences."""
     novelties: dict[bytes, Novelty] = field(default_factory=dict)
@@ -45,7 +48,11 @@ class Data:
         """The rows of a fold to train and to validate on."""
         y = self.file.labels
         rows, held = fold.train, fold.validation
-        return TrainingSet(self.X[rows], y[rows], self.plain[held], y[held], self.file.classes)
+        return TrainingSet(self.X[rows], y[rows], self.plain[held], y[held], self.file.classes, self.weights(fold))
+
+    def weights(self, fold: Fold) -> NDArray[np.float64] | None:
+        """`(train,)` a weight for each image of a fold to train on; `None` is 1 for all."""
+        return None if self.balance is None else self.balance.weights(fold.train, self.file.labels)
 
     def novelty(self, fold: Fold) -> Novelty:
         """Where the images lie that are trained on, learned once for all heads."""
@@ -78,6 +85,7 @@ def load(
     tta: bool = False,
     classes: str | Iterable[str] = (),
     exclude: PathLike | None = None,
+    balance_by: str | Iterable[str] = (),
 ) -> Data:
     """Read the features of a file, for fits.
 
@@ -86,6 +94,7 @@ def load(
         tta: Ask for the mean probability over the views in place of the plain view's.
         classes: Take the images of these classes only; empty is all.
         exclude: A table of images to leave out, as `feature.excluded` reads it.
+        balance_by: Columns that the class shall be independent of in training, as `feature.column` reads them.
 
     Returns:
         The data, whose `file` is the one to go on with.
@@ -93,6 +102,7 @@ def load(
     Raises:
         InputError: If it holds one class only, a class is not there, or a row is not finite.
         IntegrityError: If a row is not what was written.
+        UsageError: If there is no such column to balance by.
     """
     named: list[str] = one_or_many(classes)
     if named:
@@ -102,7 +112,7 @@ def load(
             others = {name: count for name, count in zip(file.classes, counts, strict=True) if name not in some.classes}
             told = ", ".join(f"{name} {count}" for name, count in others.items())
             note = f"{sum(others.values())} of {file.images} images are of other classes and left out: {told}."
-            of_some = load(some, tta=tta, exclude=exclude)
+            of_some = load(some, tta=tta, exclude=exclude, balance_by=balance_by)
             return replace(of_some, classes=some.classes, notes=(note, *of_some.notes))
     excluded: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -117,7 +127,11 @@ def load(
         raise InputError(
             f"{file.path} holds one class only ({file.classes[present[0]]}); telling classes apart takes two."
         )
-    return Data(file=file, X=file.read(), tta=tta, excluded=excluded, notes=notes)
+    columns: list[str] = one_or_many(balance_by)
+    balance = Balance.of_file(file, columns) if columns else None
+    if balance is not None:
+        notes = (*notes, *balance.notes(np.arange(file.images), file.labels))
+    return Data(file=file, X=file.read(), tta=tta, excluded=excluded, balance=balance, notes=notes)
 
 
 def _left_out(file: FeatureFile, rows: Sequence[int]) -> str:

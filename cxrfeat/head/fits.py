@@ -63,7 +63,17 @@ def fits_as_they_come(
     fits: dict[int, dict[int, Fit]] = defaultdict(dict)
     lost: set[int] = set()
     name, done = heads[0].kind if len(heads) == 1 else "heads", 0
-    with closing(outcomes(heads, data.X, data.file.labels, folds, data.file.classes, jobs=jobs)) as coming:
+    with closing(
+        outcomes(
+            heads,
+            data.X,
+            data.file.labels,
+            folds,
+            data.file.classes,
+            jobs=jobs,
+            weights=[data.weights(fold) for fold in folds],
+        )
+    ) as coming:
         for (number, head), outcome in coming:
             done += 1
             if progress:

@@ -55,6 +55,7 @@ def outcomes(
     jobs: int | None = None,
     *,
     again: bool = False,
+    weights: Sequence[NDArray[np.float64] | None] | None = None,
 ) -> Generator[tuple[Place, Outcome]]:
     """Fit every head on every fold of the data, several at a time, and hand each over as it comes.
 
@@ -69,6 +70,7 @@ def outcomes(
         folds: Training and validation images of each fold; validation may be empty.
         classes: Class names.
         jobs: How many processes at once; `None` is one per core where all fits together take long enough.
+        weights: Of each fold `(train,)` a weight for each training image; `None` is 1 for all.
         again: Whether the caller comes again soon: workers then wait for that, else they leave with their last fit.
 
     Yields:
@@ -84,6 +86,7 @@ def outcomes(
     """
     if jobs is not None and jobs < 1:
         raise SpecError(f"`jobs` is how many heads are fitted at once, at least 1; got {jobs}.")
+    weights = [None] * len(folds) if weights is None else weights
     apart = [(number, index) for number in range(len(folds)) for index in range(len(specs))]
     costs = {(number, index): _cost(specs[index], X, len(folds[number].train), len(classes)) for number, index in apart}
     if jobs is None and sum(costs.values()) - max(costs.values(), default=0) < WORTH_WORKERS:
@@ -92,7 +95,7 @@ def outcomes(
     if jobs == 1:
         for number, fold in enumerate(folds):
             held = fold.validation
-            training = TrainingSet(X[fold.train], y[fold.train], X[held, 0], y[held], classes)
+            training = TrainingSet(X[fold.train], y[fold.train], X[held, 0], y[held], classes, weights[number])
             for index, spec in enumerate(specs):
                 yield (number, index), _outcome(spec, training)
         return
@@ -103,6 +106,7 @@ def outcomes(
             task = _Task(
                 places=together, specs=tuple(specs[index] for _, index in together), X=mapped, train=fold.train,
                 validation=fold.validation, y=y[fold.train], y_val=y[fold.validation], classes=tuple(classes),
+                weights=weights[together[0][0]],
             )  # fmt: skip
             loading = 0.0 if specs[together[0][1]].kind in network_head.KINDS else LOADING
             tasks.append((loading + sum(costs[place] for place in together), task))
@@ -161,11 +165,13 @@ class _Task:
     y: Labels
     y_val: Labels
     classes: tuple[str, ...]
+    weights: NDArray[np.float64] | None
 
     def fit(self) -> list[tuple[Place, Outcome]]:
         """The heads, trained on the rows of this fold, which alone are copied."""
         collect_rarely()
-        training = TrainingSet(self.X[self.train], self.y, self.X[self.validation, 0], self.y_val, self.classes)
+        held = self.X[self.validation, 0]
+        training = TrainingSet(self.X[self.train], self.y, held, self.y_val, self.classes, self.weights)
         return [(place, _outcome(spec, training)) for place, spec in zip(self.places, self.specs, strict=True)]
 
 

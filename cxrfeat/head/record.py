@@ -67,6 +67,7 @@ def identity_of(
         tta=data.tta,
         classes=data.classes,
         excluded=digest8(sorted(data.excluded)) if data.excluded else "",
+        balance_by=() if data.balance is None else data.balance.by,
     )
 
 

@@ -14,7 +14,7 @@ from cxrfeat.run.folder import Run
 
 
 def run_call(run: Run) -> Call | None:
-    """What makes a run of `fit` or `finetune` again; `None` for other runs.
+    """What makes a run of `fit` or `finetune` again; `None` for other runs, and those that images were left out of.
 
     It names the feature file, not where it lies.
     """
@@ -22,9 +22,10 @@ def run_call(run: Run) -> Call | None:
     if document.finetune is not None:
         return _finetune_call(document.finetune, split)
     head = document.identity.head
-    if head is None or head.seed != split.seed or split.by == "bound":
+    if head is None or head.seed != split.seed or split.by == "bound" or document.excluded:
         return None
     fields: dict[str, Any] = {"classes": list(document.identity.classes)} if document.identity.classes else {}
+    fields |= {"balance_by": list(document.identity.balance_by)} if document.identity.balance_by else {}
     if split.by == "folds":
         fields |= {"fold_count": split.folds} | ({"repeats": split.repeats} if split.repeats > 1 else {})
     elif split.by == "source-out":

@@ -129,9 +129,9 @@ def mitigation_table(mitigations: Sequence[Mapping[str, Any]]) -> Table | None:
         "" if any(one["name"] == "lungs" for one in mitigations) else "\n(lungs: takes a mask of nine in ten images)"
     )
     return Table(
-        title="Making it look at the lungs: the model's AUROC, and what is left of it with the lungs blacked out"
-        + lungs,
-        columns=("images", "AUROC", "lungs out", "shortcut ratio"),
+        title="Making it look at the lungs: the model's AUROC, and what is left of it with the lungs blacked out\n"
+        "(balanced by: images as they are, weighed in training so that the class does not go with the column)" + lungs,
+        columns=("way", "AUROC", "lungs out", "shortcut ratio"),
         rows=tuple(rows),
         numeric=frozenset({2}),
     )

@@ -131,6 +131,7 @@ def _run_facts(name: str, document: RunDocument) -> list[tuple[str, str]]:
         ("split", ", ".join(f"{field} {value}" for field, value in to_json(identity.split).items())),
         ("seed of the head", None if identity.head is None else identity.head.seed),
         ("settings", None if identity.head is None else _settings(identity.head)),
+        ("balanced by", ", ".join(identity.balance_by) or None),
         ("features", identity.features),
         ("data", identity.data_sha256),
         ("versions", ", ".join(f"{name} {value}" for name, value in document.versions.items())),

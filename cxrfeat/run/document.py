@@ -83,6 +83,8 @@ class Identity:
     """Those that were chosen of the features' classes; empty where all were."""
     excluded: str = field(default="", metadata=OMITTED)
     """Digest of which images the user left out; empty where none."""
+    balance_by: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    """Columns that the class was made independent of in training, by weights."""
 
     def __post_init__(self) -> None:
         """Refuse what no run is.

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from cxrfeat.auditing.changed import ChangedImages, Mitigation, judge_changed
+from cxrfeat.auditing.changed import ChangedImages, Mitigation, judge_balanced, judge_changed
 from cxrfeat.auditing.copies import told_copies
 from cxrfeat.auditing.images import images_of
 from cxrfeat.auditing.inspections import inspect_folder
@@ -42,7 +42,7 @@ def audit(
         data: Folder of images (see `index`).
         cache: A feature file of these images; with it, the model and images without lungs are judged too.
         network: Where its network is, if it is no longer where it was.
-        mitigate: Compare ways to make the network look at the lungs; takes `cache`.
+        mitigate: Compare ways to make the network look at the lungs, and the head at the disease; takes `cache`.
         fold_count: Controls and model are judged by grouped cross-validation in so many folds.
         selection: Which images to take.
         seed: Of folds and intervals.
@@ -79,17 +79,19 @@ def audit(
         images, bad = images_of(manifest, inspected, file, fold_count, seed)
         masks = NO_MASKS if changed is None else changed.masks(images.rows)
         model, mitigations = None, tuple[Mitigation, ...]()
+        encoded = images.encoded()
         controls = pixel_controls(images) if images.folds else {}
         if images.folds and changed is not None:
             assert images.features is not None  # read from the file
             model = images.probabilities(images.features)
             without_lungs, mitigations = judge_changed(images, masks, changed)
             controls |= without_lungs
+            if mitigate:
+                mitigations += judge_balanced(images, changed, encoded)
     scored: dict[str, dict[str, Any]] = {name: images.scores(told, model) for name, told in controls.items()}
     columns = scores_of_columns(images)
     copies = told_copies(images.pairs, images.rows)
     within = None if model is None else images.within_source(model)
-    encoded = images.encoded()
     shown, file_shown, reading = _shown(data, cache, selection or Selection(), places=places)
     look = remedy(shown, file_shown, reading=reading, mitigated=mitigate)
     findings = findings_of(images, bad, copies, masks, scored, columns, within, encoded, look)

@@ -12,6 +12,7 @@ from cxrfeat.auditing.tested import examined, with_test
 from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
+from cxrfeat.head.balance import check_weighable
 from cxrfeat.head.best import Best, best_of
 from cxrfeat.head.choose import HeadLike, head_specs
 from cxrfeat.head.data import load
@@ -86,6 +87,7 @@ def fit(
     jobs: int | None = None,
     classes: str | Iterable[str] = (),
     exclude: PathLike | None = None,
+    balance_by: str | Iterable[str] = (),
     progress: Progress | None = None,
 ) -> FitResult:
     """Train heads on cached features and test each on images it has not seen.
@@ -107,6 +109,8 @@ def fit(
         classes: Take the images of these classes only; empty is all.
         exclude: A table of images to leave out: the one that `labels` wrote, with `yes` under `leave_out`, or any list
             of ids or paths. The others stay in the parts that they are in with all images.
+        balance_by: Weigh the training images so that the class is independent of these columns (`sex`, `age:40:65`,
+            `view_position`, `source`, `date`) taken together. Validation and test are not weighed.
         progress: Told after every fit.
 
     Returns:
@@ -117,14 +121,17 @@ def fit(
         InputError: If the features cannot be used, the name is taken by another run, or no head can be fitted.
         SplitError: If the images cannot be split as asked, or the features are bound to another split.
         StorageError: If the run cannot be written.
+        UsageError: If a column to balance by is none, or a head cannot be balanced.
     """
     runs, heads = as_path(runs), head_specs(heads, seed)
+    if balance_by:
+        check_weighable(heads)
     if name is not None:
         check_name(name)
         if len(heads) != 1:
             raise UsageError(f"`name` names one run, and {len(heads)} heads were asked for. Name one head too.")
     with FeatureFile(features) as file:
-        data = load(file, tta=tta, classes=classes, exclude=exclude)
+        data = load(file, tta=tta, classes=classes, exclude=exclude, balance_by=balance_by)
         file = data.file
         split = part_images(
             file,

@@ -65,6 +65,7 @@ def views_curve(
     seed: int = 0,
     classes: str | Iterable[str] = (),
     exclude: PathLike | None = None,
+    balance_by: str | Iterable[str] = (),
     progress: Progress | None = None,
 ) -> list[LearningCurve]:
     """Accuracy and cost against the number of cached views that a head is trained on.
@@ -77,6 +78,7 @@ def views_curve(
         seed: Of the split and the intervals.
         classes: As in `fit`.
         exclude: As in `fit`.
+        balance_by: As in `fit`.
         progress: Told after every fit.
 
     Raises:
@@ -85,7 +87,7 @@ def views_curve(
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
         _check_views(file)
-        data = load(file, classes=classes, exclude=exclude)
+        data = load(file, classes=classes, exclude=exclude, balance_by=balance_by)
         file = data.file
         folds = part_images(file, by=split_by, fold_count=fold_count, seed=seed).folds
         return [
@@ -113,6 +115,7 @@ def learning_curve(
     seed: int = 0,
     classes: str | Iterable[str] = (),
     exclude: PathLike | None = None,
+    balance_by: str | Iterable[str] = (),
     progress: Progress | None = None,
 ) -> list[LearningCurve]:
     """Accuracy against the number of training images; test images stay the same.
@@ -126,6 +129,7 @@ def learning_curve(
         seed: Of the split, the choice of images, and the intervals.
         classes: As in `fit`.
         exclude: As in `fit`.
+        balance_by: As in `fit`.
         progress: Told after every fit.
 
     Raises:
@@ -133,7 +137,7 @@ def learning_curve(
     """
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
-        data = load(file, classes=classes, exclude=exclude)
+        data = load(file, classes=classes, exclude=exclude, balance_by=balance_by)
         file = data.file
         folds = part_images(file, by=split_by, fold_count=fold_count, seed=seed).folds
         thin = [

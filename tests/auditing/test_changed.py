@@ -22,7 +22,7 @@ from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import PLAIN
 from cxrfeat.workflow.audit import audit
 from cxrfeat.workflow.extract import extract
-from tests.auditing.shortcuts import Grid, cached, phantoms, small
+from tests.auditing.shortcuts import Grid, cached, phantoms, rewrite, small
 from tests.image.encode import encode, noise
 
 
@@ -179,3 +179,17 @@ def test_what_takes_the_lungs_out_of_a_way_leaves_the_way_as_it_is() -> None:
     assert changed._control_of({"border_crop": 0.12}) == {"border_crop": 0.12, "mask": "outside"}
     assert changed._control_of({"mask": "lungs"}) == {"mask": "lungs", "border_only": changed.BORDER}
     assert changed._control_of({}) == CONTROL_VIEWS["lungs out"]
+
+
+def test_balancing_is_compared_for_what_goes_with_the_class(tmp_path: Path) -> None:
+    def told(number: int, row: dict[str, str]) -> dict[str, str]:
+        tied = (row["label"] == "COVID") is (number % 5 > 0)
+        return row | {"sex": "F" if tied else "M", "view_position": "PA" if number % 2 else "AP", "age": ""}
+
+    data = small(tmp_path / "data", classes=("COVID", "NORMAL"), patients_per_class=15)
+    rewrite(data, told)
+    result = audit(data, cache=cached(data, tmp_path), mitigate=True, fold_count=3, make_engine=Grid)
+    ways = {one.name: one for one in result.mitigations}
+    assert [name for name in ways if name.startswith("balanced")] == ["balanced by sex"], "views are alike in both"
+    assert ways["balanced by sex"].auroc != ways["none"].auroc
+    assert ways["balanced by sex"].control is not None

@@ -21,6 +21,7 @@ from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.score import scores
+from cxrfeat.reporting.again import run_call
 from cxrfeat.run.folder import Run, read_run
 from cxrfeat.spec import HEAD_KINDS, HeadKind, HeadSpec
 from cxrfeat.types import Part
@@ -553,3 +554,20 @@ def test_a_damaged_row_of_a_chosen_class_is_found(blobs: Path, tmp_path: Path) -
     fit(copy, LOGREG, runs=tmp_path / "runs", classes=["COVID", "NORMAL"])
     with pytest.raises(IntegrityError, match="checksum of row"):
         fit(copy, LOGREG, runs=tmp_path / "runs", classes=["COVID", "PNEUMONIA"])
+
+
+def test_a_balanced_head_is_another_run_that_says_how_it_was_balanced(tmp_path: Path) -> None:
+    sexes = (["F"] * 3 + ["M"]) * 10 + (["M"] * 3 + ["F"]) * 10
+    made = make_features(tmp_path / "f.h5", per_group=1, groups=40, sexes=sexes)
+    (plain,) = fit(made, "ridge", runs=tmp_path / "runs").runs
+    result = fit(made, "ridge", runs=tmp_path / "runs", balance_by="sex")
+    (run,) = result.runs
+    assert run.name != plain.name
+    assert run.document.identity.balance_by == ("sex",)
+    assert any(note.startswith("Balanced by sex: the 80 images weigh 0.67 to 2") for note in run.document.notes)
+    assert not np.array_equal(run.predictions().probabilities, plain.predictions().probabilities)
+    assert fit(made, "ridge", runs=tmp_path / "runs", balance_by=["sex"]).reused == (True,)
+    assert run_call(run) is not None
+    assert "balance_by=['sex']" in str(run_call(run))
+    with pytest.raises(UsageError, match="neighbours of knn have no weights"):
+        fit(made, "all+controls", runs=tmp_path / "runs", balance_by="sex")
