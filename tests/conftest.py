@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from cxrfeat.backbone.openvino_engine import _load_newest_tbb
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.system import compiled
@@ -26,9 +25,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports TensorFlow, which reads it once. Two is enough for what the tests compute.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-# Whichever test is first to load OpenVINO, and whatever it has replaced meanwhile: SVMs can be trained after it.
-_load_newest_tbb()
 
 # No test is about time: another program that takes the processor makes none fail. Where slow tests are asked for, a
 # property is tried as often as Hypothesis does it of itself.

@@ -15,6 +15,7 @@ from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.regularization_path import logistic_head
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
+from cxrfeat.system.choice import chose
 
 STRENGTH: dict[HeadKind, float] = {"logreg": 0.1, "svm-linear": 0.01, "svm-rbf": 1.0, "ridge": 0.001}
 """Inverse regularisation C where the spec leaves it open (PAPER.md, what is known of the real images). That of ridge is
@@ -111,6 +112,13 @@ def _svc() -> Any:  # noqa: ANN401  # a class; neither library has types
     """The SVM class: scikit-learn-intelex's where installed, about nine times faster (FACTS.md, F)."""
     try:
         from sklearnex.svm import SVC
-    except ImportError:  # also where it is installed for another processor
+    except ModuleNotFoundError:
         from sklearn.svm import SVC
+    except ImportError as error:  # it is installed for another processor, or another library has loaded its own oneTBB
+        from sklearn.svm import SVC
+
+        chose(
+            "SVMs are trained by scikit-learn, some nine times slower, since scikit-learn-intelex cannot be loaded: "
+            f"{error}. A program that uses OpenVINO itself imports sklearnex before it."
+        )
     return SVC

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.choose import find_engine
 from cxrfeat.backbone.network import find_network
+from cxrfeat.backbone.openvino_engine import OPENVINO
 from cxrfeat.types import Views
 from tests.backbone.networks import described, some_views
 from tests.test_docs import options
@@ -122,7 +123,8 @@ def test_a_transformer_gives_what_it_gives_in_pytorch(
     transformers = pytest.importorskip("transformers", reason="Transformers is not installed; it is no dependency")
     pytest.importorskip("onnxscript", reason="onnxscript is not installed; it is no dependency")
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    if not OPENVINO.installed():
+        pytest.skip("the extra openvino is not installed")
     network, size = make(transformers)
     tower = made("save", recipe)
     wrapper = tower[recipe.capitalize()](drawn(network))
@@ -149,7 +151,8 @@ def test_torchxrayvisions_network_gives_its_own_features(tmp_path: Path) -> None
     xrv = pytest.importorskip("torchxrayvision", reason="torchxrayvision is not installed; it is no dependency")
     pytest.importorskip("onnxscript", reason="onnxscript is not installed; it is no dependency")
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    if not OPENVINO.installed():
+        pytest.skip("the extra openvino is not installed")
     network = drawn(xrv.models.DenseNet(weights=None, num_classes=18, in_channels=1))
     tower = made("save", "xrv")
     with warnings.catch_warnings():

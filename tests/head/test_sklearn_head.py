@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -210,6 +212,18 @@ def test_fitting_is_silent(kind: HeadKind, capfd: pytest.CaptureFixture[str], ca
 
 
 def test_scikit_learns_own_svm_serves_where_the_fast_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sklearnex.svm", None)
+    monkeypatch.setitem(sys.modules, "sklearnex.svm", None)
     assert sklearn_head._svc() is sklearn.svm.SVC
     assert fitted("svm-linear").head.predict(blobs()[2]).shape == (30,)
+
+
+def test_a_fast_svm_that_cannot_be_loaded_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where a program has imported OpenVINO before, whose threading library is an older one of the same name."""
+    for name in ("sklearnex", "sklearnex.svm"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))  # which has no SVC
+    with caplog.at_level(logging.INFO, "cxrfeat.choice"):
+        assert sklearn_head._svc() is sklearn.svm.SVC
+    assert "cannot be loaded: cannot import name 'SVC'" in caplog.text
+    assert "imports sklearnex before it" in caplog.text
