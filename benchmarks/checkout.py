@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import json
 import os
@@ -26,9 +27,13 @@ def add_against(parser: argparse.ArgumentParser, *, required: bool = False) -> N
 
 
 def checkouts(other: Path | None) -> dict[str, Path]:
-    """Where the code is: this one's, and the other's if one is named."""
-    ours = {OURS: Path(cxrfeat.__file__).resolve().parents[1]}
-    return ours if other is None else ours | {BEFORE: other.resolve()}
+    """Where the code is: this one's, and the other's if one is named; both compiled, as when they are installed."""
+    code = {OURS: Path(cxrfeat.__file__).resolve().parents[1]}
+    if other is not None:
+        code[BEFORE] = other.resolve()
+    for place in code.values():
+        compileall.compile_dir(place / "cxrfeat", quiet=2)
+    return code
 
 
 def environment_of(code: Path) -> dict[str, str]:
