@@ -1,7 +1,8 @@
-"""Engines that read a network in a form of their own: it is converted once, and kept in the user cache.
+"""Engines that read a network in a form of their own: it is put together, or converted once and kept in the user cache.
 
 A converted network lies in a folder of its own, named by all that decides its numbers, with the digests of its files: a
-damaged one is converted again. It is kept only if it computes what Keras computes.
+damaged one is converted again. It is kept only if it computes what Keras computes. What is made of a skeleton, tests
+hold against Keras.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import filelock
 import numpy as np
 
 from cxrfeat.backbone.build import build
 from cxrfeat.backbone.engine import Engine
-from cxrfeat.backbone.filled import graph_of
+from cxrfeat.backbone.filled import Filled, graph_of
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.onnx_file import read_onnx
 from cxrfeat.backbone.onnx_graph import first_line, put_graph, wrapped
 from cxrfeat.backbone.quiet import backend
-from cxrfeat.backbone.skeleton import has_skeleton, skeleton_digest
+from cxrfeat.backbone.skeleton import has_skeleton
 from cxrfeat.backbone.weights import sha256_of
 from cxrfeat.errors import CxrFeatError, InputError, MissingExtraError, UsageError
 from cxrfeat.spec import OPENVINO_BFLOAT16, FeatureSpec, canonical_sha256
@@ -39,9 +40,6 @@ from cxrfeat.system.files import (
 )
 from cxrfeat.types import Features, Views
 
-if TYPE_CHECKING:
-    import onnx
-
 DIGESTS = "sha256"
 """Name of the file that holds the digests of the others."""
 
@@ -49,9 +47,13 @@ TOLERANCE = 1e-4
 """How far features of a converted network may be from Keras's, as a share of the largest of them."""
 
 
+Source = Path | Filled
+"""What an engine is loaded from: the folder of a converted network, or a graph and its weights."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converter:
-    """An engine's factory: converts a network where that has not been done, and loads it."""
+    """An engine's factory: puts a network together, or converts it where that has not been done, and loads it."""
 
     name: str
     """Of the engine, of its extra, and of its folder in the cache."""
@@ -71,10 +73,10 @@ class Converter:
     take: Callable[[Path], None]
     """Puts the engine's own form of a network in the place of the ONNX graph that is in a folder."""
 
-    load: Callable[[Path, int, int], Engine]
-    """The engine of the network in a folder, for views per batch and threads."""
+    load: Callable[[Source, int, int], Engine]
+    """The engine of a network, for views per batch and threads."""
 
-    load_bfloat16: Callable[[Path, int, int], Engine] | None = None
+    load_bfloat16: Callable[[Source, int, int], Engine] | None = None
     """The same in bfloat16; `None` where it has none."""
 
     def __call__(self, network: Network, spec: FeatureSpec, batch: int, threads: int = 0) -> Engine:
@@ -98,14 +100,25 @@ class Converter:
                 f"`engine={self.name}` needs the extra {self.name}: pip install 'cxrfeat[{self.name}]'. "
                 "Or leave `engine` out."
             )
-        folder = self.ready(network, spec)
+        source = self.source(network, spec)
         if spec.precision != OPENVINO_BFLOAT16:
-            return self.load(folder, batch, threads)
+            return self.load(source, batch, threads)
         assert self.load_bfloat16 is not None, "it is OpenVINO's"
-        return self.load_bfloat16(folder, batch, threads)
+        return self.load_bfloat16(source, batch, threads)
 
-    def ready(self, network: Network, spec: FeatureSpec) -> Path:
-        """The folder of a network, which is converted now where that has not been done.
+    def source(self, network: Network, spec: FeatureSpec) -> Source:
+        """What an engine of a network is loaded from.
+
+        A network whose graph comes with the package is put together each time: it takes 0.3 s for ResNet50, and no
+        more than to read it back and check it.
+
+        Raises:
+            InputError, UsageError, WeightsError, StorageError: As `convert`.
+        """
+        return graph_of(network, spec) if has_skeleton(network.backbone) else self._kept(network, spec)
+
+    def _kept(self, network: Network, spec: FeatureSpec) -> Path:
+        """The folder of a network without a skeleton, which is converted now where that has not been done.
 
         Raises:
             InputError, UsageError, WeightsError, StorageError: As `convert`.
@@ -135,7 +148,7 @@ class Converter:
         return has_skeleton(network.backbone) or _whole(self.folder(network, spec))
 
     def folder(self, network: Network, spec: FeatureSpec) -> Path:
-        """Where a network is kept once it is converted."""
+        """Where a network without a skeleton is kept once it is converted."""
         decides = {
             "backbone": network.backbone,
             "weights": network.weights,
@@ -147,8 +160,6 @@ class Converter:
             "revision": self.revision,
             self.distribution: importlib.metadata.version(self.distribution),
         }
-        if has_skeleton(network.backbone):
-            decides["skeleton"] = skeleton_digest(network.backbone)
         later = {name: getattr(spec, name) for name in ("pixel_mean", "pixel_std", "output", "pool")}
         decides |= {name: value for name, value in later.items() if value not in (None, "mean")}
         return user_cache() / self.name / f"{network.name}-{canonical_sha256(decides)[:32]}"
@@ -156,21 +167,15 @@ class Converter:
     def convert(self, network: Network, spec: FeatureSpec, folder: Path) -> None:
         """Convert a network with its preprocessing, hold it against Keras, and keep it in `folder`.
 
-        An ONNX file is held against ONNX Runtime, if that is installed; what is made of a skeleton, tests hold against
-        Keras.
+        An ONNX file is held against ONNX Runtime, if that is installed.
 
         Raises:
             InputError: If it is an ONNX file that cannot be run.
-            WeightsError: If the weights do not fit the network.
             UsageError: If Keras runs on another backend than TensorFlow, or what comes out computes something else.
             StorageError: If the disk refuses, or `folder` is there already.
         """
         if network.onnx:
             build_folder(folder, lambda place: self._take(network, spec, place))
-            return
-        if has_skeleton(network.backbone):
-            graph = graph_of(network, spec)
-            build_folder(folder, lambda place: self._fill(graph, place))
             return
         if backend() != "tensorflow":
             raise UsageError(
@@ -208,11 +213,6 @@ class Converter:
             if with_onnx is not None and not _agree(found, with_onnx.features):
                 with_onnx.check_company()
                 raise self._other(network, found, with_onnx.features, OnnxEngine.name)
-        write_atomic(place / DIGESTS, _digests(place).encode())
-
-    def _fill(self, graph: onnx.ModelProto, place: Path) -> None:
-        put_graph(graph, (), place)
-        self.take(place)
         write_atomic(place / DIGESTS, _digests(place).encode())
 
     def _check(self, network: Network, model: Any, place: Path) -> None:  # noqa: ANN401  # Keras has no types

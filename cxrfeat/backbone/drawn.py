@@ -10,6 +10,7 @@ import functools
 import hashlib
 import math
 import statistics
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ REVISION = 1
 
 _STEPS = 2**16
 """Equally likely values of a truncated normal distribution."""
+
+_AT_ONCE = 2**15
+"""Weights that are drawn together; divisible by how many are made of one number of PCG64."""
 
 _WITHIN = 0.87962566103423978
 """Standard deviation of the normal distribution between -2 and 2, which Keras makes up for."""
@@ -64,16 +68,24 @@ def _fan(shape: tuple[int, ...], mode: str) -> float:
 
 def _uniform(place: Place, seed: int, deviation: float) -> NDArray[np.float32]:
     """Uniform around 0, in steps that float32 has."""
-    values = (_bits(place, seed, "<u4") >> np.uint32(8)).astype(np.float32)  # 24 bits, as many as float32 keeps
-    values -= np.float32(2**23 - 0.5)
-    values *= np.float32(deviation * math.sqrt(3.0) / 2**23)
-    return values
+    middle, step = np.float32(2**23 - 0.5), np.float32(deviation * math.sqrt(3.0) / 2**23)
+
+    def to_numbers(bits: NDArray[np.unsignedinteger], values: NDArray[np.float32]) -> None:
+        values[:] = bits >> np.uint32(8)  # 24 bits, as many as float32 keeps
+        values -= middle
+        values *= step
+
+    return _filled(place, seed, "<u4", to_numbers)
 
 
 def _truncated_normal(place: Place, seed: int, deviation: float) -> NDArray[np.float32]:
     """Normal around 0, cut at two deviations of what it would be uncut."""
-    values = (_quantiles() * (deviation / _WITHIN)).astype(np.float32)
-    return np.take(values, _bits(place, seed, "<u2"))
+    quantiles = (_quantiles() * (deviation / _WITHIN)).astype(np.float32)
+
+    def to_numbers(bits: NDArray[np.unsignedinteger], values: NDArray[np.float32]) -> None:
+        np.take(quantiles, bits, out=values, mode="clip")  # which leaves out a copy; none is out of range
+
+    return _filled(place, seed, "<u2", to_numbers)
 
 
 @functools.cache
@@ -83,9 +95,16 @@ def _quantiles() -> NDArray[np.float64]:
     return np.array([normal.inv_cdf(low + (1 - 2 * low) * (step + 0.5) / _STEPS) for step in range(_STEPS)])
 
 
-def _bits(place: Place, seed: int, kind: str) -> NDArray[np.unsignedinteger]:
-    """Random whole numbers, one for each weight."""
+def _filled(
+    place: Place, seed: int, kind: str, to_numbers: Callable[[NDArray[np.unsignedinteger], NDArray[np.float32]], None]
+) -> NDArray[np.float32]:
+    """A number for each weight, made of random bits; some at a time, which is twice as fast as all at once."""
     words = np.frombuffer(hashlib.sha256(place.name.encode()).digest(), "<u4")
-    width = np.dtype(kind).itemsize
     source = np.random.PCG64(np.random.SeedSequence([seed, *words.tolist()]))
-    return source.random_raw(-(-place.size * width // 8)).astype("<u8", copy=False).view(kind)[: place.size]
+    each = 8 // np.dtype(kind).itemsize
+    values = np.empty(place.size, np.float32)
+    for start in range(0, place.size, _AT_ONCE):
+        part = values[start : start + _AT_ONCE]
+        bits = source.random_raw(-(-part.size // each)).astype("<u8", copy=False).view(kind)
+        to_numbers(bits[: part.size], part)
+    return values

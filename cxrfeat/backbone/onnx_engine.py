@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cxrfeat.backbone.converted import Converter
+from cxrfeat.backbone.converted import Converter, Source
 from cxrfeat.backbone.engine import CPU_BATCH, in_batches, out_of_memory
+from cxrfeat.backbone.filled import Filled
 from cxrfeat.backbone.onnx_graph import GRAPH
 from cxrfeat.system.files import write_atomic
 from cxrfeat.types import Features, Views
@@ -27,16 +28,17 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, folder: Path, batch: int, threads: int = 0) -> None:
-        """Load the network in `folder`.
+    def __init__(self, source: Source, batch: int, threads: int = 0) -> None:
+        """Load a network.
 
         Args:
-            folder: Where it was converted to.
+            source: Where it was converted to, or what it is made of.
             batch: Views per batch, at least 2: a lone row would take another path and differ in its last bits. On a
                 CPU fewer of large views, and one where a network takes one image at a time.
             threads: Threads of one operation; 0 is as many as there are cores.
         """
-        self._session = session_of(str(folder / GRAPH), threads)
+        graph = source.serialized() if isinstance(source, Filled) else str(source / GRAPH)
+        self._session = session_of(graph, threads)
         given = self._session.get_inputs()[0]
         self._input = given.name
         self.batch = 1 if given.shape[0] == 1 else max(2, min(batch, _most(given.shape[1])))

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.backbone import onnx_graph
-from cxrfeat.backbone.converted import Converter
+from cxrfeat.backbone.converted import Converter, Source
 from cxrfeat.backbone.engine import Pending
+from cxrfeat.backbone.filled import Filled
 from cxrfeat.system.files import check_space, remove
 from cxrfeat.types import Features, Views
 
@@ -37,18 +38,17 @@ class OpenvinoEngine:
 
     name = "openvino"
 
-    def __init__(self, folder: Path, batch: int, threads: int = 0, *, bfloat16: bool = False) -> None:
-        """Load the network in `folder`.
+    def __init__(self, source: Source, batch: int, threads: int = 0, *, bfloat16: bool = False) -> None:
+        """Load a network.
 
         Args:
-            folder: Where it was converted to.
+            source: Where it was converted to, or what it is made of.
             batch: Views that are handed over together.
             threads: Threads of all streams together; 0 is as many as there are cores.
             bfloat16: Multiply numbers rounded to 8 bits, where float32 has 24; the CPU must have that.
         """
         openvino = import_openvino()
-        model = the_core().read_model(folder / GRAPH)
-        model.reshape([1, *model.input(0).partial_shape[1:]])
+        model = read(source)
         # In float32 unless asked: by itself it takes bfloat16 where the CPU has it, and is off by 0.6 %.
         precision = "bf16" if bfloat16 else "f32"
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
@@ -158,15 +158,62 @@ def _write(model: Any, size: int, folder: Path) -> None:  # noqa: ANN401  # Kera
     _save(graph, 5 * model.count_params(), folder)
 
 
+def read(source: Source, *, mapped: bool = True) -> Any:  # noqa: ANN401  # OpenVINO has no types
+    """A network as OpenVINO's own graph, for one view at a time.
+
+    Args:
+        source: Where it was converted to, or what it is made of; that must not be changed.
+        mapped: Whether weights in a file stay there, and come as they are used.
+    """
+    if isinstance(source, Filled):
+        model = _made(source)
+    else:
+        the_core().set_property({"ENABLE_MMAP": mapped})
+        try:
+            model = the_core().read_model(source / GRAPH)
+        finally:
+            the_core().set_property({"ENABLE_MMAP": True})
+    model.reshape([1, *model.input(0).partial_shape[1:]])
+    return model
+
+
+def _made(filled: Filled) -> Any:  # noqa: ANN401  # OpenVINO has no types
+    """OpenVINO's graph, whose weights are the very arrays: read as if they were given, and put in place then."""
+    import onnx
+
+    bare = onnx.ModelProto()
+    bare.CopyFrom(filled.graph)
+    for one in [*bare.graph.initializer]:
+        if one.name in filled.weights:
+            bare.graph.input.append(onnx.helper.make_tensor_value_info(one.name, one.data_type, one.dims))
+            bare.graph.initializer.remove(one)
+    openvino = import_openvino()
+    model = the_core().read_model(bare.SerializeToString())
+    for name, values in filled.weights.items():
+        parameter = model.input(name).get_node()
+        constant = openvino.op.Constant(values, shared_memory=True)
+        constant.set_friendly_name(name)
+        for taker in parameter.output(0).get_target_inputs():
+            taker.replace_source_output(constant.output(0))
+        model.remove_parameter(parameter)
+    _fold(model)
+    return model
+
+
+def _fold(graph: Any) -> None:  # noqa: ANN401  # OpenVINO has no types
+    """Compute what depends on constants alone, such as shapes; else that is done each time it is loaded."""
+    from openvino.passes import ConstantFolding, Manager
+
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(graph)
+
+
 def _take(folder: Path) -> None:
     """Have OpenVINO's own form of an ONNX graph in its place, which is loaded faster."""
     files = list(folder.iterdir())
     graph = the_core().read_model(folder / onnx_graph.GRAPH)
-    from openvino.passes import ConstantFolding, Manager
-
-    folding = Manager()
-    folding.register_pass(ConstantFolding())  # else shapes are computed each time it is loaded
-    folding.run_passes(graph)
+    _fold(graph)
     _save(graph, sum(path.stat().st_size for path in files), folder)
     for path in files:
         remove(path)

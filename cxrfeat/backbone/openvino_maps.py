@@ -7,14 +7,15 @@ last maps are looked into here; what is asked of others goes to Keras.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.openvino_engine import GRAPH, import_openvino, the_core
+from cxrfeat.backbone.converted import Source
+from cxrfeat.backbone.openvino_engine import import_openvino, read, the_core
 from cxrfeat.types import Features, Views
 
 _WEIGHED = frozenset({"Convolution", "GroupConvolution", "MatMul"})
@@ -55,13 +56,17 @@ class Step:
 class OpenvinoMaps:
     """A network from uint8 views to its last maps and their averages."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the network in `folder`.
+    def __init__(self, source: Callable[[], Source]) -> None:
+        """Load a network.
+
+        Args:
+            source: Where it was converted to, or what it is made of; asked for again when it is loaded again, so that
+                what it is made of takes memory no longer than need be.
 
         Raises:
             NotImplementedError: If its features are not the average of maps, or an operation on the way is not known.
         """
-        self._place = folder / GRAPH
+        self._source = source
         model = self._read()
         self.steps = _steps(model)
         """In their order, the one that gives the maps last."""
@@ -71,13 +76,7 @@ class OpenvinoMaps:
         """`None` until it is needed again."""
 
     def _read(self, *, mapped: bool = True) -> Any:  # noqa: ANN401  # OpenVINO has no types
-        core = the_core()
-        core.set_property({"ENABLE_MMAP": mapped})
-        try:
-            model = core.read_model(self._place)
-        finally:
-            core.set_property({"ENABLE_MMAP": True})
-        model.reshape([1, *model.input(0).partial_shape[1:]])
+        model = read(self._source(), mapped=mapped)
         model.add_outputs(_averaged(model))
         return model
 

@@ -6,10 +6,10 @@ into them. A skeleton takes the image and, as further inputs, every array of wei
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.backbone.place import Place
 from cxrfeat.backbone.table import TABLE
+from cxrfeat.system.process import threads
 
 if TYPE_CHECKING:
     import onnx
@@ -27,6 +28,9 @@ FOLDER = importlib.resources.files("cxrfeat.backbone") / "skeletons"
 IMAGE = "image"
 """Name of what a skeleton takes, `(n, 3, h, w)` float32; it gives maps, `(n, dim, h', w')` float32."""
 
+_AT_ONCE = 2**16
+"""Numbers that fit beside others in what one core remembers."""
+
 ONES = "ones/"
 """What the name of an input begins with that Keras has no weights for: factors of 1."""
 
@@ -34,11 +38,6 @@ ONES = "ones/"
 def has_skeleton(backbone: str) -> bool:
     """Whether a network's graph comes with the package."""
     return backbone in TABLE and _file(backbone).is_file()
-
-
-def skeleton_digest(backbone: str) -> str | None:
-    """SHA-256 of a network's skeleton; `None` where it has none."""
-    return hashlib.sha256(_file(backbone).read_bytes()).hexdigest() if has_skeleton(backbone) else None
 
 
 def load_skeleton(backbone: str) -> onnx.ModelProto:
@@ -55,19 +54,24 @@ def places_in(skeleton: onnx.ModelProto) -> list[Place]:
     return [_place(one) for one in skeleton.graph.input if one.doc_string]
 
 
-def fill(skeleton: onnx.ModelProto, weights: Iterable[NDArray[np.float32]]) -> None:
-    """Put weights into a skeleton: what it takes afterwards is the image alone.
+def fill(skeleton: onnx.ModelProto, weights: Iterable[NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Say which weights a skeleton has: what it takes afterwards is the image alone.
 
     Normalisation, which engines would fold each time they load it, becomes part of the convolution before it, or a
     factor and a shift of each channel.
 
     Args:
-        skeleton: Changed in place.
+        skeleton: Changed in place: it names its weights as constants that lie elsewhere, since messages copy what they
+            hold.
         weights: For each of its places, in their order, shaped as in Keras.
+
+    Returns:
+        The constants by their names, each in the order of ONNX and in one piece.
     """
     from onnx import TensorProto
 
     graph, given = skeleton.graph, iter(weights)
+    del weights  # as they come to be put in order, they go
     arrays: dict[str, NDArray[np.float32]] = {}
     for one in graph.input[1:]:
         if one.doc_string:
@@ -76,16 +80,32 @@ def fill(skeleton: onnx.ModelProto, weights: Iterable[NDArray[np.float32]]) -> N
             arrays[one.name] = np.transpose(values, _order(one)) if _order(one) else values
         else:
             arrays[one.name] = np.ones(_dims(one), np.float32)
-    nodes = _folded([*graph.node], arrays)
+    assert next(given, None) is None, "more weights than places"
+    factors: dict[str, NDArray[np.float64]] = {}
+    nodes = _folded([*graph.node], arrays, factors)
     del graph.input[1:], graph.node[:]
     graph.node.extend(nodes)
-    for name in dict.fromkeys(name for node in nodes for name in node.input if name in arrays):
-        values = arrays[name].astype("<f4", copy=False)
-        graph.initializer.add(name=name, data_type=TensorProto.FLOAT, dims=values.shape).raw_data = values.tobytes()
+    names = dict.fromkeys(name for node in nodes for name in node.input if name in arrays)
+    with ThreadPoolExecutor(threads()) as pool:
+        made = pool.map(lambda name: _in_one_piece(arrays.pop(name), factors.get(name)), names)
+        constants = dict(zip(names, made, strict=True))
+    for name, values in constants.items():
+        graph.initializer.add(
+            name=name, data_type=TensorProto.FLOAT, dims=values.shape, data_location=TensorProto.EXTERNAL
+        )
+    return constants
 
 
-def _folded(nodes: list[onnx.NodeProto], arrays: dict[str, NDArray[np.float32]]) -> list[onnx.NodeProto]:
-    """The operations without normalisation; the arrays that they take are put beside the others."""
+def _folded(
+    nodes: list[onnx.NodeProto], arrays: dict[str, NDArray[np.float32]], factors: dict[str, NDArray[np.float64]]
+) -> list[onnx.NodeProto]:
+    """The operations without normalisation; the arrays that they take are put beside the others.
+
+    Args:
+        nodes: Changed in place, but for those that go.
+        arrays: By their names.
+        factors: Told what the outputs of some arrays are still to be multiplied with.
+    """
     from onnx import helper
 
     takers = Counter(name for node in nodes for name in node.input)
@@ -98,7 +118,7 @@ def _folded(nodes: list[onnx.NodeProto], arrays: dict[str, NDArray[np.float32]])
         before, name = node.input[0], node.output[0]
         factor, shift = _scale(node, arrays)
         if before in made and made[before].op_type == "Conv" and takers[before] == 1:
-            _fold(made[before], factor, shift, arrays)
+            _fold(made[before], factor, shift, arrays, factors)
             made[before].output[:] = [name]
             continue
         for kind, values, given, result in (
@@ -125,14 +145,32 @@ def _fold(
     factor: NDArray[np.float64],
     shift: NDArray[np.float64],
     arrays: dict[str, NDArray[np.float32]],
+    factors: dict[str, NDArray[np.float64]],
 ) -> None:
     """Have a convolution do what follows it."""
     name = convolution.name
     given, kernel, *bias = convolution.input
     shift = shift + sum(arrays[one] * factor for one in bias)
-    arrays[f"{name}/by"] = (arrays[kernel] * factor.reshape(-1, 1, 1, 1)).astype(np.float32)
+    arrays[f"{name}/by"], factors[f"{name}/by"] = arrays.pop(kernel), factor
     arrays[f"{name}/and"] = shift.astype(np.float32)
     convolution.input[:] = [given, f"{name}/by", f"{name}/and"]
+
+
+def _in_one_piece(values: NDArray[np.float32], factor: NDArray[np.float64] | None) -> NDArray[np.float32]:
+    """An array in the order of its axes; its first one times a factor for each, rounded once.
+
+    Some at a time, so that what Keras has in another order is turned where the processor remembers it.
+    """
+    if factor is None:
+        return np.ascontiguousarray(values, "<f4")
+    made = np.empty(values.shape, np.float32)
+    step = max(1, _AT_ONCE * len(values) // values.size)
+    for start in range(0, len(values), step):
+        part = slice(start, start + step)
+        scaled = np.empty_like(values[part])
+        np.multiply(values[part], factor[part].reshape(-1, 1, 1, 1), out=scaled, casting="same_kind")
+        made[part] = scaled
+    return made
 
 
 def described(place: Place, order: tuple[int, ...]) -> str:

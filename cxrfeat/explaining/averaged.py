@@ -118,7 +118,7 @@ def open_graph(network: Network, spec: FeatureSpec) -> AnyGraph:
         and OPENVINO.at_once(network, spec)
     ):
         try:
-            return AveragedGraph(network, OpenvinoMaps(OPENVINO.ready(network, spec)))
+            return AveragedGraph(network, OpenvinoMaps(lambda: OPENVINO.source(network, spec)))
         except NotImplementedError:  # it does not average its maps, or does what we do not know
             pass
     return _of_onnx(network, spec) if network.onnx else Graph(network, spec)

@@ -136,11 +136,14 @@ assert not loaded & {{"tensorflow", "keras", "jax", "tf2onnx", "openvino_telemet
 
 
 @each
-def test_another_skeleton_is_another_graph(converter: Converter, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = find_network("vgg16", weights="random", size=32)
-    before = converter.folder(network, described(network))
-    monkeypatch.setattr(converted, "skeleton_digest", lambda backbone: "other")
-    assert converter.folder(network, described(network)) != before
+def test_a_network_of_the_table_leaves_nothing_in_the_cache(
+    converter: Converter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXRFEAT_CACHE", str(tmp_path / "cache"))
+    network, views = find_network("vgg16", weights="random", size=32), some_views(3, 32)
+    first = converter(network, described(network), 4).run(views)
+    assert np.array_equal(converter(network, described(network), 4).run(views), first)
+    assert not (tmp_path / "cache").exists()
 
 
 @each

@@ -35,8 +35,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
 
 @pytest.fixture
 def maps(network: Network) -> OpenvinoMaps:
-    OPENVINO(network, described(network), 4)
-    return OpenvinoMaps(OPENVINO.folder(network, described(network)))
+    return OpenvinoMaps(lambda: OPENVINO.source(network, described(network)))
 
 
 def test_features_are_the_average_of_the_maps_and_those_of_the_engine(network: Network, maps: OpenvinoMaps) -> None:
@@ -80,6 +79,5 @@ def test_a_network_whose_features_are_no_average_is_not_looked_into(tmp_path: Pa
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         keras.Model(given, values).save(tmp_path / "dense.keras")
     network = find_network(str(tmp_path / "dense.keras"), preprocess="tf")
-    OPENVINO(network, described(network), 4)
     with pytest.raises(NotImplementedError):
-        OpenvinoMaps(OPENVINO.folder(network, described(network)))
+        OpenvinoMaps(lambda: OPENVINO.source(network, described(network)))

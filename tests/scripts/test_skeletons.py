@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cxrfeat.backbone.build import bare_body
+from cxrfeat.backbone.filled import Filled
 from cxrfeat.backbone.place import places_of
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.backbone.skeleton import FOLDER, IMAGE, fill, load_skeleton, places_in
@@ -40,11 +41,13 @@ def test_a_skeleton_computes_what_keras_computes(name: str, beyond: int) -> None
             variable.assign(rng.uniform(0.5, 1.5, place.shape))
     skeleton = load_skeleton(name)
     assert places_in(skeleton) == [place for place, _ in found]
-    fill(skeleton, [np.asarray(variable) for _, variable in found])
+    weights = fill(skeleton, [np.asarray(variable) for _, variable in found])
     pixels = rng.uniform(0, 255, (2, size, size, 3)).astype(np.float32)
     pixels = pixels if TABLE[name].preprocess == "none" else pixels / 127.5 - 1
     wanted = np.asarray(body.predict_on_batch(pixels)).transpose(0, 3, 1, 2)
-    session = onnxruntime.InferenceSession(skeleton.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        Filled(graph=skeleton, weights=weights).serialized(), providers=["CPUExecutionProvider"]
+    )
     (maps,) = session.run(None, {IMAGE: pixels.transpose(0, 3, 1, 2)})
     assert maps.shape == wanted.shape
     assert np.abs(maps - wanted).max() <= 1e-5 * np.abs(wanted).max()
