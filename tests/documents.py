@@ -12,7 +12,9 @@ import typer.main
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from cxrfeat.cli import console, main
+from cxrfeat.call import said_in
+from cxrfeat.cli import main
+from cxrfeat.cli.hiding import command_line
 from scripts.schema import closed, file_of, read
 
 
@@ -51,7 +53,7 @@ def wrong(command: str, document: object) -> str:
 @contextmanager
 def described() -> Iterator[None]:
     """Fail the test that has a command print a document which its schema does not describe."""
-    said_in, command_line, typed = console.said_in, main.command_line, [""]
+    typed = [""]
 
     def remembering(words: Sequence[str]) -> AbstractContextManager[None]:
         typed[0] = " ".join(words[:2] if words[:1] == ["weights"] else words[:1])
@@ -64,6 +66,6 @@ def described() -> Iterator[None]:
         return said
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(main, "command_line", remembering)
-        patch.setattr(console, "said_in", checked)
+        patch.setattr("cxrfeat.cli.main.command_line", remembering)
+        patch.setattr("cxrfeat.cli.console.said_in", checked)
         yield
