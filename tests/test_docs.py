@@ -150,22 +150,13 @@ def test_the_readme_says_what_it_is_not() -> None:
         assert code in README
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "README.md",
-        "CHANGELOG.md",
-        "CITATION.cff",
-        "CONTRIBUTING.md",
-        "LICENSE",
-        "SECURITY.md",
-        "features/README.md",
-        "runs/README.md",
-        "Makefile",
-        ".ci/run",
-        ".github/ISSUE_TEMPLATE/bug.yml",
-    ],  # fmt: skip
-)
+DOCUMENTS = (
+    "README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "SECURITY.md", "features/README.md",
+    "runs/README.md", "Makefile", ".ci/run", ".github/ISSUE_TEMPLATE/bug.yml",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_documents_are_there(name: str) -> None:
     assert (ROOT / name).stat().st_size > 0
 
