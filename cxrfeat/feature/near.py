@@ -93,20 +93,25 @@ class Neighbourhood:
             pixel_digest=int(columns["pixel_digest"][row]),
         )
 
-    def nearest(self, asked: Asked, count: int, *, but: int | None = None) -> list[Found]:
+    def nearest(
+        self, asked: Asked, count: int, *, but: int | None = None, among: NDArray[np.bool_] | None = None
+    ) -> list[Found]:
         """Its neighbours, copies first, then the nearest.
 
         Args:
             asked: The image.
             count: How many.
             but: The image itself, where it is one of the file's.
+            among: `(images,)` which may be neighbours; `None` is all.
         """
         similarity = self.unit @ self._standard(asked.features[None])[0]
         copies = self._copies(asked, similarity, but)
-        others = similarity.copy()
+        allowed = np.ones(len(similarity), bool) if among is None else among
+        copies = {row: how for row, how in copies.items() if allowed[row]}
+        others = np.where(allowed, similarity, -np.inf)
         left_out = [*copies, *([] if but is None else [but])]
         others[left_out] = -np.inf
-        most = min(count, len(others) - len(left_out))
+        most = min(count, int(np.count_nonzero(others > -np.inf)))
         near = np.argpartition(-others, most - 1)[:most] if most > 0 else np.empty(0, np.intp)
         near = near[np.lexsort((near, -others[near]))]
         order = [*sorted(copies, key=lambda row: (-similarity[row], row)), *near.tolist()][:count]

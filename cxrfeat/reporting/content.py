@@ -123,6 +123,67 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubgroupContent:
+    """How a run does in parts of its test images."""
+
+    table: Table
+    said: str
+    """Whether any two are further apart than chance would put them."""
+    gaps: Table | None
+    """`None` where no two can be compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubted:
+    """A label that somebody should look at."""
+
+    tile: int
+    name: str
+    label: str
+    suggested: str
+    score: float
+    """0 to 1: how unlikely the label is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubts:
+    """How far the labels can be believed."""
+
+    images: int
+    doubtful: int
+    expected_wrong: float
+    expected_wrong_ci: tuple[float, float] | None
+    labels: tuple[Doubted, ...]
+    """The most doubtful first, not all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near:
+    """A training image near to another image."""
+
+    tile: int
+    name: str
+    label: str
+    source: str | None
+    similarity: float
+    copy: str | None
+    """How it is a copy; `None` where it is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A test image that was taken for another class."""
+
+    tile: int
+    name: str
+    label: str
+    predicted: str
+    probability: float
+    """Of the predicted class."""
+    nearest: tuple[Near, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunContent:
     """All there is to show of one run."""
 
@@ -154,6 +215,12 @@ class DataContent:
     copies: tuple[Copy, ...] | None = None
     """`None` where nobody looked."""
     tiles: Tiles | None = None
+    subgroups: SubgroupContent | None = None
+    """How the best run does in parts of its test images, where anything parts them."""
+    doubts: Doubts | None = None
+    """`None` where nobody looked."""
+    mistakes: tuple[Mistake, ...] = ()
+    """Of the best run whose features are there."""
     notes: tuple[str, ...] = ()
     """What could not be shown, and why."""
 

@@ -10,11 +10,15 @@ from pathlib import Path
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.of_run import features_of, fitted_on
 from cxrfeat.reporting.asked import Asked
-from cxrfeat.reporting.content import DataContent
+from cxrfeat.reporting.content import DataContent, SubgroupContent
 from cxrfeat.reporting.copies import copies_in
+from cxrfeat.reporting.doubts import doubts_in
+from cxrfeat.reporting.errors_made import mistakes_in
 from cxrfeat.reporting.feature_map import feature_map, mapped
 from cxrfeat.reporting.inventory import counts_table
 from cxrfeat.reporting.naming import Names, names_in, parts_of
+from cxrfeat.reporting.subgroup import in_subgroups, usual_cuts
+from cxrfeat.reporting.subgroup_table import gap_table, gaps_said, subgroup_table
 from cxrfeat.reporting.tiles import TileSheet
 from cxrfeat.run.folder import Run
 
@@ -51,6 +55,9 @@ def with_features(
         of_content = parts_of(runs[0])
         parts = [of_content.get(key) for key in best.content_sha256]
         copies = copies_in(best, sheet, names_in(best, names), parts)
+        doubts = doubts_in(best, sheet, names_in(best, names), asked.seed)
+        first = next(run for run in runs if features_of(run) == best.fingerprint)
+        mistakes = mistakes_in(best, first, sheet, names_in(best, names))
         many = f"{best.images} images are too many to search for copies here: run `cxrfeat audit`."
         told = {"": parts, "source": best.texts("source")}
         return replace(
@@ -58,9 +65,23 @@ def with_features(
             counts=counts_table(best.classes, best.labels.tolist(), best.groups.tolist(), told),
             maps=tuple(maps),
             copies=copies,
+            subgroups=_subgroups(best, runs[0], asked),
+            doubts=doubts,
+            mistakes=mistakes,
             tiles=sheet.tiles() if asked.images else None,
             notes=content.notes if copies is not None else (*content.notes, many),
         )
+
+
+def _subgroups(file: FeatureFile, run: Run, asked: Asked) -> SubgroupContent | None:
+    """How a run does in each subgroup that a feature file of its images tells, and the gaps."""
+    cuts = usual_cuts(file)
+    if not cuts:
+        return None
+    found = in_subgroups([run], cuts, asked.features, asked.seed)
+    return SubgroupContent(
+        table=subgroup_table(found.rows, run.name), said=gaps_said(found.gaps), gaps=gap_table(found.gaps, run.name)
+    )
 
 
 @contextmanager

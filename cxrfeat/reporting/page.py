@@ -95,6 +95,9 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "counts": data.counts,
         "maps": [_map(one, f"{key}-map-{place}") for place, one in enumerate(data.maps, 1)],
         "copies": _copies(data),
+        "subgroups": data.subgroups,
+        "doubts": _doubts(data),
+        "mistakes": _mistakes(data),
         "pairs": len(data.copies or ()),
         "store": _store(data.tiles),
         "notes": data.notes,
@@ -192,6 +195,38 @@ def _store(tiles: Tiles | None) -> dict[str, Any] | None:
     rows = -(-tiles.count // tiles.columns)
     size = {"width": tiles.columns * tiles.side, "height": rows * tiles.side}
     return {"address": tiles.address, "side": tiles.side, "columns": tiles.columns, **size}
+
+
+def _doubts(data: DataContent) -> dict[str, Any] | None:
+    doubts = data.doubts
+    if doubts is None:
+        return None
+    ends = "" if doubts.expected_wrong_ci is None else " [{:.0f}, {:.0f}]".format(*doubts.expected_wrong_ci)
+    shown = [
+        {"box": _box(data.tiles, one.tile) if data.tiles else None, "one": one, "score": number(one.score, 2)}
+        for one in doubts.labels
+    ]
+    expected = f"{doubts.expected_wrong:.0f}{ends}"
+    return {"shown": shown, "expected": expected, "doubtful": doubts.doubtful, "images": doubts.images}
+
+
+def _mistakes(data: DataContent) -> list[dict[str, Any]]:
+    return [
+        {
+            "one": one,
+            "box": _box(data.tiles, one.tile) if data.tiles else None,
+            "probability": number(one.probability, 2),
+            "nearest": [
+                {
+                    "one": near,
+                    "box": _box(data.tiles, near.tile) if data.tiles else None,
+                    "similarity": number(near.similarity, 2),
+                }
+                for near in one.nearest
+            ],
+        }
+        for one in data.mistakes
+    ]
 
 
 def _copies(data: DataContent) -> list[dict[str, Any]] | None:

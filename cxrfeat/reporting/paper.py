@@ -1,4 +1,4 @@
-"""The paper's fourteen rows: what each did, and what it found. Values only (`docs/paper.md`)."""
+"""The paper's fourteen rows: what each did, and what it found. Values only, from PAPER.md, "Results"."""
 
 from __future__ import annotations
 

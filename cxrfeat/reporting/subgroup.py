@@ -97,3 +97,13 @@ def _places(run: Run, test: Tested, file: FeatureFile) -> list[int]:
     if -1 in places:
         raise IntegrityError(f"{run.name} was tested on images that are not among its data. Fit it again.")
     return places
+
+
+AGES = ("40", "65")
+"""Where ages are cut if nobody says."""
+
+
+def usual_cuts(file: FeatureFile) -> list[Cut]:
+    """Every column of a feature file that parts its images, ages cut at the usual years."""
+    cuts = [Cut("sex"), Cut("age", AGES), Cut("view_position"), Cut("source")]
+    return [cut for cut in cuts if len(set(cut_by(file, range(file.images), cut)[0].tolist())) > 1]

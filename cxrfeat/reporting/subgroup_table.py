@@ -93,3 +93,32 @@ def gap_table(gaps: Sequence[Mapping[str, Any]], run: str) -> Table | None:
         ),
         numeric=frozenset({6}),
     )
+
+
+def gaps_said(gaps: Sequence[Mapping[str, Any]]) -> str:
+    """Whether any gap is not put down to chance, as a sentence or two.
+
+    Args:
+        gaps: `gaps` of the document of `compare`.
+
+    Example:
+        >>> gap = {"by": "sex", "class": "COVID", "figure": "sensitivity", "high": "M", "low": "F", "difference": 0.15}
+        >>> gaps_said([gap | {"tied": False}, gap | {"tied": True}])
+        'Of 2 gaps between subgroups 1 is more than chance, the largest of sensitivity for COVID: M 0.150 above F.'
+        >>> gaps_said([gap | {"tied": True}])
+        'No gap between subgroups is more than chance may make (of 1 looked at).'
+        >>> gaps_said([])
+        'Too few patients are in any two of them to compare.'
+    """
+    if not gaps:
+        return "Too few patients are in any two of them to compare."
+    apart = [gap for gap in gaps if not gap["tied"]]
+    if not apart:
+        return f"No gap between subgroups is more than chance may make (of {len(gaps)} looked at)."
+    # Prevalences differ by who comes to a hospital: the model's own gaps come first.
+    most = max(apart, key=lambda gap: (gap["figure"] != "prevalence", gap["difference"]))
+    return (
+        f"Of {len(gaps)} gaps between subgroups {len(apart)} {'is' if len(apart) == 1 else 'are'} more than chance, "
+        f"the largest of {FIGURES[most['figure']]} for {most['class']}: {most['high']} {number(most['difference'])} "
+        f"above {most['low']}."
+    )

@@ -63,7 +63,7 @@ def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["nothing"], 3, "There is no run 'nothing' in runs. There are, the nearest first:"),
+        (["nothing"], 3, "There is no run 'nothing' in runs. There are, the nearest"),
         (["blobs"], 3, "'blobs' begins the names of 2 runs in runs; say more of it"),
         (["--runs", "nowhere"], 2, "A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`"),
         (["--out", "nowhere/page.html"], 3, "There is no folder nowhere to write page.html into. Make it, or choose"),

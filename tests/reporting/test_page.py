@@ -147,3 +147,21 @@ def test_a_page_speaks_as_python_does_unless_the_command_line_makes_it(tmp_path:
         strict=True,
     ):
         assert [one for one in told if one not in text] == []
+
+
+def test_subgroups_errors_and_doubtful_labels_stand_on_the_page(tmp_path: Path) -> None:
+    made = content(tmp_path, distance=0.8, sexes=["F", "M", "M", None] * 20, heads=("ridge",))
+    reader = read(render_report(made))
+    for text in ("Subgroups", "Errors, and the nearest training images", "Doubtful labels", "sex", "unknown *"):
+        assert text in reader.text
+    assert made.data[0].subgroups is not None
+    assert made.data[0].subgroups.said in reader.text
+    grey = [attributes for tag, attributes in reader.elements if tag == "tr" and attributes.get("class") == "grey"]
+    assert len(grey) == len(made.data[0].subgroups.table.grey) > 0
+    tiles = [attributes for tag, attributes in reader.elements if tag == "svg" and attributes.get("class") == "tile"]
+    (data,) = made.data
+    assert data.doubts is not None
+    assert len(tiles) > 4 * len(data.mistakes) + len(data.doubts.labels)
+    without = read(render_report(replace(made, data=(replace(data, tiles=None),))))
+    assert not [one for tag, one in without.elements if tag == "svg" and one.get("class") == "tile"]
+    assert data.mistakes[0].name in without.text
