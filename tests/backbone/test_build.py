@@ -123,6 +123,7 @@ def test_features_of_the_real_network_are_those_of_plain_keras(shared: Path) -> 
     assert wanted.std() > 0.1, "a network that says something"
 
 
+@pytest.mark.slow
 def test_random_weights_depend_on_the_seed_alone() -> None:
     views = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1), dtype=np.uint8)
 

@@ -25,6 +25,7 @@ from cxrfeat.spec import Normalize
 from cxrfeat.system.files import TEMPORARY
 from cxrfeat.types import Features, Views
 from tests.backbone.networks import described, some_views
+from tests.effort import few_of
 
 CASES = [
     pytest.param(
@@ -52,7 +53,7 @@ def assert_rows_stand_alone(engine: Engine, views: Views) -> None:
 
 
 @each
-@pytest.mark.parametrize("normalize", ["backbone", "none"])
+@pytest.mark.parametrize("normalize", few_of(["backbone", "none"], 1))
 def test_engines_agree_with_keras_and_rows_stand_alone(
     converter: Converter, tiny_network: Path, normalize: Normalize
 ) -> None:
@@ -95,7 +96,7 @@ def test_engines_agree_on_every_network_of_the_table(converter: Converter, name:
     assert np.array_equal(converter(network, described(network), 16, 1).run(views), other.run(views))
 
 
-@each
+@first
 def test_what_was_converted_once_runs_without_tensorflow(
     converter: Converter, tiny_network: Path, tmp_path: Path
 ) -> None:
@@ -135,7 +136,7 @@ assert not loaded & {{"tensorflow", "keras", "jax", "tf2onnx", "openvino_telemet
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
 
 
-@each
+@first
 def test_a_network_of_the_table_leaves_nothing_in_the_cache(
     converter: Converter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

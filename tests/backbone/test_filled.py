@@ -18,6 +18,7 @@ from cxrfeat.backbone.onnx_graph import FEATURES, VIEW
 from cxrfeat.backbone.place import Place
 from cxrfeat.errors import WeightsError
 from tests.backbone.networks import described, some_views
+from tests.effort import few_of
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
@@ -31,7 +32,7 @@ def test_a_seed_gives_keras_the_same_weights() -> None:
     assert [np.array_equal(one, weights_for(network, [kernel])[0]) for one in body.weights[:1]] == [True]
 
 
-@pytest.mark.parametrize("normalize", ["backbone", "none"])
+@pytest.mark.parametrize("normalize", few_of(["backbone", "none"], 1))
 def test_the_graph_gives_the_features_of_keras(normalize: str) -> None:
     network = find_network("vgg16", weights="random", size=48)
     spec = described(network, normalize)  # type: ignore[arg-type]  # two of the words

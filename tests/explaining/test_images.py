@@ -85,6 +85,7 @@ def test_data_that_are_not_the_runs_are_refused(chest_run: Run, chests: Path, tm
         explain(chest_run, data=rest)
 
 
+@pytest.mark.slow
 def test_a_run_on_masked_images_takes_its_own_masks(chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(chests, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, mask="lungs"))[0]
     found = explain(run, data=chests, count=2)

@@ -23,6 +23,7 @@ def told(found: Explained | CxrFeatError) -> dict[str, Any]:
     return dict(json.loads(json.dumps(found.to_dict())))
 
 
+@pytest.mark.slow
 def test_runs_together_give_what_each_gives_alone_on_one_network(
     chests: Path, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.row import Selection
 from cxrfeat.system.files import TEMPORARY
+from tests.effort import few_of
 from tests.feature.images import SALT, break_image, extract, make_copies, make_data, places_of, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
 from tests.view.prepared import prepared
@@ -206,7 +207,9 @@ CHANGES: list[tuple[str, Callable[[Path], object], int, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("what", "change", "images", "computed"), CHANGES, ids=[case[0] for case in CHANGES])
+@pytest.mark.parametrize(
+    ("what", "change", "images", "computed"), few_of(CHANGES, 6), ids=[case[0] for case in CHANGES]
+)
 def test_a_change_costs_only_its_own_rows(
     tmp_path: Path, data: Path, what: str, change: Callable[[Path], object], images: int, computed: int
 ) -> None:
@@ -392,7 +395,7 @@ def interrupt(data: Path, features: Path, rows: int) -> Path:
 
 
 @pytest.mark.usefixtures("small_shards")
-@pytest.mark.parametrize("rows", [0, 8, 12, 20])
+@pytest.mark.parametrize("rows", few_of([8, 20, 0, 12], 2))
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, data: Path, rows: int, stub: StubFactory) -> None:
     whole = only(extract(data, tmp_path / "whole", batch=4))
     shards = len(list(interrupt(data, tmp_path / "f", rows).glob("*.shard")))
@@ -427,7 +430,7 @@ def test_a_damaged_shard_is_computed_again(tmp_path: Path, data: Path) -> None:
 
 @pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"plan":"x","settings":{"engine":"stub","batch":0,"threads":1}}']
+    "content", few_of([b"", b"{}", b"[]", b'{"plan":"x","settings":{"engine":"stub","batch":0,"threads":1}}'], 2)
 )
 def test_settings_in_ruins_do_not_stop_a_resume(tmp_path: Path, data: Path, content: bytes) -> None:
     whole = only(extract(data, tmp_path / "whole", batch=4))

@@ -11,6 +11,7 @@ from cxrfeat.finetuning.checkpoint import Checkpoints
 from tests.finetuning.small import Small, Stopped, protocol, stop_after
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
     phantoms: Path, tiny_network: Path, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_training_lowers_the_loss_and_the_last_epoch_is_kept(
     assert told.seconds > 0
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_and_the_start_is_one_of_them(
     phantoms: Path, tiny_network: Path, tmp_path: Path
 ) -> None:

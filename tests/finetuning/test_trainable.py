@@ -153,6 +153,7 @@ def test_batch_normalisation_stays_as_it_was_unless_asked(batchnorm: str, views:
             assert np.array_equal(one, other) == (batchnorm == "frozen"), name
 
 
+@pytest.mark.slow
 def test_a_saved_network_is_the_same_file_for_the_same_weights_and_gives_the_same_features(
     phantoms: Path,
     tiny_network: Path,

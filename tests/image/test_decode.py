@@ -256,6 +256,7 @@ def test_decoding_in_threads_gives_what_one_thread_gives() -> None:
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RAW.is_dir(), reason="../shared/data/cxr-raw is not here")
 def test_published_images_are_read_as_pillow_reads_them() -> None:
     with (RAW / "metadata.csv").open(newline="") as file:

@@ -80,6 +80,7 @@ def test_one_group_leaves_the_runs_tied() -> None:
     assert (found["ci"], found["p"], found["tied"]) == (None, None, True)
 
 
+@pytest.mark.slow
 def test_the_auroc_difference_is_that_of_the_scores_with_the_interval_of_a_plain_loop() -> None:
     y, a = made_up(0, 900)  # so many that percentiles of the draws are told
     b = made_up(1, 900, skill=0.3)[1]

@@ -18,6 +18,7 @@ from cxrfeat.system import shared
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import can_spawn
 from cxrfeat.system.shared import SLOT, Packed, Slots, pack
+from tests.effort import few_of
 from tests.system.work import made
 
 linux = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux has memory without a name")
@@ -157,7 +158,7 @@ def test_more_results_than_slots_are_sent(monkeypatch: pytest.MonkeyPatch) -> No
 
 @linux
 @spawns
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None])
+@pytest.mark.parametrize("end", few_of([signal.SIGKILL, signal.SIGTERM, None], 1))
 def test_no_memory_is_left_however_a_process_ends(end: signal.Signals | None) -> None:
     program = f"""
 from functools import partial

@@ -69,6 +69,7 @@ def test_the_demo_shows_every_stage_once_and_a_second_call_makes_nothing_again(
     assert (tmp_path / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_damaged_feature_file_stops_the_demo(
     tmp_path: Path, stub: StubFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

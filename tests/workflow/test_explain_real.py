@@ -164,6 +164,7 @@ def test_twenty_real_images_take_less_than_a_second_each(
         assert one.probabilities[one.label] == max(one.probabilities.values())
 
 
+@pytest.mark.slow
 def test_grad_cam_is_that_of_tf_keras_vis(shared: Path, network: Path, real: Run) -> None:
     """Its own Grad-CAM of the same score, before its normalisation: an oracle that shares no code."""
     pytest.importorskip("tf_keras_vis", reason="tf-keras-vis is not installed; it is no dependency")

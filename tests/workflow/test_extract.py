@@ -26,6 +26,7 @@ from cxrfeat.image.mask import find_masks, masks_digest
 from cxrfeat.image.row import Selection
 from cxrfeat.spec import Masking, SplitSpec, ViewSpec
 from cxrfeat.workflow.extract import extract
+from tests.effort import few_of
 from tests.feature.images import break_image, make_copies, make_data, places_of
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_features
@@ -150,7 +151,7 @@ def test_a_torn_split_that_features_are_bound_to_is_told_at_once(
 SPLITS: list[dict[str, Any]] = [{"by": "group"}, {"by": "date"}, {"fold_count": 4}, {"fold_count": 3, "repeats": 2}]
 
 
-@pytest.mark.parametrize("options", SPLITS, ids=str)
+@pytest.mark.parametrize("options", few_of(SPLITS, 2), ids=str)
 def test_no_split_of_a_run_parts_copies(
     tmp_path: Path, run: Callable[..., recipe.Extraction], options: dict[str, Any]
 ) -> None:
@@ -167,6 +168,7 @@ def test_no_split_of_a_run_parts_copies(
                     assert (row[one] in rows) == (row[other] in rows), (seed, fold.name, one)
 
 
+@pytest.mark.slow
 def test_the_split_that_featurewise_statistics_are_bound_to_parts_no_copies(
     tmp_path: Path, run: Callable[..., recipe.Extraction]
 ) -> None:

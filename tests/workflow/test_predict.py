@@ -25,6 +25,7 @@ from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.predict import predict
 from tests.cli.conftest import RoomyStub
+from tests.effort import few_of
 from tests.run.reading import cells, change_file, change_json
 from tests.stub import StubEngine, StubFactory, stub_features
 from tests.workflow.helpers import probabilities
@@ -96,7 +97,7 @@ def test_a_real_network_gives_the_same_probabilities_as_in_the_test(
         predict(run, [data], network=data / "metadata.csv")
 
 
-@pytest.mark.parametrize("tta", [False, True])
+@pytest.mark.parametrize("tta", few_of([False, True], 1))
 def test_features_that_a_file_holds_give_the_same_predictions_without_the_network(
     tta: bool, data: Path, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
