@@ -17,6 +17,7 @@ from hypothesis import settings
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.system import compiled
+from tests.documents import described
 from tests.effort import THOROUGH
 from tests.stub import StubFactory
 
@@ -61,6 +62,13 @@ def _keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.delenv("KERAS_BACKEND", raising=False)
         patch.setattr(compiled, "_folder", lambda: kernels)
         yield home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _documents(_keras_home: Path) -> Iterator[None]:
+    """What commands print with `--json` is what `docs/schema/` says, whichever test asks for it."""
+    with described():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer.main
 
+import cxrfeat
 from cxrfeat.cli.main import app, run
 from cxrfeat.cli.words import as_typed
 from tests.cli.conftest import RoomyStub, use_engine
@@ -149,16 +150,49 @@ def test_the_readme_says_what_it_is_not() -> None:
         assert code in README
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", "CHANGELOG.md", "LICENSE", "features/README.md", "runs/README.md", "Makefile", ".ci/run"]
-)
+DOCUMENTS = (
+    "README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "SECURITY.md", "features/README.md",
+    "runs/README.md", "Makefile", ".ci/run", ".github/ISSUE_TEMPLATE/bug.yml",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_documents_are_there(name: str) -> None:
     assert (ROOT / name).stat().st_size > 0
 
 
 def test_the_changelog_opens_with_what_is_unreleased() -> None:
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert headings[0] == "Unreleased"
+    assert headings[0] == "[Unreleased]"
+
+
+def test_the_changelog_keeps_to_the_form_of_keep_a_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    kinds = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert kinds
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        under = re.findall(r"^### (.*)$", part, re.MULTILINE)
+        assert len(under) == len(set(under)), "each kind once in a version"
+
+
+def test_the_version_is_said_in_one_place_and_the_citation_agrees() -> None:
+    (cited,) = re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    assert cited == cxrfeat.__version__
+    assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_the_readme_is_a_screen_and_a_half() -> None:
+    assert len(README.splitlines()) <= 115, "what is longer belongs on a page of docs/"
+    assert len(README.split()) <= 1100, "what is longer belongs on a page of docs/"
+
+
+def test_no_place_cites_what_is_not_in_the_repository() -> None:
+    absent = [".".join(parts) for parts in (("PAPER", "md"), ("FACTS", "md"), ("DESIGN", "md"), ("STYLE", "md"))]
+    for path in tracked():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found = [name for name in absent if name in text]
+        assert not found, f"{path.relative_to(ROOT)} cites {found}"
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:

@@ -15,8 +15,8 @@ _FILTERS = (32, 64, 128, 256)
 def scratch_body(keras: Any, size: int) -> Any:  # noqa: ANN401  # Keras has no types
     """Four convolutions of 3 x 3, each normalised over the batch and halved: `(n, size / 16, size / 16, 256)` maps.
 
-    Source: PAPER.md, "CNN from scratch", which does not say more than that it is small; the form is that of Simonyan &
-    Zisserman 2015 (section 2.1) with Ioffe & Szegedy 2015 (section 3.2).
+    Source: the paper's "CNN from scratch" (`docs/paper.md`), which only says that it is small; the form is that of
+    Simonyan & Zisserman 2015 (section 2.1) with Ioffe & Szegedy 2015 (section 3.2).
     """
     layers = keras.layers
     pixels = keras.Input((size, size, 1))

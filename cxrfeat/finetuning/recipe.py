@@ -13,7 +13,7 @@ from cxrfeat.spec import AskedPrecision, FinetuneSpec, HeadSpec, Recipe, Trainin
 
 PAPER = FinetuneSpec(head=HeadSpec(kind="dropout"), clip=None, batchnorm="trained")
 """The paper's: the protocol of its heads, everything trainable, from a head that knows nothing; the last epoch is kept.
-It destroyed VGG16 (test accuracy 0.3388). Source: PAPER.md, protocol, "V3 / -FT"."""
+It destroyed VGG16 (test accuracy 0.3388). Source: the paper, rows "V3" and "-FT" (`docs/paper.md`)."""
 
 DEFAULT = FinetuneSpec(
     head=HeadSpec(

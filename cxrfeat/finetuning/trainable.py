@@ -180,7 +180,7 @@ class Trainable:
     def state(self) -> Arrays:
         """Everything the next step depends on: weights, seeds of dropout, and what the optimiser remembers.
 
-        `model.weights` would leave the seeds out (FACTS D).
+        `model.weights` would leave the seeds out (seen in Keras 3.15.1).
         """
         return [self._numpy(one) for one in self._state()]
 

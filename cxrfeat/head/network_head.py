@@ -53,7 +53,7 @@ def train(
     Raises:
         DivergedError: If training does.
 
-    Source: Glorot & Bengio 2010 for the first weights (Keras's default); PAPER.md, protocol, for the rest.
+    Source: Glorot & Bengio 2010 for the first weights (Keras's default); the paper (`docs/paper.md`) for the rest.
     """
     images, views, dim = training.X.shape
     classes = len(training.classes)

@@ -116,7 +116,7 @@ def claims_of(paths: Sequence[str], base: str, root_name: str) -> FolderClaims:
             f"{'does' if len(rest) == 1 else 'do'} not, so they are not classes of one data set. Give {nested[0]!r} as "
             "the data folder, or move what is beside it away."
         )
-    elif parted or (nested == tops and all(len(folders) != 2 for folders in inner.values())):
+    elif parted or (tops and nested == tops and all(len(folders) != 2 for folders in inner.values())):
         level = 0 if parted else 1
         for path, folders in inner.items():
             if len(folders) > level and (part := part_of(folders[level])) is not None:

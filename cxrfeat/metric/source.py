@@ -1,8 +1,9 @@
 """What remains of a score once the hospital is no help: classes told apart among images of one source.
 
-Where a class comes from another source than the rest, telling the sources apart is enough for a perfect score
-(PAPER.md, "What the field learned since"). So every pair of classes is judged within the sources they share, and a pair
-that shares none is said to be not identifiable instead of given a number.
+Where a class comes from another source than the rest, telling the sources apart is enough for a perfect score (Maguolo
+& Nanni 2021, doi:10.1016/j.inffus.2021.04.008; DeGrave et al. 2021, doi:10.1038/s42256-021-00338-7). So every pair of
+classes is judged within the sources they share, and a pair that shares none is called not identifiable instead of given
+a number.
 """
 
 from __future__ import annotations

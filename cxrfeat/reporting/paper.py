@@ -1,4 +1,4 @@
-"""The paper's fourteen rows: what each did, and what it found. Values only, from PAPER.md, "Results"."""
+"""The paper's fourteen rows: what each did, and what it found. Values only (`docs/paper.md`)."""
 
 from __future__ import annotations
 

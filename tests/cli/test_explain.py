@@ -221,7 +221,7 @@ def test_what_cannot_be_explained_is_said_in_a_sentence(
 def test_a_run_that_is_none_is_refused(run: str, cli: Cli, data: Path) -> None:
     said = cli("explain", "other", image_of(data))
     assert said.code == 3
-    assert f"There is no run 'other' in runs. There are:\n  {run}" in said.err
+    assert f"There is no run 'other' in runs. There are, the nearest first:\n  {run}" in said.err
     Path("runs/strange").mkdir()
     Path("runs/strange/run.json").write_text('{"format": "another"}')
     said = cli("explain", "strange", image_of(data))

@@ -23,7 +23,7 @@ def test_finetune_prints_the_audit_the_curve_the_scores_and_what_came_of_it(
     ):
         assert part in said.out
     run = next(Path("runs").glob("data-*-finetune-*"))
-    assert f"Next: cxrfeat extract --backbone {run.name}" in said.err
+    assert f"Next: cxrfeat extract data --backbone {run.name}" in said.err
     assert "1 (kept)" in said.out
     # What it says next works, and what comes after it is refused.
     assert cli("extract", "--backbone", run.name, "--views", "1").code == 0

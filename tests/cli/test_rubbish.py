@@ -83,7 +83,6 @@ def two_classes(folder: Path) -> None:
         (missing, ["/dev/null"], 3, "is a file; the data are a folder of images"),
         (empty, [], 3, "'data' holds nothing. Understood are: a folder per class"),
         (one_class, [], 3, "one class only: 'COVID'. At least 2 are needed to tell them apart: put the images of each"),
-        (loose, [], 3, "holds 4 images directly.* so nothing says which class"),
         (documents, [], 3, "holds no images but only other files, such as 'COVID/paper.pdf'"),
         (a_file, [], 3, "'data' is a file; the data are a folder of images"),
         (all_text, [], 3, "Not one of the 2 images in 'data' can be used"),
@@ -114,6 +113,17 @@ def test_what_cannot_be_extracted_is_said_in_a_sentence(
     assert re.search(message, said.err)
     assert said.err.startswith("cxrfeat: ")
     nothing_left(tmp_path)
+
+
+def test_images_of_which_nothing_says_the_class_are_extracted_and_it_is_said(cli: Cli, tmp_path: Path) -> None:
+    loose(tmp_path)
+    said = cli("extract", *RANDOM)
+    assert said.code == 0, said.err
+    assert "Nothing says which class an image belongs to: all are taken for 'unlabelled'" in said.err
+    assert "parts of a split" not in said.err.split("Understood")[0]
+    said = cli("fit-head")
+    assert said.code == 3
+    assert "unlabelled" in said.err
 
 
 def test_data_named_in_the_environment_are_found_or_said_to_be_missing(

@@ -130,7 +130,7 @@ def test_briers_own_example() -> None:
 
 
 def test_the_papers_confusion_matrix_gives_the_papers_accuracy() -> None:
-    # DN-V1 of PAPER.md: 231 1 3 / 6 135 103 / 5 0 236, test accuracy 0.8361.
+    # DN-V1 of the paper: 231 1 3 / 6 135 103 / 5 0 236, test accuracy 0.8361.
     matrix = np.array([[231, 1, 3], [6, 135, 103], [5, 0, 236]])
     y, predicted = (
         np.repeat(np.repeat(np.arange(3), 3), matrix.ravel()),

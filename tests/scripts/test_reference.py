@@ -1,0 +1,59 @@
+"""The reference of the site is complete: every command, option, exit code, JSON key, name and check is in it."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import cxrfeat
+from cxrfeat import errors
+from cxrfeat.reporting.term import CHECKS
+from scripts.reference import pages
+from scripts.schema import file_of, keys, read
+from tests.documents import with_json
+from tests.test_docs import COMMANDS, options
+
+PAGES = pages()
+
+
+def section(page: str, title: str) -> str:
+    """What a page says under a heading of the second level."""
+    _, found, rest = f"\n{PAGES[page]}".partition(f"\n## {title}\n")
+    assert found, f"{page} has no section {title}"
+    return rest.split("\n## ")[0]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_reference_with_every_option(name: str) -> None:
+    said = section("reference/commands.md", f"cxrfeat {name}")
+    for option in (one for one in options()[name] if one.startswith("--")):
+        assert f"`{option}" in said or f" {option}" in said or f"/ {option}" in said, f"{name} {option}"
+
+
+@pytest.mark.parametrize("name", with_json())
+def test_every_key_of_every_document_is_in_the_reference(name: str) -> None:
+    said = section("reference/json.md", f"cxrfeat {name}")
+    assert file_of(name).name in said
+    for place, _, _ in keys(read(file_of(name))):
+        assert f"| `{place}` |" in said, f"{name}: {place}"
+
+
+def test_every_exit_code_and_every_error_is_in_the_reference() -> None:
+    said = PAGES["reference/exit-codes.md"]
+    kinds = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, errors.CxrFeatError)]
+    for code in {0, 1, 130, 143, *(kind.exit_code for kind in kinds)}:
+        assert f"\n| {code} | " in said
+    for kind in kinds:
+        assert kind is errors.CxrFeatError or f"`{kind.__name__}`" in said
+
+
+def test_every_name_of_the_package_is_in_the_reference() -> None:
+    for name in cxrfeat.__all__:
+        assert f"heading: cxrfeat.{name}\n" in PAGES["reference/python.md"], name
+
+
+def test_every_check_is_in_the_reference() -> None:
+    assert len(CHECKS) > 30
+    for name in CHECKS:
+        assert f"| `{name}` | " in PAGES["reference/checks.md"]
