@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -12,6 +13,12 @@ MAGIC = b"\x89PNG\r\n\x1a\n"
 
 _MOST_UNPACKED = 16_000_000
 """Bytes of rows that may stand in memory beside the image."""
+
+_PIECE = 2**20
+"""Bytes that are unpacked together, at most."""
+
+_BLOCK = 0xFFFF
+"""Bytes of a stored block, at most."""
 
 
 def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
@@ -41,17 +48,12 @@ def checked_png(content: bytes) -> bytes:
         BadImageError: If it is damaged or cut short.
     """
     name = b""
-    inflater = zlib.decompressobj()
-    wanted = _unpacked_bytes(content)
-    rows, pieces, before, after, at = 0, list[bytes](), 0, 0, len(MAGIC)
+    packed, before, after, at = list[bytes](), 0, 0, len(MAGIC)
     for name, body, sound in png_chunks(content):
         if not sound:
             raise BadImageError("decode", f"damaged or cut short: part {name.decode('ascii', 'replace')!r} of the PNG")
         if name == b"IDAT":
-            for piece in _inflated(inflater, body):
-                if rows < wanted <= _MOST_UNPACKED:
-                    pieces.append(piece)
-                rows += len(piece)
+            packed.append(body)
             before = before or at
             after = at + 12 + len(body) if after in (0, at) else -1  # -1: Pillow reads the first of the rows only
         elif name == b"acTL":
@@ -59,22 +61,39 @@ def checked_png(content: bytes) -> bytes:
         at += 12 + len(body)
     if name != b"IEND":
         raise BadImageError("decode", "cut short: the PNG has no end")
+    wanted, rows, pieces = _unpacked_bytes(content), 0, list[bytes]()
+    for piece in _inflated(b"".join(packed)):  # together, since each part for itself takes longer
+        if rows < wanted <= _MOST_UNPACKED:
+            pieces.append(piece)
+        rows += len(piece)
     if rows < wanted:
         raise BadImageError("decode", "cut short: the PNG holds fewer rows than its header says")
     if not pieces or after < 0:
         return content
-    return content[:before] + _chunk(b"IDAT", zlib.compress(b"".join(pieces), 0)) + content[after:]
+    return b"".join([content[:before], *_stored(pieces), content[after:]])
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
+def _stored(pieces: list[bytes]) -> list[bytes | memoryview]:
+    """One chunk of rows as they are, in parts that copy none of them; RFC 1950, RFC 1951 section 3.2.4."""
+    parts: list[bytes | memoryview] = [b"IDAT", b"\x78\x01"]
+    for piece in pieces:
+        for start in range(0, len(piece), _BLOCK):
+            block = memoryview(piece)[start : start + _BLOCK]
+            parts += [struct.pack("<BHH", 0, len(block), len(block) ^ _BLOCK), block]
+    adler = functools.reduce(lambda sum_, piece: zlib.adler32(piece, sum_), pieces, 1)
+    parts += [struct.pack("<BHH", 1, 0, _BLOCK), struct.pack(">I", adler)]
+    crc = functools.reduce(lambda sum_, part: zlib.crc32(part, sum_), parts, 0)
+    return [struct.pack(">I", sum(map(len, parts[1:]))), *parts, struct.pack(">I", crc)]
 
 
-def _inflated(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+def _inflated(data: bytes) -> Iterator[bytes]:
     """What `data` unpacks to, a piece at a time: the rows of a large image never stand in memory twice."""
-    while data and not inflater.eof:
-        yield inflater.decompress(data, 1 << 20)
-        data = inflater.unconsumed_tail
+    inflater = zlib.decompressobj()
+    for start in range(0, len(data), _PIECE):  # what is not consumed is copied each time
+        part: bytes | memoryview = memoryview(data)[start : start + _PIECE]
+        while part and not inflater.eof:
+            yield inflater.decompress(part, _PIECE)
+            part = inflater.unconsumed_tail
 
 
 def _unpacked_bytes(content: bytes) -> int:
