@@ -113,7 +113,10 @@ def extract(
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.inventory import extract_table, quarantine_table
     from cxrfeat.spec import SplitSpec, ViewSpec
-    from cxrfeat.workflow.extract import extract as run
+    from cxrfeat.system.process import collecting_later
+
+    with collecting_later():
+        from cxrfeat.workflow.extract import extract as run
 
     options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
     folder = options.data_folder(data)

@@ -27,6 +27,7 @@ from cxrfeat.image.appearance import PORTRAIT, Look
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.mask import NO_MASKS, Masks
 from cxrfeat.spec import FeatureSpec
+from cxrfeat.system.process import collecting_later
 from cxrfeat.types import Progress
 from cxrfeat.view.draw import draw_views, to_array
 from cxrfeat.view.prepare import ImageFile, Prepared, Wanted
@@ -196,7 +197,8 @@ def _load(job: Job, progress: Progress | None) -> float:
     began = time.perf_counter()
     if progress:
         progress(f"loading {job.network.name}", 0, 1)
-    job.engine = job.make_engine(job.network, job.spec, job.plan.settings.batch, job.plan.settings.threads)
+    with collecting_later():
+        job.engine = job.make_engine(job.network, job.spec, job.plan.settings.batch, job.plan.settings.threads)
     if progress:
         progress(f"loading {job.network.name}", 1, 1)
     return time.perf_counter() - began

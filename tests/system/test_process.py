@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import multiprocessing
 import os
 import platform
@@ -13,7 +15,7 @@ import numpy  # noqa: F401  # its library is the one that is meant
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from cxrfeat.system.process import possible_workers, small_products, threads
+from cxrfeat.system.process import collecting_later, possible_workers, small_products, threads
 
 
 def test_small_products_take_one_thread_and_give_the_others_back() -> None:
@@ -120,3 +122,12 @@ print(resident() - before)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (int(done.stdout) < 8000) is give, done.stdout  # kB, of 31 MB
+
+
+def test_garbage_is_looked_for_again_afterwards() -> None:
+    with contextlib.suppress(ImportError), collecting_later():
+        with collecting_later():
+            assert not gc.isenabled()
+        assert not gc.isenabled(), "the outer one goes on"
+        raise ImportError
+    assert gc.isenabled()
