@@ -45,6 +45,8 @@ def fit_head(
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
+    target: options.Target = "label",
+    uncertain: options.Uncertain = "ignore",
     classes: reading.Classes = None,
     exclude: Annotated[
         Path | None,
@@ -119,6 +121,8 @@ def fit_head(
     sizes = numbers("--train-sizes", train_sizes, float) if train_sizes is not None else None
     if (show_views or sizes) and (source_out or repeats > 1 or regroup or tta):
         raise UsageError("--views-curve and --train-sizes go with --folds or one test part, and nothing else.")
+    if (show_views or sizes) and target != "label":
+        raise UsageError("--views-curve and --train-sizes are drawn of the label, and of no other --target.")
     specs = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or ["all"])]
     path, chosen = find_features(file, features), reading.class_names(classes)
     balanced = [cut for text in balance_by or () for cut in text.split(",")]
@@ -140,6 +144,8 @@ def fit_head(
             classes=chosen,
             exclude=exclude,
             balance_by=balanced,
+            target=target,
+            uncertain=uncertain,
             progress=tell,
         )
         lost = {kind for kind, _ in result.unfitted}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -93,6 +93,19 @@ SplitBy = Annotated[
         help=f"{help_of(spec.SplitSpec, 'by')} Default: the data's own column, else group.",
         rich_help_panel=SPLIT,
     ),
+]
+Target = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        metavar="<name>",
+        help="What to tell of the images: label, a finding, sex, age, view_position, source, a column that was kept.",
+        rich_help_panel=IMAGES,
+    ),
+]
+Uncertain = Annotated[
+    Literal["ignore", "present", "absent"],
+    typer.Option("--uncertain", help="What an uncertain finding is taken for.", rich_help_panel=IMAGES),
 ]
 Folds = Annotated[
     int | None,

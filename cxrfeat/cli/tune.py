@@ -54,6 +54,8 @@ def tune(
     tta: options.Tta = False,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
+    target: options.Target = "label",
+    uncertain: options.Uncertain = "ignore",
     classes: reading.Classes = None,
     name: options.RunName = None,
     features: options.Features = Path("features"),
@@ -98,6 +100,8 @@ def tune(
             name=name,
             jobs=jobs,
             classes=reading.class_names(classes),
+            target=target,
+            uncertain=uncertain,
             # One name for all, or the rate would begin anew with every kind.
             progress=None if tell is None else lambda _, done, total: tell("search", done, total),
         )

@@ -18,7 +18,6 @@ _OTHERWISE = {
     "projection": "map",
     "regroup_given": "regroup",
     "sizes": "train-sizes",
-    "target": "class",
     "units": "unit",
     "Selection.projection": "projection",
     "ViewSpec.count": "views",

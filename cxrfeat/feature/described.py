@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cxrfeat.errors import MissingExtraError
 from cxrfeat.feature.format import PARTS, Content
 from cxrfeat.feature.split import ImageTable
+from cxrfeat.image.finding import PRESENT
 from cxrfeat.types import Groups, Labels, Part
 
 if TYPE_CHECKING:
@@ -100,12 +101,17 @@ class DescribedImages:
 
     @cached_property
     def table(self) -> ImageTable:
-        """What the images can be parted by."""
+        """What the images can be parted by; of one class alone, the commonest finding stands for classes."""
+        labels, classes = self.labels, self.classes
+        if len(classes) == 1 and self.finding_names:
+            present = self.content.columns["findings"] == PRESENT
+            often = int(present.sum(axis=0).argmax())
+            labels, classes = present[:, often].astype(np.int64), ("others", self.finding_names[often])
         return ImageTable(
             contents=self.content_sha256,
-            labels=self.labels,
+            labels=labels,
             groups=self.groups,
-            classes=self.classes,
+            classes=classes,
             given=self.given_split,
             dates=self.dates,
             sources=self.sources,

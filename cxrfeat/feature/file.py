@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, SplitError
-from cxrfeat.feature.described import DescribedImages
+from cxrfeat.feature.described import TEXTS, DescribedImages
 from cxrfeat.feature.format import PARTS
 from cxrfeat.feature.shard import row_crc32
 from cxrfeat.feature.split import Split, parted
@@ -200,6 +200,19 @@ class FeatureFile(DescribedImages):
         """Of a file of which images were left out, the whole one, by which images are parted, and which are kept."""
         return None
 
+    def of_target(self, target: Target) -> FeatureFile:
+        """The same file as if a target were the class, of the images of which it is known; closing either closes both.
+
+        Its images are parted as they are in the whole file. A column that is the target tells nothing of it any more.
+
+        Args:
+            target: One with classes, of the images of this file.
+
+        Raises:
+            UsageError: If it is a number.
+        """
+        return _SomeTarget(self, target)
+
     def without(self, rows: Sequence[int]) -> FeatureFile:
         """The same file as if it did not hold some images, parted as if it did; closing either closes both.
 
@@ -314,10 +327,27 @@ class _SomeClasses(_Some):
         self.content = dataclasses.replace(self.content, classes=chosen)
 
 
-class _SomeImages(_Some):
-    """The rows of a feature file that nobody left out."""
+class _Dealt(_Some):
+    """Some rows of a feature file, parted as the whole is."""
 
     @property
     def dealt(self) -> tuple[FeatureFile, NDArray[np.bool_]] | None:
         """The whole file, and which of its images are kept."""
         return self._whole, self._kept
+
+
+class _SomeImages(_Dealt):
+    """The rows of a feature file that nobody left out."""
+
+
+class _SomeTarget(_Dealt):
+    """The rows of a feature file of which a target is known, which is their class."""
+
+    def __init__(self, whole: FeatureFile, target: Target) -> None:
+        labels = target.labels
+        super().__init__(whole, target.known)
+        columns = self.content.columns
+        columns["label"] = labels[target.known].astype(columns["label"].dtype)
+        if target.name in TEXTS:
+            columns[target.name] = np.full_like(columns[target.name], -1)
+        self.content = dataclasses.replace(self.content, classes=target.classes)

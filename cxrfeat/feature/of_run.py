@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cxrfeat.errors import InputError
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.target import LABEL, find_target
 from cxrfeat.run.folder import Run
 
 
@@ -54,7 +55,13 @@ def of_same_images(run: Run, folder: Path) -> FeatureFile:
 
 def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:
     """A feature file with the classes and images of a run that was fitted on some; `None` if it lacks a class."""
-    chosen = run.document.identity.classes
+    identity = run.document.identity
+    if identity.target != LABEL:
+        try:
+            file = file.of_target(find_target(file, identity.target, identity.uncertain))
+        except (InputError, UsageError):  # it says nothing of that
+            return None
+    chosen = identity.classes
     if not set(chosen) <= set(file.classes):
         return None
     some = file.of_classes(chosen) if chosen else file

@@ -5,7 +5,6 @@ The only place that knows which questions a feature file can answer.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,14 +132,3 @@ def _refuse_one(target: Target, file: DescribedImages) -> None:
 def _listed(names: list[str], most: int = 40) -> str:
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
-def commonest(file: DescribedImages, uncertain: Uncertain = "ignore") -> Target:
-    """Of the findings, the one that is present in the most images: by which one split for all is stratified.
-
-    Args:
-        file: With findings.
-        uncertain: As in `find_target`.
-    """
-    counts = Counter(dict(zip(file.finding_names, (file.findings == PRESENT).sum(axis=0).tolist(), strict=True)))
-    return find_target(file, max(file.finding_names, key=counts.__getitem__), uncertain)

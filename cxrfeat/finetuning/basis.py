@@ -12,6 +12,7 @@ from cxrfeat.feature.claim import look_up
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.of_run import as_fitted
 from cxrfeat.feature.split import Split
+from cxrfeat.feature.target import LABEL
 from cxrfeat.finetuning.tuned import split_of
 from cxrfeat.image.mask import NO_MASKS, Masks, find_masks, masks_digest
 from cxrfeat.image.row import ImageRow, Manifest
@@ -35,6 +36,11 @@ def file_of_head(run: Run, folder: Path) -> Path:
     if run.document.kind != "head":
         raise UsageError(f"{run.name} is no head of stage two. Make one: `cxrfeat fit-head` with `head=logreg`.")
     identity = run.document.identity
+    if identity.target != LABEL:
+        raise UsageError(
+            f"{run.name} tells {identity.target!r} of images, and a network is tuned to tell their class. Make a "
+            f"finding the class, as in `cxrfeat extract` with `column=label={identity.target}`, and fit a head on that."
+        )
     wanted = identity.features, identity.data_sha256
     for path in sorted(folder.glob(f"*-{wanted[0][:8]}.h5")):
         with contextlib.suppress(InputError, IntegrityError), FeatureFile(path) as file:

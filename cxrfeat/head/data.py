@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.errors import InputError
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.excluded import excluded_rows
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Fold, Rows
+from cxrfeat.feature.target import LABEL, Target, Uncertain, find_target
 from cxrfeat.head.balance import Balance
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Novelty
@@ -30,6 +31,10 @@ class Data:
     tta: bool = False
     classes: tuple[str, ...] = ()
     """The classes that were chosen of the file's; empty where all were."""
+    target: str = LABEL
+    """What is to be told of the images; it is the class in `file`."""
+    uncertain: Uncertain = "ignore"
+    """What an uncertain finding is taken for."""
     excluded: tuple[str, ...] = ()
     """Ids of the images that the user left out, sorted."""
     balance: Balance | None = None
@@ -86,6 +91,8 @@ def load(
     classes: str | Iterable[str] = (),
     exclude: PathLike | None = None,
     balance_by: str | Iterable[str] = (),
+    target: str = LABEL,
+    uncertain: Uncertain = "ignore",
 ) -> Data:
     """Read the features of a file, for fits.
 
@@ -95,15 +102,24 @@ def load(
         classes: Take the images of these classes only; empty is all.
         exclude: A table of images to leave out, as `feature.excluded` reads it.
         balance_by: Columns that the class shall be independent of in training, as `feature.column` reads them.
+        target: What is to be told, as `find_target` takes it; images of which it is not known are left out.
+        uncertain: What an uncertain finding is taken for.
 
     Returns:
         The data, whose `file` is the one to go on with.
 
     Raises:
         InputError: If it holds one class only, a class is not there, or a row is not finite.
+        UsageError: If there is no such target, or it is a number, or no such column to balance by.
         IntegrityError: If a row is not what was written.
-        UsageError: If there is no such column to balance by.
     """
+    asked = find_target(file, target, uncertain)
+    if asked.name != LABEL:
+        data = load(_of_target(file, asked), tta=tta, classes=classes, exclude=exclude, balance_by=balance_by)
+        unknown = int((~asked.known).sum())
+        is_ = "is" if unknown == 1 else "are"
+        told = f"{unknown} of {file.images} images, of which {asked.name!r} is not known, {is_} left out."
+        return replace(data, target=asked.name, uncertain=uncertain, notes=(*((told,) if unknown else ()), *data.notes))
     named: list[str] = one_or_many(classes)
     if named:
         some = file.of_classes(named)
@@ -123,7 +139,7 @@ def load(
             notes = (_left_out(file, rows),)
             file = file.without(rows)
     present = np.unique(file.labels)
-    if len(present) < 2:
+    if len(present) < 2:  # the others were left out
         raise InputError(
             f"{file.path} holds one class only ({file.classes[present[0]]}); telling classes apart takes two."
         )
@@ -132,6 +148,14 @@ def load(
     if balance is not None:
         notes = (*notes, *balance.notes(np.arange(file.images), file.labels))
     return Data(file=file, X=file.read(), tta=tta, excluded=excluded, balance=balance, notes=notes)
+
+
+def _of_target(file: FeatureFile, target: Target) -> FeatureFile:
+    if target.numeric:
+        raise UsageError(
+            f"{target.name!r} is a number, which is told by regression: no head of classes can be fitted to it."
+        )
+    return file.of_target(target)
 
 
 def _left_out(file: FeatureFile, rows: Sequence[int]) -> str:

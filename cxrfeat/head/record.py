@@ -27,6 +27,7 @@ def run_summary(run: Run) -> dict[str, Any]:
     return {
         "run": run.name,
         "path": str(run.path),
+        "target": run.document.identity.target,
         **{key: told[key] for key in keys},
         "split": told["identity"]["split"],
         "encoded": told.get("encoded", []),
@@ -68,6 +69,8 @@ def identity_of(
         classes=data.classes,
         excluded=digest8(sorted(data.excluded)) if data.excluded else "",
         balance_by=() if data.balance is None else data.balance.by,
+        target=data.target,
+        uncertain=data.uncertain if data.target in data.file.finding_names else "ignore",
     )
 
 

@@ -24,8 +24,11 @@ def run_call(run: Run) -> Call | None:
     head = document.identity.head
     if head is None or head.seed != split.seed or split.by == "bound" or document.excluded:
         return None
-    fields: dict[str, Any] = {"classes": list(document.identity.classes)} if document.identity.classes else {}
-    fields |= {"balance_by": list(document.identity.balance_by)} if document.identity.balance_by else {}
+    identity = document.identity
+    fields: dict[str, Any] = {} if identity.target == "label" else {"target": identity.target}
+    fields |= {} if identity.uncertain == "ignore" else {"uncertain": identity.uncertain}
+    fields |= {"classes": list(identity.classes)} if identity.classes else {}
+    fields |= {"balance_by": list(identity.balance_by)} if identity.balance_by else {}
     if split.by == "folds":
         fields |= {"fold_count": split.folds} | ({"repeats": split.repeats} if split.repeats > 1 else {})
     elif split.by == "source-out":

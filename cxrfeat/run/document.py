@@ -85,6 +85,10 @@ class Identity:
     """Digest of which images the user left out; empty where none."""
     balance_by: tuple[str, ...] = field(default=(), metadata=OMITTED)
     """Columns that the class was made independent of in training, by weights."""
+    target: str = field(default="label", metadata=OMITTED)
+    """What was to be told of the images: their class, a finding, or another column, which `classes` are then of."""
+    uncertain: Literal["ignore", "present", "absent"] = field(default="ignore", metadata=OMITTED)
+    """What an uncertain finding was taken for, where the target is one."""
 
     def __post_init__(self) -> None:
         """Refuse what no run is.

@@ -12,6 +12,7 @@ from cxrfeat.auditing.tested import examined, with_test
 from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
+from cxrfeat.feature.target import LABEL, Uncertain
 from cxrfeat.head.balance import check_weighable
 from cxrfeat.head.best import Best, best_of
 from cxrfeat.head.choose import HeadLike, head_specs
@@ -86,6 +87,8 @@ def fit(
     name: str | None = None,
     jobs: int | None = None,
     classes: str | Iterable[str] = (),
+    target: str = LABEL,
+    uncertain: Uncertain = "ignore",
     exclude: PathLike | None = None,
     balance_by: str | Iterable[str] = (),
     progress: Progress | None = None,
@@ -106,7 +109,11 @@ def fit(
         runs: Folder for the runs.
         name: The run's name; only with one head.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
-        classes: Take the images of these classes only; empty is all.
+        classes: Take the images of these classes only; empty is all. Of another target than the label, its classes.
+        target: What heads learn to tell: `label`, a finding, `sex`, `view_position`, `source` or another column of
+            categories. Images of which it is not known are left out and counted; the others stay in the parts that they
+            are in whatever the target.
+        uncertain: What an uncertain finding is taken for: `present`, `absent`, or `ignore`, not known.
         exclude: A table of images to leave out: the one that `labels` wrote, with `yes` under `leave_out`, or any list
             of ids or paths. The others stay in the parts that they are in with all images.
         balance_by: Weigh the training images so that the class is independent of these columns (`sex`, `age:40:65`,
@@ -132,6 +139,7 @@ def fit(
             raise UsageError(f"`name` names one run, and {len(heads)} heads were asked for. Name one head too.")
     with FeatureFile(features) as file:
         data = load(file, tta=tta, classes=classes, exclude=exclude, balance_by=balance_by)
+        data = load(file, tta=tta, classes=classes, exclude=exclude, target=target, uncertain=uncertain)
         file = data.file
         split = part_images(
             file,

@@ -16,6 +16,7 @@ from cxrfeat.auditing.tested import examined, with_test
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, Split
+from cxrfeat.feature.target import LABEL, Uncertain
 from cxrfeat.head.choose import head_kinds
 from cxrfeat.head.data import Data, load
 from cxrfeat.head.evaluation import evaluate
@@ -92,6 +93,8 @@ def tune(
     name: str | None = None,
     jobs: int | None = None,
     classes: str | Iterable[str] = (),
+    target: str = LABEL,
+    uncertain: Uncertain = "ignore",
     progress: Progress | None = None,
 ) -> TuneResult:
     """Choose a head and its settings on the training part alone, and test the choice once.
@@ -113,6 +116,8 @@ def tune(
         name: The run's name.
         jobs: Heads fitted at a time; `None` is as many as there are cores where it pays.
         classes: As in `fit`.
+        target: As in `fit`.
+        uncertain: As in `fit`.
         progress: Told after every fit.
 
     Returns:
@@ -133,7 +138,7 @@ def tune(
     if name is not None:
         check_name(name)
     with FeatureFile(features) as file:
-        data = load(file, tta=tta, classes=classes)
+        data = load(file, tta=tta, classes=classes, target=target, uncertain=uncertain)
         file = data.file
         split = part_images(file, by=split_by, regroup_given=regroup_given, fold_count=fold_count, seed=seed)
         space = Space(kinds=kinds, views=file.views, seed=seed)

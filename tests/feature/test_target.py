@@ -8,7 +8,7 @@ import pytest
 
 from cxrfeat.errors import CxrFeatError, InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.feature.target import commonest, find_target, target_names
+from cxrfeat.feature.target import find_target, target_names
 from tests.workflow.helpers import make_features
 
 STATES = [1, 0, -1, -2, 1, 1, 0, 0]
@@ -93,8 +93,3 @@ def test_arrays_are_of_the_images_of_which_the_target_is_known(file: FeatureFile
     assert groups.tolist() == file.groups[known].tolist()
     assert file.arrays(target="dose")[1].tolist() == [1.5, 2, 3] * 2
     assert len(file.arrays(target="Mass", uncertain="present")[1]) == 7
-
-
-def test_the_commonest_finding_is_the_one_that_is_most_often_present(file: FeatureFile) -> None:
-    assert commonest(file).name == "Sex"
-    assert commonest(file.without([1, 3, 5])).name == "Mass"

@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, SplitError, StorageError, UsageError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.target import find_target
 from cxrfeat.head.fit import fit_head
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.training_set import TrainingSet
@@ -418,7 +419,7 @@ def test_features_bound_to_a_split_refuse_every_other(tmp_path: Path) -> None:
 
 def test_one_class_cannot_be_told_apart(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5", classes=("COVID",))
-    with pytest.raises(InputError, match=r"holds one class only \(COVID\)"):
+    with pytest.raises(InputError, match=r"for every image, so there are no classes to tell apart"):
         fit(path, LOGREG, runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -571,3 +572,84 @@ def test_a_balanced_head_is_another_run_that_says_how_it_was_balanced(tmp_path: 
     assert "balance_by=['sex']" in str(run_call(run))
     with pytest.raises(UsageError, match="neighbours of knn have no weights"):
         fit(made, "all+controls", runs=tmp_path / "runs", balance_by="sex")
+
+
+# Any column can be what is told of the images; the split is that of the data set, whatever the target.
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 30 patients with two images each, of which more is known."""
+    images = images_of(CLASSES, 30, 2)
+    rng = np.random.default_rng(7)
+    mass = rng.choice([1, 0, -1, -2], images, p=[0.4, 0.4, 0.1, 0.1])
+    features = rng.normal(size=(images, 2, 6)).astype(np.float32)
+    features[:, :, 0] += 3 * (mass == 1)[:, None]
+    return make_features(
+        tmp_path_factory.mktemp("described") / "blobs.h5",
+        groups=30,
+        features=features,
+        sexes=[None if number % 10 == 0 else "FM"[number // 2 % 2] for number in range(images)],
+        findings={"Mass": mass.tolist(), "Rare": [1] + [0] * (images - 1)},
+        kept={"ward": [None if number % 7 == 0 else "ab"[number // 4 % 2] for number in range(images)]},
+    )
+
+
+@pytest.mark.parametrize("uncertain", ["ignore", "present", "absent"])
+def test_a_finding_is_told_of_the_images_that_state_it(tmp_path: Path, described: Path, uncertain: Any) -> None:
+    result = fit(described, LOGREG, target="mass", uncertain=uncertain, runs=tmp_path)
+    (run,) = result.runs
+    with FeatureFile(described) as file:
+        states = file.findings[:, 0]
+        parts = file.split().parts
+        keys = file.content_sha256
+    known = (states >= 0) | ((states == -1) & (uncertain != "ignore"))
+    assert run.document.classes == ("no Mass", "Mass")
+    assert split_of(run) == {keys[row]: str(parts[row]) for row in np.flatnonzero(known)}, "the parts of the data set"
+    told = result.to_dict()["runs"][0]
+    assert told["target"] == "Mass"
+    assert told["test"]["auroc"] > 0.85
+    assert f"{int((~known).sum())} of 120 images, of which 'Mass' is not known, are left out." in result.notes
+    truth = {
+        key: "Mass" if state == 1 or (state == -1 and uncertain == "present") else "no Mass"
+        for key, state in zip(keys, states.tolist(), strict=True)
+    }
+    table = cells(run, "predictions.csv")
+    assert [truth[key] for key in table["content_sha256"]] == table["label"]
+
+
+def test_a_column_is_no_shortcut_to_itself_and_runs_of_targets_are_different(tmp_path: Path, described: Path) -> None:
+    made = [fit(described, LOGREG, target=target, runs=tmp_path) for target in ("sex", "ward", "label")]
+    assert len({result.runs[0].name for result in made}) == 3
+    assert [result.runs[0].document.classes for result in made] == [("F", "M"), ("a", "b"), CLASSES]
+    with FeatureFile(described) as file:
+        asked = file.of_target(find_target(file, "sex"))
+        assert set(asked.texts("sex")) == {None}
+        assert set(asked.sources) == {"A", "B"}
+        assert asked.images == file.images - file.texts("sex").count(None)
+    again = fit(described, LOGREG, target="sex", runs=tmp_path)
+    assert again.reused == (True,)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "message"),
+    [
+        ("Rare", SplitError, "No image of class 'Rare' falls into the"),
+        ("age", InputError, "'age' is the same in all images"),
+        ("Masss", UsageError, "Did you mean Mass"),
+    ],
+)
+def test_what_cannot_be_told_in_every_part_is_refused(
+    tmp_path: Path, described: Path, target: str, kind: Any, message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        fit(described, LOGREG, target=target, runs=tmp_path)
+
+
+def test_images_without_classes_have_the_targets_that_are_known(tmp_path: Path) -> None:
+    mass = [1, 0] * 30
+    path = make_features(tmp_path / "f.h5", classes=["unlabelled"], groups=30, findings={"Mass": mass})
+    with pytest.raises(InputError, match="The targets of these features are source, Mass"):
+        fit(path, LOGREG, runs=tmp_path / "runs")
+    (run,) = fit(path, LOGREG, target="Mass", runs=tmp_path / "runs").runs
+    assert run.document.test.images == 12
