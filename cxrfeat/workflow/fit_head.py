@@ -138,8 +138,9 @@ def fit(
         if len(heads) != 1:
             raise UsageError(f"`name` names one run, and {len(heads)} heads were asked for. Name one head too.")
     with FeatureFile(features) as file:
-        data = load(file, tta=tta, classes=classes, exclude=exclude, balance_by=balance_by)
-        data = load(file, tta=tta, classes=classes, exclude=exclude, target=target, uncertain=uncertain)
+        data = load(
+            file, tta=tta, classes=classes, exclude=exclude, balance_by=balance_by, target=target, uncertain=uncertain
+        )
         file = data.file
         split = part_images(
             file,
