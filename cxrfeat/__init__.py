@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.compare import compare
     from cxrfeat.workflow.doctor import Diagnosis, doctor
     from cxrfeat.workflow.explain import activation_maps, explain, top_patches
+    from cxrfeat.workflow.export import Exported, export
     from cxrfeat.workflow.extract import Extraction, extract
     from cxrfeat.workflow.finetune import finetune
     from cxrfeat.workflow.fit_head import FitResult, fit
@@ -99,6 +100,7 @@ _PLACES = {
     "Comparison": "cxrfeat.reporting.comparison",
     "Diagnosis": "cxrfeat.workflow.doctor",
     "Explained": "cxrfeat.explaining.explained",
+    "Exported": "cxrfeat.workflow.export",
     "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.file",
     "FitResult": "cxrfeat.workflow.fit_head",
@@ -119,6 +121,7 @@ _PLACES = {
     "compare": "cxrfeat.workflow.compare",
     "doctor": "cxrfeat.workflow.doctor",
     "explain": "cxrfeat.workflow.explain",
+    "export": "cxrfeat.workflow.export",
     "extract": "cxrfeat.workflow.extract",
     "finetune": "cxrfeat.workflow.finetune",
     "fit": "cxrfeat.workflow.fit_head",
@@ -141,15 +144,15 @@ _PLACES = {
 
 __all__ = [
     "ActivationMaps", "AuditError", "AuditResult", "Choice", "Comparison", "CxrFeatError", "DenseHead",
-    "Diagnosis", "DivergedError", "DropoutHead", "Explained", "Extraction", "FeatureFile", "FeatureSpec", "Finding",
-    "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead",
+    "Diagnosis", "DivergedError", "DropoutHead", "Explained", "Exported", "Extraction", "FeatureFile", "FeatureSpec",
+    "Finding", "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead",
     "LabelDoubts", "LearningCurve", "LockedError", "LogregHead", "Manifest", "MissingExtraError", "Neighbour",
     "Neighbours", "Part", "Predictions", "QuarantineError", "Report", "ReproduceOptions", "Reproduction",
     "RidgeHead", "Run", "Selected", "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec",
     "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult",
-    "UsageError", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare", "doctor", "explain", "extract",
-    "find_run", "find_runs", "finetune", "fit", "index", "labels", "learning_curve", "open", "open_run", "predict",
-    "report", "reproduce", "select", "similar", "top_patches", "tune", "verify", "views_curve",
+    "UsageError", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare", "doctor", "explain", "export",
+    "extract", "find_run", "find_runs", "finetune", "fit", "index", "labels", "learning_curve", "open", "open_run",
+    "predict", "report", "reproduce", "select", "similar", "top_patches", "tune", "verify", "views_curve",
 ]  # fmt: skip
 
 

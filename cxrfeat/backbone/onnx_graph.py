@@ -6,14 +6,14 @@ What `backbone.build` is for Keras. Weights are neither looked at nor copied, so
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cxrfeat.backbone.onnx_nodes import Nodes, put, type_of, value_of
 from cxrfeat.backbone.preparing import Sign, planes_of
 from cxrfeat.errors import InputError
 from cxrfeat.spec import FeatureSpec, Pool
@@ -110,10 +110,10 @@ def shapes_of(body: onnx.ModelProto, size: int) -> dict[str, Shape]:
     graph.name = "shapes"
     graph.node.extend(body.graph.node)
     sides = [image.channels, size, size] if image.first else [size, size, image.channels]
-    graph.input.append(_value(image.name, onnx.TensorProto.FLOAT, [image.batch or 1, *sides]))
+    graph.input.append(value_of(image.name, onnx.TensorProto.FLOAT, [image.batch or 1, *sides]))
     for one in body.graph.initializer:
         if one.data_location == onnx.TensorProto.EXTERNAL or math.prod(one.dims) > _SHAPELY:
-            graph.input.append(_value(one.name, one.data_type, one.dims))  # as if it were given: its shape is enough
+            graph.input.append(value_of(one.name, one.data_type, one.dims))  # as if it were given: its shape is enough
         else:
             graph.initializer.append(one)
     graph.output.extend(onnx.ValueInfoProto(name=one.name, type=one.type) for one in body.graph.output)
@@ -193,13 +193,13 @@ def wrapped(body: onnx.ModelProto, spec: FeatureSpec, *, maps: bool = False) -> 
     name, pool = output_of(body, spec.output, shapes, None if spec.output is None else spec.pool)
     opset = next((one.version for one in body.opset_import if one.domain in DEFAULT), 1)
     _prefix(body.graph)
-    front, back = _Nodes("view/", opset), _Nodes("features/", opset)
+    front, back = Nodes("view/", opset), Nodes("features/", opset)
     _prepare(front, spec, image)
     taken = _pool(back, BODY + name, shapes[name], pool, image, maps=maps)
     _join(body.graph, front, back, {FEATURES, MAPS} & taken.keys())
-    given = _value(VIEW, _type("UINT8"), [image.batch, spec.view.size, spec.view.size, 1])
-    _replace(body.graph.input, [given])
-    _replace(body.graph.output, [_value(one, _type("FLOAT"), [image.batch, *dims]) for one, dims in taken.items()])
+    given = value_of(VIEW, type_of("UINT8"), [image.batch, spec.view.size, spec.view.size, 1])
+    put(body.graph.input, [given])
+    put(body.graph.output, [value_of(one, type_of("FLOAT"), [image.batch, *dims]) for one, dims in taken.items()])
     return _finished(body, opset)
 
 
@@ -225,53 +225,9 @@ DEFAULT = ("", "ai.onnx")
 _DO: dict[Sign, str] = {"-": "Sub", "*": "Mul", "/": "Div"}
 
 
-class _Nodes:
-    """Operations of ours, in their order, with the constants that they take."""
-
-    def __init__(self, prefix: str, opset: int) -> None:
-        self._prefix, self._opset = prefix, opset
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = {}
-
-    def add(self, kind: str, given: Sequence[str], made: str | None = None, **attributes: int | Sequence[int]) -> str:
-        """An operation; the name of what it gives, `made` or a new one."""
-        from onnx import helper
-
-        made = made or f"{self._prefix}{kind.lower()}_{len(self.nodes)}"
-        node = helper.make_node(kind, given, [made], name=made)
-        node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
-        self.nodes.append(node)
-        return made
-
-    def constant(self, value: NDArray[Any]) -> str:
-        """The name of a constant, which is kept once."""
-        from onnx import numpy_helper
-
-        name = f"{self._prefix}{value.dtype}_{'_'.join(f'{one:.9g}' for one in value.ravel())}_{value.ndim}"
-        self.constants[name] = numpy_helper.from_array(value, name)
-        return name
-
-    def mean(self, given: str, axes: tuple[int, ...]) -> str:
-        """The average over some axes, which are gone then."""
-        if self._opset < 18:
-            return self.add("ReduceMean", [given], axes=axes, keepdims=0)
-        return self.add("ReduceMean", [given, self.constant(np.array(axes, np.int64))], keepdims=0)
-
-    def after_first(self, given: str) -> str:
-        """All tokens of `(n, tokens, dim)` but the first."""
-        if self._opset < 10:
-            return self.add("Slice", [given], axes=(1,), starts=(1,), ends=(_END,))
-        each = [self.constant(np.array([number], np.int64)) for number in (1, _END, 1)]
-        return self.add("Slice", [given, *each])
-
-
-_END = 2**31 - 1
-"""Behind the last of any number of tokens."""
-
-
-def _prepare(nodes: _Nodes, spec: FeatureSpec, image: Image) -> None:
+def _prepare(nodes: Nodes, spec: FeatureSpec, image: Image) -> None:
     """From `VIEW` to what the network reads."""
-    grey = nodes.add("Cast", [VIEW], to=_type("FLOAT"))
+    grey = nodes.add("Cast", [VIEW], to=type_of("FLOAT"))
     if image.first:
         grey = nodes.add("Transpose", [grey], perm=(0, 3, 1, 2))
 
@@ -283,7 +239,7 @@ def _prepare(nodes: _Nodes, spec: FeatureSpec, image: Image) -> None:
 
 
 def _pool(
-    nodes: _Nodes, given: str, shape: Shape, pool: Pool, image: Image, *, maps: bool
+    nodes: Nodes, given: str, shape: Shape, pool: Pool, image: Image, *, maps: bool
 ) -> dict[str, tuple[int | None, ...]]:
     """From a value of the network to `FEATURES`, and to `MAPS` if wanted; each with its shape of one image."""
     made: dict[str, tuple[int | None, ...]] = {}
@@ -302,7 +258,7 @@ def _pool(
         given = nodes.add("Gather", [given, nodes.constant(np.array(0, np.int64))], axis=1)
     elif pool == "mean":
         given = nodes.mean(nodes.after_first(given), (1,))
-    nodes.add("Cast", [given], FEATURES, to=_type("FLOAT"))
+    nodes.add("Cast", [given], FEATURES, to=type_of("FLOAT"))
     return {FEATURES: (dim,), **made}
 
 
@@ -318,12 +274,12 @@ def _prefix(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         node.name = BODY + node.name if node.name else ""
         for names in (node.input, node.output):
-            _replace(names, [BODY + name if name else "" for name in names])  # an empty one is an input left out
+            put(names, [BODY + name if name else "" for name in names])  # an empty one is an input left out
     for one in (*graph.initializer, *graph.input, *graph.output):
         one.name = BODY + one.name
 
 
-def _join(graph: onnx.GraphProto, front: _Nodes, back: _Nodes, wanted: Iterable[str]) -> None:
+def _join(graph: onnx.GraphProto, front: Nodes, back: Nodes, wanted: Iterable[str]) -> None:
     """Put our operations around those of a network, and leave out what nobody asks for."""
     needed = set(wanted)
     kept: list[onnx.NodeProto] = []
@@ -331,7 +287,7 @@ def _join(graph: onnx.GraphProto, front: _Nodes, back: _Nodes, wanted: Iterable[
         if needed & {*node.output}:
             needed |= {*node.input}
             kept.append(node)
-    _replace(graph.node, kept[::-1])
+    put(graph.node, kept[::-1])
     constants = {**front.constants, **back.constants}
     for index in reversed(range(len(graph.initializer))):  # large ones are not copied
         if graph.initializer[index].name not in needed:
@@ -350,29 +306,9 @@ def _finished(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     for field in ("functions", "training_info", "metadata_props", "doc_string", "domain", "model_version"):
         model.ClearField(field)
     model.producer_name, model.producer_version = "cxrfeat", ""
-    _replace(model.opset_import, [helper.make_opsetid("", opset)])
+    put(model.opset_import, [helper.make_opsetid("", opset)])
     model.ir_version = max(helper.find_min_ir_version_for(model.opset_import), 4)  # from 4 on, constants are no inputs
     return model
-
-
-def _replace(field: Any, values: Iterable[Any]) -> None:  # noqa: ANN401  # any repeated field
-    values = list(values)
-    del field[:]
-    field.extend(values)
-
-
-def _type(name: str) -> int:
-    import onnx
-
-    return int(onnx.TensorProto.DataType.Value(name))
-
-
-def _value(name: str, kind: int, dims: Iterable[int | None]) -> onnx.ValueInfoProto:
-    """A value of the graph; the first of its unknown dimensions is `n`, the number of images."""
-    from onnx import helper
-
-    shape = [f"{name}_{place}" if dim is None else dim for place, dim in enumerate(dims)]
-    return helper.make_tensor_value_info(name, kind, ["n", *shape[1:]] if isinstance(shape[0], str) else shape)
 
 
 def _declared(value: onnx.ValueInfoProto) -> Shape | None:

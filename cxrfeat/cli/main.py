@@ -19,6 +19,7 @@ from cxrfeat.cli import (
     demo,
     doctor,
     explain,
+    export,
     extract,
     finetune,
     fit_head,
@@ -91,6 +92,7 @@ for command, name in (
     (select.select, "select"),
     (reproduce.reproduce, "reproduce"),
     (verify.verify, "verify"),
+    (export.export, "export"),
     (doctor.doctor, "doctor"),
 ):
     app.command(name, cls=Command, context_settings=WIDTH)(expanded(command))

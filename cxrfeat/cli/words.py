@@ -13,6 +13,7 @@ _OTHERWISE = {
     "count": "n",
     "fold_count": "folds",
     "folder": "runs",
+    "form": "format",
     "kind": "head",
     "letters": "remove-letters",
     "projection": "map",

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import io
-import json
 import math
 import os
 import sys
-import tempfile
-import warnings
-import zipfile
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +17,12 @@ from cxrfeat.backbone.build import load_body, pooled, view_input
 from cxrfeat.backbone.engine import CPU_BATCH, in_batches, out_of_memory
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.quiet import arithmetic, has_gpu, import_keras
+from cxrfeat.backbone.saved import keras_bytes
 from cxrfeat.errors import UsageError
 from cxrfeat.finetuning.devices import Devices
 from cxrfeat.finetuning.memory import available_memory, check_batch, layers_of
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.spec import FeatureSpec, FinetuneSpec
-from cxrfeat.system.files import TEMPORARY
 from cxrfeat.types import Counted, Features, Labels, Views
 
 Arrays = list[NDArray[Any]]
@@ -205,11 +198,7 @@ class Trainable:
             body = load_body(network, features)
             for variable, value in zip(body.weights, self._body.weights, strict=True):
                 variable.assign(self._keras.ops.cast(value, variable.dtype))
-        with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # Keras 3.15.1
-            path = Path(folder) / "network.keras"
-            body.save(path)
-            return _reproducible(path)
+        return keras_bytes(body)
 
     @staticmethod
     def _numpy(variable: Any) -> NDArray[Any]:  # noqa: ANN401  # Keras has no types
@@ -298,32 +287,3 @@ def _freeze(keras: Any, body: Any, spec: FinetuneSpec, name: str) -> None:  # no
         for layer in layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
-
-
-def _reproducible(path: Path) -> bytes:
-    """A `.keras` file without times and addresses, so that equal networks are equal files."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as made:
-        for name in sorted(archive.namelist()):
-            data = archive.read(name)
-            if name == "metadata.json":
-                data = json.dumps({**json.loads(data), "date_saved": ""}).encode()
-            elif name == "config.json":
-                data = json.dumps(_without_addresses(json.loads(data))).encode()
-            made.writestr(zipfile.ZipInfo(name), data)
-    return content.getvalue()
-
-
-def _without_addresses(config: Any) -> Any:  # noqa: ANN401  # JSON
-    """Keras marks objects that layers share by their addresses; any number that is theirs alone will do."""
-    ids: dict[int, int] = {}
-    pending = deque([config])
-    while pending:
-        node = pending.popleft()
-        if isinstance(node, dict):
-            if "shared_object_id" in node:
-                node["shared_object_id"] = ids.setdefault(node["shared_object_id"], len(ids))
-            pending.extend(node.values())
-        elif isinstance(node, list):
-            pending.extend(node)
-    return config

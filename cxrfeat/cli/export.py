@@ -1,0 +1,47 @@
+"""`cxrfeat export`: a run as one model, to be run anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import note, print_json, progress, say, show_failed
+
+
+def export(
+    name: Annotated[str, options.RUN],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="<file>", help="Where the model goes: a name that ends in .onnx or .keras.")
+    ],
+    form: Annotated[
+        Literal["onnx", "keras"] | None,
+        typer.Option("--format", help="What kind of file. Default: what the ending of --out says.", show_default=False),
+    ] = None,
+    network: options.Network = None,
+    runs: options.Runs = Path("runs"),
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a run as one model that needs no cxrfeat: grey pixels in, calibrated probabilities out.
+
+    Preprocessing, network, head and calibration are inside; what is left to do is to resize an image. Research use
+    only, never diagnosis.
+    """
+    from cxrfeat.reporting.table import RESEARCH_USE
+    from cxrfeat.run.record import to_json
+    from cxrfeat.workflow.export import export as run
+
+    with progress("steps", quiet=quiet) as tell:
+        made = run(name, out, form=form, network=network, runs=runs, progress=tell)
+    document = made.to_dict() | {"failed_checks": to_json(made.run.failed_checks)}
+    if json:
+        print_json(document)
+        return
+    show_failed(document["failed_checks"], document["run"])
+    for one in made.notes:
+        note(f"Note: {one}", quiet=quiet)
+    say(f"{made.path}: {document['run']} as one model, within {made.difference:.1g} of the run's own head.")
+    say(RESEARCH_USE)
