@@ -21,21 +21,41 @@ def export(
         typer.Option("--format", help="What kind of file. Default: what the ending of --out says.", show_default=False),
     ] = None,
     network: options.Network = None,
+    validation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--validation",
+            metavar="<file>",
+            help="What validate --json said of another data set, for the model card; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Write a run as one model that needs no cxrfeat: grey pixels in, calibrated probabilities out.
 
-    Preprocessing, network, head and calibration are inside; what is left to do is to resize an image. Research use
-    only, never diagnosis.
+    Preprocessing, network, head and calibration are inside; what is left to do is to resize an image. Beside it are a
+    model card (Markdown and JSON) and the checklists CLAIM 2024 and TRIPOD+AI, filled in as far as the run knows.
+    Research use only, never diagnosis.
     """
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.run.record import to_json
     from cxrfeat.workflow.export import export as run
 
     with progress("steps", quiet=quiet) as tell:
-        made = run(name, out, form=form, network=network, runs=runs, progress=tell)
+        made = run(
+            name,
+            out,
+            form=form,
+            network=network,
+            validation=validation or (),
+            features=features,
+            runs=runs,
+            progress=tell,
+        )
     document = made.to_dict() | {"failed_checks": to_json(made.run.failed_checks)}
     if json:
         print_json(document)
@@ -44,4 +64,5 @@ def export(
     for one in made.notes:
         note(f"Note: {one}", quiet=quiet)
     say(f"{made.path}: {document['run']} as one model, within {made.difference:.1g} of the run's own head.")
+    say(f"Beside it: {', '.join(path.name for path in made.beside)}. Read the card, and finish the checklists.")
     say(RESEARCH_USE)

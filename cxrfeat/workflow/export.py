@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,16 +13,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cxrfeat.backbone.network import Network
+from cxrfeat.backbone.weights import check_file
 from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.feature.column import Cut
+from cxrfeat.feature.of_run import of_same_images
 from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.novelty import Novelty
 from cxrfeat.head.of_run import load_head
+from cxrfeat.reporting.card import card_of, code_of
+from cxrfeat.reporting.card_page import card_page
+from cxrfeat.reporting.checklist import CLAIM, TRIPOD, checklist_page, filled
+from cxrfeat.reporting.subgroup import in_subgroups
 from cxrfeat.reporting.table import RESEARCH_USE
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.system.files import write_atomic
-from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.given import PathLike, as_path, as_paths
 from cxrfeat.types import Probabilities, Progress, Views
 
 if TYPE_CHECKING:
@@ -41,6 +51,10 @@ class Exported:
     difference: float
     """The largest difference of its probabilities from those of the run's own head, on made-up views."""
     notes: tuple[str, ...]
+    card: dict[str, Any]
+    """What the model card says."""
+    beside: tuple[Path, ...]
+    """The card as Markdown and as JSON, and the two checklists."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `export`."""
@@ -50,6 +64,8 @@ class Exported:
             "format": self.form,
             "difference": self.difference,
             "notes": list(self.notes),
+            "card": self.card,
+            "beside": [str(path) for path in self.beside],
         }
 
 
@@ -59,23 +75,32 @@ def export(
     *,
     form: Form | None = None,
     network: PathLike | None = None,
+    validation: PathLike | Iterable[PathLike] = (),
+    features: PathLike = "features",
     runs: PathLike = "runs",
     progress: Progress | None = None,
 ) -> Exported:
-    """Write a run as one model, preprocessing and calibration inside.
+    """Write a run as one model, preprocessing and calibration inside, with a model card and two checklists beside it.
+
+    Beside `model.onnx` are `model.card.md`, `model.card.json`, `model.claim.md` (CLAIM 2024) and `model.tripod.md`
+    (TRIPOD+AI), of which the last two are for the author to finish.
 
     Args:
         run: A run, its name or an unambiguous beginning of it, or its folder.
         out: Where it goes; what is there is replaced.
         form: `onnx` or `keras`; `None` is what the ending of `out` says.
         network: Where the network's file is, if it is no longer where it was.
+        validation: What `validate` said of other data sets, as the files of its JSON documents; one or many.
+        features: Folder of the feature files, which tell the card of the images that the run was fitted on; it need not
+            be there.
         runs: Folder in which the run's name is looked for.
         progress: Told after every step.
 
     Raises:
         UsageError: If `out` and `form` do not fit each other, the network is none of Keras's for `keras`, or it cannot
             be converted here.
-        InputError: If there is no such run, or its views take more than a resized image.
+        InputError: If there is no such run, its views take more than a resized image, or a validation is no such
+            document.
         MissingExtraError: If the extra onnx is not installed.
         IntegrityError: If the run is damaged, or the model does not say what the run says.
         WeightsError: If the network is no longer there.
@@ -86,6 +111,7 @@ def export(
     form = _form(path, form)
     spec = run.document.features.spec
     _refuse_views(run, spec)
+    validations = [_validation(one) for one in as_paths(validation, "the JSON document of a validation")]
     where, (head, novelty) = network_of(run, network), load_head(run)
     if form == "keras" and where.onnx:
         raise UsageError(f"{run.name} is on an ONNX file ({where.name}), which is no Keras model: use `form=onnx`.")
@@ -93,7 +119,17 @@ def export(
     tell("export", 0, 3)
     write = _as_onnx if form == "onnx" else _as_keras
     difference = write(path, run, where, replace(spec, precision="float32"), head, novelty, tell)
-    return Exported(run=run, path=path, form=form, difference=difference, notes=_notes(run, head))
+    notes = _notes(run, head)
+    card = _card(run, path, form, as_path(features), validations, notes)
+    return Exported(
+        run=run,
+        path=path,
+        form=form,
+        difference=difference,
+        notes=notes,
+        card=card,
+        beside=_write_beside(path, card, spec),
+    )
 
 
 def _form(path: Path, form: Form | None) -> Form:
@@ -154,6 +190,61 @@ def _kept_images(head: FittedHead) -> int:
     """How many rows of training features a head holds."""
     arrays = {"svm-rbf": "support_vectors", "knn": "rows"}
     return len(head.arrays[arrays[head.kind]]) if head.kind in arrays else 0
+
+
+def _validation(path: Path) -> dict[str, Any]:
+    """What `validate` said of one other data set."""
+    check_file(path, "validation")
+    try:
+        told = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON ({error}). Write it with `cxrfeat validate`, as JSON.") from error
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), dict) for name in ("external", "gap")):
+        raise InputError(f"{path} is no document of `cxrfeat validate`: it has no scores of another data set.")
+    return told | {"data": Path(str(told.get("data", "?"))).name}
+
+
+def _card(
+    run: Run, path: Path, form: Form, features: Path, validations: list[dict[str, Any]], notes: Sequence[str]
+) -> dict[str, Any]:
+    content = path.read_bytes()
+    outputs = ["`probabilities`: (images, classes) float32, calibrated"]
+    if form == "onnx":
+        outputs.append("`out_of_distribution`: (images,) bool, farther out than 99 % of the training images")
+    model = {
+        "file": path.name,
+        "format": form,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "outputs": outputs,
+    }
+    file = None
+    with contextlib.suppress(InputError):  # the card says then that it does not know
+        file = of_same_images(run, features)
+    if file is None:
+        return card_of(run, model, validations=validations, notes=notes)
+    with file:
+        cuts = [Cut(name) for name in ("sex", "view_position", "source") if len({*file.texts(name)} - {None}) > 1]
+        if (file.content.columns["age"] >= 0).any():
+            cuts.append(Cut("age", ("40", "65")))
+        rows = in_subgroups([run], cuts, features).rows if cuts else ()
+        return card_of(run, model, file=file, subgroups=rows, validations=validations, notes=notes)
+
+
+def _write_beside(path: Path, card: dict[str, Any], spec: FeatureSpec) -> tuple[Path, ...]:
+    pages = {
+        "card.md": card_page(card, code_of(spec, path.name)),
+        "card.json": json.dumps(card | {"checklists": _checklists(card)}, indent=1, allow_nan=False),
+        "claim.md": checklist_page(CLAIM, card),
+        "tripod.md": checklist_page(TRIPOD, card),
+    }
+    for ending, page in pages.items():
+        write_atomic(path.with_name(f"{path.stem}.{ending}"), page.encode())
+    return tuple(path.with_name(f"{path.stem}.{ending}") for ending in pages)
+
+
+def _checklists(card: dict[str, Any]) -> dict[str, Any]:
+    return {one.title: filled(one, card) for one in (CLAIM, TRIPOD)}
 
 
 def _as_onnx(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,25 @@ def test_the_same_run_is_the_same_file_and_says_what_it_is(made: Path, tmp_path:
     assert str(made) not in model.SerializeToString().decode("latin-1")
 
 
+def test_beside_a_model_are_its_card_and_two_checklists(made: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.json"
+    outside.write_text(
+        json.dumps({"data": "/home/me/outside", "external": {"accuracy": 0.5}, "gap": {"accuracy": 0.3}})
+    )
+    exported = export("logreg", tmp_path / "m.onnx", validation=outside, features=made / "features", runs=made / "runs")
+    assert [path.name for path in exported.beside] == ["m.card.md", "m.card.json", "m.claim.md", "m.tripod.md"]
+    page, card = exported.beside[0].read_text(), json.loads(exported.beside[1].read_text())
+    assert card["data"]["images"] == sum(one["images"] for one in card["data"]["counts"]) > 20
+    assert {len(rows) for rows in card["checklists"].values()} == {44, 52}
+    assert "| outside |" in page
+    assert "/home/me" not in page + json.dumps(card)
+    assert card["hashes"]["model"] == sha256(exported.path.read_bytes()).hexdigest()
+    for wrong in ("{", "[]", '{"external": 1}'):
+        outside.write_text(wrong)
+        with pytest.raises(InputError, match="is no"):
+            export("logreg", tmp_path / "m.onnx", validation=[outside], runs=made / "runs")
+
+
 @pytest.mark.parametrize(
     ("out", "form", "said"),
     [
@@ -147,7 +167,8 @@ def test_a_model_that_says_something_else_is_not_written(
 
 def test_the_views_to_compare_by_are_unlike_each_other() -> None:
     views = made_up_views(20)
-    assert (views.shape, views.dtype) == ((4, 20, 20), np.uint8)
+    assert views.shape == (4, 20, 20)
+    assert views.dtype == np.uint8
     assert len({view.tobytes() for view in views}) == 4
 
 
