@@ -157,7 +157,7 @@ def checklist_page(checklist: Checklist, card: Card) -> str:
     yours = sum(row["yours"] for row in rows)
     words = (
         f"Prefilled by cxrfeat from what the run knows: {len(rows) - yours} of {len(rows)} items have an answer to "
-        f"check and to finish, {yours} are the author's alone. Numbers are the guideline's, and the words for its items "
+        f"check and to finish, {yours} are the author's alone. Numbers are the guideline's, the words for its items "
         f"are ours and short: report by the original, {checklist.source}."
     )
     shown = table(("item", "about", "what is known"), [(row["item"], row["about"], row["answer"]) for row in rows])
