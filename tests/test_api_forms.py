@@ -63,6 +63,7 @@ VERBS: dict[str, Callable[[Form], Any]] = {
     ),
     "audit": lambda p: cxrfeat.audit(p("data"), cache=p("f.h5"), network=p("net.keras"), fold_count=2).images,
     "compare": lambda p: [run.name for run in cxrfeat.compare([p("logreg"), p("runs/ridge")], folder=p("runs")).runs],
+    "doctor": lambda p: cxrfeat.doctor(p("net.keras"), features=p("features"), runs=p("runs")).ok,
     "explain": lambda p: [
         len(
             cxrfeat.explain(
@@ -70,6 +71,12 @@ VERBS: dict[str, Callable[[Form], Any]] = {
             ).images
         )
         for given in ({"images": p(image())}, {"images": [p(image())]}, {"data": p("data"), "count": 1})
+    ],
+    "export": lambda p: [
+        path.name
+        for path in cxrfeat.export(
+            p("logreg"), p("m.keras"), network=p("net.keras"), features=p("features"), runs=p("runs")
+        ).beside
     ],
     "extract": lambda p: [
         cxrfeat.extract(

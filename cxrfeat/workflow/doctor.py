@@ -68,9 +68,9 @@ class Diagnosis:
 
 
 def doctor(
-    backbone: str = "densenet121",
+    backbone: PathLike = "densenet121",
     *,
-    weights: str = "imagenet",
+    weights: PathLike = "imagenet",
     features: PathLike = "features",
     runs: PathLike = "runs",
 ) -> Diagnosis:
@@ -88,6 +88,7 @@ def doctor(
     Raises:
         UsageError: If there is no such backbone.
     """
+    backbone, weights = os.fspath(backbone), os.fspath(weights)
     if not is_path(backbone) and backbone != SCRATCH:
         find_row(backbone)
     needed = requirements()

@@ -208,9 +208,9 @@ def _card(
     run: Run, path: Path, form: Form, features: Path, validations: list[dict[str, Any]], notes: Sequence[str]
 ) -> dict[str, Any]:
     content = path.read_bytes()
-    outputs = ["`probabilities`: (images, classes) float32, calibrated"]
+    outputs = ["probabilities, (images, classes) float32, calibrated"]
     if form == "onnx":
-        outputs.append("`out_of_distribution`: (images,) bool, farther out than 99 % of the training images")
+        outputs.append("out_of_distribution, (images,) bool: farther out than 99 % of the training images")
     model = {
         "file": path.name,
         "format": form,
