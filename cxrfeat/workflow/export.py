@@ -64,7 +64,6 @@ class Exported:
             "format": self.form,
             "difference": self.difference,
             "notes": list(self.notes),
-            "card": self.card,
             "beside": [str(path) for path in self.beside],
         }
 
