@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrfeat.backbone.filled import graph_of
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.onnx_engine import ONNX
 from cxrfeat.backbone.onnx_file import MOST_OF_FILE, read_onnx
 from cxrfeat.backbone.onnx_graph import GRAPH, wrapped
-from cxrfeat.backbone.skeleton import has_skeleton
 from cxrfeat.errors import InputError, MissingExtraError
 from cxrfeat.spec import FeatureSpec
 
@@ -49,8 +48,9 @@ def whole_graph(network: Network, spec: FeatureSpec) -> onnx.ModelProto:
 
             load_external_data_for_model(file.model, str(network.path.parent))
         return wrapped(file.model, spec)
-    if has_skeleton(network.backbone):
-        return graph_of(network, spec)
     import onnx
 
-    return onnx.load(str(ONNX.ready(network, spec) / GRAPH))
+    source = ONNX.source(network, spec)
+    if isinstance(source, Path):
+        return onnx.load(str(source / GRAPH))
+    return onnx.ModelProto.FromString(source.serialized())

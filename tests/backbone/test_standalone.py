@@ -47,6 +47,14 @@ def test_more_than_one_file_holds_is_refused(tmp_path: Path, monkeypatch: pytest
         whole_graph(network, described(network))
 
 
+def test_a_network_of_the_table_is_whole() -> None:
+    network = find_network("densenet121", weights="random", size=32)
+    graph = whole_graph(network, described(network))
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    (said,) = session.run(None, {"view": some_views(1, 32)[..., np.newaxis]})
+    assert said.shape == (1, 1024)
+
+
 @pytest.mark.slow
 def test_a_keras_model_is_converted(tiny_network: Path) -> None:
     from cxrfeat.backbone.build import build
