@@ -53,4 +53,5 @@ def whole_graph(network: Network, spec: FeatureSpec) -> onnx.ModelProto:
     source = ONNX.source(network, spec)
     if isinstance(source, Path):
         return onnx.load(str(source / GRAPH))
-    return onnx.ModelProto.FromString(source.serialized())
+    whole: onnx.ModelProto = onnx.ModelProto.FromString(source.serialized())
+    return whole
