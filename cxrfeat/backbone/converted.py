@@ -109,8 +109,8 @@ class Converter:
     def source(self, network: Network, spec: FeatureSpec) -> Source:
         """What an engine of a network is loaded from.
 
-        A network whose graph comes with the package is put together each time: it takes 0.3 s for ResNet50, and no
-        more than to read it back and check it.
+        A network whose graph comes with the package is put together each time. For ResNet50 that takes 0.4 s more than
+        to read it back and check it would, and to write it for that took longer (`benchmarks/README.md`).
 
         Raises:
             InputError, UsageError, WeightsError, StorageError: As `convert`.
