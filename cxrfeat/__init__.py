@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         SvmRbfHead,
     )
     from cxrfeat.head.learning_curve import LearningCurve
+    from cxrfeat.head.prediction import Predictions
     from cxrfeat.image.index import index_folder as index
     from cxrfeat.image.row import Manifest, Selection
     from cxrfeat.reporting.comparison import Comparison
@@ -66,12 +67,13 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.fit_head import FitResult, fit
     from cxrfeat.workflow.labels import JudgedLabel, LabelDoubts, labels
     from cxrfeat.workflow.learning_curve import learning_curve, views_curve
-    from cxrfeat.workflow.predict import Predictions, predict
+    from cxrfeat.workflow.predict import predict
     from cxrfeat.workflow.report import Report, report
     from cxrfeat.workflow.reproduce import Reproduction, reproduce
     from cxrfeat.workflow.select import Choice, Selected, select
     from cxrfeat.workflow.similar import Neighbour, Neighbours, similar
     from cxrfeat.workflow.tune import TuneResult, tune
+    from cxrfeat.workflow.validate import Validated, Validations, validate
     from cxrfeat.workflow.verify import verify
 
 _PLACES = {
@@ -109,13 +111,15 @@ _PLACES = {
     "LearningCurve": "cxrfeat.head.learning_curve",
     "Neighbour": "cxrfeat.workflow.similar",
     "Neighbours": "cxrfeat.workflow.similar",
-    "Predictions": "cxrfeat.workflow.predict",
+    "Predictions": "cxrfeat.head.prediction",
     "Report": "cxrfeat.workflow.report",
     "ReproduceOptions": "cxrfeat.reporting.plan:Options",
     "Reproduction": "cxrfeat.workflow.reproduce",
     "Selected": "cxrfeat.workflow.select",
     "TopPatches": "cxrfeat.explaining.layer",
     "TuneResult": "cxrfeat.workflow.tune",
+    "Validated": "cxrfeat.workflow.validate",
+    "Validations": "cxrfeat.workflow.validate",
     "activation_maps": "cxrfeat.workflow.explain",
     "audit": "cxrfeat.workflow.audit",
     "compare": "cxrfeat.workflow.compare",
@@ -137,22 +141,24 @@ _PLACES = {
     "similar": "cxrfeat.workflow.similar",
     "top_patches": "cxrfeat.workflow.explain",
     "tune": "cxrfeat.workflow.tune",
+    "validate": "cxrfeat.workflow.validate",
     "verify": "cxrfeat.workflow.verify",
     "views_curve": "cxrfeat.workflow.learning_curve",
 }  # fmt: skip
 """For each name its module, and after a colon what it is called there, where that is something else."""
 
 __all__ = [
-    "ActivationMaps", "AuditError", "AuditResult", "Choice", "Comparison", "CxrFeatError", "DenseHead",
-    "Diagnosis", "DivergedError", "DropoutHead", "Explained", "Exported", "Extraction", "FeatureFile", "FeatureSpec",
-    "Finding", "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead",
+    "ActivationMaps", "AuditError", "AuditResult", "Choice", "Comparison", "CxrFeatError", "DenseHead", "Diagnosis",
+    "DivergedError", "DropoutHead", "Explained", "Exported", "Extraction", "FeatureFile", "FeatureSpec", "Finding",
+    "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead",
     "LabelDoubts", "LearningCurve", "LockedError", "LogregHead", "Manifest", "MissingExtraError", "Neighbour",
     "Neighbours", "Part", "Predictions", "QuarantineError", "Report", "ReproduceOptions", "Reproduction",
     "RidgeHead", "Run", "Selected", "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec",
     "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult",
-    "UsageError", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare", "doctor", "explain", "export",
-    "extract", "find_run", "find_runs", "finetune", "fit", "index", "labels", "learning_curve", "open", "open_run",
-    "predict", "report", "reproduce", "select", "similar", "top_patches", "tune", "verify", "views_curve",
+    "UsageError", "Validated", "Validations", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare",
+    "doctor", "explain", "export", "extract", "find_run", "find_runs", "finetune", "fit", "index", "labels",
+    "learning_curve", "open", "open_run", "predict", "report", "reproduce", "select", "similar", "top_patches",
+    "tune", "validate", "verify", "views_curve",
 ]  # fmt: skip
 
 

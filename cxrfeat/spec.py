@@ -286,11 +286,9 @@ class FeatureSpec:
             _text("`output`", self.output)
         self._check_scaling()
         if self.normalize == "featurewise":
-            # A tuned network brings its statistics along to images that were in no part of its split.
-            if self.mean is None or self.std is None or (self.split is None and self.backbone != "file"):
-                raise SpecError(
-                    "FeatureSpec.normalize 'featurewise' needs the mean, the deviation and the split they are from."
-                )
+            # Without a split, they are brought along to images that were in no part of it.
+            if self.mean is None or self.std is None:
+                raise SpecError("FeatureSpec.normalize 'featurewise' needs the mean and the deviation.")
             object.__setattr__(self, "mean", _number("FeatureSpec.mean", self.mean))
             object.__setattr__(self, "std", _number("FeatureSpec.std", self.std))
             if self.split is not None:

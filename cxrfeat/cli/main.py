@@ -31,6 +31,7 @@ from cxrfeat.cli import (
     select,
     similar,
     tune,
+    validate,
     verify,
     weights,
 )
@@ -86,6 +87,7 @@ for command, name in (
     (finetune.finetune, "finetune"),
     (report.report, "report"),
     (predict.predict, "predict"),
+    (validate.validate, "validate"),
     (explain.explain, "explain"),
     (labels.labels, "labels"),
     (similar.similar, "similar"),

@@ -209,6 +209,31 @@ def data_folder(data: Path | None) -> Path:
     return folder
 
 
+def pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:
+    """Names that an option sets equal, by the first of each two.
+
+    Args:
+        option: As it is typed.
+        given: Its value each time it was given.
+
+    Raises:
+        UsageError: If one is no two names with an equals sign between them, or the first comes twice.
+
+    Example:
+        >>> pairs("--map", ["No Finding=NORMAL", "Viral Pneumonia = PNEUMONIA"])
+        {'No Finding': 'NORMAL', 'Viral Pneumonia': 'PNEUMONIA'}
+    """
+    found: dict[str, str] = {}
+    for text in given or ():
+        first, equals, second = (part.strip() for part in text.rpartition("="))
+        first, second = (first, second) if equals else ("", "")
+        if not first or not second:
+            raise UsageError(f"{option} is two names, as in {option} 'No Finding=NORMAL'; got {text!r}.")
+        if found.setdefault(first, second) != second:
+            raise UsageError(f"{option} names {first} twice; give it one name.")
+    return found
+
+
 def too_many_bad(text: str | None, bad: int, total: int) -> bool:
     """Whether more images failed than allowed: by default more than 1 % and more than 3.
 

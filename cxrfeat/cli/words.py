@@ -18,6 +18,7 @@ _OTHERWISE = {
     "letters": "remove-letters",
     "projection": "map",
     "regroup_given": "regroup",
+    "renamed": "map",
     "sizes": "train-sizes",
     "units": "unit",
     "Selection.projection": "projection",

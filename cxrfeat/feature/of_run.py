@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.target import LABEL, find_target
 from cxrfeat.run.folder import Run
+from cxrfeat.spec import FeatureSpec
 
 
 def fitted_on(run: Run, path: Path) -> FeatureFile | None:
@@ -51,6 +53,36 @@ def of_same_images(run: Run, folder: Path) -> FeatureFile:
         f"No feature file in {folder} is of the images of {run.name}, and only such a file tells sex, age and the like "
         "of them. Say where it is with `features`, or extract the features again."
     )
+
+
+def own_features(run: Run, folder: Path) -> FeatureFile | None:
+    """A feature file, open, of the images of a run by the very network that its head sees them through.
+
+    Args:
+        run: With its classes; of a fine-tuned one, features that its network was extracted with.
+        folder: Of the feature files; that which the run was fitted on comes first.
+
+    Returns:
+        `None` if there is none.
+
+    Raises:
+        IntegrityError: If a file that is tried, or the run, is damaged.
+    """
+    wanted = _plain(run.document.features.spec)
+    there = [path for path in sorted(folder.glob("*.h5")) if not path.name.startswith(".")]
+    for path in sorted(there, key=lambda path: path.name != run.document.features.file):
+        file = FeatureFile(path)
+        fitted = as_fitted(file, run) if _plain(file.spec) == wanted else None
+        if fitted is not None and fitted.content.data_sha256 == data_of(run):
+            return fitted
+        file.close()
+    return None
+
+
+def _plain(spec: FeatureSpec) -> FeatureSpec:
+    """What the plain view's features depend on."""
+    view = replace(spec.view, count=1, seed=0, flip=True, zoom=(1.0, 1.2), brightness=(0.8, 1.25))
+    return replace(spec, view=view, split=None, storage="float32")
 
 
 def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxrfeat.feature.split import Fold, Rows, Split
 from cxrfeat.head.data import Data
@@ -16,12 +17,13 @@ from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.metric.score import scores
+from cxrfeat.metric.share import share_over_groups
 from cxrfeat.metric.source import within_source
-from cxrfeat.run.document import Evaluation
+from cxrfeat.run.document import Evaluation, UnlikeRecord
 from cxrfeat.run.document import Fold as FoldScores
 from cxrfeat.run.record import from_json
 from cxrfeat.spec import HeadSpec
-from cxrfeat.types import Probabilities
+from cxrfeat.types import Groups, Labels, Probabilities
 
 SPECIFICITY = 0.9
 """At which the operating points' thresholds are chosen."""
@@ -51,6 +53,8 @@ class HeadTest:
     parts: tuple[str, ...]
     """Of each prediction `validation` or `test`, or the name of the fold that tests."""
     notes: tuple[str, ...]
+    unlike: UnlikeRecord
+    """How many of the images that test are said to be unlike those that are trained on."""
 
 
 def evaluate(
@@ -93,7 +97,16 @@ def evaluate(
         probabilities=probabilities,
         parts=("validation",) * held + ("test",) * len(fold.test),
         notes=(*split.notes, *fitted.notes),
+        unlike=_unlike(data, split, seed),
     )
+
+
+def _unlike(data: Data, split: Split, seed: int) -> UnlikeRecord:
+    """How often images of the kind that is trained on are said to be of another: those that test are of that kind."""
+    flagged = [data.novelty(fold).outside(data.plain[fold.test]) for fold in split.folds]
+    share, ends = share_over_groups(np.concatenate(flagged), data.file.groups[split.tested], seed=seed)
+    assert share is not None, "a split tests some images"
+    return UnlikeRecord(share=share, share_ci=None if ends is None else (ends[0], ends[1]))
 
 
 def _crossed(
@@ -152,6 +165,7 @@ def _crossed(
             *sorted(notes | set(final.notes)),
             "The kept head was fitted on all images and is not itself tested.",
         ),
+        unlike=_unlike(data, split, seed),
     )
 
 
@@ -163,15 +177,49 @@ def scored(
     Operating points use thresholds of other images where there are any; else they are chosen on these, which is said.
     """
     file = data.file
-    y, groups = file.labels[rows], file.groups[rows]
-    points = operating_points(y, probabilities, groups, file.classes, thresholds=thresholds, seed=seed)
+    return evaluation_of(
+        file.labels[rows],
+        probabilities,
+        file.groups[rows],
+        data.source_codes[rows],
+        file.classes,
+        seed,
+        thresholds=thresholds,
+        images=len(np.unique(rows)),
+    )
+
+
+def evaluation_of(
+    y: Labels,
+    probabilities: Probabilities,
+    groups: Groups,
+    sources: NDArray[np.int64],
+    classes: Sequence[str],
+    seed: int,
+    *,
+    thresholds: Mapping[str, float] | None = None,
+    images: int | None = None,
+) -> Evaluation:
+    """Scores of predictions with their intervals.
+
+    Args:
+        y: `(n,)` true class indices.
+        probabilities: `(n, classes)`, rows summing to 1.
+        groups: `(n,)` group indices.
+        sources: `(n,)` a number for each source, -1 where it is unknown.
+        classes: Class names, in the order of the columns.
+        seed: Of the draws.
+        thresholds: Of the operating points, chosen on other images; else they are chosen on these, which is said.
+        images: How many images these are, where one may come more than once.
+    """
+    points = operating_points(y, probabilities, groups, classes, thresholds=thresholds, seed=seed)
     told = {
-        **scores(y, probabilities, file.classes),
-        **bootstrap(y, probabilities, groups, file.classes, seed=seed),
-        "within_source": within_source(y, probabilities, groups, data.source_codes[rows], file.classes, seed=seed),
+        **scores(y, probabilities, classes),
+        **bootstrap(y, probabilities, groups, classes, seed=seed),
+        "within_source": within_source(y, probabilities, groups, sources, classes, seed=seed),
         "operating_points": {"chosen_on": "these images" if thresholds is None else "validation", "classes": points},
-        "classes": list(file.classes),
-        "images": len(np.unique(rows)),
+        "classes": list(classes),
+        "images": len(y) if images is None else images,
         "groups": len(np.unique(groups)),
     }
     return from_json(Evaluation, told)

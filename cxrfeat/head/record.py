@@ -135,6 +135,7 @@ def document_of(
         notes=(*data.notes, *tested.notes),
         excluded=data.excluded,
         encoded=tuple(encoded),
+        unlike=tested.unlike,
         versions={**versions(), "engine": file.content.engine},
     )
 

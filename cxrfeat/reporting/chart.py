@@ -32,12 +32,14 @@ COLOURS = 8
 _SHARES = [(value / 4, f"{value * 25} %") for value in range(5)]
 
 
-def whisker(value: float | None, interval: Sequence[float] | None, chance: float | None = None) -> Markup:
-    """A score with its interval on a line from 0 to 1, for the cell of a table that says the numbers beside it."""
+def whisker(
+    value: float | None, interval: Sequence[float] | None, chance: float | None = None, *, low: float = 0.0
+) -> Markup:
+    """A score with its interval on a line from `low` to 1, for the cell of a table that says the numbers beside it."""
     if value is None:
         return Markup()
-    frame = Frame(width=150, height=20, left=4, right=4, top=2, bottom=2)
-    drawn = [element("path", d=path([frame.at(0, 0.5), frame.at(1, 0.5)]), class_="grid")]
+    frame = Frame(x=(low, 1.0), width=150, height=20, left=4, right=4, top=2, bottom=2)
+    drawn = [element("path", d=path([frame.at(low, 0.5), frame.at(1, 0.5)]), class_="grid")]
     if chance is not None:
         drawn.append(element("path", d=path([frame.at(chance, 0), frame.at(chance, 1)]), class_="chance"))
     if interval is not None:

@@ -198,6 +198,8 @@ class RunContent:
     command: str | None
     """What makes the run again, where a command does."""
     heat: Heat | None = None
+    validations: tuple[Mapping[str, Any], ...] = ()
+    """How it does on other data sets, as the documents of `validate` have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from cxrfeat.reporting.summary import honest_figure, standing, verdict, worst_fi
 from cxrfeat.reporting.table import NO_ENDS, WHY_NO_ENDS, Table, number
 from cxrfeat.reporting.template import fill, text_of
 from cxrfeat.reporting.term import BY_CLASS, CHECKS, DIFFERENCES, ENCODED, RUNS, SHORTCUT
+from cxrfeat.reporting.validation import forest_table
 from cxrfeat.run.record import to_json
 from cxrfeat.version import __version__
 
@@ -90,6 +91,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "within": within_table(summaries),
         "shortcuts": shortcut_table(summaries[:1]),
         "encoded": _encoded(data),
+        "elsewhere": _elsewhere(data),
         "differences": [difference_table(differences), other_difference_table(differences)] if differences else [],
         "runs": runs,
         "counts": data.counts,
@@ -102,6 +104,24 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "store": _store(data.tiles),
         "notes": data.notes,
     }
+
+
+def _elsewhere(data: DataContent) -> dict[str, Any] | None:
+    """How the best of the runs that were tried elsewhere did there; `None` where none was."""
+    tried = next((run for run in data.runs if run.validations), None)
+    if tried is None:
+        return None
+    failed = [
+        {"dataset": one["dataset"], **finding}
+        for one in tried.validations
+        for finding in one["audit"]
+        if finding["status"] == "fail"
+    ]
+    return {"table": forest_table(tried.validations, str(tried.summary["run"]), _interval), "failed": failed}
+
+
+def _interval(value: float | None, ends: Sequence[float] | None, low: float) -> str:
+    return whisker(value, ends, 0.5, low=low)
 
 
 def _encoded(data: DataContent) -> list[Table]:

@@ -9,6 +9,7 @@ from cxrfeat.metric.least import NO_INTERVAL
 from cxrfeat.reporting.chart import calibration_chart, roc_chart, training_chart
 from cxrfeat.reporting.content import RunContent
 from cxrfeat.reporting.table import Table, in_words, number, with_interval
+from cxrfeat.reporting.validation import details
 from cxrfeat.run.document import Evaluation, RunDocument
 from cxrfeat.run.record import to_json
 from cxrfeat.spec import HeadSpec
@@ -61,6 +62,14 @@ def run_section(run: RunContent, key: str) -> dict[str, Any]:
         "training": training,
         "kept": any(one.kept for one in run.history.epochs),
         "notes": document.notes,
+        "elsewhere": [
+            {
+                **{name: one[name] for name in ("dataset", "made", "notes")},
+                "audit": [{"images": [], "of": "", **finding} for finding in one["audit"]],
+                "tables": details(one),
+            }
+            for one in run.validations
+        ],
         "facts": _run_facts(str(summary["run"]), document),
         "command": run.command,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,16 +49,36 @@ def in_subgroups(runs: Sequence[Run], cuts: Sequence[Cut], folder: Path, seed: i
         InputError: If there is no feature file of the images of a run.
         IntegrityError: If a run or a feature file is damaged.
     """
+    with ExitStack() as stack:
+        parts = []
+        for run in runs:
+            test = tested(run)
+            file = stack.enter_context(of_same_images(run, folder))
+            parts.append((run.name, test, file, _places(run, test, file)))
+        return subgroups_of(parts, cuts, seed)
+
+
+def subgroups_of(
+    parts: Iterable[tuple[str, Tested, FeatureFile, Sequence[int]]], cuts: Sequence[Cut], seed: int = 0
+) -> Subgroups:
+    """Cut tested images into subgroups.
+
+    Args:
+        parts: Of each run, or data set: its name, what was tested, a file that tells of the images, and the row in it
+            of each test row.
+        cuts: Into what.
+        seed: Of the bootstrap.
+
+    Raises:
+        UsageError: If a column has too many values.
+    """
     rows: list[dict[str, Any]] = []
     gaps: list[dict[str, Any]] = []
-    for run in runs:
-        test = tested(run)
-        with of_same_images(run, folder) as file:
-            places = _places(run, test, file)
-            for cut in cuts:
-                for found, apart in _by(test, file, places, cut, seed):
-                    rows += [{"run": run.name, **row} for row in found]
-                    gaps += [{"run": run.name, **gap} for gap in apart]
+    for name, test, file, places in parts:
+        for cut in cuts:
+            for found, apart in _by(test, file, places, cut, seed):
+                rows += [{"run": name, **row} for row in found]
+                gaps += [{"run": name, **gap} for gap in apart]
     for gap, p in zip(gaps, holm([gap["p"] for gap in gaps]), strict=True):
         low, high = gap["ci"]
         gap |= {"p_holm": p, "tied": p > ALPHA or low <= 0 <= high}

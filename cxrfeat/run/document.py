@@ -443,6 +443,15 @@ class Finetuning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnlikeRecord:
+    """How often a new image of the kind that was trained on is said to be unlike it (`head.novelty`)."""
+
+    share: float
+    """Of the images that tested, each judged by training images that lack its patient."""
+    share_ci: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunDocument:
     """What `run.json` holds, but for what names the format and keeps it whole."""
 
@@ -472,6 +481,8 @@ class RunDocument:
     """Ids of the images that the user left out."""
     encoded: tuple[Encoded, ...] = field(default=(), metadata=OMITTED)
     """What else the features know."""
+    unlike: UnlikeRecord | None = field(default=None, metadata=OMITTED)
+    """`None` in runs from before it was measured."""
     search: Search | None = field(default=None, metadata=OMITTED)
     test_openings: int = field(default=1, metadata=beside("search"))
     """How many runs had been tested on this very split, this one included."""

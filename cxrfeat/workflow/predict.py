@@ -1,11 +1,10 @@
-"""The recipe of prediction: images through the network and head of a run."""
+"""The recipe of prediction: images through the network and head of a run, as many as there are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,14 +13,15 @@ from cxrfeat.backbone.choose import choose_engine, load_engine
 from cxrfeat.backbone.engine import CPU_BATCH, Engine, EngineFactory
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.held import HeldRows
-from cxrfeat.feature.of_images import features_of_images
+from cxrfeat.feature.of_images import OfImage, features_of_images
 from cxrfeat.finetuning.tuned import network_of
+from cxrfeat.head.calling import calling_of_run, sets_of_run
 from cxrfeat.head.of_run import load_head
+from cxrfeat.head.prediction import Prediction, Predictions, Rules
 from cxrfeat.image.named import named_images
 from cxrfeat.image.note import tell
 from cxrfeat.image.row import Quarantined, Selection
-from cxrfeat.run.folder import Run, RunLike, find_run
-from cxrfeat.run.record import to_json
+from cxrfeat.run.folder import RunLike, find_run
 from cxrfeat.spec import EngineName
 from cxrfeat.system.given import PathLike, as_path, as_paths
 from cxrfeat.system.process import threads
@@ -33,50 +33,37 @@ TOGETHER = 16
 _SHOWN = {"lungs": "cut down to the lungs", "outside": "without their lungs"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What a run says of one image."""
-
-    image: str
-    """The path as the user gave it."""
-    label: str
-    probabilities: dict[str, float]
-    out_of_distribution: bool
-    """Whether its features lie farther out than those of 99 % of the training images."""
+CHECKED = 100_000
+"""Images, the first of a call, whose outputs are held against each other; it takes memory for each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """All images of one call, those that could not be used apart."""
+class PredictionStream:
+    """Predictions as they come, in the order of the images, of any number of these in bounded memory."""
 
-    run: Run
-    predictions: tuple[Prediction, ...]
-    quarantined: tuple[Quarantined, ...]
-    random: bool
-    """Whether the network has random weights, so that predictions mean nothing."""
-    rows_reused: int = 0
-    """How many images had their features in a file already; the network computed those of the others."""
-    checks: tuple[Finding, ...] = ()
-    """What there is to object to in these outputs."""
+    def __init__(self, rules: Rules, groups: Iterator[list[Prediction | Quarantined]], images: int) -> None:
+        """Nothing is computed before the first is asked for."""
+        self.rules, self.images, self._groups = rules, images, groups
+        self.done = self.bad = self.rows_reused = 0
+        self.checks: tuple[Finding, ...] = ()
+        """What there is to object to in the outputs, once all came."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON document of `predict`."""
-        return {
-            "run": self.run.name,
-            "random_weights": self.random,
-            "rows_computed": len(self.predictions) - self.rows_reused,
-            "rows_reused": self.rows_reused,
-            "failed_checks": to_json(self.run.failed_checks),
-            "checks": [asdict(one) for one in self.checks],
-            "predictions": [asdict(one) for one in self.predictions],
-            "quarantined": [asdict(one) for one in self.quarantined],
-        }
+    def __iter__(self) -> Iterator[Prediction | Quarantined]:
+        """Each image, once: what is said of it, or why it cannot be used."""
+        for group in self._groups:
+            yield from group
+
+    def close(self) -> None:
+        """Let go of files and network."""
+        if isinstance(self._groups, Generator):
+            self._groups.close()
 
 
 def predict(
     run: RunLike,
     images: PathLike | Iterable[PathLike],
     *,
+    coverage: float | None = None,
+    threshold: str | None = None,
     network: PathLike | None = None,
     engine: EngineName = "auto",
     features: PathLike = "features",
@@ -94,6 +81,10 @@ def predict(
         run: A run, its name or an unambiguous beginning of it, or its folder.
         images: Files, or folders, which are searched for images as `index` searches them (masks, hidden files and
             checkpoints are none); one or many.
+        coverage: How often the set of classes that cannot be ruled out shall hold the true one, such as 0.9; `None`
+            makes no sets.
+        threshold: Call each class from a threshold on, by the name of what it keeps to on validation images, such as
+            `sensitivity-0.95`.
         network: Where the network's file is, if it is no longer where it was.
         engine: What runs the network: `auto` is what is fastest for so many images.
         features: Folder of the feature files; it need not be there.
@@ -106,9 +97,48 @@ def predict(
         One prediction per readable image, in the order given.
 
     Raises:
-        UsageError: If no image is named, or the engine cannot run the network.
-        InputError: If there is no such run, a path does not exist, no image can be used, or the head was trained with
-            lung masks.
+        UsageError: If no image is named, the engine cannot run the network, or the coverage or threshold is none.
+        InputError: If there is no such run, a path does not exist, no image can be used, the head was trained with
+            lung masks, or the run has no validation images to learn sets or thresholds from.
+        IntegrityError: If the run is damaged.
+        WeightsError: If the network is no longer there.
+    """
+    stream = stream_predictions(
+        run, images, coverage=coverage, threshold=threshold, network=network, engine=engine, features=features,
+        runs=runs, reading=reading, make_engine=make_engine, progress=progress,
+    )  # fmt: skip
+    with closing(stream):
+        each = list(stream)
+    return Predictions(
+        run=stream.rules.run,
+        predictions=tuple(one for one in each if isinstance(one, Prediction)),
+        quarantined=tuple(one for one in each if isinstance(one, Quarantined)),
+        random=stream.rules.random,
+        rules=stream.rules,
+        rows_reused=stream.rows_reused,
+        checks=stream.checks,
+    )
+
+
+def stream_predictions(
+    run: RunLike,
+    images: PathLike | Iterable[PathLike],
+    *,
+    coverage: float | None = None,
+    threshold: str | None = None,
+    network: PathLike | None = None,
+    engine: EngineName = "auto",
+    features: PathLike = "features",
+    runs: PathLike = "runs",
+    reading: Selection | None = None,
+    make_engine: EngineFactory | None = None,
+    progress: Progress | None = None,
+) -> PredictionStream:
+    """As `predict`, image by image: for more of them than are to be held in memory.
+
+    Raises:
+        UsageError: As `predict`, before the first image.
+        InputError: Likewise; and with the last image, if none could be used.
         IntegrityError: If the run is damaged.
         WeightsError: If the network is no longer there.
     """
@@ -116,6 +146,8 @@ def predict(
     given = as_paths(images, "an image or a folder of images")
     if not given:
         raise UsageError("Name at least one image, or a folder of them.")
+    sets = None if coverage is None else sets_of_run(run, coverage)
+    calling = None if threshold is None else calling_of_run(run, threshold)
     paths, bad = named_images(given, reading)
     head, novelty = load_head(run)
     spec = run.document.features.spec
@@ -133,48 +165,62 @@ def predict(
             return make_engine(where, spec, CPU_BATCH, threads())
         return load_engine(name, where, spec, len(paths) * view.count)
 
-    made: list[Prediction] = []
-    contents: list[str] = []
-    said: list[Probabilities] = []
-    done = reused = 0
-    with ExitStack() as stack:
-        held = HeldRows(as_path(features), spec, name, dim=head.dim, images=len(paths))
-        if make_engine is None:
-            stack.enter_context(held)
-        groups = stack.enter_context(closing(features_of_images(paths, view, load, held, together=TOGETHER)))
-        for group in groups:
-            bad += [one for one in group if isinstance(one, Quarantined)]
-            good = [one for one in group if not isinstance(one, Quarantined)]
-            if good:
-                stacked = np.stack([one.features for one in good])
-                flat = head.predict_proba(stacked.reshape(-1, stacked.shape[2]))
-                probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
-                outside = novelty.outside(stacked[:, 0])
-                made += [
-                    Prediction(
-                        image=str(one.path),
-                        label=head.classes[int(row.argmax())],
-                        probabilities=dict(zip(head.classes, row.tolist(), strict=True)),
-                        out_of_distribution=bool(out),
-                    )
-                    for one, row, out in zip(good, probabilities, outside, strict=True)
-                ]
-                said.append(probabilities)
-                contents += [one.content_sha256 for one in good]
-                reused += sum(one.held is not None for one in good)
-            done += len(group)
-            if progress:
-                progress("predict", done, len(paths))
-    tell(held.notes)
-    if not made:
-        shown = "; ".join(f"{one.path}: {one.reason}" for one in bad[:3])
-        raise InputError(f"None of the {len(paths)} images can be used ({shown}). Check the files.")
-    checks = check_predictions(np.concatenate(said), contents, votes=head.kind == "knn")
-    return Predictions(
-        run=run,
-        predictions=tuple(made),
-        quarantined=tuple(bad),
-        random=where.random,
-        rows_reused=reused,
-        checks=tuple(checks),
-    )
+    def say(good: Sequence[OfImage]) -> tuple[list[Prediction], Probabilities]:
+        stacked = np.stack([one.features for one in good])
+        flat = head.predict_proba(stacked.reshape(-1, stacked.shape[2]))
+        probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
+        outside = novelty.outside(stacked[:, 0])
+        held = None if sets is None else sets.conformal.sets(probabilities) | outside[:, None]
+        told = []
+        for place, (one, row) in enumerate(zip(good, probabilities.tolist(), strict=True)):
+            by_class = dict(zip(head.classes, row, strict=True))
+            told.append(
+                Prediction(
+                    image=str(one.path),
+                    label=head.classes[int(probabilities[place].argmax())],
+                    probabilities=by_class,
+                    out_of_distribution=bool(outside[place]),
+                    classes=None if held is None else tuple(np.array(head.classes)[held[place]].tolist()),
+                    called=None if calling is None else calling.of(by_class),
+                )
+            )
+        return told, probabilities
+
+    def groups() -> Generator[list[Prediction | Quarantined], None, None]:
+        if bad:
+            stream.bad += len(bad)
+            yield list(bad)
+        said: list[Probabilities] = []
+        contents: list[str] = []
+        failed = list(bad[:3])
+        done = 0
+        with ExitStack() as stack:
+            held = HeldRows(as_path(features), spec, name, dim=head.dim, images=len(paths))
+            if make_engine is None:
+                stack.enter_context(held)
+            made = stack.enter_context(closing(features_of_images(paths, view, load, held, together=TOGETHER)))
+            for group in made:
+                good = [one for one in group if not isinstance(one, Quarantined)]
+                told, probabilities = say(good) if good else ([], np.empty((0, len(head.classes))))
+                if len(contents) < CHECKED:
+                    said.append(probabilities)
+                    contents += [one.content_sha256 for one in good]
+                coming = iter(told)
+                each = [one if isinstance(one, Quarantined) else next(coming) for one in group]
+                failed += [one for one in each if isinstance(one, Quarantined)][: 3 - len(failed)]
+                done += len(group)
+                stream.done += len(good)
+                stream.bad += len(group) - len(good)
+                stream.rows_reused += sum(one.held is not None for one in good)
+                if progress:
+                    progress("predict", done, len(paths))
+                yield each
+        tell(held.notes)
+        if not stream.done:
+            shown = "; ".join(f"{one.path}: {one.reason}" for one in failed)
+            raise InputError(f"None of the {len(paths)} images can be used ({shown}). Check the files.")
+        stream.checks = tuple(check_predictions(np.concatenate(said), contents, votes=head.kind == "knn"))
+
+    rules = Rules(run=run, random=where.random, sets=sets, calling=calling)
+    stream = PredictionStream(rules, groups(), len(paths) + len(bad))
+    return stream

@@ -28,6 +28,8 @@ from cxrfeat.reporting.naming import Names, names_of
 from cxrfeat.reporting.place import USUAL, check_place, usual_place
 from cxrfeat.reporting.shrink import below_limit
 from cxrfeat.run.folder import Run, RunLike, find_runs
+from cxrfeat.run.record import to_json
+from cxrfeat.run.validation import validations_of
 from cxrfeat.system.files import write_atomic
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
@@ -213,4 +215,5 @@ def _of_run(run: Run, summary: Mapping[str, Any], asked: Asked) -> RunContent:
         },
         calibration=calibration_band(test.y, test.probabilities, test.groups, seed=asked.seed),
         command=None if again is None else asked.words.call(again),
+        validations=tuple(to_json(one) for one in validations_of(run)),
     )

@@ -14,7 +14,7 @@ import pytest
 from cxrfeat.backbone.network import Network
 from cxrfeat.cli.main import run
 from cxrfeat.spec import FeatureSpec
-from cxrfeat.workflow import audit, demo, extract, predict, similar, verify
+from cxrfeat.workflow import audit, demo, extract, predict, similar, validate, verify
 from tests.stub import StubEngine
 
 RANDOM = ("--backbone", "resnet50", "--weights", "random", "--size", "32", "--views", "2")
@@ -47,7 +47,10 @@ class RoomyStub(StubEngine):
 
 def use_engine(monkeypatch: pytest.MonkeyPatch, make_engine: Callable[..., object] | None) -> None:
     """Let every command load its networks with `make_engine`, by the same code path; `None` is the usual way."""
-    for recipe in (audit.audit, extract.extract, predict.predict, similar.similar, verify.verify, demo.demo):
+    for recipe in (
+        audit.audit, extract.extract, predict.predict, predict.stream_predictions, similar.similar, validate.validate,
+        verify.verify, demo.demo,
+    ):  # fmt: skip
         defaults = recipe.__kwdefaults__ or {}
         assert "make_engine" in defaults
         monkeypatch.setitem(defaults, "make_engine", make_engine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,45 @@ def test_what_was_taken_from_a_file_is_said(
         f"The features of {count} of these images were in features, and the network computed those of 0."
         in " ".join((said.out + said.err).split())
     )
+
+
+def test_any_number_of_images_goes_into_a_csv_line_by_line_and_is_counted(cli: Cli, features: Path, data: Path) -> None:
+    assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
+    (data / "bad.png").write_text("no image")
+    asked = ("mine", "data/COVID/images", data / "bad.png", "--coverage", "0.9", "--threshold", "sensitivity-0.9")
+    said = cli("predict", *asked, "--csv", "out.csv")
+    assert said.code == 0, said.err
+    with Path("out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = cli("predict", *asked, "--json").json
+    assert len(rows) == len(told["predictions"]) + 1
+    for row, one in zip(rows, told["predictions"], strict=False):
+        assert (row["image"], row["class"], row["answer"]) == (one["image"], one["label"], one["answer"])
+        assert float(row["probability COVID"]) == one["probabilities"]["COVID"]
+        assert row["set"] == "|".join(one["classes"])
+        assert row["called COVID"] == ("yes" if one["called"]["COVID"] else "no")
+    assert rows[-1]["unusable"].startswith("header: not an image")
+    assert f"Predictions of mine: {len(rows) - 1} images" in " ".join(said.out.split()) or "RANDOM WEIGHTS" in said.out
+    assert "Sets of classes hold the true one of 90% of new patients" in said.out
+    assert "is called from" in said.out
+    assert "is a false alarm for a share of" in said.out
+    assert told["conformal"]["on_test"]["coverage"] is not None
+    assert told["false_alarms"]["test"] is not None
+
+
+def test_lines_of_json_come_one_by_one_after_what_they_go_by(cli: Cli, features: Path, data: Path) -> None:
+    assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
+    said = cli("predict", "mine", "data/COVID/images", "--jsonl", "--quiet")
+    first, *lines = (json.loads(line) for line in said.out.splitlines())
+    assert first["run"] == "mine"
+    assert [one["label"] for one in lines] == [
+        one["label"] for one in cli("predict", "mine", "data/COVID/images", "--json").json["predictions"]
+    ]
+    assert cli("predict", "mine", "data/COVID/images", "--jsonl", "--json").code == 2
+    for option, value, why in (
+        ("--coverage", "90", "--coverage is a share above 0 and below 1, such as 0.9; got 90."),
+        ("--threshold", "best", "--threshold is what to keep to, on validation images: sensitivity-0.9"),
+    ):
+        said = cli("predict", "mine", "data/COVID/images", option, value)
+        assert said.code == 2
+        assert why in said.err

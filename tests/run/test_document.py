@@ -37,6 +37,7 @@ from cxrfeat.run.document import (
     SearchSettings,
     SplitRecord,
     Tried,
+    UnlikeRecord,
     WithinSource,
 )
 from cxrfeat.run.record import DamagedError, from_json, to_json
@@ -156,7 +157,8 @@ SECTIONS: dict[str, type] = {
     "Fold validation": FoldValidation, "Within sources": WithinSource, "Pair": PairWithin,
     "Operating points": OperatingPoints, "Points": ClassPoints, "Point": OperatingPoint, "Control": ControlScores,
     "Encoded": Encoded,
-    "Outputs": Outputs, "Finding": Finding, "Search settings": SearchSettings, "Search found": SearchFound,
+    "Outputs": Outputs, "Finding": Finding,
+    "Unlike": UnlikeRecord, "Search settings": SearchSettings, "Search found": SearchFound,
     "Search": Search, "Outer search": OuterSearch, "Chosen": Chosen, "Default": BestDefault, "Tried": Tried,
     "Fine-tuning": Finetuning, "Network": Began,
 }  # fmt: skip

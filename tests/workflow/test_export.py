@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.head.prediction import Predictions
 from cxrfeat.run.folder import read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec
 from cxrfeat.workflow import export as module
 from cxrfeat.workflow.export import export, made_up_views
-from cxrfeat.workflow.predict import Predictions, predict
+from cxrfeat.workflow.predict import predict
 from tests.workflow.exporting import make_runs
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")

@@ -1,0 +1,311 @@
+"""The recipe of validation: other data sets through a run's own network, scored beside its own test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from cxrfeat.auditing.elsewhere import Outside, shared_classes
+from cxrfeat.auditing.outside import judge
+from cxrfeat.backbone.engine import EngineFactory
+from cxrfeat.errors import InputError, UsageError
+from cxrfeat.feature.called import Called
+from cxrfeat.feature.column import Cut, read_cut
+from cxrfeat.feature.extract import extract_features
+from cxrfeat.feature.extracted import Extracted
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.of_run import of_same_images, own_features
+from cxrfeat.feature.request import Request, name_masks
+from cxrfeat.feature.seen import SeenImage, seen_images
+from cxrfeat.finetuning.tuned import network_of, seen_split, tuned_features, tuned_network
+from cxrfeat.head.of_run import load_head
+from cxrfeat.image.identity import Identity
+from cxrfeat.image.index import index_folder, require_classes
+from cxrfeat.image.manifest_file import manifest_path, read_lines
+from cxrfeat.image.mask import NO_MASKS, find_masks, mask_notes
+from cxrfeat.image.note import Note, tell
+from cxrfeat.image.row import Manifest, Quarantined, Selection
+from cxrfeat.reporting.comparison import Tested
+from cxrfeat.reporting.subgroup import Subgroups, subgroups_of
+from cxrfeat.run.folder import Run, RunLike, find_run
+from cxrfeat.run.record import to_json
+from cxrfeat.run.validation import Validation, write_validation
+from cxrfeat.system.given import PathLike, as_path, as_paths, nearest, one_or_many
+from cxrfeat.types import Progress, named
+
+USUAL_CUTS = ("sex", "age:40:65", "view_position")
+"""What images are cut by where the data say so and nothing is asked for."""
+
+OfSeen = Literal["leave-out", "refuse"]
+"""What becomes of images that the run has seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """How a run does on one data set."""
+
+    data: str
+    """The folder, as it was given."""
+    document: Validation
+    path: Path
+    """Where it is kept, in the run's folder."""
+    features: Extracted
+    seen: tuple[dict[str, str], ...]
+    """Images left out: `image` (its path, or id), `image_id`, `how`, `part`."""
+    quarantined: tuple[Quarantined, ...]
+    total: int
+    """Images in the folder, those that could not be used among them."""
+
+    def to_dict(self, run: Run) -> dict[str, Any]:
+        """The JSON document of `validate` with one data set."""
+        return {
+            "run": run.name,
+            "data": self.data,
+            **to_json(self.document),
+            "seen": list(self.seen),
+            "document": str(self.path),
+            "features_file": str(self.features.path),
+            "rows_computed": self.features.rows_computed,
+            "rows_reused": self.features.rows_reused,
+            "quarantined": [to_json(one) for one in self.quarantined],
+            "failed_checks": to_json(run.failed_checks),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validations:
+    """How a run does on other data sets, in the order given."""
+
+    run: Run
+    validated: tuple[Validated, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `validate`: of several data sets, one under `validations` for each."""
+        each = [one.to_dict(self.run) for one in self.validated]
+        return each[0] if len(each) == 1 else {"run": self.run.name, "validations": each}
+
+
+def validate(
+    run: RunLike,
+    data: PathLike | Iterable[PathLike],
+    *,
+    renamed: Mapping[str, str] | None = None,
+    recalibrate: float | None = None,
+    by: str | Iterable[str] | None = None,
+    seen: OfSeen = "leave-out",
+    other_patients: bool = False,
+    network: PathLike | None = None,
+    engine: str = "auto",
+    selection: Selection | None = None,
+    features: PathLike = "features",
+    runs: PathLike = "runs",
+    seed: int = 0,
+    make_engine: EngineFactory | None = None,
+    progress: Progress | None = None,
+) -> Validations:
+    """Try a run on another hospital's images.
+
+    Features are computed once and kept in the features folder, as by `extract`. What is found is kept in the run's
+    folder, and `report` shows it.
+
+    Args:
+        run: A run, its name or an unambiguous beginning of it, or its folder.
+        data: A folder of images (see `index`), or several.
+        renamed: `{class elsewhere: class of the run}`, where names differ. Several may become one.
+        recalibrate: Share of each data set, by groups, to mend the probabilities on; what that does is told of the
+            rest. `None` is not to.
+        by: What to cut images into subgroups by, as in `compare`; `None` is sex, age and position, where these are
+            known.
+        seen: What becomes of images that the run has seen, or whose patients it has: `leave-out` or `refuse`.
+        other_patients: Patients with a number that the run's data have too are other people: each hospital has its own
+            numbers.
+        network: Where the network's file is, if it is no longer where it was.
+        engine: `auto`, `keras`, `openvino` or `onnx`.
+        selection: Which images to take, and how the folders are read.
+        features: Folder of the feature files.
+        runs: Folder in which the run's name is looked for.
+        seed: Of intervals, parts and folds.
+        make_engine: Loads a network; for tests and other engines.
+        progress: Told what is being done, how much of it, out of how much.
+
+    Raises:
+        UsageError: If no data are named, or an argument cannot be.
+        InputError: If there is no such run or folder, classes do not fit, or images were seen and that is refused.
+        IntegrityError: If the run, or a feature file, is damaged.
+        LockedError: If another process is making one of the files.
+        StorageError: If the disk refuses.
+        WeightsError: If the network is no longer there.
+    """
+    found = find_run(run, runs=runs)
+    folders = as_paths(data, "a data folder")
+    if not folders:
+        raise UsageError("Name at least one folder of images to validate on.")
+    if recalibrate is not None and not 0 < recalibrate < 1:
+        raise UsageError(
+            f"`recalibrate` is a share of the other set, above 0 and below 1, such as 0.3; got {recalibrate}."
+        )
+    texts: list[str] = [] if by is None else one_or_many(by)
+    cuts = None if by is None else [read_cut(one) for one in texts]
+    asked = _Asked(
+        renamed=dict(renamed or {}),
+        share=recalibrate,
+        cuts=cuts,
+        seen=seen,
+        other_patients=other_patients,
+        network=network,
+        engine=engine,
+        selection=selection or Selection(),
+        features=as_path(features),
+        seed=seed,
+        make_engine=make_engine,
+        progress=progress,
+    )
+    # All are read before any goes through the network: a wrong name costs no hour.
+    manifests = [index_folder(one, asked.selection, progress=named(progress, "reading files")) for one in folders]
+    every = {name for manifest in manifests for name in manifest.classes}
+    for one in asked.renamed:
+        if one not in every:
+            raise UsageError(
+                f"`renamed` names {one!r}, and no data set has such a class.{nearest(one, every)} "
+                f"There are {', '.join(sorted(every))}."
+            )
+    for manifest in manifests:
+        require_classes(manifest)
+        shared_classes(found, manifest.dataset, manifest.classes, manifest.labels, asked.renamed)
+    return Validations(
+        run=found,
+        validated=tuple(
+            _validated(found, folder, manifest, asked) for folder, manifest in zip(folders, manifests, strict=True)
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    renamed: Mapping[str, str]
+    share: float | None
+    cuts: Sequence[Cut] | None
+    seen: OfSeen
+    other_patients: bool
+    network: PathLike | None
+    engine: str
+    selection: Selection
+    features: Path
+    seed: int
+    make_engine: EngineFactory | None
+    progress: Progress | None
+
+
+def _validated(run: Run, folder: Path, manifest: Manifest, asked: _Asked) -> Validated:
+    made = _extracted(run, manifest, asked)
+    with ExitStack() as stack:
+        other = stack.enter_context(FeatureFile(made.path))
+        own = own_features(run, asked.features)
+        if own is not None:
+            stack.enter_context(own)
+        seen, ways = _seen(run, manifest, other, own, asked, stack)
+        called = Called.beside(asked.features, other.content.dataset, other.image_ids)
+        told = tuple(
+            {"image": called.names[one.row], "image_id": called.ids[one.row], "how": one.how, "part": one.part}
+            for one in seen
+        )
+        if told and asked.seen == "refuse":
+            shown = ", ".join(f"{one['image']} ({one['how']}, {one['part']})" for one in told[:3])
+            raise InputError(
+                f"{len(told)} of the {other.images} images of {folder} are in the data of {run.name}, or of patients "
+                f"in them: {shown}{', ...' if len(told) > 3 else ''}. Take them out, or leave `seen=refuse` away: then "
+                "they are left out of every figure."
+            )
+        head, novelty = load_head(run)
+        document, judged = judge(
+            run, head, novelty, other, own, renamed=asked.renamed, seen=seen, looked_for=ways, share=asked.share,
+            seed=asked.seed,
+        )  # fmt: skip
+        groups = _in_subgroups(other, judged, asked)
+        document = replace(document, subgroups=groups.rows, subgroup_gaps=groups.gaps)
+    return Validated(
+        data=str(folder),
+        document=document,
+        path=write_validation(run, document),
+        features=made,
+        seen=told,
+        quarantined=made.quarantined,
+        total=made.images + len(made.quarantined),
+    )
+
+
+def _extracted(run: Run, manifest: Manifest, asked: _Asked) -> Extracted:
+    """The features of a data set by the run's network, computed as far as no file holds them."""
+    spec = run.document.features.spec
+    view = spec.view if run.document.tta else replace(spec.view, count=1)
+    tuned = tuned_network(run) is not None and asked.network is None
+    network, spec = tuned_features(run, view) if tuned else (network_of(run, asked.network), replace(spec, view=view))
+    masks = find_masks(manifest.rows, manifest.root) if view.mask != "none" else NO_MASKS
+    tell(Note(text=line) for line in mask_notes(masks, None))
+    seen = seen_split(run, manifest, Identity.load()) if tuned else None
+    spec = replace(
+        spec,
+        view=name_masks(replace(view, masks=None), manifest, masks),
+        split=spec.split if seen is not None else None,
+    )
+    (made,) = extract_features(
+        manifest,
+        [Request(network=network, spec=spec, bound_split=seen)],
+        features=asked.features,
+        identity=Identity.load(),
+        engine=asked.engine,
+        make_engine=asked.make_engine,
+        progress=asked.progress,
+        masks=masks,
+    )
+    return made
+
+
+def _seen(
+    run: Run, manifest: Manifest, other: FeatureFile, own: FeatureFile | None, asked: _Asked, stack: ExitStack
+) -> tuple[list[SeenImage], list[str]]:
+    """Images that the run has seen, and how they were looked for."""
+    split = run.split()
+    parts = dict(zip(split.contents, split.parts, strict=True))
+    pictured = own
+    if pictured is None:
+        try:
+            pictured = stack.enter_context(of_same_images(run, asked.features))
+        except InputError:  # there is none: bytes are known all the same
+            pictured = None
+    place = manifest_path(asked.features, run.document.dataset)
+    lines = read_lines(place) if place.is_file() else []
+    known = {line.content_sha256: line.patient_id or None for line in lines if line.content_sha256 in parts}
+    of_content = {row.content_sha256: row.patient for row in manifest.rows}
+    patients = [None if asked.other_patients else of_content.get(one) for one in other.content_sha256]
+    ways = ["bytes"] + ["pixels"] * (pictured is not None) + ["patients"] * bool(known)
+    if asked.progress:
+        asked.progress("looking for images seen", 0, 1)
+    found = seen_images(other, parts, pictured, patients=patients, own_patients=known)
+    if asked.progress:
+        asked.progress("looking for images seen", 1, 1)
+    return found, ways
+
+
+def _in_subgroups(other: FeatureFile, judged: Outside, asked: _Asked) -> Subgroups:
+    """In the subgroups that were asked for, or in those that the data can tell."""
+    cuts = asked.cuts
+    if cuts is None:
+        known = {
+            "sex": any(other.texts("sex")),
+            "view_position": any(other.texts("view_position")),
+            "age": bool((other.content.columns["age"] >= 0).any()),
+        }
+        cuts = [cut for cut in map(read_cut, USUAL_CUTS) if known[cut.column]]
+    rows = judged.rows.tolist()
+    test = Tested(
+        rows=tuple((other.content_sha256[row], other.image_ids[row]) for row in rows),
+        classes=judged.classes,
+        y=judged.y,
+        groups=judged.groups,
+        probabilities=judged.probabilities,
+    )
+    return subgroups_of([(other.content.dataset, test, other, rows)], cuts, asked.seed)
