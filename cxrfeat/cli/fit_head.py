@@ -82,10 +82,18 @@ def fit_head(
         typer.Option(
             "--train-sizes",
             metavar="<numbers>",
-            help="Accuracy against shares of the training images, as in 0.1,0.5,1.",
+            help="Accuracy against shares of the training images, as in 0.1,0.2,0.5,1; through four or more a curve.",
             rich_help_panel=_CURVES,
         ),
     ] = None,
+    wanted_width: Annotated[
+        float,
+        typer.Option(
+            "--wanted-width",
+            help="With --train-sizes: how many patients intervals so wide, from end to end, would take.",
+            rich_help_panel=_CURVES,
+        ),
+    ] = 0.1,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run; with one head.", rich_help_panel=options.PLACES)
     ] = None,
@@ -109,7 +117,7 @@ def fit_head(
     from cxrfeat.head.choose import head_kinds
     from cxrfeat.head.learning_curve import LearningCurve
     from cxrfeat.reporting.best import best_sentence
-    from cxrfeat.reporting.learning_curve import curve_table
+    from cxrfeat.reporting.learning_curve import curve_table, fitted_table, wanted_table
     from cxrfeat.reporting.score import class_table, score_table
     from cxrfeat.reporting.shortcut import encoded_table, shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table, training_table
@@ -126,7 +134,7 @@ def fit_head(
     specs = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or ["all"])]
     path, chosen = find_features(file, features), reading.class_names(classes)
     balanced = [cut for text in balance_by or () for cut in text.split(",")]
-    check_curves(path, over_views=show_views, sizes=sizes or ())
+    check_curves(path, over_views=show_views, sizes=sizes or (), wanted_width=wanted_width)
     with noting(show=not json) as told, progress("fits", quiet=quiet) as tell:
         result = fit(
             path,
@@ -168,6 +176,7 @@ def fit_head(
                 path,
                 specs,
                 sizes=sizes,
+                wanted_width=wanted_width,
                 split_by=split_by,
                 fold_count=folds,
                 seed=seed,
@@ -196,6 +205,8 @@ def fit_head(
         show(encoded_table(document["runs"][0]["encoded"]))
         for curve in document["curves"]:
             show(curve_table(curve))
+            show(fitted_table(curve))
+            show(wanted_table(curve))
             say(f"  {curve['head']}: {curve['sentence']}")
         for run in document["runs"]:
             say(f"{run['path']}{' (stood already)' if run['reused'] else ''}")

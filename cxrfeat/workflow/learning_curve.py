@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cxrfeat.errors import InputError
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, check_share
@@ -17,6 +17,9 @@ from cxrfeat.head.learning_curve import LearningCurve, curve_of
 from cxrfeat.spec import HeadSpec, SplitBy
 from cxrfeat.system.given import PathLike, one_or_many
 from cxrfeat.types import Progress
+
+WIDTH = 0.1
+"""Width of an interval that is wanted, where the user does not say: a twentieth to each side."""
 
 SIZES = (0.1, 0.2, 0.5, 1.0)
 """Shares of the training images, where the user does not say."""
@@ -32,23 +35,33 @@ def view_counts(views: int) -> list[int]:
     return [*(1 << power for power in range(views.bit_length()) if 1 << power < views), views]
 
 
-def check_curves(features: PathLike, *, over_views: bool, sizes: Sequence[float] = ()) -> None:
+def check_curves(
+    features: PathLike, *, over_views: bool, sizes: Sequence[float] = (), wanted_width: float = WIDTH
+) -> None:
     """Refuse curves that cannot be drawn before anything is fitted.
 
     Args:
         features: A feature file.
         over_views: Whether `views_curve` is wanted.
         sizes: Those of `learning_curve`, if it is wanted.
+        wanted_width: Its.
 
     Raises:
         InputError: If there is only one view.
         SplitError: If a size is no share of the training images.
+        UsageError: If the width is none.
     """
     for size in sizes:
         check_share(size)
+    _check_width(wanted_width)
     if over_views:
         with FeatureFile(features) as file:
             _check_views(file)
+
+
+def _check_width(width: float) -> None:
+    if not 0.001 <= width < 1:
+        raise UsageError(f"`wanted_width` is that of an interval, from 0.001 to below 1; got {width:g}.")
 
 
 def _check_views(file: FeatureFile) -> None:
@@ -110,6 +123,7 @@ def learning_curve(
     heads: HeadLike | Iterable[HeadLike],
     *,
     sizes: float | Iterable[float] = SIZES,
+    wanted_width: float = WIDTH,
     split_by: SplitBy | None = None,
     fold_count: int | None = None,
     seed: int = 0,
@@ -123,7 +137,9 @@ def learning_curve(
     Args:
         features: A feature file.
         heads: What to train.
-        sizes: Shares of the training groups, above 0 and at most 1; smaller ones are parts of larger ones.
+        sizes: Shares of the training groups, above 0 and at most 1; smaller ones are parts of larger ones. Four or more
+            bear a fitted curve.
+        wanted_width: Of an interval, from end to end: how many patients that would take is told.
         split_by: As in `fit`.
         fold_count: As in `fit`.
         seed: Of the split, the choice of images, and the intervals.
@@ -134,7 +150,9 @@ def learning_curve(
 
     Raises:
         SplitError: If a size is not such a share.
+        UsageError: If the width is none.
     """
+    _check_width(wanted_width)
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
         data = load(file, classes=classes, exclude=exclude, balance_by=balance_by)
@@ -151,6 +169,7 @@ def learning_curve(
                 [(spec, some, {"views": file.views, "images": _trained(some)}) for some in thin],
                 seed,
                 _part_of(progress, number, heads),
+                wanted_width,
             )
             for number, spec in enumerate(heads)
         ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrfeat.errors import InputError, SplitError
+from cxrfeat.errors import InputError, SplitError, UsageError
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.learning_curve import check_curves, learning_curve, view_counts, views_curve
 from tests.run.reading import run_json
@@ -91,3 +91,25 @@ def test_one_view_has_no_curve_and_sizes_are_shares(tmp_path: Path) -> None:
         views_curve(path, [HeadSpec(kind="logreg")])
     with pytest.raises(SplitError, match="`sizes`"):
         learning_curve(path, [HeadSpec(kind="logreg")], sizes=[0.5, 2.0])
+
+
+def test_four_sizes_bear_a_fitted_curve_and_say_how_many_patients_an_interval_takes(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "blobs.h5", groups=150, per_group=1, dim=60, distance=0.55)
+    (curve,) = learning_curve(path, "ridge", sizes=[0.05, 0.1, 0.3, 1.0], fold_count=3, wanted_width=0.05)
+    images = [point["images"] for point in curve.points]
+    assert [one["images"] for one in curve.fitted] == [*images, 2 * images[-1], 4 * images[-1]]
+    for point, one in zip(curve.points, curve.fitted, strict=False):
+        assert one["accuracy"] == pytest.approx(point["accuracy"], abs=0.06)
+        assert one["accuracy_ci"][0] <= one["accuracy"] <= one["accuracy_ci"][1]
+    assert curve.fitted[-1]["accuracy"] >= curve.fitted[-3]["accuracy"]
+    assert f"with twice the images ({2 * images[-1]}), if they are like these." in curve.sentence
+    assert curve.wanted_width == 0.05
+    wanted = {(one.score, one.label): one for one in curve.wanted}
+    width = curve.points[-1]["accuracy_ci"][1] - curve.points[-1]["accuracy_ci"][0]
+    assert wanted["accuracy", None].patients == 300
+    assert wanted["accuracy", None].needed == pytest.approx(300 * (width / 0.05) ** 2, rel=0.15)
+    assert set(wanted) == {("accuracy", None), ("auroc", None), ("sensitivity", "COVID"), ("sensitivity", "NORMAL")}
+    (few,) = learning_curve(path, "ridge", sizes=[0.1, 1.0], fold_count=3)
+    assert (few.fitted, few.unfitted) == ((), "A curve takes 4 amounts of images; there are 2.")
+    with pytest.raises(UsageError, match="`wanted_width` is that of an interval"):
+        learning_curve(path, "ridge", wanted_width=1.5)
