@@ -135,7 +135,9 @@ def test_no_command_writes_or_says_anything_private(world: World, tiny_network: 
     world("compare", "logreg", "softmax", "--csv", "compared.csv")
     world("compare", "--json")
     world("compare", "logreg", "--by", "sex,age:40:65,source", "--json")
-    world("fit-head", features, "--head", "logreg", "--balance-by", "sex", "--train-sizes", "0.5,1", "--name", "even")
+    world(
+        "fit-head", features, "--head", "logreg", "--balance-by", "source", "--train-sizes", "0.5,1", "--name", "even"
+    )
     world("predict", "logreg", "data", "--json")
     world("labels", features, "--csv", "doubts.csv", "--json")
     world("labels", "folds", "--csv", "doubts.csv")
