@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.doctor import Diagnosis, doctor
     from cxrfeat.workflow.explain import activation_maps, explain, top_patches
     from cxrfeat.workflow.export import Exported, export
+    from cxrfeat.workflow.export_features import ExportedFeatures, export_features
     from cxrfeat.workflow.extract import Extraction, extract
     from cxrfeat.workflow.finetune import finetune
     from cxrfeat.workflow.fit_head import FitResult, fit
@@ -103,6 +104,7 @@ _PLACES = {
     "Diagnosis": "cxrfeat.workflow.doctor",
     "Explained": "cxrfeat.explaining.explained",
     "Exported": "cxrfeat.workflow.export",
+    "ExportedFeatures": "cxrfeat.workflow.export_features",
     "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.file",
     "FitResult": "cxrfeat.workflow.fit_head",
@@ -126,6 +128,7 @@ _PLACES = {
     "doctor": "cxrfeat.workflow.doctor",
     "explain": "cxrfeat.workflow.explain",
     "export": "cxrfeat.workflow.export",
+    "export_features": "cxrfeat.workflow.export_features",
     "extract": "cxrfeat.workflow.extract",
     "finetune": "cxrfeat.workflow.finetune",
     "fit": "cxrfeat.workflow.fit_head",
@@ -149,16 +152,16 @@ _PLACES = {
 
 __all__ = [
     "ActivationMaps", "AuditError", "AuditResult", "Choice", "Comparison", "CxrFeatError", "DenseHead", "Diagnosis",
-    "DivergedError", "DropoutHead", "Explained", "Exported", "Extraction", "FeatureFile", "FeatureSpec", "Finding",
-    "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError", "JudgedLabel", "KnnHead",
-    "LabelDoubts", "LearningCurve", "LockedError", "LogregHead", "Manifest", "MissingExtraError", "Neighbour",
-    "Neighbours", "Part", "Predictions", "QuarantineError", "Report", "ReproduceOptions", "Reproduction",
-    "RidgeHead", "Run", "Selected", "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec",
-    "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult",
-    "UsageError", "Validated", "Validations", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare",
-    "doctor", "explain", "export", "extract", "find_run", "find_runs", "finetune", "fit", "index", "labels",
-    "learning_curve", "open", "open_run", "predict", "report", "reproduce", "select", "similar", "top_patches",
-    "tune", "validate", "verify", "views_curve",
+    "DivergedError", "DropoutHead", "Explained", "Exported", "ExportedFeatures", "Extraction", "FeatureFile",
+    "FeatureSpec", "Finding", "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError",
+    "JudgedLabel", "KnnHead", "LabelDoubts", "LearningCurve", "LockedError", "LogregHead", "Manifest",
+    "MissingExtraError", "Neighbour", "Neighbours", "Part", "Predictions", "QuarantineError", "Report",
+    "ReproduceOptions", "Reproduction", "RidgeHead", "Run", "Selected", "Selection", "SoftmaxHead", "SpecError",
+    "SplitError", "SplitSpec", "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead", "SvmRbfHead",
+    "TopPatches", "TuneResult", "UsageError", "Validated", "Validations", "ViewSpec", "WeightsError",
+    "activation_maps", "audit", "compare", "doctor", "explain", "export", "export_features", "extract", "find_run",
+    "find_runs", "finetune", "fit", "index", "labels", "learning_curve", "open", "open_run", "predict", "report",
+    "reproduce", "select", "similar", "top_patches", "tune", "validate", "verify", "views_curve",
 ]  # fmt: skip
 
 

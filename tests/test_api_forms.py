@@ -78,6 +78,7 @@ VERBS: dict[str, Callable[[Form], Any]] = {
             p("logreg"), p("m.keras"), network=p("net.keras"), features=p("features"), runs=p("runs")
         ).beside
     ],
+    "export_features": lambda p: cxrfeat.export_features(p("f.h5"), to="npz", out=p("f.npz")).images,
     "extract": lambda p: [
         cxrfeat.extract(
             p("data"),
@@ -182,7 +183,7 @@ def test_every_verb_is_in_the_table() -> None:
     functions = {name for name in cxrfeat.__all__ if inspect.isfunction(getattr(cxrfeat, name))}
     assert functions | {"open"} == set(VERBS)
     commands = {command.name for command in app.registered_commands}
-    renamed = {"fit-head": "fit"}
+    renamed = {"fit-head": "fit", "export-features": "export_features"}
     assert {renamed.get(str(name), name) for name in commands - {"demo"}} <= set(VERBS)
 
 

@@ -149,6 +149,9 @@ def test_no_command_writes_or_says_anything_private(world: World, tiny_network: 
     world("weights", "list", "--json")
     hidden = Path("hidden")
     hidden.mkdir()
+    for form in ("parquet", "npz"):
+        world("export-features", features, "--to", form, "--out", hidden / f"features.{form}", "--json")
+    world("export", "logreg", "--out", hidden / "model.keras", "--json")
     world("index", "data", "--redact")
     world("index", "data", "--json", "--redact")
     world("extract", "data", *network, "--redact")

@@ -20,6 +20,7 @@ from cxrfeat.cli import (
     doctor,
     explain,
     export,
+    export_features,
     extract,
     finetune,
     fit_head,
@@ -95,6 +96,7 @@ for command, name in (
     (reproduce.reproduce, "reproduce"),
     (verify.verify, "verify"),
     (export.export, "export"),
+    (export_features.export_features, "export-features"),
     (doctor.doctor, "doctor"),
 ):
     app.command(name, cls=Command, context_settings=WIDTH)(expanded(command))

@@ -17,6 +17,7 @@ _FOR = {
     "fast": "SVMs, which are trained about nine times as fast",
     "dicom": "DICOM files with compressed pixels",
     "tables": "tables as Parquet and .xlsx",
+    "anndata": "features as an annotated matrix",
     "ray": "extraction on several machines",
     "tune": "searches by Optuna",
     "umap": "feature maps by UMAP",

@@ -1,0 +1,45 @@
+"""`cxrfeat export-features`: features as a table for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrfeat.cli import options
+from cxrfeat.cli.console import print_json, say
+from cxrfeat.feature.exported import TableForm
+
+
+def export_features(
+    file: options.FeaturesFile = None,
+    to: Annotated[
+        TableForm,
+        typer.Option("--to", help="A table (.parquet), an annotated matrix (.h5ad), or plain arrays (.npz)."),
+    ] = "parquet",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="<file>", help="Where it goes. Default: the file's name, in the current folder."),
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Write the small pictures of the images too, which show patients.")
+    ] = False,
+    features: options.Features = Path("features"),
+    json: options.Json = False,
+) -> None:
+    """Write a feature file as a table, arrays or an annotated matrix, for programs that know no cxrfeat.
+
+    Rows go by salted ids; no path and no patient is in it, and no picture unless asked for. Beside a table stands its
+    description as Croissant.
+    """
+    from cxrfeat.feature.find import find_features
+    from cxrfeat.workflow.export_features import export_features as run
+
+    made = run(find_features(file, features, "export-features"), to=to, out=out, pictures=pictures)
+    if json:
+        print_json(made.to_dict())
+        return
+    beside = f" Beside it: {', '.join(path.name for path in made.beside)}." if made.beside else ""
+    say(f"{made.path}: {made.images} images, {made.views} views each, {made.dim} features.{beside}")
+    say("Features can say something about a patient: share them as you would the data.")

@@ -1,0 +1,97 @@
+"""A table of features described as Croissant, so that programs find their way in it.
+
+Source: docs.mlcommons.org/croissant/docs/croissant-spec.html, version 1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cxrfeat.feature.file import FeatureFile
+
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "conformsTo": "dct:conformsTo",
+    "dct": "http://purl.org/dc/terms/",
+    "recordSet": "cr:recordSet",
+    "field": "cr:field",
+    "source": "cr:source",
+    "fileObject": "cr:fileObject",
+    "extract": "cr:extract",
+    "column": "cr:column",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "key": "cr:key",
+}
+
+_KINDS = {"bool": "sc:Boolean", "f": "sc:Float", "i": "sc:Integer", "u": "sc:Integer", "I": "sc:Integer"}
+"""Of Croissant, by how the types of columns begin."""
+
+_SAID = {
+    "image_id": "Salted id of the image.",
+    "content_sha256": "SHA-256 of the image file's bytes.",
+    "group": "Salted id of the patient, or of a set of copies: never to be on two sides of a split.",
+    "known_patient": "Whether the data named the patient.",
+    "label": "Class.",
+    "split": "Part that the data's own split names.",
+    "view": "Which view of the image; 0 is the plain one.",
+}
+
+
+def croissant_of(
+    file: FeatureFile, name: str, sha256: str, columns: Sequence[str], kinds: Mapping[str, str]
+) -> dict[str, Any]:
+    """The description of a parquet table, in JSON's own types.
+
+    Args:
+        file: The features.
+        name: Of the table's file.
+        sha256: Of its bytes.
+        columns: Of the table, in their order.
+        kinds: Types of those that are not features, as pandas names them.
+    """
+    content = file.content
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "name": f"{content.dataset}-{content.backbone}",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "description": (
+            f"Features of {file.images} chest X-rays ({', '.join(content.classes)}) by {content.backbone}, "
+            f"{file.views} views each. Fingerprint {content.fingerprint}. Research use only, never diagnosis."
+        ),
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": "table",
+                "name": name,
+                "contentUrl": name,
+                "encodingFormat": "application/vnd.apache.parquet",
+                "sha256": sha256,
+            }
+        ],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "rows",
+                "name": "rows",
+                "key": [{"@id": "rows/image_id"}, {"@id": "rows/view"}],
+                "field": [_field(one, kinds) for one in columns],
+            }
+        ],
+    }
+
+
+def _field(column: str, kinds: Mapping[str, str]) -> dict[str, Any]:
+    kind = "i" if column == "view" else kinds.get(column, "f")
+    return {
+        "@type": "cr:Field",
+        "@id": f"rows/{column}",
+        "name": column,
+        "description": _SAID.get(column, "Feature." if column not in kinds else "As the data have it."),
+        "dataType": _KINDS.get(kind, _KINDS.get(kind[0], "sc:Text")),
+        "source": {"fileObject": {"@id": "table"}, "extract": {"column": column}},
+    }
