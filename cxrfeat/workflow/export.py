@@ -110,7 +110,8 @@ def export(
     form = _form(path, form)
     spec = run.document.features.spec
     _refuse_views(run, spec)
-    validations = [_validation(one) for one in as_paths(validation, "the JSON document of a validation")]
+    documents = as_paths(validation, "the JSON document of a validation")
+    validations = [told for one in documents for told in _validations(one)]
     where, (head, novelty) = network_of(run, network), load_head(run)
     if form == "keras" and where.onnx:
         raise UsageError(f"{run.name} is on an ONNX file ({where.name}), which is no Keras model: use `form=onnx`.")
@@ -191,16 +192,26 @@ def _kept_images(head: FittedHead) -> int:
     return len(head.arrays[arrays[head.kind]]) if head.kind in arrays else 0
 
 
-def _validation(path: Path) -> dict[str, Any]:
-    """What `validate` said of one other data set."""
+def _validations(path: Path) -> list[dict[str, Any]]:
+    """What `validate` said of one other data set, or of several."""
     check_file(path, "validation")
     try:
-        told = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({error}). Write it with `cxrfeat validate`, as JSON.") from error
-    if not isinstance(told, dict) or not all(isinstance(told.get(name), dict) for name in ("external", "gap")):
-        raise InputError(f"{path} is no document of `cxrfeat validate`: it has no scores of another data set.")
-    return told | {"data": Path(str(told.get("data", "?"))).name}
+    several = document.get("validations") if isinstance(document, dict) else None
+    found = several if isinstance(several, list) and several else [document]
+    for told in found:
+        if not isinstance(told, dict) or not all(isinstance(told.get(name), dict) for name in ("external", "gap")):
+            raise InputError(f"{path} is no document of `cxrfeat validate`: it has no scores of another data set.")
+    return [
+        {"data": Path(str(told.get("data", "?"))).name, **{name: told[name] for name in _SHOWN if name in told}}
+        for told in found
+    ]
+
+
+_SHOWN = ("external", "gap", "calibration", "out_of_distribution")
+"""What the card takes of a validation: no path and no image is in it."""
 
 
 def _card(
