@@ -9,6 +9,7 @@ from cxrfeat.auditing.changed import Mitigation
 from cxrfeat.auditing.copies import Copy
 from cxrfeat.auditing.source import SourceTable
 from cxrfeat.image.row import Quarantined
+from cxrfeat.notebook import html_table
 from cxrfeat.run.document import Encoded, WithinSource
 from cxrfeat.run.record import to_json
 from cxrfeat.types import Finding, Status
@@ -40,6 +41,11 @@ class AuditResult:
     def failed(self) -> list[Finding]:
         """The checks that failed."""
         return [finding for finding in self.findings if finding.status is Status.FAIL]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: every check, failed ones first."""
+        rows = [(str(one.status), one.check, one.why, one.do) for one in self.findings]
+        return html_table("Before you believe any score", ("", "check", "why", "what to do"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `audit`."""

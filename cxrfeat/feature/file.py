@@ -18,6 +18,7 @@ from cxrfeat.feature.split import Split, parted
 from cxrfeat.feature.store import Store, damaged
 from cxrfeat.feature.target import LABEL, Target, Uncertain, find_target
 from cxrfeat.image.split import NO_PART, own_way
+from cxrfeat.notebook import RANDOM_WEIGHTS, html_table
 from cxrfeat.spec import FeatureSpec, SplitBy, SplitSpec
 from cxrfeat.system.given import PathLike, as_path, nearest
 from cxrfeat.types import Features, Groups
@@ -64,6 +65,22 @@ class FeatureFile(DescribedImages):
     def __repr__(self) -> str:
         """Name and shape."""
         return f"FeatureFile({self.path.name!r}, images={self.images}, views={self.views}, dim={self.dim})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what the features are of, and how many images of each class and group there are."""
+        counts = np.bincount(self.labels, minlength=len(self.classes)).tolist()
+        rows = [
+            ("data set", self.content.dataset),
+            ("network", self.content.backbone),
+            ("weights", self.spec.weights),
+            ("features", f"{self.images} images x {self.views} views x {self.dim} {self.spec.storage}"),
+            ("classes", ", ".join(f"{name} {count}" for name, count in zip(self.classes, counts, strict=True))),
+            ("groups", f"{len(np.unique(self.groups))}, patients with copies joined"),
+            ("quarantined", str(len(self.content.quarantine))),
+            ("fingerprint", self.fingerprint[:8]),
+        ]
+        title = f"{self.path.name}\n{RANDOM_WEIGHTS}" if self.spec.weights.startswith("random:") else self.path.name
+        return html_table(title, ("", ""), rows)
 
     @property
     def spec(self) -> FeatureSpec:

@@ -46,6 +46,17 @@ class Comparison:
     subgroups: Subgroups | None = None
     """Where it was asked for, how each run does in parts of its test images."""
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: failed checks, the scores of the runs, and how they differ."""
+        from cxrfeat.reporting.audit import audit_table
+        from cxrfeat.reporting.difference import difference_table
+        from cxrfeat.reporting.score import score_table
+
+        told = self.to_dict()
+        failed = audit_table([one for one in told["audit"] if one["status"] == "fail"])
+        differences = difference_table(told["comparisons"]) if told["comparisons"] else None
+        return "".join(one.to_html() for one in (failed, score_table(told["runs"]), differences) if one is not None)
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `compare`."""
         findings = {(one.check, one.why): one for run in self.runs for one in run.document.audit}

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cxrfeat.metric.least import NO_INTERVAL
+from cxrfeat.notebook import NO_ENDS as NO_ENDS
+from cxrfeat.notebook import RANDOM_WEIGHTS as RANDOM_WEIGHTS
+from cxrfeat.notebook import html_table
+from cxrfeat.notebook import number as number
+from cxrfeat.notebook import with_interval as with_interval
 
-RANDOM_WEIGHTS = "RANDOM WEIGHTS: the network was never trained, scores mean nothing"
 RESEARCH_USE = "Research use only, never diagnosis."
-
-NO_ENDS = "[-]"
-"""What stands for an interval that cannot be given."""
 
 WHY_NO_ENDS = f"{NO_ENDS}: no interval, for {NO_INTERVAL} bear the score"
 """What a table with `NO_ENDS` says below its title."""
@@ -34,10 +35,9 @@ class Table:
         if WHY_NO_ENDS not in self.title and any(f" {NO_ENDS}" in cell for row in self.rows for cell in row):
             object.__setattr__(self, "title", f"{self.title}\n{WHY_NO_ENDS}")
 
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A score as text; a dash where it does not exist."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    def to_html(self) -> str:
+        """The table as a notebook shows it."""
+        return html_table(self.title, self.columns, self.rows, self.numeric)
 
 
 def duration(seconds: float) -> str:
@@ -50,18 +50,6 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
-    """A score with its 95 % interval, or that it has none.
-
-    Example:
-        >>> with_interval(0.8483, [0.826, 0.8704]), with_interval(1.0, None), with_interval(None, None)
-        ('0.848 [0.826, 0.870]', '1.000 [-]', '-')
-    """
-    if interval is None:
-        return number(value) if value is None else f"{number(value)} {NO_ENDS}"
-    return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
 
 
 def in_words(value: float | None, interval: Sequence[float] | None) -> str:

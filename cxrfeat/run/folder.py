@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.notebook import RANDOM_WEIGHTS, html_table, with_interval
 from cxrfeat.run.document import RunDocument
 from cxrfeat.run.record import DamagedError, from_json, to_json
 from cxrfeat.run.table import History, Predictions, SplitRows
@@ -36,6 +37,15 @@ _LISTED = 10
 _AGAIN = "Make the run again."
 
 Table = TypeVar("Table")
+
+_SHOWN = {
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "macro F1": "macro_f1",
+    "AUROC": "auroc",
+    "calibration error": "ece",
+}
+"""Scores that a notebook shows, and their fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,24 @@ class Run:
     def __fspath__(self) -> str:
         """Its folder, so that a run can stand where a path can."""
         return str(self.path)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the checks that it failed, then its scores on the test images."""
+        test, told = self.document.test, self.document
+        failed = [(str(one.status), one.check, one.why, one.do) for one in self.failed_checks]
+        title = f"{self.name}: {test.images} test images of {test.groups} patients or groups"
+        rows = [
+            (name, with_interval(getattr(test, field), getattr(test, f"{field}_ci"))) for name, field in _SHOWN.items()
+        ]
+        within = test.within_source
+        rows.insert(1, ("accuracy within sources", with_interval(within.accuracy, within.accuracy_ci)))
+        above = (
+            html_table("Before you believe the scores", ("", "check", "why", "what to do"), failed) if failed else ""
+        )
+        said = f"{title}\n{RANDOM_WEIGHTS}" if told.random_weights else title
+        return above + html_table(
+            f"{said}\nResearch use only, never diagnosis.", ("score", "value [95 % interval]"), rows
+        )
 
     def bytes_of(self, name: str) -> bytes:
         """One file of the run.

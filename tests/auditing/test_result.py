@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from html import escape
+
 from cxrfeat.auditing.changed import CONTROL_VIEWS
 from cxrfeat.auditing.result import AuditResult
 from cxrfeat.auditing.whole import MODEL
@@ -20,3 +22,10 @@ def test_failed_checks_are_those_that_failed(tied_audit: AuditResult) -> None:
         one["check"] for one in tied_audit.to_dict()["checks"] if one["status"] == "fail"
     ]
     assert "letters" in {one.check for one in tied_audit.failed}
+
+
+def test_a_notebook_shows_every_check(tied_audit: AuditResult) -> None:
+    shown = tied_audit._repr_html_()
+    for one in tied_audit.findings:
+        assert escape(one.why) in shown
+    assert shown.index(">fail<") < shown.index(">pass<")
