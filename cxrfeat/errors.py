@@ -44,7 +44,7 @@ class StaleFeaturesError(InputError):
 
 
 class SplitError(InputError):
-    """The images cannot be parted as asked."""
+    """The images cannot be divided as asked."""
 
 
 class WeightsError(InputError):
@@ -82,7 +82,7 @@ class AuditError(CxrFeatError):
 
 
 class BadImageError(Exception):
-    """One image cannot be used. The pipeline records it and goes on, so this never reaches the exit code.
+    """One image cannot be used. The pipeline records it and continues, so this never reaches the exit code.
 
     Attributes:
         stage: Where it failed: `open`, `header` or `decode`.

@@ -375,19 +375,19 @@ class HeadSpec:
     schedule: Schedule = "inverse-time"
     """Learning rate at step t of T: `learning_rate / (1 + decay * t)`, or half a cosine down to zero, or constant."""
     decay: float = 1e-6
-    """How fast the learning rate falls, per step; only of the schedule `inverse-time`."""
+    """How fast the learning rate falls, per step; only for the schedule `inverse-time`."""
     momentum: float = 0.9
-    """Share of the last step that the next one keeps; only of `sgd`."""
+    """Share of the last step that the next one keeps; only with `sgd`."""
     hidden: tuple[int, ...] | None = None
     """Units of the hidden layers of dense and dropout, at least one layer; by default 500,200, as in the paper."""
     dropout: float = 0.5
-    """Share of the first hidden layer's units dropped; only of the head dropout."""
+    """Share of the first hidden layer's units dropped; only for the head dropout."""
     l2: float = 0.0
     """Penalty on the squared weights, biases apart: `l2 * sum(w ** 2)` is added to the loss."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes."""
     patience: int | None = None
-    """Stop after so many epochs without a lower validation loss, and keep the best epoch; 0 keeps the last. It is
+    """Stop after this many epochs without a lower validation loss, and keep the best epoch; 0 keeps the last. It is
     stored as `None`, the default."""
     min_delta: float = dataclasses.field(default=0.0, metadata=_LATER)
     """Least drop of the validation loss below the best so far that counts; only with `patience`."""

@@ -67,7 +67,10 @@ def commands_page() -> str:
         usage = " ".join(["cxrfeat", name, *_pieces(command)])
         parts += [f"\n## cxrfeat {name}\n", *_paragraphs(command.help or ""), f"\n```text\n{usage}\n```\n"]
         for title, rows in _panels(command).items():
-            parts += [f"\n**{title}**\n\n| | |\n|---|---|\n", *rows]
+            parts += [
+                f"\n**{title}**\n\n| {'argument' if title == 'Arguments' else 'option'} | what it is |\n|---|---|\n",
+                *rows,
+            ]
         if file_of(name).is_file():
             parts.append(f"\n`--json`: [what it prints](json.md#cxrfeat-{name.replace(' ', '-')}).\n")
     return "".join(parts)

@@ -92,7 +92,7 @@ class ChangedImages:
         Args:
             file: Whose network and views are changed; images that it does not hold are passed over.
             chosen: The images that are going to be read.
-            fold_count: Without two classes of so many images no model is judged, and so nothing is computed.
+            fold_count: Without two classes of this many images no model is judged, and so nothing is computed.
             mitigate: Compare ways to make the network look at the lungs, too.
             network: Where the network is, if it is no longer where it was.
             make_engine: Loads the network; `None` is the usual one.

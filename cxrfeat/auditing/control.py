@@ -91,7 +91,7 @@ def column_scores(
         groups: `(images,)` group indices.
         folds: The model's own.
         classes: Class names.
-        seed: Of the intervals.
+        seed: Seed of the intervals.
 
     Returns:
         As `metric.shortcut.control_scores`; `None` where no image that tests is known.
@@ -163,7 +163,7 @@ def check_controls(groups: Mapping[str, int], *, least: int = LEAST_GROUPS, do: 
     """Whether what sees no lungs can be tested, for all controls at once; `None` where all classes can be.
 
     Args:
-        groups: Of each class among the images that test, as `metric.shortcut.tested_groups` counts them.
+        groups: Groups of each class among the images that test, as `metric.shortcut.tested_groups` counts them.
         least: How many it takes.
         do: What to do if a class has fewer.
     """

@@ -1,4 +1,4 @@
-"""What copies do to a data set: labels that disagree, splits that part them, and which of them to leave out."""
+"""What copies do to a data set: labels that disagree, splits that divide them, and which of them to leave out."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def told_copies(pairs: Sequence[Pair], rows: Sequence[ImageRow]) -> tuple[Copy, 
                     front.append(further)
                     leave[pair.one, pair.other] = further
         for index in members:
-            for further, pair in near[index]:  # a pair beside the way: one of the two goes already
+            for further, pair in near[index]:  # a pair aside: one of the two goes already
                 leave.setdefault((pair.one, pair.other), further if further != kept else index)
     told = [
         Copy(

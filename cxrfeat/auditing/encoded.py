@@ -56,7 +56,7 @@ def read_encoded(
         groups: `(images,)` group indices; each is left out as a whole.
         columns: What to read.
         classes: Class names.
-        seed: Of the choice of images where there are many, and of the intervals.
+        seed: Seed of the choice of images where there are many, and of the intervals.
 
     Returns:
         Of each column that is not the same wherever it is known; nothing where a feature is not finite.
@@ -170,7 +170,7 @@ class _Column:
         often = [one for one in there if len(np.unique(groups[values == one])) >= LEAST_GROUPS] or there
         if len(there) < 2:
             return None
-        # What is rare is none of the kinds, and no kind has more than so many patients fewer than there are.
+        # What is rare is none of the kinds, and no kind has more than this many patients fewer than there are.
         place = {one: index for index, one in enumerate(often)}
         kind = np.array([place.get(one, len(often)) for one in values.tolist()], np.int64)
         shown = [1] if len(there) == len(often) == 2 else list(range(len(often)))

@@ -1,4 +1,4 @@
-"""The images of an audit: copies paired, patients grouped, and dealt in folds."""
+"""The images of an audit: copies paired, patients grouped, and assigned in folds."""
 
 from __future__ import annotations
 
@@ -125,11 +125,11 @@ def images_of(
     """Take the images that can be used, pair the copies, group the patients, and deal folds.
 
     Args:
-        manifest: Of the folder.
+        manifest: Manifest of the folder.
         inspected: Its images.
         file: Features of these images, if there are any; images that it does not hold are left out.
         fold_count: How many folds.
-        seed: Of the folds.
+        seed: Seed of the folds.
 
     Returns:
         The images, and those that cannot be used.
@@ -216,7 +216,7 @@ def _dealt(manifest: Manifest, groups: Groups, count: int, seed: int) -> tuple[t
 
 
 def _more(groups: Sequence[int], count: int) -> str:
-    """What to do where classes are too small for so many folds."""
+    """What to do where classes are too small for this many folds."""
     second = sorted(groups)[-2]
     if count > second >= LEAST_GROUPS:
         return f"Ask for {second} folds or fewer: `fold_count={second}`."

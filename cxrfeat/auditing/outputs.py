@@ -19,14 +19,14 @@ _DECIMALS = 6
 head has seen something in, far above rounding."""
 
 _SHARE, _FEW = 0.1, 3
-"""From this share of the images on, and so many of them, equal outputs are a failure; so many alone, a warning."""
+"""From this share of the images on, and this many of them, equal outputs are a failure; this many alone, a warning."""
 
 _RARE = 0.05
 """Images called by another name than the commonest, over those that are of another class: at most this is a failure."""
 
 _OTHERS, _TESTED, _IN_FOLD = 3, 10, 10
-"""Images of other classes, and images in all, from which one name for all is a failure; of a single fold so many images
-of other classes. Fewer are called by one name by chance now and then."""
+"""Images of other classes, and images in all, from which one name for all is a failure; of a single fold this many
+images of other classes. Fewer are called by one name by chance now and then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,7 +159,7 @@ def check_outputs(outputs: Outputs) -> Finding:
     elif whole and (same >= _FEW or (others and named == images)):
         status = Status.WARN
     else:
-        why = "What is said differs from image to image."
+        why = "The output differs from image to image."
         return Finding(check=OUTPUTS, status=Status.PASS, value=same / images, why=why)
     if many_alike or (same >= _FEW and not one_class):  # this says more than what they are called
         why = f"The {outputs.head} head gives {same} of {images} test images{where} one and the same output"

@@ -30,7 +30,7 @@ def check_patients(known: NDArray[np.bool_]) -> Finding:
             status=Status.WARN,
             value=unknown,
             why=f"The patient of {unknown} of {len(known)} images is unknown; each counts as a patient of its own, "
-            "so images of one person may stand on both sides of the split.",
+            "so images of one person may be on both sides of the split.",
             do="Name patients in the column patient_id of metadata.csv, or take them from file names with "
             "cxrfeat extract `patient_regex`, and extract the features again.",
         )

@@ -89,8 +89,8 @@ def check_sanity(rows: Sequence[ImageRow], inspections: Sequence[Inspection | Ba
 
     Args:
         rows: The images, as in a manifest.
-        inspections: Of the same images in the same order, as `inspect_folder` gives them. Those that could not be
-            decoded are left out here: being unreadable is a check of its own.
+        inspections: Inspections of the same images in the same order, as `inspect_folder` gives them. Those that could not
+            be decoded are left out here: being unreadable is a check of its own.
 
     Returns:
         One finding each for `inverted`, `blank`, `letters`, `colour`, `tiny`, `orientation` and `depth`, in this order;
@@ -270,7 +270,7 @@ def _told(
     if found["ci"] is not None:
         low, high = found["ci"]
         return max(auroc, 1 - auroc), max(low, 1 - high)
-    # The flag parts the classes completely, which has no interval; chance does that once in so many ways to choose.
+    # The flag parts the classes completely, which has no interval; chance does that once in this many ways to choose.
     ours, theirs = (len(np.unique(groups[side])) for side in (positive, ~positive))
     sure = auroc in (0.0, 1.0) and 1 / math.comb(ours + theirs, ours) <= (1 - level) / 2
     return max(auroc, 1 - auroc), 1.0 if sure else 0.5

@@ -58,7 +58,7 @@ REMEDY = {
     CONTAINER: "Judge within one source, or store all images alike from the same kind of file.",
     "age": "Balance ages between the classes, or judge within an age.",
     "sex": "Balance the sexes between the classes, or judge within one.",
-    "view_position": "Judge AP and PA pictures apart: the position tells how ill a patient is.",
+    "view_position": "Judge AP and PA pictures separately: the position tells how ill a patient is.",
 }
 
 
@@ -167,7 +167,7 @@ def check_column(
     """What a column of the metadata says of the class; `None` where `check_controls` says why it cannot be told.
 
     Args:
-        name: Of the column, and of the check.
+        name: Name of the column, and of the check.
         column: As a control is given it.
         scores: Of `control.column_scores`.
         there: Groups of each class among the images that test, whether the column says anything of them or not.
@@ -191,7 +191,7 @@ def alike() -> Finding:
 
 
 def check_thumbnail(scores: Mapping[str, ControlScores]) -> list[Finding]:
-    """What a picture of eight by eight pixels is worth beside a model, once there is one.
+    """What a picture of eight by eight pixels is worth next to a model, once there is one.
 
     Args:
         scores: As `ShortAudit.control_scores` gives them for a model.
@@ -238,10 +238,10 @@ def check_split(split: Split, groups: Groups, *, bound: bool = False) -> Finding
             why=f"The split is leaky: {broken} patients or sets of copies have images in more than one part.",
             do="Extract the features again with `split_by=group`, which keeps them together."
             if bound
-            else "Keep them together with cxrfeat fit-head `split_by=group`, or mend the given split with "
+            else "Keep them together with cxrfeat fit-head `split_by=group`, or repair the given split with "
             "`regroup_given=True`.",
         )
-    return Finding(check="split", status=Status.PASS, value=0, why="No patient and no copy stands on two sides.")
+    return Finding(check="split", status=Status.PASS, value=0, why="No patient and no copy is on two sides.")
 
 
 LEFT_OUT = {
@@ -256,7 +256,7 @@ def check_left_out(split: Split) -> list[Finding]:
     """Whether images are in no part of a split, so that nobody trains, validates or tests on them.
 
     Args:
-        split: Of one fold; what folds leave out is said where they are made.
+        split: Split of one fold; what folds leave out is said where they are made.
 
     Returns:
         A warning `dropped parts` that a strict reading refuses; nothing where every image is in a part.
@@ -278,7 +278,7 @@ def check_regrouped(split: Split) -> list[Finding]:
     """Whether regrouping left a part, or a class in one, notably smaller than it was given: a warning, or nothing."""
     if not split.smaller:
         return []
-    remedy = "Part all images anew with `split_by=group`, or mend the split of the data by hand."
+    remedy = "Split all images again with `split_by=group`, or correct the split of the data by hand."
     return [Finding(check="regroup", status=Status.WARN, value=len(split.smaller), why=split.shrunk, do=remedy)]
 
 

@@ -15,7 +15,7 @@ from cxrfeat.types import Finding, Labels, Status
 
 LEAST_KNOWN = 8
 """Images of a class whose source must be known before the class is judged; all of it, if it has fewer. If a third of it
-came from a source that another class has, so many would show it 96 times in 100."""
+came from a source that another class has, this many would show it 96 times in 100."""
 
 TELLS = 0.8
 """Cramer's V of two classes from which the source tells them apart as well as if they shared none: for classes of equal
@@ -224,7 +224,7 @@ def _of_known(table: SourceTable, column: str) -> Finding:
             check="source",
             status=Status.FAIL,
             value=value,
-            why=f"{said}: {', and '.join(told)}, so no score tells the disease from the hospital.{besides}",
+            why=f"{said}: {', and '.join(told)}, so no score can separate the disease from the hospital.{besides}",
             do="Add images of those classes from a common source, or judge only pairs of classes that share one.",
         )
     if value > chance + 0.1 and table.cramers_v > LOOSE:

@@ -20,7 +20,7 @@ def examined(tested: HeadTest, kind: HeadKind, data: Data, audit: ShortAudit) ->
 
     Args:
         tested: Of heads on the folds of the audit's split.
-        kind: Of the head to keep.
+        kind: Kind of the head to keep.
         data: What they were tested on.
         audit: Has the controls.
     """

@@ -91,7 +91,7 @@ def findings_of(
         images: What is audited.
         bad: Images that cannot be used.
         copies: Pairs of images that are one picture.
-        masks: Of the images, where a model was judged without their lungs.
+        masks: Masks of the images, where a model was judged without their lungs.
         scored: Scores of each control.
         columns: Scores of each column of the metadata, from `scores_of_columns`.
         within: Scores of the model within sources, where there is one.

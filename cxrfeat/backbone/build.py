@@ -99,7 +99,7 @@ def prepare(keras: Any, grey: Any, spec: FeatureSpec, *, channels: int) -> Any: 
 
 
 def bare_body(keras: Any, name: str, size: int) -> Any:  # noqa: ANN401  # Keras has no types
-    """A network that goes by a name, for images of so many pixels a side; its weights mean nothing yet."""
+    """A network that goes by a name, for images of this many pixels a side; its weights mean nothing yet."""
     if name == SCRATCH:
         body = scratch_body(keras, size)
     else:

@@ -191,7 +191,7 @@ def load_engine(name: str, network: Network, spec: FeatureSpec, views: int) -> E
     """An engine, loaded: in batches of its own for a job that fills one, in small ones for a few views.
 
     Args:
-        name: Of the engine, from `choose_engine`.
+        name: Name of the engine, from `choose_engine`.
         network: Which network.
         spec: How its features are described.
         views: How many views are to be computed, at most.

@@ -32,7 +32,7 @@ class Drawing:
 
         Args:
             parts: At least one; all of them have views of the same size.
-            rows: Of the batch; no fewer than the views, and what lies behind them means nothing.
+            rows: Rows of the batch; no fewer than the views, and what lies behind them means nothing.
 
         Returns:
             `(rows, size, size, 1)` uint8, on the device.

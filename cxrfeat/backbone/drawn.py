@@ -40,7 +40,7 @@ def draw(place: Place, seed: int) -> NDArray[np.float32]:
 
     Args:
         place: What it is called, its shape, and the rule.
-        seed: Of the network.
+        seed: Seed of the network.
 
     Example:
         >>> kernel = Place("conv/kernel", "layers/conv2d/vars/0", (2, 2), "variance_scaling 1 fan_avg uniform")

@@ -154,7 +154,7 @@ def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) ->
     """The network that made some features, from their description.
 
     Args:
-        spec: Of the features.
+        spec: Spec of the features.
         name: To show.
         path: Where the user says the network or its weights are; looked up otherwise.
 
@@ -203,7 +203,7 @@ def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) ->
 
 
 def _identity_at(path: Path, spec: FeatureSpec) -> str:
-    """Digest of a network that the user points at; an ONNX file may have its weights beside it."""
+    """Digest of a network that the user points at; an ONNX file may have its weights next to it."""
     if spec.output is None:
         return sha256_of(path)
     from cxrfeat.backbone.onnx_file import read_onnx
@@ -248,7 +248,7 @@ def _scaling(
             raise UsageError(f"`preprocess` is {', '.join(get_args(Preprocess))}; got {preprocess!r}.")
         return _Scaling(preprocess=cast(Preprocess, preprocess))
     if preprocess is not None:
-        raise UsageError(f"`mean` and `std` say how pixels are prepared: leave `preprocess={preprocess}` away.")
+        raise UsageError(f"`mean` and `std` say how pixels are prepared: omit `preprocess={preprocess}`.")
     if mean is None or std is None:
         raise UsageError("`mean` and `std` go together: one number each, or one of each channel.")
     means, stds = (tuple(one_or_many(one)) for one in (mean, std))
@@ -314,7 +314,7 @@ def _name_of(path: Path) -> str:
 def _scratch(weights: str, preprocess: str | None, size: int | None, seed: int) -> Network:
     """The small network that starts from nothing."""
     if weights not in ("imagenet", "random"):
-        raise UsageError(f"{SCRATCH} starts from random weights: leave `weights={weights}` away.")
+        raise UsageError(f"{SCRATCH} starts from random weights: omit `weights={weights}`.")
     if preprocess not in (None, "tf"):
         raise UsageError(f"{SCRATCH} takes pixels from -1 to 1 (`preprocess=tf`); for others use `normalize`.")
     size = SCRATCH_SIZE if size is None else size

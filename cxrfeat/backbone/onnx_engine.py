@@ -60,7 +60,7 @@ class OnnxEngine:
 
 
 def _most(size: int) -> int:
-    """Views of so many pixels a side that a batch holds on a CPU: a transformer's of 518 px take half a GB each."""
+    """Views of this many pixels a side that a batch holds on a CPU: a transformer's of 518 px take half a GB each."""
     return CPU_BATCH * _NATIVE**2 // size**2 if size > _LARGE and not has_cuda() else 2**31
 
 

@@ -26,10 +26,10 @@ MOST_BYTES = 8 * 2**30
 """Of all weights together, at most; a ViT-g has half of it."""
 
 MOST_FILES = 1024
-"""Files with weights beside the model, at most."""
+"""Files with weights next to the model, at most."""
 
 MOST_OF_FILE = 2**31 - 1
-"""Bytes of the model file itself: protobuf's own limit. Larger networks keep their weights beside it."""
+"""Bytes of the model file itself: protobuf's own limit. Larger networks keep their weights next to it."""
 
 OPSETS = range(7, 29)
 """Versions of ONNX's operations."""
@@ -62,7 +62,7 @@ _WITH_GRAPH = (5, 10)
 """`AttributeProto.GRAPH` and `GRAPHS`."""
 
 _EXTERNAL = frozenset({"location", "offset", "length", "checksum"})
-"""What may be said of weights beside the model, each once: two readers might take two places."""
+"""What may be said of weights next to the model, each once: two readers might take two places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class OnnxFile:
     """Weights that lie in other files are not in it."""
     path: Path
     data: tuple[str, ...]
-    """Names of the files with weights beside it."""
+    """Names of the files with weights next to it."""
 
     @property
     def files(self) -> dict[str, Path]:
@@ -97,7 +97,7 @@ def read_onnx(path: Path) -> OnnxFile:
         ) from error
     try:
         if path.stat().st_size > MOST_OF_FILE:
-            raise InputError("The file is larger than any ONNX model, whose weights then lie beside it.")
+            raise InputError("The file is larger than any ONNX model, whose weights then lie next to it.")
         content = path.read_bytes()
         check_wire(content)
         try:
@@ -201,7 +201,7 @@ def _check_model(model: onnx.ModelProto) -> None:
 
 
 def _check_weights(model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
-    """Check that weights are as large as they say and lie where they may; the files beside the model, by name."""
+    """Check that weights are as large as they say and lie where they may; the files next to the model, by name."""
     import onnx
 
     sizes: dict[str, int] = {}
@@ -212,7 +212,7 @@ def _check_weights(model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
         if total > MOST_BYTES:
             raise InputError(f"Its weights are over {MOST_BYTES // 2**30} GiB, larger than networks are.")
         if (tensor.data_location == onnx.TensorProto.EXTERNAL) != bool(tensor.external_data):
-            raise InputError(f"The weight {tensor.name[:60]!r} does not say whether it is in the file or beside it.")
+            raise InputError(f"The weight {tensor.name[:60]!r} does not say whether it is in the file or next to it.")
         if tensor.external_data:
             name, offset, length = _place(tensor)
             if name not in sizes:
@@ -274,7 +274,7 @@ def _holds(tensor: onnx.TensorProto) -> list[str]:
 
 
 def _place(tensor: onnx.TensorProto) -> tuple[str, int, int | None]:
-    """The file beside the model that holds a weight, where it begins there, and its bytes if that is said."""
+    """The file next to the model that holds a weight, where it begins there, and its bytes if that is said."""
     told = {one.key: one.value for one in tensor.external_data}
     if len(told) < len(tensor.external_data) or not told.keys() <= _EXTERNAL or _holds(tensor):
         raise InputError(f"The weight {tensor.name[:60]!r} lies in two places, or in one of an unknown kind.")
@@ -285,7 +285,7 @@ def _place(tensor: onnx.TensorProto) -> tuple[str, int, int | None]:
     if not re.fullmatch(r"[\w.][\w .()+@=-]{0,199}", name) or name in (".", ".."):
         raise InputError(
             f"The weight {tensor.name[:60]!r} lies in {name[:120]!r}; weights are taken from files in the model's own "
-            "folder only. Export it with its weights beside it, or inside."
+            "folder only. Export it with its weights next to it, or inside."
         )
     return name, int(numbers["offset"] or 0), int(numbers["length"]) if numbers["length"] else None
 
@@ -297,5 +297,5 @@ def _size_beside(path: Path, name: str) -> int:
     if beside.is_symlink() and beside.resolve().parent != path.parent.resolve():
         raise InputError(f"{name} beside the model is a link that leads to another folder. Put the file itself there.")
     if not beside.is_file():
-        raise InputError(f"Its weights are in {name}, which is not beside it. Keep both files in one folder.")
+        raise InputError(f"Its weights are in {name}, which is not next to it. Keep both files in one folder.")
     return beside.stat().st_size

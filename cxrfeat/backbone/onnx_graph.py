@@ -92,7 +92,7 @@ def image_of(graph: onnx.GraphProto) -> Image:
 
 
 def shapes_of(body: onnx.ModelProto, size: int) -> dict[str, Shape]:
-    """Shapes of the values of a graph, as far as they follow from one view of so many pixels a side.
+    """Shapes of the values of a graph, as far as they follow from one view of this many pixels a side.
 
     Args:
         body: A network; it is not changed.
@@ -139,7 +139,7 @@ def output_of(body: onnx.ModelProto, name: str | None, shapes: dict[str, Shape],
 
     Args:
         body: A network.
-        name: Of one of its outputs, or of a value within; `None` is its only output.
+        name: Name of one of its outputs, or of a value within; `None` is its only output.
         shapes: From `shapes_of`.
         pool: How; `None` is what goes without saying: maps are averaged, and `(images, features)` are taken.
 
@@ -204,7 +204,7 @@ def wrapped(body: onnx.ModelProto, spec: FeatureSpec, *, maps: bool = False) -> 
 
 
 def put_graph(graph: onnx.ModelProto, data: Iterable[Path], folder: Path) -> None:
-    """Write a graph into a folder, and beside it the files with its weights.
+    """Write a graph into a folder, and next to it the files with its weights.
 
     Args:
         graph: From `wrapped`.

@@ -1,4 +1,4 @@
-"""An ONNX file in ONNX Runtime that gives its last maps beside the features: what explains it.
+"""An ONNX file in ONNX Runtime that gives its last maps next to the features: what explains it.
 
 As `backbone.openvino_maps` of a converted network, whose steps these are too.
 """

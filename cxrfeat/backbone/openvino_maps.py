@@ -1,4 +1,4 @@
-"""A converted network in OpenVINO that gives its last maps beside the features: what explains without Keras.
+"""A converted network in OpenVINO that gives its last maps next to the features: what explains without Keras.
 
 It takes a third of the memory of TensorFlow, and starts at once. Only networks whose features are the average of their
 last maps are looked into here; what is asked of others goes to Keras.

@@ -22,7 +22,7 @@ def planes_of(
     Args:
         grey: Pixels from 0 to 255, float32.
         spec: How they are prepared.
-        channels: Of the network's input, 1 or 3.
+        channels: Channels of the network's input, 1 or 3.
         do: Computes with a tensor and a number; `Tensor` is of whichever graph.
 
     Returns:

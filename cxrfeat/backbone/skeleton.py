@@ -29,7 +29,7 @@ IMAGE = "image"
 """Name of what a skeleton takes, `(n, 3, h, w)` float32; it gives maps, `(n, dim, h', w')` float32."""
 
 _AT_ONCE = 2**16
-"""Numbers that fit beside others in what one core remembers."""
+"""Numbers that fit next to others in what one core remembers."""
 
 ONES = "ones/"
 """What the name of an input begins with that Keras has no weights for: factors of 1."""
@@ -99,7 +99,7 @@ def fill(skeleton: onnx.ModelProto, weights: Iterable[NDArray[np.float32]]) -> d
 def _folded(
     nodes: list[onnx.NodeProto], arrays: dict[str, NDArray[np.float32]], factors: dict[str, NDArray[np.float64]]
 ) -> list[onnx.NodeProto]:
-    """The operations without normalisation; the arrays that they take are put beside the others.
+    """The operations without normalisation; the arrays that they take are put next to the others.
 
     Args:
         nodes: Changed in place, but for those that go.

@@ -117,7 +117,7 @@ def keep_network(content: bytes) -> str:
     """Put a network that was made here where `find_again` looks for it, and return the identity of its weights.
 
     Args:
-        content: Of a `.keras` file.
+        content: Content of a `.keras` file.
     """
     digest = hashlib.sha256(content).hexdigest()
     write_atomic(user_cache() / "networks" / f"{digest}.keras", content)

@@ -29,7 +29,7 @@ _INSIDE = "model.weights.h5"
 _MOST_NAMES, _LONGEST_NAME = 10_000, 1024
 
 _ASIDE = 64 * 2**20
-"""Bytes that a file of weights may have beside them."""
+"""Bytes that a file of weights may have next to them."""
 
 
 def read_weights(path: Path, places: Sequence[Place], network: str) -> list[NDArray[np.float32]]:
@@ -37,7 +37,7 @@ def read_weights(path: Path, places: Sequence[Place], network: str) -> list[NDAr
 
     Args:
         path: The file.
-        places: Of the network, in their order.
+        places: Places of the network, in their order.
         network: Its name, for messages.
 
     Returns:

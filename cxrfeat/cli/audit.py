@@ -29,7 +29,7 @@ def audit(
         ),
     ] = False,
     network: options.Network = None,
-    folds: Annotated[int, typer.Option("--folds", help="Judge by grouped cross-validation in so many folds.")] = 5,
+    folds: Annotated[int, typer.Option("--folds", help="Judge by grouped cross-validation in this many folds.")] = 5,
     page: Annotated[
         Path | None, typer.Option("--page", help="Write a page of all of it, with the images it is about.")
     ] = None,

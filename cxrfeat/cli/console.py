@@ -45,7 +45,7 @@ def say(text: str) -> None:
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """A line beside the result, on stderr."""
+    """A line next to the result, on stderr."""
     if not quiet:
         print(printable(as_typed(text)), file=sys.stderr)
 
@@ -116,7 +116,7 @@ def telling(*, verbose: bool, quiet: bool = False) -> Iterator[None]:
                 said.add(text)
                 note(f"Chosen: {text}")
 
-    note(f"Chosen: What is kept from one command to the next lies in {user_cache()}.")
+    note(f"Chosen: What is kept from one command to the next is in {user_cache()}.")
     with _hearing(LOGGER, Said()):
         yield
 
@@ -312,8 +312,8 @@ class Pace:
     """How fast one thing goes and how long it will take, once that means something.
 
     The rate is that of the last half minute. What came before the first count is no part of it: a network was loaded
-    meanwhile, or rows stood already. Nothing is said before some seconds, some counts and some share of the whole have
-    passed.
+    meanwhile, or rows existed already. Nothing is said before some seconds, some counts and some share of the whole
+    have passed.
     """
 
     WINDOW, SECONDS, COUNTS, SHARE = 30.0, 5.0, 3, 0.01

@@ -26,7 +26,7 @@ def doctor(
     runs: options.Runs = Path("runs"),
     json: options.Json = False,
 ) -> None:
-    """Look whether extract and fit-head would work on this machine, and say what to do where not.
+    """Check whether extract and fit-head would work on this machine, and say what to do if not.
 
     Versions, extras, engines and what each would run, weights, devices, caches and their sizes, the salt of ids, and a
     test of writing, renaming and locking in the folders. Loads no network. Exit code 0 only if all that it takes is

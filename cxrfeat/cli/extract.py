@@ -124,7 +124,7 @@ def extract(
     split = SplitSpec(by=split_by, seed=seed) if split_by else None
     if split is not None and normalize != "featurewise":
         raise UsageError(
-            "--split-by parts the images for --normalize featurewise only; other features fit any split. "
+            "--split-by splits the images for --normalize featurewise only; other features fit any split. "
             "Say it to the command that trains: `cxrfeat fit-head --split-by ...`."
         )
     with (

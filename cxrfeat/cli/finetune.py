@@ -92,7 +92,7 @@ def finetune(
 ) -> None:
     """Train a network and its head together, end to end.
 
-    Killed at any moment, the same command goes on from the last checkpoint, to the same weights. The epoch with the
+    Killed at any moment, the same command continues from the last checkpoint, to the same weights. The epoch with the
     least validation loss is kept, the frozen network among them, so training that does not help changes nothing.
     """
     import math
@@ -167,7 +167,7 @@ def finetune(
         show(confusion_table(document["runs"][0], marks()))
         if against:
             show(difference_table(against))
-        say(f"{made.path}{' (stood already)' if result.reused[0] else ''}")
+        say(f"{made.path}{' (already there)' if result.reused[0] else ''}")
         show(quarantine_table(bad))
         for line in made.document.notes:
             note(f"  {line}", quiet=quiet)

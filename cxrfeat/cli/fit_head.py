@@ -34,7 +34,11 @@ def fit_head(
     folds: options.Folds = None,
     repeats: Annotated[
         int,
-        typer.Option("--repeats", help="Cross-validate so often, dealt anew.", rich_help_panel=options.SPLIT),
+        typer.Option(
+            "--repeats",
+            help="Repeat the cross-validation this many times, with new folds.",
+            rich_help_panel=options.SPLIT,
+        ),
     ] = 1,
     source_out: Annotated[
         bool,
@@ -209,7 +213,7 @@ def fit_head(
             show(wanted_table(curve))
             say(f"  {curve['head']}: {curve['sentence']}")
         for run in document["runs"]:
-            say(f"{run['path']}{' (stood already)' if run['reused'] else ''}")
+            say(f"{run['path']}{' (already there)' if run['reused'] else ''}")
             for line in run["notes"]:
                 if line not in document["notes"]:
                     note(f"  {line}", quiet=quiet)

@@ -20,7 +20,7 @@ def index(
     verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
-    """Tell what is in a folder of images.
+    """Show what a folder of images contains.
 
     Classes, sizes, patients, sources, copies, bad files. Every image is decoded, so that a damaged one is found now.
     """

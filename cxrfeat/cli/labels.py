@@ -57,7 +57,7 @@ def labels(
 ) -> None:
     """Rank labels by how doubtful they are, by heads that never saw the patient.
 
-    Says how many labels are expected to be wrong, and changes none: whoever knows looks and decides.
+    Says how many labels are expected to be wrong, and changes none: an expert looks and decides.
     """
     from cxrfeat.feature.find import find_features
     from cxrfeat.reporting.labels import expected_sentence, joint_table, labels_csv, labels_table

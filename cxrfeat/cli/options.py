@@ -60,7 +60,9 @@ Engine = Annotated[
     typer.Option("--engine", help="What runs the network; openvino and onnx are faster on a CPU, converted once."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything drawn by chance.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", help="Fits at a time. Default: as many as pay.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", help="Number of fits to run at a time. Default: as many as speed things up.")
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.", rich_help_panel=OUTPUT),
@@ -268,7 +270,7 @@ def refuse_bad(text: str | None, bad: int, total: int, written: str) -> None:
         )
 
 
-def refuse_failed(failed: Sequence[Finding], *, strict: bool, written: str = "The runs are written; mend") -> None:
+def refuse_failed(failed: Sequence[Finding], *, strict: bool, written: str = "The runs are written; correct") -> None:
     """What `--strict` makes of failed checks.
 
     Args:

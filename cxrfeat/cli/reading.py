@@ -25,7 +25,7 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         metavar="<name,...>",
-        help="Take these classes only, commas between them; may be given again. A name that holds a comma stands in "
+        help="Take these classes only, commas between them; may be given again. Put a name that contains a comma in "
         "double quotes: --classes 'NORMAL,\"COVID, ARDS\"'.",
         show_default=False,
         rich_help_panel=IMAGES,
@@ -61,7 +61,7 @@ Masks = Annotated[
     typer.Option(
         "--masks",
         metavar="<folder|table>",
-        help="Lung masks that lie elsewhere than among the images: a folder of pictures or arrays (cxas, "
+        help="Lung masks that are not among the images: a folder of pictures or arrays (cxas, "
         "torchxrayvision), or a table of runs (CheXmask); may be given again.",
         rich_help_panel=IMAGES,
     ),
@@ -71,7 +71,7 @@ Metadata = Annotated[
     typer.Option(
         "--metadata",
         metavar="<table>",
-        help="Table of the images: CSV, TSV, gzipped or not, Parquet or .xlsx. Default: metadata.csv beside them.",
+        help="Table of the images: CSV, TSV, gzipped or not, Parquet or .xlsx. Default: metadata.csv next to them.",
         rich_help_panel=IMAGES,
     ),
 ]
@@ -91,8 +91,8 @@ Published = Annotated[
     typer.Option(
         "--published",
         metavar="<name|none>",
-        help="Published set that the data are, or none of these. Default: found out by its tables and names, and said "
-        "by index.",
+        help="Published set that the data are, or none of these. Default: recognised by its tables and names; index "
+        "says which.",
         show_default=False,
         rich_help_panel=IMAGES,
         autocompletion=completion.published_sets,
@@ -195,7 +195,7 @@ def selection(given: Settings, *, seed: int = 0, strict: bool = False, limit: in
 
     Args:
         given: What the options of `ImageOptions` give.
-        seed: Of the draw.
+        seed: Seed of the draw.
         strict: Whether losses are refused.
         limit: Of images of each class, where that is an option of the command itself.
     """

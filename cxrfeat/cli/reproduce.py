@@ -1,4 +1,4 @@
-"""`cxrfeat reproduce`: the paper's fourteen rows beside ours."""
+"""`cxrfeat reproduce`: the paper's fourteen rows next to ours."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def reproduce(
     ] = "imagenet",
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the last reproduction in this folder of runs, as it was asked for."),
+        typer.Option("--resume", help="Continue the last reproduction in this folder of runs, as it was asked for."),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, and what it would cost on this machine, and do nothing.")
@@ -68,10 +68,10 @@ def reproduce(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Do the published paper's fourteen rows again, beside its figures.
+    """Repeat the published paper's fourteen rows, next to its figures.
 
-    Each frozen row stands there twice: the paper's way, and as it should have been done (the network's own
-    preprocessing and size, all views). What is finished is kept, so the same command goes on after an interruption.
+    Each frozen row is there twice: the paper's way, and as it should have been done (the network's own
+    preprocessing and size, all views). What is finished is kept, so the same command continues after an interruption.
     """
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.inventory import quarantine_table
@@ -90,7 +90,7 @@ def reproduce(
         views=views, weights=weights, seed=seed,
     )  # fmt: skip
     if resume and (asked != Options() or dry_run):
-        raise UsageError("--resume goes on with what was asked for then: leave the other options away.")
+        raise UsageError("--resume continues with what was asked for then: omit the other options.")
     asked_of = reading.selection(images, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         if dry_run:

@@ -18,7 +18,7 @@ def select(
         Literal["margin", "typical", "diverse"],
         typer.Option(
             "--strategy",
-            help="typical, in the midst of clusters without labels, for few labels; diverse, far from all that is "
+            help="typical, in the middle of clusters without labels, for few labels; diverse, far from all that is "
             "labelled; margin, where a head hesitates, for many.",
         ),
     ] = "typical",
@@ -60,7 +60,9 @@ def select(
     from cxrfeat.workflow.select import select as choose
 
     if csv.exists():
-        raise InputError(f"{csv} stands already, and may hold labels. Name another file with --csv, or move it away.")
+        raise InputError(
+            f"{csv} already exists, and may contain labels. Name another file with --csv, or move it away."
+        )
     with noting(redact=redact, show=not json):
         found = choose(
             find_features(file, features, "select"),

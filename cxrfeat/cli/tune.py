@@ -18,14 +18,14 @@ def tune(
         list[AskedHead] | None,
         typer.Option(
             "--head",
-            help="Kinds to choose among, as in fit-head; may be given again. Default: the six and ridge.",
+            help="Kinds of head to choose from, as in fit-head; may be given again. Default: the six and ridge.",
             show_default=False,
         ),
     ] = None,
     trials: Annotated[
         int,
         typer.Option(
-            "--trials", help="Configurations drawn, beside each kind's default and 45 strengths of logreg and ridge."
+            "--trials", help="Configurations drawn, besides each kind's default and 45 strengths of logreg and ridge."
         ),
     ] = 32,
     inner_folds: Annotated[
@@ -47,7 +47,7 @@ def tune(
         int | None,
         typer.Option(
             "--folds",
-            help="Search inside each of so many outer folds, and test each choice on its fold.",
+            help="Search inside each of this many outer folds, and test each choice on its fold.",
             rich_help_panel=options.SPLIT,
         ),
     ] = None,
@@ -122,7 +122,7 @@ def tune(
         found = result.run.document
         for line in () if found.search is None else sentences(found.search, found.test_openings):
             say(line)
-        say(f"{run['path']}{' (stood already)' if run['reused'] else ''}")
+        say(f"{run['path']}{' (already there)' if run['reused'] else ''}")
         for line in run["notes"]:
             if line not in document["tuning"]:
                 note(f"  {line}", quiet=quiet)

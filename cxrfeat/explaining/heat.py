@@ -31,7 +31,7 @@ def cam(maps: Maps, linear: Linear, classes: NDArray[np.int64], mean: NDArray[np
     the score of the class, less the score of that average.
 
     Args:
-        maps: Of the network.
+        maps: Maps of the network.
         linear: The head.
         classes: `(n,)` the class explained for each row.
         mean: `(channels,)` features of the average training image.

@@ -78,8 +78,8 @@ def folder_view(
 
     Args:
         run: Which is explained.
-        spec: Of its features.
-        manifest: Of the folder.
+        spec: Spec of its features.
+        manifest: Manifest of the folder.
         selection: Which images of the folder that is.
 
     Raises:
@@ -105,8 +105,8 @@ def images_of_test(
 
     Args:
         run: Of which images.
-        manifest: Of the folder.
-        masks: Of the folder.
+        manifest: Manifest of the folder.
+        masks: Masks of the folder.
         identity: Names the images; `None` leaves their paths.
 
     Raises:
@@ -199,7 +199,7 @@ def _tell_other_labels(run: Run, manifest: Manifest, labels: Mapping[str, str]) 
         text = (
             f"{count} that tested {run.name} {'has' if len(other) == 1 else 'have'} another class in this folder than "
             f"then: the first is {first.label!r} here, and was {labels[first.content_sha256]!r}. Are class folders "
-            "swapped, or labels corrected? Right and wrong are told by the classes of the folder."
+            "swapped, or labels corrected? Right and wrong are judged by the classes of the folder."
         )
         tell([Note(text=text)])
 

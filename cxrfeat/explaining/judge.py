@@ -263,7 +263,7 @@ def _unjudged(seen: Seen) -> str:
 
 
 def _lower(values: Shares, groups: Groups, tests: int) -> float:
-    """Lower end of the interval of a mean, over patients (Student's), one of so many tests."""
+    """Lower end of the interval of a mean, over patients (Student's), one of this many tests."""
     from scipy.special import stdtrit  # scipy.stats takes a second to load
 
     _, place = np.unique(groups, return_inverse=True)

@@ -119,7 +119,7 @@ def patches_of(
     """Find the places that excite units of a layer most; of each image the one best place counts.
 
     Args:
-        layer: Of the network.
+        layer: Layer of the network.
         images: Where to look.
         view: The plain view of an image.
         units: Channels of the layer.

@@ -27,7 +27,7 @@ def look(jobs: Sequence[Job], target: str | None, progress: Progress | None) -> 
     Args:
         jobs: Of these runs.
         target: The class to explain, one of every run's; `None` is the predicted one of each image.
-        progress: Told after every part.
+        progress: Called after every part.
     """
     graph, view = jobs[0].explainer.graph, jobs[0].view
     wanted = union(job.looked_at for job in jobs)

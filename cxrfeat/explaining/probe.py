@@ -36,8 +36,8 @@ def probe(jobs: Sequence[Job], seed: int, progress: Progress | None) -> None:
 
     Args:
         jobs: Of these runs, which have looked at their images.
-        seed: Of the randomised weights.
-        progress: Told after every part.
+        seed: Seed of the randomised weights.
+        progress: Called after every part.
     """
     graph, view = jobs[0].explainer.graph, replace(jobs[0].view, count=1 + DRAWN)
     items = [{one.path: one for one in job.found[:PROBED]} for job in jobs]

@@ -93,4 +93,4 @@ def pixels_of(path: Path) -> Grey:
     try:
         return decode(read_file(path))
     except BadImageError as error:
-        raise InputError(f"{str(path)!r} changed while the run went on ({error.reason}). Run it again.") from error
+        raise InputError(f"{str(path)!r} changed during the run ({error.reason}). Run it again.") from error

@@ -16,7 +16,7 @@ from cxrfeat.system.process import small_products
 from cxrfeat.types import Progress
 
 
-@small_products()  # beside a network that takes all cores
+@small_products()  # next to a network that takes all cores
 def explain_together(
     runs: Sequence[Run], question: Question, progress: Progress | None = None
 ) -> list[Explained | CxrFeatError]:
@@ -25,7 +25,7 @@ def explain_together(
     Args:
         runs: With heads.
         question: What is asked of each.
-        progress: Told after every batch.
+        progress: Called after every batch.
 
     Returns:
         For each run what was found, or why there is nothing.

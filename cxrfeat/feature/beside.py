@@ -1,4 +1,4 @@
-"""The search for copies, beside the network: images are compared as they are looked at, before there are features.
+"""The search for copies, next to the network: images are compared as they are looked at, before there are features.
 
 What it finds is what it would find at the end, since it is taken only if the images are still the same then.
 """
@@ -36,7 +36,7 @@ class Copies:
         """Take the images.
 
         Args:
-            rows: Of the data set.
+            rows: Rows of the data set.
         """
         self._rows, self._stop = rows, threading.Event()
         self._places: dict[str, int] = {}

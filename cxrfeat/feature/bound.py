@@ -24,7 +24,7 @@ def split_before(
         groups: As an extraction will write them: `look_and_group`.
         usable: Which images can be used.
         spec: How to split.
-        seed: Of the split, where none is described.
+        seed: Seed of the split, where none is described.
     """
     rows = [row for row, good in zip(manifest.rows, usable, strict=True) if good]
     column = [row.split for row in rows]

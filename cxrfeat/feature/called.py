@@ -37,9 +37,9 @@ class Called:
         """By the manifest in a folder of feature files, if it is there.
 
         Args:
-            folder: Of the feature files.
+            folder: Folder of the feature files.
             dataset: The data set's name.
-            ids: Of the images.
+            ids: Ids of the images.
 
         Raises:
             IntegrityError: If the manifest is damaged.

@@ -62,7 +62,7 @@ def look_up(features: Path, manifest: Manifest) -> Claim:
 
     Args:
         features: Folder of the files; it need not be there.
-        manifest: Of the data set, under the name that `dataset_name` gave.
+        manifest: Manifest of the data set, under the name that `dataset_name` gave.
     """
     base, mark = _parts(manifest.dataset)
     root = str(manifest.root.resolve())
@@ -106,7 +106,7 @@ def claim_name(features: Path, manifest: Manifest, identity: Identity) -> Claim:
 
     Args:
         features: Folder of the files.
-        manifest: Of the data set, under the name that `dataset_name` gave.
+        manifest: Manifest of the data set, under the name that `dataset_name` gave.
         identity: Salts the ids.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From images, their groups and their computed rows to all that a feature file says beside the features."""
+"""From images, their groups and their computed rows to all that a feature file says next to the features."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def nested_folds(table: ImageTable, fold: Fold, count: int, seed: int) -> list[F
         table: The images.
         fold: Of which the test images stay out.
         count: How many inner folds.
-        seed: Of the dealing; the order of the images does not matter.
+        seed: Seed of the assignment; the order of the images does not matter.
 
     Raises:
         SplitError: If a class has fewer groups than there are folds.

@@ -72,7 +72,7 @@ def decoder_notes(spec: FeatureSpec, name: str) -> list[Note]:
 
     Args:
         spec: How its features were made.
-        name: Of the run.
+        name: Name of the run.
     """
     if spec.decoder == DECODER_REVISION:
         return []

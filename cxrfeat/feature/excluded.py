@@ -25,7 +25,7 @@ def excluded_rows(file: FeatureFile, given: PathLike) -> list[int]:
     `file_name`, or of a list without a title. Images are named by id, path, or the beginning of an id.
 
     Args:
-        file: The features; the manifest beside them tells paths.
+        file: The features; the manifest next to them tells paths.
         given: The table, CSV or any format that tables of images may have.
 
     Returns:
@@ -42,7 +42,7 @@ def excluded_rows(file: FeatureFile, given: PathLike) -> list[int]:
     named = _named(sheet, path)
     if not named:
         raise InputError(
-            f"{path} leaves no image out: no line has yes under {_DECISION}. Write it there, or leave `exclude` away."
+            f"{path} leaves no image out: no line has yes under {_DECISION}. Write it there, or omit `exclude`."
         )
     found: dict[int, None] = {}
     missing: list[str] = []

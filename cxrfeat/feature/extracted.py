@@ -14,7 +14,7 @@ from cxrfeat.image.row import Quarantined
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """Images that a feature file had and has no more; their rows are kept beside it."""
+    """Images that a feature file had and has no more; their rows are kept next to it."""
 
     images: int = 0
     gone: int = 0
@@ -68,7 +68,7 @@ class Extracted:
     workers: str
     """Who prepared the images: threads, or processes where there are many of both; empty where none was computed."""
     rows_kept: int
-    """Rows beside the file, of images that are not in it any more."""
+    """Rows next to the file, of images that are not in it any more."""
     mixed: str = ""
     """The decoders that changed between the runs that the rows are from, such as `pillow 12.3.0 and 13.0.0`."""
 

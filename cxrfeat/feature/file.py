@@ -119,7 +119,7 @@ class FeatureFile(DescribedImages):
         """Part the images into train, validation and test, as `fit-head` does.
 
         Args:
-            seed: Of the split.
+            seed: Seed of the split.
             by: `group`, `date`, `column` or `paper`; `None` is the split the features are bound to, else the data's
                 own split if it names the part of any image, else by group.
 
@@ -128,7 +128,7 @@ class FeatureFile(DescribedImages):
             no part are in none, and by date those without one.
 
         Raises:
-            SplitError: If the images cannot be parted so, or the features are bound to another split.
+            SplitError: If the images cannot be divided so, or the features are bound to another split.
         """
         bound = self.bound_split
         if bound is None:
@@ -214,7 +214,7 @@ class FeatureFile(DescribedImages):
 
     @property
     def dealt(self) -> tuple[FeatureFile, NDArray[np.bool_]] | None:
-        """Of a file of which images were left out, the whole one, by which images are parted, and which are kept."""
+        """Of a file of which images were left out, the whole one, by which images are divided, and which are kept."""
         return None
 
     def of_target(self, target: Target) -> FeatureFile:
@@ -234,7 +234,7 @@ class FeatureFile(DescribedImages):
         """The same file as if it did not hold some images, parted as if it did; closing either closes both.
 
         Args:
-            rows: Of the images that are left out.
+            rows: Rows of the images that are left out.
         """
         kept = np.ones(self.images, bool)
         kept[list(rows)] = False

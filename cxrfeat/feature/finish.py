@@ -1,4 +1,4 @@
-"""The end of an extraction: committed rows become the feature file, and rows that it leaves out are kept beside it."""
+"""The end of an extraction: committed rows become the feature file, and rows that it leaves out are kept next to it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def finish(
         job: What this run computed of it.
         committed: The rows.
         claim: The data set.
-        groups: Of its images.
+        groups: Groups of its images.
         identity: Salts the ids.
         told: The path of each image id, those of before too.
 

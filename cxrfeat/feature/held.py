@@ -51,7 +51,7 @@ class HeldRows:
         """Note what is looked for; no file is opened yet.
 
         Args:
-            folder: Of the feature files; it need not be there.
+            folder: Folder of the feature files; it need not be there.
             spec: The description.
             engine: What would compute the rows.
             dim: Features per view.

@@ -20,7 +20,7 @@ def look_and_group(manifest: Manifest, progress: Progress | None = None) -> tupl
 
     Args:
         manifest: The images.
-        progress: Told after every image.
+        progress: Called after every image.
 
     Returns:
         `(images,)` group indices, in the manifest's order, and whether each image can be used.

@@ -52,8 +52,8 @@ def features_of_images(
     these are of.
 
     Args:
-        paths: Of the images.
-        view: Which views of each; of those held, so many of the first.
+        paths: Paths of the images.
+        view: Which views of each; of those held, this many of the first.
         load: Loads the network; not called where none of the images needs it.
         held: What need not be computed, opened.
         together: Files that are given at a time.

@@ -1,4 +1,4 @@
-"""The ways in which the images of a feature file can be asked to be parted, and which of them go together.
+"""The ways in which the images of a feature file can be asked to be divided, and which of them go together.
 
 The data's own split is kept unless another is asked for, which is then said.
 """
@@ -33,10 +33,10 @@ def part_images(
         file: The features.
         by: As in `FeatureFile.split`.
         regroup_given: Move groups that the split tears to one side, each part staying about as large as it is.
-        fold_count: Grouped cross-validation in so many folds.
-        repeats: How often, dealt anew each time.
+        fold_count: Grouped cross-validation in this many folds.
+        repeats: How often, assigned anew each time.
         source_out: Leave out one source at a time, train on the others, test on it.
-        seed: Of the dealing.
+        seed: Seed of the assignment.
 
     Raises:
         SplitError: If it cannot be done, or the features are bound to another split.
@@ -61,11 +61,11 @@ def part_images(
         return _parts(file, by, regroup_given=regroup_given, seed=seed)
     field = "source_out" if source_out else "fold_count"
     if source_out and fold_count is not None:
-        raise UsageError("`fold_count` and `source_out` part the images in two ways. Leave one of them out.")
+        raise UsageError("`fold_count` and `source_out` split the images in two ways. Leave one of them out.")
     file.refuse_other_split(field)
     if by not in (None, "group") or regroup_given:
         raise UsageError(
-            f"`{field}` parts the images itself, patients whole, so neither `split_by` nor `regroup_given` goes with "
+            f"`{field}` splits the images itself, patients whole, so neither `split_by` nor `regroup_given` goes with "
             "it. Leave one or the other out."
         )
     if source_out:

@@ -40,7 +40,7 @@ def differing_rows(
         rows: Which to compute again.
         manifest: Where the images are.
         engine: The network.
-        progress: Told after every row.
+        progress: Called after every row.
         masks: The mask files of the images that have one, by content hash.
     """
     problems = []

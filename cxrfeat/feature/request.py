@@ -48,7 +48,7 @@ def name_masks(view: ViewSpec, manifest: Manifest, masks: Masks) -> ViewSpec:
         raise InputError(
             f"{len(without)} of the {len(manifest.rows)} images have no lung mask, such as {without[0].path!r}; of "
             f"class {most[0]} most have none, and `mask=lungs` keeps nothing else. Put each image's mask under the "
-            "image's name into a folder 'masks' beside the images, name it in the column 'mask' of metadata.csv, or "
+            "image's name into a folder 'masks' next to the images, name it in the column 'mask' of metadata.csv, or "
             "name a folder or table of masks with `masks`; without masks, use `border_crop`."
         )
     return replace(view, masks=masks_digest(masks) if masks and view.mask != "none" else None)

@@ -11,7 +11,7 @@ from cxrfeat.system.files import make_folder, remove, remove_folder, sweep_tempo
 
 
 class Spare:
-    """The shards in `<feature file>.spare`, beside the file; whoever uses it holds the lock of the file.
+    """The shards in `<feature file>.spare`, next to the file; whoever uses it holds the lock of the file.
 
     A file is built without the rows of images that are gone: they are put here first, and taken from here when the
     images are back.

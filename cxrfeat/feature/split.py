@@ -1,7 +1,7 @@
 """One `Split`: which images of a data set train, validate and test, once or in folds, and how it came about.
 
 It is a value that checks itself. Whether it was made of a folder, of a feature file or of a run, everybody who trains,
-tests, audits or writes takes it from here. How images are dealt out is `image.split`'s.
+tests, audits or writes takes it from here. How images are assigned is `image.split`'s.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Fold:
             labels: `(images,)` class indices.
             groups: `(images,)`.
             share: Above 0 and at most 1.
-            seed: Of the choice.
+            seed: Seed of the choice.
 
         Raises:
             SplitError: If there is no such share.
@@ -110,7 +110,7 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """How the images of a data set are parted.
+    """How the images of a data set are divided.
 
     Either each image is in one part, of which some may be in none; or images take turns in testing (`crossed`), each by
     a head that has not seen its group, and the head to keep is fitted on all of them.
@@ -129,7 +129,7 @@ class Split:
     by: SplitKind
     seed: int
     repeats: int = 1
-    """How often cross-validation was dealt anew."""
+    """How often cross-validation was assigned anew."""
     regrouped: bool = False
     """Whether groups that the split tore were moved to one side."""
     left_out: LeftOut | None = None
@@ -290,7 +290,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageTable:
-    """What images can be parted by: one row each, whether a folder or a feature file tells of them."""
+    """What images can be divided by: one row each, whether a folder or a feature file tells of them."""
 
     contents: Sequence[str]
     """SHA-256 of each image's bytes, so that a split depends on the images, and not on the order of their rows."""
@@ -375,7 +375,7 @@ def _moved(before: Parts, after: Parts, groups: Groups) -> str:
     """What regrouping did: how many groups and images it moved, and how large each part was and is."""
     moved = before != after
     if not moved.any():
-        return "Regrouping found nothing to mend: no patient and no copy stands on two sides."
+        return "Regrouping found nothing to repair: no patient and no copy is on two sides."
     sizes = ", ".join(f"{part} {int((before == part).sum())} -> {int((after == part).sum())}" for part in Part)
     images, people = int(moved.sum()), len(np.unique(groups[moved]))
     what = f"{images} image{'s' * (images > 1)} of {people} patient{'s' * (people > 1)} or set{'s' * (people > 1)}"

@@ -35,7 +35,7 @@ def pixel_statistics(
         rows: The training images.
         root: The data folder.
         view: How views are made.
-        progress: Told after every image.
+        progress: Called after every image.
         masks: From `find_masks`, where the views use them.
 
     Raises:

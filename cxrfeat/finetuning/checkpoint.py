@@ -56,7 +56,7 @@ class Checkpoints:
         """Open or make it; call it under the run's hold.
 
         Args:
-            folder: Of the hold.
+            folder: Folder of the hold.
             identity: What the run is.
             settings: What a resume keeps although it is no part of that, such as the number of threads.
 

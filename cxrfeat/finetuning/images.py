@@ -70,7 +70,7 @@ class Images:
         return views
 
     def plain_parts(self, images: Indices, size: int) -> Generator[Views]:
-        """The same, so many at a time, prepared ahead of whoever takes them.
+        """The same, this many at a time, prepared ahead of whoever takes them.
 
         Raises:
             InputError: If an image can no longer be used.
@@ -84,7 +84,7 @@ class Images:
                 yield np.concatenate([self._plain_of(image, one, plain) for image, one in together])
 
     def batches(self, order: Indices, epoch: int, size: int) -> Generator[Views]:
-        """Drawn views of images in this order, so many at a time, prepared ahead of whoever takes them.
+        """Drawn views of images in this order, this many at a time, prepared ahead of whoever takes them.
 
         Args:
             order: Places of images.

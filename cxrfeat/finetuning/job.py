@@ -110,14 +110,14 @@ class Tuned:
 def carried_out(
     job: Job, images: Images, keep: Callable[[Tuned], Run], *, every: float, progress: Progress | None
 ) -> Run:
-    """Train, and have the result kept; what was begun before goes on, and what stands already is given back.
+    """Train, and have the result kept; what was begun before continues, and what already exists is given back.
 
     Args:
         job: What is to be done.
         images: All of them.
         keep: Tests what came of it and writes the run. Until it returns the checkpoints stay.
         every: Seconds between checkpoints within an epoch.
-        progress: Told on the way.
+        progress: Called on the way.
 
     Raises:
         UsageError: If it was begun on another backend of Keras, or the device has too little memory.

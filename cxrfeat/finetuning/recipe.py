@@ -43,7 +43,7 @@ def find_recipe(
     """A recipe with some of it changed.
 
     Args:
-        name: Of the recipe.
+        name: Name of the recipe.
         backbone: What is to be trained: one that starts from nothing has a default recipe of its own.
         head: Fields of `HeadSpec` by name; others are the recipe's.
         changes: Fields of `FinetuneSpec` likewise.

@@ -46,7 +46,7 @@ def warm_head(head: FittedHead, dim: int) -> FittedHead:
     if head.dim != dim:
         raise StaleFeaturesError(
             f"This head was fitted on features of width {head.dim}, and this network gives {dim}: it is a head of "
-            "another network. Fit one on this network's features, or leave `head_from` away."
+            "another network. Fit one on this network's features, or omit `head_from`."
         )
     scaler = {name: head.arrays[name] for name in ("mean", "scale") if name in head.arrays}
     if head.kind in LINEAR:

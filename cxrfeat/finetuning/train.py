@@ -1,4 +1,4 @@
-"""The training of a network and its head: what a step sees, when to stop, which epoch is kept, and how it goes on."""
+"""The training of a network and its head: what a step sees, when to stop, which epoch is kept, and how it continues."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def train(
         validation: Places of those to validate on; may be empty.
         checkpoints: Where the run keeps what it has.
         every: Seconds between checkpoints within an epoch.
-        tell: Told after every batch.
+        tell: Called after every batch.
 
     Raises:
         InputError: If an image can no longer be used.

@@ -54,7 +54,7 @@ class Trainable:
             network: Which network, with which weights.
             features: How its pixels are prepared.
             spec: What may change, and how.
-            start: The head to begin with, for features of so many columns: of a kind that gradients can train.
+            start: The head to begin with, for features of this many columns: of a kind that gradients can train.
             devices: Where; `None` is every GPU there is, or else the CPU.
 
         Raises:
@@ -235,7 +235,7 @@ class Trainable:
 
 
 def prepare_exactness(cores: int) -> None:
-    """Ask for the same bits from the same steps, where TensorFlow is not loaded yet: so many threads, no races.
+    """Ask for the same bits from the same steps, where TensorFlow is not loaded yet: this many threads, no races.
 
     Sums in another order differ in their last bits, so a run that goes on has the cores that it began with.
     """

@@ -38,7 +38,7 @@ def network_of(run: Run, path: PathLike | None = None) -> Network:
     """The network whose features a run's head takes.
 
     Args:
-        run: Of a head, or fine-tuned.
+        run: Run of a head, or fine-tuned.
         path: Where the user says the network is, if it is no longer where it was.
 
     Raises:
@@ -154,7 +154,7 @@ def seen_split(run: Run, manifest: Manifest, identity: Identity) -> Split | None
     Args:
         run: From `find_tuned`.
         manifest: The images.
-        identity: Of this user, by whose ids the run knows the images that could not be used.
+        identity: Identity of this user, by whose ids the run knows the images that could not be used.
 
     Raises:
         IntegrityError: If the run is damaged.

@@ -60,7 +60,7 @@ class Balance:
             y: `(images,)` class indices, of all images.
 
         Raises:
-            InputError: If each class has cells of its own, which no weights can mend.
+            InputError: If each class has cells of its own, which no weights can repair.
 
         Source: Kamiran & Calders 2012, "Data preprocessing techniques for classification without discrimination",
         section 4.2 (reweighing); Kirichenko, Izmailov & Wilson 2023, "Last layer re-training is sufficient for
@@ -82,7 +82,7 @@ class Balance:
         return np.asarray(found / found.mean())
 
     def notes(self, rows: NDArray[np.intp], y: Labels) -> tuple[str, ...]:
-        """What the weights cost, and what they cannot mend, in sentences.
+        """What the weights cost, and what they cannot repair, in sentences.
 
         Args:
             rows: The images.

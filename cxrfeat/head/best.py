@@ -50,8 +50,8 @@ def best_of(runs: Sequence[Run], seed: int = 0) -> Best | None:
     folds that share most of their training images.
 
     Args:
-        runs: Of one call of `fit`, so of the same images and the same split.
-        seed: Of the interval.
+        runs: Runs of one call of `fit`, so of the same images and the same split.
+        seed: Seed of the interval.
 
     Returns:
         `None` where no run was validated.

@@ -90,8 +90,8 @@ def add_product(out: Matrix, a: Matrix, b: Matrix, factor: float, *, keep: float
         out: `(rows, columns)` float32.
         a: `(rows, inner)` float32.
         b: `(inner, columns)` float32.
-        factor: Of the product.
-        keep: Of what was there; of 0 nothing is read.
+        factor: Factor of the product.
+        keep: What to keep of what was there; of 0 nothing is read.
 
     Example:
         >>> out = np.ones((1, 1), np.float32)

@@ -39,7 +39,7 @@ def head_specs(heads: HeadLike | Iterable[HeadLike], seed: int = 0) -> list[Head
 
     Args:
         heads: One or many; a name is that kind of head as it is by default, or `all`.
-        seed: Of the heads that are named.
+        seed: Seed of the heads that are named.
 
     Raises:
         UsageError: If there is no such head, or none is named.

@@ -106,7 +106,7 @@ def load(
         uncertain: What an uncertain finding is taken for.
 
     Returns:
-        The data, whose `file` is the one to go on with.
+        The data, whose `file` is the one to continue with.
 
     Raises:
         InputError: If it holds one class only, a class is not there, or a row is not finite.

@@ -136,7 +136,7 @@ def _votes(margins: NDArray[np.float64]) -> Decision:
 
 
 def pairs_of(classes: int) -> list[tuple[int, int]]:
-    """The one-against-one problems of so many classes.
+    """The one-against-one problems of this many classes.
 
     Example:
         >>> pairs_of(3)

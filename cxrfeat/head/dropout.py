@@ -14,7 +14,7 @@ class Dropout:
     """Which units pass: decided by seed, step, row and unit alone."""
 
     def __init__(self, spec: HeadSpec, rows: int, units: int) -> None:
-        """For batches out of so many rows, and so many units."""
+        """For batches out of this many rows, and this many units."""
         batch = min(spec.batch, rows)
         self._per_step = spec.batch * units
         self._counter = np.array(np.arange(batch * units, dtype=np.uint32).reshape(batch, units), order="F")

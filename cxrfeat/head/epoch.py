@@ -35,7 +35,7 @@ class Epochs:
         """Copy the weights, and make room.
 
         Args:
-            spec: Of the head.
+            spec: Spec of the head.
             weights: To begin with.
             X: `(rows, dim)` float32.
             targets: `(rows, classes)`, each row summing to 1.
@@ -65,7 +65,7 @@ class Epochs:
         """Train on rows in this order. Weights that overflow are the caller's to find.
 
         Args:
-            order: Row numbers; a batch is the next so many of them, the last one may be shorter.
+            order: Row numbers; a batch is the next this many of them, the last one may be shorter.
             rates: Learning rate of each batch.
 
         Returns:

@@ -30,7 +30,7 @@ def fit_folds(
         heads: What to train.
         folds: On what.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Returns:
         For each head its fits, one for each fold.
@@ -58,7 +58,7 @@ def fits_as_they_come(
 ) -> Generator[tuple[int, list[Fit] | InputError | SpecError]]:
     """`fit_folds`, each head with its place as soon as it is fitted on every fold: what follows need not wait.
 
-    A head that cannot be fitted on some fold comes once, as the error of that fold, and the others go on.
+    A head that cannot be fitted on some fold comes once, as the error of that fold, and the others continue.
     """
     fits: dict[int, dict[int, Fit]] = defaultdict(dict)
     lost: set[int] = set()

@@ -1,6 +1,6 @@
 """A fitted head: a value that predicts, from arrays that are checked when it is made, whatever trained it.
 
-It is stored as an `.npz` of plain arrays (`archive.py`) beside a few values (`HeadRecord`).
+It is stored as an `.npz` of plain arrays (`archive.py`) next to a few values (`HeadRecord`).
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class FittedHead:
         return indices
 
     def record(self) -> HeadRecord:
-        """What `from_npz` needs beside the arrays."""
+        """What `from_npz` needs next to the arrays."""
         return HeadRecord(
             kind=self.kind,
             classes=self.classes,

@@ -80,7 +80,7 @@ def _expected(kind: HeadKind, classes: int, arrays: Arrays) -> Layout:
 
 
 def check_arrays(kind: HeadKind, classes: int, arrays: Arrays) -> None:
-    """Refuse arrays that are not those of a head of this kind and of so many classes.
+    """Refuse arrays that are not those of a head of this kind and of this many classes.
 
     Raises:
         IntegrityError: Naming the array and what is wrong with it.

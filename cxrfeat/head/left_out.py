@@ -56,9 +56,9 @@ def left_out_by_folds(
         data: The features.
         spec: What to fit.
         count: How many folds.
-        seed: Of the folds.
+        seed: Seed of the folds.
         jobs: Fits at a time.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Returns:
         `(images, classes)`.

@@ -104,7 +104,7 @@ def train(
 
 
 def learning_rates(spec: HeadSpec, steps: int) -> NDArray[np.float64]:
-    """The learning rate of each of so many steps, `(steps,)`."""
+    """The learning rate of each of this many steps, `(steps,)`."""
     t = np.arange(steps, dtype=np.float64)
     if spec.schedule == "inverse-time":
         return np.asarray(spec.learning_rate / (1 + spec.decay * t))

@@ -1,4 +1,4 @@
-"""Whether an image is of the kind a head was trained on: a warning light beside its prediction, not a test."""
+"""Whether an image is of the kind a head was trained on: a warning light next to its prediction, not a test."""
 
 from __future__ import annotations
 

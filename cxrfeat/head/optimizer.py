@@ -88,7 +88,7 @@ class Optimizer:
         """Before the first step.
 
         Args:
-            spec: Of the head.
+            spec: Spec of the head.
             weights: Kernel, bias, kernel, bias, ...
             both: What does something with both halves of them.
         """

@@ -28,7 +28,7 @@ from cxrfeat.system.process import collect_rarely, possible_workers, threads
 from cxrfeat.types import Features, Labels
 
 WORTH_WORKERS = 3.0
-"""Seconds of fitting beside the longest fit from which it pays to start processes."""
+"""Seconds of fitting next to the longest fit from which it pays to start processes."""
 
 LOADING = 1.2
 """Seconds that a worker takes to load what fits heads that are no networks: scikit-learn, or a part of SciPy."""
@@ -70,14 +70,14 @@ def outcomes(
         folds: Training and validation images of each fold; validation may be empty.
         classes: Class names.
         jobs: How many processes at once; `None` is one per core where all fits together take long enough.
-        weights: Of each fold `(train,)` a weight for each training image; `None` is 1 for all.
+        weights: Weights of each fold `(train,)` a weight for each training image; `None` is 1 for all.
         again: Whether the caller comes again soon: workers then wait for that, else they leave with their last fit.
 
     Yields:
         Indices of fold and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads the
         networks and logistic regression are the same, but scikit-learn's heads round differently, and
         scikit-learn-intelex's SVMs stop at slightly other solutions (decision values 3e-3 apart). Each fit holds how
-        long it took beside the others. Leaving early ends the workers.
+        long it took next to the others. Leaving early ends the workers.
 
     Raises:
         CxrFeatError: What `TrainingSet` raises, whichever process it happens in.

@@ -93,7 +93,7 @@ def existing_run(place: Path, identity: Identity) -> Run | None:
     run = read_run(place)
     if run.document.identity == identity:
         return run
-    raise InputError(f"{place} stands already and is another run. Choose another `name`, or delete it.")
+    raise InputError(f"{place} already exists and is another run. Choose another `name`, or delete it.")
 
 
 def document_of(

@@ -87,7 +87,7 @@ def _fit_ridge(spec: HeadSpec, training: TrainingSet, strength: float) -> Arrays
 def _fit_svm(spec: HeadSpec, training: TrainingSet, strength: float) -> Arrays:
     kernel, weights = spec.kind.removeprefix("svm-"), training.row_weights
     gamma: str | float = "scale"
-    if weights is not None:  # what "scale" is of rows repeated so often
+    if weights is not None:  # what "scale" is of rows repeated this often
         gamma = float(1 / np.average(np.square(training.rows).sum(1), weights=weights))
     model = _svc()(C=strength, kernel=kernel, gamma=gamma, class_weight=_class_weight(spec))
     model.fit(training.rows, training.row_labels, sample_weight=weights)

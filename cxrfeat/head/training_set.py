@@ -54,7 +54,7 @@ class TrainingSet:
         _check(self)
 
     def first_views(self, count: int | None) -> TrainingSet:
-        """The same with the first so many views of each training image; `None` is all of them.
+        """The same with the first this many views of each training image; `None` is all of them.
 
         Raises:
             SpecError: If there are fewer.

@@ -121,7 +121,7 @@ def pixel_digest(grey: Grey) -> int:
 
 
 def _border(shape: tuple[int, ...], top: int, bottom: int, left: int, right: int) -> float:
-    """Fraction of the area in so many rows and columns at the edges."""
+    """Fraction of the area in this many rows and columns at the edges."""
     height, width = shape
     inside = (height - top - bottom) * (width - left - right) if top < height else 0
     return (height * width - inside) / (height * width)
@@ -188,7 +188,7 @@ def _areas(height: int, width: int, side: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bands:
-    """Lines in so many bands, some of which are one line longer than the others."""
+    """Lines in this many bands, some of which are one line longer than the others."""
 
     starts: NDArray[np.intp]
     lengths: NDArray[np.intp]

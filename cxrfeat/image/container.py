@@ -1,8 +1,8 @@
 """What an image file says of itself: the only place that opens files with Pillow.
 
 Everything here takes bytes that nobody has checked. Whatever is wrong with them ends as `BadImageError` with a stage
-and a reason that holds no path, so that the caller can write it down and go on. No function changes global state: all
-of them may run in several threads at once.
+and a reason that holds no path, so that the caller can write it down and continue. No function changes global state:
+all of them may run in several threads at once.
 """
 
 from __future__ import annotations

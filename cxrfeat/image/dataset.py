@@ -1,4 +1,4 @@
-"""What a data set is called in file names, before anything is known of other data sets beside it."""
+"""What a data set is called in file names, before anything is known of other data sets next to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How whole groups of images are dealt out so that classes spread evenly: the arithmetic below every grouped split."""
+"""How whole groups of images are assigned so that classes spread evenly: the arithmetic below every grouped split."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cuts(labels: Labels, groups: Groups, share: float, seed: Sequence[int]) -> I
 def deal(labels: Labels, groups: Groups, count: int, seed: Sequence[int]) -> _Rows:
     """The fold of each image.
 
-    Groups are shuffled, then dealt out, the most lopsided first, each to the fold where the classes then are spread
+    Groups are shuffled, then assigned, the most lopsided first, each to the fold where the classes then are spread
     most evenly over the folds. That is scikit-learn's `StratifiedGroupKFold`, which takes 6 s for 15,000 groups in ten
     folds (this: 0.4 s), warns of small classes, and may deal differently in another version, when a split must not.
 

@@ -23,7 +23,7 @@ def deep_grey(
 
     Args:
         image: Loaded.
-        header: Of its file.
+        header: Header of its file.
         declared: As `declared_range` gave it before the image was loaded.
         inverted: As `is_min_is_white` gave it then.
 

@@ -151,7 +151,7 @@ def find_duplicates(
     The order of the images decides nothing but which of identical files is named.
 
     Args:
-        content_sha256: Of each image's file.
+        content_sha256: SHA-256 of each image's file.
         portraits: `(images, 40, 40)`, as in `appearance.Look`.
         pixel_digests: `(images,)`, as in `appearance.Look`.
         features: `(images, dim)`; pairs with nearly the same features are compared too, such as copies that were

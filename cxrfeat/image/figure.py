@@ -24,7 +24,7 @@ _Places = NDArray[np.intp]
 """Pixels, counted row after row."""
 
 SIDE = 300
-"""Lengths here are of an image with a side of so many pixels, the root of its area."""
+"""Lengths here are of an image with a side of this many pixels, the root of its area."""
 
 _BORDER = 0.25
 """Letters have their centre in this outer part of the height or width."""

@@ -86,7 +86,7 @@ def finding_counts(names: Sequence[str], findings: Iterable[Sequence[int] | None
     """How many images have each finding, by what is said of it.
 
     Args:
-        names: Of the findings.
+        names: Names of the findings.
         findings: `(images, findings)`, or `None` of an image of which nothing is said.
 
     Example:

@@ -23,7 +23,7 @@ from cxrfeat.types import Part
 
 LAYOUTS = (
     "Understood are: a folder per class (DATA/COVID/1.png); train, val and test folders above class folders; "
-    "the Kaggle layout (CLASS/images beside CLASS/masks); and a metadata.csv with the columns image and label."
+    "the Kaggle layout (CLASS/images next to CLASS/masks); and a metadata.csv with the columns image and label."
 )
 
 _CLASS_WORDS = frozenset(
@@ -59,7 +59,7 @@ def single_folder(paths: Collection[str]) -> str:
     in which nothing but folders for images and masks lie.
 
     Args:
-        paths: Of the images, masks left out.
+        paths: Paths of the images, masks left out.
 
     Example:
         >>> single_folder(["Set/A/1.png", "Set/B/2.png"])
@@ -86,7 +86,7 @@ def claims_of(paths: Sequence[str], base: str, root_name: str) -> FolderClaims:
     """Read the folders around images.
 
     Args:
-        paths: Of the images, relative to the data folder, masks left out.
+        paths: Paths of the images, relative to the data folder, masks left out.
         base: From `single_folder`.
         root_name: The name of the data folder.
     """

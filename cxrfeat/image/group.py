@@ -1,4 +1,4 @@
-"""The only place that decides which images belong together, so that no split may part them."""
+"""The only place that decides which images belong together, so that no split may divide them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def group_copies(rows: Sequence[ImageRow], looks: Looks, stop: Event | None = No
 
     Args:
         rows: The images of one data set.
-        looks: Of each file among them whose look is known; an image that could not be read is not among them, and
+        looks: Looks of each file among them whose look is known; an image that could not be read is not among them, and
             joins by its patient and its bytes alone.
         stop: As in `find_duplicates`.
 

@@ -59,7 +59,7 @@ class Identity:
 
         Args:
             path: Relative to the data root, with `/` between the parts.
-            content_sha256: Of the file's bytes; empty for an image that could not be used, which goes by its place.
+            content_sha256: SHA-256 of the file's bytes; empty for an unusable image, which goes by its place.
         """
         return self._id("image", f"{path}\0{content_sha256}" if content_sha256 else path)
 

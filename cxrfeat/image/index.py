@@ -132,9 +132,9 @@ def index_with(
     """`index_folder`, and what else is to be made of each file, which so is read once for both.
 
     Args:
-        also: Of a module, since processes may call it where there are cores and images for them: given the content of
-            each file that `index_folder` takes, and what is known of it. One of which it raises `BadImageError` is
-            quarantined.
+        also: A function of a module, since processes may call it where there are cores and images for them: given the
+            content of each file that `index_folder` takes, and what is known of it. One of which it raises
+            `BadImageError` is quarantined.
         chosen: From `choose_images`.
         keep: What is kept of what it made; called in the calling thread, as the images come.
         steps: How long that takes, about as many times what one view takes.
@@ -180,7 +180,7 @@ def index_with(
 
 
 def _of_layout(layout: Layout | None) -> dict[str, Any]:
-    """What a manifest tells of the folder beside its images."""
+    """What a manifest tells of the folder next to its images."""
     names = ("table", "published", "finding_names", "kept_names", "left_out", "aside")
     return {} if layout is None else {name: getattr(layout, name) for name in names}
 

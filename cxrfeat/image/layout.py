@@ -294,7 +294,7 @@ def _table(
 
 
 def _beside(listing: Listing, base: str) -> str:
-    """The table that lies beside the images, by its name; empty if none does."""
+    """The table that lies next to the images, by its name; empty if none does."""
     names = (f"{base}{TABLE.removesuffix('.csv')}{suffix}" for suffix in SUFFIXES)
     return next((name for name in names if name in listing.files), "")
 
@@ -357,7 +357,7 @@ def _is_in(path: str, places: Sequence[str]) -> bool:
 
 
 def _other_tables(listing: Listing, base: str, read: Sequence[str]) -> list[str]:
-    """Tables beside the images that nobody reads."""
+    """Tables next to the images that nobody reads."""
     return sorted(
         path
         for path in listing.files

@@ -76,7 +76,7 @@ def find_masks(rows: Iterable[ImageRow], root: Path) -> Masks:
     Copies of one image may have different masks: the first that has one counts, in the order of `rows`.
 
     Args:
-        rows: Of a manifest.
+        rows: Rows of a manifest.
         root: Its data folder.
     """
     wanted = masked_rows(rows)
@@ -173,7 +173,7 @@ def read_mask(mask: MaskFile, shape: tuple[int, ...]) -> Lungs:
         place = mask.place or kept_at(str(mask.path))
         contents = read_kept(place)
         if digest_of(contents) != mask.sha256:
-            raise BadImageError("open", "the file changed while the run went on")
+            raise BadImageError("open", "the file changed during the run")
         return _understood(place.form, contents, shape)[0]
     except BadImageError as error:
         raise BadImageError(error.stage, f"its lung mask: {error.reason}") from None
@@ -282,7 +282,7 @@ def template(shape: tuple[int, ...]) -> Lungs:
     could be told without. Laid over the mean of 1,200 real images (400 each of COVID, normal and pneumonia; the widest
     lungs, COVID's, too) and over 27 single ones, it covers the lungs but for some lower corners; of 60 phantoms' lungs
     it covers 97 to 100 %. It leaves 38 % of the picture: neck, shoulders, sides and abdomen. Narrower ones (21 % of the
-    width instead of 25) left lung beside the heart in many images.
+    width instead of 25) left lung next to the heart in many images.
 
     Args:
         shape: Height and width of the image.

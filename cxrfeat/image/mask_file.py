@@ -44,9 +44,9 @@ def find_mask_files(paths: Collection[str]) -> MaskFiles:
     """Which of these files are masks, and whose.
 
     A mask lies in a folder whose name says so (`masks`, `Lung_Masks`, `masks_png`, `lung masks`; `segmentations`,
-    `annotations` and the like where they hold files named as images beside them), or beside its image as
+    `annotations` and the like where they hold files named as images next to them), or next to its image as
     `NAME_mask.png`, or with one for every other structure in a folder that has the image's name. It belongs to the
-    image of the same name, whatever the suffix of either, in the folder beside it or above it; failing that, to the
+    image of the same name, whatever the suffix of either, in the folder next to it or above it; failing that, to the
     only image of that name. Two that differ in `left` and `right` only are the lungs of one image.
 
     Args:
@@ -150,7 +150,7 @@ def not_used(
 
     Args:
         others: Of something else than lungs.
-        single: Of one lung alone.
+        single: Whether it is of one lung alone.
         orphans: Whose name no image has.
         ambiguous: Whose name several images have.
         twice: Of images that have another.

@@ -70,7 +70,7 @@ def mask_rows(path: Path, columns: Columns, wanted: Callable[[str], bool]) -> It
     """The rows of a table of masks whose images are wanted, in their order: the image as it is written, and the mask.
 
     Args:
-        path: Of the table.
+        path: Path of the table.
         columns: From `mask_columns`.
         wanted: Whether an image is, given what the table calls it.
 

@@ -168,8 +168,8 @@ def _refuse_contradictions(
 
     Args:
         name: What messages call the table.
-        rows: Of the table.
-        claims: Of the folders.
+        rows: Rows of the table.
+        claims: Claims of the folders.
         classes: The classes of the table, by what their spellings share; a folder of another name claims no class.
     """
     faults = []

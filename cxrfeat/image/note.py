@@ -90,7 +90,7 @@ def unknown_note(title: str, taken: Iterable[str]) -> list[Note]:
     """What is said of the texts of a column that stand for *unknown*; nothing where there are none.
 
     Args:
-        title: Of the column.
+        title: Title of the column.
         taken: The texts, each as often as it stands there.
     """
     counts = Counter(taken)

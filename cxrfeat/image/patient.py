@@ -125,7 +125,7 @@ def find_patients(paths: Sequence[str], pattern: str) -> dict[str, str]:
     """The patient that a regular expression finds in each path: group `patient`, else the first, else the whole match.
 
     Args:
-        paths: Of the images.
+        paths: Paths of the images.
         pattern: Searched for in each path, which is relative to the data root; or a word of `PATIENT_PATTERNS`.
 
     Returns:

@@ -12,7 +12,7 @@ from cxrfeat.errors import BadImageError
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
 _MOST_UNPACKED = 16_000_000
-"""Bytes of rows that may stand in memory beside the image."""
+"""Bytes of rows that may stand in memory next to the image."""
 
 _PIECE = 2**20
 """Bytes that are unpacked together, at most."""

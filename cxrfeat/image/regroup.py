@@ -1,4 +1,4 @@
-"""Torn groups: how many a split has, and mending it: each moves whole to one side, and parts stay about as large."""
+"""Torn groups: how many a split has, and repairing it: each moves whole to one side, and parts stay about as large."""
 
 from __future__ import annotations
 

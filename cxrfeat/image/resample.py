@@ -44,7 +44,7 @@ class Original:
         """A part of the image at another size: rows, then columns.
 
         Args:
-            height: Of the result, in pixels.
+            height: Height of the result, in pixels.
             width: Likewise.
             how: The filter.
             region: The part; `None` is the whole.
@@ -86,7 +86,7 @@ def fitted_in(pixels: NDArray[Any], side: int) -> NDArray[Any]:
 
     Args:
         pixels: `(h, w)` uint8.
-        side: Of the square, in pixels.
+        side: Side of the square, in pixels.
     """
     height, width = pixels.shape[:2]
     if max(height, width) <= side:

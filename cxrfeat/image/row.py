@@ -43,7 +43,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """What may be known of an image beside its class; `None` where nobody says."""
+    """What may be known of an image next to its class; `None` where nobody says."""
 
     patient: str | None = None
     source: str | None = None
@@ -165,7 +165,7 @@ class Selection:
     masks: Sequence[Path] = ()
     """Folders and tables of lung masks, which count before those that lie among the images."""
     metadata: Path | None = None
-    """The table of the images, wherever it lies; by default `metadata.csv` beside them."""
+    """The table of the images, wherever it lies; by default `metadata.csv` next to them."""
     column: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Titles under which our columns stand in the table: `{"image": "Image Index"}`; an empty one leaves one unread."""
     published: str | None = None

@@ -57,7 +57,7 @@ def split(
     Args:
         spec: How, how much, and the seed.
         labels: `(n,)` indices into `classes`.
-        groups: `(n,)`; images of one group stay together, except by paper, and by a column that parts them.
+        groups: `(n,)`; images of one group stay together, except by paper, and by a column that divides them.
         classes: Class names, for the messages.
         dates: ISO dates, needed by date; `None` or empty where unknown.
         column: The data's own parts, needed by column; `None` where an image has none.
@@ -99,7 +99,7 @@ def split(
 
 
 def own_way(by: SplitBy | None, column: Sequence[Part | None]) -> SplitBy:
-    """How images are parted: as asked; else as the data's own split says, if it gives any image a part; else by group.
+    """How images are divided: as asked; else as the data's own split says, if it gives any image a part; else by group.
 
     Args:
         by: What was asked for.
@@ -128,7 +128,7 @@ def folds(
         groups: `(n,)`; images of one group stay together.
         classes: Class names, for the messages.
         count: How many folds, at least 2.
-        seed: Seed of the order in which groups are dealt out.
+        seed: Seed of the order in which groups are assigned.
         keys: As in `split`.
 
     Returns:
@@ -166,7 +166,7 @@ def validation_rows(spec: SplitSpec, labels: Labels, groups: Groups, rows: _Rows
     """Which of `rows`, the training rows of a fold, to keep for validation: whole groups, every class among them.
 
     Raises:
-        SplitError: If the rows cannot be parted so that both sides have every class.
+        SplitError: If the rows cannot be divided so that both sides have every class.
     """
     chosen = _validation(spec, labels, groups, rows, classes)
     if chosen is None:

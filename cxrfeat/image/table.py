@@ -208,7 +208,7 @@ def _findings(
 
     Args:
         sheet: The table.
-        columns: Of a finding each.
+        columns: Columns of a finding each.
         wanted: Those that the user names.
         values: Of our columns, as they are read so far.
         index: Where our columns stand.

@@ -26,10 +26,10 @@ def read_sheet(path: Path, name: str, faults: Faults, titles: Sequence[str] = ()
     """Read a table of whatever format, by its content.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         name: What messages call it.
         faults: Where lines of too many fields are kept.
-        titles: Of the columns, where the file has none.
+        titles: Titles of the columns, where the file has none.
         mark: What separates the fields of a text, where it is known.
 
     Raises:

@@ -53,7 +53,7 @@ class Sheet:
 
 
 class Faults:
-    """Faults of a table, gathered so that they can be mended at once."""
+    """Faults of a table, gathered so that they can be repaired at once."""
 
     def __init__(self, name: str) -> None:
         """Begin with none; `name` is what the table is called."""
@@ -89,7 +89,7 @@ def read_text(name: str, content: bytes, faults: Faults, titles: Sequence[str] =
         name: What messages call it.
         content: The whole file.
         faults: Where lines of too many fields are kept.
-        titles: Of the columns, where the file has none: then its first line is a line as any other.
+        titles: Titles of the columns, where the file has none: then its first line is a line as any other.
         mark: What separates the fields, where it is known.
 
     Raises:

@@ -60,7 +60,7 @@ class Finder:
         Args:
             text: The cell.
             folder: What another column says of the folder; empty if there is none.
-            line: Of the table.
+            line: Line of the table.
             column: Its title.
             faults: Where a path that leads out, or that is ambiguous, is kept.
         """

@@ -38,7 +38,7 @@ def auroc_interval(
         positive: `(n,)`, whether an image is of the class.
         probability: `(n,)` of the class, or anything that ranks as it does.
         groups: `(n,)` group indices, any integers; `None` makes each image one of its own.
-        level: Of the interval.
+        level: Level of the interval.
 
     Returns:
         `auroc`, in [0, 1], `None` unless there are images of both kinds; `variance`, at least 0, `None` unless each
@@ -83,7 +83,7 @@ def auroc_difference(
         probability_a: `(n,)` of the class by run A.
         probability_b: `(n,)` of the class by run B.
         groups: `(n,)` group indices, any integers; `None` makes each image one of its own.
-        level: Of the interval.
+        level: Level of the interval.
 
     Returns:
         `difference`, `None` unless there are images of both kinds; `variance`, `None` unless each kind comes in two

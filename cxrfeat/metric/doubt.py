@@ -30,7 +30,7 @@ class Doubt:
     joint: NDArray[np.float64]
     """`(classes, classes)`: of the images that bear a label (row), how many are expected to be of a class (column)."""
     expected_wrong: float
-    """How many labels are expected to be wrong: what lies beside the diagonal of `joint`."""
+    """How many labels are expected to be wrong: what is off the diagonal of `joint`."""
     expected_wrong_ci: tuple[float, float] | None
     """The 95 % interval of that, over groups; `None` where fewer than 8 groups bear it."""
 
@@ -57,7 +57,7 @@ def doubt_labels(
         probabilities: `(n, classes)` by heads that have not seen the image's group, rows summing to 1.
         groups: `(n,)` group indices, any integers; images of one group are drawn together.
         classes: Class names, in the order of the columns.
-        seed: Of the draws for the interval, in which the thresholds stay as they are.
+        seed: Seed of the draws for the interval, in which the thresholds stay as they are.
 
     Raises:
         ValueError: If there is no image, or the arguments do not fit together.
@@ -112,7 +112,7 @@ def doubt_labels(
 
 
 def _beside(joints: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`(k,)` sums beside the diagonals of `(k, classes, classes)`."""
+    """`(k,)` sums off the diagonals of `(k, classes, classes)`."""
     beside: NDArray[np.float64] = joints.sum((1, 2)) - np.trace(joints, axis1=1, axis2=2)
     return beside
 

@@ -92,7 +92,7 @@ def typical(
         pool: Rows of the images that can be chosen.
         labelled: Rows of those that have labels.
         count: How many to choose.
-        seed: Of the clusters.
+        seed: Seed of the clusters.
 
     Returns:
         Rows, the first choice first, and the typicality of each: 1 over the mean distance to its 20 nearest neighbours

@@ -28,7 +28,7 @@ def roc_band(
 ) -> dict[str, Any] | None:
     """The ROC curve of one class against the rest, and at each false positive rate an interval of the sensitivity.
 
-    The band is pointwise: it holds the curve at one rate so often, not everywhere at once.
+    The band is pointwise: it holds the curve at one rate this often, not everywhere at once.
 
     Args:
         positive: `(n,)`, whether an image is of the class.

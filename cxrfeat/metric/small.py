@@ -61,7 +61,7 @@ class Bearing:
 
     @staticmethod
     def of(sizes: NDArray[np.float64] | NDArray[np.int64]) -> Bearing:
-        """Of a share of images, so many in each group.
+        """Of a share of images, this many in each group.
 
         Source: Kish 1965, section 8.2, for what clusters of unequal sizes are worth.
 
@@ -192,7 +192,7 @@ def _worth(observed: float, spread: float, bearing: Bearing, level: float) -> fl
 
 
 def _widened(units: float, level: float) -> float:
-    """By how much the variance of draws of so many units must grow: n - 1 for n, and Student's for the normal quantile.
+    """How much the variance of draws of this many units must grow: n - 1 for n, Student's for the normal quantile.
 
     Source: Korn & Graubard 1998, section 2; Hesterberg 2015, section 3.2, for the draws.
     """

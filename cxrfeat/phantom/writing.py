@@ -55,7 +55,7 @@ def write_phantoms(folder: Path, spec: PhantomSpec, progress: Counted | None = N
     Args:
         folder: The root; new, empty, or holding this very set.
         spec: What to write.
-        progress: Told after each image.
+        progress: Called after each image.
 
     Returns:
         What was planted.

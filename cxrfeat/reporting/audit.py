@@ -72,7 +72,7 @@ def sources_table(sources: Mapping[str, Any]) -> Table | None:
 
 
 def control_table(controls: Mapping[str, Mapping[str, Any]]) -> Table | None:
-    """What can be had without the lungs, beside the model where there is one."""
+    """What can be had without the lungs, next to the model where there is one."""
     if not controls:
         return None
     rows = [

@@ -33,7 +33,7 @@ class Comparison:
     runs: tuple[Run, ...]
     differences: tuple[dict[str, Any], ...]
     """For every run but the first: `a` and `b` (names), `difference` in accuracy of a less b, `ci`, `p`, `p_holm`,
-    `tied`; or `why` there can be none. The verdict is the accuracy's. Beside it stand `mcnemar` (`only_a`, `only_b`,
+    `tied`; or `why` there can be none. The verdict is the accuracy's. Next to it stand `mcnemar` (`only_a`, `only_b`,
     `p`, `p_holm`), which takes images as independent, and is `None` where images were tested repeatedly; `auroc`, the
     mean over classes by the same bootstrap over groups (`difference`, `ci`, `p`, `p_holm`, `tied`); and
     `auroc_per_class`, by DeLong's test over groups (`difference`, `variance`, `ci`, `p`, `p_holm`). Each kind of p is
@@ -78,7 +78,7 @@ def side_by_side(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str,
 
     Args:
         runs: Each once.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
         prevalence: As in `cxrfeat.compare`.
 
     Raises:
@@ -161,7 +161,7 @@ def _difference(a: Tested, b: Tested, seed: int) -> dict[str, Any]:
 
 
 def _correct(differences: Sequence[dict[str, Any]]) -> None:
-    """Add `p_holm` beside each `p`, kind by kind, and let it say what is tied."""
+    """Add `p_holm` next to each `p`, kind by kind, and let it say what is tied."""
     told = [one for one in differences if "why" not in one]
     each = [found for one in told for found in one["auroc_per_class"].values()]
     for kind in (told, [one["mcnemar"] for one in told], [one["auroc"] for one in told], each):

@@ -48,7 +48,7 @@ def _patients(file: FeatureFile) -> list[str | None]:
 
 
 def _how(pair: Pair, patients: Sequence[str | None], parts: Sequence[str | None]) -> str:
-    """In what two copies differ, whose they are, and whether a split parts them."""
+    """In what two copies differ, whose they are, and whether a split divides them."""
     how = {"bytes": "The same file.", "pixels": "The same pixels in another file."}.get(
         pair.kind, f"Nearly the same picture (similarity {pair.similarity:.2f})"
     )

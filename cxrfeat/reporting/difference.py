@@ -33,7 +33,7 @@ def standing_of(difference: Mapping[str, Any] | None) -> str:
         return "best"
     if "why" in difference:
         return str(difference["why"])
-    return "cannot be told" if difference["ci"] is None else "tied" if difference["tied"] else "different"
+    return "cannot be judged" if difference["ci"] is None else "tied" if difference["tied"] else "different"
 
 
 def difference_table(differences: Sequence[Mapping[str, Any]]) -> Table:

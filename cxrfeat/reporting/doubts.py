@@ -25,7 +25,7 @@ def doubts_in(file: FeatureFile, sheet: TileSheet, names: Sequence[str], seed: i
         file: The file.
         sheet: Numbers the small pictures.
         names: What each image is called.
-        seed: Of the interval.
+        seed: Seed of the interval.
 
     Returns:
         `None` where there are too many images to wait for, all are of one patient, or the network has seen the labels.

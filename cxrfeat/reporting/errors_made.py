@@ -15,7 +15,7 @@ from cxrfeat.run.folder import Run
 from cxrfeat.types import Part
 
 SHOWN, NEIGHBOURS = 12, 3
-"""Errors that a page shows, the surest first, and training images beside each."""
+"""Errors that a page shows, the surest first, and training images next to each."""
 
 SEARCHED = 20_000
 """Images among which neighbours are looked for while somebody waits."""

@@ -1,4 +1,4 @@
-"""What explaining found, as files: pictures with their heat and their text, and the document beside them."""
+"""What explaining found, as files: pictures with their heat and their text, and the document next to them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_explained(made: Explained, out: Path, words: Words = PYTHON, progress:
         made: What was found.
         out: The folder.
         words: How the document says what to do.
-        progress: Told after every image.
+        progress: Called after every image.
 
     Returns:
         The same, with the places of what was written.
@@ -93,7 +93,7 @@ def write_maps(made: ActivationMaps, out: Path, name: str) -> ActivationMaps:
     Args:
         made: The maps.
         out: The folder.
-        name: Of the image, for the file.
+        name: Name of the image, for the file.
 
     Returns:
         The same, with the place of the picture.

@@ -95,7 +95,7 @@ def overlay(image: Grey, heat: NDArray[np.floating[Any]]) -> Pixels:
 
     Args:
         image: `(h, w)`.
-        heat: Of the same shape, from 0 to 1.
+        heat: Heat of the same shape, from 0 to 1.
 
     Returns:
         `(h, w, 3)`.
@@ -200,7 +200,7 @@ def cut_out(image: Grey, box: tuple[int, int, int, int], cell: tuple[float, floa
         image: `(h, w)`.
         box: First column and row, and those behind the last.
         cell: What is framed, likewise, in pixels of the image.
-        side: Of the square; the part keeps its form, and what is left is dark.
+        side: Side of the square; the part keeps its form, and what is left is dark.
     """
     x0, y0, x1, y1 = box
     pixels = plain(image)[y0:y1, x0:x1]

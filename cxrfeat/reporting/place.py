@@ -17,7 +17,7 @@ def check_place(place: Path, field: str = "out", usual: str = USUAL) -> None:
     """Refuse early, before minutes of work, what could not be written.
 
     Args:
-        place: Of the file.
+        place: Place of the file.
         field: What it is given as.
         usual: What such a file is called.
 

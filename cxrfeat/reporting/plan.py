@@ -34,7 +34,7 @@ class Options:
     per_class: int | None = None
     """Images of each class; `None` is the paper's 1200, or as many as every class has."""
     limit: int | None = None
-    """At most so many of each class: for a trial."""
+    """At most this many of each class: for a trial."""
     epochs: int = 20
     split: PaperSplit | None = None
     """`group`, or the paper's own `paper`, which parts images of one patient; `None` is the data's own split, if it
@@ -118,7 +118,7 @@ def plan(data: PathLike, options: Options, progress: Progress | None = None, rea
     Args:
         data: Folder of images (see `index`).
         options: What is asked for.
-        progress: Told on the way.
+        progress: Called on the way.
         reading: How the folder is read: its `follow_links` and its `strict`.
 
     Raises:
@@ -163,9 +163,7 @@ def plan(data: PathLike, options: Options, progress: Progress | None = None, rea
     elif own_way(None, given) == "column":
         notes.append(f"The data's own split is not used, since {by} was asked for.")
     if by == "paper":
-        notes.append(
-            "The split is the paper's, image by image: it leaks, since a patient's images stand on both sides."
-        )
+        notes.append("The split is the paper's, image by image: it leaks, since a patient's images are on both sides.")
     return Plan(
         options=options,
         selection=selection,

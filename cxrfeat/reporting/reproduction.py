@@ -1,4 +1,4 @@
-"""Tables of the reproduction: the paper's figures beside ours."""
+"""Tables of the reproduction: the paper's figures next to ours."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def plan_table(document: Mapping[str, Any]) -> Table:
     """What a reproduction would do, with what each part takes on this machine.
 
     Args:
-        document: Of a rehearsed `reproduce`.
+        document: Document of a rehearsed `reproduce`.
     """
     rows = [
         (one["what"], one["backbone"], str(one["size"]), str(one["images"]), duration(one["seconds"]))

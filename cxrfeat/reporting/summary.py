@@ -186,7 +186,7 @@ def honest_figure(test: Evaluation) -> Figure:
             notes=(overall, "The data name no source, so nobody can say how much of it is the hospital's."),
         )
     apart = [" and ".join(pair.classes) for pair in within.pairs if pair.known and not pair.identifiable]
-    unsaid = f"{_listed(apart)} share no source, so no number tells them apart from their hospitals." if apart else ""
+    unsaid = f"{_listed(apart)} share no source, so no number separates them from their hospitals." if apart else ""
     gap = within.unknown / (within.known + within.unknown)
     unknown = f"The source of {100 * gap:.1f} % of the test images is unknown; they are left out of it." if gap else ""
     if not within.images or within.accuracy is None:
@@ -195,7 +195,7 @@ def honest_figure(test: Evaluation) -> Figure:
             value=None,
             interval=None,
             notes=(
-                "No source holds test images of two classes, so a score cannot tell the disease from the hospital.",
+                "No source holds test images of two classes, so a score cannot separate the disease from the hospital.",
                 overall,
             ),
         )
@@ -221,7 +221,7 @@ def honest_figure(test: Evaluation) -> Figure:
 
 
 def _interval(ends: Sequence[float] | None) -> str:
-    return f"cannot be told: {NO_INTERVAL}" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+    return f"cannot be judged: {NO_INTERVAL}" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def _listed(names: Sequence[str]) -> str:

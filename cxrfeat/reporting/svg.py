@@ -19,7 +19,7 @@ def element(name: str, /, *inside: str, **attributes: object) -> Markup:
     """One element.
 
     Args:
-        name: Of the element.
+        name: Name of the element.
         inside: What stands in it; plain texts are escaped.
         attributes: By name, `_` for `-` and a trailing one dropped; `None` leaves an attribute out.
 
@@ -54,10 +54,10 @@ def picture(key: str, title: str, told: str, width: float, height: float, *insid
         key: Unique on the page.
         title: What it is, in a few words.
         told: What can be seen in it, in sentences with the numbers.
-        width: Of its own units.
-        height: Of its own units.
+        width: Width of its own units.
+        height: Height of its own units.
         inside: Its elements.
-        class_: Of the style sheet.
+        class_: A class of the style sheet.
     """
     return element(
         "svg",

@@ -28,7 +28,7 @@ class Table:
     numeric: frozenset[int] = frozenset()
     """Columns that are aligned to the right."""
     grey: frozenset[int] = frozenset()
-    """Rows that say too little to be read like the others; a mark in a cell says so too, for who sees no colour."""
+    """Rows that say too little to be read like the others; a mark in a cell says so too, without colour."""
 
     def __post_init__(self) -> None:
         """Say in the title why intervals are missing."""

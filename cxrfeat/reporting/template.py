@@ -60,7 +60,7 @@ def _environment(words: Words) -> Environment:
 
 
 def text_of(name: str) -> str:
-    """A file beside the templates; none holds the end of the element it is put into."""
+    """A file next to the templates; none holds the end of the element it is put into."""
     return files("cxrfeat.reporting").joinpath("templates", name).read_text(encoding="utf-8")
 
 

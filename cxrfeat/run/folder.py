@@ -179,7 +179,7 @@ def write_run(
     Args:
         path: The folder, which must not exist.
         document: What goes into `run.json`.
-        predictions: Of the images that validated and tested it.
+        predictions: Predictions of the images that validated and tested it.
         split: The part of each image.
         history: The epochs of the head.
         arrays: Other files by name: `HEAD`, `NOVELTY`, and the `NETWORK` of a fine-tuning.
@@ -234,7 +234,7 @@ def read_run(path: PathLike) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What `run.json` says of the files beside it."""
+    """What `run.json` says of the files next to it."""
 
     files: Mapping[str, str]
     """SHA-256 by name."""

@@ -20,7 +20,7 @@ from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, canonical_sha256, 
 Value = TypeVar("Value")
 
 FLAT: dict[str, Any] = {"flat": True}
-"""Metadata of a field whose own keys stand beside those of its owner, in the same object."""
+"""Metadata of a field whose own keys stand next to those of its owner, in the same object."""
 
 OMITTED: dict[str, Any] = {"omitted": True}
 """Metadata of a field that is left out of the object where it has its default."""

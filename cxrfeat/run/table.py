@@ -71,8 +71,8 @@ class Predictions:
         """What `to_csv` wrote.
 
         Args:
-            text: Of the file.
-            classes: Of the run.
+            text: Text of the file.
+            classes: Classes of the run.
 
         Raises:
             ValueError: If a column is missing, a label is no class, or a probability is none.

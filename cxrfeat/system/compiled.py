@@ -33,7 +33,7 @@ def want_compiled(steps: int) -> None:
     """Say how much work on images follows; if it is enough, compiled functions are loaded once they are asked for.
 
     Args:
-        steps: Of this process, in about as many times what one view takes.
+        steps: Steps of this process, in about as many times what one view takes.
     """
     if steps >= LEAST_STEPS:
         _wanted.set()

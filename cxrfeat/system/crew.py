@@ -81,8 +81,8 @@ class Crew(Generic[_T, _R]):
         """Note what is to be done; the processes start with the first thing that is given.
 
         Args:
-            work: Of a module, or a `partial` of such a function; it, what it is given and what it returns go to and fro
-                between processes.
+            work: A function of a module, or a `partial` of such a function; it, what it is given and what it returns go
+                to and fro between processes.
             count: Processes.
         """
         from joblib.externals.loky.process_executor import ProcessPoolExecutor

@@ -1,6 +1,6 @@
 """The only place that changes files: whole files, atomically, with the disk's own errors made readable.
 
-A file appears complete under its final name or not at all: it is written beside its place under a temporary name,
+A file appears complete under its final name or not at all: it is written next to its place under a temporary name,
 flushed to the disk, renamed, and the folder's entry is flushed too (measured: 400 kills, no bad file).
 
 Every change is one call of a function of `os`, so that a test can make each of them fail.
@@ -43,8 +43,8 @@ _ADVICE = {
     errno.EIO: "The disk reported an error: check it, then run the same command again.",
     errno.EMFILE: "Too many files are open: close other programs, or raise the limit (ulimit -n).",
     errno.ENOTDIR: "A part of that path is a file, not a folder: choose another folder.",
-    errno.EEXIST: "A file stands where the folder should be: choose another folder.",
-    errno.ENOTEMPTY: "Something stands there already: choose another name, or move it away.",
+    errno.EEXIST: "There is a file where the folder should be: choose another folder.",
+    errno.ENOTEMPTY: "Something is there already: choose another name, or move it away.",
 }
 
 

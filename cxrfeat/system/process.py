@@ -23,7 +23,7 @@ def threads() -> int:
 
 
 def possible_workers(wanted: int) -> int:
-    """How many of so many processes can work for this one: 1 without semaphores, or where it may have no child."""
+    """How many of this many processes can work for this one: 1 without semaphores, or where it may have no child."""
     import joblib
 
     with warnings.catch_warnings():

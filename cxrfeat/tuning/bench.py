@@ -33,7 +33,7 @@ class Steps:
     """Progress over all searches of a call."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
-        """Begin at zero, for so many fits in all."""
+        """Begin at zero, for this many fits in all."""
         self._progress, self._done, self._total = progress, 0, total
 
     def tell(self, kind: str) -> None:
@@ -54,7 +54,7 @@ class Bench:
         Args:
             data: The features.
             plan: How to search.
-            name: Of the fold, which tells its fits from those of others in the notebook.
+            name: Name of the fold, which tells its fits from those of others in the notebook.
             folds: Its inner folds; their test images judge.
             notebook: What was fitted before.
             steps: Progress.
@@ -78,7 +78,7 @@ class Bench:
                 self.steps.tell(sweep.kind)
 
     def fit(self, specs: Sequence[HeadSpec], upto: int) -> None:
-        """Fit heads on the first so many folds, where they have not been."""
+        """Fit heads on the first this many folds, where they have not been."""
         for number, fold in enumerate(self.folds[:upto]):
             missing = []
             for spec in specs:

@@ -1,4 +1,4 @@
-"""What each fit of a search showed, written down at once, so that a search that was stopped goes on where it was."""
+"""What each fit of a search showed, written down at once, so that a search that was stopped continues where it was."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Tally:
 
 
 class Notebook:
-    """Tallies of an unfinished search, on disk after each, so that the same command goes on where it was stopped."""
+    """Tallies of an unfinished search, on disk after each, so that the same command continues where it was stopped."""
 
     def __init__(self, path: Path, identity: Mapping[str, Any], classes: int) -> None:
         """Read what is there, if it is of this search; whatever else is there is ignored with a note."""
@@ -73,7 +73,7 @@ class Notebook:
             return
         self._add(pages)
         if pages:
-            self.notes.append(f"The search went on after {len(pages)} fits that {path} kept.")
+            self.notes.append(f"The search continued after {len(pages)} fits that {path} kept.")
 
     def find(self, key: str, length: int) -> list[Tally] | None:
         """So many tallies under a key, if they are there."""

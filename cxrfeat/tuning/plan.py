@@ -14,7 +14,7 @@ from cxrfeat.spec import By, Sampler
 from cxrfeat.tuning.space import REVISION, Space
 
 KEPT = 3
-"""One in so many configurations goes on to the next rung."""
+"""One in this many configurations goes on to the next rung."""
 
 
 def rungs(count: int) -> list[int]:
@@ -32,7 +32,7 @@ class Plan:
     """How to search: how much, by what, and judged on how many inner folds."""
 
     trials: int = 32
-    """Configurations drawn, beside the default of each kind and the paths."""
+    """Configurations drawn, besides the default of each kind and the paths."""
     inner_folds: int = 5
     """Grouped folds of the training part to choose by."""
     sampler: Sampler = "halving"

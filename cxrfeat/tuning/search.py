@@ -72,7 +72,7 @@ def _tried(bench: Bench, spec: HeadSpec) -> Tried:
 
 
 def _halve(bench: Bench, space: Space) -> None:
-    """Draw once, and let the better third of what was drawn go on from rung to rung."""
+    """Draw once, and let the better third of what was drawn continue from rung to rung."""
     alive = space.draws(bench.plan.trials)
     for upto in rungs(len(bench.folds)):
         bench.fit(alive, upto)

@@ -55,7 +55,7 @@ def undrawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Undraw
 
 
 def taps(length: int, zoom: NDArray[np.float64], size: int) -> Taps:
-    """How Pillow resamples the middle of so many pixels, magnified, to `size`; one table for each zoom.
+    """How Pillow resamples the middle of this many pixels, magnified, to `size`; one table for each zoom.
 
     Operation by operation as in its `precompute_coeffs` and `normalize_coeffs_8bpc`, since the last bit of a weight can
     decide a pixel.

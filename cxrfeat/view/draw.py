@@ -33,8 +33,8 @@ def view_rng(seed: int, content_sha256: str, view: int) -> np.random.Generator:
     """A generator for one view, keyed by what the view is: never by batch, worker or order.
 
     Args:
-        seed: Of the view spec.
-        content_sha256: Of the image's bytes, 64 hexadecimal digits.
+        seed: Seed of the view spec.
+        content_sha256: SHA-256 of the image's bytes, 64 hexadecimal digits.
         view: Place among the image's views, from 0.
     """
     words = np.frombuffer(bytes.fromhex(content_sha256), dtype="<u4")
@@ -72,7 +72,7 @@ def draw_order(spec: ViewSpec, content_sha256: str) -> NDArray[np.intp]:
 
     Args:
         spec: Gives the number of blocks, and the seed.
-        content_sha256: Of the image's bytes, 64 hexadecimal digits.
+        content_sha256: SHA-256 of the image's bytes, 64 hexadecimal digits.
 
     Returns:
         `(spec.shuffle ** 2,)`, each number from 0 once, row by row; empty where nothing is shuffled.

@@ -37,7 +37,7 @@ def image_files(rows: Iterable[ImageRow], root: Path, masks: Masks = NO_MASKS) -
     """The files of images.
 
     Args:
-        rows: Of a manifest.
+        rows: Rows of a manifest.
         root: Its data folder.
         masks: The mask files of those that have one, by content hash.
     """
@@ -58,7 +58,7 @@ class Wanted:
     look: bool = False
     """How the image looks."""
     lungs: tuple[int, int] | None = None
-    """Its lungs in so many rows and columns: those of its mask, or the template."""
+    """Its lungs in this many rows and columns: those of its mask, or the template."""
     copy: ViewSpec | None = None
     """What its views can be drawn from again and again."""
     drawn: tuple[int, ...] = ()
@@ -119,7 +119,7 @@ def prepare(file: ImageFile, wanted: Wanted) -> Prepared:
     content = read_file(file.path)
     digest = sha256(content).hexdigest()
     if file.content_sha256 not in (None, digest):
-        raise BadImageError("open", "the file changed while the run went on")
+        raise BadImageError("open", "the file changed during the run")
     return prepare_content(content, digest, wanted, file.mask)
 
 

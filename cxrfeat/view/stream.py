@@ -57,7 +57,7 @@ def stream(
 
 
 def processes_pay(images: int, wanted: Wanted, workers: int) -> bool:
-    """Whether so many images are prepared sooner by processes than by threads, their start included."""
+    """Whether this many images are prepared sooner by processes than by threads, their start included."""
     return crew_pays(images * _steps(wanted), workers)
 
 

@@ -43,7 +43,7 @@ def audit(
         cache: A feature file of these images; with it, the model and images without lungs are judged too.
         network: Where its network is, if it is no longer where it was.
         mitigate: Compare ways to make the network look at the lungs, and the head at the disease; takes `cache`.
-        fold_count: Controls and model are judged by grouped cross-validation in so many folds.
+        fold_count: Controls and model are judged by grouped cross-validation in this many folds.
         selection: Which images to take.
         seed: Of folds and intervals.
         places: Whether commands to paste may name `data` and `cache`.

@@ -27,7 +27,7 @@ def compare(
     Args:
         runs: At least two, or with `by` one, each a run, its name or an unambiguous beginning of it, or its folder;
             `None` is every run in `folder`.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
         prevalence: `{class: share}`: how frequent classes are among the people a test is used on. A run without the
             class has no predictive value of it.
         by: What to cut the test images into subgroups by: `sex`, `age:40:65` (at these edges), `view_position`,

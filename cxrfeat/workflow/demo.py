@@ -74,8 +74,8 @@ def demo(
         phantoms: The data set.
         make_engine: Loads a network.
         words: How the pages say what to do.
-        tell: Told after each stage.
-        progress: Told on the way.
+        tell: Called after each stage.
+        progress: Called on the way.
 
     Raises:
         StorageError: If the disk refuses.

@@ -59,7 +59,7 @@ def explain(
     """Show which places of images speak for a class, and judge whether they are where they should be.
 
     Args:
-        run: Of a head, or fine-tuned: a run, its name or an unambiguous beginning of it, or its folder.
+        run: Run of a head, or fine-tuned: a run, its name or an unambiguous beginning of it, or its folder.
         images: Files, or folders of them; one or many.
         data: In place of `images`, the data folder of the run: some of its test images are shown, right and wrong ones
             of each class, and heat is judged: that of up to 400 test images, or with occlusion (all that a
@@ -75,7 +75,7 @@ def explain(
         redact: Name images by their salted ids.
         seed: Of which test images are shown, and of the randomised weights.
         words: How `explain.json` says what to do.
-        progress: Told after every batch.
+        progress: Called after every batch.
 
     Returns:
         Heat at the resolution of the maps, verdicts, and the paths of what was written.

@@ -83,14 +83,14 @@ def finetune(
 ) -> FitResult:
     """Train a network and its head together, from a warm start, and test what came of it.
 
-    Killed at any moment, the same call goes on; on a CPU it ends with the weights of an undisturbed run, bit for bit.
+    Killed at any moment, the same call continues; on a CPU it ends with the weights of an undisturbed run, bit for bit.
 
     Args:
         data: Folder of images (see `index`).
         backbone: One name of the table, `scratch`, or the path of a Keras model; `None` is that of `head_from` or
             `cache`, else densenet121.
         weights: `imagenet`, `random`, or a path.
-        preprocess: Of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
+        preprocess: Preprocess of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
         normalize: `backbone`, `featurewise` or `none`.
         size: Height and width of the views in pixels; `None` is the network's own.
         view: How views are drawn; size, count and seed are taken from the other arguments.
@@ -108,7 +108,7 @@ def finetune(
         features: Folder of the feature files.
         runs: Folder for the runs.
         name: The run's name.
-        progress: Told on the way.
+        progress: Called on the way.
 
     Returns:
         The run of the tuned network, and the audit. Where training diverged, the run's document says so, and the

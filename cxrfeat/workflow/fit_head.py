@@ -37,7 +37,7 @@ class FitResult:
 
     runs: tuple[Run, ...]
     reused: tuple[bool, ...]
-    """For each run, whether it stood already."""
+    """For each run, whether it existed already."""
     audit: tuple[Finding, ...]
     quarantined: tuple[Quarantined, ...] = ()
     """Images that this call found it could not use; stage two, which sees none, finds none."""
@@ -102,10 +102,10 @@ def fit(
             data's own, of which images without a part are left out and counted, else splits by group.
         regroup_given: Move groups that the data's own split tears to one side.
         fold_count: Grouped cross-validation with this many folds in place of one test part.
-        repeats: How often to cross-validate, groups dealt anew.
+        repeats: How often to cross-validate, groups assigned anew.
         source_out: Leave out one source at a time in place of one test part.
         tta: Validation and test use the mean probability over the views in place of the plain view.
-        seed: Of the split, the intervals, and the heads that are only named.
+        seed: Seed of the split, the intervals, and the heads that are only named.
         runs: Folder for the runs.
         name: The run's name; only with one head.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
@@ -118,7 +118,7 @@ def fit(
             of ids or paths. The others stay in the parts that they are in with all images.
         balance_by: Weigh the training images so that the class is independent of these columns (`sex`, `age:40:65`,
             `view_position`, `source`, `date`) taken together. Validation and test are not weighed.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Returns:
         One run per head, in order, the audit, and which run did best on its validation images. A run that stands

@@ -105,19 +105,19 @@ def labels(
         given: A feature file, whose images are each judged by heads that never saw their group; or a run, which judges
             the images that tested it: all of a cross-validation, else the test part.
         head: What judges the images of a feature file; `None` is ridge with each group left out exactly.
-        fold_count: Into how many grouped folds the images are dealt for any head that is named; 5 unless given.
-        seed: Of the folds, the interval and a head that is only named.
+        fold_count: Into how many grouped folds the images are assigned for any head that is named; 5 unless given.
+        seed: Seed of the folds, the interval and a head that is only named.
         jobs: Fits at a time.
         classes: Judge the images of these classes of a feature file only; empty is all.
         features: Folder where the manifest of a run's data set lies, which tells paths.
         runs: Folder in which a run's name is looked for.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Raises:
         InputError: If there is no such file or run, or its images cannot be judged.
         IntegrityError: If it is damaged.
         SplitError: If a class has fewer groups than folds, or the network has seen the images.
-        UsageError: If a head is named beside a run, or several are.
+        UsageError: If a head is named next to a run, or several are.
     """
     chosen: list[str] = one_or_many(classes)
     if isinstance(given, Run) or not _is_file(given):

@@ -33,7 +33,7 @@ OPTIONS = "reproduction.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduction:
-    """Every run that was made, beside the paper's row."""
+    """Every run that was made, next to the paper's row."""
 
     plan: Plan
     made: tuple[tuple[Step, Run], ...]
@@ -89,7 +89,7 @@ def reproduce(
 ) -> Reproduction:
     """Do the paper's rows again, each with its own protocol, and each frozen one as it should have been done.
 
-    What stands already is taken as it is, so a reproduction that was interrupted goes on where it was.
+    What already exists is taken as it is, so a reproduction that was interrupted continues where it was.
 
     Args:
         data: Folder of images (see `index`).
@@ -99,8 +99,8 @@ def reproduce(
         features: Folder for the feature files.
         runs: Folder for the runs.
         make_engine: Loads a network for the frozen rows.
-        tell: Told after each run.
-        progress: Told on the way.
+        tell: Called after each run.
+        progress: Called on the way.
 
     Raises:
         UsageError: If there is no such row, or both options and a resume are asked for.
@@ -112,7 +112,7 @@ def reproduce(
     check_writable(runs)
     if resume:
         if options is not None:
-            raise UsageError("`resume` takes the options of the reproduction that was begun: leave the others away.")
+            raise UsageError("`resume` takes the options of the reproduction that was begun: omit the others.")
         options = _begun(runs)
     options = options or Options()
     planned = plan(data, options, progress, reading)
@@ -220,7 +220,7 @@ def rehearse(
         data: Folder of images (see `index`).
         options: What is asked for.
         reading: How the folder is read: its `follow_links` and its `strict`.
-        progress: Told on the way.
+        progress: Called on the way.
 
     Returns:
         The JSON document of a dry run.

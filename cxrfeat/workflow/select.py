@@ -82,7 +82,7 @@ def select(
             labelled. `None` chooses from all images, labels or not.
         run: Its head gives the margins, and images that it was fitted on are labelled. Without one, the margins are by
             ridge on the labelled images or, where none are, by ridge heads that never saw the image's group.
-        seed: Of the clusters.
+        seed: Seed of the clusters.
         runs: Folder in which a run's name is looked for.
 
     Raises:

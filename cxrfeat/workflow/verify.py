@@ -38,9 +38,9 @@ def verify(
         data: Folder of the images, needed then.
         network: Where the network's file is, if it has moved.
         reading: How the folder is read: its `follow_links` and its `strict`.
-        seed: Of the choice of rows.
+        seed: Seed of the choice of rows.
         make_engine: Loads a network.
-        progress: Told after every row.
+        progress: Called after every row.
 
     Raises:
         UsageError: If rows are to be recomputed and no data are given, or fewer than none.

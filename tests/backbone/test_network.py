@@ -50,7 +50,7 @@ def test_cached_weights_are_used_and_identified(tmp_path: Path, monkeypatch: pyt
         ),
         ("inceptionv3", {"weights": "random", "size": 74}, r"inceptionv3 takes images from 75 px on; got `size=74`"),
         ("m.keras", {}, r"m.keras does not say how its pixels were prepared. Add `preprocess`: tf"),
-        ("m.keras", {"preprocess": "tf", "mean": 0.5}, r"say how pixels are prepared: leave `preprocess=tf` away"),
+        ("m.keras", {"preprocess": "tf", "mean": 0.5}, r"say how pixels are prepared: omit `preprocess=tf`"),
         ("m.keras", {"mean": 0.5}, r"`mean` and `std` go together"),
         ("m.keras", {"mean": 0.5, "std": 0}, r"`std` is above 0; got 0"),
         ("m.keras", {"preprocess": "tf", "output": "a"}, r"`output` and `pool` are for ONNX files"),

@@ -31,7 +31,7 @@ def test_what_does_not_go_with_it_is_refused() -> None:
     assert find_network(SCRATCH).size == SIZE
     with pytest.raises(UsageError, match=r"halves its input four times: `size` is at least 32; got 16"):
         find_network(SCRATCH, size=16)
-    with pytest.raises(UsageError, match=r"starts from random weights: leave `weights=w.h5` away"):
+    with pytest.raises(UsageError, match=r"starts from random weights: omit `weights=w.h5`"):
         find_network(SCRATCH, weights="w.h5")
     with pytest.raises(UsageError, match=r"takes pixels from -1 to 1 \(`preprocess=tf`\)"):
         find_network(SCRATCH, preprocess="caffe")

@@ -1,4 +1,4 @@
-"""The data's own split with one image that has no part: the split is kept, and the image is left out aloud."""
+"""The data's own split with one image that has no part: the split is kept, and the image is left out, with a note."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_verbose_says_on_stderr_what_was_chosen_and_why(cli: Cli, data: Path) ->
     workers = said.json["files"][0]["workers"]
     assert f"Chosen: Images are prepared by {workers}: processes are for " in said.err
     assert re.search(r"Chosen: resnet50 is given \d+ views at a time, and may use \d+ threads? on a CPU\.", said.err)
-    assert re.search(r"Chosen: What is kept from one command to the next lies in .", said.err)
+    assert re.search(r"Chosen: What is kept from one command to the next is in .", said.err)
     assert "Chosen" not in cli("extract", *RANDOM, "--features", "others").err, "unless it is asked for"
     assert "at a time" not in cli("extract", *RANDOM, "-v").err, "nothing is computed again"
 

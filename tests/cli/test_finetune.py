@@ -19,7 +19,7 @@ def test_finetune_prints_the_audit_the_curve_the_scores_and_what_came_of_it(
         "validation loss",
         "softmax, fine-tuned",
         "less that of",
-        "cannot be told",
+        "cannot be judged",
     ):
         assert part in said.out
     run = next(Path("runs").glob("data-*-finetune-*"))

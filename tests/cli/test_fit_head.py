@@ -95,8 +95,8 @@ def test_strict_refuses_dropped_parts_after_saying_them_in_the_audit_and_the_not
 def test_an_identical_rerun_prints_the_run_that_stands(cli: Cli, features: Path) -> None:
     first = cli("fit-head", "--head", "logreg")
     again = cli("fit-head", "--head", "logreg")
-    assert "(stood already)" not in first.out
-    assert "(stood already)" in again.out
+    assert "(already there)" not in first.out
+    assert "(already there)" in again.out
     assert cli("fit-head", "--head", "logreg", "--name", "mine").code == 0
     said = cli("fit-head", "--head", "logreg", "--name", "mine", "--seed", "1")
     assert said.code == 3

@@ -46,7 +46,7 @@ def test_decisions_written_in_the_file_are_taken_by_a_fit(cli: Cli, features: Pa
     assert cli("labels", "--csv", "doubts.csv").code == 0
     said = cli("fit-head", "--head", "ridge", "--exclude", "doubts.csv")
     assert said.code == 3
-    assert "leaves no image out: no line has yes under leave_out. Write it there, or leave --exclude away." in said.err
+    assert "leaves no image out: no line has yes under leave_out. Write it there, or omit --exclude." in said.err
     lines = (tmp_path / "doubts.csv").read_text().splitlines()
     (tmp_path / "doubts.csv").write_text("\n".join([lines[0], f"{lines[1]}yes", *lines[2:]]) + "\nno.png,,,,,,yes\n")
     said = cli("fit-head", "--head", "ridge", "--folds", "2", "--exclude", "doubts.csv")

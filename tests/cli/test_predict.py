@@ -20,7 +20,7 @@ def test_predictions_come_with_what_they_are_not(cli: Cli, features: Path, data:
     assert "RANDOM WEIGHTS" in said.out
     assert "Chosen" not in said.err
     said = cli("predict", "mine", image, "--verbose")
-    assert "Chosen: What is kept from one command to the next lies in" in said.err
+    assert "Chosen: What is kept from one command to the next is in" in said.err
     assert cli("predict", "mine", image, "--verbose", "--quiet").code == 2
     assert str(image) in said.out
     bad = []

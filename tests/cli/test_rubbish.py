@@ -424,7 +424,7 @@ def test_files_that_vanish_while_the_run_goes_on_are_set_aside(
     assert said.code == 0
     file = said.json["files"][0]
     assert len(file["quarantined"]) in (1, 2)  # the copy of a deleted file has the same bytes
-    assert any("changed while the run went on" in one["reason"] for one in file["quarantined"])
+    assert any("changed during the run" in one["reason"] for one in file["quarantined"])
 
 
 def test_shards_that_vanish_while_the_run_goes_on_are_missed(

@@ -77,7 +77,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
     assert all_runs(Path("runs")) == []
     said = cli("tune", *QUICK)
     assert said.code == 0
-    assert "The search went on after 10 fits" in said.err, "six of the path, four of the SVM"
+    assert "The search continued after 10 fits" in said.err, "six of the path, four of the SVM"
     assert [path.name for path in Path("runs").iterdir()] == [path.name for path in all_runs(Path("runs"))]
 
 

@@ -78,11 +78,11 @@ def test_processes_may_prepare_many_images(chests: Path, monkeypatch: pytest.Mon
 
 def test_a_file_that_changed_since_the_folder_was_read_is_set_aside(chests: Path) -> None:
     image = Candidate(name="x", path=image_of(chests), sha256="0" * 64)
-    with pytest.raises(InputError, match=r"cannot be used \(open: the file changed while the run went on\)\. Choose"):
+    with pytest.raises(InputError, match=r"cannot be used \(open: the file changed during the run\)\. Choose"):
         ready.ready_image(image, ViewSpec(size=32, count=1))
 
 
 def test_an_image_that_is_gone_when_it_is_drawn_is_said(tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(b"\x89PNG")
-    with pytest.raises(InputError, match=r"cut.png' changed while the run went on \(.*\)\. Run it again"):
+    with pytest.raises(InputError, match=r"cut.png' changed during the run \(.*\)\. Run it again"):
         ready.pixels_of(tmp_path / "cut.png")

@@ -300,7 +300,7 @@ def test_an_image_that_changes_while_the_run_goes_on_is_set_aside(tmp_path: Path
         )
     )
     assert [one.path for one in result.quarantined] == ["A/image0.png", "A/image1.png"]
-    assert "changed while the run went on" in result.quarantined[0].reason
+    assert "changed during the run" in result.quarantined[0].reason
     assert result.images == 10
 
 

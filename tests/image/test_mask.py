@@ -152,7 +152,7 @@ def test_a_mask_that_says_nothing_is_refused(picture: NDArray[np.generic] | byte
 
 def test_a_mask_that_is_gone_or_another_is_refused(tmp_path: Path) -> None:
     mask = saved(tmp_path / "mask.png", GREY)
-    with pytest.raises(BadImageError, match="open: its lung mask: the file changed while the run went on"):
+    with pytest.raises(BadImageError, match="open: its lung mask: the file changed during the run"):
         read_mask(replace(mask, sha256="0" * 64), (60, 60))
     mask.path.unlink()
     with pytest.raises(BadImageError, match="open: its lung mask: the file is not there"):

@@ -19,7 +19,7 @@ def test_a_tie_is_called_one_and_what_cannot_be_compared_says_why() -> None:
         ("one", "0.100 [-0.100, 0.300]", "0.4000", "tied"),
         ("two", "0.500 [0.300, 0.700]", "0.0200", "different"),
         ("three", "-", "-", "not tested on the same images"),
-        ("four", "0.500 [-]", "-", "cannot be told"),
+        ("four", "0.500 [-]", "-", "cannot be judged"),
     )
     assert replace(made, columns=made.columns).title.count("[-]: no interval, for fewer than 8 patients or groups") == 1
     assert "[-]" not in difference_table(differences[:3]).title

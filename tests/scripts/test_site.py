@@ -21,7 +21,7 @@ CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 def test_every_page_is_in_the_navigation_once() -> None:
     config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    named = re.findall(r"^ +- ([\w/-]+\.md)$", config, re.MULTILINE)
+    named = re.findall(r"^ +- (?:\w+: )?([\w/-]+\.md)$", config, re.MULTILINE)
     assert sorted(named) == sorted({*PAGES, *pages()})
 
 

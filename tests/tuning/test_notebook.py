@@ -22,7 +22,7 @@ def test_every_page_is_kept_and_found_again(tmp_path: Path) -> None:
     assert again.find("fold 0|1|a", 2) == [TALLY, Tally(failed="it diverged")]
     assert again.find("fold 0|1|a", 1) is None, "another length is another page"
     assert again.find("fold 1|0|a", 1) is None
-    assert again.notes == [f"The search went on after 2 fits that {path} kept."]
+    assert again.notes == [f"The search continued after 2 fits that {path} kept."]
 
 
 @pytest.mark.parametrize(("identity", "classes"), [({"seed": 2}, 2), ({"seed": 1}, 3)])

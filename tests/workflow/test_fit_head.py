@@ -288,7 +288,7 @@ def test_the_same_images_of_which_more_is_known_make_another_run(
 def test_a_name_is_kept_and_never_given_to_another_run(blobs: Path, tmp_path: Path) -> None:
     assert fit(blobs, LOGREG, runs=tmp_path, name="mine").runs[0].path == tmp_path / "mine"
     assert fit(blobs, LOGREG, runs=tmp_path, name="mine").reused == (True,)
-    with pytest.raises(InputError, match=r"mine stands already and is another run. Choose another `name`"):
+    with pytest.raises(InputError, match=r"mine already exists and is another run. Choose another `name`"):
         fit(blobs, LOGREG, runs=tmp_path, name="mine", seed=1)
     with pytest.raises(UsageError, match="`name` names one run, and 2 heads were asked for"):
         fit(blobs, [*LOGREG, HeadSpec(kind="svm-linear")], runs=tmp_path, name="two")

@@ -246,7 +246,7 @@ def test_an_interrupted_search_goes_on_where_it_was(
     steps: list[tuple[str, int, int]] = []
     found = tune(blobs, runs=tmp_path, progress=lambda *step: steps.append(step), **QUICK)
     assert len(done) == steps[-1][2] - after
-    assert found.notes == (f"The search went on after {after} fits that {left} kept.",)
+    assert found.notes == (f"The search continued after {after} fits that {left} kept.",)
     assert without_times(run_json(found.run)["search"]) == without_times(run_json(tuned)["search"])
     assert found.run.bytes_of("predictions.csv") == tuned.bytes_of("predictions.csv")
     assert found.run.bytes_of("head.npz") == tuned.bytes_of("head.npz")

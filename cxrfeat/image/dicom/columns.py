@@ -1,4 +1,4 @@
-"""What a DICOM header says of an image beside its pixels, in the words of the other columns.
+"""What a DICOM header says of an image next to its pixels, in the words of the other columns.
 
 These go where those of a table go: into the manifest and, dates, ages, sexes and views of them, into the features.
 """

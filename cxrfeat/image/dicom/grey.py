@@ -31,7 +31,7 @@ _SAMPLE = 4096
 
 LINEAR, LINEAR_EXACT, SIGMOID = "LINEAR", "LINEAR_EXACT", "SIGMOID"
 _TELLING_BITS = 3
-"""Where no VOI LUT or window says what is white: so many bits that are not used in a file were never meant to be."""
+"""Where no VOI LUT or window says what is white: this many bits that are not used in a file were never meant to be."""
 
 _Values = NDArray[np.float64]
 

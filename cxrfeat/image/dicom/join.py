@@ -73,7 +73,7 @@ def _names(path: str) -> tuple[str, str]:
 
 
 def _paths(about: Mapping[str, About], of: Callable[[About], str]) -> Mapping[str, list[str]]:
-    """The images of each number; of one without its leading zeros too, as spreadsheets leave them away."""
+    """The images of each number; of one without its leading zeros too, as spreadsheets omit them."""
     whole: dict[str, list[str]] = defaultdict(list)
     for path, each in sorted(about.items()):
         if value := of(each):

@@ -69,7 +69,7 @@ def no_picture(header: DicomHeader) -> str:
 
 
 def is_listed(header: DicomHeader) -> bool:
-    """Whether what no picture comes of is a picture of another kind, or an index: nothing that should be mended."""
+    """Whether what no picture comes of is a picture of another kind, or an index: nothing that should be repaired."""
     return header.about.modality in _OTHER_MODALITIES or header.about.sop_class == "1.2.840.10008.1.3.10"
 
 

@@ -30,7 +30,7 @@ _HEADERS_A_STEP = 3
 """They take as long as one view."""
 
 _ONE_PATIENT = 10
-"""Studies that are not of one patient, whatever their files say: so many are of one name where names were taken out."""
+"""Studies that are not of one patient, whatever their files say: this many share a name where names were removed."""
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ def _notes(found: Radiographs, several: Mapping[str, int]) -> list[Note]:
         say = "says that text is" if len(burned) == 1 else "say that text is"
         text = (
             f"{number(len(burned), 'DICOM file')} {say} burned into the picture (BurnedInAnnotation)"
-            f"{examples(burned)}: it may name the patient, and whoever sees the picture reads it."
+            f"{examples(burned)}: it may name the patient, and anyone who sees the picture can read it."
         )
         notes.append(Note(text=text, weight=Weight.NOTABLE))
     return notes

@@ -12,7 +12,7 @@ CHEXPERT_FINDINGS = (
 """Observations of CheXpert's labeller beside `No Finding`, which holds where none of these, devices apart, is present
 or uncertain (arXiv 1901.07031)."""
 
-_STUDY = "Patients are not told: the study stands for the patient."
+_STUDY = "Patients are not given: the study stands for the patient."
 
 NIH = Published(
     name="nih",
@@ -212,7 +212,7 @@ VINDR = Published(
         reader="rad_id",
     ),
     told="Three radiologists read each training image: a finding is present where two or more see it, uncertain "
-    "where one does. Patients and hospitals are not told.",
+    "where one does. Patients and hospitals are not given.",
 )
 
 VINBIGDATA = Published(
@@ -227,7 +227,7 @@ VINBIGDATA = Published(
     findings=FindingColumns(none="No finding", listed="class_name", between=r"\|", reader="rad_id"),
     aside={r"test/": "of the test, whose findings are not published"},
     told="Three radiologists read each image: a finding is present where two or more see it, uncertain where one "
-    "does. Patients and hospitals are not told.",
+    "does. Patients and hospitals are not given.",
 )
 
 _APPEARANCES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")

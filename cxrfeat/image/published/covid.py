@@ -24,7 +24,7 @@ RADIOGRAPHY = Published(
         ),
     ),
     cells={"source": Cell(column="URL", part=r"^\s*(?:https?://)?(?:www\.)?([^?#]+?)/*\s*(?:[?#].*)?$")},
-    told="The source of an image is the collection that it was taken from; patients are not told.",
+    told="The source of an image is the collection that it was taken from; patients are not given.",
 )
 
 QU_EX = Published(
@@ -35,7 +35,7 @@ QU_EX = Published(
     "Test, below these COVID-19, Non-COVID and Normal, below these images and 'lung masks' ('infection masks').",
     paths=(r"(?:Lung Segmentation Data/){1,2}(?:Train|Val|Test)/(?:COVID-19|Non-COVID|Normal)/images/",),
     aside={r"Infection Segmentation Data/": "again in 'Infection Segmentation Data'"},
-    told="Sources and patients are not told.",
+    told="Sources and patients are not given.",
 )
 
 COVIDX = Published(

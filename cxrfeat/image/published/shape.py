@@ -66,7 +66,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """Images that are left out aloud."""
+    """Images that are left out, with a note."""
 
     cell: Cell
     where: str
