@@ -89,8 +89,8 @@ def check_sanity(rows: Sequence[ImageRow], inspections: Sequence[Inspection | Ba
 
     Args:
         rows: The images, as in a manifest.
-        inspections: Inspections of the same images in the same order, as `inspect_folder` gives them. Those that could not
-            be decoded are left out here: being unreadable is a check of its own.
+        inspections: Inspections of the same images in the same order, as `inspect_folder` gives them. Those that could
+            not be decoded are left out here: being unreadable is a check of its own.
 
     Returns:
         One finding each for `inverted`, `blank`, `letters`, `colour`, `tiny`, `orientation` and `depth`, in this order;

@@ -27,7 +27,7 @@ CHECKS = {
     "patient numbers": "whether one patient number seems to stand for several people",
     "unknown metadata": "ages, sexes and positions that are not known of every image",
     "labels": "whether images of one patient have different labels",
-    "split": "the parts for training, validation and test: one person must not stand in two",
+    "split": "the parts for training, validation and test: one person must not be in two",
     "sets told apart": "whether the features show which data set an image of a class is from",
     "sources of both": "where the images of both data sets come from",
     "images seen": "images that are in the run's own data, or of its patients",
