@@ -10,6 +10,7 @@ import typer
 from cxrfeat.cli import options, reading
 from cxrfeat.cli.again import WORDS
 from cxrfeat.cli.console import note, noting, print_json, progress, say, show_failed
+from cxrfeat.cli.fields import numbers
 from cxrfeat.spec import Projecting
 
 
@@ -29,6 +30,21 @@ def report(
             help="How the feature map is laid out: pca keeps distances; tsne and umap (an extra) keep neighbours.",
         ),
     ] = "pca",
+    train_sizes: Annotated[
+        str | None,
+        typer.Option(
+            "--train-sizes",
+            metavar="<numbers>",
+            help="Fit the best run's head on shares of its images, as in 0.1,0.2,0.5,1, for a learning curve.",
+        ),
+    ] = None,
+    wanted_width: Annotated[
+        float,
+        typer.Option(
+            "--wanted-width",
+            help="With --train-sizes: how many patients intervals so wide, end to end, would take.",
+        ),
+    ] = 0.1,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The page. Default: report.html, or a free name where that is of other data."),
@@ -51,6 +67,8 @@ def report(
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.report import report as write
 
+    sizes: tuple[float, ...] = numbers("--train-sizes", train_sizes, float) if train_sizes is not None else ()
+
     asked = reading.selection(folder, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("steps", quiet=quiet) as tell:
         made = write(
@@ -64,6 +82,8 @@ def report(
             network=network,
             reading=asked,
             projection=map_,
+            sizes=sizes,
+            wanted_width=wanted_width,
             seed=seed,
             words=WORDS,
             progress=tell,

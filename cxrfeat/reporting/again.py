@@ -58,6 +58,7 @@ def report_call(runs: Sequence[Run], out: Path, asked: Asked) -> Call:
     fields |= {} if asked.images else {"images": False}
     fields |= {"redact": True} if asked.redact else {}
     fields |= {"seed": asked.seed}
+    fields |= {"sizes": list(asked.sizes), "wanted_width": asked.wanted_width} if asked.sizes else {}
     fields |= {"projection": asked.method} if asked.method != "pca" else {}
     told = {"network": asked.network, "out": out, "features": asked.features, "folder": runs[0].path.parent}
     usual = {"out": USUAL, "features": "features", "folder": "runs"}

@@ -32,6 +32,10 @@ class Asked:
     """How a feature map is laid out."""
     explained: int
     """Runs of each data set that get heat maps."""
+    sizes: tuple[float, ...]
+    """Shares of the training images for the learning curve of the best run; none is no curve."""
+    wanted_width: float
+    """Of the intervals that patients are counted for."""
     seed: int
     words: Words
     """How the page says what to do."""

@@ -163,6 +163,38 @@ def calibration_chart(key: str, curve: Mapping[str, Any]) -> Markup:
     return picture(key, "Calibration", words, frame.width, frame.height, *drawn, class_="chart")
 
 
+def learning_chart(key: str, curve: Mapping[str, Any]) -> Markup:
+    """Accuracy against images trained on: the points with their intervals, and the law through and beyond them.
+
+    Args:
+        key: Unique on the page.
+        curve: A learning curve over images, as JSON has it.
+    """
+    points, fitted = curve["points"], curve["fitted"]
+    most = max(one["images"] for one in (*points, *fitted))
+    frame = Frame(x=(0.0, float(most)), height=300)
+    drawn = [frame.axes(ticks(0, most, 4), _SHARES, "images trained on", "accuracy")]
+    if fitted:
+        images = [one["images"] for one in fitted]
+        low, high = ([one["accuracy_ci"][end] for one in fitted] for end in (0, 1))
+        drawn.append(frame.band(images, low, high, "c0"))
+        tried = points[-1]["images"]
+        law = [(float(one["images"]), float(one["accuracy"])) for one in fitted]
+        drawn.append(frame.line([point for point in law if point[0] <= tried], "c0"))
+        drawn.append(frame.line([point for point in law if point[0] >= tried], "c0 dashed"))
+    said = []
+    for one in points:
+        if one["accuracy_ci"] is not None:
+            low_end, high_end = one["accuracy_ci"]
+            drawn.append(frame.line([(one["images"], low_end), (one["images"], high_end)], "c1 thin"))
+        at = {"cx": frame.across(one["images"]), "cy": frame.up(one["accuracy"])}
+        drawn.append(element("circle", **at, r=3.5, class_="point c1"))
+        said.append(f"{one['images']} images {number(one['accuracy'])}")
+    beyond = f" By the curve {fitted[-1]['images']} would give {number(fitted[-1]['accuracy'])}." if fitted else ""
+    words = f"Accuracy of {curve['head']} by images trained on: {', '.join(said)}.{beyond}"
+    return picture(key, "Learning curve", words, frame.width, frame.height, *drawn, class_="chart")
+
+
 def map_points(
     places: NDArray[np.float64],
     kinds: Sequence[tuple[int, int]],

@@ -217,6 +217,8 @@ class DataContent:
     copies: tuple[Copy, ...] | None = None
     """`None` where nobody looked."""
     tiles: Tiles | None = None
+    curve: Mapping[str, Any] | None = None
+    """The learning curve of the best run, as JSON has it, where it was asked for."""
     subgroups: SubgroupContent | None = None
     """How the best run does in parts of its test images, where anything parts them."""
     doubts: Doubts | None = None

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cxrfeat.reporting.chart import SHAPES, map_points, mark, whisker
+from cxrfeat.reporting.chart import SHAPES, learning_chart, map_points, mark, whisker
 from cxrfeat.reporting.content import DataContent, FeatureMap, ReportContent, Tiles
 from cxrfeat.reporting.difference import apart, difference_table, other_difference_table, standing_of
+from cxrfeat.reporting.learning_curve import curve_table, fitted_table, wanted_table
 from cxrfeat.reporting.run_section import run_section
 from cxrfeat.reporting.score import SCORES
 from cxrfeat.reporting.shortcut import encoded_table, shortcut_table, within_table
@@ -97,6 +98,7 @@ def _part(data: DataContent, key: str) -> dict[str, Any]:
         "counts": data.counts,
         "maps": [_map(one, f"{key}-map-{place}") for place, one in enumerate(data.maps, 1)],
         "copies": _copies(data),
+        "curve": _curve(data, key),
         "subgroups": data.subgroups,
         "doubts": _doubts(data),
         "mistakes": _mistakes(data),
@@ -215,6 +217,18 @@ def _store(tiles: Tiles | None) -> dict[str, Any] | None:
     rows = -(-tiles.count // tiles.columns)
     size = {"width": tiles.columns * tiles.side, "height": rows * tiles.side}
     return {"address": tiles.address, "side": tiles.side, "columns": tiles.columns, **size}
+
+
+def _curve(data: DataContent, key: str) -> dict[str, Any] | None:
+    if data.curve is None:
+        return None
+    tables = curve_table(data.curve), fitted_table(data.curve), wanted_table(data.curve)
+    return {
+        "chart": learning_chart(f"{key}-curve", data.curve),
+        "sentence": data.curve["sentence"],
+        "unfitted": data.curve["unfitted"],
+        "tables": [table for table in tables if table is not None],
+    }
 
 
 def _doubts(data: DataContent) -> dict[str, Any] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cxrfeat.call import PYTHON, Words
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.of_run import data_of
+from cxrfeat.feature.target import LABEL
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest, Selection
 from cxrfeat.metric.roc import calibration_band, roc_band
@@ -31,8 +32,9 @@ from cxrfeat.run.folder import Run, RunLike, find_runs
 from cxrfeat.run.record import to_json
 from cxrfeat.run.validation import validations_of
 from cxrfeat.system.files import write_atomic
-from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Progress, named
+from cxrfeat.workflow.learning_curve import WIDTH, learning_curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ def report(
     reading: Selection | None = None,
     explained: int = EXPLAINED,
     projection: str = "pca",
+    sizes: float | Iterable[float] = (),
+    wanted_width: float = WIDTH,
     seed: int = 0,
     title: str | None = None,
     words: Words = PYTHON,
@@ -101,6 +105,9 @@ def report(
         reading: How the folder of the images is read: its `follow_links` and its `strict`.
         explained: Runs of each data set that get heat maps, the best first.
         projection: How the feature map is laid out: `pca`, `tsne` or `umap`.
+        sizes: Shares of the training images, as in `learning_curve`: the best run's head is fitted on them anew for a
+            curve; none is no curve.
+        wanted_width: As in `learning_curve`.
         seed: Of intervals, and of which images are shown.
         title: Of the page.
         words: How the page says what to do.
@@ -126,6 +133,8 @@ def report(
         redact=redact,
         method=find_projecting(projection),
         explained=explained,
+        sizes=tuple(one_or_many(sizes)),
+        wanted_width=wanted_width,
         seed=seed,
         words=words,
         progress=progress,
@@ -200,7 +209,33 @@ def _of_data(sha: str, runs: Sequence[Run], names: Names, asked: Asked) -> DataC
     content = DataContent(
         dataset=compared.runs[0].document.dataset, data_sha256=sha, comparison=document, runs=tuple(contents)
     )
-    return with_features(content, compared.runs, names, asked)
+    return with_features(_with_curve(content, compared.runs[0], asked), compared.runs, names, asked)
+
+
+def _with_curve(content: DataContent, run: Run, asked: Asked) -> DataContent:
+    """The learning curve of a run, where it is asked for and its head can be fitted on fewer images."""
+    if not asked.sizes:
+        return content
+    document, split = run.document, run.document.split
+    head, file = document.identity.head, asked.features / str(document.features.file)
+    plain = split.repeats == 1 and not split.regroup and not document.tta and not document.excluded
+    plain &= split.by != "source-out" and document.identity.target == LABEL
+    if head is None or not plain or not file.is_file():
+        why = f"No learning curve: {document.head} was not fitted by fit-head on one test part or on folds."
+        return replace(content, notes=(*content.notes, why))
+    (curve,) = learning_curve(
+        file,
+        head,
+        sizes=asked.sizes,
+        wanted_width=asked.wanted_width,
+        split_by=None if split.by == "bound" or split.by == "folds" or split.by == "source-out" else split.by,
+        fold_count=split.folds or None,
+        seed=split.seed,
+        classes=document.identity.classes,
+        balance_by=document.identity.balance_by,
+        progress=asked.progress,
+    )
+    return replace(content, curve=curve.to_dict())
 
 
 def _of_run(run: Run, summary: Mapping[str, Any], asked: Asked) -> RunContent:

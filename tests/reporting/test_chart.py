@@ -9,6 +9,7 @@ from cxrfeat.reporting.chart import (
     COLOURS,
     SHAPES,
     calibration_chart,
+    learning_chart,
     map_points,
     mark,
     roc_chart,
@@ -115,3 +116,15 @@ def test_a_whisker_is_for_the_eye_only() -> None:
     assert 'aria-hidden="true"' in whisker(0.5, [0.4, 0.6], 0.33)
     assert classes(whisker(0.5, None)) == ["whisker", "grid", "mark"]
     assert whisker(None, None) == ""
+
+
+def test_a_learning_curve_says_its_points_and_what_lies_beyond_them() -> None:
+    point = {"accuracy_ci": [0.6, 0.8], "auroc": 0.8, "auroc_ci": None}
+    points = [{**point, "images": 40, "accuracy": 0.7}, {**point, "images": 80, "accuracy": 0.75, "accuracy_ci": None}]
+    law = [{"images": n, "accuracy": 0.7 + n / 2000, "accuracy_ci": [0.6, 0.9]} for n in (40, 80, 160, 320)]
+    drawn = str(learning_chart("k", {"head": "ridge", "points": points, "fitted": law}))
+    assert "Accuracy of ridge by images trained on: 40 images 0.700, 80 images 0.750." in drawn
+    assert "By the curve 320 would give 0.860." in drawn
+    assert drawn.count("<circle") == 2
+    alone = str(learning_chart("k", {"head": "ridge", "points": points, "fitted": []}))
+    assert "By the curve" not in alone

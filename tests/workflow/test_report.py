@@ -186,3 +186,23 @@ def test_a_fine_tuned_run_has_a_page_without_a_map(folder: Path) -> None:
     assert data.maps == ()
     assert "a network that was fine-tuned keeps no features" in data.notes[0]
     assert "softmax, fine-tuned on stub" in found.path.read_text()
+
+
+def test_a_page_shows_the_learning_curve_that_is_asked_for(tmp_path: Path) -> None:
+    path = make_features(tmp_path / "features" / "f.h5", groups=60, per_group=1, distance=0.8, pictures=True)
+    runs = fit(path, "ridge", fold_count=3, runs=tmp_path / "runs").runs
+    asked: dict[str, Any] = {"out": tmp_path / "report.html", "features": tmp_path / "features"}
+    made = report(runs, sizes=[0.1, 0.2, 0.5, 1], wanted_width=0.04, **asked)
+    (data,) = made.content.data
+    assert data.curve is not None
+    assert data.curve["points"][-1]["accuracy"] == pytest.approx(runs[0].document.test.accuracy)
+    assert len(data.curve["fitted"]) == 6
+    page = made.path.read_text(encoding="utf-8")
+    for text in ("Would more images help?", "patients needed", "intervals 0.04 wide", data.curve["sentence"]):
+        assert text in page
+    assert "sizes=[0.1, 0.2, 0.5, 1]" in made.content.command
+    assert report(runs, **asked).content.data[0].curve is None
+    (out,) = fit(path, "ridge", source_out=True, runs=tmp_path / "runs").runs
+    without = report(out, sizes=1.0, **asked).content.data[0]
+    assert without.curve is None
+    assert any(note.startswith("No learning curve: ridge was not fitted by fit-head on one") for note in without.notes)
