@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,15 @@ def blobs(images: int, dim: int, views: int = 1, seed: int = 0) -> tuple[Feature
     return features, y
 
 
-def write_blobs(path: Path, X: Features, y: Labels) -> Path:
-    """A feature file of them, as if two images of each patient had been extracted."""
+def write_blobs(path: Path, X: Features, y: Labels, findings: Mapping[str, Labels] | None = None) -> Path:
+    """A feature file of them, as if two images of each patient had been extracted.
+
+    Args:
+        path: Of the file.
+        X: `(images, views, dim)`.
+        y: `(images,)` class indices.
+        findings: `(images,)` by name: 1 present, 0 absent, -1 uncertain, -2 not stated.
+    """
     images, views, dim = X.shape
 
     def digest(what: str, index: int) -> str:
@@ -53,7 +61,8 @@ def write_blobs(path: Path, X: Features, y: Labels) -> Path:
     spec = FeatureSpec(
         backbone=FILE, weights=f"sha256:{'0' * 64}", preprocess="none", view=ViewSpec(size=32, count=views)
     )
-    names: dict[str, list[str]] = {name: [] for name in NAMED}
+    findings = findings or {}
+    names: dict[str, list[str]] = {name: [] for name in NAMED} | {"findings": list(findings)}
     for name, (dtype, _) in COLUMNS.items():
         columns[name] = np.zeros((images, *row_shape(name, spec, names)), dtype)
     patients = [len(CLASSES) * (index // (2 * len(CLASSES))) + index % len(CLASSES) for index in range(images)]
@@ -69,6 +78,8 @@ def write_blobs(path: Path, X: Features, y: Labels) -> Path:
     }
     columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in given.items()}
     columns |= {name: numbers for name, (numbers, _) in coded.items()}
+    for at, states in enumerate(findings.values()):
+        columns["findings"][:, at] = states
     content = Content(
         spec=spec,
         backbone="blobs",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from cxrfeat.call import Call
 from cxrfeat.cli import completion, options, reading
+from cxrfeat.cli.again import command_line
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import numbers
 from cxrfeat.cli.words import as_typed
-from cxrfeat.spec import CONTROL_KINDS, MAIN_KINDS, AskedHead
+from cxrfeat.spec import CONTROL_KINDS, MAIN_KINDS, AskedHead, HeadSpec, SplitBy
 
 _CURVES = "Curves"
 
@@ -118,6 +121,7 @@ def fit_head(
 
     from cxrfeat.errors import InputError, UsageError
     from cxrfeat.feature.find import find_features
+    from cxrfeat.feature.target import FINDINGS
     from cxrfeat.head.choose import head_kinds
     from cxrfeat.head.learning_curve import LearningCurve
     from cxrfeat.reporting.best import best_sentence
@@ -126,7 +130,7 @@ def fit_head(
     from cxrfeat.reporting.shortcut import encoded_table, shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table, training_table
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.spec import HeadSpec
+    from cxrfeat.workflow.findings import USUAL
     from cxrfeat.workflow.fit_head import fit
     from cxrfeat.workflow.learning_curve import check_curves, learning_curve, views_curve
 
@@ -139,6 +143,28 @@ def fit_head(
     path, chosen = find_features(file, features), reading.class_names(classes)
     balanced = [cut for text in balance_by or () for cut in text.split(",")]
     check_curves(path, over_views=show_views, sizes=sizes or (), wanted_width=wanted_width)
+    if target == FINDINGS:
+        given: Mapping[str, object] = {
+            "--folds": folds,
+            "--source-out": source_out,
+            "--repeats": repeats > 1,
+            "--tta": tta,
+            "--classes": chosen,
+            "--balance-by": balanced,
+            "--name": name,
+            "--jobs": jobs,
+        }
+        if wrong := [option for option, value in given.items() if value]:
+            raise UsageError(
+                f"{wrong[0]} does not go with --target findings, which takes one test part and keeps no run. Name one "
+                "finding with --target."
+            )
+        _findings(
+            path,
+            [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or [USUAL])],
+            uncertain, split_by, regroup, exclude, seed, strict, json, quiet,
+        )  # fmt: skip
+        return
     with noting(show=not json) as told, progress("fits", quiet=quiet) as tell:
         result = fit(
             path,
@@ -232,3 +258,50 @@ def fit_head(
             "the runs of the others are written. Change what it says above, or name the heads you want with --head."
         )
     options.refuse_failed(result.refused, strict=strict)
+
+
+def _findings(
+    path: Path,
+    specs: list[HeadSpec],
+    uncertain: Literal["ignore", "present", "absent"],
+    split_by: SplitBy | None,
+    regroup: bool,
+    exclude: Path | None,
+    seed: int,
+    strict: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Every finding at once: no run of each, but one table of all."""
+    from cxrfeat.reporting.findings import findings_tables, not_scored_table
+    from cxrfeat.reporting.table import RESEARCH_USE
+    from cxrfeat.workflow.findings import fit_findings
+
+    with noting(show=not json) as told, progress("fits", quiet=quiet) as tell:
+        result = fit_findings(
+            path,
+            specs,
+            uncertain=uncertain,
+            split_by=split_by,
+            regroup_given=regroup,
+            exclude=exclude,
+            seed=seed,
+            progress=tell,
+        )
+    document = result.to_dict()
+    document["notes"] += [line for line in told if json]
+    if json:
+        print_json(document)
+    else:
+        for line in document["notes"]:
+            say(as_typed(line))
+        show_audit(document["audit"])
+        for table in findings_tables(document):
+            show(table)
+        show(not_scored_table(document))
+        say("Shortcuts are looked for, and a run is kept, where one finding is fitted: --target NAME.")
+        say(RESEARCH_USE)
+        first = max(document["runs"], key=lambda run: run["test"]["auroc"])
+        call = Call("fit", (str(path),), {"target": first["target"], "kind": first["head"]})
+        note(f"Next: {command_line(call)}", quiet=quiet)
+    options.refuse_failed(result.refused, strict=strict, written="Mend")

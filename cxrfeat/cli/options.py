@@ -101,7 +101,8 @@ Target = Annotated[
     typer.Option(
         "--target",
         metavar="<name>",
-        help="What to tell of the images: label, a finding, sex, age, view_position, source, a column that was kept.",
+        help="What to tell of the images: label, a finding, sex, view_position, source, a column that was kept; or "
+        "findings, all of them in one table, by ridge unless --head names others.",
         rich_help_panel=IMAGES,
     ),
 ]

@@ -101,3 +101,24 @@ def test_an_identical_rerun_prints_the_run_that_stands(cli: Cli, features: Path)
     said = cli("fit-head", "--head", "logreg", "--name", "mine", "--seed", "1")
     assert said.code == 3
     assert "Choose another --name" in said.err
+
+
+def test_findings_are_one_table_and_one_of_them_a_run(cli: Cli, tmp_path: Path) -> None:
+    states = [number % 2 for number in range(160)]
+    path = make_features(tmp_path / "f.h5", groups=40, findings={"Mass": states, "Rare": [1] + [0] * 159})
+    said = cli("fit-head", path, "--target", "findings")
+    assert said.code == 0, said.err
+    assert "mean of 1" in said.out
+    assert "Findings that cannot be judged" in said.out
+    (line,) = [line for line in said.err.splitlines() if line.startswith("Next: ")]
+    assert line == f"Next: cxrfeat fit-head {path} --target Mass --head ridge"
+    document = cli("fit-head", path, "--target", "findings", "--json").json
+    assert [run["target"] for run in document["runs"]] == ["Mass"]
+    assert [one["target"] for one in document["not_scored"]] == ["Rare"]
+    one = cli(*line.removeprefix("Next: cxrfeat ").split(), "--json")
+    assert one.code == 0, one.err
+    assert one.json["runs"][0]["target"] == "Mass"
+    assert cli("fit-head", path, "--target", "findings", "--folds", "3").code == 2
+    wrong = cli("fit-head", path, "--target", "Masss")
+    assert wrong.code == 2
+    assert "Did you mean Mass?" in wrong.err
