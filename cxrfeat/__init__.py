@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from cxrfeat.run.folder import Run, find_run, find_runs
     from cxrfeat.run.folder import read_run as open_run
     from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, SplitSpec, ViewSpec
+    from cxrfeat.system.cluster import ClusterSpec
     from cxrfeat.types import Finding, Part, Status
     from cxrfeat.workflow.audit import audit
     from cxrfeat.workflow.compare import compare
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.fit_head import FitResult, fit
     from cxrfeat.workflow.labels import JudgedLabel, LabelDoubts, labels
     from cxrfeat.workflow.learning_curve import learning_curve, views_curve
+    from cxrfeat.workflow.merge import merge
     from cxrfeat.workflow.predict import predict
     from cxrfeat.workflow.report import Report, report
     from cxrfeat.workflow.reproduce import Reproduction, reproduce
@@ -100,6 +102,7 @@ _PLACES = {
     "ActivationMaps": "cxrfeat.explaining.layer",
     "AuditResult": "cxrfeat.auditing.result",
     "Choice": "cxrfeat.workflow.select",
+    "ClusterSpec": "cxrfeat.system.cluster",
     "Comparison": "cxrfeat.reporting.comparison",
     "Diagnosis": "cxrfeat.workflow.doctor",
     "Explained": "cxrfeat.explaining.explained",
@@ -135,6 +138,7 @@ _PLACES = {
     "index": "cxrfeat.image.index:index_folder",
     "labels": "cxrfeat.workflow.labels",
     "learning_curve": "cxrfeat.workflow.learning_curve",
+    "merge": "cxrfeat.workflow.merge",
     "open": "cxrfeat.feature.file:FeatureFile",
     "open_run": "cxrfeat.run.folder:read_run",
     "predict": "cxrfeat.workflow.predict",
@@ -151,17 +155,18 @@ _PLACES = {
 """For each name its module, and after a colon what it is called there, where that is something else."""
 
 __all__ = [
-    "ActivationMaps", "AuditError", "AuditResult", "Choice", "Comparison", "CxrFeatError", "DenseHead", "Diagnosis",
-    "DivergedError", "DropoutHead", "Explained", "Exported", "ExportedFeatures", "Extraction", "FeatureFile",
-    "FeatureSpec", "Finding", "FinetuneSpec", "FitResult", "HeadSpec", "InputError", "IntegrityError",
-    "JudgedLabel", "KnnHead", "LabelDoubts", "LearningCurve", "LockedError", "LogregHead", "Manifest",
-    "MissingExtraError", "Neighbour", "Neighbours", "Part", "Predictions", "QuarantineError", "Report",
-    "ReproduceOptions", "Reproduction", "RidgeHead", "Run", "Selected", "Selection", "SoftmaxHead", "SpecError",
-    "SplitError", "SplitSpec", "StaleFeaturesError", "Status", "StorageError", "SvmLinearHead", "SvmRbfHead",
-    "TopPatches", "TuneResult", "UsageError", "Validated", "Validations", "ViewSpec", "WeightsError",
-    "activation_maps", "audit", "compare", "doctor", "explain", "export", "export_features", "extract", "find_run",
-    "find_runs", "finetune", "fit", "index", "labels", "learning_curve", "open", "open_run", "predict", "report",
-    "reproduce", "select", "similar", "top_patches", "tune", "validate", "verify", "views_curve",
+    "ActivationMaps", "AuditError", "AuditResult", "Choice", "ClusterSpec", "Comparison", "CxrFeatError",
+    "DenseHead", "Diagnosis", "DivergedError", "DropoutHead", "Explained", "Exported", "ExportedFeatures",
+    "Extraction", "FeatureFile", "FeatureSpec", "Finding", "FinetuneSpec", "FitResult", "HeadSpec",
+    "InputError", "IntegrityError", "JudgedLabel", "KnnHead", "LabelDoubts", "LearningCurve", "LockedError",
+    "LogregHead", "Manifest", "MissingExtraError", "Neighbour", "Neighbours", "Part", "Predictions",
+    "QuarantineError", "Report", "ReproduceOptions", "Reproduction", "RidgeHead", "Run", "Selected",
+    "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError", "Status",
+    "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "Validated",
+    "Validations", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare", "doctor", "explain",
+    "export", "export_features", "extract", "find_run", "find_runs", "finetune", "fit", "index", "labels",
+    "learning_curve", "merge", "open", "open_run", "predict", "report", "reproduce", "select", "similar",
+    "top_patches", "tune", "validate", "verify", "views_curve",
 ]  # fmt: skip
 
 

@@ -40,6 +40,7 @@ OPENVINO_BFLOAT16: StoredPrecision = "bfloat16-openvino"
 """What `bfloat16` is on a CPU: OpenVINO rounds at other places than Keras does on a GPU, so features are others."""
 AskedPrecision = Literal["auto", TrainingPrecision]
 EngineName = Literal["auto", "keras", "openvino", "onnx"]
+Runner = Literal["local", "ray"]
 Storage = Literal["float32", "float16"]
 Masking = Literal["none", "lungs", "outside"]
 SplitBy = Literal["group", "date", "column", "paper"]

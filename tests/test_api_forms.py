@@ -114,6 +114,10 @@ VERBS: dict[str, Callable[[Form], Any]] = {
         for given in (p("f.h5"), p("logreg"), p("runs/ridge"))
     ],
     "learning_curve": lambda p: len(cxrfeat.learning_curve(p("f.h5"), "logreg", sizes=[0.5, 1.0])[0].points),
+    "merge": lambda p: [
+        refusal(lambda given=given: cxrfeat.merge(given, features=p("features")))[:25]  # type: ignore[misc]  # it does
+        for given in (p("data"), [p("data")])
+    ],
     "open": lambda p: cxrfeat.open(p("f.h5")).features.shape,
     "open_run": lambda p: run_json(cxrfeat.open_run(p("runs/ridge")))["head"],
     "predict": lambda p: [

@@ -93,6 +93,27 @@ def extract(
         Storage,
         typer.Option("--storage", help=help_of(FeatureSpec, "storage"), rich_help_panel=options.PLACES),
     ] = "float32",
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="<I/N>",
+            help="Compute the I-th of N shares only, as one process of an array; `cxrfeat merge` builds the file.",
+            rich_help_panel=options.CLUSTER,
+        ),
+    ] = None,
+    runner: options.Runner = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
+    gpus_per_worker: Annotated[
+        float,
+        typer.Option(
+            "--gpus-per-worker",
+            min=0,
+            help="With --runner ray: GPUs of each worker; 0.5 is one for two.",
+            rich_help_panel=options.CLUSTER,
+        ),
+    ] = 0,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     strict: options.StrictReading = False,
@@ -111,7 +132,7 @@ def extract(
     from dataclasses import asdict
 
     from cxrfeat.errors import UsageError
-    from cxrfeat.reporting.inventory import extract_table, quarantine_table
+    from cxrfeat.reporting.inventory import extract_table, quarantine_table, share_table
     from cxrfeat.spec import SplitSpec, ViewSpec
     from cxrfeat.system.process import collecting_later
 
@@ -120,6 +141,7 @@ def extract(
 
     options.too_many_bad(max_bad, 0, 1)  # a wrong --max-bad is refused before the work, not after
     folder = options.data_folder(data)
+    cluster = options.cluster(runner, address, workers, gpus_per_worker)
     view = ViewSpec(size=224 if size is None else size, seed=seed, **views)
     split = SplitSpec(by=split_by, seed=seed) if split_by else None
     if split is not None and normalize != "featurewise":
@@ -154,12 +176,23 @@ def extract(
             selection=reading.selection(images, seed=seed, strict=strict),
             features=features,
             runs=runs,
+            shard=shard,
+            cluster=cluster,
             progress=tell,
         )
     bad = [
         {"path": options.shown(one.path, redact=redact), "stage": one.stage, "reason": one.reason}
         for one in made.quarantined
     ]
+    if made.shares:
+        each = [one.to_dict() for one in made.shares]
+        if json:
+            print_json({"files": [], "audit": [], "shares": each, "quarantined": bad, "notes": notes})
+        else:
+            show(share_table(each))
+            show(quarantine_table(bad))
+            note(f"Once all shares are there: cxrfeat merge {shlex.quote(str(features))}", quiet=quiet)
+        return
     if json:
         files = [{**one.to_dict(), "quarantined": bad} for one in made.files]
         print_json({"files": files, "audit": [asdict(one) for one in made.audit], "notes": notes})

@@ -18,9 +18,11 @@ from cxrfeat.errors import AuditError, InputError, QuarantineError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cxrfeat.system.cluster import ClusterSpec
     from cxrfeat.types import Finding
 
 IMAGES, PIXELS, SPLIT, PLACES, OUTPUT = "Images", "Network and pixels", "Split and test", "Files", "Output"
+CLUSTER = "Many machines"
 """Titles in `--help` of options that several commands share."""
 
 RUN = typer.Argument(
@@ -62,6 +64,31 @@ Engine = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything drawn by chance.")]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", help="Number of fits to run at a time. Default: as many as speed things up.")
+]
+Runner = Annotated[
+    spec.Runner,
+    typer.Option("--runner", help="Who computes: this process, or workers on a Ray cluster.", rich_help_panel=CLUSTER),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="<host:port>",
+        help="With --runner ray: a cluster that is there. Default: $RAY_ADDRESS, else one that is started here, on "
+        "loopback, for this command.",
+        show_default=False,
+        rich_help_panel=CLUSTER,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="With --runner ray: how many. Default: one for each four cores, or as the GPUs allow.",
+        show_default=False,
+        rich_help_panel=CLUSTER,
+    ),
 ]
 Json = Annotated[
     bool,
@@ -235,6 +262,21 @@ def pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:
         if found.setdefault(first, second) != second:
             raise UsageError(f"{option} names {first} twice; give it one name.")
     return found
+
+
+def cluster(runner: str, address: str | None, workers: int | None, gpus_per_worker: float = 0.0) -> ClusterSpec | None:
+    """The cluster that is meant; `None` for this process.
+
+    Raises:
+        UsageError: If there is something to say of a cluster, and none is meant.
+    """
+    from cxrfeat.system.cluster import ClusterSpec
+
+    if runner == "ray":
+        return ClusterSpec(address=address, workers=workers, gpus_per_worker=gpus_per_worker)
+    if address is not None or workers is not None or gpus_per_worker:
+        raise UsageError("--address, --workers and --gpus-per-worker are of a cluster: add --runner ray.")
+    return None
 
 
 def too_many_bad(text: str | None, bad: int, total: int) -> bool:

@@ -6,7 +6,7 @@ read once more, when the file is built.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +74,14 @@ class Committed:
         yield from ((note.content_sha256, note.columns) for note in shards.values())
 
 
-def find_files(path: Path, spec: FeatureSpec, dataset: str) -> list[FeatureFile]:
+def find_files(path: Path, spec: FeatureSpec, dataset: str, also: Iterable[Path] = ()) -> list[FeatureFile]:
     """Every readable file with features of this description, the wanted one first; any of their rows will do.
 
     Args:
         path: Of the wanted one.
         spec: The description.
         dataset: Of which the wanted one is.
+        also: Other folders to look into.
 
     Raises:
         InputError: If something else stands in the place of the wanted one.
@@ -94,7 +95,8 @@ def find_files(path: Path, spec: FeatureSpec, dataset: str) -> list[FeatureFile]
             f"{path} would be replaced, and it holds other features: those of the data set "
             f"{files[0].content.dataset!r}. Move it away, or choose another folder with `features`."
         )
-    for other in [place for name in names for place in sorted(path.parent.glob(f"*-{name[:8]}.h5"))]:
+    folders = {folder.resolve(): folder for folder in (path.parent, *also)}.values()
+    for other in [place for at in folders for name in names for place in sorted(at.glob(f"*-{name[:8]}.h5"))]:
         if other != path:
             try:
                 files.append(FeatureFile(other))

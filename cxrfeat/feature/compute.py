@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from cxrfeat.feature.beside import Told
 from cxrfeat.feature.flow import Flow, Rows
 from cxrfeat.feature.plan import Plan
 from cxrfeat.feature.shard import FEATURES, Failure, Shard, row_crc32
-from cxrfeat.feature.work import Work
 from cxrfeat.image.appearance import PORTRAIT, Look
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.mask import NO_MASKS, Masks
@@ -37,6 +36,14 @@ Outcomes = Mapping[str, Outcome]
 """What became of a shard's images, by content hash."""
 
 
+class Keeper(Protocol):
+    """Where the shards go."""
+
+    def commit(self, plan: Plan, index: int, shard: Shard) -> None:
+        """Keep a computed shard."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Job:
     """One network's share of a call: what it has to compute, and how far it is."""
@@ -45,7 +52,7 @@ class Job:
     spec: FeatureSpec
     make_engine: EngineFactory
     """Loads the network, when the first of its shards needs it."""
-    work: Work
+    work: Keeper
     plan: Plan
     missing: list[int]
     computed: set[str]

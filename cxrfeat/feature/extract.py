@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.backbone.choose import choose_engine, draws, find_engine, tell_batch, usual_batch
-from cxrfeat.backbone.engine import EngineFactory
-from cxrfeat.backbone.table import TABLE
-from cxrfeat.errors import StorageError
-from cxrfeat.feature.beside import Copies
-from cxrfeat.feature.claim import claim_name, record
-from cxrfeat.feature.committed import Committed, find_files
-from cxrfeat.feature.compute import Job, compute
+from cxrfeat.feature.beside import Copies, Told
+from cxrfeat.feature.claim import Claim, claim_name, record
+from cxrfeat.feature.compute import compute
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.finish import finish
-from cxrfeat.feature.plan import Settings
+from cxrfeat.feature.remote import compute_on_cluster
 from cxrfeat.feature.request import Request, feature_path
+from cxrfeat.feature.task import Computing, Task, alike, begin, check_room
 from cxrfeat.feature.work import Work
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined
-from cxrfeat.system.choice import chose
-from cxrfeat.system.files import check_writable, storing
-from cxrfeat.system.process import give_back, threads
+from cxrfeat.system.files import check_writable
+from cxrfeat.system.process import give_back
 from cxrfeat.types import Groups, Progress
 
 
@@ -39,9 +32,7 @@ def extract_features(
     *,
     features: Path,
     identity: Identity,
-    engine: str = "auto",
-    make_engine: EngineFactory | None = None,
-    batch: int | None = None,
+    computing: Computing = Computing(),  # noqa: B008  # a value that nobody changes
     progress: Progress | None = None,
     masks: Masks = NO_MASKS,
 ) -> list[Extracted]:
@@ -52,9 +43,7 @@ def extract_features(
         requests: The files that are wanted; each image is decoded once for all of them.
         features: Folder of the files.
         identity: Salts the ids.
-        engine: `auto`, `keras`, `openvino` or `onnx`.
-        make_engine: Makes the engine in place of the one of that name; for tests.
-        batch: Views per batch; `None` is 16 on a CPU, and 256 on a GPU, halved until it fits.
+        computing: Who computes.
         progress: Told after every batch.
         masks: From `find_masks`, where a request's views use masks: those whose digest is in its spec.
 
@@ -72,106 +61,69 @@ def extract_features(
     claim = claim_name(features, manifest, identity)
     manifest = claim.manifest
     paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
-    contents = set(paths)
     places = [feature_path(features, manifest.dataset, one.network.name, one.spec) for one in requests]
     with ExitStack() as stack:
-        tasks: list[_Task] = []
+        tasks = []
         for path in sorted(set(places)):  # one order, so no two runs wait for each other; a network named twice, once
-            request = requests[places.index(path)]
-            work = stack.enter_context(Work(path))
-            files = [stack.enter_context(file) for file in find_files(path, request.spec, manifest.dataset)]
-            committed = Committed(work, files)
-            network, spec = request.network, request.spec
-            todo = contents - committed.contents
-            chosen = engine if make_engine else choose_engine(engine, network, spec, len(todo) * spec.view.count)
-            settings = Settings(engine=chosen, batch=batch or usual_batch(chosen), threads=threads())
-            plan = work.plan(todo, views=spec.view.count, settings=settings, any_engine=engine == "auto")
-            if plan.todo:
-                if plan.settings.engine != chosen:
-                    chose(f"{network.name} is run by the engine {plan.settings.engine}: what was interrupted had it.")
-                tell_batch(network, plan.settings.batch, plan.settings.threads)
-            job = Job(
-                network=network,
-                spec=spec,
-                make_engine=make_engine or find_engine(plan.settings.engine),
-                work=work,
-                plan=plan,
-                missing=work.missing(plan),
-                computed=set(),
-                draws=make_engine is None and draws(plan.settings.engine),
-            )
-            tasks.append(_Task(request=request, committed=committed, job=job))
-        _check_space(features, tasks, len(manifest.rows), paths)
-        groups = _compute_and_group(manifest, tasks, paths, progress, masks)
-        give_back()
-        lines = record(features, claim, groups, identity, _failed(manifest, tasks))
-        told = {line.image_id: line.path for line in lines}
-        done = {
-            task.committed.path: finish(task.request, task.job, task.committed, claim, groups, identity, told)
-            for task in tasks
-        }
+            request, work = requests[places.index(path)], stack.enter_context(Work(path))
+            tasks.append(begin(work, request, manifest.dataset, set(paths), computing, stack))
+        check_room(features, tasks, len(manifest.rows), paths)
+
+        def compute_all(looked: Looked) -> None:
+            for together in alike([task.job for task in tasks]):
+                if computing.cluster is None:
+                    compute(together, paths, progress, masks=masks, looked=looked)
+                else:
+                    compute_on_cluster(together, paths, computing, progress, masks=masks, looked=looked)
+
+        done = conclude(tasks, claim, identity, compute_all)
     return [done[path] for path in places]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """A request on its way, between taking the lock and building the file."""
-
-    request: Request
-    committed: Committed
-    job: Job
+Looked = Callable[[Mapping[str, Told]], None]
+"""Told how some images look, by content hash."""
 
 
-def _compute_and_group(
-    manifest: Manifest, tasks: Sequence[_Task], paths: Mapping[str, Path], progress: Progress | None, masks: Masks
-) -> Groups:
-    """Compute the missing shards, and look for copies beside it; what that took of memory is free afterwards."""
-    contents = set(paths)
+def conclude(
+    tasks: Sequence[Task],
+    claim: Claim,
+    identity: Identity,
+    compute_all: Callable[[Looked], None] | None = None,
+) -> dict[Path, Extracted]:
+    """Have what is missing computed, look for copies beside it, and build the files.
+
+    Args:
+        tasks: The files that are wanted, held.
+        claim: The data set.
+        identity: Salts the ids.
+        compute_all: Computes what is missing; nothing is unless given.
+
+    Returns:
+        Of each file, by its path, what there is to tell.
+    """
+    manifest, features = claim.manifest, tasks[0].committed.path.parent
+    groups = _group(manifest, tasks, compute_all)
+    give_back()
+    lines = record(features, claim, groups, identity, _failed(manifest, tasks))
+    told = {line.image_id: line.path for line in lines}
+    return {
+        task.committed.path: finish(task.request, task.job, task.committed, claim, groups, identity, told)
+        for task in tasks
+    }
+
+
+def _group(manifest: Manifest, tasks: Sequence[Task], compute_all: Callable[[Looked], None] | None) -> Groups:
+    """Look for copies beside the computing; what that took of memory is free afterwards."""
+    contents = {row.content_sha256 for row in manifest.rows}
     coming = {sha for task in tasks for index in task.job.missing for sha in task.job.plan.shard(index)}
     with Copies(manifest.rows) as copies:
         copies.tell({**dict.fromkeys(contents - coming), **_looks(contents, tasks)})
-        for together in _alike([task.job for task in tasks]):
-            compute(together, paths, progress, masks=masks, looked=copies.tell)
+        if compute_all is not None:
+            compute_all(copies.tell)
         return copies.groups(_looks(contents, tasks))
 
 
-def _alike(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs over the same shards belong together, so that each image is decoded once for all of them."""
-    together: dict[tuple[object, ...], list[Job]] = {}
-    for job in jobs:
-        if job.missing:
-            together.setdefault((job.plan.todo, job.plan.shard_images), []).append(job)
-    return list(together.values())
-
-
-def _check_space(folder: Path, tasks: Sequence[_Task], images: int, contents: Container[str]) -> None:
-    """Refuse before hours of work what cannot fit.
-
-    The files are built one after the other, each from its shards, which are deleted once it stands. How long the rows
-    of a network of the user's own are is known only once there is a file of it.
-    """
-    shards, files = [], []
-    for task in tasks:
-        job = task.job
-        row = TABLE.get(job.network.backbone)
-        dim = row.dim if row is not None else next((file.dim for file in task.committed.files), 0)
-        image_bytes = job.spec.view.count * dim * (2 if job.spec.storage == "float16" else 4)
-        shards.append(image_bytes * sum(len(job.plan.shard(index)) for index in job.missing))
-        files.append(image_bytes * images if job.plan.todo else 0)
-        own = task.committed.own
-        files[-1] += image_bytes * sum(sha not in contents for sha in (own.content_sha256 if own else ()))
-    needed = max((sum(files[: k + 1]) + sum(shards[k:]) for k in range(len(tasks))), default=0)
-    with storing("measure the free space of", folder):
-        free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise StorageError(
-            f"{folder} has {free // 2**20} MB free, and this extraction needs {-(-needed // 2**20)} MB. "
-            "Free some space, choose another folder with `features`, or take fewer `views`, or numbers of half the "
-            "size (float16)."
-        )
-
-
-def _looks(contents: set[str], tasks: Sequence[_Task]) -> dict[str, tuple[NDArray[np.uint8], int]]:
+def _looks(contents: set[str], tasks: Sequence[Task]) -> dict[str, tuple[NDArray[np.uint8], int]]:
     """How the images look, which was learnt with the features, as far as their shards are committed."""
     looks: dict[str, tuple[NDArray[np.uint8], int]] = {}
     for task in tasks:
@@ -182,7 +134,7 @@ def _looks(contents: set[str], tasks: Sequence[_Task]) -> dict[str, tuple[NDArra
     return looks
 
 
-def _failed(manifest: Manifest, tasks: Sequence[_Task]) -> tuple[Quarantined, ...]:
+def _failed(manifest: Manifest, tasks: Sequence[Task]) -> tuple[Quarantined, ...]:
     """Images that one network at least could not be given."""
     failures = {sha: one for task in tasks for sha, one in task.committed.failures.items()}
     found = ((row.path, failures.get(row.content_sha256)) for row in manifest.rows)

@@ -86,6 +86,11 @@ def write_shard(path: Path, shard: Shard) -> None:
     Raises:
         StorageError: If the disk refuses; then there is no file.
     """
+    write_atomic(path, shard_bytes(shard))
+
+
+def shard_bytes(shard: Shard) -> bytes:
+    """A shard as it lies on disk."""
     failures = np.array([(f.content_sha256, f.stage, f.reason) for f in shard.failures], dtype=np.str_)
     content = io.BytesIO()
     np.savez(
@@ -98,13 +103,20 @@ def write_shard(path: Path, shard: Shard) -> None:
         **shard.arrays,
     )
     archive = content.getvalue()
-    write_atomic(path, hashlib.sha256(archive).digest() + archive)
+    return hashlib.sha256(archive).digest() + archive
 
 
 def read_shard(path: Path) -> Shard | None:
     """The shard at `path`, or `None` where there is none, or a damaged one."""
     try:
-        content = path.read_bytes()
+        return shard_of(path.read_bytes())
+    except OSError:
+        return None
+
+
+def shard_of(content: bytes) -> Shard | None:
+    """What `shard_bytes` gave, or `None` where it is damaged, or of another version."""
+    try:
         digest, archive = content[:32], content[32:]
         if hashlib.sha256(archive).digest() != digest:
             return None
@@ -119,6 +131,6 @@ def read_shard(path: Path) -> Shard | None:
         versions = {str(name): str(version) for name, version in json.loads(str(arrays.pop("decoders"))).items()}
         if not arrays.keys() >= set(LOOKS):
             return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or of another version
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # of another version
         return None
     return Shard(content_sha256=keys, arrays=arrays, engine=engine, decoders=versions, failures=failures)

@@ -3,28 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+import platform
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from cxrfeat.feature.plan import Plan, Settings, make_plan
+from cxrfeat.errors import LockedError
+from cxrfeat.feature.plan import Plan, Settings, Share, make_plan
 from cxrfeat.feature.shard import Shard, ShardNote, read_shard, write_shard
 from cxrfeat.spec import canonical_json
 from cxrfeat.system.files import make_folder, remove_folder, sweep_temporaries, write_atomic
 from cxrfeat.system.lock import Lock
 
+ORDER = "order"
+"""File in the hidden folder that tells what is to be made, where several processes make shards of it."""
+
+_HERE = "share-"
+"""Begins the name by which one of them is known there."""
+
+_WAIT = 60.0
+"""Seconds in which each of them waits for the others to note their settings."""
+
 
 class Work(Lock):
     """Exclusive hold on the making of one feature file, and its shards; use it as a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, also: Sequence[Path] = (), *, wait: float = 0.0) -> None:
         """Name the places; nothing is touched yet.
 
         Args:
             path: The feature file to be made.
+            also: Hidden folders of others, whose shards are as good as those beside the file; they stay as they are.
+            wait: As in `Lock`.
         """
-        super().__init__(path, path.stem)
+        super().__init__(path, path.stem, wait=wait)
+        self._also = also
         self._notes: dict[Path, ShardNote | None] = {}
+
+    def __enter__(self) -> Self:
+        """Take the lock, unless another process holds it, or makes a share of the shards.
+
+        Raises:
+            LockedError: If one does.
+        """
+        super().__enter__()
+        try:
+            self._refuse_sharers()
+        except BaseException:
+            super().__exit__(None, None, None)
+            raise
+        return self
+
+    def _refuse_sharers(self) -> None:
+        """Refuse to work while others make shards of this file; what is left of dead ones is cleared away."""
+        for mark in sorted(self.folder.glob(f".{_HERE}*.owner")):
+            sharer = Lock(self.folder / mark.name.removeprefix(".").removesuffix(".owner"))
+            try:
+                with sharer:
+                    pass
+            except LockedError:
+                raise LockedError(
+                    f"A share of {self.path} is being computed by {sharer.holder}. Wait until that run ends, or stop "
+                    "it, then run the same command again; what it finished is kept."
+                ) from None
+            sharer.discard()
 
     def plan(self, todo: Iterable[str], *, views: int, settings: Settings, any_engine: bool = False) -> Plan:
         """The plan for what is to do: the interrupted one where it was for the same, else a new one for the rest.
@@ -37,29 +85,27 @@ class Work(Lock):
             settings: For a new plan; an interrupted one keeps the settings it was begun with.
             any_engine: Whether the engine it was begun with will do, though `settings` names another.
         """
-        place = self.folder / "settings.json"
         wanted = set(todo)
-        try:
-            begun = json.loads(place.read_bytes())
-            earlier = self._keys(apart_from=str(begun["plan"]))
-            kept = make_plan(wanted - earlier, views=views, settings=Settings(**begun["settings"]))
-            if begun["plan"] == kept.id and (any_engine or kept.settings.engine == settings.engine):
+        begun = read_settings(self.folder)
+        if begun is not None:
+            kept = make_plan(wanted - self._keys(apart_from=begun[0]), views=views, settings=begun[1])
+            if begun[0] == kept.id and (any_engine or kept.settings.engine == settings.engine):
                 return kept
-        except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
-            pass  # nothing was begun, or it was begun by a version that wrote this differently
         fresh = make_plan(wanted - self._keys(), views=views, settings=settings)
         if fresh.todo:
             make_folder(self.folder)
             sweep_temporaries(self.folder)
-            write_atomic(place, canonical_json({"plan": fresh.id, "settings": asdict(fresh.settings)}).encode())
+            _write_settings(self.folder, fresh)
         return fresh
 
     def shard_path(self, plan: Plan, index: int) -> Path:
         """Where a shard of a plan is committed."""
         return self.folder / f"{plan.id}-{index:06d}.shard"
 
-    def missing(self, plan: Plan) -> list[int]:
-        """The shards of a plan that are not there, or not whole."""
+    def missing(self, plan: Plan, share: Share | None = None) -> list[int]:
+        """The shards of a plan, or of a share of it, that are not there, or not whole."""
+        if share is not None:
+            return [index for index in share.of(range(plan.count)) if read_shard(self.shard_path(plan, index)) is None]
         notes = self.shards()
         return [index for index in range(plan.count) if self.shard_path(plan, index) not in notes]
 
@@ -76,7 +122,8 @@ class Work(Lock):
         damaged is as good as none.
         """
         found = {}
-        for path in sorted(self.folder.glob("*-*.shard")):
+        places = [path for folder in (self.folder, *self._also) for path in folder.glob("*-*.shard")]
+        for path in sorted(places, key=lambda path: (path.name, path)):  # whichever folder is named first
             if path not in self._notes:
                 shard = read_shard(path)
                 self._notes[path] = None if shard is None else shard.note()
@@ -98,3 +145,89 @@ class Work(Lock):
         """Contents with a row in a shard, the shards of one plan apart."""
         notes = [note for path, note in self.shards().items() if path.name.split("-")[0] != apart_from]
         return {sha for note in notes for sha in note.content_sha256}
+
+
+_SETTINGS = "settings.json"
+
+
+def read_settings(folder: Path) -> tuple[str, Settings] | None:
+    """Id and settings of the plan that was begun; `None` if none was, or by a version that wrote this differently."""
+    try:
+        begun = json.loads((folder / _SETTINGS).read_bytes())
+        settings = Settings(**begun["settings"])
+        sound = isinstance(settings.engine, str) and all(
+            isinstance(number, int) and number > 0 for number in (settings.batch, settings.threads)
+        )
+        return (str(begun["plan"]), settings) if sound else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_settings(folder: Path, plan: Plan) -> None:
+    write_atomic(folder / _SETTINGS, canonical_json({"plan": plan.id, "settings": asdict(plan.settings)}).encode())
+
+
+class SharedWork(Work):
+    """One process's part in the making of a feature file's shards, beside others at the same time.
+
+    All make the same plan, of the images alone and whatever is committed, and each shard is committed by renaming: so
+    it does not matter who computes it, nor how often. Whoever builds the file waits for none of them, and is refused
+    while one is alive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the places; nothing is touched yet.
+
+        Args:
+            path: The feature file to be made.
+        """
+        super().__init__(path)
+        self._mine = ExitStack()
+        host = re.sub(r"[^A-Za-z0-9]+", "-", platform.node())[:40]
+        self._mark = Lock(self.folder / f"{_HERE}{host}-{os.getpid()}-{secrets.token_hex(4)}")
+
+    def __enter__(self) -> Self:
+        """Say that a share is being made.
+
+        Raises:
+            LockedError: If another process is building the file.
+        """
+        with self._alone():
+            self._mine.callback(self._mark.discard)
+            self._mine.enter_context(self._mark)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say so no more."""
+        self._mine.close()
+
+    def _alone(self) -> Lock:
+        """Keeps those who build the file out, and the others until they have read what this one writes."""
+        return Lock(self.path, self.path.stem, wait=_WAIT)
+
+    def plan(self, todo: Iterable[str], *, views: int, settings: Settings, any_engine: bool = False) -> Plan:
+        """The plan for all that no committed file has: the same for all who share it, with the settings of the first.
+
+        Args:
+            todo: As in `Work`.
+            views: Views per image.
+            settings: For a new plan.
+            any_engine: As in `Work`.
+        """
+        wanted = set(todo)
+        with self._alone():
+            begun = read_settings(self.folder)
+            if begun is not None:
+                kept = make_plan(wanted, views=views, settings=begun[1])
+                if begun[0] == kept.id and (any_engine or kept.settings.engine == settings.engine):
+                    return kept
+            fresh = make_plan(wanted, views=views, settings=settings)
+            _write_settings(self.folder, fresh)
+        return fresh
+
+    def tell(self, order: bytes) -> None:
+        """Leave word of what is to be made, for whoever builds the file; readable by the owner alone."""
+        with self._alone():
+            write_atomic(self.folder / ORDER, order, private=True)

@@ -126,6 +126,18 @@ def extract_table(files: Sequence[Mapping[str, Any]]) -> Table:
     return Table(title=title, columns=columns, rows=tuple(rows), numeric=frozenset({2, 3, 4}))
 
 
+def share_table(shares: Sequence[Mapping[str, Any]]) -> Table:
+    """One line per feature file of which a share was computed."""
+    rows = []
+    for one in shares:
+        rate = f"{one['views_per_second']:.1f}" if one["rows_computed"] else "-"
+        counts = str(one["images"]), str(one["rows_computed"]), str(one["others"])
+        rows.append((one["backbone"], one["shard"], *counts, rate, one["engine"], one["path"]))
+    title = "Shares of feature files" + (f"\n{RANDOM_WEIGHTS}" if any(one["random"] for one in shares) else "")
+    columns = ("backbone", "share", "images", "rows computed", "in other shares", "views/s", "engine", "file to be")
+    return Table(title=title, columns=columns, rows=tuple(rows), numeric=frozenset({2, 3, 4, 5}))
+
+
 def quarantine_table(bad: Sequence[Mapping[str, Any]], most: int = 20) -> Table | None:
     """The images that could not be used, and why; `None` if there is none."""
     if not bad:

@@ -93,6 +93,15 @@ class Lock:
         finally:  # Ctrl-C may come here too
             self._lock.release()
 
+    def discard(self) -> None:
+        """Delete what marks it, where it has no owner and never will have one again.
+
+        Raises:
+            StorageError: If the disk refuses.
+        """
+        remove(self._owner)
+        remove(Path(self._lock.lock_file))
+
     def _beats_elsewhere(self) -> bool:
         """Whether a run on another machine is alive, though the system gave us the lock.
 
@@ -111,11 +120,13 @@ class Lock:
 
     def _locked(self) -> LockedError:
         return LockedError(
-            f"{self.path} is being written by {self._holder()}. Wait until that run ends, or stop it, "
+            f"{self.path} is being written by {self.holder}. Wait until that run ends, or stop it, "
             "then run the same command again; what it finished is kept."
         )
 
-    def _holder(self) -> str:
+    @property
+    def holder(self) -> str:
+        """Who has it, in words."""
         try:
             owner = json.loads(self._owner.read_bytes())
             return f"process {owner['pid']} on {owner['host']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,12 @@ from cxrfeat.feature.bound import split_before
 from cxrfeat.feature.extract import extract_features
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.look import look_and_group
+from cxrfeat.feature.plan import read_share
 from cxrfeat.feature.request import Request, name_masks
+from cxrfeat.feature.share import Shared, compute_share
 from cxrfeat.feature.split import Split
 from cxrfeat.feature.statistics import pixel_statistics
+from cxrfeat.feature.task import Computing
 from cxrfeat.finetuning.tuned import find_tuned, seen_split, tuned_features
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder, require_classes
@@ -27,8 +31,10 @@ from cxrfeat.image.merge import UNLABELLED
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.spec import Normalize, Precision, SplitSpec, Storage, ViewSpec
+from cxrfeat.system.cluster import ClusterSpec
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, one_or_many
+from cxrfeat.system.joining import check_ray
 from cxrfeat.types import Finding, Progress, named
 
 
@@ -40,6 +46,8 @@ class Extraction:
     manifest: Manifest
     """Under the name that the data set has in the features folder."""
     quarantined: tuple[Quarantined, ...]
+    shares: tuple[Shared, ...] = ()
+    """In place of files, what was done for them, where only a share was wanted."""
     audit: tuple[Finding, ...] = ()
     """What is wrong with the split that features are bound to: groups that it tears, and images in no part of it."""
 
@@ -67,6 +75,8 @@ def extract(
     selection: Selection | None = None,
     features: PathLike = "features",
     runs: PathLike = "runs",
+    shard: str | None = None,
+    cluster: ClusterSpec | None = None,
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
@@ -96,6 +106,9 @@ def extract(
         selection: Which images to take.
         features: Folder for the files.
         runs: Folder of the runs, among which fine-tuned ones are looked for.
+        shard: Compute only this share of what is missing, such as `2/7`, and build no file: `merge` does, from all
+            shares.
+        cluster: Compute by workers on this Ray cluster; `None` is this process.
         make_engine: Loads a network; for tests and other engines.
         progress: Told what is being done, how much of it, out of how much.
 
@@ -110,14 +123,19 @@ def extract(
         StorageError: If the disk refuses; what was finished is kept.
     """
     data, features, weights = as_path(data, "the data folder"), as_path(features), os.fspath(weights)
+    share = None if shard is None else read_share(shard)
+    if cluster is not None:
+        check_ray()
+        if share is not None:
+            raise UsageError("`shard` is for processes that know nothing of each other: leave it, or `runner`, away.")
     each: list[PathLike] = one_or_many(backbone)
     names = list(dict.fromkeys(os.fspath(one) for one in each))
     if not names:
         raise UsageError("Name at least one backbone.")
     view = replace(view or ViewSpec(size=224), count=views, seed=seed)
     tuned = {one: run for one in names if (run := find_tuned(one, as_path(runs))) is not None}
-    given = preprocess, mean, std, output, pool, size
-    described = weights != "imagenet" or normalize != "backbone" or any(one is not None for one in given)
+    pixels = preprocess, mean, std, output, pool, size
+    described = weights != "imagenet" or normalize != "backbone" or any(one is not None for one in pixels)
     if tuned and (described or precision != "float32"):
         raise UsageError(
             f"{next(iter(tuned))} is a fine-tuned network, whose pixels are prepared as it was tuned: leave `weights`, "
@@ -184,17 +202,12 @@ def extract(
                 bound_split=seen.get(one))
         for one, (network, spec) in ((one, found[one]) for one in names)
     ]  # fmt: skip
-    files = extract_features(
-        manifest,
-        requests,
-        features=features,
-        identity=Identity.load(),
-        engine=engine,
-        make_engine=make_engine,
-        batch=batch,
-        progress=progress,
-        masks=masks,
-    )
+    computing = Computing(engine=engine, make_engine=make_engine, batch=batch, cluster=cluster)
+    given: Any = {"features": features, "identity": Identity.load(), "progress": progress, "masks": masks}
+    if share is not None:
+        shares = compute_share(manifest, requests, share, computing=computing, **given)
+        return Extraction(files=(), shares=tuple(shares), manifest=manifest, quarantined=manifest.quarantined)
+    files = extract_features(manifest, requests, computing=computing, **given)
     mixed = sorted({one.mixed for one in files if one.mixed})
     tell(Note(text=f"Some rows were decoded by other libraries than the rest: {one}.") for one in mixed)
     quarantined = {one.path: one for file in files for one in file.quarantined}

@@ -20,6 +20,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.of_run import of_same_images, own_features
 from cxrfeat.feature.request import Request, name_masks
 from cxrfeat.feature.seen import SeenImage, seen_images
+from cxrfeat.feature.task import Computing
 from cxrfeat.finetuning.tuned import network_of, seen_split, tuned_features, tuned_network
 from cxrfeat.head.of_run import load_head
 from cxrfeat.image.identity import Identity
@@ -256,8 +257,7 @@ def _extracted(run: Run, manifest: Manifest, asked: _Asked) -> Extracted:
         [Request(network=network, spec=spec, bound_split=seen)],
         features=asked.features,
         identity=Identity.load(),
-        engine=asked.engine,
-        make_engine=asked.make_engine,
+        computing=Computing(asked.engine, asked.make_engine),
         progress=asked.progress,
         masks=masks,
     )

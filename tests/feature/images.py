@@ -12,12 +12,14 @@ from PIL import Image
 from cxrfeat.feature.extract import extract_features
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.request import Request
+from cxrfeat.feature.task import Computing
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import read_lines
 from cxrfeat.image.row import Selection
 from cxrfeat.phantom.drawing import draw_phantom
 from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.system.cluster import ClusterSpec
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_request
 
@@ -79,6 +81,9 @@ def extract(
     *requests: Request,
     stub: StubFactory | None = None,
     selection: Selection | None = None,
+    batch: int | None = None,
+    cluster: ClusterSpec | None = None,
+    computing: Computing | None = None,
     **options: Any,
 ) -> list[Extracted]:
     return extract_features(
@@ -86,8 +91,7 @@ def extract(
         requests or [stub_request()],
         features=features,
         identity=SALT,
-        make_engine=stub or StubFactory(),
-        engine="stub",
+        computing=computing or Computing("stub", stub or StubFactory(), batch, cluster),
         **options,
     )
 

@@ -14,6 +14,7 @@ from cxrfeat.backbone.engine import Engine
 from cxrfeat.backbone.network import Network, find_network
 from cxrfeat.feature.extract import extract_features
 from cxrfeat.feature.request import Request
+from cxrfeat.feature.task import Computing
 from cxrfeat.image.index import index_folder
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Features, Views
@@ -62,8 +63,8 @@ def main(kind: str, data: str, features: str, log: str) -> None:
     manifest = index_folder(Path(data))
     print("begin", flush=True)
     extract_features(
-        manifest, requests(kind), features=Path(features), identity=SALT, make_engine=make_engine, engine="keras",
-        batch=4,
+        manifest, requests(kind), features=Path(features), identity=SALT,
+        computing=Computing(engine="keras", make_engine=make_engine, batch=4),
     )  # fmt: skip
 
 

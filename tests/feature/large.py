@@ -17,6 +17,7 @@ import numpy as np
 
 from cxrfeat.backbone.network import Network
 from cxrfeat.feature.extract import extract_features
+from cxrfeat.feature.task import Computing
 from cxrfeat.image.appearance import look
 from cxrfeat.image.row import Header, ImageRow, Manifest
 from cxrfeat.spec import FeatureSpec
@@ -82,8 +83,8 @@ def measure(images: int, folder: Path, pause: float = 0.0) -> dict[str, float]:
     for name in ("fresh", "again"):
         start = time.perf_counter()
         extract_features(
-            manifest, [stub_request(views=VIEWS)], features=folder, identity=SALT, make_engine=make_engine,
-            engine="wide",
+            manifest, [stub_request(views=VIEWS)], features=folder, identity=SALT,
+            computing=Computing("wide", make_engine),
         )  # fmt: skip
         took[name] = time.perf_counter() - start
         took[f"{name}_peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -18,6 +18,7 @@ from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.store import verify_features
+from cxrfeat.feature.task import Computing
 from cxrfeat.feature.work import Work
 from cxrfeat.image.group import group
 from cxrfeat.image.index import index_folder
@@ -296,7 +297,11 @@ def test_an_image_that_changes_while_the_run_goes_on_is_set_aside(tmp_path: Path
     (data / "A" / "image1.png").unlink()
     result = only(
         extract_features(
-            manifest, [stub_request()], features=tmp_path / "f", identity=SALT, make_engine=StubFactory(), engine="stub"
+            manifest,
+            [stub_request()],
+            features=tmp_path / "f",
+            identity=SALT,
+            computing=Computing("stub", StubFactory()),
         )
     )
     assert [one.path for one in result.quarantined] == ["A/image0.png", "A/image1.png"]
@@ -530,7 +535,8 @@ def test_nothing_in_the_files_names_a_patient_or_a_path(tmp_path: Path) -> None:
     from cxrfeat.feature.extract import extract_features
 
     def run(stub: StubFactory) -> None:
-        extract_features(manifest, [stub_request()], features=features, identity=SALT, make_engine=stub, batch=4)
+        computing = Computing("stub", stub, 4)
+        extract_features(manifest, [stub_request()], features=features, identity=SALT, computing=computing)
 
     with pytest.raises(KeyboardInterrupt):
         run(Interrupting(12))

@@ -19,6 +19,7 @@ from cxrfeat.feature.extract import extract_features
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.shard import read_shard
 from cxrfeat.feature.store import verify_features
+from cxrfeat.feature.task import Computing
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import Line
 from cxrfeat.image.row import Manifest
@@ -74,7 +75,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, _small_shards: None) -
 
 def run(manifest: Manifest, features: Path) -> Extracted:
     (made,) = extract_features(
-        manifest, [stub_request()], features=features, identity=SALT, make_engine=StubFactory(), engine="stub", batch=4
+        manifest,
+        [stub_request()],
+        features=features,
+        identity=SALT,
+        computing=Computing("stub", StubFactory(), 4),
     )
     return made
 

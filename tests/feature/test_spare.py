@@ -128,7 +128,7 @@ def test_room_for_what_is_kept_is_asked_for(tmp_path: Path, data: Path, monkeypa
     (data / "B").rename(tmp_path / "away")
     write_image(data / "A" / "new.png", seed=77)
     asked: list[int] = []
-    monkeypatch.setattr("cxrfeat.feature.extract._check_space", lambda *rest: asked.append(len(rest[3])))
+    monkeypatch.setattr("cxrfeat.feature.extract.check_room", lambda *rest: asked.append(len(rest[3])))
     assert only(extract(data, tmp_path / "f")).dropped.images == 3
     assert asked == [7]
 
