@@ -97,7 +97,8 @@ def judge(
         recalibrated = _recalibrated(y, probabilities, groups, shared, share, seed)
         if recalibrated is None:
             notes.append(
-                "The probabilities could not be mended on a part of the images: a class has too few groups for two "
+                "The probabilities could not be recalibrated on a part of the images: a class has too few groups for "
+                "two "
                 "parts."
             )
     plain = other.arrays(0)[0][rows]

@@ -127,4 +127,4 @@ def validate(
     bad = sum(len(one.quarantined) for one in made.validated)
     options.refuse_bad(max_bad, bad, sum(one.total for one in made.validated), "the others were judged")
     failed = [one for each in made.validated for one in each.document.audit if one.status is Status.FAIL]
-    options.refuse_failed(failed, strict=strict, written="The validation is written; mend")
+    options.refuse_failed(failed, strict=strict, written="The validation is written; correct")

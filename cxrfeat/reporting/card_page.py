@@ -54,7 +54,7 @@ def card_page(card: Mapping[str, Any], code: str) -> str:
         bullets(card["unintended_use"]),
         "## The images it was made and tested with",
         _data(card["data"]),
-        "## How they were parted",
+        "## How they were split",
         _split(card["split"], card["data"]),
         "## How well it does on the images that test",
         table(("score", "value [95 % interval over patients or groups]"), _scores(test)),

@@ -53,7 +53,7 @@ CLAIM = Checklist(
         ("16", "Who gave the labels", ""),
         ("17", "How the test images were labelled", ""),
         ("18", "How far those who label agree", ""),
-        ("19", "How data were parted", "split"),
+        ("19", "How data were split", "split"),
         ("20", "What no two parts share", "disjoint"),
         ("21", "How many images were meant to be had", "size"),
         ("22", "The model: what it takes, does and gives", "model"),
