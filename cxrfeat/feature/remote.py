@@ -163,7 +163,7 @@ class _Dispatch:
         return (
             f"{count} shard{'s' * (count > 1)} of {len(images)} images failed each time, the last time with: "
             f"{self._aside[-1][1]}. The file is not built; the others are kept. The images: {shown}{more}. Take those "
-            "out that cannot be used, or mend the machines, then run the same command again."
+            "out that cannot be used, or repair the machines, then run the same command again."
         )
 
 
