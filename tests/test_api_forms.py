@@ -145,10 +145,19 @@ VERBS: dict[str, Callable[[Form], Any]] = {
         ).images
     ),
     "tune": lambda p: run_json(cxrfeat.tune(p("f.h5"), "ridge", trials=1, inner_folds=2, runs=p("new")).run)["head"],
+    "validate": lambda p: [
+        refusal(lambda: cxrfeat.validate(p("logreg"), p("data"), renamed={"x": "y"}, **where(p))),
+        refusal(lambda: cxrfeat.validate(p("runs/logreg"), [p("data")], renamed={"x": "y"}, **where(p))),
+    ],
     "verify": lambda p: cxrfeat.verify(p("f.h5"), recompute=1, data=p("data"), network=p("net.keras")),
     "views_curve": lambda p: len(cxrfeat.views_curve(p("f.h5"), ["logreg"])[0].points),
 }
 """One call of each verb with every path, run and list that it takes, giving something that does not depend on form."""
+
+
+def where(p: Form) -> dict[str, Any]:
+    """The folders and the network of a verb that takes them all."""
+    return {"network": p("net.keras"), "features": p("features"), "runs": p("runs")}
 
 
 def image() -> str:
