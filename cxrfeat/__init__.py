@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.extract import Extraction, extract
     from cxrfeat.workflow.finetune import finetune
     from cxrfeat.workflow.fit_head import FitResult, fit
+    from cxrfeat.workflow.import_features import ImportedFeatures, import_features
     from cxrfeat.workflow.labels import JudgedLabel, LabelDoubts, labels
     from cxrfeat.workflow.learning_curve import learning_curve, views_curve
     from cxrfeat.workflow.merge import merge
@@ -111,6 +112,7 @@ _PLACES = {
     "Extraction": "cxrfeat.workflow.extract",
     "FeatureFile": "cxrfeat.feature.file",
     "FitResult": "cxrfeat.workflow.fit_head",
+    "ImportedFeatures": "cxrfeat.workflow.import_features",
     "JudgedLabel": "cxrfeat.workflow.labels",
     "LabelDoubts": "cxrfeat.workflow.labels",
     "LearningCurve": "cxrfeat.head.learning_curve",
@@ -135,6 +137,7 @@ _PLACES = {
     "extract": "cxrfeat.workflow.extract",
     "finetune": "cxrfeat.workflow.finetune",
     "fit": "cxrfeat.workflow.fit_head",
+    "import_features": "cxrfeat.workflow.import_features",
     "index": "cxrfeat.image.index:index_folder",
     "labels": "cxrfeat.workflow.labels",
     "learning_curve": "cxrfeat.workflow.learning_curve",
@@ -158,15 +161,15 @@ __all__ = [
     "ActivationMaps", "AuditError", "AuditResult", "Choice", "ClusterSpec", "Comparison", "CxrFeatError",
     "DenseHead", "Diagnosis", "DivergedError", "DropoutHead", "Explained", "Exported", "ExportedFeatures",
     "Extraction", "FeatureFile", "FeatureSpec", "Finding", "FinetuneSpec", "FitResult", "HeadSpec",
-    "InputError", "IntegrityError", "JudgedLabel", "KnnHead", "LabelDoubts", "LearningCurve", "LockedError",
-    "LogregHead", "Manifest", "MissingExtraError", "Neighbour", "Neighbours", "Part", "Predictions",
-    "QuarantineError", "Report", "ReproduceOptions", "Reproduction", "RidgeHead", "Run", "Selected",
-    "Selection", "SoftmaxHead", "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError", "Status",
-    "StorageError", "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "Validated",
-    "Validations", "ViewSpec", "WeightsError", "activation_maps", "audit", "compare", "doctor", "explain",
-    "export", "export_features", "extract", "find_run", "find_runs", "finetune", "fit", "index", "labels",
-    "learning_curve", "merge", "open", "open_run", "predict", "report", "reproduce", "select", "similar",
-    "top_patches", "tune", "validate", "verify", "views_curve",
+    "ImportedFeatures", "InputError", "IntegrityError", "JudgedLabel", "KnnHead", "LabelDoubts", "LearningCurve",
+    "LockedError", "LogregHead", "Manifest", "MissingExtraError", "Neighbour", "Neighbours", "Part", "Predictions",
+    "QuarantineError", "Report", "ReproduceOptions", "Reproduction", "RidgeHead", "Run", "Selected", "Selection",
+    "SoftmaxHead", "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError", "Status", "StorageError",
+    "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "Validated", "Validations", "ViewSpec",
+    "WeightsError", "activation_maps", "audit", "compare", "doctor", "explain", "export", "export_features",
+    "extract", "find_run", "find_runs", "finetune", "fit", "import_features", "index", "labels", "learning_curve",
+    "merge", "open", "open_run", "predict", "report", "reproduce", "select", "similar", "top_patches", "tune",
+    "validate", "verify", "views_curve",
 ]  # fmt: skip
 
 

@@ -108,6 +108,7 @@ VERBS: dict[str, Callable[[Form], Any]] = {
         )
     ),
     "fit": lambda p: run_json(cxrfeat.fit(p("f.h5"), "knn", runs=p("new")).runs[0])["head"],
+    "import_features": lambda p: refusal(lambda: cxrfeat.import_features(p("f.h5"), features=p("features"))),
     "index": lambda p: len(cxrfeat.index(p("data")).rows),
     "labels": lambda p: [
         [one.image for one in cxrfeat.labels(given, features=p("features"), runs=p("runs")).judged]
@@ -196,7 +197,7 @@ def test_every_verb_is_in_the_table() -> None:
     functions = {name for name in cxrfeat.__all__ if inspect.isfunction(getattr(cxrfeat, name))}
     assert functions | {"open"} == set(VERBS)
     commands = {command.name for command in app.registered_commands}
-    renamed = {"fit-head": "fit", "export-features": "export_features"}
+    renamed = {"fit-head": "fit", "export-features": "export_features", "import-features": "import_features"}
     assert {renamed.get(str(name), name) for name in commands - {"demo"}} <= set(VERBS)
 
 

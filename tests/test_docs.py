@@ -101,8 +101,8 @@ def test_a_class_can_be_left_out_wherever_a_class_can_be_too_small_to_part() -> 
 def test_there_are_the_commands_that_were_promised() -> None:
     assert set(COMMANDS) == {
         "demo", "index", "audit", "extract", "merge", "fit-head", "tune", "compare", "finetune", "reproduce",
-        "report", "doctor", "explain", "export", "export-features", "labels", "predict", "select", "similar",
-        "validate", "verify", "weights import", "weights list",
+        "report", "doctor", "explain", "export", "export-features", "import-features", "labels", "predict",
+        "select", "similar", "validate", "verify", "weights import", "weights list",
     }  # fmt: skip
 
 

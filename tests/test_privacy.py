@@ -151,6 +151,7 @@ def test_no_command_writes_or_says_anything_private(world: World, tiny_network: 
     hidden.mkdir()
     for form in ("parquet", "npz"):
         world("export-features", features, "--to", form, "--out", hidden / f"features.{form}", "--json")
+        world("import-features", hidden / f"features.{form}", "--features", hidden / form)
     world("export", "logreg", "--out", hidden / "model.keras", "--json")
     world("index", "data", "--redact")
     world("index", "data", "--json", "--redact")

@@ -34,6 +34,9 @@ _DEAD = 0.5
 def check_odd(file: FeatureFile) -> list[Finding]:
     """Blank or much too dark images, features that tell no images apart, older pixels; nothing where all is well."""
     columns = file.content.columns
+    if not file.has_pictures:
+        one = _features(file, np.ones(file.images, np.bool_))
+        return [] if one is None else [one]
     blank, dark = seen_odd(columns["thumbnail"], columns["portrait"], columns["container/bits"])
     found = [
         _images(

@@ -87,7 +87,9 @@ class ShortAudit:
         """What classifiers that see no lungs say of `split.tested`: `container` and `thumbnail`."""
         file = self.file
         thumbnails = file.content.columns["thumbnail"].reshape(file.images, -1).astype(np.float32)
-        seen = {CONTAINER: indicators(container_of_file(file)), THUMBNAIL: thumbnails}
+        seen = {CONTAINER: indicators(container_of_file(file))}
+        if file.has_pictures:
+            seen[THUMBNAIL] = thumbnails
         return {
             name: control_probabilities(values, file.labels, self.split.folds, file.classes)
             for name, values in seen.items()
@@ -119,7 +121,7 @@ class ShortAudit:
             check_split(self.split, file.groups, bound=file.spec.split is not None),
             *check_left_out(self.split),
             *check_regrouped(self.split),
-            check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.split),
+            check_pixels(file) or check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.split),
             check_quarantine(len(file.content.quarantine), file.images),
             *check_odd(file),
             *check_encoded(self.encoded),
@@ -139,7 +141,7 @@ class ShortAudit:
         found = [check_controls(there)]
         told = self.controls.get(CONTAINER)
         if told is None:
-            found.append(alike())
+            found.append(alike() if file.content.columns["container/width"].any() else None)
         else:
             scores = control_scores(y, told, groups, file.classes, seed=self.seed)
             if scores["judged"]:  # if not, that there are too few is said once for all
@@ -183,6 +185,19 @@ def check_column(
     if tested(scores) and unknown:
         besides += f" Not all classes could be judged: {too_few(unknown)} for whom it is known."
     return check_outside(name, SEEN[name], REMEDY[name], scores, besides=besides)
+
+
+def check_pixels(file: FeatureFile) -> Finding | None:
+    """What cannot be looked at where features came without pictures of their images; `None` where they did not."""
+    if file.has_pictures:
+        return None
+    return Finding(
+        check="pixels",
+        status=Status.WARN,
+        why="The features came without pictures of their images: copies, blank and dark images and thumbnails were not "
+        "looked at.",
+        do="Extract the features from the images, or export them with `pictures=True`.",
+    )
 
 
 def alike() -> Finding:

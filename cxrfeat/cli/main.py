@@ -24,6 +24,7 @@ from cxrfeat.cli import (
     extract,
     finetune,
     fit_head,
+    import_features,
     index,
     labels,
     merge,
@@ -99,6 +100,7 @@ for command, name in (
     (verify.verify, "verify"),
     (export.export, "export"),
     (export_features.export_features, "export-features"),
+    (import_features.import_features, "import-features"),
     (doctor.doctor, "doctor"),
 ):
     app.command(name, cls=Command, context_settings=WIDTH)(expanded(command))

@@ -85,6 +85,11 @@ class DescribedImages:
         return [None if code < 0 else PARTS[code] for code in self.content.columns["split"].tolist()]
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether small pictures of the images are here; without them, nothing is known of pixels."""
+        return bool(self.content.columns["portrait"].any())
+
+    @property
     def finding_names(self) -> tuple[str, ...]:
         """Of the findings; none where the data name none."""
         return tuple(self.content.names["findings"])

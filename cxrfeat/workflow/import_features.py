@@ -1,0 +1,99 @@
+"""The recipe of features from elsewhere: a table as a feature file, for heads, statistics, audit and report."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrfeat.errors import InputError, MissingExtraError
+from cxrfeat.feature.imported import ENDINGS, read_table
+from cxrfeat.feature.request import feature_path
+from cxrfeat.feature.store import write_features
+from cxrfeat.image.identity import Identity
+from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.system.lock import Lock
+
+NO_PIXELS = (
+    "The images are not at hand: what needs their pixels (copies by look, blank and dark images, thumbnails) is not "
+    "looked at, and heat maps cannot be drawn."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedFeatures:
+    """A feature file that was made of a table."""
+
+    path: Path
+    images: int
+    views: int
+    dim: int
+    classes: dict[str, int]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `import-features`."""
+        return {
+            "path": str(self.path),
+            "images": self.images,
+            "views": self.views,
+            "dim": self.dim,
+            "classes": self.classes,
+            "notes": list(self.notes),
+        }
+
+
+def import_features(
+    table: PathLike,
+    *,
+    features: PathLike = "features",
+    column: Mapping[str, str] | None = None,
+    dataset: str | None = None,
+) -> ImportedFeatures:
+    """Make a feature file of a table: Parquet, `.npz` arrays, or CSV.
+
+    A table has a column of ids, one of labels, and columns of features that are called alike but for a number; `view`
+    where an image has several rows; and, where they are known, `patient_id`, `source`, `split`, `date`, `sex`, `age`,
+    `view_position`, `modality`, `laterality`. A table of `export_features` becomes the features that it was made of.
+
+    Args:
+        table: The file.
+        features: Folder that the feature file goes into.
+        column: Where `image_id`, `label`, `group` and `source` stand in the table, by its titles.
+        dataset: What the data are called; `None` is the table's name.
+
+    Raises:
+        InputError: If it is no such table, or the feature file is there already.
+        MissingExtraError: If pandas or pyarrow is not installed.
+        StorageError: If the disk refuses.
+        LockedError: If another process makes this file.
+    """
+    path = as_path(table, "a table of features")
+    if not path.is_file():
+        raise InputError(f"There is no table {path}. Check the path.")
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"{path} is none of {', '.join(ENDINGS)}: write the features as one of these.")
+    for package in ("pandas", "pyarrow"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(f"Tables of features take {package}: pip install 'cxrfeat[tables]'.")
+    read = read_table(path, Identity.load(), titles=column or {}, dataset=dataset)
+    content, rows = read.content, read.features
+    place = feature_path(as_path(features), content.dataset, content.backbone, content.spec)
+    with Lock(place):
+        if place.exists():
+            raise InputError(f"{place} is there already. Choose another folder with `features`, or another `dataset`.")
+        write_features(place, content, rows.shape[2], [(np.arange(len(rows)), rows)])
+    counts = np.bincount(content.columns["label"], minlength=len(content.classes)).tolist()
+    notes = [] if content.columns["portrait"].any() else [NO_PIXELS]
+    if read.not_read:
+        notes.append(f"Columns that are not read: {', '.join(read.not_read[:20])}.")
+    if not content.columns["known_patient"].any():
+        notes.append("No column names patients: each image counts as one of its own.")
+    return ImportedFeatures(
+        path=place, images=len(rows), views=rows.shape[1], dim=rows.shape[2],
+        classes=dict(zip(content.classes, counts, strict=True)), notes=tuple(notes),
+    )  # fmt: skip
