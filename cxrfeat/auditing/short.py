@@ -141,7 +141,8 @@ class ShortAudit:
         found = [check_controls(there)]
         told = self.controls.get(CONTAINER)
         if told is None:
-            found.append(alike() if file.content.columns["container/width"].any() else None)
+            known = file.has_pictures or file.content.columns["container/width"].any()
+            found.append(alike() if known else None)
         else:
             scores = control_scores(y, told, groups, file.classes, seed=self.seed)
             if scores["judged"]:  # if not, that there are too few is said once for all

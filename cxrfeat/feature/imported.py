@@ -168,7 +168,8 @@ def _columns_of_features(frame: pandas.DataFrame, path: Path) -> tuple[NDArray[n
         found = re.fullmatch(r"(.*?)(\d{1,6})", name)
         if found and frame[name].dtype.kind in "fiu":
             sets.setdefault(found[1], []).append((int(found[2]), name))
-    names = [name for _, name in sorted(max(sets.values(), key=lambda one: len(one), default=[]))]
+    largest = sorted(sets.values(), key=len)[-1] if sets else []
+    names = [name for _, name in sorted(largest)]
     if len(names) < _LEAST_FEATURES:
         raise InputError(f"{path} has no columns of features, such as f0, f1, f2, ... or feature_1, feature_2, ...")
     return frame[names].to_numpy(np.float32)[:, None], names
