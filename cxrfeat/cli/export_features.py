@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from cxrfeat.cli import options
 from cxrfeat.cli.console import print_json, say
-from cxrfeat.feature.exported import TableForm
 
 
 def export_features(
     file: options.FeaturesFile = None,
     to: Annotated[
-        TableForm,
+        Literal["parquet", "anndata", "npz"],
         typer.Option("--to", help="A table (.parquet), an annotated matrix (.h5ad), or plain arrays (.npz)."),
     ] = "parquet",
     out: Annotated[
