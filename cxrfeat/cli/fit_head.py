@@ -120,8 +120,9 @@ def fit_head(
     collect_rarely()  # before the libraries
 
     from cxrfeat.errors import InputError, UsageError
+    from cxrfeat.feature.file import FeatureFile
     from cxrfeat.feature.find import find_features
-    from cxrfeat.feature.target import FINDINGS
+    from cxrfeat.feature.target import FINDINGS, LABEL, find_target
     from cxrfeat.head.choose import head_kinds
     from cxrfeat.head.learning_curve import LearningCurve
     from cxrfeat.reporting.best import best_sentence
@@ -143,7 +144,9 @@ def fit_head(
     path, chosen = find_features(file, features), reading.class_names(classes)
     balanced = [cut for text in balance_by or () for cut in text.split(",")]
     check_curves(path, over_views=show_views, sizes=sizes or (), wanted_width=wanted_width)
-    if target == FINDINGS:
+    with FeatureFile(path) as opened:
+        is_number = target not in (LABEL, FINDINGS) and find_target(opened, target, uncertain).numeric
+    if target == FINDINGS or is_number:
         given: Mapping[str, object] = {
             "--folds": folds,
             "--source-out": source_out,
@@ -156,9 +159,15 @@ def fit_head(
         }
         if wrong := [option for option, value in given.items() if value]:
             raise UsageError(
-                f"{wrong[0]} does not go with --target findings, which takes one test part and keeps no run. Name one "
-                "finding with --target."
+                f"{wrong[0]} does not go with --target {target}, which takes one test part and keeps no run. Name a "
+                "finding or a category with --target."
             )
+    if is_number:
+        if head not in (None, ["ridge"]):
+            raise UsageError(f"{target} is a number, which ridge tells, and no other head: leave --head out.")
+        _number(path, target, settings["strength"], split_by, regroup, exclude, seed, json)
+        return
+    if target == FINDINGS:
         _findings(
             path,
             [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or [USUAL])],
@@ -305,3 +314,34 @@ def _findings(
         call = Call("fit", (str(path),), {"target": first["target"], "kind": first["head"]})
         note(f"Next: {command_line(call)}", quiet=quiet)
     options.refuse_failed(result.refused, strict=strict, written="Mend")
+
+
+def _number(
+    path: Path,
+    target: str,
+    strength: float | None,
+    split_by: SplitBy | None,
+    regroup: bool,
+    exclude: Path | None,
+    seed: int,
+    json: bool,
+) -> None:
+    """A number: no run of it, but its errors."""
+    from cxrfeat.reporting.regression import number_tables
+    from cxrfeat.reporting.table import RESEARCH_USE
+    from cxrfeat.workflow.regression import fit_number
+
+    with noting(show=not json) as told:
+        result = fit_number(
+            path, target, strength=strength, split_by=split_by, regroup_given=regroup, exclude=exclude, seed=seed
+        )
+    document = result.to_dict()
+    document["notes"] += [line for line in told if json]
+    if json:
+        print_json(document)
+        return
+    for line in document["notes"]:
+        say(as_typed(line))
+    for table in number_tables(document["runs"][0]):
+        show(table)
+    say(RESEARCH_USE)

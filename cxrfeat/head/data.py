@@ -153,7 +153,8 @@ def load(
 def _of_target(file: FeatureFile, target: Target) -> FeatureFile:
     if target.numeric:
         raise UsageError(
-            f"{target.name!r} is a number, which is told by regression: no head of classes can be fitted to it."
+            f"{target.name!r} is a number, to which no head of classes can be fitted. `cxrfeat fit-head` with "
+            f"`target={target.name}` tells it by ridge regression."
         )
     return file.of_target(target)
 

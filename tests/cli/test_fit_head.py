@@ -122,3 +122,15 @@ def test_findings_are_one_table_and_one_of_them_a_run(cli: Cli, tmp_path: Path) 
     wrong = cli("fit-head", path, "--target", "Masss")
     assert wrong.code == 2
     assert "Did you mean Mass?" in wrong.err
+
+
+def test_a_number_is_told_by_regression(cli: Cli, tmp_path: Path) -> None:
+    path = make_features(tmp_path / "f.h5", groups=40, ages=[20.0 + number % 50 for number in range(160)])
+    said = cli("fit-head", path, "--target", "age")
+    assert said.code == 0, said.err
+    assert "mean absolute error" in said.out
+    (run,) = cli("fit-head", path, "--target", "age", "--json").json["runs"]
+    assert {"mae", "mae_ci", "rmse", "rmse_ci", "r2", "r2_ci"} <= run["test"].keys()
+    wrong = cli("fit-head", path, "--target", "age", "--head", "logreg")
+    assert wrong.code == 2
+    assert "age is a number, which ridge tells" in wrong.err
