@@ -221,7 +221,8 @@ def judge_balanced(images: AuditedImages, changed: ChangedImages, encoded: Seque
             control = images.probabilities(changed.features("lungs out", images.rows), balance)
         except InputError:  # each class has values of its own, which the check of that column says
             continue
-        told = {_without_lungs(name := f"balanced by {one.name}"): control, name: balanced}
+        partly = ", in part" if balance.lacking(np.arange(len(images.labels)), images.labels) else ""
+        told = {_without_lungs(name := f"balanced by {one.name}{partly}"): control, name: balanced}
         found.append(_mitigation(images, name, told))
     return tuple(found)
 

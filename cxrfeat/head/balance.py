@@ -90,19 +90,28 @@ class Balance:
 
         Source: Kish 1965, section 11.7, for what weighted images are worth.
         """
-        weights, counts = self.weights(rows, y), self._counts(rows, y)
+        weights, lacking = self.weights(rows, y), self.lacking(rows, y)
         worth = round(float(weights.sum() ** 2 / np.square(weights).sum()))
         told = [
             f"Balanced by {' and '.join(self.by)}: the {number(len(rows), 'image')} weigh {weights.min():.2g} to "
             f"{weights.max():.2g} and are worth {worth}."
         ]
-        there = np.flatnonzero((counts > 0).any(0))
-        lacking = np.flatnonzero(counts.any(1) & (counts[:, there] == 0).any(1))
-        if len(lacking):
-            shown = "; ".join(self.names[cell] for cell in lacking[:_SHOWN].tolist())
+        if lacking:
+            shown = "; ".join(lacking[:_SHOWN])
             more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
             told.append(f"Not every class has images of {shown}{more}: there weights cannot part the two altogether.")
         return tuple(told)
+
+    def lacking(self, rows: NDArray[np.intp], y: Labels) -> list[str]:
+        """Names of the cells that some class has no image of, where no weights part the two altogether.
+
+        Args:
+            rows: The images.
+            y: `(images,)` class indices, of all images.
+        """
+        counts = self._counts(rows, y)
+        there = np.flatnonzero((counts > 0).any(0))
+        return [self.names[cell] for cell in np.flatnonzero(counts.any(1) & (counts[:, there] == 0).any(1)).tolist()]
 
     def _counts(self, rows: NDArray[np.intp], y: Labels) -> NDArray[np.int64]:
         """`(cells, classes)` images."""

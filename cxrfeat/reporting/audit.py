@@ -130,7 +130,8 @@ def mitigation_table(mitigations: Sequence[Mapping[str, Any]]) -> Table | None:
     )
     return Table(
         title="Making it look at the lungs: the model's AUROC, and what is left of it with the lungs blacked out\n"
-        "(balanced by: images as they are, weighed in training so that the class does not go with the column)" + lungs,
+        "(balanced by: images as they are, weighed in training so that the class does not go with the column;\n"
+        "in part: as far as classes share what it says)" + lungs,
         columns=("way", "AUROC", "lungs out", "shortcut ratio"),
         rows=tuple(rows),
         numeric=frozenset({2}),
