@@ -200,7 +200,7 @@ HOSTILE: list[tuple[str, Callable[[], Any], str]] = [
     ("weights in two forms", given_twice, r"is given twice"),
     ("graphs that are not said", graphs_unsaid, r"A graph lies inside of Conv"),
     ("a sparse constant", sparse_constant, r"Constant holds sparse numbers"),
-    ("a file that is not there", lambda: outside("none.data"), r"none.data, which is not beside it"),
+    ("a file that is not there", lambda: outside("none.data"), r"none.data, which is not next to it"),
     ("weights cut off", lambda: outside("weights.data", offset=10), r"weights.data does not hold them where it says"),
     ("another length", lambda: outside("weights.data", length=7), r"weights.data does not hold them"),
     ("a negative place", lambda: outside("weights.data", offset=-8), r"says no place in its file"),

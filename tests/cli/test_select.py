@@ -14,7 +14,7 @@ def test_choices_are_written_and_never_over_a_file_that_stands(cli: Cli, feature
     assert (tmp_path / "to-label.csv").read_text().count("\n") == 5
     said = cli("select", "--n", "4")
     assert said.code == 3
-    assert "to-label.csv stands already, and may hold labels" in said.err
+    assert "to-label.csv already exists, and may contain labels" in said.err
     hidden = cli("select", "--strategy", "diverse", "--csv", "hidden.csv", "--redact", "--json")
     assert ".png" not in hidden.out + (tmp_path / "hidden.csv").read_text()
     assert hidden.json["strategy"] == "diverse"

@@ -45,7 +45,7 @@ def test_what_is_printed_goes_from_the_audit_to_what_to_do_next(cli: Cli, blobs:
     places = [said.out.index(text) for text in order]
     assert places == sorted(places)
     assert "Next: cxrfeat predict mine IMAGE" in said.err
-    assert "stood already" in cli("tune", "features/blobs.h5", *QUICK, "--name", "mine").out
+    assert "already there" in cli("tune", "features/blobs.h5", *QUICK, "--name", "mine").out
     assert cli("tune", *QUICK, "--seed", "1", "--quiet").err == ""
 
 

@@ -68,7 +68,7 @@ def test_a_message_is_in_pythons_words_in_python_and_in_the_command_lines_words_
     for arguments, said in (
         (("--learning-rate", "-1"), "--learning-rate is from 0 to 1000; got -1."),
         (("--strength", "0"), "--strength is above 0; got 0."),
-        (("--folds", "3", "--source-out"), "--folds and --source-out part the images in two ways."),
+        (("--folds", "3", "--source-out"), "--folds and --source-out split the images in two ways."),
     ):
         answer = cli("fit-head", "f.h5", *arguments)
         assert answer.code in (2, 3)

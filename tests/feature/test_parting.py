@@ -111,8 +111,8 @@ def test_a_source_that_holds_all_of_a_class_cannot_be_left_out(tmp_path: Path) -
         ({"repeats": 2}, UsageError, "`fold_count=5` and `repeats=3`"),
         ({"repeats": 0, "fold_count": 3}, SplitError, "`repeats` is at least 1"),
         ({"source_out": True, "fold_count": 3}, UsageError, "two ways"),
-        ({"source_out": True, "by": "date"}, UsageError, "`source_out` parts the images itself"),
-        ({"fold_count": 3, "regroup_given": True}, UsageError, "`fold_count` parts the images itself"),
+        ({"source_out": True, "by": "date"}, UsageError, "`source_out` splits the images itself"),
+        ({"fold_count": 3, "regroup_given": True}, UsageError, "`fold_count` splits the images itself"),
         ({"fold_count": 99}, SplitError, "fewer than the 99 folds"),
     ],
 )
@@ -229,7 +229,7 @@ def test_regroup_says_what_it_did_to_the_sizes(tmp_path: Path) -> None:
         )
         assert not check_regrouped(split)
     with FeatureFile(make_features(tmp_path / "whole.h5", split=given(80))) as file:
-        assert "nothing to mend" in part_images(file, regroup_given=True).notes[0]
+        assert "nothing to repair" in part_images(file, regroup_given=True).notes[0]
 
 
 def test_regroup_warns_of_a_part_that_it_leaves_notably_smaller(tmp_path: Path) -> None:

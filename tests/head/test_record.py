@@ -82,5 +82,5 @@ def test_another_run_is_never_taken_for_this_one(data: Data, tmp_path: Path) -> 
     standing = existing_run(place, identity)
     assert standing is not None
     assert standing.name == run.name
-    with pytest.raises(InputError, match="stands already and is another run"):
+    with pytest.raises(InputError, match="already exists and is another run"):
         existing_run(place, replace(identity, tta=True))

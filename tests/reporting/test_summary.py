@@ -123,7 +123,7 @@ def test_without_a_shared_source_there_is_no_honest_number() -> None:
     told = honest_figure(within(images=0, accuracy=None, accuracy_ci=None))
     assert told.value is None
     assert told.label == "no honest number"
-    assert "cannot tell the disease from the hospital" in told.notes[0]
+    assert "cannot separate the disease from the hospital" in told.notes[0]
 
 
 def test_without_sources_that_is_said() -> None:

@@ -69,7 +69,7 @@ def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_run_is_never_written_over_another(tmp_path: Path) -> None:
     run = made(tmp_path, head="softmax")
-    with pytest.raises(StorageError, match="Something stands there already"):
+    with pytest.raises(StorageError, match="Something is there already"):
         made(tmp_path, head="dense")
     assert read_run(run.path).document.head == "softmax"
     assert [path.name for path in tmp_path.iterdir()] == [run.name]

@@ -129,7 +129,7 @@ def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="A file stands where the folder should be"):
+    with pytest.raises(StorageError, match="There is a file where the folder should be"):
         make_folder(tmp_path / "file")
     with pytest.raises(StorageError, match="A part of that path is a file, not a folder"):
         make_folder(tmp_path / "file" / "inside")
@@ -153,7 +153,7 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 
 def test_a_folder_never_takes_the_place_of_another(tmp_path: Path) -> None:
     put_folder(tmp_path / "run", {"a": b"1"})
-    with pytest.raises(StorageError, match="Something stands there already"):
+    with pytest.raises(StorageError, match="Something is there already"):
         put_folder(tmp_path / "run", {"a": b"2"})
     assert (tmp_path / "run" / "a").read_bytes() == b"1"
     assert names(tmp_path) == ["run"]

@@ -332,7 +332,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_image_is_read(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr(recipe, "index_folder", None)
-    with pytest.raises(StorageError, match=r"A file stands where the folder should be"):
+    with pytest.raises(StorageError, match=r"There is a file where the folder should be"):
         run(data, features=tmp_path / "file")
 
 

@@ -387,7 +387,7 @@ def test_optuna_searches_the_same_space_and_goes_on_too(blobs: Path, tmp_path: P
     found = tune(blobs, runs=tmp_path / "a", progress=lambda *step: steps.append(step), **options)
     assert [done for _, done, _ in steps] == list(range(1, steps[0][2] + 1))
     assert steps[-1][1] == steps[-1][2]
-    assert "went on after 30 fits" in found.notes[0]
+    assert "continued after 30 fits" in found.notes[0]
     whole = tune(blobs, runs=tmp_path / "b", **options).run
     assert without_times(run_json(found.run)["search"]) == without_times(run_json(whole)["search"])
     assert {one["folds"] for one in run_json(whole)["search"]["tried"]} == {3}
