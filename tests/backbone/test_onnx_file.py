@@ -196,7 +196,7 @@ HOSTILE: list[tuple[str, Callable[[], Any], str]] = [
     ("two places", two_places, r"lies in two places, or in one of an unknown kind"),
     ("a place of another kind", other_place, r"lies in two places, or in one of an unknown kind"),
     ("inside and outside", inside_and_outside, r"lies in two places"),
-    ("outside, said to be inside", said_inside, r"does not say whether it is in the file or beside it"),
+    ("outside, said to be inside", said_inside, r"does not say whether it is in the file or next to it"),
     ("weights in two forms", given_twice, r"is given twice"),
     ("graphs that are not said", graphs_unsaid, r"A graph lies inside of Conv"),
     ("a sparse constant", sparse_constant, r"Constant holds sparse numbers"),

@@ -63,7 +63,7 @@ def test_a_message_is_in_pythons_words_in_python_and_in_the_command_lines_words_
     with pytest.raises(cxrfeat.SpecError, match=r"^`strength` is above 0; got 0\."):
         cxrfeat.LogregHead(strength=0.0).fit([[0.0], [1.0]], [0, 1])
     file = make_features(tmp_path / "f.h5")
-    with pytest.raises(cxrfeat.UsageError, match=r"^`fold_count` and `source_out` part"):
+    with pytest.raises(cxrfeat.UsageError, match=r"^`fold_count` and `source_out` split"):
         cxrfeat.fit(file, "logreg", fold_count=3, source_out=True)
     for arguments, said in (
         (("--learning-rate", "-1"), "--learning-rate is from 0 to 1000; got -1."),

@@ -80,7 +80,7 @@ def test_a_bad_file_is_told_in_its_place_and_ends_nothing(files: list[ImageFile]
 
 def test_a_file_that_changed_since_it_was_read_is_none(files: list[ImageFile]) -> None:
     other = replace(files[0], content_sha256="0" * 64)
-    with stream([other], Wanted(look=True)) as images, pytest.raises(BadImageError, match="changed while the run"):
+    with stream([other], Wanted(look=True)) as images, pytest.raises(BadImageError, match="changed during the run"):
         usable(next(images))
 
 
