@@ -23,7 +23,7 @@ CORES_EACH = 4
 """Cores of a worker at most, where nobody says how many workers there are; not measured, for want of cores."""
 
 _STARTS = 3
-"""Times that as many workers as there are may die before they are ready, until the cluster is given up."""
+"""Times that as many workers as there are may die before one is ready, until the cluster is given up."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -153,6 +153,7 @@ class Cluster(Generic[_T, _R]):
                             f"The cluster's machines have cxrfeat {made}, and this is {__version__}: features would be "
                             "of two versions. Install the same one everywhere."
                         )
+                    unready = 0
                     ready()
                 elif error is None:
                     assert thing is not None  # else it had got ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -121,7 +122,7 @@ def _environment(*, own: bool) -> Iterator[None]:
     """
     wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
     if own:
-        wanted |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        wanted |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_TOKEN": _token()}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -164,6 +165,12 @@ def _processes_of(place: str) -> list[int]:
             if place.encode() in told.read_bytes():
                 found.append(int(told.parent.name))
     return found
+
+
+@functools.cache
+def _token() -> str:
+    """Of all clusters that this process starts: Ray reads it once, and knows no other afterwards."""
+    return secrets.token_hex(32)
 
 
 def _put_back(before: Mapping[str, str | None]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,25 +103,19 @@ def test_workers_killed_at_random_change_no_bit_of_the_file(tmp_path: Path, monk
     monkeypatch.setattr("cxrfeat.feature.plan._LEAST_VIEWS", 8)
     data = make_data(tmp_path / "data", 60)
     computing = Computing("stub", Dear, 4, ClusterSpec(workers=2))
-    done, killed = threading.Event(), []
+    killed, chance = [], random.Random(0)
 
-    def kill() -> None:
-        chance = random.Random(0)
-        while not done.wait(1.5):
-            said = subprocess.run(["pgrep", "-f", "ray::_Worker"], capture_output=True, text=True, check=False).stdout
-            if workers := said.split():
-                killed.append(chance.choice(workers))
+    def kill(what: str, done: int, total: int) -> None:
+        del what, total
+        said = subprocess.run(["pgrep", "-f", "ray::_Worker"], capture_output=True, text=True, check=False).stdout
+        if done > 1 and (workers := said.split()):  # whenever a shard has come
+            killed.append(chance.choice(workers))
+            with contextlib.suppress(ProcessLookupError):  # it ends by itself
                 os.kill(int(killed[-1]), signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        (made,) = extract(data, tmp_path / "f", stub_request(views=4), computing=computing)
-    finally:
-        done.set()
-        killer.join()
+    (made,) = extract(data, tmp_path / "f", stub_request(views=4), computing=computing, progress=kill)
     (plain,) = extract(data, tmp_path / "plain", stub_request(views=4))
-    assert killed
+    assert len(killed) >= 10
     assert made.path.read_bytes() == plain.path.read_bytes()
     with FeatureFile(made.path) as file:
         assert file.images == 120
