@@ -167,6 +167,10 @@ def _notes(run: Run, head: FittedHead) -> tuple[str, ...]:
     document, notes = run.document, []
     if document.random_weights:
         notes.append("The network has random weights: what the model says means nothing.")
+    if document.identity.target != "label":
+        notes.append(
+            f"The model tells {document.identity.target}, not the class of an image; images are counted by their class."
+        )
     if document.tta:
         notes.append(
             f"The run was tested with the mean over {document.features.spec.view.count} views of an image; the model "
