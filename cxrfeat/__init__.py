@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.export import Exported, export
     from cxrfeat.workflow.export_features import ExportedFeatures, export_features
     from cxrfeat.workflow.extract import Extraction, extract
+    from cxrfeat.workflow.findings import fit_findings
     from cxrfeat.workflow.finetune import finetune
     from cxrfeat.workflow.fit_head import FitResult, fit
     from cxrfeat.workflow.import_features import ImportedFeatures, import_features
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.learning_curve import learning_curve, views_curve
     from cxrfeat.workflow.merge import merge
     from cxrfeat.workflow.predict import predict
+    from cxrfeat.workflow.regression import fit_number
     from cxrfeat.workflow.report import Report, report
     from cxrfeat.workflow.reproduce import Reproduction, reproduce
     from cxrfeat.workflow.select import Choice, Selected, select
@@ -137,6 +139,8 @@ _PLACES = {
     "extract": "cxrfeat.workflow.extract",
     "finetune": "cxrfeat.workflow.finetune",
     "fit": "cxrfeat.workflow.fit_head",
+    "fit_findings": "cxrfeat.workflow.findings",
+    "fit_number": "cxrfeat.workflow.regression",
     "import_features": "cxrfeat.workflow.import_features",
     "index": "cxrfeat.image.index:index_folder",
     "labels": "cxrfeat.workflow.labels",
@@ -167,7 +171,8 @@ __all__ = [
     "SoftmaxHead", "SpecError", "SplitError", "SplitSpec", "StaleFeaturesError", "Status", "StorageError",
     "SvmLinearHead", "SvmRbfHead", "TopPatches", "TuneResult", "UsageError", "Validated", "Validations", "ViewSpec",
     "WeightsError", "activation_maps", "audit", "compare", "doctor", "explain", "export", "export_features",
-    "extract", "find_run", "find_runs", "finetune", "fit", "import_features", "index", "labels", "learning_curve",
+    "extract", "find_run", "find_runs", "finetune", "fit", "fit_findings", "fit_number",
+    "import_features", "index", "labels", "learning_curve",
     "merge", "open", "open_run", "predict", "report", "reproduce", "select", "similar", "top_patches", "tune",
     "validate", "verify", "views_curve",
 ]  # fmt: skip
