@@ -19,13 +19,15 @@ from tests.test_docs import options
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"(<!-- not run: [^>]+ -->\n)?^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
+SHOWN = ("text", "sh")
+"""Languages of what is shown and not run: output, and scripts of a cluster."""
 OTHERWISE = ("recipes.md", "sets.md")
 """Pages whose code has tests of its own."""
 WITH_CODE = [name for name, text in PAGES.items() if name not in OTHERWISE and BLOCK.search(text)]
 RUNNING = [
     name
     for name in WITH_CODE
-    if any(not mark and language != "text" for mark, language, _ in BLOCK.findall(PAGES[name]))
+    if any(not mark and language not in SHOWN for mark, language, _ in BLOCK.findall(PAGES[name]))
 ]
 
 
@@ -40,7 +42,7 @@ def lines(code: str) -> Iterator[str]:
 def test_commands_and_names_on_a_page_exist(name: str) -> None:
     known = options()
     for _, language, code in BLOCK.findall(PAGES[name]):
-        assert language in ("console", "python", "text"), f"{name}: no test knows ```{language}"
+        assert language in ("console", "python", *SHOWN), f"{name}: no test knows ```{language}"
         for line in lines(code) if language == "console" else ():
             words = shlex.split(line, comments=True)[1:]
             command = next(one for one in (" ".join(words[:2]), words[0]) if one in known)
@@ -69,7 +71,7 @@ def test_what_a_page_shows_runs(
     monkeypatch.setattr("cxrfeat.backbone.network.SCRATCH_SIZE", 64)
     space: dict[str, Any] = {"__name__": "page"}
     for unrun, language, code in BLOCK.findall(PAGES[name]):
-        if unrun or language == "text":
+        if unrun or language in SHOWN:
             continue
         if language == "python":
             exec(compile(code, name, "exec"), space)
