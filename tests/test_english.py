@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -25,6 +26,12 @@ BANNED = {
     r"\bnormalization\b|\bcolor\b(?!-| ?[:=(])|\bgray\b": "British spelling: normalisation, colour, grey",
 }
 """Patterns, and what to write in their place."""
+
+
+@cache
+def texts() -> list[tuple[str, str]]:
+    """All of them, and where each stands."""
+    return [*messages(), *documents()]
 
 
 def messages() -> Iterator[tuple[str, str]]:
@@ -61,5 +68,5 @@ def documents() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("pattern", BANNED)
 def test_idioms_that_were_lost_stay_lost(pattern: str) -> None:
-    found = [(where, found[0]) for where, text in (*messages(), *documents()) for found in re.finditer(pattern, text)]
+    found = [(where, found[0]) for where, text in texts() for found in re.finditer(pattern, text)]
     assert not found, f"write {BANNED[pattern]!r}: {found}"

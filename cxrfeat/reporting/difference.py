@@ -27,7 +27,7 @@ def standing_of(difference: Mapping[str, Any] | None) -> str:
 
     Example:
         >>> standing_of({"ci": [-0.1, 0.2], "tied": True}), standing_of({"ci": None, "tied": True})
-        ('tied', 'cannot be told')
+        ('tied', 'cannot be judged')
     """
     if difference is None:
         return "best"

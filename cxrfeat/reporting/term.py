@@ -10,6 +10,7 @@ CHECKS = {
     "within sources": "whether the score holds among images of one hospital, where the hospital is no help",
     "container": "the file around the picture: its format, size, compression and black borders",
     "thumbnail": "the image shrunk to eight by eight pixels, in which no disease can be seen",
+    "pixels": "whether the features came with small pictures of their images, which can be looked at",
     "histogram": "how many pixels there are of each grey level, wherever they lie",
     "border only": "the image with all but its border blacked out",
     "lungs out": "the image with the lungs blacked out",

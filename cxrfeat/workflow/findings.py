@@ -52,7 +52,7 @@ class FindingsResult:
         return [finding for finding in self.audit if finding.refused]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document of `fit-head --target findings`."""
+        """The JSON document of `fit-head` for all findings."""
         return {
             "runs": list(self.scored),
             "macro": list(self.macro),

@@ -34,7 +34,7 @@ class NumberResult:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document of `fit-head --target age`."""
+        """The JSON document of `fit-head` for a number."""
         names = ("target", "head", "seconds", "unknown", "test")
         run = {name: getattr(self, name) for name in names}
         return {

@@ -104,7 +104,7 @@ def test_verbose_says_on_stderr_what_was_chosen_and_why(cli: Cli, data: Path) ->
 def test_verbose_says_why_an_engine_was_chosen(cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert data.is_dir()
     use_engine(monkeypatch, None)
-    monkeypatch.setattr("cxrfeat.feature.extract.find_engine", lambda name: StubFactory())
+    monkeypatch.setattr("cxrfeat.feature.task.find_engine", lambda name: StubFactory())
     said = cli("extract", *RANDOM, "-v", "--engine", "keras")
     assert said.code == 0, said.err
     assert "Chosen: resnet50 is run by the engine keras: it was asked for." in said.err

@@ -367,7 +367,7 @@ def test_bound_features_and_one_class_are_refused_as_in_fit(tmp_path: Path) -> N
     with pytest.raises(SplitError, match="no other split of it is honest"):
         tune(bound, runs=tmp_path / "runs", fold_count=3, **SVM)
     assert run_json(tune(bound, runs=tmp_path / "runs", **SVM).run)["identity"]["split"]["by"] == "bound"
-    with pytest.raises(InputError, match="one class only"):
+    with pytest.raises(InputError, match="for every image, so there are no classes to tell apart"):
         tune(make_features(tmp_path / "one.h5", classes=("COVID",)), runs=tmp_path / "runs", **SVM)
 
 
