@@ -29,10 +29,14 @@ class Ranked:
             group: `(n,)` group of each image, a column of the weights.
         """
         order = np.argsort(probability, kind="stable")
-        self._positive = of_class[order].astype(np.float64)
         self._group = group[order]
-        ordered = probability[order]
-        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])  # one entry per run of equal values
+        ordered, positive = probability[order], np.flatnonzero(of_class[order])
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])[: len(order)]  # of each run of equal values
+        run = np.searchsorted(starts, positive, "right") - 1
+        first = np.flatnonzero(np.r_[True, run[1:] != run[:-1]])[: len(run)]
+        # Only at values that an image of the class has is anything to be added; mostly these are few.
+        self._own, self._first = self._group[positive], first
+        self._below, self._through = starts[run[first]], np.r_[starts, len(order)][run[first] + 1]
 
     def auroc(self, weights: Weights) -> NDArray[np.float64]:
         """`(resamples,)` chance that a drawn image of the class outranks one of the rest, ties counted half.
@@ -43,42 +47,49 @@ class Ranked:
 
     def wins(self, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`(resamples,)` how often an image of the class outranks one of the rest, and the number of such pairs."""
-        positive, both = self._drawn(weights)
-        negative = both - positive
-        return _wins(positive, negative, np.cumsum(negative, axis=1))
+        return _wins(*self._drawn(weights))
 
     def auroc_and_auprc(self, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`(resamples,)` AUROC, and the average precision: precision at each probability, weighted by recall gained.
 
         Source: Hanley & McNeil 1982; Zhu 2004 and scikit-learn's `average_precision_score`, ties taken together.
         """
-        positive, both = self._drawn(weights)
-        positive_below, both_below = np.cumsum(positive, axis=1), np.cumsum(both, axis=1)  # those here included
-        positives, everything = positive_below[:, -1:], both_below[:, -1:]
-        precision = positives - positive_below + positive
-        called = everything - both_below + both
+        positive, positive_through, both_below, both_through, everything = self._drawn(weights)
+        positives = positive.sum(axis=1)
+        precision = positives[:, None] - positive_through + positive
+        called = everything[:, None] - both_below
         np.divide(precision, called, out=precision, where=called > 0)  # else nothing is called, nor positive
-        auprc = _rate(np.einsum("rt,rt->r", positive, precision), positives[:, 0])
-        both_below -= positive_below
-        both -= positive
-        return _rate(*_wins(positive, both, both_below)), auprc
+        auprc = _rate(np.einsum("rt,rt->r", positive, precision), positives)
+        return _rate(*_wins(positive, positive_through, both_below, both_through, everything)), auprc
 
-    def _drawn(self, weights: Weights) -> tuple[Weights, Weights]:
-        """`(resamples, values)` drawn images of the class, and drawn images, for each distinct value from the least."""
-        both = weights[:, self._group]
-        positive = both * self._positive
-        if len(self._starts) < both.shape[1]:
-            positive = np.add.reduceat(positive, self._starts, axis=1)
-            both = np.add.reduceat(both, self._starts, axis=1)
-        return positive, both
+    def _drawn(self, weights: Weights) -> tuple[Weights, Weights, Weights, Weights, NDArray[np.float64]]:
+        """How many images were drawn, at each value that one of the class has, from the least.
+
+        Returns:
+            `(resamples, values)` of the class there, of it up to there, of all below, and of all up to there; and
+            `(resamples,)` of all.
+        """
+        below = np.zeros((len(weights), len(self._group) + 1))  # of all, before each place
+        np.cumsum(np.take(weights, self._group, axis=1), axis=1, out=below[:, 1:])
+        positive = np.take(weights, self._own, axis=1)
+        if len(self._first) < len(self._own):
+            positive = np.add.reduceat(positive, self._first, axis=1)
+        both_below, both_through = np.take(below, self._below, axis=1), np.take(below, self._through, axis=1)
+        return positive, np.cumsum(positive, axis=1), both_below, both_through, below[:, -1]
 
 
 def _wins(
-    positive: Weights, negative: Weights, negative_below: Weights
+    positive: Weights,
+    positive_through: Weights,
+    both_below: Weights,
+    both_through: Weights,
+    everything: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """From how often images of the class were drawn at each value, and of the rest, there and up to there."""
-    pairs = positive.sum(1) * negative_below[:, -1]
-    return np.einsum("rt,rt->r", positive, negative_below - 0.5 * negative), pairs
+    """From what was drawn, as `Ranked._drawn` gives it."""
+    positives = positive.sum(axis=1)
+    # Twice the rest below, ties counted half: those below and those up to there.
+    twice = both_below + both_through - 2 * positive_through + positive
+    return 0.5 * np.einsum("rt,rt->r", positive, twice), positives * (everything - positives)
 
 
 def _rate(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:

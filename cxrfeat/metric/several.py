@@ -6,6 +6,7 @@ So the mean over findings has an interval too, in which a patient counts once, w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.ranking import Ranked
 from cxrfeat.metric.resample import Weights, numbered, weight_blocks
 from cxrfeat.metric.small import Bearing, score_interval
+from cxrfeat.system.process import small_products, threads
 from cxrfeat.types import Groups
 
 RATES = ("prevalence", "auroc", "auprc", "sensitivity", "specificity")
@@ -84,11 +86,17 @@ def score_several(
     group, count = numbered(groups)
     tallies = [_Tally(one, group, count) for one in findings]
     observed = np.stack([one.rates(np.ones((1, count))) for one in tallies])  # (findings, rates, 1)
-    blocks = [
-        np.stack([one.rates(weights) for one in tallies])
-        for weights in weight_blocks(count, len(groups), resamples, seed)
-    ]
-    drawn = np.concatenate(blocks, axis=2)
+    drawn = np.empty((len(findings), len(RATES), resamples))
+    shares = min(threads(), len(findings))
+
+    def draw(share: int) -> None:
+        """A share of the findings; the draws cost so little that each share makes its own, which are the same."""
+        blocks = weight_blocks(count, len(groups), resamples, seed)
+        told = [np.stack([one.rates(weights) for one in tallies[share::shares]]) for weights in blocks]
+        drawn[share::shares] = np.concatenate(told, axis=2)
+
+    with small_products(), ThreadPoolExecutor(shares, thread_name_prefix="share") as pool:
+        list(pool.map(draw, range(shares)))  # NumPy lets Python go while it computes
     found = []
     for one, tally, value, draws in zip(findings, tallies, observed[:, :, 0], drawn, strict=True):
         told = _with_intervals(value, draws, tally.bearings, level)
