@@ -109,7 +109,7 @@ VERBS: dict[str, Callable[[Form], Any]] = {
     ),
     "fit": lambda p: run_json(cxrfeat.fit(p("f.h5"), "knn", runs=p("new")).runs[0])["head"],
     "fit_findings": lambda p: refusal(lambda: cxrfeat.fit_findings(p("f.h5"))),
-    "fit_number": lambda p: refusal(lambda: cxrfeat.fit_number(p("f.h5"), "age")),
+    "fit_number": lambda p: cxrfeat.fit_number(p("f.h5"), "age").to_dict()["runs"][0]["test"]["mae"],
     "import_features": lambda p: refusal(lambda: cxrfeat.import_features(p("f.h5"), features=p("features"))),
     "index": lambda p: len(cxrfeat.index(p("data")).rows),
     "labels": lambda p: [
