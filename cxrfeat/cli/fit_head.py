@@ -163,9 +163,8 @@ def fit_head(
                 "finding or a category with --target."
             )
     if is_number:
-        if head not in (None, ["ridge"]):
-            raise UsageError(f"{target} is a number, which ridge tells, and no other head: leave --head out.")
-        _number(path, target, settings["strength"], split_by, regroup, exclude, seed, json)
+        wanted = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or [USUAL])]
+        _number(path, target, wanted, split_by, regroup, exclude, seed, json, quiet)
         return
     if target == FINDINGS:
         _findings(
@@ -319,21 +318,29 @@ def _findings(
 def _number(
     path: Path,
     target: str,
-    strength: float | None,
+    specs: list[HeadSpec],
     split_by: SplitBy | None,
     regroup: bool,
     exclude: Path | None,
     seed: int,
     json: bool,
+    quiet: bool,
 ) -> None:
     """A number: no run of it, but its errors."""
     from cxrfeat.reporting.regression import number_tables
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.regression import fit_number
 
-    with noting(show=not json) as told:
+    with noting(show=not json) as told, progress("epochs", quiet=quiet) as tell:
         result = fit_number(
-            path, target, strength=strength, split_by=split_by, regroup_given=regroup, exclude=exclude, seed=seed
+            path,
+            target,
+            specs,
+            split_by=split_by,
+            regroup_given=regroup,
+            exclude=exclude,
+            seed=seed,
+            progress=tell,
         )
     document = result.to_dict()
     document["notes"] += [line for line in told if json]
@@ -342,6 +349,7 @@ def _number(
         return
     for line in document["notes"]:
         say(as_typed(line))
-    for table in number_tables(document["runs"][0]):
-        show(table)
+    for run in document["runs"]:
+        for table in number_tables(run):
+            show(table)
     say(RESEARCH_USE)

@@ -129,7 +129,7 @@ Target = Annotated[
         "--target",
         metavar="<name>",
         help="What to tell of the images: label, a finding, sex, view_position, source, a column that was kept; age or "
-        "another number, by ridge; or findings, all of them in one table, by ridge unless --head names others.",
+        "another number, or findings, all of them in one table: these by ridge unless --head names others.",
         rich_help_panel=IMAGES,
     ),
 ]

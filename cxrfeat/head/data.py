@@ -154,7 +154,7 @@ def _of_target(file: FeatureFile, target: Target) -> FeatureFile:
     if target.numeric:
         raise UsageError(
             f"{target.name!r} is a number, to which no head of classes can be fitted. `cxrfeat fit-head` with "
-            f"`target={target.name}` tells it by ridge regression."
+            f"`target={target.name}` tells it by regression."
         )
     return file.of_target(target)
 

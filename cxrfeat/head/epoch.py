@@ -7,6 +7,8 @@ passes over the weights as can be.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,39 @@ from cxrfeat.types import Features
 
 Weights = list[NDArray[np.float32]]
 """Kernel, bias, kernel, bias, ...: `(inputs, units)` and `(units,)`."""
+
+Loss = Callable[[Matrix, Matrix], tuple[NDArray[np.float32], Matrix, int]]
+"""From what the last layer says and what it shall say, `(rows, units)` each: the loss of each row, its slope by what
+was said, and how many rows are right."""
+
+
+def cross_entropy(said: Matrix, target: Matrix) -> tuple[NDArray[np.float32], Matrix, int]:
+    """The loss of classes, whose logits are said; each row of the target sums to 1.
+
+    Example:
+        >>> lost, slope, right = cross_entropy(np.array([[0, 0]], np.float32), np.array([[1, 0]], np.float32))
+        >>> lost.round(2).tolist(), slope.tolist(), right
+        ([0.6899999976158142], [[-0.5, 0.5]], 1)
+    """
+    log_p = said - said.max(axis=1, keepdims=True)
+    p = np.exp(log_p)
+    total = p.sum(axis=1, keepdims=True)
+    log_p -= np.log(total)
+    p /= total
+    right = int(np.count_nonzero(said.argmax(axis=1) == target.argmax(axis=1)))
+    return -np.einsum("ij,ij->i", target, log_p), p - target, right
+
+
+def half_squares(said: Matrix, target: Matrix) -> tuple[NDArray[np.float32], Matrix, int]:
+    """The loss of numbers: half the squared error, whose slope is the error; none is right.
+
+    Example:
+        >>> lost, slope, _ = half_squares(np.array([[3]], np.float32), np.array([[1]], np.float32))
+        >>> lost.tolist(), slope.tolist()
+        ([2.0], [[2.0]])
+    """
+    error = said - target
+    return 0.5 * np.einsum("ij,ij->i", error, error), error, 0
 
 
 class Epochs:
@@ -31,6 +66,7 @@ class Epochs:
         targets: NDArray[np.float32],
         importance: NDArray[np.float32],
         both: Both[Half],
+        loss: Loss = cross_entropy,
     ) -> None:
         """Copy the weights, and make room.
 
@@ -38,11 +74,12 @@ class Epochs:
             spec: Spec of the head.
             weights: To begin with.
             X: `(rows, dim)` float32.
-            targets: `(rows, classes)`, each row summing to 1.
+            targets: `(rows, classes)`, as the loss takes them.
             importance: `(rows,)` factor of each row's loss.
             both: What does something with both halves of the weights.
+            loss: What is made small.
         """
-        self._spec, self._both = spec, both
+        self._spec, self._both, self._loss = spec, both, loss
         self._weights = Matrices([np.atleast_2d(array).shape for array in weights])
         for part, array in zip(self._weights.parts, map(np.atleast_2d, weights), strict=True):
             part[: len(array)] = array
@@ -103,18 +140,13 @@ class Epochs:
             inputs.append(summed)
         logits = product(inputs[-1], weights[-2])
         logits += weights[-1]
-        log_p = logits - logits.max(axis=1, keepdims=True)
-        p = np.exp(log_p)
-        total = p.sum(axis=1, keepdims=True)
-        log_p -= np.log(total)
-        p /= total
-        loss = -float(weighed @ np.einsum("ij,ij->i", target, log_p))
+        lost, slope, hits = self._loss(logits, target)
+        loss = float(weighed @ lost)
         if l2:
             loss += l2 * sum(float(np.square(kernel).sum()) for kernel in weights[::2])
-        hits = int(np.count_nonzero(logits.argmax(axis=1) == target.argmax(axis=1)))
         # Backward: the slope of the loss by what each layer summed, which is that by its bias too.
         self._step += 1
-        slopes = [(p - target) * weighed[:, None]]
+        slopes = [slope * weighed[:, None]]
         for layer in reversed(range(1, layers)):
             below = product(slopes[0], weights[2 * layer].T)
             below *= passed[layer - 1]

@@ -11,7 +11,7 @@ head takes to train on one core (`benchmarks/README.md`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import DivergedError
 from cxrfeat.head.blas import halves
-from cxrfeat.head.epoch import Epochs, Weights
+from cxrfeat.head.epoch import Epochs, Weights, half_squares
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.sampling import epoch_rows
-from cxrfeat.head.training_set import TrainingSet, importance
+from cxrfeat.head.training_set import TrainingSet, importance, scaling, standardized_rows
 from cxrfeat.metric.calibrate import log_loss
 from cxrfeat.run.table import Epoch, History
 from cxrfeat.spec import HeadKind, HeadSpec
@@ -59,8 +59,6 @@ def train(
     classes = len(training.classes)
     scaler = training.scaler if spec.standardize else {}
     weights = first_weights(spec, dim, classes)
-    history: list[Epoch] = []
-    best, kept = np.inf, 0
     if not spec.epochs:
         return _head(spec, training.classes, scaler, weights), History(), []
     rows, held = training.X.reshape(-1, dim), training.X_val
@@ -71,36 +69,104 @@ def train(
     weighed = importance(training.row_labels, classes, spec.class_weights, training.row_weights).astype(np.float32)
     with halves() as both:
         epochs = Epochs(spec, weights, rows, targets, weighed, both)
-        steps = -(-images * (spec.views_per_epoch or views) // spec.batch)
-        rates = learning_rates(spec, steps * spec.epochs)
-        for epoch in range(spec.epochs):
-            image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, epoch)
-            loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
-            now = epochs.weights()
-            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
-                value, right = _validate(now, held, training.y_val)
-            finite = np.isfinite([loss, value or 0.0]).all()
-            if not finite or not all(np.isfinite(array).all() for array in now):
-                raise DivergedError(
-                    f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
-                    f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it"
-                    f"{'' if spec.standardize else ', or `standardize=True`'}."
-                )
-            history.append(Epoch(epoch=epoch + 1, loss=loss, accuracy=accuracy, val_loss=value, val_accuracy=right))
-            if spec.patience is None or value is None or value < best - spec.min_delta:
-                weights, kept, best = now, epoch, np.inf if value is None else value
-            if progress is not None:
-                progress(epoch + 1, spec.epochs)
-            if spec.patience is not None and epoch - kept >= spec.patience:
-                break
-    history[kept] = replace(history[kept], kept=True)
+        weights, history = _run(
+            spec, epochs, (images, views), lambda now: _validate(now, held, training.y_val), progress
+        )
     notes = []
     if spec.patience is not None:
         if training.y_val.size:
-            notes.append(f"Trained for {len(history)} epochs of at most {spec.epochs}; epoch {kept + 1} is kept.")
+            kept, count = history.kept, len(history.epochs)
+            assert kept is not None
+            notes.append(f"Trained for {count} epochs of at most {spec.epochs}; epoch {kept.epoch} is kept.")
         else:
             notes.append("There are no validation images, so training did not stop early.")
-    return _head(spec, training.classes, scaler, weights), History(tuple(history)), notes
+    return _head(spec, training.classes, scaler, weights), history, notes
+
+
+def train_number(
+    spec: HeadSpec,
+    X: Features,
+    y: NDArray[np.float64],
+    X_val: Features,
+    y_val: NDArray[np.float64],
+    progress: Counted | None = None,
+) -> Callable[[Features], NDArray[np.float64]]:
+    """Train a network to tell a number, standardised, by the squared error.
+
+    Args:
+        spec: A kind of `KINDS`, and the protocol; what is said of classes is of no matter.
+        X: `(images, views, dim)`; every view is a row.
+        y: `(images,)`.
+        X_val: `(n, dim)`, by which training stops, where `patience` is given.
+        y_val: `(n,)`.
+        progress: Called after each epoch.
+
+    Returns:
+        What gives `(n,)` numbers of `(n, dim)` features.
+
+    Raises:
+        DivergedError: If training does.
+
+    Source: as `train`.
+    """
+    images, views, dim = X.shape
+    mean, scale = float(y.mean()), float(y.std()) or 1.0
+    scaler = scaling(X) if spec.standardize else {}
+    rows, held = standardized_rows(X.reshape(-1, dim), scaler), standardized_rows(X_val, scaler)
+    targets = np.repeat((y - mean) / scale, views)[:, None].astype(np.float32)
+    true = (y_val - mean) / scale
+
+    def validate(now: Weights) -> tuple[float | None, None]:
+        return (float(np.square(_last(now, held)[:, 0] - true).mean()) / 2 if len(true) else None), None
+
+    weights = first_weights(spec, dim, 1)
+    if spec.epochs:
+        with halves() as both:
+            epochs = Epochs(spec, weights, rows, targets, np.ones(len(rows), np.float32), both, half_squares)
+            weights, _ = _run(spec, epochs, (images, views), validate, progress)
+
+    def predict(X: Features) -> NDArray[np.float64]:
+        return _last(weights, standardized_rows(X, scaler))[:, 0] * scale + mean
+
+    return predict
+
+
+def _run(
+    spec: HeadSpec,
+    epochs: Epochs,
+    shape: tuple[int, int],
+    validate: Callable[[Weights], tuple[float | None, float | None]],
+    progress: Counted | None,
+) -> tuple[Weights, History]:
+    """The weights of the kept epoch, and all epochs; `shape` is images and views of the rows."""
+    history: list[Epoch] = []
+    best, kept = np.inf, 0
+    images, views = shape
+    weights = epochs.weights()
+    steps = -(-images * (spec.views_per_epoch or views) // spec.batch)
+    rates = learning_rates(spec, steps * spec.epochs)
+    for epoch in range(spec.epochs):
+        image, view = epoch_rows(images, views, spec.views_per_epoch, spec.seed, epoch)
+        loss, accuracy = epochs.run(image * views + view, rates[epoch * steps : (epoch + 1) * steps])
+        now = epochs.weights()
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
+            value, right = validate(now)
+        finite = np.isfinite([loss, value or 0.0]).all()
+        if not finite or not all(np.isfinite(array).all() for array in now):
+            raise DivergedError(
+                f"Training the {spec.kind} head diverged in epoch {epoch + 1} (loss {loss:g}): steps of learning "
+                f"rate {spec.learning_rate:g} are too long for these features. Try a tenth of it"
+                f"{'' if spec.standardize else ', or `standardize=True`'}."
+            )
+        history.append(Epoch(epoch=epoch + 1, loss=loss, accuracy=accuracy, val_loss=value, val_accuracy=right))
+        if spec.patience is None or value is None or value < best - spec.min_delta:
+            weights, kept, best = now, epoch, np.inf if value is None else value
+        if progress is not None:
+            progress(epoch + 1, spec.epochs)
+        if spec.patience is not None and epoch - kept >= spec.patience:
+            break
+    history[kept] = replace(history[kept], kept=True)
+    return weights, History(tuple(history))
 
 
 def learning_rates(spec: HeadSpec, steps: int) -> NDArray[np.float64]:
@@ -142,10 +208,15 @@ def _validate(weights: Weights, X: Features, y: Labels) -> tuple[float | None, f
     """Loss and accuracy on rows that are as those trained on, in float32, as these were."""
     if not len(y):
         return None, None
+    decision = _last(weights, X)
+    return log_loss(decision, y), float((decision.argmax(1) == y).mean())
+
+
+def _last(weights: Weights, X: Features) -> NDArray[np.float64]:
+    """`(n, units)` what the last layer says, computed in float32."""
     for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
         X = np.maximum(X @ kernel + bias, 0)
-    decision = (X @ weights[-2] + weights[-1]).astype(np.float64)
-    return log_loss(decision, y), float((decision.argmax(1) == y).mean())
+    return (X @ weights[-2] + weights[-1]).astype(np.float64)
 
 
 def _head(

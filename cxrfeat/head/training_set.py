@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -85,11 +85,7 @@ class TrainingSet:
 
     def standardized(self, X: Features) -> Features:
         """`(n, dim)` features less the mean over the deviation of the training rows, in float32, rounded once."""
-        found = np.empty(X.shape, np.float32)
-        step = max(1, _BLOCK // max(1, X.shape[1]))
-        for start in range(0, len(X), step):
-            found[start : start + step] = standardized(X[start : start + step], self.scaler)
-        return found
+        return standardized_rows(X, self.scaler)
 
     @cached_property
     def row_labels(self) -> Labels:
@@ -140,6 +136,21 @@ def scaling(X: Features, weights: NDArray[np.float64] | None = None) -> dict[str
     # A constant feature may leave a trace of rounding instead of zero, and dividing by it would make noise of it.
     scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
     return {"mean": mean, "scale": scale}
+
+
+def standardized_rows(X: Features, scaler: Mapping[str, NDArray[np.float64]]) -> Features:
+    """`(n, dim)` features less the mean over the deviation, as `scaling` gives them, in float32, rounded once.
+
+    Example:
+        >>> X = np.array([[1, 5], [3, 5]], np.float32)
+        >>> standardized_rows(X, scaling(X[:, None])).tolist()
+        [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    found = np.empty(X.shape, np.float32)
+    step = max(1, _BLOCK // max(1, X.shape[1]))
+    for start in range(0, len(X), step):
+        found[start : start + step] = standardized(X[start : start + step], scaler)
+    return found
 
 
 def _check(training: TrainingSet) -> None:
