@@ -69,8 +69,11 @@ def fit_ridge_targets(X: NDArray[np.float32], targets: Sequence[NDArray[np.float
     scale = np.where(scale > 0, scale, 1.0)
     square /= np.outer(scale, scale)
     coef, intercept = np.empty((len(targets), dim)), np.empty(len(targets))
-    for place, target in enumerate(targets):
-        known = ~np.isnan(target)
+    stated = ~np.isnan(np.stack(targets))
+    levels = np.array([target[known].mean() for target, known in zip(targets, stated, strict=True)])
+    centred = np.where(stated, np.stack(targets) - levels[:, None], 0.0)
+    centres, crosses = np.split(_sums(X, np.concatenate([stated, centred]), mean, scale), 2)
+    for place, known in enumerate(stated):
         if known.all():
             of_known = square.copy()
         elif 2 * np.count_nonzero(known) > images:
@@ -78,13 +81,11 @@ def fit_ridge_targets(X: NDArray[np.float32], targets: Sequence[NDArray[np.float
         else:
             of_known = _product(X, known, mean, scale)
         rows = views * np.count_nonzero(known)
-        level = float(target[known].mean())
-        centre, cross = _sums(X, np.where(known, target - level, 0.0), known, mean, scale)
-        centre /= rows
+        centre = centres[place] / rows
         of_known -= rows * np.outer(centre, centre)
         of_known[np.diag_indices(dim)] += 1 / strength
-        coef[place] = cho_solve(cho_factor(of_known, overwrite_a=True), cross)
-        intercept[place] = level - centre @ coef[place]
+        coef[place] = cho_solve(cho_factor(of_known, overwrite_a=True), crosses[place])
+        intercept[place] = levels[place] - centre @ coef[place]
     return RidgeTargets(mean=mean, scale=scale, coef=coef, intercept=intercept)
 
 
@@ -99,18 +100,13 @@ def _product(
 
 
 def _sums(
-    X: NDArray[np.float32],
-    values: NDArray[np.float64],
-    chosen: NDArray[np.bool_],
-    mean: NDArray[np.float64],
-    scale: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`(dim,)` each: the sum of the standardised rows of the chosen images, and that of each times its value."""
-    total, weighted = np.zeros(X.shape[2]), np.zeros(X.shape[2])
-    for part, rows in _standardised(X, chosen, mean, scale):
-        total += part.sum(axis=0)
-        weighted += np.repeat(values[rows], X.shape[1]) @ part
-    return total, weighted
+    X: NDArray[np.float32], values: NDArray[np.float64], mean: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`(sums, dim)`: sums of the standardised rows of all images, each times its value, `(sums, images)`."""
+    total = np.zeros((len(values), X.shape[2]))
+    for part, rows in _standardised(X, np.ones(len(X), bool), mean, scale):
+        total += np.repeat(values[:, rows], X.shape[1], axis=1) @ part
+    return total
 
 
 def _standardised(
