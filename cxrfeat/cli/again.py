@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from cxrfeat.call import Call, Words
 from cxrfeat.cli.options import HEAD, PROTOCOL, TRAINING
@@ -41,6 +44,30 @@ def _described(spec: object) -> list[str]:
     if isinstance(spec, FinetuneSpec):
         return [*PROTOCOL.words(spec.head), *TRAINING.words(spec), *words_of("precision", spec.precision)]
     raise TypeError(f"No command takes a {type(spec).__name__}.")
+
+
+def with_places(findings: Sequence[Mapping[str, Any]], file: Path, data: Path | None) -> list[dict[str, Any]]:
+    """What an audit says, with the places of this machine in its commands, for a terminal: no run holds them.
+
+    Args:
+        findings: As in the JSON documents.
+        file: The feature file.
+        data: The data folder, if it is known.
+
+    Example:
+        >>> do = "See what helps: cxrfeat audit DATA `cache=FILE`."
+        >>> with_places([{"do": do}], Path("features/x.h5"), Path("my data").absolute())
+        [{'do': "See what helps: cxrfeat audit 'my data' `cache=features/x.h5`."}]
+    """
+    places = {"`cache=FILE`": f"`cache={file}`"}
+    if data is not None:
+        near = data.relative_to(Path.cwd()) if data.is_relative_to(Path.cwd()) else data
+        places["cxrfeat audit DATA"] = f"cxrfeat audit {shlex.quote(str(near))}"
+    said = [dict(one) for one in findings]
+    for word, place in places.items():
+        if place.count("`") == word.count("`"):  # else it is no field
+            said = [one | {"do": one["do"].replace(word, place)} for one in said]
+    return said
 
 
 WORDS = Words(message=as_typed, call=command_line)

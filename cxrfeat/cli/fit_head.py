@@ -10,7 +10,7 @@ import typer
 
 from cxrfeat.call import Call
 from cxrfeat.cli import completion, options, reading
-from cxrfeat.cli.again import command_line
+from cxrfeat.cli.again import command_line, with_places
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import numbers
 from cxrfeat.cli.words import as_typed
@@ -120,6 +120,7 @@ def fit_head(
     collect_rarely()  # before the libraries
 
     from cxrfeat.errors import InputError, UsageError
+    from cxrfeat.feature.called import data_folder_of
     from cxrfeat.feature.file import FeatureFile
     from cxrfeat.feature.find import find_features
     from cxrfeat.feature.target import FINDINGS, LABEL, find_target
@@ -146,6 +147,7 @@ def fit_head(
     check_curves(path, over_views=show_views, sizes=sizes or (), wanted_width=wanted_width)
     with FeatureFile(path) as opened:
         is_number = target not in (LABEL, FINDINGS) and find_target(opened, target, uncertain).numeric
+        dataset = opened.content.dataset
     if target == FINDINGS or is_number:
         given: Mapping[str, object] = {
             "--folds": folds,
@@ -230,7 +232,7 @@ def fit_head(
     else:
         for line in document["notes"]:
             say(as_typed(line))
-        show_audit(document["audit"])
+        show_audit(with_places(document["audit"], path, data_folder_of(path.parent, dataset)))
         show(score_table(document["runs"]))
         if result.best is not None and len(result.runs) > 1:
             say(f"{best_sentence(result.best)}\n")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cxrfeat.image.manifest_file import Line, manifest_path, read_lines
+from cxrfeat.errors import InputError, IntegrityError
+from cxrfeat.image.manifest_file import YES, Line, manifest_path, read_lines
 
 _LEAST_DIGITS = 8
 """Of an id, that name an image where no other id begins with them."""
@@ -77,6 +78,22 @@ class Called:
             for name in {one, *places}:
                 rows[name] = None if name in rows else row
         return rows
+
+
+def data_folder_of(folder: Path, dataset: str) -> Path | None:
+    """The data folder, if the manifest in a folder of feature files tells it and it is there.
+
+    Args:
+        folder: Folder of the feature files.
+        dataset: The data set's name.
+    """
+    try:
+        lines = read_lines(manifest_path(folder, dataset))
+    except (InputError, IntegrityError):
+        return None
+    roots = {line.root for line in lines if line.present == YES}
+    found = Path(roots.pop()) if len(roots) == 1 else None
+    return found if found is not None and found.is_absolute() and found.is_dir() else None
 
 
 def _places(text: str) -> tuple[str, ...]:

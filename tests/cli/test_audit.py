@@ -110,6 +110,9 @@ def test_strict_counts_what_is_known(cli: Cli, leaky: Path, tmp_path: Path) -> N
     said = cli("fit-head", "--head", "ridge", "--folds", "3", "--strict")
     assert said.code == 8, said.err
     assert "unknown sources" in said.out
+    (file,) = (tmp_path / "features").glob("*.h5")
+    assert "audit DATA" not in said.out
+    assert f"        cxrfeat audit one --cache features/{file.name} --mitigate\n" in said.out
 
 
 def test_redact_names_no_image(cli: Cli, leaky: Path) -> None:

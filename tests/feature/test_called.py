@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from cxrfeat.feature.called import Called
-from cxrfeat.image.manifest_file import Line
+from cxrfeat.feature.called import Called, data_folder_of
+from cxrfeat.image.manifest_file import COLUMNS, Line, manifest_path
 
 A, B = "a1b2c3d4" * 4, "a1b2c3d5" * 4
 
@@ -52,3 +54,19 @@ def test_a_path_that_two_images_had_means_neither(tmp_path: Path) -> None:
 
 def test_without_a_manifest_ids_are_all_there_is(tmp_path: Path) -> None:
     assert Called.beside(tmp_path, "data", [A]).names == [A]
+
+
+def test_the_data_folder_is_known_where_its_manifest_says_it_and_it_is_there(tmp_path: Path) -> None:
+    def told(*lines: Line) -> Path | None:
+        rows: list[Sequence[str]] = [COLUMNS, *lines]
+        with manifest_path(tmp_path, "set").open("w", newline="") as opened:
+            csv.writer(opened).writerows(rows)
+        return data_folder_of(tmp_path, "set")
+
+    assert data_folder_of(tmp_path, "set") is None, "no manifest"
+    here = line(A, "COVID/1.png", str(tmp_path))
+    assert told(here, line(B, "COVID/2.png", "/elsewhere")._replace(present="no")) == tmp_path
+    assert told(here, line(B, "COVID/2.png", "/elsewhere")) is None, "of two folders"
+    assert told(line(A, "COVID/1.png", str(tmp_path / "gone"))) is None
+    manifest_path(tmp_path, "set").write_text("damaged")
+    assert data_folder_of(tmp_path, "set") is None
