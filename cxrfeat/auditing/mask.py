@@ -39,7 +39,7 @@ def check_masks(masks: Masks, contents: Sequence[str]) -> list[Finding]:
             status=Status.WARN if said else Status.PASS,
             value=len(bad) + missing,
             why=f"{'; '.join(said)}." if said else f"All {len(masks)} lung masks mark something that may be lungs.",
-            do="Mend these masks or delete them: `mask` of cxrfeat extract sets their images aside." if bad else "",
+            do="Repair these masks or delete them: `mask` of cxrfeat extract sets their images aside." if bad else "",
             images=tuple(sorted(bad)),
         )
     ]

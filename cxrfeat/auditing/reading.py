@@ -19,7 +19,7 @@ def check_reading(notes: Sequence[Note]) -> list[Finding]:
         (
             Weight.LOSS,
             Status.FAIL,
-            "Mend the folder or metadata.csv, so that nothing is left aside that belongs to the data.",
+            "Correct the folder or metadata.csv, so that nothing is left aside that belongs to the data.",
         ),
         (Weight.NOTABLE, Status.WARN, "See that this is what was meant."),
     ):

@@ -101,7 +101,7 @@ def audit(
             if place is not None:
                 say(str(place))
         say(RESEARCH_USE)
-    options.refuse_failed(result.failed, strict=strict, written="Mend")
+    options.refuse_failed(result.failed, strict=strict, written="Correct")
 
 
 def _redacted(document: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]:

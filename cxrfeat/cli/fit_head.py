@@ -314,7 +314,7 @@ def _findings(
         first = max(document["runs"], key=lambda run: run["test"]["auroc"])
         call = Call("fit", (str(path),), {"target": first["target"], "kind": first["head"]})
         note(f"Next: {command_line(call)}", quiet=quiet)
-    options.refuse_failed(result.refused, strict=strict, written="Mend")
+    options.refuse_failed(result.refused, strict=strict, written="Correct")
 
 
 def _number(

@@ -30,7 +30,7 @@ def validate(
         typer.Option(
             "--recalibrate",
             metavar="<share>",
-            help="Mend the probabilities on this share of each data set, whole patients, and judge that on the rest.",
+            help="Recalibrate the probabilities on this share of each data set, whole patients; judge on the rest.",
             show_default=False,
         ),
     ] = None,

@@ -84,7 +84,7 @@ def read_table(path: Path, identity: Identity, *, titles: Mapping[str, str], dat
         raise InputError(f"{path} has no column of {lacking} among {listed}, ... Name it with `column`.")
     frame, features = _by_image(frame, features, str(found["image_id"]), path)
     if not np.isfinite(features).all():
-        raise InputError(f"{path} holds features that are no numbers. Mend or leave out these rows.")
+        raise InputError(f"{path} holds features that are no numbers. Correct or leave out these rows.")
     content = _content(path, frame, features, found, about, identity, dataset)
     read = {*used, *filter(None, found.values()), *_READ}
     if about:  # everything of its own is

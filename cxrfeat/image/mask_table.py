@@ -139,7 +139,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     why = getattr(error, "strerror", None) or "it is damaged or cut short"
-    return InputError(f"The table of masks {str(path)!r} cannot be read ({why}). Mend it, or leave it out.")
+    return InputError(f"The table of masks {str(path)!r} cannot be read ({why}). Repair it, or leave it out.")
 
 
 def _is_gzip(path: Path) -> bool:

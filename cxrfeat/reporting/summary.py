@@ -72,7 +72,7 @@ def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool, test: Evalua
         return Verdict(
             status="fail",
             headline=f"{beaten[0].why.partition(':')[0]}." if beaten else listed,
-            why=f"{listed} {why} Mend this first." if beaten else f"{why} Mend this first.",
+            why=f"{listed} {why} Correct this first." if beaten else f"{why} Correct this first.",
             reasons=_reasons(findings, "fail"),
         )
     if warned:
@@ -118,7 +118,7 @@ def worst_findings(
         Findings, with `of`: how many of the runs they hold for, where not for all alike.
 
     Example:
-        >>> leaky = {"check": "split", "status": "fail", "value": 2, "why": "Leaky.", "do": "Mend it."}
+        >>> leaky = {"check": "split", "status": "fail", "value": 2, "why": "Leaky.", "do": "Correct it."}
         >>> worst_findings([[leaky], [{**leaky, "status": "pass", "why": "Whole."}]])[0]["of"]
         '(1 of 2 runs)'
     """

@@ -152,7 +152,7 @@ def calibration_table(one: Mapping[str, Any]) -> Table:
     )
     if mended:
         title += (
-            f"\nMended on {counted(mended['images'], 'image')} of {counted(mended['groups'], 'group')}, "
+            f"\nRecalibrated on {counted(mended['images'], 'image')} of {counted(mended['groups'], 'group')}, "
             f"judged on the other {counted(mended['before']['images'], 'image')}"
         )
     columns = ("probabilities", "class", "slope", "intercept", "calibration error", "log loss")

@@ -145,7 +145,7 @@ def finetune(
     if (run is not None or cache is not None) and any(described.values()):
         raise UsageError(
             f"{', '.join(field for field, given in described.items() if given)}: the head or the features that you "
-            "begin with say so already. Leave it away."
+            "begin with say so already. Omit it."
         )
     if normalize == "featurewise" and regroup_given:
         raise UsageError(

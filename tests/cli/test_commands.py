@@ -202,7 +202,7 @@ def fail_within(run: Path) -> str:
         "status": "fail",
         "value": 0.0,
         "why": "No better.",
-        "do": "Mend it.",
+        "do": "Correct it.",
         "images": [],
         "strict": False,
     }

@@ -78,7 +78,9 @@ def test_everything_that_is_told_has_a_table() -> None:
 
 def test_the_first_screen_of_a_page_says_how_it_does_elsewhere(tmp_path: Path) -> None:
     made = content(tmp_path, heads=("logreg",))
-    failed = Finding(check="source", status=Status.FAIL, why="Classes come from <b>two</b> hospitals.", do="Mend it.")
+    failed = Finding(
+        check="source", status=Status.FAIL, why="Classes come from <b>two</b> hospitals.", do="Correct it."
+    )
     told = full() | {"audit": [to_json(failed)], "notes": ["A note of it."]}
     (data,) = made.data
     tried = replace(made, data=(replace(data, runs=(replace(data.runs[0], validations=(told,)),)),))
