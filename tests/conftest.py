@@ -29,7 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # No test is about time: another program that takes the processor makes none fail. Where slow tests are asked for, a
 # property is tried as often as Hypothesis does it of itself.
-settings.register_profile("untimed", deadline=None, max_examples=30)
+settings.register_profile("untimed", deadline=None, max_examples=20)
 settings.register_profile(THOROUGH, deadline=None)
 settings.load_profile("untimed")
 

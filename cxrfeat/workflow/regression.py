@@ -37,7 +37,7 @@ class NumberResult:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document of `fit-head --target age`."""
+        """The JSON document of `fit-head` of a number."""
         return {
             "runs": list(self.runs), "audit": [], "best": None, "unfitted": [], "curves": [], "notes": list(self.notes),
         }  # fmt: skip

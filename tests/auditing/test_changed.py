@@ -26,6 +26,7 @@ from tests.auditing.shortcuts import Grid, cached, phantoms, rewrite, small
 from tests.image.encode import encode, noise
 
 
+@pytest.mark.slow
 def test_the_crop_cures_it(tied_audit: AuditResult) -> None:
     ways = {one.name: one for one in tied_audit.mitigations}
     assert list(ways) == [*MITIGATIONS, "balanced by sex"]

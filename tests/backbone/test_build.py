@@ -103,6 +103,7 @@ def test_an_old_h5_file_is_the_same_network(tiny_network: Path, tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_features_of_the_real_network_are_those_of_plain_keras(shared: Path) -> None:
     path = shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras"

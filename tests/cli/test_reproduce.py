@@ -9,6 +9,7 @@ import pytest
 from tests.cli.conftest import Cli
 
 
+@pytest.mark.slow
 def test_a_plan_is_printed_and_nothing_is_done(cli: Cli, data: Path) -> None:
     said = cli("reproduce", "data", "--rows", "scratch", "--limit", "4", "--epochs", "2", "--dry-run")
     assert said.code == 0, said.err

@@ -89,6 +89,7 @@ def flip_bits(tmp_path: Path, places: list[int]) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_found_or_changes_nothing_that_is_read(tmp_path: Path) -> None:
     places = np.random.default_rng(3).integers(0, 2**40, 80).tolist()
     assert flip_bits(tmp_path, places) > 16

@@ -30,6 +30,7 @@ from tests.workflow.helpers import probabilities
 from tests.workflow.place import LAST, SPEC, Place
 
 
+@pytest.mark.slow
 def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(
     place: Place, tuned: Run, tmp_path: Path
 ) -> None:

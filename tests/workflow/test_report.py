@@ -188,6 +188,7 @@ def test_a_fine_tuned_run_has_a_page_without_a_map(folder: Path) -> None:
     assert "softmax, fine-tuned on stub" in found.path.read_text()
 
 
+@pytest.mark.slow
 def test_a_page_shows_the_learning_curve_that_is_asked_for(tmp_path: Path) -> None:
     path = make_features(tmp_path / "features" / "f.h5", groups=60, per_group=1, distance=0.8, pictures=True)
     runs = fit(path, "ridge", fold_count=3, runs=tmp_path / "runs").runs
