@@ -36,7 +36,7 @@ RUNS = sorted(path for path in DATA.glob("run-v1-*") if path.is_dir())
 
 def shown(value: object) -> str:
     """The text of what a notebook shows; its tags are checked."""
-    return "\n".join(Tags(value._repr_html_()).text)  # type: ignore[attr-defined]
+    return "\n".join(Tags(value._repr_html_()).text)  # type: ignore[attr-defined]  # each has it
 
 
 def test_what_a_user_named_is_escaped() -> None:

@@ -55,7 +55,7 @@ class Work(Lock):
         super().__enter__()
         try:
             self._refuse_sharers()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody would let go of the lock
             super().__exit__(None, None, None)
             raise
         return self

@@ -37,45 +37,45 @@ class KerasOperations:
     def standardized(self, x: Any, mean: Matrix, scale: Matrix) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._layers.Normalization(mean=mean.tolist(), variance=np.square(scale).tolist(), dtype="float32")(x)
 
-    def affine(self, x: Any, weights: Matrix, bias: Matrix) -> Any:  # noqa: ANN401, D102
+    def affine(self, x: Any, weights: Matrix, bias: Matrix) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         layer = self._layers.Dense(weights.shape[1], dtype="float32")
         made = layer(x)
         layer.set_weights([weights.astype(np.float32), bias.astype(np.float32)])
         return made
 
-    def linear(self, x: Any, factor: float, plus: float) -> Any:  # noqa: ANN401, D102
+    def linear(self, x: Any, factor: float, plus: float) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._layers.Rescaling(factor, plus, dtype="float32")(x)
 
-    def add(self, x: Any, y: Any) -> Any:  # noqa: ANN401, D102
+    def add(self, x: Any, y: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._ops.add(x, y)
 
-    def multiplied(self, x: Any, y: Any) -> Any:  # noqa: ANN401, D102
+    def multiplied(self, x: Any, y: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._ops.multiply(x, y)
 
-    def divided(self, x: Any, y: Any) -> Any:  # noqa: ANN401, D102
+    def divided(self, x: Any, y: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._ops.divide(x, y)
 
-    def relu(self, x: Any) -> Any:  # noqa: ANN401, D102
+    def relu(self, x: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._ops.relu(x)
 
-    def exp(self, x: Any) -> Any:  # noqa: ANN401, D102
+    def exp(self, x: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._ops.exp(x)
 
-    def log(self, x: Any) -> Any:  # noqa: ANN401, D102
+    def log(self, x: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._ops.log(x)
 
-    def size(self, x: Any) -> Any:  # noqa: ANN401, D102
+    def size(self, x: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._ops.absolute(x)
 
-    def negative(self, x: Any) -> Any:  # noqa: ANN401, D102
+    def negative(self, x: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._ops.cast(self._ops.less(x, 0.0), "float32")
 
-    def of_largest(self, x: Any, count: int, rows: Matrix) -> Any:  # noqa: ANN401, D102
+    def of_largest(self, x: Any, count: int, rows: Matrix) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         _, places = self._ops.top_k(x, count)
         layer = self._layers.Embedding(*rows.shape, dtype="float32")
         made = layer(places)
         layer.set_weights([rows.astype(np.float32)])
         return self._ops.mean(made, axis=1)
 
-    def softmax(self, x: Any) -> Any:  # noqa: ANN401, D102
+    def softmax(self, x: Any) -> Any:  # noqa: ANN401, D102  # as in `Operations`
         return self._layers.Softmax(name=PROBABILITIES, dtype="float32")(x)

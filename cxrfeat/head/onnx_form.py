@@ -63,42 +63,42 @@ class OnnxOperations:
     def standardized(self, x: str, mean: Matrix, scale: Matrix) -> str:  # noqa: D102  # as in `Operations`, like all
         return self.nodes.add("Div", [self.nodes.add("Sub", [x, self._matrix(mean)]), self._matrix(scale)])
 
-    def affine(self, x: str, weights: Matrix, bias: Matrix) -> str:  # noqa: D102
+    def affine(self, x: str, weights: Matrix, bias: Matrix) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Add", [self.nodes.add("MatMul", [x, self._matrix(weights)]), self._matrix(bias)])
 
-    def linear(self, x: str, factor: float, plus: float) -> str:  # noqa: D102
+    def linear(self, x: str, factor: float, plus: float) -> str:  # noqa: D102  # as in `Operations`
         scaled = self.nodes.add("Mul", [x, self._number(factor)])
         return self.nodes.add("Add", [scaled, self._number(plus)]) if plus else scaled
 
-    def add(self, x: str, y: str) -> str:  # noqa: D102
+    def add(self, x: str, y: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Add", [x, y])
 
-    def multiplied(self, x: str, y: str) -> str:  # noqa: D102
+    def multiplied(self, x: str, y: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Mul", [x, y])
 
-    def divided(self, x: str, y: str) -> str:  # noqa: D102
+    def divided(self, x: str, y: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Div", [x, y])
 
-    def relu(self, x: str) -> str:  # noqa: D102
+    def relu(self, x: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Relu", [x])
 
-    def exp(self, x: str) -> str:  # noqa: D102
+    def exp(self, x: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Exp", [x])
 
-    def log(self, x: str) -> str:  # noqa: D102
+    def log(self, x: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Log", [x])
 
-    def size(self, x: str) -> str:  # noqa: D102
+    def size(self, x: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Abs", [x])
 
-    def negative(self, x: str) -> str:  # noqa: D102
+    def negative(self, x: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Cast", [self.nodes.add("Less", [x, self._number(0.0)])], to=type_of("DOUBLE"))
 
-    def of_largest(self, x: str, count: int, rows: Matrix) -> str:  # noqa: D102
+    def of_largest(self, x: str, count: int, rows: Matrix) -> str:  # noqa: D102  # as in `Operations`
         _, places = self.nodes.largest(x, count)
         return self.nodes.mean(self.nodes.add("Gather", [self._matrix(rows), places], axis=0), (1,))
 
-    def softmax(self, x: str) -> str:  # noqa: D102
+    def softmax(self, x: str) -> str:  # noqa: D102  # as in `Operations`
         return self.nodes.add("Softmax", [x], axis=1)
 
     def _number(self, value: float) -> str:

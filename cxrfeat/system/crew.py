@@ -105,7 +105,7 @@ class Crew(Generic[_T, _R]):
             except BrokenExecutor:  # one was killed, or there is none to be had
                 self._lost = True  # and no slot is used again: who knows who still writes there
                 return self._work(thing)
-            except BaseException:
+            except BaseException:  # Ctrl-C too: a slot is nobody's then
                 if place is not None:
                     self._slots.give_back(place)
                 raise

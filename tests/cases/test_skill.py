@@ -12,7 +12,7 @@ import pytest
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
 from scripts.schema import file_of, keys, read
-from tests.cli.conftest import RANDOM, Cli, cli, data  # noqa: F401
+from tests.cli.conftest import RANDOM, Cli, cli, data  # noqa: F401  # fixtures
 from tests.test_docs import options
 
 TEXT = (Path(__file__).resolve().parents[2] / "skills" / "cxrfeat" / "SKILL.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_commands_keys_and_codes_that_the_skill_names_exist() -> None:
 
 
 @pytest.mark.slow
-def test_1_what_is_there(cli: Cli, data: Path) -> None:  # noqa: F811
+def test_1_what_is_there(cli: Cli, data: Path) -> None:  # noqa: F811  # fixtures
     told = cli("index", data, "--json").json
     assert sum(told["classes"].values()) == told["images"]
     assert set(told["classes"]) == {"COVID", "NORMAL"}
@@ -42,7 +42,7 @@ def test_1_what_is_there(cli: Cli, data: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.slow
-def test_2_a_broken_file_is_named_and_costs_no_other(cli: Cli, data: Path) -> None:  # noqa: F811
+def test_2_a_broken_file_is_named_and_costs_no_other(cli: Cli, data: Path) -> None:  # noqa: F811  # fixtures
     before = cli("index", data, "--json").json["images"]
     victim = sorted((data / "COVID").rglob("*.png"))[0]
     victim.write_bytes(victim.read_bytes()[:200])
@@ -54,7 +54,7 @@ def test_2_a_broken_file_is_named_and_costs_no_other(cli: Cli, data: Path) -> No
 
 
 @pytest.mark.slow
-def test_3_a_class_of_one_hospital_cannot_be_believed(cli: Cli, tmp_path: Path) -> None:  # noqa: F811
+def test_3_a_class_of_one_hospital_cannot_be_believed(cli: Cli, tmp_path: Path) -> None:  # noqa: F811  # fixtures
     spec = PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=12, size=64, source_by_class=True)
     write_phantoms(tmp_path / "apart", spec)
     told = cli("audit", tmp_path / "apart", "--folds", 2, "--json").json
@@ -62,7 +62,7 @@ def test_3_a_class_of_one_hospital_cannot_be_believed(cli: Cli, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_4_to_6_features_a_score_as_it_may_be_given_and_a_comparison(cli: Cli, data: Path) -> None:  # noqa: F811
+def test_4_to_6_features_a_score_as_it_may_be_given_and_a_comparison(cli: Cli, data: Path) -> None:  # noqa: F811  # fixtures
     (file,) = cli("extract", data, *RANDOM, "--json").json["files"]
     assert cli("verify", file["path"], "--json").json["ok"]
     told = cli("fit-head", file["path"], "--head", "logreg", "--head", "svm-rbf", "--json").json
@@ -76,13 +76,13 @@ def test_4_to_6_features_a_score_as_it_may_be_given_and_a_comparison(cli: Cli, d
 
 
 @pytest.mark.slow
-def test_7_a_copy_is_a_pair_of_the_audit(cli: Cli, data: Path) -> None:  # noqa: F811
+def test_7_a_copy_is_a_pair_of_the_audit(cli: Cli, data: Path) -> None:  # noqa: F811  # fixtures
     pairs = cli("audit", data, "--folds", 2, "--json").json["copies"]
     assert any(one["kind"] == "same bytes" for one in pairs)
 
 
 @pytest.mark.slow
-def test_8_an_unknown_option_is_answered_with_what_there_is(cli: Cli, data: Path) -> None:  # noqa: F811
+def test_8_an_unknown_option_is_answered_with_what_there_is(cli: Cli, data: Path) -> None:  # noqa: F811  # fixtures
     said = cli("extract", data, "--backbones", "resnet50")
     assert said.code == 2
     assert "--backbone" in said.err

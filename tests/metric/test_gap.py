@@ -23,7 +23,7 @@ def test_every_figure_is_told_with_the_sign_of_elsewhere_less_home() -> None:
     home, away = told(200, 0), told(160, 1, worse=1.2)
     found = gap(home, away)
     for name in FIGURES:
-        assert found[name] == pytest.approx(away[name] - home[name])  # type: ignore[operator]
+        assert found[name] == pytest.approx(away[name] - home[name])  # type: ignore[operator]  # numbers, as made here
         low, high = found[f"{name}_ci"]
         assert low < found[name] < high, name
     assert found["auroc_ci"][1] < 0 < found["log_loss_ci"][0], "worse there, and shown to be"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ from cxrfeat.reporting.tiles import TileSheet
 from tests.workflow.helpers import PARTS, make_features
 
 
-def planted(path: Path, **fields: object) -> Path:
+def planted(path: Path, **fields: Any) -> Path:
     """Two blobs of 40, of which images 3 and 50 lie in the other's."""
     rng = np.random.default_rng(0)
     side = np.repeat([-1.0, 1.0], 40)
     side[[3, 50]] *= -1
     rows = (rng.normal(size=(80, 1, 6)) + 3 * side[:, None, None]).astype(np.float32)
-    return make_features(path, groups=40, per_group=1, views=1, features=rows, pictures=True, **fields)  # type: ignore[arg-type]
+    return make_features(path, groups=40, per_group=1, views=1, features=rows, pictures=True, **fields)
 
 
 def test_planted_labels_come_first_with_what_they_rather_are(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def full() -> dict[str, object]:
     row = {"by": "sex", "value": "f", "class": first, "images": 3, "groups": 3, "small": True, "run": "else where"}
     figures = ("prevalence", "sensitivity", "specificity", "auroc", "ece")
     row |= dict.fromkeys([*figures, *(f"{name}_ci" for name in figures)])
-    return to_json(  # type: ignore[no-any-return]
+    return to_json(  # type: ignore[no-any-return]  # a dictionary
         replace(
             one,
             recalibrated=mended,
