@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import BadImageError, InputError, SpecError
 from cxrfeat.image.classes import doubt
 from cxrfeat.image.container import probe
@@ -60,6 +61,7 @@ class Chosen:
         return Counter(entry.label for entry in self.entries)
 
 
+@with_bar("files")
 def index_folder(
     root: PathLike,
     selection: Selection = _EVERYTHING,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cxrfeat.reporting.table import RANDOM_WEIGHTS, Table, duration, number, with_interval
+from cxrfeat.pace import duration
+from cxrfeat.reporting.table import RANDOM_WEIGHTS, Table, number, with_interval
 
 VERDICTS = {True: "inside", False: "outside", None: "not comparable"}
 

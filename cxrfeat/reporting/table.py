@@ -1,4 +1,4 @@
-"""Columns and rows of text, ready to draw: what to show, not how. And how a score or a time is written in a cell."""
+"""Columns and rows of text, ready to draw: what to show, not how. And how a score is written in a cell."""
 
 from __future__ import annotations
 
@@ -38,18 +38,6 @@ class Table:
     def to_html(self) -> str:
         """The table as a notebook shows it."""
         return html_table(self.title, self.columns, self.rows, self.numeric)
-
-
-def duration(seconds: float) -> str:
-    """How long that is, as exactly as an estimate may be.
-
-    Example:
-        >>> [duration(seconds) for seconds in (8.2, 89.0, 480.0, 21268.0)]
-        ['8 s', '89 s', '8 min', '5.9 h']
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def in_words(value: float | None, interval: Sequence[float] | None) -> str:

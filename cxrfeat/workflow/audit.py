@@ -13,6 +13,7 @@ from cxrfeat.auditing.inspections import inspect_folder
 from cxrfeat.auditing.result import AuditResult
 from cxrfeat.auditing.whole import MODEL, findings_of, pixel_controls, remedy, scores_of_columns
 from cxrfeat.backbone.engine import EngineFactory
+from cxrfeat.bar import with_bar
 from cxrfeat.call import quoted_fields
 from cxrfeat.errors import InputError, SplitError
 from cxrfeat.feature.file import FeatureFile
@@ -23,6 +24,7 @@ from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Progress, named
 
 
+@with_bar("images")
 def audit(
     data: PathLike,
     *,

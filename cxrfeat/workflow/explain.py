@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from cxrfeat.bar import with_bar
 from cxrfeat.call import PYTHON, Words, quoted_fields
 from cxrfeat.errors import CxrFeatError, InputError, UsageError
 from cxrfeat.explaining.explained import Explained
@@ -38,6 +39,7 @@ from cxrfeat.system.given import PathLike, as_path, as_paths, one_or_many
 from cxrfeat.types import Progress, named
 
 
+@with_bar("images")
 def explain(
     run: RunLike,
     images: PathLike | Iterable[PathLike] = (),
@@ -165,6 +167,7 @@ def activation_maps(
     return made if place is None else write_maps(made, place, shown if redact else image.stem)
 
 
+@with_bar("images")
 def top_patches(
     run: RunLike,
     layer: str,

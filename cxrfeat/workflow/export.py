@@ -14,6 +14,7 @@ import numpy as np
 
 from cxrfeat.backbone.network import Network
 from cxrfeat.backbone.weights import check_file
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, IntegrityError, UsageError
 from cxrfeat.feature.column import Cut
 from cxrfeat.feature.of_run import of_same_images
@@ -68,6 +69,7 @@ class Exported:
         }
 
 
+@with_bar("steps")
 def export(
     run: RunLike,
     out: PathLike,

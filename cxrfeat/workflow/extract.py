@@ -12,6 +12,7 @@ import numpy as np
 from cxrfeat.backbone.choose import stored_precision
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.backbone.network import find_network
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import UsageError
 from cxrfeat.feature.bound import split_before
 from cxrfeat.feature.extract import extract_features
@@ -52,6 +53,7 @@ class Extraction:
     """What is wrong with the split that features are bound to: groups that it tears, and images in no part of it."""
 
 
+@with_bar("views")
 def extract(
     data: PathLike,
     *,

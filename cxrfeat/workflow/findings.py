@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.auditing.people import check_patients
 from cxrfeat.auditing.short import check_quarantine, check_split, check_weights
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.excluded import excluded_rows
 from cxrfeat.feature.file import FeatureFile
@@ -65,6 +66,7 @@ class FindingsResult:
         }
 
 
+@with_bar("fits")
 def fit_findings(
     features: PathLike,
     heads: HeadLike | Iterable[HeadLike] = USUAL,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.auditing.tested import examined, with_test
 from cxrfeat.backbone.network import FILE, find_again, find_network, is_onnx
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.of_run import as_fitted
@@ -56,6 +57,7 @@ _PLAIN = ViewSpec(size=16, count=1)
 """What no option of views gives."""
 
 
+@with_bar("images")
 def finetune(
     data: PathLike,
     *,

@@ -9,6 +9,7 @@ from typing import Any
 
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.auditing.tested import examined, with_test
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
@@ -72,6 +73,7 @@ class FitResult:
         }
 
 
+@with_bar("fits")
 def fit(
     features: PathLike,
     heads: HeadLike | Iterable[HeadLike] = "all",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import SplitError, UsageError
 from cxrfeat.feature.called import Called
 from cxrfeat.feature.described import number_groups
@@ -87,6 +88,7 @@ class LabelDoubts:
         }
 
 
+@with_bar("fits")
 def labels(
     given: RunLike,
     *,

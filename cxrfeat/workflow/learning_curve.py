@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
@@ -69,6 +70,7 @@ def _check_views(file: FeatureFile) -> None:
         raise InputError(f"{file.path} holds one view of each image; extract with `views=8` to see what more give.")
 
 
+@with_bar("fits")
 def views_curve(
     features: PathLike,
     heads: HeadLike | Iterable[HeadLike],
@@ -118,6 +120,7 @@ def views_curve(
         ]
 
 
+@with_bar("fits")
 def learning_curve(
     features: PathLike,
     heads: HeadLike | Iterable[HeadLike],

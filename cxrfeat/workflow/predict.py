@@ -11,6 +11,7 @@ import numpy as np
 from cxrfeat.auditing.outputs import check_predictions
 from cxrfeat.backbone.choose import choose_engine, load_engine
 from cxrfeat.backbone.engine import CPU_BATCH, Engine, EngineFactory
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.held import HeldRows
 from cxrfeat.feature.of_images import OfImage, features_of_images
@@ -58,6 +59,7 @@ class PredictionStream:
             self._groups.close()
 
 
+@with_bar("images")
 def predict(
     run: RunLike,
     images: PathLike | Iterable[PathLike],

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.excluded import excluded_rows
 from cxrfeat.feature.file import FeatureFile
@@ -43,6 +44,7 @@ class NumberResult:
         }  # fmt: skip
 
 
+@with_bar("epochs")
 def fit_number(
     features: PathLike,
     target: str,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cxrfeat.bar import with_bar
 from cxrfeat.call import PYTHON, Words
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.of_run import data_of
@@ -69,6 +70,7 @@ class Report:
         return {"report": str(self.path), "bytes": self.size, "pictures": pictured, "data": data}
 
 
+@with_bar("steps")
 def report(
     runs: RunLike | Iterable[RunLike] | None = None,
     *,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrfeat.backbone.engine import EngineFactory
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import DivergedError, InputError, UsageError
 from cxrfeat.finetuning.cost import measure_network
 from cxrfeat.finetuning.recipe import PAPER
@@ -75,6 +76,7 @@ class Reproduction:
         return bool(low <= step.row.test_accuracy <= high)
 
 
+@with_bar("images")
 def reproduce(
     data: PathLike,
     options: Options | None = None,

@@ -13,6 +13,7 @@ from typing import Any
 
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.auditing.tested import examined, with_test
+from cxrfeat.bar import with_bar
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, Split
@@ -76,6 +77,7 @@ class TuneResult:
         }
 
 
+@with_bar("fits")
 def tune(
     features: PathLike,
     heads: str | Iterable[str] | None = None,

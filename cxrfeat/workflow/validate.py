@@ -11,6 +11,7 @@ from typing import Any, Literal
 from cxrfeat.auditing.elsewhere import Outside, shared_classes
 from cxrfeat.auditing.outside import judge
 from cxrfeat.backbone.engine import EngineFactory
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.called import Called
 from cxrfeat.feature.column import Cut, read_cut
@@ -89,6 +90,7 @@ class Validations:
         return each[0] if len(each) == 1 else {"run": self.run.name, "validations": each}
 
 
+@with_bar("views")
 def validate(
     run: RunLike,
     data: PathLike | Iterable[PathLike],

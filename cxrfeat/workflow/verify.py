@@ -7,6 +7,7 @@ import numpy as np
 from cxrfeat.backbone.choose import auto_engine
 from cxrfeat.backbone.engine import CPU_BATCH, EngineFactory
 from cxrfeat.backbone.network import find_again
+from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.recompute import differing_rows
@@ -19,6 +20,7 @@ from cxrfeat.system.process import threads
 from cxrfeat.types import Progress, named
 
 
+@with_bar("rows")
 def verify(
     path: PathLike,
     *,

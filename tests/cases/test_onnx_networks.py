@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import warnings
@@ -141,7 +142,7 @@ def test_a_vision_transformer_gives_as_onnx_what_keras_makes_of_its_tokens(tmp_p
 def folder(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data set, in the folder in which commands run with the engines that users have."""
     use_engine(monkeypatch, None)
-    monkeypatch.setitem(verify.__kwdefaults__ or {}, "make_engine", auto_engine)
+    monkeypatch.setitem(inspect.unwrap(verify).__kwdefaults__ or {}, "make_engine", auto_engine)
     for label in CLASSES:
         take(tmp_path / "d" / label, label, 14)
     return tmp_path / "d"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def use_engine(monkeypatch: pytest.MonkeyPatch, make_engine: Callable[..., objec
         audit.audit, extract.extract, predict.predict, predict.stream_predictions, similar.similar, validate.validate,
         verify.verify, demo.demo,
     ):  # fmt: skip
-        defaults = recipe.__kwdefaults__ or {}
+        defaults = inspect.unwrap(recipe).__kwdefaults__ or {}
         assert "make_engine" in defaults
         monkeypatch.setitem(defaults, "make_engine", make_engine)
 

@@ -13,19 +13,10 @@ from pathlib import Path
 import pytest
 
 from cxrfeat.cli import console
-from cxrfeat.cli.console import Pace, show
+from cxrfeat.cli.console import show
 from cxrfeat.reporting.table import Table
 from tests.cli.conftest import RANDOM, Cli
-
-
-class Clock:
-    """Time that passes when told."""
-
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def __call__(self) -> float:
-        return self.at
+from tests.test_pace import Clock
 
 
 def left_of(line: str) -> float:
@@ -78,26 +69,6 @@ def test_networks_that_take_turns_keep_their_rates(capsys: pytest.CaptureFixture
             clock.at += 0.5
             tell(name, done, 100)
     assert "1.0 views/s" in capsys.readouterr().err.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "counts", "total", "told"),
-    [
-        (4.0, 10, 100, False),  # too few seconds
-        (20.0, 2, 100, False),  # too few counts
-        (20.0, 10, 100_000, False),  # too small a share
-        (40.0, 10, 100_000, True),  # which half a minute makes up for
-        (20.0, 10, 100, True),
-    ],
-)
-def test_an_estimate_waits_until_it_means_something(seconds: float, counts: int, total: int, *, told: bool) -> None:
-    clock = Clock()
-    pace = Pace("images", clock)
-    pace.tell(0, total)
-    for done in range(1, counts + 1):
-        clock.at += seconds / counts
-        pace.tell(done, total)
-    assert ("left" in pace.words) is told
 
 
 @pytest.mark.usefixtures("data")

@@ -21,10 +21,10 @@ from cxrfeat.feature.file import FeatureFile
 from tests.cli.conftest import RANDOM
 
 STUBBED = """
-import sys, time
+import inspect, sys, time
 from cxrfeat.workflow import extract
 from tests.stub import StubEngine
-extract.extract.__kwdefaults__["make_engine"] = lambda *given: StubEngine(*given, pause=0.02)
+inspect.unwrap(extract.extract).__kwdefaults__["make_engine"] = lambda *given: StubEngine(*given, pause=0.02)
 from cxrfeat.cli.main import main
 main()
 """
