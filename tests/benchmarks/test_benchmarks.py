@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    archive,
     engines,
     extract,
     feed,
@@ -97,6 +98,23 @@ def test_engines_measures_every_candidate_in_turn(tmp_path: Path, capsys: pytest
     assert max(row["difference_to_predict"].values()) < engines.TOLERANCE
     assert set(row["conversion_seconds"]) == converted
     assert all(seconds > 0 for seconds in row["conversion_seconds"].values())
+
+
+@pytest.mark.slow
+def test_archive_reckons_every_machine_for_both_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ran(archive.main, ["--images", "6", "--height", "300", "--repeats", "1"], tmp_path, capsys)
+    assert [row["format"] for row in rows] == ["DICOM"] * 5 + ["JPEG"] * 5
+
+
+def test_archive_adds_on_a_cpu_and_takes_the_slower_part_beside_a_gpu() -> None:
+    two, node, *_, gpu, gpus = archive.SETUPS
+    assert two.network_seconds == pytest.approx(377_110 * 8 * (1 / 34.5 + 1 / 28 + 1 / 6.89 + 1 / 16 + 1 / 10.4))
+    assert two.seconds(0.2) == pytest.approx(two.network_seconds + 377_110 * 0.1)
+    assert node.seconds(0.2) == pytest.approx(two.seconds(0.2) / 32)
+    assert gpu.seconds(0.1) == gpu.network_seconds
+    assert gpu.limit(0.1) == "networks"
+    assert gpus.seconds(10.0) == pytest.approx(377_110 * 10 / 128)
+    assert gpus.limit(10.0) == "images"
 
 
 def test_engines_says_when_a_conversion_is_won_back() -> None:
