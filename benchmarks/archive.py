@@ -118,12 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         megabytes = {name: each[0].path.stat().st_size / 1e6 for name, each in files.items()}
         candidates = {name: partial(feed, each, wanted, threads()) for name, each in files.items()}
         found = alternate(candidates, repeats=given.repeats, what="archive")
-    rows, lines = [], []
+    rows: list[dict[str, Any]] = []
+    lines: list[list[str]] = []
     for name, spread in found.items():
         each = threads() / spread.median
         for setup in SETUPS:
             seconds = setup.seconds(each)
-            row = {
+            row: dict[str, Any] = {
                 "format": name,
                 "setup": setup.name,
                 "core_seconds_an_image": each,

@@ -6,8 +6,8 @@ What it finds is what it would find at the end, since it is taken only if the im
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -15,14 +15,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.feature.keys import Keys, column
 from cxrfeat.image.duplicate import Pair, Search
-from cxrfeat.image.group import Looks, group, group_copies
+from cxrfeat.image.group import group, group_copies
 from cxrfeat.image.row import ImageRow
 from cxrfeat.system.process import small_products
 from cxrfeat.types import Groups
 
 Told = tuple[NDArray[np.uint8], int] | None
 """As in `Looks`; `None` of an image that cannot be used."""
+
+_WAITING = 1 << 16
+"""Images that wait for the search at most, 1.7 kB each: whoever tells of more waits until it has some of them."""
 
 
 class Copies:
@@ -39,17 +43,19 @@ class Copies:
             rows: Rows of the data set.
         """
         self._rows, self._stop = rows, threading.Event()
-        self._places: dict[str, int] = {}
-        for place, row in enumerate(rows):
-            self._places.setdefault(row.content_sha256, place)
-        self._order = sorted(self._places)
+        contents = column(row.content_sha256 for row in rows)
+        order, self._places = np.unique(contents, return_index=True)
+        self._order = Keys(order)
+        """What is to be told, and where in the rows each stands first."""
         self._next = 0
-        self._early: dict[str, Told] = {}
-        """What was told of images before which another is not known yet."""
-        self._given: dict[str, int] = {}
-        """Pixel digests of those that were given to the search, in their order."""
+        self._early: dict[int, Told] = {}
+        """What was told of images before which another is not known yet, by their places in that order."""
+        self._usable = np.zeros(len(order), bool)
+        self._digests = np.zeros(len(order), np.uint64)
+        """Which were given to the search, and their pixel digests."""
         self._search = Search(self._stop)
-        self._begun: list[Future[None]] = []
+        self._begun: list[tuple[Future[None], int]] = []
+        """Parts of the search that are on their way, and how many images each has."""
         self._found: Future[list[Pair]] | None = None
         """The pairs, from when all images are known."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copies")
@@ -74,34 +80,43 @@ class Copies:
         Args:
             looks: They must not change.
         """
-        for sha, told in looks.items():
-            if sha in self._places and self._next < len(self._order) and sha >= self._order[self._next]:
-                self._early.setdefault(sha, told)
         known = []
-        while self._next < len(self._order) and (sha := self._order[self._next]) in self._early:
-            self._next += 1
-            if (told := self._early.pop(sha)) is not None:
-                self._given[sha] = told[1]
+        for place, told in zip(self._order.places(column(looks)).tolist(), looks.values(), strict=True):
+            if place >= self._next:
+                self._early.setdefault(place, told)
+        while self._next in self._early:
+            if (told := self._early.pop(self._next)) is not None:
+                self._usable[self._next], self._digests[self._next] = True, told[1]
                 known.append(told)
+            self._next += 1
         if known:
-            self._begun = [one for one in self._begun if not one.done() or one.exception()]
-            self._begun.append(self._pool.submit(self._search.add, known))
+            self._begun = [(one, images) for one, images in self._begun if not one.done() or one.exception()]
+            while self._begun and sum(images for one, images in self._begun if not one.done()) > _WAITING:
+                wait([next(one for one, _ in self._begun if not one.done())])
+            self._begun.append((self._pool.submit(self._search.add, known), len(known)))
         if self._found is None and self._next == len(self._order):
-            self._found = self._pool.submit(self._search.pairs, [self._places[sha] for sha in self._given])
+            self._found = self._pool.submit(self._search.pairs, self._places[self._usable].tolist())
 
-    def groups(self, looks: Looks) -> Groups:
+    def groups(self, looks: Callable[[], Iterable[Mapping[str, Told]]]) -> Groups:
         """As `group_copies`: what the search found as images were told, if they are the same.
 
         Args:
-            looks: Those of the images that turned out usable; nothing can be told any more.
+            looks: How the images look in the end, some at a time; those that turned out unusable are `None`, or not
+                among them. Nothing can be told any more.
         """
-        self.tell({**dict.fromkeys(self._order[self._next :]), **looks})
+        usable, digests = np.zeros_like(self._usable), np.zeros_like(self._digests)
+        for some in looks():
+            self.tell(some)
+            for place, told in zip(self._order.places(column(some)).tolist(), some.values(), strict=True):
+                if told is not None and place >= 0:
+                    usable[place], digests[place] = True, told[1]
+        self.tell(dict.fromkeys(self._order.part(slice(self._next, None))))
         with self._held:
-            if self._given == {sha: int(digest) for sha, (_, digest) in looks.items()}:
+            if np.array_equal(usable, self._usable) and np.array_equal(digests, self._digests):
                 assert self._found is not None  # all were told
-                for one in self._begun:
+                for one, _ in self._begun:
                     one.result()
                 pairs = self._found.result()
                 return group(self._rows, also=[(pair.one, pair.other) for pair in pairs])
             self._stop.set()
-        return group_copies(self._rows, looks)
+        return group_copies(self._rows, {sha: one for some in looks() for sha, one in some.items() if one is not None})

@@ -1,12 +1,12 @@
 """Where the committed rows of a description lie: in feature files, in shards, and in those kept beside a file.
 
-What they say beside the features is in memory, learnt as shards are read or committed; the features of a shard are
-read once more, when the file is built.
+Of all of them it is known which rows they have. What they say of a row is read when it is asked for, part by part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from cxrfeat.errors import InputError, IntegrityError, StorageError
 from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import COLUMNS
-from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, read_shard
+from cxrfeat.feature.keys import Column, Keys, texts
+from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, read_columns, read_shard
 from cxrfeat.feature.spare import Spare
 from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decoders
@@ -28,6 +29,25 @@ FROM_PIXELS = ("view_params", "crc32", *LOOKS)
 
 Chosen = tuple[NDArray[np.intp], NDArray[Any]]
 """Places in the new file, and the features that belong there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """The rows of one file or shard."""
+
+    place: Path
+    keys: Column
+    """`(n,)` content hashes; empty for a row that would be another today."""
+    file: FeatureFile | None = None
+    """Where it is one; else it is a shard."""
+
+    def columns(self) -> Mapping[str, NDArray[Any]] | None:
+        """What is known of them beside the features; `None` where it is damaged."""
+        return read_columns(self.place) if self.file is None else self.file.content.columns
+
+
+class LostError(StorageError):
+    """Computed rows turned out damaged as a file was built of them, and are deleted."""
 
 
 class Committed:
@@ -42,11 +62,12 @@ class Committed:
         """
         self.path, self.work, self.files = work.path, work, files
         self.spare = Spare(work.path)
-        self.keys = [
-            [sha if same else "" for sha, same in zip(file.content_sha256, unchanged(file).tolist(), strict=True)]
+        self._of_files = [
+            Rows(
+                place=file.path, keys=np.where(unchanged(file), file.content.columns["content_sha256"], b""), file=file
+            )
             for file in files
         ]
-        """Of each file, the content hash of each row; empty for a row that would be another today."""
 
     @property
     def own(self) -> FeatureFile | None:
@@ -54,24 +75,28 @@ class Committed:
         return next((file for file in self.files if file.path == self.path), None)
 
     @property
-    def contents(self) -> set[str]:
+    def contents(self) -> Keys:
         """Content hashes with a row in a file, or in a shard beside it: what need not be computed."""
-        return {sha for keys in self.keys for sha in keys} | self.spare.contents
+        return Keys(np.concatenate([self.spare.contents.array, *(one.keys for one in self._of_files)]))
 
     @property
     def failures(self) -> dict[str, Failure]:
         """What the shards say of images that could not be used, by content hash."""
         return {one.content_sha256: one for note in self.work.shards().values() for one in note.failures}
 
-    def columns(self, wanted: set[str]) -> Iterator[tuple[Sequence[str], Mapping[str, NDArray[Any]]]]:
-        """Keys of some rows, and what is known of them beside the features, place by place; the first counts.
+    def drop(self, place: Path) -> None:
+        """Delete a shard that turned out damaged, so that its rows are computed again."""
+        self.work.drop(place)
+        self.spare.drop(place)
+
+    def rows(self, wanted: Keys) -> list[Rows]:
+        """All rows, those of files before those of shards; the first that has a row gives it.
 
         Args:
             wanted: Content hashes without which a shard beside the file is passed over.
         """
-        yield from ((keys, file.content.columns) for keys, file in zip(self.keys, self.files, strict=True))
         shards = self.work.shards() | self.spare.shards(wanted)
-        yield from ((note.content_sha256, note.columns) for note in shards.values())
+        return [*self._of_files, *(Rows(place=place, keys=note.keys) for place, note in shards.items())]
 
 
 def find_files(path: Path, spec: FeatureSpec, dataset: str, also: Iterable[Path] = ()) -> list[FeatureFile]:
@@ -112,87 +137,110 @@ def find_files(path: Path, spec: FeatureSpec, dataset: str, also: Iterable[Path]
 class ComputedRows:
     """Where each wanted row is taken from, and what there is to say of them together."""
 
-    def __init__(self, committed: Committed, wanted: set[str]) -> None:
+    def __init__(self, committed: Committed, wanted: Keys) -> None:
         """Find the rows.
 
         Args:
             committed: What there is.
             wanted: Content hashes; some may have no row.
         """
-        files, self._committed = committed.files, committed
+        self._committed, self._wanted, self._parts = committed, wanted, committed.rows(wanted)
+        self._part = np.full(len(wanted), -1, np.int32)
+        self._row = np.zeros(len(wanted), np.int32)
+        for number, one in enumerate(self._parts):
+            places = wanted.places(one.keys)
+            rows = np.flatnonzero(places >= 0)
+            rows = rows[self._part[places[rows]] < 0][::-1]  # so that of a hash that is there twice the first counts
+            self._part[places[rows]], self._row[places[rows]] = number, rows
+        self.found = Keys(wanted.array[self._part >= 0])
+        """Those that have a row."""
         shards = committed.work.shards() | committed.spare.shards(wanted)
-        self._places = list(shards)
-        self._parts = list(committed.columns(wanted))
-        self.where: dict[str, tuple[int, int]] = {}
-        """Content hash to (part, row there); the first that has it."""
-        for number, (keys, _) in enumerate(self._parts):
-            for row, sha in enumerate(keys):
-                if sha in wanted:
-                    self.where.setdefault(sha, (number, row))
-        notes = [note for note in shards.values() if note.content_sha256]
+        notes = [note for note in shards.values() if len(note.keys)]
+        files = committed.files
         self.dim = next((note.dim for note in reversed(notes)), next((file.dim for file in files), 0))
-        told = [(file.content.engine, file.content.versions) for file in files]
+        told: list[tuple[str, Mapping[str, str]]] = [(file.content.engine, file.content.versions) for file in files]
         told += [(note.engine, note.decoders) for note in shards.values()]
-        told = [told[number] for number in sorted({number for number, _ in self.where.values()})]
+        told = [told[number] for number in np.unique(self._part[self._part >= 0]).tolist()]
         engines = {name for engine, _ in told for name in engine.split(AND)}
         self.engine = AND.join(sorted(engines))
         """What computed the rows; more than one where engines changed between runs."""
         self.decoders = joined({name: one[name] for name in decoders() if name in one} for _, one in told)
         """Versions of what decoded the images of the rows, likewise."""
 
-    def columns(self, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """The columns that come from pixels, for the wanted contents in their order."""
+    def columns(self, wanted: Column, names: Sequence[str] = FROM_PIXELS) -> dict[str, NDArray[Any]]:
+        """The columns that come from pixels, for the wanted contents in their order.
+
+        Raises:
+            StorageError: If a shard cannot be read back.
+        """
         columns: dict[str, NDArray[Any]] = {}
+        lost: list[tuple[Path, int]] = []
         for number, to, rows in self._chosen(wanted):
-            arrays = self._parts[number][1]
-            for name in FROM_PIXELS:
+            arrays = self._parts[number].columns()
+            if arrays is None:
+                lost.append((self._parts[number].place, len(to)))
+                continue
+            for name in names:
                 if name not in columns:
                     columns[name] = np.zeros((len(wanted), *arrays[name].shape[1:]), COLUMNS[name][0])
                 columns[name][to] = arrays[name][rows]
+        if lost:
+            raise self._unreadable(lost, len(wanted))
         return columns
 
-    def forget_columns(self) -> None:
-        """Let go of what was learnt beside the features, once all of it was asked for: that takes 2 kB per image."""
-        self._parts = []
-        self._committed.work.forget_columns()
-
-    def features(self, wanted: Sequence[str]) -> Iterator[Chosen]:
+    def features(self, wanted: Column) -> Iterator[Chosen]:
         """The features of the wanted contents, part by part, each part read once.
 
         Raises:
             IntegrityError: If a row of a feature file is not what was written.
-            StorageError: If a shard cannot be read back.
+            StorageError: If a shard cannot be read back; it is deleted, so that its rows are computed again.
         """
-        files, places, lost = self._committed.files, self._places, 0
+        lost: list[tuple[Path, int]] = []
         for number, to, rows in self._chosen(wanted):
-            if number < len(files):
-                for part, stored in files[number].checked_blocks():
+            file = self._parts[number].file
+            if file is not None:
+                for part, stored in file.checked_blocks():
                     here = (rows >= part.start) & (rows < part.stop)
                     if here.any():
                         yield to[here], stored[rows[here] - part.start]
                 continue
-            shard = read_shard(places[number - len(files)])
+            shard = read_shard(self._parts[number].place)
             if shard is None:
-                lost += len(to)
+                lost.append((self._parts[number].place, len(to)))
             else:
                 yield to, shard.arrays[FEATURES][rows]
         if lost:
-            raise unreadable(self._committed, lost, len(wanted))
+            raise self._unreadable(lost, len(wanted))
 
-    def _chosen(self, wanted: Sequence[str]) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+    def looks(self, wanted: Keys) -> dict[str, tuple[NDArray[np.uint8], int]]:
+        """Portrait and pixel digest of those of the wanted that have a row; what cannot be read is left out."""
+        wanted = wanted & self.found
+        looks: dict[str, tuple[NDArray[np.uint8], int]] = {}
+        for number, to, rows in self._chosen(wanted.array):
+            arrays = self._parts[number].columns()
+            if arrays is not None:
+                portraits, digests = arrays["portrait"][rows], arrays["pixel_digest"][rows].tolist()
+                looks |= zip(texts(wanted.array[to]), zip(portraits, digests, strict=True), strict=True)
+        return looks
+
+    def _chosen(self, wanted: Column) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
         """Of each part that is used: its number, the places of its rows among the wanted, and these rows."""
-        chosen: dict[int, list[tuple[int, int]]] = {}
-        for place, sha in enumerate(wanted):
-            number, row = self.where[sha]
-            chosen.setdefault(number, []).append((place, row))
-        for number, pairs in sorted(chosen.items()):
-            to, rows = np.array(pairs, dtype=np.intp).T
-            yield number, to, rows
+        places = self._wanted.places(wanted)
+        parts = self._part[places]
+        order = np.argsort(parts, kind="stable")
+        for to in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
+            if len(to):
+                yield int(parts[to[0]]), to, self._row[places[to]].astype(np.intp)
+
+    def _unreadable(self, lost: Sequence[tuple[Path, int]], images: int) -> LostError:
+        for place, _ in lost:
+            self._committed.drop(place)
+        return unreadable(self._committed, sum(rows for _, rows in lost), images)
 
 
-def unreadable(committed: Committed, lost: int, images: int) -> StorageError:
+def unreadable(committed: Committed, lost: int, images: int) -> LostError:
     """That computed rows are lost: never a file without rows that nobody was told of."""
-    return StorageError(
+    return LostError(
         f"{lost} of the {images} computed rows cannot be read back from {committed.work.folder}, so {committed.path} "
         "was not built. Check the disk, then run the same command again: what is missing is computed again."
     )

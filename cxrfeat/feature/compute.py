@@ -20,6 +20,7 @@ from cxrfeat.backbone.network import Network
 from cxrfeat.errors import BadImageError, InputError
 from cxrfeat.feature.beside import Told
 from cxrfeat.feature.flow import Flow, Rows
+from cxrfeat.feature.keys import Column, Keys, column
 from cxrfeat.feature.plan import Plan
 from cxrfeat.feature.shard import FEATURES, Failure, Shard, row_crc32
 from cxrfeat.image.appearance import PORTRAIT, Look
@@ -55,8 +56,8 @@ class Job:
     work: Keeper
     plan: Plan
     missing: list[int]
-    computed: set[str]
-    """Content hashes computed in this run."""
+    computed: list[Column]
+    """Content hashes computed in this run, shard by shard."""
     draws: bool = False
     """Whether the engine draws views itself, where they come as tables."""
     seconds: float = 0.0
@@ -64,6 +65,18 @@ class Job:
     engine: Engine | None = None
     workers: str = ""
     """Who prepared the images, such as `2 threads`."""
+
+    @property
+    def coming(self) -> Keys:
+        """Content hashes of the missing shards."""
+        here = np.zeros(self.plan.count, bool)
+        here[self.missing] = True
+        return Keys(self.plan.todo.array[np.repeat(here, self.plan.shard_images)[: len(self.plan.todo)]])
+
+    @property
+    def images_computed(self) -> int:
+        """How many rows were computed in this run."""
+        return sum(map(len, self.computed))
 
 
 def compute(
@@ -84,22 +97,25 @@ def compute(
         looked: Told how a shard's images look once they are prepared, while features are on their way; `None` of one
             that no job can use.
     """
-    indices = sorted({index for job in jobs for index in job.missing})
-    shards = [jobs[0].plan.shard(index) for index in indices]
+    sets = [set(job.missing) for job in jobs]
+    indices = sorted(set().union(*sets))
+    plan = jobs[0].plan
     undrawn = {job.spec.view for job in jobs if job.draws} - {job.spec.view for job in jobs if not job.draws}
     wanted = Wanted(views=tuple({job.spec.view for job in jobs}), undrawn=tuple(undrawn), look=True)
-    files = (ImageFile(path=paths[sha], content_sha256=sha, mask=masks.get(sha)) for shard in shards for sha in shard)
+    shas = (sha for index in indices for sha in plan.shard(index))
+    files = (ImageFile(path=paths[sha], content_sha256=sha, mask=masks.get(sha)) for sha in shas)
     # A shard ahead: its images are prepared while the networks are busy with the one before it.
     with ExitStack() as stack:
         committer = stack.enter_context(_Committer())
-        count = sum(map(len, shards))
-        images = stack.enter_context(stream(files, wanted, ahead=jobs[0].plan.shard_images, images=count))
+        count = sum(map(plan.images, indices))
+        images = stack.enter_context(stream(files, wanted, ahead=plan.shard_images, images=count))
         each = [_Computing(job, progress, committer, stack) for job in jobs]
         clock = _Clock()
         for job in jobs:
             job.workers = images.workers
-        for index, shard in zip(indices, shards, strict=True):
-            lacking = [one for one in each if index in one.job.missing]
+        for index in indices:
+            shard = plan.shard(index)
+            lacking = [one for one, missing in zip(each, sets, strict=True) if index in missing]
             for one in lacking:
                 one.open(index, len(shard))
             told: dict[str, Told] = {}
@@ -212,7 +228,7 @@ def _load(job: Job, progress: Progress | None) -> float:
 
 
 def _teller(job: Job, progress: Progress | None) -> Callable[[int], None]:
-    total = sum(len(job.plan.shard(index)) for index in job.missing) * job.spec.view.count
+    total = sum(map(job.plan.images, job.missing)) * job.spec.view.count
     done = 0
 
     def tell(views: int) -> None:
@@ -251,7 +267,7 @@ class _Committer:
     def _commit(job: Job, index: int, prepared: Outcomes, features: NDArray[Any]) -> None:
         shard = _shard(job, prepared, features)
         job.work.commit(job.plan, index, shard)
-        job.computed.update(shard.content_sha256)
+        job.computed.append(column(shard.content_sha256))
 
 
 def _told(made: Outcome, jobs: Sequence[Job]) -> Told:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.feature.committed import ComputedRows
 from cxrfeat.feature.format import COLUMNS, PARTS, Content, code
+from cxrfeat.feature.keys import column
 from cxrfeat.feature.request import Request
 from cxrfeat.feature.versions import versions
 from cxrfeat.image.finding import NOT_STATED
@@ -77,7 +78,7 @@ def content_of(
         "container/bits": [row.header.bits for row in kept],
         "container/file_bytes": [row.header.file_bytes for row in kept],
     }
-    columns = computed.columns([row.content_sha256 for row in kept])
+    columns = computed.columns(column(row.content_sha256 for row in kept))
     columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in plain.items()}
     columns |= {name: numbers for name, (numbers, _) in coded.items()}
     columns |= {"findings": named.findings, "kept_numbers": named.numbers}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxrfeat.feature.beside import Copies, Told
 from cxrfeat.feature.claim import Claim, claim_name, record
+from cxrfeat.feature.committed import ComputedRows, LostError
 from cxrfeat.feature.compute import compute
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.finish import finish
+from cxrfeat.feature.keys import Keys, column
+from cxrfeat.feature.paths import Paths
 from cxrfeat.feature.remote import compute_on_cluster
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.task import Computing, Task, alike, begin, check_room
@@ -60,14 +63,14 @@ def extract_features(
     check_writable(features)
     claim = claim_name(features, manifest, identity)
     manifest = claim.manifest
-    paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
+    paths = Paths(manifest)
     places = [feature_path(features, manifest.dataset, one.network.name, one.spec) for one in requests]
     with ExitStack() as stack:
         tasks = []
         for path in sorted(set(places)):  # one order, so no two runs wait for each other; a network named twice, once
             request, work = requests[places.index(path)], stack.enter_context(Work(path))
-            tasks.append(begin(work, request, manifest.dataset, set(paths), computing, stack))
-        check_room(features, tasks, len(manifest.rows), paths)
+            tasks.append(begin(work, request, manifest.dataset, paths.contents, computing, stack))
+        check_room(features, tasks, len(manifest.rows), paths.contents)
 
         def compute_all(looked: Looked) -> None:
             for together in alike([task.job for task in tasks]):
@@ -79,6 +82,8 @@ def extract_features(
         done = conclude(tasks, claim, identity, compute_all)
     return [done[path] for path in places]
 
+
+_LOOKS_AT_ONCE = 2048
 
 Looked = Callable[[Mapping[str, Told]], None]
 """Told how some images look, by content hash."""
@@ -106,32 +111,49 @@ def conclude(
     give_back()
     lines = record(features, claim, groups, identity, _failed(manifest, tasks))
     told = {line.image_id: line.path for line in lines}
-    return {
-        task.committed.path: finish(task.request, task.job, task.committed, claim, groups, identity, told)
-        for task in tasks
-    }
+    done: dict[Path, Extracted] = {}
+    for task in tasks:
+        given = task.request, task.job, task.committed, claim, groups, identity, told
+        try:
+            done[task.committed.path] = finish(*given)
+        except LostError:  # what was damaged is deleted: once more
+            lost = task.committed.work.missing(task.job.plan)
+            if compute_all is None or not lost:
+                raise
+            for one in tasks:
+                one.job.missing = lost if one is task else []
+            compute_all(_tell_nobody)
+            done[task.committed.path] = finish(*given)
+    return done
+
+
+def _tell_nobody(_: Mapping[str, Told]) -> None:
+    """How images look is known already."""
 
 
 def _group(manifest: Manifest, tasks: Sequence[Task], compute_all: Callable[[Looked], None] | None) -> Groups:
     """Look for copies beside the computing; what that took of memory is free afterwards."""
-    contents = {row.content_sha256 for row in manifest.rows}
-    coming = {sha for task in tasks for index in task.job.missing for sha in task.job.plan.shard(index)}
+    contents = Keys(row.content_sha256 for row in manifest.rows)
+    coming = Keys(np.concatenate([column(()), *(task.job.coming.array for task in tasks)]))
     with Copies(manifest.rows) as copies:
-        copies.tell({**dict.fromkeys(contents - coming), **_looks(contents, tasks)})
+        for some in _looks(contents - coming, tasks):
+            copies.tell(some)
         if compute_all is not None:
             compute_all(copies.tell)
-        return copies.groups(_looks(contents, tasks))
+        return copies.groups(partial(_looks, contents, tasks))
 
 
-def _looks(contents: set[str], tasks: Sequence[Task]) -> dict[str, tuple[NDArray[np.uint8], int]]:
-    """How the images look, which was learnt with the features, as far as their shards are committed."""
-    looks: dict[str, tuple[NDArray[np.uint8], int]] = {}
-    for task in tasks:
-        for keys, columns in task.committed.columns(contents):
-            for row, sha in enumerate(keys):
-                if sha in contents:
-                    looks.setdefault(sha, (columns["portrait"][row], int(columns["pixel_digest"][row])))
-    return looks
+def _looks(contents: Keys, tasks: Sequence[Task]) -> Iterator[dict[str, Told]]:
+    """How images look, some at a time in their order, as far as features of them are committed; else `None`."""
+    rows = [ComputedRows(task.committed, contents) for task in tasks]
+    for start in range(0, len(contents), _LOOKS_AT_ONCE):
+        lacking = Keys(contents.array[start : start + _LOOKS_AT_ONCE])
+        told: dict[str, Told] = dict.fromkeys(lacking)
+        for one in rows:
+            found = one.looks(lacking)
+            told |= found
+            lacking -= Keys(found)
+        yield told
 
 
 def _failed(manifest: Manifest, tasks: Sequence[Task]) -> tuple[Quarantined, ...]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cxrfeat.errors import InputError
 from cxrfeat.feature.claim import Claim
 from cxrfeat.feature.committed import FROM_PIXELS, Committed, ComputedRows, unreadable
@@ -13,6 +16,7 @@ from cxrfeat.feature.content import content_of
 from cxrfeat.feature.decoded import AND
 from cxrfeat.feature.extracted import Dropped, Extracted
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.keys import Keys, column, texts
 from cxrfeat.feature.request import Request
 from cxrfeat.feature.shard import FEATURES, Failure, Shard, read_shard
 from cxrfeat.feature.spare import Spare
@@ -52,12 +56,13 @@ def finish(
     """
     path, manifest = committed.path, claim.manifest
     failures = committed.failures
-    contents = {row.content_sha256 for row in manifest.rows}
+    hashes = column(row.content_sha256 for row in manifest.rows)
+    contents = Keys(hashes)
     computed = ComputedRows(committed, contents)
-    rows = [index for index, row in enumerate(manifest.rows) if row.content_sha256 in computed.where]
-    quarantined = _quarantined(manifest, failures, computed)
-    known = computed.where.keys() | failures.keys()
-    if lost := sum(row.content_sha256 not in known for row in manifest.rows):
+    there = computed.found.places(hashes) >= 0
+    rows = np.flatnonzero(there).tolist()
+    quarantined = _quarantined(manifest, failures, there)
+    if lost := int((~there & (Keys(failures).places(hashes) < 0)).sum()):
         raise unreadable(committed, lost, len(manifest.rows))
     own, spare = committed.own, committed.spare
     dropped = Dropped() if own is None else _dropped(own, manifest, told)
@@ -66,9 +71,8 @@ def finish(
         committed.work.clear()  # what failed now is tried again next time
         first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:3])
         raise InputError(f"None of the {len(manifest.rows)} images can be used ({first}). Check the files.")
-    kept = [manifest.rows[index].content_sha256 for index in rows]
+    kept = hashes[there]
     content = content_of(request, manifest, rows, groups, identity, computed, quarantined)
-    computed.forget_columns()
     give_back()
     if own is not None and own.content.same(content):
         content = own.content  # nothing to change: the file stays as it is
@@ -76,8 +80,8 @@ def finish(
         write_features(path, content, computed.dim, computed.features(kept))
     tell(dropped.notes(path))
     committed.work.clear()
-    spare.forget(set(kept))
-    fresh = sum(sha in job.computed for sha in kept)
+    spare.forget(Keys(kept))
+    fresh = int((Keys(np.concatenate([column(()), *job.computed])).places(kept) >= 0).sum())
     views = request.spec.view.count
     return Extracted(
         backbone=request.network.name,
@@ -89,7 +93,7 @@ def finish(
         rows_reused=len(rows) - fresh,
         quarantined=quarantined,
         seconds=round(job.seconds, 3),
-        views_per_second=round(len(job.computed) * views / job.seconds, 2) if job.computed and job.seconds else 0.0,
+        views_per_second=round(job.images_computed * views / job.seconds, 2) if job.seconds else 0.0,
         engine=content.engine,
         random=request.network.random,
         mixed=", ".join(f"{name} {told}" for name, told in computed.decoders.items() if AND in told),
@@ -108,10 +112,13 @@ def _dropped(file: FeatureFile, manifest: Manifest, told: Mapping[str, str]) -> 
         manifest: The images.
         told: The path of each image id.
     """
-    contents, places = {row.content_sha256 for row in manifest.rows}, {row.path for row in manifest.rows}
-    rows = list(zip(file.image_ids, file.content_sha256, file.labels.tolist(), strict=True))
-    lost = [told.get(image) for image, sha, _ in rows if sha not in contents]
-    left, there = {label for _, sha, label in rows if sha in contents}, set(manifest.classes)
+    places = {row.path for row in manifest.rows}
+    here = (
+        Keys(row.content_sha256 for row in manifest.rows).places(file.content.columns["content_sha256"]) >= 0
+    ).tolist()
+    rows = list(zip(file.image_ids, here, file.labels.tolist(), strict=True))
+    lost = [told.get(image) for image, stays, _ in rows if not stays]
+    left, there = {label for _, stays, label in rows if stays}, set(manifest.classes)
     return Dropped(
         images=len(lost),
         gone=sum(place is None or not (manifest.root / place).exists() for place in lost),
@@ -120,24 +127,25 @@ def _dropped(file: FeatureFile, manifest: Manifest, told: Mapping[str, str]) -> 
     )
 
 
-def _unwanted(committed: Committed, contents: set[str]) -> Iterator[Shard]:
+def _unwanted(committed: Committed, contents: Keys) -> Iterator[Shard]:
     """The rows that the file and the shards hold and the new file will not: of images that may come back."""
     file, spare = committed.own, committed.spare
     if file is not None:
-        shas = file.content_sha256
-        for part, stored in file.checked_blocks() if not contents >= set(shas) else ():
+        shas = file.content.columns["content_sha256"]
+        for part, stored in file.checked_blocks() if (contents.places(shas) < 0).any() else ():
             arrays = {name: file.content.columns[name][part] for name in FROM_PIXELS} | {FEATURES: stored}
             told = {name: file.content.versions[name] for name in decoders() if name in file.content.versions}
-            whole = Shard(content_sha256=tuple(shas[part]), arrays=arrays, engine=file.content.engine, decoders=told)
+            whole = Shard(content_sha256=texts(shas[part]), arrays=arrays, engine=file.content.engine, decoders=told)
             yield from _apart(whole, spare, contents)
     for path, note in committed.work.shards().items():
-        if not contents.issuperset(note.content_sha256) and (shard := read_shard(path)) is not None:
+        if (contents.places(note.keys) < 0).any() and (shard := read_shard(path)) is not None:
             yield from _apart(shard, spare, contents)
 
 
-def _apart(shard: Shard, spare: Spare, contents: set[str]) -> Iterator[Shard]:
-    keys, kept = shard.content_sha256, spare.contents | contents
-    rows = [row for row, sha in enumerate(keys) if sha not in kept and sha not in keys[:row]]
+def _apart(shard: Shard, spare: Spare, contents: Keys) -> Iterator[Shard]:
+    keys = shard.content_sha256
+    there = (contents.places(column(keys)) >= 0) | (spare.contents.places(column(keys)) >= 0)
+    rows = [row for row, sha in enumerate(keys) if not there[row] and sha not in keys[:row]]
     if rows:
         yield replace(
             shard,
@@ -147,10 +155,14 @@ def _apart(shard: Shard, spare: Spare, contents: set[str]) -> Iterator[Shard]:
         )
 
 
-def _quarantined(manifest: Manifest, failures: dict[str, Failure], computed: ComputedRows) -> tuple[Quarantined, ...]:
+def _quarantined(
+    manifest: Manifest, failures: Mapping[str, Failure], there: NDArray[np.bool_]
+) -> tuple[Quarantined, ...]:
+    """The images that have no features, and why: those of the manifest, and of its rows those that are not there."""
     bad = list(manifest.quarantined)
-    for row in manifest.rows:
+    for place in np.flatnonzero(~there).tolist():
+        row = manifest.rows[place]
         failure = failures.get(row.content_sha256)
-        if failure is not None and row.content_sha256 not in computed.where:
+        if failure is not None:
             bad.append(Quarantined(path=row.path, stage=failure.stage, reason=failure.reason))
     return tuple(sorted(bad, key=lambda one: one.path))

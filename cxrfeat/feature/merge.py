@@ -17,6 +17,7 @@ from cxrfeat.feature.committed import Committed, find_files
 from cxrfeat.feature.compute import Job
 from cxrfeat.feature.extract import conclude
 from cxrfeat.feature.extracted import Extracted
+from cxrfeat.feature.keys import Keys, texts
 from cxrfeat.feature.order import Order, read_order
 from cxrfeat.feature.plan import Settings, Share, make_plan
 from cxrfeat.feature.request import feature_path
@@ -120,7 +121,7 @@ def _task(committed: Committed, order: Order) -> Task:
         work=committed.work,
         plan=make_plan((), views=views, settings=Settings(engine="", batch=1, threads=1)),
         missing=[],
-        computed=set(),
+        computed=[],
     )
     return Task(request=request, committed=committed, job=job)
 
@@ -131,31 +132,31 @@ def _nothing_to_compute(*_: object) -> Any:  # noqa: ANN401  # it never returns
 
 def _refuse_missing(committed: Committed, one: _Wanted) -> None:
     order = one.order
-    known = committed.contents | committed.failures.keys()
-    known |= {sha for note in committed.work.shards().values() for sha in note.content_sha256}
-    missing = sorted({row.content_sha256 for row in order.manifest.rows} - known)
+    rows = [one.keys for one in committed.rows(Keys())]
+    known = Keys(np.concatenate([committed.contents.array, Keys(committed.failures).array, *rows]))
+    missing = Keys(row.content_sha256 for row in order.manifest.rows) - known
     if not missing:
         return
     places = {row.content_sha256: row.path for row in reversed(order.manifest.rows)}
-    shown = ", ".join(repr(places[sha]) for sha in missing[:_SHOWN])
+    shown = ", ".join(repr(places[sha]) for sha in missing.part(slice(_SHOWN)))
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     raise InputError(
         f"{committed.path} is not built: {len(missing)} of its {number(len(places), 'image')} are in none of the "
-        f"folders ({shown}{more}). {_which_shares(one, committed, set(missing))}, then merge again; what is there is "
+        f"folders ({shown}{more}). {_which_shares(one, committed, missing)}, then merge again; what is there is "
         "kept."
     )
 
 
-def _which_shares(one: _Wanted, committed: Committed, missing: set[str]) -> str:
+def _which_shares(one: _Wanted, committed: Committed, missing: Keys) -> str:
     """What to run again: by number, where the plan that the shares were cut from is known."""
     count, views = one.order.shares, one.order.request.spec.view.count
-    contents = {row.content_sha256 for row in one.order.manifest.rows}
+    contents = Keys(row.content_sha256 for row in one.order.manifest.rows)
     named: list[str] = []
     for begun in filter(None, map(read_settings, one.folders)):
         for todo in (contents, contents - committed.contents):
             plan = make_plan(todo, views=views, settings=begun[1])
             if plan.id == begun[0]:
-                lacking = [index for index in range(plan.count) if not missing.isdisjoint(plan.shard(index))]
+                lacking = np.unique(plan.todo.places((plan.todo & missing).array) // plan.shard_images).tolist()
                 named = [str(share) for index in range(count) if (share := Share(index, count)).of(lacking)]
     if not named:
         return "Run `cxrfeat extract` with each `shard` again"
@@ -169,7 +170,6 @@ class _Row:
 
     part: int
     row: int
-    crc32: int
 
 
 def _refuse_conflicts(committed: Committed, order: Order) -> Iterator[Note]:
@@ -182,22 +182,27 @@ def _refuse_conflicts(committed: Committed, order: Order) -> Iterator[Note]:
         IntegrityError: If some differ by more.
     """
     places = {row.content_sha256: row.path for row in reversed(order.manifest.rows)}
-    parts = list(committed.columns(set(places)))
-    files = committed.files
-    where = [file.path for file in files] + list(committed.work.shards() | committed.spare.shards(places))
-    first: dict[str, _Row] = {}
+    wanted = Keys(places)
+    parts = committed.rows(wanted)
+    where = [one.place for one in parts]
+    part, row, crc32 = (np.full(len(wanted), -1, np.int64) for _ in range(3))
     differing: list[tuple[str, _Row, _Row]] = []
-    for part, (keys, columns) in enumerate(parts):
-        for row, (sha, crc) in enumerate(zip(keys, columns["crc32"].tolist(), strict=True)):
-            if sha in places:
-                known = first.setdefault(sha, _Row(part, row, crc))
-                if known.crc32 != crc:
-                    differing.append((sha, known, _Row(part, row, crc)))
-    del parts, first
+    for at_part, held in enumerate(parts):
+        at = wanted.places(held.keys)
+        rows = np.flatnonzero(at >= 0)
+        at = at[rows]
+        columns = held.columns() if len(rows) else None
+        if columns is None:
+            continue  # nothing of it is wanted, or it is damaged: then building the file says so
+        told = columns["crc32"][rows].astype(np.int64)
+        new = part[at] < 0
+        part[at[new]], row[at[new]], crc32[at[new]] = at_part, rows[new], told[new]
+        for twice in np.flatnonzero(~new & (crc32[at] != told)).tolist():
+            known = _Row(int(part[at[twice]]), int(row[at[twice]]))
+            differing.append((texts(held.keys[rows[twice : twice + 1]])[0], known, _Row(at_part, int(rows[twice]))))
     apart: list[tuple[str, Path, Path]] = []
     for sha, one, other in differing:
-        rows = [_features(committed, where, place) for place in (one, other)]
-        if not _near(*rows):
+        if not _near(_features(committed, where, one), _features(committed, where, other)):
             apart.append((sha, where[one.part], where[other.part]))
     if apart:
         named = "; ".join(f"{places[sha]!r} in {one} and {other}" for sha, one, other in apart[:_SHOWN])

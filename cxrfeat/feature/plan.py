@@ -13,10 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cxrfeat.errors import UsageError
+from cxrfeat.feature.keys import Keys
 
 SHARD_VIEWS = 256
 """Views per shard, about: what a kill can cost, 10 to 60 seconds on 2 cores."""
 
+
+_HASHED_AT_ONCE = 1 << 16
 
 _LEAST_VIEWS, _EACH = 32, 8
 """Views of a shard at least, and shards for each worker at least, where several compute."""
@@ -38,25 +41,32 @@ class Plan:
     """The contents to compute, in shards."""
 
     settings: Settings
-    todo: tuple[str, ...]
-    """Content hashes, sorted, each once."""
+    todo: Keys
+    """Content hashes."""
     shard_images: int
     id: str = field(init=False)
     """Eight hexadecimal digits: equal for equal plans. Kept, for every shard's name asks for it."""
 
     def __post_init__(self) -> None:
         """Name the plan."""
-        text = f"{self.settings} {self.shard_images} {' '.join(self.todo)}"
-        object.__setattr__(self, "id", hashlib.sha256(text.encode()).hexdigest()[:8])
+        digest = hashlib.sha256(f"{self.settings} {self.shard_images} ".encode())
+        for start in range(0, len(self.todo), _HASHED_AT_ONCE):
+            some = self.todo.array[start : start + _HASHED_AT_ONCE].tolist()
+            digest.update((b" " if start else b"") + b" ".join(some))
+        object.__setattr__(self, "id", digest.hexdigest()[:8])
 
     @property
     def count(self) -> int:
         """Number of shards."""
         return math.ceil(len(self.todo) / self.shard_images)
 
+    def images(self, index: int) -> int:
+        """How many contents a shard has."""
+        return max(0, min(self.shard_images, len(self.todo) - index * self.shard_images))
+
     def shard(self, index: int) -> tuple[str, ...]:
         """The content hashes of one shard."""
-        return self.todo[index * self.shard_images : (index + 1) * self.shard_images]
+        return self.todo.part(slice(index * self.shard_images, (index + 1) * self.shard_images))
 
 
 def make_plan(todo: Iterable[str], *, views: int, settings: Settings) -> Plan:
@@ -64,12 +74,12 @@ def make_plan(todo: Iterable[str], *, views: int, settings: Settings) -> Plan:
 
     Example:
         >>> plan = make_plan(["b", "a", "c", "a"], views=8, settings=Settings(engine="keras", batch=16, threads=2))
-        >>> plan.todo, plan.shard_images, plan.count
+        >>> plan.shard(0), plan.shard_images, plan.count
         (('a', 'b', 'c'), 32, 1)
     """
     whole = settings.batch // math.gcd(settings.batch, views)  # this many images fill batches to the last row
     shard_images = max(1, round((settings.shard_views or SHARD_VIEWS) / views / whole)) * whole
-    return Plan(settings=settings, todo=tuple(sorted(set(todo))), shard_images=shard_images)
+    return Plan(settings=settings, todo=Keys(todo), shard_images=shard_images)
 
 
 def shard_views(views: int, workers: int) -> int:

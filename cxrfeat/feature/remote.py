@@ -18,6 +18,7 @@ from cxrfeat.backbone.network import Network
 from cxrfeat.errors import InputError
 from cxrfeat.feature.beside import Told
 from cxrfeat.feature.compute import Job, compute
+from cxrfeat.feature.keys import Keys, column
 from cxrfeat.feature.plan import Plan, Settings
 from cxrfeat.feature.shard import Shard, shard_bytes, shard_of
 from cxrfeat.feature.task import Computing
@@ -144,7 +145,7 @@ class _Dispatch:
             job, shard = self._jobs[number], shard_of(content)
             assert shard is not None, "a worker sent something else than a shard"
             job.work.commit(job.plan, parcel.index, shard)
-            job.computed.update(shard.content_sha256)
+            job.computed.append(column(shard.content_sha256))
             portraits, digests = shard.arrays["portrait"], shard.arrays["pixel_digest"].tolist()
             told |= dict(zip(shard.content_sha256, zip(portraits, digests, strict=True), strict=True))
             self._done[number] += len(parcel.paths)
@@ -191,9 +192,9 @@ class _Computer:
                 spec=one.spec,
                 make_engine=_given(self._engines[number]),
                 work=kept[-1],
-                plan=Plan(settings=one.settings, todo=tuple(parcel.paths), shard_images=len(parcel.paths)),
+                plan=Plan(settings=one.settings, todo=Keys(parcel.paths), shard_images=len(parcel.paths)),
                 missing=[0],
-                computed=set(),
+                computed=[],
                 draws=one.make_engine is None and draws(one.settings.engine),
             )
             jobs.append(job)

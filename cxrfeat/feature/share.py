@@ -11,6 +11,7 @@ from typing import Any
 from cxrfeat.feature.claim import claim_name
 from cxrfeat.feature.compute import compute
 from cxrfeat.feature.order import Order
+from cxrfeat.feature.paths import Paths
 from cxrfeat.feature.plan import Share
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.task import Computing, alike, begin, check_room
@@ -83,31 +84,31 @@ def compute_share(
     """
     check_writable(features)
     dataset = claim_name(features, manifest, identity).manifest.dataset
-    paths = {row.content_sha256: manifest.root / row.path for row in manifest.rows}
+    paths = Paths(manifest)
     places = [feature_path(features, dataset, one.network.name, one.spec) for one in requests]
     with ExitStack() as stack:
         tasks = []
         for path in sorted(set(places)):
             request, work = requests[places.index(path)], stack.enter_context(SharedWork(path))
             work.tell(Order(request=request, manifest=manifest, shares=share.count).to_bytes())
-            tasks.append(begin(work, request, dataset, set(paths), computing, stack, share))
-        check_room(features, tasks, 0, paths)
+            tasks.append(begin(work, request, dataset, paths.contents, computing, stack, share))
+        check_room(features, tasks, 0, paths.contents)
         for together in alike([task.job for task in tasks]):
             compute(together, paths, progress, masks=masks)
     made = {}
     for task in tasks:
         job, views = task.job, task.request.spec.view.count
-        mine = sum(len(job.plan.shard(index)) for index in share.of(range(job.plan.count)))
+        mine = sum(map(job.plan.images, share.of(range(job.plan.count))))
         made[task.committed.path] = Shared(
             backbone=task.request.network.name,
             path=task.committed.path,
             shard=str(share),
             images=mine,
             views=views,
-            rows_computed=len(job.computed),
+            rows_computed=job.images_computed,
             others=len(job.plan.todo) - mine,
             seconds=round(job.seconds, 3),
-            views_per_second=round(len(job.computed) * views / job.seconds, 2) if job.computed else 0.0,
+            views_per_second=round(job.images_computed * views / job.seconds, 2) if job.computed else 0.0,
             engine=job.plan.settings.engine,
             random=task.request.network.random,
             workers=job.workers,

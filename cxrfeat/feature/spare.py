@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from cxrfeat.feature.shard import Shard, ShardNote, read_shard, write_shard
+import numpy as np
+
+from cxrfeat.feature.keys import Keys, column
+from cxrfeat.feature.shard import Shard, ShardNote, read_note, write_shard
 from cxrfeat.system.files import make_folder, remove, remove_folder, sweep_temporaries
 
 
@@ -26,9 +29,9 @@ class Spare:
         self.folder = self.folder_of(path)
         self._notes: dict[Path, ShardNote] = {}
         for place in sorted(self.folder.glob("*.shard")):
-            shard = read_shard(place)
-            if shard is not None:  # a damaged one is as good as none: its rows are computed again
-                self._notes[place] = shard.note()
+            note = read_note(place)
+            if note is not None:  # one cut short is as good as none: its rows are computed again
+                self._notes[place] = note
 
     @staticmethod
     def folder_of(path: Path) -> Path:
@@ -36,17 +39,13 @@ class Spare:
         return path.with_suffix(".spare")
 
     @property
-    def contents(self) -> set[str]:
+    def contents(self) -> Keys:
         """Content hashes of the rows that are kept."""
-        return {sha for note in self._notes.values() for sha in note.content_sha256}
+        return Keys(np.concatenate([column(()), *(note.keys for note in self._notes.values())]))
 
-    def shards(self, wanted: Container[str]) -> dict[Path, ShardNote]:
+    def shards(self, wanted: Keys) -> dict[Path, ShardNote]:
         """What those with a wanted row say; they are not read again for it."""
-        return {
-            place: note
-            for place, note in sorted(self._notes.items())
-            if any(sha in wanted for sha in note.content_sha256)
-        }
+        return {place: note for place, note in sorted(self._notes.items()) if (wanted.places(note.keys) >= 0).any()}
 
     def keep(self, shards: Iterable[Shard]) -> None:
         """Commit more rows.
@@ -62,14 +61,19 @@ class Spare:
             write_shard(place, shard)
             self._notes[place] = shard.note()
 
-    def forget(self, standing: Container[str]) -> None:
+    def drop(self, place: Path) -> None:
+        """Delete one whose rows turned out damaged, if it is here."""
+        if self._notes.pop(place, None) is not None:
+            remove(place)
+
+    def forget(self, standing: Keys) -> None:
         """Delete what the file holds again, once it stands.
 
         Raises:
             StorageError: If the disk refuses.
         """
         for place, note in list(self._notes.items()):
-            if all(sha in standing for sha in note.content_sha256):
+            if (standing.places(note.keys) >= 0).all():
                 remove(place)
                 del self._notes[place]
         if not self._notes and self.folder.is_dir():

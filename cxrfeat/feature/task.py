@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from cxrfeat.backbone.table import TABLE
 from cxrfeat.errors import StorageError
 from cxrfeat.feature.committed import Committed, find_files
 from cxrfeat.feature.compute import Job
+from cxrfeat.feature.keys import Keys
 from cxrfeat.feature.plan import Settings, Share, shard_views
 from cxrfeat.feature.request import Request
 from cxrfeat.feature.work import Work
@@ -55,7 +56,7 @@ def begin(
     work: Work,
     request: Request,
     dataset: str,
-    contents: set[str],
+    contents: Keys,
     computing: Computing,
     stack: ExitStack,
     share: Share | None = None,
@@ -99,7 +100,7 @@ def begin(
         work=work,
         plan=plan,
         missing=work.missing(plan, share),
-        computed=set(),
+        computed=[],
         draws=make_engine is None and draws(plan.settings.engine),
     )
     return Task(request=request, committed=committed, job=job)
@@ -126,7 +127,7 @@ def alike(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(together.values())
 
 
-def check_room(folder: Path, tasks: Sequence[Task], images: int, contents: Container[str]) -> None:
+def check_room(folder: Path, tasks: Sequence[Task], images: int, contents: Keys) -> None:
     """Refuse before hours of work what cannot fit.
 
     The files are built one after the other, each from its shards, which are deleted once it stands. How long the rows
@@ -147,11 +148,12 @@ def check_room(folder: Path, tasks: Sequence[Task], images: int, contents: Conta
         row = TABLE.get(job.network.backbone)
         dim = row.dim if row is not None else next((file.dim for file in task.committed.files), 0)
         image_bytes = job.spec.view.count * dim * (2 if job.spec.storage == "float16" else 4)
-        shards.append(image_bytes * sum(len(job.plan.shard(index)) for index in job.missing))
+        shards.append(image_bytes * sum(job.plan.images(index) for index in job.missing))
         files.append(image_bytes * images if job.plan.todo else 0)
         own = task.committed.own
         if images:
-            files[-1] += image_bytes * sum(sha not in contents for sha in (own.content_sha256 if own else ()))
+            gone = 0 if own is None else int((contents.places(own.content.columns["content_sha256"]) < 0).sum())
+            files[-1] += image_bytes * gone
     needed = max((sum(files[: k + 1]) + sum(shards[k:]) for k in range(len(tasks))), default=0)
     with storing("measure the free space of", folder):
         free = shutil.disk_usage(folder).free

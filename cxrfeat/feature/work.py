@@ -9,16 +9,19 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from cxrfeat.errors import LockedError
+from cxrfeat.feature.keys import Keys, column
 from cxrfeat.feature.plan import Plan, Settings, Share, make_plan
-from cxrfeat.feature.shard import Shard, ShardNote, read_shard, write_shard
+from cxrfeat.feature.shard import Shard, ShardNote, read_note, write_shard
 from cxrfeat.spec import canonical_json
-from cxrfeat.system.files import make_folder, remove_folder, sweep_temporaries, write_atomic
+from cxrfeat.system.files import make_folder, remove, remove_folder, sweep_temporaries, write_atomic
 from cxrfeat.system.lock import Lock
 
 ORDER = "order"
@@ -85,7 +88,7 @@ class Work(Lock):
             settings: For a new plan; an interrupted one keeps the settings it was begun with.
             any_engine: Whether the engine it was begun with will do, though `settings` names another.
         """
-        wanted = set(todo)
+        wanted = Keys(todo)
         begun = read_settings(self.folder)
         if begun is not None:
             kept = make_plan(wanted - self._keys(apart_from=begun[0]), views=views, settings=begun[1])
@@ -105,7 +108,7 @@ class Work(Lock):
     def missing(self, plan: Plan, share: Share | None = None) -> list[int]:
         """The shards of a plan, or of a share of it, that are not there, or not whole."""
         if share is not None:
-            return [index for index in share.of(range(plan.count)) if read_shard(self.shard_path(plan, index)) is None]
+            return [index for index in share.of(range(plan.count)) if read_note(self.shard_path(plan, index)) is None]
         notes = self.shards()
         return [index for index in range(plan.count) if self.shard_path(plan, index) not in notes]
 
@@ -118,33 +121,33 @@ class Work(Lock):
     def shards(self) -> dict[Path, ShardNote]:
         """What every committed shard says, those of earlier plans too: their rows are as good.
 
-        Each is read once, one at a time in memory; what this run committed itself is not read for it. One that is
-        damaged is as good as none.
+        Of each its beginning is read once; what this run committed itself is not read for it. One that is cut short is
+        as good as none.
         """
         found = {}
         places = [path for folder in (self.folder, *self._also) for path in folder.glob("*-*.shard")]
         for path in sorted(places, key=lambda path: (path.name, path)):  # whichever folder is named first
             if path not in self._notes:
-                shard = read_shard(path)
-                self._notes[path] = None if shard is None else shard.note()
+                self._notes[path] = read_note(path)
             note = self._notes[path]
             if note is not None:
                 found[path] = note
         return found
 
-    def forget_columns(self) -> None:
-        """Let go of the columns of committed shards, where they are not asked for any more."""
-        for path, note in self._notes.items():
-            self._notes[path] = None if note is None else replace(note, columns={})
+    def drop(self, path: Path) -> None:
+        """Delete a shard whose rows turned out damaged, so that they are computed again; those of others stay."""
+        self._notes.pop(path, None)
+        if path.parent == self.folder:
+            remove(path)
 
     def clear(self) -> None:
         """Delete the shards, once the file stands."""
         remove_folder(self.folder)
 
-    def _keys(self, *, apart_from: str | None = None) -> set[str]:
+    def _keys(self, *, apart_from: str | None = None) -> Keys:
         """Contents with a row in a shard, the shards of one plan apart."""
         notes = [note for path, note in self.shards().items() if path.name.split("-")[0] != apart_from]
-        return {sha for note in notes for sha in note.content_sha256}
+        return Keys(np.concatenate([column(()), *(note.keys for note in notes)]))
 
 
 _SETTINGS = "settings.json"
@@ -216,7 +219,7 @@ class SharedWork(Work):
             settings: For a new plan.
             any_engine: As in `Work`.
         """
-        wanted = set(todo)
+        wanted = Keys(todo)
         with self._alone():
             begun = read_settings(self.folder)
             if begun is not None:

@@ -66,7 +66,7 @@ def test_groups_are_those_of_all_images_in_whatever_order_they_were_told(data: s
     with Copies(ROWS) as copies:
         for part in (order[:cut], order[cut : data.draw(st.integers(0, 4))]):
             copies.tell({sha: seen.get(sha) for sha in part})
-        found = copies.groups({sha: seen[sha] for sha in usable})
+        found = copies.groups(lambda: [{sha: seen[sha] for sha in usable}])
     assert found.tolist() == group_copies(ROWS, seen).tolist()
     assert gone()
 
@@ -75,7 +75,7 @@ def test_what_was_told_is_not_looked_through_again_at_the_end(whole: list[str]) 
     with Copies(ROWS) as copies:
         copies.tell({**looks("db"), "c": None})
         copies.tell({**looks("ac"), "z": None})
-        assert copies.groups(looks("dba")).tolist() == [0, 1, 2, 0]
+        assert copies.groups(lambda: [looks("dba")]).tolist() == [0, 1, 2, 0]
     assert whole == []
 
 
@@ -83,7 +83,7 @@ def test_what_was_told_is_not_looked_through_again_at_the_end(whole: list[str]) 
 def test_other_images_than_were_told_are_looked_through_at_the_end(whole: list[str], told: str) -> None:
     with Copies(ROWS) as copies:
         copies.tell({**dict.fromkeys("abcd"), **looks(told)})
-        assert copies.groups(looks("abcd")).tolist() == [0, 1, 2, 0]
+        assert copies.groups(lambda: [looks("abcd")]).tolist() == [0, 1, 2, 0]
     assert whole == [threading.current_thread().name]
     assert gone()
 
@@ -106,7 +106,7 @@ def test_an_image_is_compared_as_soon_as_those_before_it_are_known(monkeypatch: 
         assert added.acquire(timeout=30)
         assert compared == [ord("a"), ord("b"), ord("c")]
         copies.tell({"d": None})
-        assert copies.groups(looks("abc")).tolist() == [0, 1, 2, 3]
+        assert copies.groups(lambda: [looks("abc")]).tolist() == [0, 1, 2, 3]
 
 
 def test_an_error_ends_the_search_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_an_error_of_the_search_is_raised_when_groups_are_asked_for(monkeypatch:
         copies.tell(looks("a"))
         copies.tell(looks("b"))
         with pytest.raises(CancelledError):
-            copies.groups(looks("ab"))
+            copies.groups(lambda: [looks("ab")])
     assert gone()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +14,10 @@ from cxrfeat.feature import shard as shards
 from cxrfeat.feature.committed import Committed, ComputedRows, find_files
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.keys import Keys, column
 from cxrfeat.feature.plan import Settings
 from cxrfeat.feature.request import feature_path
 from cxrfeat.feature.shard import FEATURES, Failure, Shard, row_crc32
-from cxrfeat.feature.store import write_features
 from cxrfeat.feature.work import Work
 from tests.feature.images import extract, make_data, write_image
 from tests.feature.test_extract import Interrupting
@@ -45,7 +44,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counts[path.name] += path.exists()
         return whole(path)
 
-    for module in ("work", "spare", "committed", "finish"):
+    for module in ("committed", "finish"):
         monkeypatch.setattr(f"cxrfeat.feature.{module}.read_shard", counted)
     monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 8)
     return counts
@@ -56,15 +55,14 @@ def test_each_shard_of_a_run_is_read_once(tmp_path: Path, data: Path, read: Coun
     assert list(read.values()) == [1, 1, 1], "when the file is built"
 
 
-def test_each_shard_of_an_interrupted_run_is_read_twice(tmp_path: Path, data: Path, read: Counter[str]) -> None:
+def test_each_shard_of_an_interrupted_run_is_read_once_too(tmp_path: Path, data: Path, read: Counter[str]) -> None:
     with pytest.raises(KeyboardInterrupt):
         extract(data, tmp_path / "f", stub=Interrupting(12), batch=4)
     committed = {path.name for path in (tmp_path / "f").glob(".*.work/*.shard")}
     assert committed
     assert not read
     extract(data, tmp_path / "f", batch=4)
-    assert read == {name: 1 + (name in committed) for name in read}, "those of before when they are found, too"
-    assert len(read) == 3
+    assert list(read.values()) == [1, 1, 1], "of those of before the beginning is enough to find them"
 
 
 def test_nothing_is_read_of_shards_beside_a_file_that_are_not_wanted(
@@ -76,11 +74,10 @@ def test_nothing_is_read_of_shards_beside_a_file_that_are_not_wanted(
     (spare,) = (tmp_path / "f").glob("*.spare/*.shard")
     read.clear()
     extract(data, tmp_path / "f", batch=4)
-    assert read == {spare.name: 1}, "once, to learn what is there"
-    read.clear()
+    assert not read, "its beginning tells what is there"
     (tmp_path / "away").rename(data / "B")
     extract(data, tmp_path / "f", batch=4)
-    assert read == {spare.name: 2}, "and once for its rows"
+    assert read == {spare.name: 1}, "for its rows"
 
 
 def test_a_damaged_committed_file_is_not_built_upon(tmp_path: Path, data: Path) -> None:
@@ -148,7 +145,7 @@ def committed(tmp_path: Path, data: Path) -> Committed:
 def values(rows: ComputedRows, wanted: list[str]) -> list[tuple[float, float]]:
     """Of each wanted row, the shard's value and the number of the row there."""
     found: list[tuple[float, float]] = [(-1, -1)] * len(wanted)
-    for places, features in rows.features(wanted):
+    for places, features in rows.features(column(wanted)):
         for place, row in zip(places.tolist(), features, strict=True):
             assert found[place] == (-1, -1), "each place once"
             found[place] = (float(row[1, 1]), float(row[0, 0]))
@@ -156,11 +153,11 @@ def values(rows: ComputedRows, wanted: list[str]) -> list[tuple[float, float]]:
 
 
 def test_the_first_that_has_a_row_gives_it(committed: Committed) -> None:
-    rows = ComputedRows(committed, set("abcdef"))
-    assert rows.where.keys() == set("abcde"), "there is none of f"
+    rows = ComputedRows(committed, Keys(set("abcdef")))
+    assert rows.found == set("abcde"), "there is none of f"
     wanted = list("dcbabe")
     assert values(rows, wanted) == [(3, 1), (2, 1), (1, 1), (1, 0), (1, 1), (4, 0)]
-    columns = rows.columns(wanted)
+    columns = rows.columns(column(wanted))
     assert columns["mean_grey"].tolist() == [3, 2, 1, 1, 1, 4]
     assert columns["pixel_digest"].tolist() == [1, 1, 1, 0, 1, 0]
     assert rows.dim == DIM
@@ -169,18 +166,18 @@ def test_the_first_that_has_a_row_gives_it(committed: Committed) -> None:
 
 
 def test_an_engine_is_told_where_a_row_of_it_is_taken(committed: Committed) -> None:
-    assert ComputedRows(committed, {"a"}).engine == "stub"
-    assert ComputedRows(committed, {"c"}).engine == "other"
-    assert ComputedRows(committed, {"e", "c"}).engine == "other and third"
+    assert ComputedRows(committed, Keys({"a"})).engine == "stub"
+    assert ComputedRows(committed, Keys({"c"})).engine == "other"
+    assert ComputedRows(committed, Keys({"e", "c"})).engine == "other and third"
 
 
 def test_rows_of_the_file_come_as_they_are_in_it(committed: Committed) -> None:
     own = committed.own
     assert own is not None
     wanted = [*own.content_sha256[::-1], "a", own.content_sha256[3]]
-    rows = ComputedRows(committed, set(wanted))
+    rows = ComputedRows(committed, Keys(set(wanted)))
     found = np.zeros((len(wanted), *own.features.shape[1:]), np.float32)
-    for places, features in rows.features(wanted):
+    for places, features in rows.features(column(wanted)):
         found[places] = features
     np.testing.assert_array_equal(found[:12], own.features[...][::-1])
     np.testing.assert_array_equal(found[13], own.features[3])
@@ -190,11 +187,12 @@ def test_rows_of_the_file_come_as_they_are_in_it(committed: Committed) -> None:
 def test_a_shard_that_is_damaged_after_it_was_found_is_an_error_with_the_number_of_its_rows(
     committed: Committed,
 ) -> None:
-    rows = ComputedRows(committed, set("abcde"))
+    rows = ComputedRows(committed, Keys(set("abcde")))
     (first, _) = committed.work.shards()
     first.write_bytes(first.read_bytes()[:-1])
     with pytest.raises(StorageError, match=r"3 of the 6 computed rows cannot be read back .* same command again"):
         values(rows, list("abcdea"))
+    assert not first.exists(), "so that its rows are computed again"
 
 
 def test_only_files_of_the_description_are_opened(tmp_path: Path, data: Path) -> None:
@@ -209,28 +207,3 @@ def test_only_files_of_the_description_are_opened(tmp_path: Path, data: Path) ->
     assert find_files(other, replace(request.spec, storage="float16"), "elsewhere") == []
     for file in (*found, *again):
         file.close()
-
-
-def test_what_shards_say_is_let_go_before_the_file_is_built(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Portraits are most of what is known of an image; they are in memory once, not also as the shards said them."""
-    works: list[Work] = []
-    held: list[int] = []
-
-    class Kept(Work):
-        def __init__(self, path: Path) -> None:
-            super().__init__(path)
-            works.append(self)
-
-    def build(*given: Any) -> None:
-        notes = works[0].shards().values()
-        held.append(sum(len(note.columns) for note in notes))
-        assert [note.content_sha256 for note in notes], "that they are there is still known"
-        write_features(*given)
-
-    monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 8)
-    monkeypatch.setattr("cxrfeat.feature.extract.Work", Kept)
-    monkeypatch.setattr("cxrfeat.feature.finish.write_features", build)
-    extract(data, tmp_path / "f", batch=4)
-    assert held == [0]

@@ -180,7 +180,7 @@ def test_whichever_change_fails_and_how_nothing_is_lost(
         disturb(tmp_path / str(place), undisturbed, place, number, lasting=lasting)
 
 
-def test_computed_rows_that_cannot_be_read_back_are_not_left_out_in_silence(
+def test_rows_that_were_damaged_after_they_were_computed_are_computed_again(
     tmp_path: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damage(features: Path, *rest: Any) -> list[Line]:  # after the last shard, before the file is built
@@ -190,12 +190,21 @@ def test_computed_rows_that_cannot_be_read_back_are_not_left_out_in_silence(
 
     with monkeypatch.context() as patch:
         patch.setattr("cxrfeat.feature.extract.record", damage)
+        run(undisturbed.manifest, tmp_path / "f")
+    assert continued(tmp_path / "f", undisturbed) == 0
+
+
+def test_computed_rows_that_cannot_be_read_back_are_not_left_out_in_silence(
+    tmp_path: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("cxrfeat.feature.committed.read_shard", lambda _: None)
         with pytest.raises(
-            StorageError, match=r"2 of the 6 computed rows cannot be read back .* run the same command again"
+            StorageError, match=r"6 of the 6 computed rows cannot be read back .* run the same command again"
         ):
             run(undisturbed.manifest, tmp_path / "f")
     assert not list((tmp_path / "f").glob("*.h5"))
-    assert continued(tmp_path / "f", undisturbed) == 2
+    assert continued(tmp_path / "f", undisturbed) == 6
 
 
 # Run folders

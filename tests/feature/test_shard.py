@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import json
 import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, Shard, read_shard, row_crc32, write_shard
+from cxrfeat.feature.shard import (
+    FEATURES,
+    LOOKS,
+    Failure,
+    Shard,
+    read_columns,
+    read_note,
+    read_shard,
+    row_crc32,
+    shard_bytes,
+    write_shard,
+)
 
 
 def make(images: int = 3, views: int = 2, dim: int = 4, *, seed: int = 0, dtype: str = "float32") -> Shard:
@@ -49,11 +62,15 @@ def equal(a: Shard, b: Shard) -> bool:
     )
 
 
-def archive(path: Path, **arrays: NDArray[Any]) -> Path:
-    """A file that keeps its digest, and holds whatever is asked."""
-    content = io.BytesIO()
-    np.savez(content, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes `allow_pickle` for one of them
-    path.write_bytes(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+def told(path: Path, shard: Shard, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A shard that tells something else of itself, with a digest that is right."""
+    whole = shard_bytes(shard)
+    length = int.from_bytes(whole[8:16], "little")
+    head = json.loads(whole[48 : 48 + length])
+    change(head)
+    text = json.dumps(head).encode()
+    parts = [whole[:8], len(text).to_bytes(8, "little"), hashlib.sha256(text).digest(), text, whole[48 + length :]]
+    path.write_bytes(b"".join(parts))
     return path
 
 
@@ -89,25 +106,56 @@ def test_what_is_not_there_is_no_shard(tmp_path: Path) -> None:
     for content in (b"", b"PK", b"\x93NUMPY", b"text" * 100, bytes(1000)):
         (tmp_path / "odd").write_bytes(content)
         assert read_shard(tmp_path / "odd") is None
-    assert read_shard(archive(tmp_path / "other", a=np.zeros(3))) is None
 
 
-@pytest.mark.parametrize("column", [*LOOKS, "engine", "decoders"])
+@pytest.mark.parametrize("column", LOOKS)
 def test_a_shard_of_a_version_that_knew_less_is_no_shard(tmp_path: Path, column: str) -> None:
     shard = make()
-    keys = np.array(shard.content_sha256, dtype="S64")
-    told = {"failures": np.empty((0, 3), np.str_), "engine": np.array("stub"), "decoders": np.array("{}")}
-    parts = {"content_sha256": keys, **told, **shard.arrays}
-    assert read_shard(archive(tmp_path / "b", **parts)) is not None
-    del parts[column]
-    assert read_shard(archive(tmp_path / "b", **parts)) is None
+    assert read_shard(told(tmp_path / "b", shard, lambda head: None)) is not None
+    less = replace(shard, arrays={name: values for name, values in shard.arrays.items() if name != column})
+    write_shard(tmp_path / "b", less)
+    assert (read_shard(tmp_path / "b"), read_note(tmp_path / "b"), read_columns(tmp_path / "b")) == (None, None, None)
+
+
+@pytest.mark.parametrize("field", ["keys", "engine", "decoders", "failures", "parts"])
+def test_a_shard_that_does_not_tell_all_is_no_shard(tmp_path: Path, field: str) -> None:
+    path = told(tmp_path / "b", make(), lambda head: head.pop(field))
+    assert (read_shard(path), read_note(path)) == (None, None)
 
 
 def test_a_shard_with_objects_in_it_is_not_unpickled(tmp_path: Path) -> None:
-    shard = make()
-    arrays = {**shard.arrays, "mean_grey": np.array([print, None, 1], dtype=object)}
-    keys = np.array(shard.content_sha256, dtype="S64")
-    assert read_shard(archive(tmp_path / "b", content_sha256=keys, **arrays)) is None
+    def objects(head: dict[str, Any]) -> None:
+        for part in head["parts"]:
+            for array in part["arrays"]:
+                array[1] = "|O"
+
+    assert read_shard(told(tmp_path / "b", make(), objects)) is None
+
+
+def test_what_a_shard_is_and_says_is_read_without_its_features(tmp_path: Path) -> None:
+    """Keys by the thousand, too, which do not fit in what is read at first."""
+    for images in (0, 3, 1000):
+        shard = make(images)
+        write_shard(tmp_path / "b", shard)
+        note, columns = read_note(tmp_path / "b"), read_columns(tmp_path / "b")
+        assert note is not None
+        assert columns is not None
+        assert (note.content_sha256, note.failures, note.engine) == (shard.content_sha256, shard.failures, "stub")
+        assert (note.decoders, note.dim) == ({"pillow": "0"}, 4 if images else 0)
+        assert columns.keys() == shard.arrays.keys() - {FEATURES}
+        assert all(columns[name].tobytes() == shard.arrays[name].tobytes() for name in columns)
+
+
+def test_of_a_shard_whose_features_are_damaged_the_rest_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "b"
+    write_shard(path, make())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert read_shard(path) is None
+    assert read_note(path) is not None
+    assert read_columns(path) is not None
+    path.write_bytes(whole[:-1])
+    assert read_note(path) is None, "cut short"
 
 
 def test_every_truncation_is_no_shard(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from cxrfeat.errors import StorageError
 from cxrfeat.feature.extracted import Dropped, Extracted
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.keys import Keys
 from cxrfeat.feature.shard import FEATURES, Shard, read_shard
 from cxrfeat.feature.spare import Spare
 from cxrfeat.image.manifest_file import manifest_path, read_lines
@@ -140,10 +141,10 @@ def test_a_shard_is_kept_until_all_of_it_stands_in_the_file(tmp_path: Path) -> N
     Spare(path).keep([Shard(content_sha256=("a" * 64, "b" * 64), arrays=arrays, engine="stub")])
     spare = Spare(path)
     assert spare.contents == {"a" * 64, "b" * 64}
-    assert list(spare.shards({"c" * 64})) == []
-    spare.forget({"a" * 64})
-    assert len(list(Spare(path).shards({"b" * 64}))) == 1
-    spare.forget({"a" * 64, "b" * 64})
+    assert list(spare.shards(Keys(["c" * 64]))) == []
+    spare.forget(Keys(["a" * 64]))
+    assert len(list(Spare(path).shards(Keys(["b" * 64])))) == 1
+    spare.forget(Keys(["a" * 64, "b" * 64]))
     assert Spare(path).contents == set()
     assert not spare.folder.exists()
 

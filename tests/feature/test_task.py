@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from cxrfeat.feature.keys import Keys
 from cxrfeat.feature.plan import Share
 from cxrfeat.feature.task import Computing, alike, begin
 from cxrfeat.feature.work import Work
@@ -12,7 +13,7 @@ from tests.stub import StubFactory, stub_request
 
 
 def test_of_a_share_only_its_shards_are_missing_and_jobs_over_the_same_shards_are_alike(tmp_path: Path) -> None:
-    contents = {f"{number:064x}" for number in range(300)}
+    contents = Keys(f"{number:064x}" for number in range(300))
     computing = Computing("stub", StubFactory(), 4)
     with ExitStack() as stack:
         works = [stack.enter_context(Work(tmp_path / f"{name}.h5")) for name in "abc"]
