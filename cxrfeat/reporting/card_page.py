@@ -161,13 +161,31 @@ def _elsewhere(validations: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for one in validations:
         external, gap = one.get("external", {}), one.get("gap", {})
-        cells = (
+        cells = [
             f"{with_interval(external.get(name), external.get(f'{name}_ci'))} "
             f"(gap {with_interval(gap.get(name), gap.get(f'{name}_ci'))})"
             for name in ("accuracy", "auroc")
-        )
+        ]
+        lines, unlike = one.get("calibration", {}), one.get("out_of_distribution", {})
+        cells += [
+            with_interval(lines.get("ece"), lines.get("ece_ci")),
+            with_interval(unlike.get("share"), unlike.get("share_ci")),
+        ]
         rows.append((str(one.get("data", "?")), str(external.get("images", "?")), *cells))
-    return table(("data set", "images", "accuracy", "AUROC"), rows)
+    shown = table(("data set", "images", "accuracy", "AUROC", "calibration error", "unlike its training images"), rows)
+    return "\n\n".join(filter(None, (shown, bullets(filter(None, map(recalibration, validations))))))
+
+
+def recalibration(one: Mapping[str, Any]) -> str:
+    """What mending the probabilities on a part of another data set does, in a sentence; empty where nobody tried."""
+    found = one.get("recalibrated")
+    if not found:
+        return ""
+    before, after = (with_interval(found[when]["ece"], found[when]["ece_ci"]) for when in ("before", "after"))
+    return (
+        f"Recalibrated on {found['images']} images of {inline(one.get('data', '?'))}: calibration error of the others "
+        f"{before} before, {after} after. The model itself is as it was."
+    )
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cxrfeat.reporting.card_page import inline, table
+from cxrfeat.reporting.card_page import inline, recalibration, table
 from cxrfeat.reporting.table import with_interval
 from cxrfeat.spec import HeadSpec, to_dict
 
@@ -39,7 +39,7 @@ CLAIM = Checklist(
         ("2", "Abstract with a structure", ""),
         ("3", "Background, and what the model is meant for in practice", ""),
         ("4", "Aims and hypotheses", ""),
-        ("5", "Looking back or forward", ""),
+        ("5", "Prospective or retrospective", ""),
         ("6", "Goal of the work", ""),
         ("7", "Where the data come from", "data"),
         ("8", "Who was included and excluded", "exclusions"),
@@ -48,14 +48,14 @@ CLAIM = Checklist(
         ("11", "How people were made unknown", "privacy"),
         ("12", "What was done about missing data", "missing"),
         ("13", "How the images were taken", ""),
-        ("14", "What the reference standard is", ""),
+        ("14", "What the reference standard is", "outcome"),
         ("15", "Why that one", ""),
         ("16", "Who gave the labels", ""),
         ("17", "How the test images were labelled", ""),
         ("18", "How far those who label agree", ""),
-        ("19", "How data were split", "split"),
-        ("20", "What no two parts share", "disjoint"),
-        ("21", "How many images were meant to be had", "size"),
+        ("19", "How images were assigned to parts", "split"),
+        ("20", "What no two parts share (patients, images)", "disjoint"),
+        ("21", "How many images it was to be tested on, and why", "size"),
         ("22", "The model: what it takes, does and gives", "model"),
         ("23", "Software", "software"),
         ("24", "What the parameters began as", "start"),
@@ -64,11 +64,11 @@ CLAIM = Checklist(
         ("27", "Whether several models work together", "ensemble"),
         ("28", "What is measured", "metrics"),
         ("29", "How sure the figures are", "uncertainty"),
-        ("30", "Whether the result bears changes", "robustness"),
+        ("30", "Whether the result holds when things change", "robustness"),
         ("31", "How what it sees is explained", "explained"),
         ("32", "Tested on data of its own kind", "internal"),
         ("33", "Tested on data from elsewhere", "external"),
-        ("34", "Whether the trial is registered", ""),
+        ("34", "Registration, if it is a clinical trial", ""),
         ("35", "How many were included and excluded", "exclusions"),
         ("36", "Who they are, part by part", "people"),
         ("37", "Results with their uncertainty", "results"),
@@ -97,8 +97,8 @@ TRIPOD = Checklist(
         ("6a", "Setting and centres", "sources"),
         ("6b", "Who was eligible", "exclusions"),
         ("6c", "Treatments", ""),
-        ("7", "How data were prepared and checked", "steps"),
-        ("8a", "The outcome, and how it was found", ""),
+        ("7", "How data were prepared and checked, alike for all groups of people", "steps"),
+        ("8a", "The outcome, and how it was found", "outcome"),
         ("8b", "Who judged it", ""),
         ("8c", "Whether they were blind", ""),
         ("9a", "Choice of predictors", "model"),
@@ -116,7 +116,7 @@ TRIPOD = Checklist(
         ("13", "Imbalance of classes", "imbalance"),
         ("14", "Fairness", "fairness"),
         ("15", "What the model gives, and thresholds", "outputs"),
-        ("16", "Differences between data to develop and to evaluate", "external"),
+        ("16", "Differences between the data to develop and those to evaluate", "external"),
         ("17", "Ethics approval", ""),
         ("18a", "Funding", ""),
         ("18b", "Conflicts of interest", ""),
@@ -300,7 +300,7 @@ def _failures(card: Card) -> str:
 
 def _external(card: Card) -> str:
     names = ", ".join(str(one.get("data", "?")) for one in card["validations"])
-    return f"Validated on {names}; see the model card." if names else ""
+    return f"Tested on {names}; the model card has the figures. Say how these differ in setting." if names else ""
 
 
 def _clusters(card: Card) -> str:
@@ -360,6 +360,9 @@ ANSWERS: dict[str, Callable[[Card], str]] = {
     "metrics": _metrics,
     "missing": _missing,
     "model": _model,
+    "outcome": lambda card: (
+        f"Labels of the data set: {', '.join(card['model']['classes'])}. Say by what and by whom they were given."
+    ),
     "outputs": lambda card: "; ".join(card["model"]["outputs"]) + ". The most probable class is called.",
     "people": _people,
     "poor": lambda card: (
@@ -383,7 +386,7 @@ ANSWERS: dict[str, Callable[[Card], str]] = {
     "steps": lambda card: " ".join(card["model"]["steps"]),
     "training": _training,
     "uncertainty": _uncertainty,
-    "updated": lambda card: "Not updated.",
+    "updated": lambda card: " ".join(filter(None, map(recalibration, card["validations"]))) or "Not updated.",
     "use": lambda card: f"{' '.join(card['intended_use'])} Not for: {' '.join(card['unintended_use'])}",
 }
 """What a card answers, by a name; an empty text where it does not."""

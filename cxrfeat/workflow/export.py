@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-import numpy as np
-
-from cxrfeat.backbone.network import Network
-from cxrfeat.backbone.weights import check_file
 from cxrfeat.bar import with_bar
-from cxrfeat.errors import InputError, IntegrityError, UsageError
-from cxrfeat.feature.column import Cut
-from cxrfeat.feature.of_run import of_same_images
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.novelty import Novelty
+from cxrfeat.head.model_file import Form, Made, write_model
 from cxrfeat.head.of_run import load_head
-from cxrfeat.reporting.card import card_of, code_of
-from cxrfeat.reporting.card_page import card_page
-from cxrfeat.reporting.checklist import CLAIM, TRIPOD, checklist_page, filled
-from cxrfeat.reporting.subgroup import in_subgroups
+from cxrfeat.reporting.card_files import card_for, kept_told, read_told, write_beside
 from cxrfeat.reporting.table import RESEARCH_USE
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.spec import FeatureSpec
-from cxrfeat.system.files import write_atomic
 from cxrfeat.system.given import PathLike, as_path, as_paths
-from cxrfeat.types import Probabilities, Progress, Views
-
-if TYPE_CHECKING:
-    import onnx
-
-Form = Literal["onnx", "keras"]
-
-TOLERANCE = 1e-5
-"""How far a model's probabilities may be from the run's own head on the same features."""
+from cxrfeat.types import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +70,8 @@ def export(
         out: Where it goes; what is there is replaced.
         form: `onnx` or `keras`; `None` is what the ending of `out` says.
         network: Where the network's file is, if it is no longer where it was.
-        validation: What `validate` said of other data sets, as the files of its JSON documents; one or many.
+        validation: What `validate` said of other data sets, as the files of its JSON documents; one or many, beside
+            those that the run keeps.
         features: Folder of the feature files, which tell the card of the images that the run was fitted on; it need not
             be there.
         runs: Folder in which the run's name is looked for.
@@ -112,17 +92,19 @@ def export(
     form = _form(path, form)
     spec = run.document.features.spec
     _refuse_views(run, spec)
-    documents = as_paths(validation, "the JSON document of a validation")
-    validations = [told for one in documents for told in _validations(one)]
+    given = [told for one in as_paths(validation, "the JSON document of a validation") for told in read_told(one)]
+    again = {one["data"] for one in given}
+    validations = [*(one for one in kept_told(run) if one["data"] not in again), *given]
     where, (head, novelty) = network_of(run, network), load_head(run)
     if form == "keras" and where.onnx:
         raise UsageError(f"{run.name} is on an ONNX file ({where.name}), which is no Keras model: use `form=onnx`.")
-    tell = progress or (lambda name, done, total: None)
-    tell("export", 0, 3)
-    write = _as_onnx if form == "onnx" else _as_keras
-    difference = write(path, run, where, replace(spec, precision="float32"), head, novelty, tell)
+    made = Made(
+        run=run.name, network=where, spec=replace(spec, precision="float32"), head=head, novelty=novelty,
+        use=RESEARCH_USE,
+    )  # fmt: skip
+    difference = write_model(path, form, made, progress or (lambda name, done, total: None))
     notes = _notes(run, head)
-    card = _card(run, path, form, as_path(features), validations, notes)
+    card = card_for(run, path, form, as_path(features), validations, notes)
     return Exported(
         run=run,
         path=path,
@@ -130,7 +112,7 @@ def export(
         difference=difference,
         notes=notes,
         card=card,
-        beside=_write_beside(path, card, spec),
+        beside=write_beside(path, card, spec),
     )
 
 
@@ -196,158 +178,3 @@ def _kept_images(head: FittedHead) -> int:
     """How many rows of training features a head holds."""
     arrays = {"svm-rbf": "support_vectors", "knn": "rows"}
     return len(head.arrays[arrays[head.kind]]) if head.kind in arrays else 0
-
-
-def _validations(path: Path) -> list[dict[str, Any]]:
-    """What `validate` said of one other data set, or of several."""
-    check_file(path, "validation")
-    try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON ({error}). Write it with `cxrfeat validate`, as JSON.") from error
-    several = document.get("validations") if isinstance(document, dict) else None
-    found = several if isinstance(several, list) and several else [document]
-    for told in found:
-        if not isinstance(told, dict) or not all(isinstance(told.get(name), dict) for name in ("external", "gap")):
-            raise InputError(f"{path} is no document of `cxrfeat validate`: it has no scores of another data set.")
-    return [
-        {"data": Path(str(told.get("data", "?"))).name, **{name: told[name] for name in _SHOWN if name in told}}
-        for told in found
-    ]
-
-
-_SHOWN = ("external", "gap", "calibration", "out_of_distribution")
-"""What the card takes of a validation: no path and no image is in it."""
-
-
-def _card(
-    run: Run, path: Path, form: Form, features: Path, validations: list[dict[str, Any]], notes: Sequence[str]
-) -> dict[str, Any]:
-    content = path.read_bytes()
-    outputs = ["probabilities, (images, classes) float32, calibrated"]
-    if form == "onnx":
-        outputs.append("out_of_distribution, (images,) bool: farther out than 99 % of the training images")
-    model = {
-        "file": path.name,
-        "format": form,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "outputs": outputs,
-    }
-    file = None
-    with contextlib.suppress(InputError):  # the card says then that it does not know
-        file = of_same_images(run, features)
-    if file is None:
-        return card_of(run, model, validations=validations, notes=notes)
-    with file:
-        cuts = [Cut(name) for name in ("sex", "view_position", "source") if len({*file.texts(name)} - {None}) > 1]
-        if (file.content.columns["age"] >= 0).any():
-            cuts.append(Cut("age", ("40", "65")))
-        rows = in_subgroups([run], cuts, features).rows if cuts else ()
-        return card_of(run, model, file=file, subgroups=rows, validations=validations, notes=notes)
-
-
-def _write_beside(path: Path, card: dict[str, Any], spec: FeatureSpec) -> tuple[Path, ...]:
-    pages = {
-        "card.md": card_page(card, code_of(spec, path.name)),
-        "card.json": json.dumps(card | {"checklists": _checklists(card)}, indent=1, allow_nan=False),
-        "claim.md": checklist_page(CLAIM, card),
-        "tripod.md": checklist_page(TRIPOD, card),
-    }
-    for ending, page in pages.items():
-        write_atomic(path.with_name(f"{path.stem}.{ending}"), page.encode())
-    return tuple(path.with_name(f"{path.stem}.{ending}") for ending in pages)
-
-
-def _checklists(card: dict[str, Any]) -> dict[str, Any]:
-    return {one.title: filled(one, card) for one in (CLAIM, TRIPOD)}
-
-
-def _as_onnx(
-    path: Path, run: Run, network: Network, spec: FeatureSpec, head: FittedHead, novelty: Novelty, tell: Progress
-) -> float:
-    from cxrfeat.backbone.onnx_engine import session_of
-    from cxrfeat.backbone.standalone import whole_graph
-    from cxrfeat.head.onnx_form import PROBABILITIES, with_head
-
-    views = made_up_views(network.size)[..., np.newaxis]
-    graph = whole_graph(network, spec)
-    tell("export", 1, 3)
-    wanted = head.predict_proba(_said(session_of(graph.SerializeToString()), None, views))
-    model = with_head(graph, head, novelty)
-    _describe(model, run, head, network.size)
-    content = model.SerializeToString()
-    said = _said(session_of(content), PROBABILITIES, views)
-    tell("export", 2, 3)
-    difference = _checked(run, said, wanted)
-    write_atomic(path, content)
-    tell("export", 3, 3)
-    return difference
-
-
-def _said(session: Any, output: str | None, views: Views) -> Any:  # noqa: ANN401  # ONNX Runtime has no types
-    """An output of a model for views, one at a time as some networks take them."""
-    given, wanted = session.get_inputs()[0].name, None if output is None else [output]
-    return np.concatenate([session.run(wanted, {given: view[np.newaxis]})[0] for view in views])
-
-
-def _describe(model: onnx.ModelProto, run: Run, head: FittedHead, size: int) -> None:
-    """What the file says of itself to whoever opens it."""
-    from onnx import helper
-
-    model.doc_string = (
-        f"{RESEARCH_USE} {size} x {size} grey pixels (uint8, one channel last) to calibrated probabilities of "
-        f"{', '.join(head.classes)}, and whether the image is unlike those it was trained on."
-    )
-    told = {"classes": json.dumps(head.classes), "size": str(size), "run": run.name, "use": RESEARCH_USE}
-    helper.set_model_props(model, told)
-
-
-def _as_keras(
-    path: Path, run: Run, network: Network, spec: FeatureSpec, head: FittedHead, novelty: Novelty, tell: Progress
-) -> float:
-    from cxrfeat.backbone.build import build
-    from cxrfeat.backbone.quiet import import_keras
-    from cxrfeat.backbone.saved import keras_bytes
-    from cxrfeat.head.keras_form import with_head
-
-    keras, views = import_keras(), made_up_views(network.size)[..., np.newaxis]
-    body = build(network, spec)
-    tell("export", 1, 3)
-    features = np.asarray(body.predict_on_batch(views))
-    model = with_head(keras, body, head)
-    said = np.asarray(model.predict_on_batch(views))
-    tell("export", 2, 3)
-    difference = _checked(run, said, head.predict_proba(features))
-    write_atomic(path, keras_bytes(model))
-    tell("export", 3, 3)
-    return difference
-
-
-def _checked(run: Run, said: Probabilities, wanted: Probabilities) -> float:
-    """How far a model is from the run's own head.
-
-    Raises:
-        IntegrityError: If that is too far.
-    """
-    difference = float(np.abs(said - wanted).max())
-    if not difference <= TOLERANCE:
-        raise IntegrityError(
-            f"The model does not say what {run.name} says ({difference:.2g} apart), and was not written. Give away a "
-            "head of another kind, and report this."
-        )
-    return difference
-
-
-def made_up_views(size: int) -> Views:
-    """Four views to compare by, `(4, size, size)`: noise, a slope, a disc, and one that is all grey.
-
-    Args:
-        size: Height and width, in pixels.
-    """
-    across = np.linspace(0, 255, size)
-    rows, columns = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size), indexing="ij")
-    noise = np.random.default_rng(0).integers(0, 256, (size, size))
-    slope = np.broadcast_to((across[:, None] + across) / 2, (size, size))
-    disc = np.where(rows**2 + columns**2 < 0.5, 180, 40)
-    return np.stack([noise, slope, disc, np.full((size, size), 128)]).astype(np.uint8)

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError, IntegrityError, UsageError
+from cxrfeat.head import model_file
 from cxrfeat.head.prediction import Predictions
 from cxrfeat.run.folder import read_run
 from cxrfeat.spec import FinetuneSpec, HeadSpec, ViewSpec
 from cxrfeat.workflow import export as module
-from cxrfeat.workflow.export import export, made_up_views
+from cxrfeat.workflow.export import export
 from cxrfeat.workflow.predict import predict
 from tests.workflow.exporting import make_runs
 
@@ -160,17 +161,10 @@ def test_pixels_that_take_more_than_resizing_are_refused(view: dict[str, object]
 def test_a_model_that_says_something_else_is_not_written(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "TOLERANCE", -1.0)
+    monkeypatch.setattr(model_file, "TOLERANCE", -1.0)
     with pytest.raises(IntegrityError, match="does not say what logreg says"):
         export("logreg", tmp_path / "model.onnx", runs=made / "runs")
     assert not [*tmp_path.iterdir()]
-
-
-def test_the_views_to_compare_by_are_unlike_each_other() -> None:
-    views = made_up_views(20)
-    assert views.shape == (4, 20, 20)
-    assert views.dtype == np.uint8
-    assert len({view.tobytes() for view in views}) == 4
 
 
 @pytest.mark.slow
