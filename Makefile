@@ -34,6 +34,8 @@ lint: $(VENV)/.ready
 
 # Threads of BLAS that wait sleep at once: those of one test process would keep the core that another needs.
 test test-slow: export OPENBLAS_THREAD_TIMEOUT = 4
+# Python keeps what it compiled, whatever the environment says: each of the many processes would compile it again.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
 
 test: lint
 	$(BIN)/python -m pytest -q $(PARALLEL)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import itertools
 import os
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # No test is about time: another program that takes the processor makes none fail. Where slow tests are asked for, a
 # property is tried as often as Hypothesis does it of itself.
-settings.register_profile("untimed", deadline=None, max_examples=20)
+settings.register_profile("untimed", deadline=None, max_examples=12)
 settings.register_profile(THOROUGH, deadline=None)
 settings.load_profile("untimed")
 
@@ -43,6 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where slow tests are asked for, properties whose examples are expensive are tried as often as the others."""
     if config.getoption("markexpr") != "not slow":
         settings.load_profile(THOROUGH)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Tests and modules live as long as the session: none of them is searched for garbage again and again."""
+    gc.disable()
+    collected = yield
+    gc.enable()
+    gc.freeze()
+    return collected
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -80,6 +80,7 @@ def test_a_feature_file_knows_what_the_folder_knows(phantoms: Path, tmp_path: Pa
             assert of_file[name].tolist() == values.tolist()
 
 
+@pytest.mark.slow
 def test_the_original_files_give_the_class_away(shared: Path) -> None:
     manifest, seen = inspect_folder(choose_images(shared / "data" / "cxr-raw"))
     looks = [one.look for one in seen.values() if isinstance(one, Inspection)]

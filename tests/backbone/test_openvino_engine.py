@@ -58,6 +58,7 @@ engine.run(some_views(3, 32))
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_openvino_leaves_the_fast_svm_usable() -> None:
     """Both bring a threading library of one name, and a process has one of them."""
     pytest.importorskip("sklearnex", reason="the extra fast is not installed")

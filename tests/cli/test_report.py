@@ -42,6 +42,7 @@ def test_a_report_of_all_runs_is_written_and_its_place_is_said(cli: Cli, runs: P
     assert str(Path.cwd()) not in page, "no path of this machine"
 
 
+@pytest.mark.slow
 def test_the_feature_map_may_be_laid_out_otherwise(cli: Cli, runs: Path) -> None:
     assert cli("report", "--map", "tsne", "--no-images").code == 0
     page = Path("report.html").read_text(encoding="utf-8")

@@ -55,7 +55,7 @@ def gone() -> bool:
     return not any(thread.name.startswith("copies") for thread in threading.enumerate())
 
 
-@expensive(25)
+@expensive(12)
 @given(st.data())
 def test_groups_are_those_of_all_images_in_whatever_order_they_were_told(data: st.DataObject) -> None:
     """Told in parts, some of them twice or as unusable, and some not at all."""

@@ -24,7 +24,7 @@ from tests.feature.content import CLASSES, NAMES, edited, golden_content, in_two
 DATA = Path(__file__).parents[1] / "data"
 
 
-@expensive(25)
+@expensive(12)
 @given(
     st.integers(1, 6), st.integers(1, 3), st.integers(1, 5), st.sampled_from(["float32", "float16"]), st.booleans(),
 )  # fmt: skip

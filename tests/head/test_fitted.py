@@ -90,7 +90,7 @@ def test_a_description_that_does_not_fit_is_refused(field: str, value: Any, mess
         FittedHead.from_npz(head.to_npz(), replace(head.record(), **{field: value}))
 
 
-@expensive(50, 200)
+@expensive(20, 200)
 @given(st.data())
 def test_a_flipped_bit_or_a_cut_never_escapes(data: st.DataObject) -> None:
     head = head_of(data.draw(st.sampled_from(["logreg", "knn"])))

@@ -74,7 +74,7 @@ def border(image: Grey) -> float:
     return 1 - inside.size / image.size
 
 
-@expensive(40, 150)
+@expensive(15, 150)
 @given(
     height=st.integers(1, 130),
     width=st.integers(1, 130),

@@ -280,7 +280,7 @@ def alike(originals: list[Picture]) -> list[tuple[NDArray[np.uint8], int]]:
 
 
 @pytest.mark.parametrize("sample", [16, 2000])
-@expensive(20)
+@expensive(10)
 @given(data=st.data())
 def test_what_is_found_does_not_depend_on_when_the_images_came(
     alike: list[tuple[NDArray[np.uint8], int]], sample: int, data: st.DataObject

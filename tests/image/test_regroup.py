@@ -76,7 +76,7 @@ def test_regroup_leaves_a_class_where_it_was_the_last() -> None:
     assert {"train", "test"} <= set(mended[labels == 1].tolist())
 
 
-@expensive(25, 100)
+@expensive(12, 100)
 @given(SOME, st.integers(0, 99))
 def test_regroup_mends_any_split_and_only_what_is_torn(some: tuple[Labels, Groups, list[str]], seed: int) -> None:
     labels, groups, _ = some

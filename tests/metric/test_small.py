@@ -70,7 +70,7 @@ def test_many_groups_have_percentiles_of_the_draws_unless_hardly_any_is_wrong() 
         assert found[0] < share <= found[1]
 
 
-@expensive(50, 200)
+@expensive(20, 200)
 @given(st.floats(0, 1), st.floats(0, 0.25), st.lists(st.integers(1, 50), min_size=8, max_size=30))
 def test_no_interval_is_without_width_or_without_its_value(share: float, spread: float, sizes: list[int]) -> None:
     low, high = share_interval(share, spread, Bearing.of(np.array(sizes)), 0.95)

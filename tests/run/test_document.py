@@ -48,7 +48,7 @@ from tests.run.documents import CLASSES, records
 from tests.run.page import page_tables
 
 DOCUMENTS = records(RunDocument)
-QUICK = expensive(12, 40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+QUICK = expensive(6, 40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def through_json(document: RunDocument) -> Any:

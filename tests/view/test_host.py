@@ -14,7 +14,7 @@ from tests.effort import expensive
 SIDE = st.one_of(st.integers(1, 12), st.integers(13, 300))
 
 
-@expensive(37, 150)
+@expensive(15, 150)
 @given(
     height=SIDE,
     width=SIDE,

@@ -57,6 +57,7 @@ def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(
     assert cells(more, "split.csv")["part"] == cells(tuned, "split.csv")["part"]
 
 
+@pytest.mark.slow
 def test_new_images_alone_are_bound_to_nothing_and_some_new_ones_are_in_no_part(
     place: Place, tuned: Run, tmp_path: Path
 ) -> None:
