@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
+from pathlib import Path
+from typing import Any
 
 NO_ENDS = "[-]"
 """What stands for an interval that cannot be given."""
@@ -59,3 +62,30 @@ def html_table(
 
 def _lines(text: str) -> str:
     return escape(text).replace("\n", "<br>")
+
+
+def brief(value: Any) -> str:  # noqa: ANN401  # any of the dataclasses that are results
+    """A result in one line, where only text can be shown: what is long is counted, and nothing of an image is named.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Made:
+        ...     path: Path
+        ...     images: tuple[str, ...]
+        ...     seconds: float = 1.5
+        ...     __repr__ = brief
+        >>> Made(Path("x.h5"), ("a", "b"))
+        Made(path='x.h5', images=2, seconds=1.5)
+    """
+    told = []
+    for field in dataclasses.fields(value):
+        given = getattr(value, field.name)
+        if isinstance(given, str | int | float | None):
+            told.append(f"{field.name}={given!r}")
+        elif isinstance(given, Path):
+            told.append(f"{field.name}={str(given)!r}")
+        elif isinstance(given, Sequence | Mapping):
+            told.append(f"{field.name}={len(given)}")
+        elif isinstance(name := getattr(given, "name", None), str):
+            told.append(f"{field.name}={name!r}")
+    return f"{type(value).__name__}({', '.join(told)})"

@@ -131,6 +131,9 @@ def python_page() -> str:
         for name in names:
             one = found[name]
             place = f"{one.__module__}.{one.__qualname__}"
+            if name.islower() and inspect.isclass(one):  # described once, under its own name
+                parts.append(f"\n### cxrfeat.{name}\n\n[`cxrfeat.{one.__name__}`][{place}], as a verb: {_first(one)}\n")
+                continue
             parts.append(
                 f"\n::: {place}\n    options:\n      heading: cxrfeat.{name}\n      toc_label: {name}\n"
                 "      heading_level: 3\n"
@@ -145,6 +148,11 @@ def checks_page() -> str:
         "# Checks\n\nEach check says `pass`, `warn` or `fail`, why, and what to do. What the verdicts mean: "
         f"[The audit](../concepts/audit.md).\n\n| check | what it looks at |\n|---|---|\n{rows}"
     )
+
+
+def _first(one: object) -> str:
+    """The first line of its docstring."""
+    return _cell((inspect.getdoc(one) or "").split("\n", maxsplit=1)[0])
 
 
 def _error(one: object) -> bool:

@@ -9,7 +9,7 @@ from cxrfeat.auditing.changed import Mitigation
 from cxrfeat.auditing.copies import Copy
 from cxrfeat.auditing.source import SourceTable
 from cxrfeat.image.row import Quarantined
-from cxrfeat.notebook import html_table
+from cxrfeat.notebook import brief, html_table
 from cxrfeat.run.document import Encoded, WithinSource
 from cxrfeat.run.record import to_json
 from cxrfeat.types import Finding, Status
@@ -36,6 +36,8 @@ class AuditResult:
     quarantined: tuple[Quarantined, ...]
     contents: dict[str, str]
     """Content hash of each image, by its path."""
+
+    __repr__ = brief
 
     @property
     def failed(self) -> list[Finding]:

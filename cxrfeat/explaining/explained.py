@@ -16,6 +16,7 @@ from cxrfeat.explaining.judge import border_of, share
 from cxrfeat.explaining.place import FRAME, Placing
 from cxrfeat.image.mask import Lungs
 from cxrfeat.image.row import Quarantined
+from cxrfeat.notebook import brief
 from cxrfeat.run.folder import Run
 from cxrfeat.run.record import to_json
 from cxrfeat.spec import Explaining
@@ -134,6 +135,8 @@ class Explained:
     """Folder of the pictures, once they are written."""
     sheets: dict[str, Path] = field(default_factory=dict)
     """For each class that has any, the picture of its typical images."""
+
+    __repr__ = brief
 
     @property
     def failed(self) -> list[Finding]:

@@ -17,6 +17,7 @@ from cxrfeat.explaining.place import Placing
 from cxrfeat.explaining.ready import Ready, readied
 from cxrfeat.explaining.unit import Place, best_cells, top
 from cxrfeat.image.row import Quarantined
+from cxrfeat.notebook import brief
 from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Counted
 
@@ -33,6 +34,8 @@ class ActivationMaps:
     maps: Maps
     """`(1, h, w, channels)`."""
     written: Path | None = None
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `explain` for a layer."""
@@ -79,6 +82,8 @@ class TopPatches:
     units: dict[int, tuple[Patch, ...]]
     quarantined: tuple[Quarantined, ...]
     written: dict[int, Path] = dataclasses.field(default_factory=dict)  # `field` is a field here
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `explain` for units of a layer."""

@@ -19,6 +19,7 @@ from cxrfeat.metric.patients import Wanted, patients_for
 from cxrfeat.metric.power_law import LEAST_POINTS, fit_power_law
 from cxrfeat.metric.resample import percentile_interval
 from cxrfeat.metric.score import scores
+from cxrfeat.notebook import brief, html_table, with_interval
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Probabilities, Progress
 
@@ -44,6 +45,16 @@ class LearningCurve:
     """Width of an interval that somebody wants."""
     wanted: tuple[Wanted, ...] = ()
     """How many patients that would take, for each score of the last point that has an interval."""
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: each amount with its scores, and what they say."""
+        rows = [
+            (str(one[self.over]), *(with_interval(one[name], one[f"{name}_ci"]) for name in ("accuracy", "auroc")))
+            for one in self.points
+        ]
+        return html_table(f"{self.head}\n{self.sentence}", (self.over, "accuracy", "AUROC"), rows, {0, 1, 2})
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -8,6 +8,7 @@ from typing import Any
 from cxrfeat.head.calling import Calling, SetsOfRun
 from cxrfeat.head.novelty import LEVEL
 from cxrfeat.image.row import Quarantined
+from cxrfeat.notebook import RANDOM_WEIGHTS, brief, html_table, number
 from cxrfeat.run.folder import Run
 from cxrfeat.run.record import to_json
 from cxrfeat.types import Finding
@@ -96,6 +97,23 @@ class Predictions:
     """How many images had their features in a file already; the network computed those of the others."""
     checks: tuple[Finding, ...] = ()
     """What there is to object to in these outputs."""
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the checks that the run failed, and the first predictions."""
+        failed = [(str(one.status), one.check, one.why, one.do) for one in self.run.failed_checks]
+        above = (
+            html_table("Before you believe what follows", ("", "check", "why", "what to do"), failed) if failed else ""
+        )
+        rows = [
+            (one.image, one.label, number(max(one.probabilities.values())), "yes" if one.out_of_distribution else "")
+            for one in self.predictions[:20]
+        ]
+        title = f"{len(self.predictions)} images by {self.run.name}; research use only, never diagnosis"
+        if self.random:
+            title += f"\n{RANDOM_WEIGHTS}"
+        return above + html_table(title, ("image", "class", "probability", "unlike the training images"), rows, {2})
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `predict`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from cxrfeat.errors import SpecError
 from cxrfeat.image.mask_place import MaskPlace
 from cxrfeat.image.note import Note
 from cxrfeat.image.projection import Projection
+from cxrfeat.notebook import brief, html_table
 from cxrfeat.system.given import as_path, as_paths, one_or_many
 from cxrfeat.types import Labels, Part
 
@@ -138,6 +140,21 @@ class Manifest:
     """DICOM files that are no frontal radiographs of a chest, and why."""
     left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
     """How many images are left out by what the set is, and why: lateral views, say."""
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how many images, classes, patients and sources there are."""
+        counts = Counter(row.label for row in self.rows)
+        rows = [
+            ("images", str(len(self.rows))),
+            ("classes", ", ".join(f"{name} {counts[name]}" for name in self.classes)),
+            ("patients", f"{len({row.patient for row in self.rows} - {None})} known"),
+            ("sources", ", ".join(sorted({row.source for row in self.rows if row.source})) or "unknown"),
+            ("quarantined", str(len(self.quarantined))),
+            *(("note", note.text) for note in self.notes),
+        ]
+        return html_table(self.dataset, ("", ""), rows)
 
     @property
     def labels(self) -> Labels:

@@ -15,6 +15,7 @@ from cxrfeat.head.record import run_summary
 from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paired_difference
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import check_prevalence, predictive_values
+from cxrfeat.notebook import brief
 from cxrfeat.run.folder import Run
 from cxrfeat.run.record import to_json
 from cxrfeat.types import Probabilities
@@ -45,6 +46,8 @@ class Comparison:
     """For every run the predictive values at the prevalences that were stated, class by class."""
     subgroups: Subgroups | None = None
     """Where it was asked for, how each run does in parts of its test images."""
+
+    __repr__ = brief
 
     def _repr_html_(self) -> str:
         """What a notebook shows: failed checks, the scores of the runs, and how they differ."""

@@ -49,3 +49,8 @@ def in_words(value: float | None, interval: Sequence[float] | None) -> str:
     """
     alone = value is None or interval is not None
     return with_interval(value, interval) if alone else f"{number(value)} (no interval: {NO_INTERVAL})"
+
+
+def tables_html(*tables: Table | None) -> str:
+    """Tables one below the other, as a notebook shows them; `None` where there is nothing to show."""
+    return "".join(one.to_html() for one in tables if one is not None)

@@ -16,6 +16,8 @@ from cxrfeat.backbone.table import find_row
 from cxrfeat.backbone.weights import keras_folder
 from cxrfeat.errors import CxrFeatError
 from cxrfeat.finetuning.memory import available_memory
+from cxrfeat.notebook import brief
+from cxrfeat.reporting.doctor import doctor_table
 from cxrfeat.system.check import Check, size_text
 from cxrfeat.system.files import only_owner_reads, user_cache, user_config
 from cxrfeat.system.given import PathLike, as_path
@@ -51,6 +53,12 @@ class Diagnosis:
     """Everything that was looked at."""
 
     checks: tuple[Check, ...]
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: every check, and what to do."""
+        return doctor_table(self.to_dict()).to_html()
 
     @property
     def ok(self) -> bool:

@@ -13,6 +13,7 @@ from cxrfeat.finetuning.tuned import network_of
 from cxrfeat.head.fitted import FittedHead
 from cxrfeat.head.model_file import Form, Made, write_model
 from cxrfeat.head.of_run import load_head
+from cxrfeat.notebook import brief
 from cxrfeat.reporting.card_files import card_for, kept_told, read_told, write_beside
 from cxrfeat.reporting.table import RESEARCH_USE
 from cxrfeat.run.folder import Run, RunLike, find_run
@@ -35,6 +36,8 @@ class Exported:
     """What the model card says."""
     beside: tuple[Path, ...]
     """The card as Markdown and as JSON, and the two checklists."""
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `export`."""

@@ -9,6 +9,7 @@ from typing import Any
 from cxrfeat.errors import UsageError
 from cxrfeat.feature.exported import ENDINGS, TableForm, check_form, write_table
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.notebook import brief
 from cxrfeat.system.given import PathLike, as_path
 
 
@@ -22,6 +23,8 @@ class ExportedFeatures:
     views: int
     dim: int
     beside: tuple[Path, ...]
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `export-features`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ from cxrfeat.image.mask import NO_MASKS, find_masks, mask_notes
 from cxrfeat.image.merge import UNLABELLED
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
+from cxrfeat.notebook import brief
+from cxrfeat.reporting.table import tables_html
 from cxrfeat.spec import Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.system.cluster import ClusterSpec
 from cxrfeat.system.files import check_writable
@@ -51,6 +53,18 @@ class Extraction:
     """In place of files, what was done for them, where only a share was wanted."""
     audit: tuple[Finding, ...] = ()
     """What is wrong with the split that features are bound to: groups that it tears, and images in no part of it."""
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the files, and the images that could not be used."""
+        from cxrfeat.reporting.inventory import extract_table, quarantine_table, share_table
+
+        return tables_html(
+            extract_table([one.to_dict() for one in self.files]) if self.files else None,
+            share_table([one.to_dict() for one in self.shares]) if self.shares else None,
+            quarantine_table([asdict(one) for one in self.quarantined]),
+        )
 
 
 @with_bar("views")

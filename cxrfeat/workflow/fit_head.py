@@ -22,8 +22,13 @@ from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fits import fits_as_they_come
 from cxrfeat.head.record import document_of, existing_run, identity_of, run_summary, write_fitted
 from cxrfeat.image.row import Quarantined
+from cxrfeat.notebook import brief
+from cxrfeat.reporting.audit import audit_table
 from cxrfeat.reporting.best import best_sentence
+from cxrfeat.reporting.score import score_table
+from cxrfeat.reporting.shortcut import source_table
 from cxrfeat.reporting.summary import with_tested
+from cxrfeat.reporting.table import tables_html
 from cxrfeat.run.folder import Run, check_name, run_name
 from cxrfeat.run.record import digest8
 from cxrfeat.spec import HeadKind, SplitBy
@@ -50,6 +55,13 @@ class FitResult:
     """The run whose validation images it did best on; `None` where no run was validated."""
     notes: tuple[str, ...] = ()
     """What the user should know of all runs, in sentences."""
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the checks that did not pass, then the scores."""
+        told = self.to_dict()
+        return tables_html(audit_table(told["audit"]), score_table(told["runs"]), source_table(told["runs"]))
 
     @property
     def failed(self) -> list[Finding]:

@@ -15,6 +15,7 @@ from cxrfeat.feature.imported import ENDINGS, read_table
 from cxrfeat.feature.request import feature_path
 from cxrfeat.feature.store import write_features
 from cxrfeat.image.identity import Identity
+from cxrfeat.notebook import brief
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.system.lock import Lock
 
@@ -34,6 +35,8 @@ class ImportedFeatures:
     dim: int
     classes: dict[str, int]
     notes: tuple[str, ...]
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `import-features`."""

@@ -18,6 +18,9 @@ from cxrfeat.head.choose import HeadLike, head_specs
 from cxrfeat.head.data import load
 from cxrfeat.head.left_out import left_out_by_folds, left_out_by_ridge
 from cxrfeat.metric.doubt import doubt_labels
+from cxrfeat.notebook import brief
+from cxrfeat.reporting.labels import joint_table, labels_table
+from cxrfeat.reporting.table import tables_html
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.run.record import to_json
 from cxrfeat.spec import HeadSpec
@@ -65,6 +68,13 @@ class LabelDoubts:
     run: Run | None = None
     """Whose heads judged."""
     notes: tuple[str, ...] = ()
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the most doubtful labels, and what images of each class are expected to be."""
+        told = self.to_dict()
+        return tables_html(labels_table(told, 20), joint_table(told))
 
     @property
     def doubtful(self) -> tuple[JudgedLabel, ...]:

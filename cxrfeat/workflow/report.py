@@ -15,6 +15,7 @@ from cxrfeat.feature.target import LABEL
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest, Selection
 from cxrfeat.metric.roc import calibration_band, roc_band
+from cxrfeat.notebook import brief
 from cxrfeat.reporting.again import report_call, run_call
 from cxrfeat.reporting.asked import Asked
 from cxrfeat.reporting.comparison import different, side_by_side, tested
@@ -48,6 +49,8 @@ class Report:
     """In bytes."""
     notes: tuple[str, ...] = ()
     """For whoever makes the page, and not on it: they may name places of this machine."""
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `report`."""

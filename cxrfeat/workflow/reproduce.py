@@ -15,10 +15,14 @@ from cxrfeat.finetuning.cost import measure_network
 from cxrfeat.finetuning.recipe import PAPER
 from cxrfeat.head.record import run_summary
 from cxrfeat.image.row import Quarantined, Selection
+from cxrfeat.notebook import brief
+from cxrfeat.reporting.audit import audit_table
 from cxrfeat.reporting.comparison import training_columns
 from cxrfeat.reporting.paper import Row
 from cxrfeat.reporting.plan import Extraction, Options, Plan, Step, estimate, plan
+from cxrfeat.reporting.reproduction import reproduction_table
 from cxrfeat.reporting.summary import with_tested
+from cxrfeat.reporting.table import tables_html
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import Normalize, SplitBy, SplitSpec
 from cxrfeat.system.files import check_writable, write_atomic
@@ -42,6 +46,13 @@ class Reproduction:
     failed: tuple[tuple[Step, str], ...] = ()
     """Heads that could not be trained, and why."""
     quarantined: tuple[Quarantined, ...] = ()
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the checks that did not pass, then our rows next to the paper's."""
+        told = self.to_dict()
+        return tables_html(audit_table(told["audit"]), reproduction_table(told) if self.made else None)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `reproduce`."""

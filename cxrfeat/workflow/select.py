@@ -18,6 +18,8 @@ from cxrfeat.head.left_out import left_out_by_ridge
 from cxrfeat.head.of_run import load_head
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.pick import by_margin, diverse, typical
+from cxrfeat.notebook import brief
+from cxrfeat.reporting.select import select_table
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.spec import HeadSpec
 from cxrfeat.system.given import PathLike, nearest
@@ -49,6 +51,12 @@ class Selected:
     """How many others count as labelled."""
     random: bool
     """Whether the network has random weights, so that the choice means nothing."""
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first of the choices."""
+        return select_table(self.to_dict()).to_html()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `select`."""

@@ -21,6 +21,8 @@ from cxrfeat.image.appearance import look
 from cxrfeat.image.content import read_file
 from cxrfeat.image.decode import decode
 from cxrfeat.image.row import Quarantined
+from cxrfeat.notebook import brief
+from cxrfeat.reporting.similar import similar_table
 from cxrfeat.spec import EngineName
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.system.process import threads
@@ -56,6 +58,12 @@ class Neighbours:
     neighbours: tuple[Neighbour, ...]
     random: bool
     """Whether the network has random weights, so that likeness means nothing."""
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the neighbours."""
+        return similar_table(self.to_dict()).to_html()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `similar`."""

@@ -24,7 +24,10 @@ from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fits import fit_folds
 from cxrfeat.head.record import document_of, existing_run, identity_of, run_summary, write_fitted
+from cxrfeat.notebook import brief
+from cxrfeat.reporting.search import tried_table
 from cxrfeat.reporting.summary import with_tested
+from cxrfeat.reporting.table import tables_html
 from cxrfeat.run.document import OuterSearch, Search, SearchFound
 from cxrfeat.run.folder import Run, check_name, run_name
 from cxrfeat.run.record import digest8, to_json
@@ -51,6 +54,13 @@ class TuneResult:
     audit: tuple[Finding, ...]
     notes: tuple[str, ...]
     """Of this call: what was continued, or could not be."""
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the checks that did not pass, the scores, and what was tried."""
+        (run,) = self.to_dict()["runs"]
+        return self._fitted._repr_html_() + tables_html(tried_table(run["search"]))
 
     @property
     def failed(self) -> list[Finding]:

@@ -30,8 +30,10 @@ from cxrfeat.image.manifest_file import manifest_path, read_lines
 from cxrfeat.image.mask import NO_MASKS, find_masks, mask_notes
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
+from cxrfeat.notebook import brief
 from cxrfeat.reporting.comparison import Tested
 from cxrfeat.reporting.subgroup import Subgroups, subgroups_of
+from cxrfeat.reporting.validation import forest_table
 from cxrfeat.run.folder import Run, RunLike, find_run
 from cxrfeat.run.record import to_json
 from cxrfeat.run.validation import Validation, write_validation
@@ -61,6 +63,8 @@ class Validated:
     total: int
     """Images in the folder, those that could not be used among them."""
 
+    __repr__ = brief
+
     def to_dict(self, run: Run) -> dict[str, Any]:
         """The JSON document of `validate` with one data set."""
         return {
@@ -83,6 +87,12 @@ class Validations:
 
     run: Run
     validated: tuple[Validated, ...]
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the scores at home and elsewhere."""
+        return forest_table([one.to_dict(self.run) for one in self.validated], self.run.name).to_html()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `validate`: of several data sets, one under `validations` for each."""

@@ -66,8 +66,11 @@ def test_every_exit_code_and_every_error_is_in_the_reference() -> None:
 
 
 def test_every_name_of_the_package_is_in_the_reference() -> None:
+    page = PAGES["reference/python.md"]
     for name in cxrfeat.__all__:
-        assert f"heading: cxrfeat.{name}\n" in PAGES["reference/python.md"], name
+        assert f"heading: cxrfeat.{name}\n" in page or f"\n### cxrfeat.{name}\n" in page, name
+    described = re.findall(r"^::: (.*)$", page, re.MULTILINE)
+    assert len(described) == len(set(described)), "each once: a page has an anchor once"
 
 
 def test_every_check_is_in_the_reference() -> None:
