@@ -69,17 +69,19 @@ class Elements:
         Bytes that are no UTF-8 are Latin-1: what is read here is ASCII, but for patient numbers, which need only be the
         same wherever they are read.
         """
-        content = self.value(tag)
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
-        found = [part.strip(" \0") for part in text.split("\\")]
+        found = [part.strip(" \0") for part in self._decoded(tag).split("\\")]
         return found if any(found) else []
 
     def text(self, tag: int) -> str:
         """The first value of a text, or an empty one."""
-        return next(iter(self.texts(tag)), "")
+        return self._decoded(tag).partition("\\")[0].strip(" \0")
+
+    def _decoded(self, tag: int) -> str:
+        content = self.value(tag)
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            return content.decode("latin-1")
 
     def numbers(self, tag: int) -> list[float]:
         """The values of a decimal or integer string.
@@ -216,20 +218,20 @@ class _Walk:
 
     def __init__(self, data: bytes, wanted: Container[int], *, little: bool) -> None:
         order = "<" if little else ">"
-        self._data, self._wanted = data, wanted
-        self._tag, self._short, self._long = (struct.Struct(order + form) for form in ("HH", "H", "L"))
+        self._data, self._wanted, self._little = data, wanted, little
+        self._head, self._long = (struct.Struct(order + form).unpack_from for form in ("HH2sH", "L"))
 
     def until(
         self, into: Elements, at: int, stop: Callable[[int], bool], end: int | None = None, depth: int = 0
     ) -> int:
         """Note the wanted elements up to one, or to `end`; where that begins, or the bytes end."""
-        implicit = into.implicit
+        implicit, wanted = into.implicit, self._wanted
         end = len(self._data) if end is None else end
         while at < end:
             tag, vr, start, length = self.element(at, implicit=implicit)
             if stop(tag):
                 return at
-            if tag in self._wanted:
+            if tag in wanted:
                 into.found[tag] = Element(vr, start, length)
             if length == _UNDEFINED:
                 at = self.items(start, len(self._data), implicit=implicit or vr == b"UN", depth=depth + 1, look=False)[
@@ -245,18 +247,17 @@ class _Walk:
         """Tag, representation, and start and length of the value of the element at a place."""
         data = self._data
         try:
-            group, element = self._tag.unpack_from(data, at)
+            group, element, vr, length = self._head(data, at)
             tag = group << 16 | element
-            vr = b"" if implicit or group == 0xFFFE else data[at + 4 : at + 6]
+            if implicit or group == 0xFFFE:
+                return tag, b"", at + 8, self._long(data, at + 4)[0]
             if vr in _SHORT:
-                return tag, vr, at + 8, self._short.unpack_from(data, at + 6)[0]
-            if vr in _LONG:
-                return tag, vr, at + 12, self._long.unpack_from(data, at + 8)[0]
+                return tag, vr, at + 8, length
             # Some writers go over to implicit inside of an explicit file; a representation that is not known yet is
             # written in the short form or, from 2010 on, in the long one: PS3.5, section 7.1.2.
-            if vr.isalpha() and vr.isupper():
-                return tag, vr, at + 12, self._long.unpack_from(data, at + 8)[0]
-            return tag, b"", at + 8, self._long.unpack_from(data, at + 4)[0]
+            if vr in _LONG or (vr.isalpha() and vr.isupper()):
+                return tag, vr, at + 12, self._long(data, at + 8)[0]
+            return tag, b"", at + 8, self._long(data, at + 4)[0]
         except struct.error:
             raise _PastEndError from None
 
@@ -271,7 +272,7 @@ class _Walk:
                 return found, start
             if tag != _ITEM:
                 raise damaged("a sequence holds something else than items")
-            one = Elements(self._data, little=self._tag.format[0] == "<", implicit=implicit)
+            one = Elements(self._data, little=self._little, implicit=implicit)
             if length == _UNDEFINED:
                 at = self.until(one, start, lambda tag: tag == _END_OF_ITEM, depth=depth) + 8
             else:

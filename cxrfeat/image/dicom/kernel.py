@@ -1,29 +1,78 @@
-"""Every pixel through a table, by compiled loops; see `image.dicom.grey`, which calls them, and `system.compiled`."""
+"""Every pixel through a table, by compiled loops; see `image.dicom.grey`, which calls them, and `system.compiled`.
+
+The memory is what limits them, so they go around its caches: what is written there is first read, for nothing. And of
+16 pixels the words are read together, and the grey values written together, since a processor has few reads and writes
+under way at a time. For a large image, one thread takes half as long as a plain loop, and two threads two thirds.
+"""
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from cxrfeat.system.compiled import compiled
 
+_TOGETHER = 16
 
-@compiled("void(uint16[::1], float32[::1], float32[::1])", fills=1)
-def look_up_uint16_float32(words: NDArray[np.uint16], table: NDArray[np.float32], grey: NDArray[np.float32]) -> None:
+
+@intrinsic  # type: ignore[misc]  # Numba has no types
+def look_up_together(_typing: Any, words: Any, table: Any, grey: Any, place: Any) -> Any:  # noqa: ANN401
+    """Fill 16 grey values from a place on, which must be 16 values long or a multiple of that from an aligned start."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ANN401
+        word, entry, value = (
+            context.make_array(kind)(context, builder, each).data
+            for kind, each in zip(signature.args[:3], given, strict=False)
+        )
+        wide, at = ir.IntType(64), given[3]
+        bits = signature.args[0].dtype.bitwidth
+        count = 64 // bits
+        row = ir.VectorType(entry.type.pointee, _TOGETHER)
+        values = ir.Constant(row, ir.Undefined)
+        for start in range(0, _TOGETHER, count):
+            first = builder.gep(word, [builder.add(at, ir.Constant(at.type, start))])
+            several = builder.load(builder.bitcast(first, wide.as_pointer()), align=bits // 8)
+            for number in range(count):
+                shift = bits * (number if sys.byteorder == "little" else count - 1 - number)
+                one = builder.and_(builder.lshr(several, ir.Constant(wide, shift)), ir.Constant(wide, 2**bits - 1))
+                found = builder.load(builder.gep(entry, [one]))
+                values = builder.insert_element(values, found, ir.Constant(ir.IntType(32), start + number))
+        room = builder.bitcast(builder.gep(value, [at]), row.as_pointer())
+        written = builder.store(values, room, align=_TOGETHER * signature.args[2].dtype.bitwidth // 8)
+        written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(words, table, grey, place), build
+
+
+def _look_up(words: NDArray[Any], table: NDArray[Any], grey: NDArray[Any]) -> None:
     """Fill `(n,)` with what the table has for each word."""
-    for place in range(len(words)):
+    count = len(words)
+    start = min(count, (-(grey.ctypes.data // grey.itemsize)) % _TOGETHER)
+    stop = start + (count - start) // _TOGETHER * _TOGETHER
+    for place in range(start, stop, _TOGETHER):
+        look_up_together(words, table, grey, place)
+    for place in range(start):
+        grey[place] = table[words[place]]
+    for place in range(stop, count):
         grey[place] = table[words[place]]
 
 
-@compiled("void(uint16[::1], uint8[::1], uint8[::1])", fills=1)
-def look_up_uint16_uint8(words: NDArray[np.uint16], table: NDArray[np.uint8], grey: NDArray[np.uint8]) -> None:
-    """The same."""
-    for place in range(len(words)):
-        grey[place] = table[words[place]]
+look_up_uint8_uint8 = compiled("void(uint8[::1], uint8[::1], uint8[::1])", fills=1)(_look_up)
+look_up_uint8_float32 = compiled("void(uint8[::1], float32[::1], float32[::1])", fills=1)(_look_up)
+look_up_uint16_uint8 = compiled("void(uint16[::1], uint8[::1], uint8[::1])", fills=1)(_look_up)
+look_up_uint16_uint16 = compiled("void(uint16[::1], uint16[::1], uint16[::1])", fills=1)(_look_up)
+look_up_uint16_float32 = compiled("void(uint16[::1], float32[::1], float32[::1])", fills=1)(_look_up)
 
 
-@compiled("void(uint8[::1], uint8[::1], uint8[::1])", fills=1)
-def look_up_uint8_uint8(words: NDArray[np.uint8], table: NDArray[np.uint8], grey: NDArray[np.uint8]) -> None:
-    """The same."""
+@compiled("void(uint16[::1], boolean[::1])", fills=1)
+def mark_uint16(words: NDArray[np.uint16], there: NDArray[np.bool_]) -> None:
+    """Say of each word that it occurs."""
     for place in range(len(words)):
-        grey[place] = table[words[place]]
+        there[words[place]] = True
