@@ -186,7 +186,7 @@ def _looked_up(words: Words, table: NDArray[np.uint8] | NDArray[np.float32]) -> 
 def _of_two(table: bytes) -> NDArray[np.uint16]:
     """Two pixels of 8 bits at a time: the table for both, in whatever order the machine has them."""
     one = np.frombuffer(table, np.uint8).astype(np.uint16)
-    both: NDArray[np.uint16] = one[:, None] << 8 | one
+    both: NDArray[np.uint16] = one[:, None] << np.uint16(8) | one
     return both.reshape(-1)
 
 

@@ -7,48 +7,50 @@ under way at a time. For a large image, one thread takes half as long as a plain
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from cxrfeat.system.compiled import compiled
 
+_numba: Any = importlib.import_module("numba")
+_ir: Any = importlib.import_module("llvmlite.ir")  # comes with Numba, of the very version that it wants
 _TOGETHER = 16
 
 
-@intrinsic  # type: ignore[misc]  # Numba has no types
-def look_up_together(_typing: Any, words: Any, table: Any, grey: Any, place: Any) -> Any:  # noqa: ANN401
-    """Fill 16 grey values from a place on, which must be 16 values long or a multiple of that from an aligned start."""
+def _together(_typing: Any, words: Any, table: Any, grey: Any, place: Any) -> Any:  # noqa: ANN401
+    """Fill 16 grey values from a place on, whose address must be a multiple of their length."""
 
     def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ANN401
         word, entry, value = (
             context.make_array(kind)(context, builder, each).data
             for kind, each in zip(signature.args[:3], given, strict=False)
         )
-        wide, at = ir.IntType(64), given[3]
+        wide, at = _ir.IntType(64), given[3]
         bits = signature.args[0].dtype.bitwidth
         count = 64 // bits
-        row = ir.VectorType(entry.type.pointee, _TOGETHER)
-        values = ir.Constant(row, ir.Undefined)
+        row = _ir.VectorType(entry.type.pointee, _TOGETHER)
+        values = _ir.Constant(row, _ir.Undefined)
         for start in range(0, _TOGETHER, count):
-            first = builder.gep(word, [builder.add(at, ir.Constant(at.type, start))])
+            first = builder.gep(word, [builder.add(at, _ir.Constant(at.type, start))])
             several = builder.load(builder.bitcast(first, wide.as_pointer()), align=bits // 8)
             for number in range(count):
                 shift = bits * (number if sys.byteorder == "little" else count - 1 - number)
-                one = builder.and_(builder.lshr(several, ir.Constant(wide, shift)), ir.Constant(wide, 2**bits - 1))
+                one = builder.and_(builder.lshr(several, _ir.Constant(wide, shift)), _ir.Constant(wide, 2**bits - 1))
                 found = builder.load(builder.gep(entry, [one]))
-                values = builder.insert_element(values, found, ir.Constant(ir.IntType(32), start + number))
+                values = builder.insert_element(values, found, _ir.Constant(_ir.IntType(32), start + number))
         room = builder.bitcast(builder.gep(value, [at]), row.as_pointer())
         written = builder.store(values, room, align=_TOGETHER * signature.args[2].dtype.bitwidth // 8)
-        written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        written.set_metadata("nontemporal", builder.module.add_metadata([_ir.Constant(_ir.IntType(32), 1)]))
         return context.get_dummy_value()
 
-    return types.void(words, table, grey, place), build
+    return _numba.types.void(words, table, grey, place), build
+
+
+look_up_together: Any = _numba.extending.intrinsic(_together)
 
 
 def _look_up(words: NDArray[Any], table: NDArray[Any], grey: NDArray[Any]) -> None:
