@@ -76,10 +76,10 @@ def run(point: Point, data: str) -> tuple[float, float]:
             features=features,
             make_engine=StandIn,
         )
-        return time.perf_counter() - start, _peak()
+        return time.perf_counter() - start, peak()
 
 
-def _peak() -> float:
+def peak() -> float:
     """Most memory this process has held, in MB. Not `ru_maxrss`: on Linux that begins with the parent's."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()

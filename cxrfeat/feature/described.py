@@ -50,7 +50,11 @@ class DescribedImages:
         the images, and not on the salt that made the stored ids.
         """
         columns = self.content.columns
-        groups = number_groups(columns["group"].tolist(), columns["content_sha256"].tolist())
+        _, names = np.unique(columns["group"], return_inverse=True)
+        order = np.argsort(columns["content_sha256"], kind="stable")
+        first = np.full(int(names.max(initial=-1)) + 1, len(order))
+        np.minimum.at(first, names[order], np.arange(len(order)))
+        groups = np.argsort(np.argsort(first))[names].astype(np.int64)
         groups.flags.writeable = False  # all callers share it
         return groups
 

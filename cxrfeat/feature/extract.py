@@ -107,7 +107,7 @@ def conclude(
         Of each file, by its path, what there is to tell.
     """
     manifest, features = claim.manifest, tasks[0].committed.path.parent
-    groups = _group(manifest, tasks, compute_all)
+    groups = grouped(manifest, tasks, compute_all)
     give_back()
     lines = record(features, claim, groups, identity, _failed(manifest, tasks))
     told = {line.image_id: line.path for line in lines}
@@ -131,8 +131,14 @@ def _tell_nobody(_: Mapping[str, Told]) -> None:
     """How images look is known already."""
 
 
-def _group(manifest: Manifest, tasks: Sequence[Task], compute_all: Callable[[Looked], None] | None) -> Groups:
-    """Look for copies beside the computing; what that took of memory is free afterwards."""
+def grouped(manifest: Manifest, tasks: Sequence[Task], compute_all: Callable[[Looked], None] | None = None) -> Groups:
+    """Which images belong together: copies are looked for beside the computing, and what that took is free afterwards.
+
+    Args:
+        manifest: The images.
+        tasks: The files that are wanted, held.
+        compute_all: As in `conclude`.
+    """
     contents = Keys(row.content_sha256 for row in manifest.rows)
     coming = Keys(np.concatenate([column(()), *(task.job.coming.array for task in tasks)]))
     with Copies(manifest.rows) as copies:

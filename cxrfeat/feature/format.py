@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.spec import FeatureSpec, canonical_sha256, fingerprint
+from cxrfeat.spec import FeatureSpec, canonical_json, fingerprint
 from cxrfeat.types import Part
 
 FORMAT = "cxrfeat-features"
@@ -120,9 +121,18 @@ class Content:
     @property
     def data_sha256(self) -> str:
         """Names the data: all content hashes with their labels, whatever their order."""
-        labels = [self.classes[label] for label in self.columns["label"].tolist()]
-        pairs = sorted(zip((sha.decode() for sha in self.columns["content_sha256"].tolist()), labels, strict=True))
-        return canonical_sha256(pairs)
+        shas, labels = self.columns["content_sha256"], self.columns["label"]
+        rank = np.empty(len(self.classes), np.int64)
+        rank[sorted(range(len(self.classes)), key=self.classes.__getitem__)] = np.arange(len(self.classes))
+        order = np.lexsort((rank[labels], shas))
+        digest = hashlib.sha256(b"[")  # as of `canonical_sha256` of the whole list, which would take 300 bytes each
+        for start in range(0, len(order), _ROWS_AT_ONCE):
+            some = order[start : start + _ROWS_AT_ONCE]
+            names = [self.classes[label] for label in labels[some].tolist()]
+            pairs = list(zip((sha.decode() for sha in shas[some].tolist()), names, strict=True))
+            digest.update(("," if start else "").encode() + canonical_json(pairs)[1:-1].encode())
+        digest.update(b"]")
+        return digest.hexdigest()
 
     @property
     def split_sha256(self) -> str:

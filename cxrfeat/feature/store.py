@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, SpecError, StorageError
+from cxrfeat.feature import lazy
 from cxrfeat.feature.format import (
     CODED,
     COLUMNS,
@@ -33,6 +34,7 @@ from cxrfeat.feature.format import (
     Content,
     row_shape,
 )
+from cxrfeat.feature.lazy import Lazy
 from cxrfeat.feature.shard import FEATURES, row_crc32
 from cxrfeat.image.finding import NOT_STATED, PRESENT
 from cxrfeat.spec import FeatureSpec, canonical_json, fingerprint, from_dict, to_dict
@@ -46,6 +48,7 @@ _JSON = ("values", "names", "quarantine")
 _MAX_TEXT = 2**28
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _ROWS_AT_ONCE = 256
+_DIGESTED_AT_ONCE = 4096
 _HEXADECIMAL = np.isin(np.arange(256), np.frombuffer(b"0123456789abcdef", dtype=np.uint8))
 """Of each byte, whether it is such a digit: a table, since looking for each in a list takes much memory."""
 
@@ -104,10 +107,17 @@ def _write(file: h5py.File, content: Content, dim: int, rows: Rows) -> None:
         FEATURES, (content.images, views, dim), dtype="<f2" if content.spec.storage == "float16" else "<f4"
     )
     for places, values in rows:
-        for place, row in zip(places.tolist(), values, strict=True):
-            features[place] = row
+        _put(features, places, values)
+    written: dict[str, Any] = {}
     for name, (dtype, _) in COLUMNS.items():
-        file.create_dataset(name, data=content.columns[name].astype(dtype, copy=False))
+        column: Any = content.columns[name]
+        if isinstance(column, Lazy):
+            written[name] = file.create_dataset(name, column.shape, dtype=dtype)
+            for places, values in column.blocks():
+                _put(written[name], places, values)
+        else:
+            written[name] = column.astype(dtype, copy=False)
+            file.create_dataset(name, data=written[name])
     for name in _JSON:
         text = canonical_json(getattr(content, name)).encode()
         file.create_dataset(name, data=np.frombuffer(text, dtype=np.uint8))
@@ -127,16 +137,25 @@ def _write(file: h5py.File, content: Content, dim: int, rows: Rows) -> None:
     for name, value in texts.items():
         file.attrs[name] = np.bytes_(value.encode())
     file.attrs["version"] = np.int64(VERSION)
-    file.attrs["digest"] = np.bytes_(_digest(texts, content).encode())
+    file.attrs["digest"] = np.bytes_(_digest(texts, content, written).encode())
 
 
-def _digest(texts: Mapping[str, str], content: Content) -> str:
+def _put(dataset: h5py.Dataset, places: NDArray[np.intp], values: NDArray[Any]) -> None:
+    """Write rows, those that follow each other together."""
+    for some in np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) != 1) + 1):
+        if len(some):
+            dataset[int(places[some[0]]) : int(places[some[-1]]) + 1] = values[some[0] : some[-1] + 1]
+
+
+def _digest(texts: Mapping[str, str], content: Content, columns: Mapping[str, Any]) -> str:
     """SHA-256 over everything in the file but the features, whose rows are covered by `crc32`."""
     said = {name: texts[name] for name in _TEXT_ATTRIBUTES if name != "digest"}
     digest = hashlib.sha256(canonical_json({**said, "version": VERSION}).encode())
     for name, (dtype, _) in sorted(COLUMNS.items()):
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(content.columns[name].astype(dtype, copy=False)).data)
+        for start in range(0, content.images, _DIGESTED_AT_ONCE):
+            some = columns[name][start : start + _DIGESTED_AT_ONCE]
+            digest.update(np.ascontiguousarray(some.astype(dtype, copy=False)).data)
     for name in _JSON:
         digest.update(canonical_json(getattr(content, name)).encode())
     return digest.hexdigest()
@@ -183,6 +202,30 @@ class Store:
                 yield part, self.features[part]
         except (OSError, RuntimeError) as error:
             raise damaged(self.path, f"the features cannot be read ({_first_line(error)})") from error
+
+
+class _Stored(Lazy):
+    """A column of a file, read when it is sliced; after the file was closed, too, if the same one still lies there."""
+
+    def __init__(
+        self, path: Path, name: str, dataset: h5py.Dataset, digest: str, rows: NDArray[np.intp] | None = None
+    ) -> None:
+        super().__init__(dataset.shape, dataset.dtype, rows)
+        self._path, self._name, self._dataset, self._digest = path, name, dataset, digest
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        try:
+            if not self._dataset:  # closed
+                file = _open(self._path)
+                if _text(file.attrs, "digest", self._path) != self._digest:
+                    raise IntegrityError(f"{self._path} was replaced while it was being read. Try again.")
+                self._dataset = file[self._name]
+            return np.asarray(self._dataset[start:stop])
+        except (OSError, RuntimeError, KeyError) as error:
+            raise damaged(self._path, f"{self._name} cannot be read ({_first_line(error)})") from error
+
+    def only(self, rows: NDArray[np.intp]) -> Lazy:
+        return _Stored(self._path, self._name, self._dataset, self._digest, rows)
 
 
 def dataset_of(path: Path) -> str | None:
@@ -271,13 +314,14 @@ def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
         classes = tuple(_strings(json.loads(texts["classes"]), path))
         stored = {name: json.loads(_dataset(file, name, path, limit=_MAX_TEXT)[...].tobytes()) for name in _JSON}
         names = {name: _different(stored["names"][name], path) for name in NAMED}
-        columns = {}
+        columns: dict[str, Any] = {}
         for name, (dtype, _) in COLUMNS.items():
             shape = (images, *row_shape(name, spec, names))
             column = _dataset(file, name, path)
             if column.dtype.str != dtype or column.shape != shape:
                 raise damaged(path, f"{name} has shape {column.shape} and type {column.dtype}")
-            columns[name] = column[...]
+            late = name in lazy.LONG and column.nbytes >= lazy.LARGE
+            columns[name] = _Stored(path, name, column, texts["digest"]) if late else column[...]
         values = {name: _strings(stored["values"][name], path) for name in CODED}
         content = Content(
             spec=spec,
@@ -292,7 +336,7 @@ def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
             versions={str(key): str(value) for key, value in json.loads(texts["versions"]).items()},
         )
         _check_codes(content, path)
-        if _digest(texts, content) != texts["digest"]:
+        if _digest(texts, content, columns) != texts["digest"]:
             raise damaged(path, "the tables do not match their digest")
         for name in ("data_sha256", "split_sha256"):
             if texts[name] != getattr(content, name):

@@ -61,13 +61,17 @@ def canonical(labels: Labels, groups: Groups, keys: Sequence[str] | None) -> _Ro
     """An order of the rows that depends on what they are: by the least key of their group, then by their own."""
     if keys is None:
         return np.arange(len(labels))
-    least: dict[int, str] = {}
-    for index, key in zip(groups.tolist(), keys, strict=True):
-        least[index] = min(key, least.get(index, key))
-    tagged = zip((least[index] for index in groups.tolist()), groups.tolist(), keys, labels.tolist(), strict=True)
-    ranks = [(first, index, key, label) for first, index, key, label in tagged]
+    if not len(labels):
+        return np.arange(0)
+    try:
+        told = np.fromiter(keys, f"S{max(1, max(map(len, keys)))}", len(keys))
+    except UnicodeEncodeError:
+        told = np.array(keys)
+    _, rank = np.unique(told, return_inverse=True)
+    least = np.full(int(groups.max()) + 1, len(rank))
+    np.minimum.at(least, groups, rank)
     # The group index only keeps groups apart that share a key, which groups by content never do.
-    return np.array(sorted(range(len(ranks)), key=ranks.__getitem__), dtype=np.int64)
+    return np.lexsort((labels, rank, groups, least[groups]))
 
 
 def renumbered(groups: Groups) -> Groups:

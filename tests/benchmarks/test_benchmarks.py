@@ -27,6 +27,7 @@ from benchmarks import (
     obvious,
     predict,
     report,
+    rows,
     same,
     scale,
     standardize,
@@ -98,6 +99,13 @@ def test_engines_measures_every_candidate_in_turn(tmp_path: Path, capsys: pytest
     assert max(row["difference_to_predict"].values()) < engines.TOLERANCE
     assert set(row["conversion_seconds"]) == converted
     assert all(seconds > 0 for seconds in row["conversion_seconds"].values())
+
+
+@pytest.mark.slow
+def test_rows_measures_each_stage_in_a_process_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = ran(rows.main, ["--rows", "300", "--rows", "600"], tmp_path, capsys)
+    assert [(row["stage"], row["rows"]) for row in found] == [(one, n) for n in (300, 600) for one in rows.STAGES]
+    assert all(row["peak_mb"] > 10 for row in found)
 
 
 @pytest.mark.slow
