@@ -32,15 +32,16 @@ from benchmarks.scale import peak
 from cxrfeat.backbone.network import FILE, Network
 from cxrfeat.feature.claim import Claim
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.feature.keys import Keys
+from cxrfeat.feature.paths import Paths
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.shard import FEATURES, Shard, row_crc32
 from cxrfeat.feature.store import verify_features
 from cxrfeat.feature.task import Computing, Task, begin
 from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decoders
+from cxrfeat.image.group import group
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.row import Header, ImageRow, Manifest
+from cxrfeat.image.row import Header, ImageRow, ImageRows, Manifest
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Groups
 
@@ -54,7 +55,7 @@ STAGES = ("plan", "shards", "resume", "copies", "build", "verify", "split", "aud
 def manifest_of(rows: int) -> Manifest:
     """So many images of two classes."""
     header = Header(format="PNG", suffix=".png", width=299, height=299, bits=8, mode="L", file_bytes=60_000)
-    images = (
+    images = (  # held one at a time: `Manifest` keeps them by columns
         ImageRow(
             path=f"{'AB'[number % 2]}/{number // 2:07d}.png",
             label="AB"[number % 2],
@@ -65,12 +66,12 @@ def manifest_of(rows: int) -> Manifest:
         for half in (0, 1)
         for number in range(half, rows, 2)
     )
-    return Manifest(dataset="rows", root=Path(), rows=tuple(images), classes=("A", "B"))
+    return Manifest(dataset="rows", root=Path(), rows=ImageRows(images), classes=("A", "B"))
 
 
 def groups_of(manifest: Manifest) -> Groups:
-    """Patients, as `image.group` numbers them."""
-    return np.unique([row.patient for row in manifest.rows], return_inverse=True)[1]
+    """Patients."""
+    return group(manifest.rows)
 
 
 def asked() -> Request:
@@ -90,7 +91,7 @@ def place(folder: Path) -> Path:
 
 def begun(manifest: Manifest, folder: Path, stack: ExitStack) -> Task:
     """What `extract` does before it computes."""
-    contents = Keys(row.content_sha256 for row in manifest.rows)
+    contents = Paths(manifest).contents
     work = stack.enter_context(Work(place(folder)))
     return begin(work, asked(), "rows", contents, Computing("stand-in", _nothing, 32), stack)
 

@@ -53,7 +53,7 @@ class AuditedImages:
     seed: int
 
     @property
-    def rows(self) -> tuple[ImageRow, ...]:
+    def rows(self) -> Sequence[ImageRow]:
         """The images."""
         return self.manifest.rows
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cxrfeat.feature.keys import Keys, column
 from cxrfeat.image.duplicate import Pair, Search
 from cxrfeat.image.group import group, group_copies
-from cxrfeat.image.row import ImageRow
+from cxrfeat.image.row import ImageRow, ImageRows
 from cxrfeat.system.process import small_products
 from cxrfeat.types import Groups
 
@@ -43,7 +43,7 @@ class Copies:
             rows: Rows of the data set.
         """
         self._rows, self._stop = rows, threading.Event()
-        contents = column(row.content_sha256 for row in rows)
+        contents = rows.contents if isinstance(rows, ImageRows) else column(row.content_sha256 for row in rows)
         order, self._places = np.unique(contents, return_index=True)
         self._order = Keys(order)
         """What is to be told, and where in the rows each stands first."""

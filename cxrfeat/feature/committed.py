@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError, StorageError
+from cxrfeat.feature import lazy
 from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import COLUMNS
 from cxrfeat.feature.keys import Column, Keys, texts
+from cxrfeat.feature.lazy import Lazy, Places
 from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, read_columns, read_shard
 from cxrfeat.feature.spare import Spare
 from cxrfeat.feature.work import Work
@@ -188,6 +190,30 @@ class ComputedRows:
             raise self._unreadable(lost, len(wanted))
         return columns
 
+    def late(self, wanted: Column, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """As one of `columns`; where it is large, it is read only as it is sliced or written.
+
+        Args:
+            wanted: Contents that have a row.
+            name: Of the column.
+            shape: Of a row of it.
+        """
+        column = _Late(self, wanted, name, shape)
+        whole: Any = column if column.nbytes >= lazy.LARGE else self.columns(wanted, [name])[name]
+        return whole  # type: ignore[no-any-return]  # it stands where an array can
+
+    def parts(self, wanted: Column, name: str) -> Iterator[Chosen]:
+        """A column of the wanted contents, part by part, each part read once.
+
+        Raises:
+            StorageError: If a shard cannot be read back; it is deleted, so that its rows are computed again.
+        """
+        for number, to, rows in self._chosen(wanted):
+            arrays = self._parts[number].columns()
+            if arrays is None:
+                raise self._unreadable([(self._parts[number].place, len(to))], len(wanted))
+            yield to, arrays[name][rows]
+
     def features(self, wanted: Column) -> Iterator[Chosen]:
         """The features of the wanted contents, part by part, each part read once.
 
@@ -236,6 +262,23 @@ class ComputedRows:
         for place, _ in lost:
             self._committed.drop(place)
         return unreadable(self._committed, sum(rows for _, rows in lost), images)
+
+
+class _Late(Lazy):
+    """A column of rows that lie in shards and files."""
+
+    def __init__(self, computed: ComputedRows, wanted: Column, name: str, shape: tuple[int, ...]) -> None:
+        super().__init__((len(wanted), *shape), np.dtype(COLUMNS[name][0]))
+        self._computed, self._wanted, self._name = computed, wanted, name
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        return self._computed.columns(self._wanted[start:stop], [self._name])[self._name]
+
+    def only(self, rows: NDArray[np.intp]) -> Lazy:
+        return _Late(self._computed, self._wanted[rows], self._name, self.shape[1:])
+
+    def blocks(self) -> Iterator[Places]:
+        return self._computed.parts(self._wanted, self._name)
 
 
 def unreadable(committed: Committed, lost: int, images: int) -> LostError:

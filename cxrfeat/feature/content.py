@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.feature.committed import ComputedRows
-from cxrfeat.feature.format import COLUMNS, PARTS, Content, code
-from cxrfeat.feature.keys import column
+from cxrfeat.feature.committed import FROM_PIXELS, ComputedRows
+from cxrfeat.feature.format import COLUMNS, ID, PARTS, Content, code, row_shape
+from cxrfeat.feature.lazy import LONG
 from cxrfeat.feature.request import Request
 from cxrfeat.feature.versions import versions
 from cxrfeat.image.finding import NOT_STATED
 from cxrfeat.image.group import group_keys
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.row import ImageRow, Manifest, Quarantined
+from cxrfeat.image.row import ImageRows, Manifest, Quarantined
 from cxrfeat.image.split import NO_PART
 from cxrfeat.types import Groups, Part
 
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 def content_of(
     request: Request,
     manifest: Manifest,
-    rows: Sequence[int],
+    rows: NDArray[np.intp],
     groups: Groups,
     identity: Identity,
     computed: ComputedRows,
@@ -44,42 +44,33 @@ def content_of(
         computed: Their rows, as they were computed.
         quarantined: The images that have none.
     """
-    kept: list[ImageRow] = [manifest.rows[index] for index in rows]
-    keys = group_keys(manifest.rows, groups)
-    texts: dict[str, Callable[[ImageRow], str | None]] = {
-        "source": lambda row: row.source,
-        "sex": lambda row: row.sex,
-        "view_position": lambda row: row.view_position,
-        "modality": lambda row: row.modality,
-        "laterality": lambda row: row.laterality,
-        "container/format": lambda row: row.header.format,
-        "container/suffix": lambda row: row.header.suffix,
-        "container/mode": lambda row: row.header.mode,
-        "container/jpeg_tables": lambda row: row.header.jpeg_tables or None,
-    }
-    coded = {name: code([read(row) for row in kept]) for name, read in texts.items()}
-    named = _named(manifest, kept)
+    held, count = manifest.held, len(rows)
+    hashes = held.contents[rows]
+    coded = {name: _coded(held, field, rows) for name, field in _TEXTS.items()}
+    named = _named(manifest, rows)
     kept_texts, words = code([text for row in named.texts for text in row])
-    coded["kept_texts"] = kept_texts.reshape(len(kept), -1), words
+    coded["kept_texts"] = kept_texts.reshape(count, -1), words
     split = request.bound_split
-    bound = [-1] * len(rows) if split is None else [_part(split.parts[index]) for index in rows]
-    plain: dict[str, Sequence[Any]] = {
-        "image_id": [identity.image_id(row.path, row.content_sha256).encode() for row in kept],
-        "content_sha256": [row.content_sha256.encode() for row in kept],
-        "label": [manifest.classes.index(row.label) for row in kept],
-        "group": [identity.group_id(keys[groups[index]]).encode() for index in rows],
-        "known_patient": [row.patient is not None for row in kept],
-        "split": [-1 if row.split is None else _part(row.split) for row in kept],
-        "bound_split": bound,
-        "date": [(row.date or "").encode() for row in kept],
-        "age": [np.nan if row.age is None else row.age for row in kept],
-        "container/width": [row.header.width for row in kept],
-        "container/height": [row.header.height for row in kept],
-        "container/bits": [row.header.bits for row in kept],
-        "container/file_bytes": [row.header.file_bytes for row in kept],
+    ids = [identity.group_id(key) for key in group_keys(held, groups)]
+    pairs = zip(held.paths(rows), hashes.tolist(), strict=True)
+    columns: dict[str, NDArray[Any]] = {
+        "image_id": np.fromiter((identity.image_id(path, sha.decode()) for path, sha in pairs), ID, count),
+        "content_sha256": hashes,
+        "label": manifest.labels[rows],
+        "group": np.array(ids, ID)[groups[rows]],
+        "known_patient": _each(held, "patient", rows, lambda patient: patient is not None),
+        "split": _each(held, "split", rows, lambda part: -1 if part is None else _part(part)),
+        "bound_split": np.full(count, -1) if split is None else _parts(split.parts[rows]),
+        "date": _each(held, "date", rows, lambda date: (date or "").encode()),
+        "age": _each(held, "age", rows, lambda age: np.nan if age is None else age),
+        "container/width": held.number("width")[rows],
+        "container/height": held.number("height")[rows],
+        "container/bits": _each(held, "bits", rows, int),
+        "container/file_bytes": held.number("file_bytes")[rows],
     }
-    columns = computed.columns(column(row.content_sha256 for row in kept))
-    columns |= {name: np.array(values, dtype=COLUMNS[name][0]) for name, values in plain.items()}
+    columns = {name: values.astype(COLUMNS[name][0], copy=False) for name, values in columns.items()}
+    columns |= computed.columns(hashes, [name for name in FROM_PIXELS if name not in LONG])
+    columns |= {name: computed.late(hashes, name, row_shape(name, request.spec, named.names)) for name in LONG}
     columns |= {name: numbers for name, (numbers, _) in coded.items()}
     columns |= {"findings": named.findings, "kept_numbers": named.numbers}
     return Content(
@@ -108,27 +99,60 @@ class _Named:
     numbers: NDArray[np.float64]
 
 
-def _named(manifest: Manifest, rows: Sequence[ImageRow]) -> _Named:
+_TEXTS = {
+    "source": "source", "sex": "sex", "view_position": "view_position", "modality": "modality",
+    "laterality": "laterality", "container/format": "format", "container/suffix": "suffix", "container/mode": "mode",
+    "container/jpeg_tables": "jpeg_tables",
+}  # fmt: skip
+"""Columns of texts, and the fields of a row or of its header that they are of."""
+
+
+def _coded(held: ImageRows, name: str, rows: NDArray[np.intp]) -> tuple[NDArray[np.int32], list[str]]:
+    """As `code` of a field of some rows."""
+    codes, values = held.coded(name)
+    codes = codes[rows]
+    told = sorted({values[one] for one in np.unique(codes).tolist() if values[one]})
+    place = {text: index for index, text in enumerate(told)}
+    number = np.array([place.get(value, -1) for value in values], np.int32)
+    return number[codes] if len(codes) else np.empty(0, np.int32), told
+
+
+def _each(held: ImageRows, name: str, rows: NDArray[np.intp], told: Callable[[Any], Any]) -> NDArray[Any]:
+    """What is told by each value of a field of some rows."""
+    codes, values = held.coded(name)
+    return np.array([told(value) for value in values])[codes[rows]]
+
+
+def _parts(names: NDArray[Any]) -> NDArray[np.int64]:
+    different, place = np.unique(names, return_inverse=True)
+    return np.array([_part(name) for name in different.tolist()], np.int64)[place]
+
+
+def _named(manifest: Manifest, rows: NDArray[np.intp]) -> _Named:
     """What is said of findings, and what stands in the columns that the user keeps, of some of the images."""
     titles = manifest.kept_names
     silent = (NOT_STATED,) * len(manifest.finding_names), (None,) * len(titles)
-    findings = [silent[0] if row.findings is None else row.findings for row in rows]
-    kept = [silent[1] if row.kept is None else row.kept for row in rows]
+    codes, said = manifest.held.coded("findings")
+    findings = np.array([silent[0] if one is None else one for one in said], np.int8)
+    kept_codes, every = manifest.held.coded("kept")
     # By the whole data set: a column keeps its kind, whichever images can be used.
-    every = [row.kept for row in manifest.rows if row.kept is not None]
-    number = [any(isinstance(row[at], float) for row in every) for at in range(len(titles))]
+    number = [any(isinstance(row[at], float) for row in every if row is not None) for at in range(len(titles))]
+    kept = [silent[1] if row is None else row for row in every]
     numbers = [[value if isinstance(value, float) else np.nan for value in _where(row, number)] for row in kept]
+    texts = [
+        [None if value is None else str(value) for value in _where(row, [not is_ for is_ in number])] for row in kept
+    ]
+    kept_codes = kept_codes[rows]
     return _Named(
         names={
             "findings": list(manifest.finding_names),
             "kept_texts": _where(titles, [not is_ for is_ in number]),
             "kept_numbers": _where(titles, number),
         },
-        findings=np.array(findings, np.int8).reshape(len(rows), -1),
-        texts=[[None if value is None else str(value) for value in _where(row, [not is_ for is_ in number])]
-               for row in kept],
-        numbers=np.array(numbers, np.float64).reshape(len(rows), -1),
-    )  # fmt: skip
+        findings=findings.reshape(len(said), -1)[codes[rows]],
+        texts=[texts[place] for place in kept_codes.tolist()],
+        numbers=np.array(numbers, np.float64).reshape(len(kept), -1)[kept_codes],
+    )
 
 
 def _where(values: Sequence[_T], chosen: Sequence[bool]) -> list[_T]:

@@ -139,7 +139,7 @@ def grouped(manifest: Manifest, tasks: Sequence[Task], compute_all: Callable[[Lo
         tasks: The files that are wanted, held.
         compute_all: As in `conclude`.
     """
-    contents = Keys(row.content_sha256 for row in manifest.rows)
+    contents = Keys(manifest.contents)
     coming = Keys(np.concatenate([column(()), *(task.job.coming.array for task in tasks)]))
     with Copies(manifest.rows) as copies:
         for some in _looks(contents - coming, tasks):
@@ -165,5 +165,6 @@ def _looks(contents: Keys, tasks: Sequence[Task]) -> Iterator[dict[str, Told]]:
 def _failed(manifest: Manifest, tasks: Sequence[Task]) -> tuple[Quarantined, ...]:
     """Images that one network at least could not be given."""
     failures = {sha: one for task in tasks for sha, one in task.committed.failures.items()}
-    found = ((row.path, failures.get(row.content_sha256)) for row in manifest.rows)
-    return tuple(Quarantined(path=path, stage=one.stage, reason=one.reason) for path, one in found if one is not None)
+    rows = [manifest.rows[row] for row in np.flatnonzero(Keys(failures).places(manifest.contents) >= 0).tolist()]
+    found = ((row.path, failures[row.content_sha256]) for row in rows)
+    return tuple(Quarantined(path=path, stage=one.stage, reason=one.reason) for path, one in found)

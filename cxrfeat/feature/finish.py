@@ -56,18 +56,18 @@ def finish(
     """
     path, manifest = committed.path, claim.manifest
     failures = committed.failures
-    hashes = column(row.content_sha256 for row in manifest.rows)
+    hashes = manifest.contents
     contents = Keys(hashes)
     computed = ComputedRows(committed, contents)
     there = computed.found.places(hashes) >= 0
-    rows = np.flatnonzero(there).tolist()
+    rows = np.flatnonzero(there)
     quarantined = _quarantined(manifest, failures, there)
     if lost := int((~there & (Keys(failures).places(hashes) < 0)).sum()):
         raise unreadable(committed, lost, len(manifest.rows))
     own, spare = committed.own, committed.spare
     dropped = Dropped() if own is None else _dropped(own, manifest, told)
     spare.keep(_unwanted(committed, contents))
-    if not rows:
+    if not len(rows):
         committed.work.clear()  # what failed now is tried again next time
         first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:3])
         raise InputError(f"None of the {len(manifest.rows)} images can be used ({first}). Check the files.")
@@ -113,9 +113,7 @@ def _dropped(file: FeatureFile, manifest: Manifest, told: Mapping[str, str]) -> 
         told: The path of each image id.
     """
     places = {row.path for row in manifest.rows}
-    here = (
-        Keys(row.content_sha256 for row in manifest.rows).places(file.content.columns["content_sha256"]) >= 0
-    ).tolist()
+    here = (Keys(manifest.contents).places(file.content.columns["content_sha256"]) >= 0).tolist()
     rows = list(zip(file.image_ids, here, file.labels.tolist(), strict=True))
     lost = [told.get(image) for image, stays, _ in rows if not stays]
     left, there = {label for _, stays, label in rows if stays}, set(manifest.classes)

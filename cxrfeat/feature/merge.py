@@ -134,7 +134,7 @@ def _refuse_missing(committed: Committed, one: _Wanted) -> None:
     order = one.order
     rows = [one.keys for one in committed.rows(Keys())]
     known = Keys(np.concatenate([committed.contents.array, Keys(committed.failures).array, *rows]))
-    missing = Keys(row.content_sha256 for row in order.manifest.rows) - known
+    missing = Keys(order.manifest.contents) - known
     if not missing:
         return
     places = {row.content_sha256: row.path for row in reversed(order.manifest.rows)}
@@ -150,7 +150,7 @@ def _refuse_missing(committed: Committed, one: _Wanted) -> None:
 def _which_shares(one: _Wanted, committed: Committed, missing: Keys) -> str:
     """What to run again: by number, where the plan that the shares were cut from is known."""
     count, views = one.order.shares, one.order.request.spec.view.count
-    contents = Keys(row.content_sha256 for row in one.order.manifest.rows)
+    contents = Keys(one.order.manifest.contents)
     named: list[str] = []
     for begun in filter(None, map(read_settings, one.folders)):
         for todo in (contents, contents - committed.contents):

@@ -17,11 +17,12 @@ class Paths(Mapping[str, Path]):
     def __init__(self, manifest: Manifest) -> None:
         """Take the images of a data set."""
         self._manifest = manifest
-        hashes = column(row.content_sha256 for row in manifest.rows)
-        self.contents = Keys(hashes)
+        order = np.argsort(manifest.contents, kind="stable")
+        hashes = manifest.contents[order]
+        last = np.append(hashes[1:] != hashes[:-1], True)[: len(hashes)]
+        self.contents = Keys(hashes[last])
         """All content hashes."""
-        self._rows = np.empty(len(self.contents), np.intp)
-        self._rows[self.contents.places(hashes)] = np.arange(len(hashes))
+        self._rows = order[last]
 
     def __getitem__(self, content_sha256: str) -> Path:
         """The file."""

@@ -213,15 +213,15 @@ def _note(head: dict[str, Any]) -> ShardNote:
         keys=column(head["keys"]),
         dim=int(shape[-1]) if head["keys"] else 0,
         engine=str(head["engine"]),
-        decoders=_versions(json.dumps(head["decoders"], sort_keys=True)),
+        decoders=_versions(tuple(head["decoders"].items())),
         failures=tuple(Failure(content_sha256=sha, stage=stage, reason=why) for sha, stage, why in head["failures"]),
     )
 
 
 @functools.lru_cache(maxsize=256)
-def _versions(text: str) -> Mapping[str, str]:
+def _versions(told: tuple[tuple[str, object], ...]) -> Mapping[str, str]:
     """The same object for the same versions: thousands of shards have them."""
-    return {str(name): str(version) for name, version in json.loads(text).items()}
+    return {name: str(version) for name, version in told}
 
 
 def _arrays(part: Mapping[str, Any], content: bytes, start: int) -> dict[str, NDArray[Any]]:

@@ -125,8 +125,9 @@ class Work(Lock):
         as good as none.
         """
         found = {}
-        places = [path for folder in (self.folder, *self._also) for path in folder.glob("*-*.shard")]
-        for path in sorted(places, key=lambda path: (path.name, path)):  # whichever folder is named first
+        places = [(name, folder) for folder in (self.folder, *self._also) for name in _shards_in(folder)]
+        for name, folder in sorted(places):  # whichever folder is named first
+            path = folder / name
             if path not in self._notes:
                 self._notes[path] = read_note(path)
             note = self._notes[path]
@@ -148,6 +149,16 @@ class Work(Lock):
         """Contents with a row in a shard, the shards of one plan apart."""
         notes = [note for path, note in self.shards().items() if path.name.split("-")[0] != apart_from]
         return Keys(np.concatenate([column(()), *(note.keys for note in notes)]))
+
+
+def _shards_in(folder: Path) -> list[str]:
+    """Names of the shards in a folder, if it is there."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [name for name in names if name.endswith(".shard") and "-" in name]
 
 
 _SETTINGS = "settings.json"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrfeat.image.duplicate import find_duplicates
-from cxrfeat.image.row import ImageRow
+from cxrfeat.image.row import ImageRow, ImageRows
 from cxrfeat.types import Groups
 
 Looks = Mapping[str, tuple[NDArray[np.uint8], int]]
@@ -28,28 +28,39 @@ def group(rows: Sequence[ImageRow], also: Iterable[tuple[int, int]] = ()) -> Gro
     Returns:
         `(rows,)` group indices from 0, numbered in the order in which they first appear.
     """
-    parent = list(range(len(rows)))
+    contents, patients = _told(rows)
+    known = np.flatnonzero(patients >= 0)
+    pairs = np.array(list(also), dtype=np.int64).reshape(-1, 2)
+    one = np.concatenate([np.arange(len(contents)), known, pairs[:, 0]])
+    other = np.concatenate([_first(contents), known[_first(patients[known])], pairs[:, 1]])
+    root = np.arange(len(contents))
+    while True:  # each round joins what a pair joins, and lets everybody know the least of its own
+        least = np.minimum(root[one], root[other])
+        if (root[one] == root[other]).all():
+            return np.unique(root, return_inverse=True)[1].astype(np.int64)
+        np.minimum.at(root, root[one], least)
+        np.minimum.at(root, root[other], least)
+        while (root[root] != root).any():
+            root = root[root]
 
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
 
-    def join(one: int, other: int) -> None:
-        low, high = sorted((root(one), root(other)))
-        parent[high] = low
+def _told(rows: Sequence[ImageRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`(rows,)` numbers that stand for contents, and for patients, -1 where one is not known; both ordered as texts."""
+    held = rows if isinstance(rows, ImageRows) else ImageRows(rows)
+    _, contents = np.unique(held.contents, return_inverse=True)
+    codes, names = held.coded("patient")
+    number = np.full(len(names), -1, np.int64)
+    for rank, place in enumerate(
+        sorted((at for at, name in enumerate(names) if name is not None), key=names.__getitem__)
+    ):
+        number[place] = rank
+    return contents.astype(np.int64), number[codes] if len(names) else codes
 
-    first: dict[tuple[str, str], int] = {}
-    for index, row in enumerate(rows):
-        join(index, first.setdefault(("content", row.content_sha256), index))
-        if row.patient is not None:
-            join(index, first.setdefault(("patient", row.patient), index))
-    for one, other in also:
-        join(one, other)
 
-    numbers: dict[int, int] = {}
-    return np.array([numbers.setdefault(root(index), len(numbers)) for index in range(len(rows))], dtype=np.int64)
+def _first(numbers: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Of each number, the place where it stands first."""
+    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    return first[inverse]
 
 
 def group_copies(rows: Sequence[ImageRow], looks: Looks, stop: Event | None = None) -> Groups:
@@ -88,12 +99,16 @@ def group_keys(rows: Sequence[ImageRow], groups: Groups) -> list[str]:
     Returns:
         One text per group, in the order of the group indices: `patient:...` or `content:...`.
     """
-    members: dict[int, list[ImageRow]] = {}
-    for index, row in zip(groups.tolist(), rows, strict=True):
-        members.setdefault(index, []).append(row)
-    return [_key(members[index]) for index in range(len(members))]
-
-
-def _key(rows: list[ImageRow]) -> str:
-    patients = [row.patient for row in rows if row.patient is not None]
-    return f"patient:{min(patients)}" if patients else f"content:{min(row.content_sha256 for row in rows)}"
+    contents, patients = _told(rows)
+    held = rows if isinstance(rows, ImageRows) else ImageRows(rows)
+    count = int(groups.max(initial=-1)) + 1
+    least_content, least_patient = (np.full(count, np.iinfo(np.int64).max) for _ in range(2))
+    np.minimum.at(least_content, groups, contents)
+    known = patients >= 0
+    np.minimum.at(least_patient, groups[known], patients[known])
+    names = sorted(name for name in held.coded("patient")[1] if name is not None)
+    hashes = np.unique(held.contents)
+    return [
+        f"patient:{names[patient]}" if patient < len(names) else f"content:{hashes[content].decode()}"
+        for patient, content in zip(least_patient.tolist(), least_content.tolist(), strict=True)
+    ]

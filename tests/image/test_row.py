@@ -3,10 +3,14 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cxrfeat.errors import InputError
-from cxrfeat.image.row import Described, Header, ImageRow, Manifest, Selection
+from cxrfeat.image.mask_place import MaskPlace
+from cxrfeat.image.row import Described, Header, ImageRow, ImageRows, Manifest, Selection
 from cxrfeat.types import Part
 
 HEADER = Header(format="PNG", suffix=".png", width=64, height=64, bits=8, mode="L", file_bytes=100)
@@ -26,6 +30,46 @@ def test_labels_count_into_the_classes() -> None:
     manifest = Manifest(dataset="d", root=Path("d"), rows=rows, classes=("A", "B"))
     assert manifest.labels.tolist() == [1, 0, 1]
     assert Manifest(dataset="d", root=Path("d"), rows=()).labels.tolist() == []
+
+
+DESCRIBED = st.builds(
+    ImageRow,
+    path=st.text(st.characters(codec="utf-8"), max_size=5) | st.just("A/\udcff.png"),
+    label=st.sampled_from("AB"),
+    content_sha256=st.text("0123456789abcdef", min_size=1, max_size=64),
+    header=st.builds(replace, st.just(HEADER), width=st.integers(1, 2**40), bits=st.sampled_from([8, 16])),
+    patient=st.none() | st.sampled_from(["", "p", "q"]),
+    split=st.none() | st.sampled_from(list(Part)),
+    date=st.none() | st.sampled_from(["2020", "2020-01-02"]),
+    age=st.none() | st.floats(0, 99),
+    mask=st.none() | st.just("m.png") | st.builds(MaskPlace),
+    findings=st.none() | st.tuples(st.integers(-2, 1)),
+    kept=st.none() | st.tuples(st.none() | st.text(max_size=2) | st.floats(1, 3)),
+)
+
+
+@given(st.lists(DESCRIBED, max_size=8))
+def test_rows_held_by_columns_are_the_rows(rows: list[ImageRow]) -> None:
+    held = ImageRows(rows)
+    assert list(held) == rows
+    assert [held[number] for number in range(len(rows))] == rows
+    assert held[1:5:2] == tuple(rows[1:5:2])
+    assert held == rows
+    assert held != [*rows, ROW]
+    assert hash(held) == hash(tuple(rows))
+    assert held.contents.tolist() == [row.content_sha256.encode() for row in rows]
+    assert list(held.paths(np.arange(len(rows))[::-1])) == [row.path for row in reversed(rows)]
+    codes, values = held.coded("age")
+    assert [values[code] for code in codes.tolist()] == [row.age for row in rows]
+    with pytest.raises(IndexError):
+        held[len(rows)]
+
+
+def test_a_manifest_holds_its_rows_by_columns() -> None:
+    manifest = Manifest(dataset="d", root=Path("d"), rows=(ROW, ROW), classes=("A",))
+    assert isinstance(manifest.rows, ImageRows)
+    assert manifest == replace(manifest, rows=manifest.rows[:])
+    assert manifest != replace(manifest, rows=manifest.rows[1:])
 
 
 def test_one_class_and_one_folder_stand_where_many_can() -> None:
