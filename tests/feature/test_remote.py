@@ -1,26 +1,22 @@
-"""Shards by workers: here ones that are called, and on a real cluster, where some are killed, in a slow test."""
+"""Shards by workers: here ones that are called, and on a real cluster, where some are killed."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cxrfeat.backbone.network import Network
+import cxrfeat
 from cxrfeat.errors import InputError
 from cxrfeat.feature import remote
-from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.task import Computing
-from cxrfeat.spec import FeatureSpec
+from cxrfeat.image.row import Selection
+from cxrfeat.system.attempt import DEATHS
 from cxrfeat.system.cluster import ClusterSpec, Lost
+from cxrfeat.system.process import threads
+from tests.clusters import Killer, Twice, left, with_ray
 from tests.feature.images import break_image, extract, make_data
 from tests.stub import StubEngine, stub_request
 
@@ -89,33 +85,38 @@ def test_a_shard_that_is_set_aside_names_its_images_and_the_rest_is_kept(
     assert made[0].rows_computed == 4
 
 
-class Dear(StubEngine):
-    """Slow enough to be killed at it."""
-
-    def __init__(self, network: Network, spec: FeatureSpec, batch: int, threads: int) -> None:
-        super().__init__(network, spec, batch, threads, pause=0.15)
+def test_shards_of_a_real_cluster_are_those_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_ray(monkeypatch)
+    monkeypatch.setattr("cxrfeat.feature.plan._LEAST_VIEWS", 8)
+    data, before = make_data(tmp_path / "data"), left()
+    (made,) = extract(data, tmp_path / "f", computing=Computing("stub", StubEngine, 4, ClusterSpec(workers=2)))
+    (plain,) = extract(data, tmp_path / "plain")
+    assert made.path.read_bytes() == plain.path.read_bytes()
+    assert made.workers == f"2 workers of {max(1, threads() // 2)} cores on a cluster".replace("1 cores", "1 core")
+    assert left() <= before, "the cluster is gone"
 
 
 @pytest.mark.slow
-def test_workers_killed_at_random_change_no_bit_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]))
+@pytest.mark.weights
+def test_workers_killed_at_random_and_shards_done_twice_change_no_bit_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path
+) -> None:
+    with_ray(monkeypatch)
     monkeypatch.setattr("cxrfeat.feature.plan._LEAST_VIEWS", 8)
-    data = make_data(tmp_path / "data", 60)
-    computing = Computing("stub", Dear, 4, ClusterSpec(workers=2))
-    killed, chance = [], random.Random(0)
-
-    def kill(what: str, done: int, total: int) -> None:
-        del what, total
-        said = subprocess.run(["pgrep", "-f", "ray::_Worker"], capture_output=True, text=True, check=False).stdout
-        if done > 1 and (workers := said.split()):  # whenever a shard has come
-            killed.append(chance.choice(workers))
-            with contextlib.suppress(ProcessLookupError):  # it ends by itself
-                os.kill(int(killed[-1]), signal.SIGKILL)
-
-    (made,) = extract(data, tmp_path / "f", stub_request(views=4), computing=computing, progress=kill)
-    (plain,) = extract(data, tmp_path / "plain", stub_request(views=4))
-    assert len(killed) >= 10
+    monkeypatch.setattr(remote, "Cluster", Twice)
+    monkeypatch.setattr(Twice, "notes", tmp_path / "attempts", raising=False)
+    mobilenet = shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras"
+    given: Any = {"backbone": mobilenet, "preprocess": "tf", "engine": "onnx", "views": 4}
+    given["selection"] = Selection(limit=40)
+    before, kill = left(), Killer(most=12)
+    (plain,) = cxrfeat.extract(shared / "data" / "cxr299", features=tmp_path / "plain", **given).files
+    (made,) = cxrfeat.extract(
+        shared / "data" / "cxr299", features=tmp_path / "f", cluster=ClusterSpec(workers=2), progress=kill, **given
+    ).files
+    assert len(kill.killed) == 12
     assert made.path.read_bytes() == plain.path.read_bytes()
-    with FeatureFile(made.path) as file:
-        assert file.images == 120
+    attempts = Twice.attempts()
+    assert len(attempts) == 36, "30 shards, and six of them twice"
+    assert max(attempts.values()) <= DEATHS
+    assert 36 < sum(attempts.values()) <= 36 + 12, "again is done only what died"
+    assert left() <= before, "the cluster is gone"
