@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cxrfeat.system.cluster import Cluster, Lost
+from cxrfeat.system.team import Lost, Place, Start, Team
 
 
 def with_ray(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,21 +59,23 @@ EVERY = 5
 """Of so many things one is done twice."""
 
 
-class Twice(Cluster[Any, Any]):
-    """A cluster that does every fifth thing twice, and has its workers note each attempt at one."""
+class Twice(Team[Any, Any]):
+    """A team that does every fifth thing twice, and has its workers note each attempt at one."""
 
     notes: Path
     """Of attempts: one line each."""
 
+    def __init__(self, place: Place, start: Start) -> None:
+        """As a team."""
+        super().__init__(place, partial(_noting, start, self.notes))
+
     def each(
-        self, start: Callable[[], Callable[[Any], Any]], things: Sequence[Any], *, ready: Callable[[], object]
+        self, things: Sequence[Any], *, ready: Callable[[], object] | None = None
     ) -> Iterator[tuple[int, Any | Lost]]:
-        """As a cluster; the second time under the same number."""
-        again = range(0, len(things), EVERY)
-        numbers = [*range(len(things)), *again]
-        noting = partial(_noting, start, self.notes)
-        for place, made in super().each(noting, [(one, things[number]) for one, number in enumerate(numbers)],
-                                        ready=ready):  # fmt: skip
+        """As a team; the second time under the same number."""
+        numbers = [*range(len(things)), *range(0, len(things), EVERY)]
+        numbered = [(place, things[number]) for place, number in enumerate(numbers)]
+        for place, made in super().each(numbered, ready=ready):
             yield numbers[place], made
 
     @classmethod
@@ -82,7 +84,7 @@ class Twice(Cluster[Any, Any]):
         return Counter(map(int, cls.notes.read_text().split()))
 
 
-def _noting(start: Callable[[], Callable[[Any], Any]], notes: Path) -> Callable[[tuple[int, Any]], Any]:
+def _noting(start: Start, notes: Path) -> Callable[[tuple[int, Any]], Any]:
     work = start()
 
     def noted(thing: tuple[int, Any]) -> Any:

@@ -53,8 +53,7 @@ def stored_precision(asked: Precision, engine: str, network: Network) -> StoredP
     Raises:
         UsageError: If this network is not computed so here.
     """
-    chosen = engine == OPENVINO.name or (engine == "auto" and (network.onnx or not has_gpu()))
-    if asked == "bfloat16" and chosen:
+    if asked == "bfloat16" and (engine == OPENVINO.name or (engine == "auto" and (network.onnx or not has_gpu()))):
         return OPENVINO_BFLOAT16
     if asked != "float32" and network.backbone == FILE:
         raise UsageError(

@@ -114,6 +114,16 @@ def extract(
             rich_help_panel=options.CLUSTER,
         ),
     ] = 0,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            "--devices",
+            metavar="<all|numbers>",
+            help="Several GPUs of this machine, a process for each: all, or numbers from 0 on, such as 0,1.",
+            show_default=False,
+            rich_help_panel=options.CLUSTER,
+        ),
+    ] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
     strict: options.StrictReading = False,
@@ -178,6 +188,7 @@ def extract(
             runs=runs,
             shard=shard,
             cluster=cluster,
+            devices=devices,
             progress=tell,
         )
     bad = [

@@ -17,7 +17,7 @@ from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.finish import finish
 from cxrfeat.feature.keys import Keys, column
 from cxrfeat.feature.paths import Paths
-from cxrfeat.feature.remote import compute_on_cluster
+from cxrfeat.feature.remote import compute_by_workers
 from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.task import Computing, Task, alike, begin, check_room
 from cxrfeat.feature.work import Work
@@ -73,11 +73,17 @@ def extract_features(
         check_room(features, tasks, len(manifest.rows), paths.contents)
 
         def compute_all(looked: Looked) -> None:
-            for together in alike([task.job for task in tasks]):
-                if computing.cluster is None:
+            parts = alike([task.job for task in tasks])
+            place = computing.place() if parts else None
+            if place is None:
+                for together in parts:
                     compute(together, paths, progress, masks=masks, looked=looked)
-                else:
-                    compute_on_cluster(together, paths, computing, progress, masks=masks, looked=looked)
+                return
+            with place:
+                for together in parts:
+                    compute_by_workers(
+                        together, paths, place, computing.make_engine, progress, masks=masks, looked=looked
+                    )
 
         done = conclude(tasks, claim, identity, compute_all)
     return [done[path] for path in places]

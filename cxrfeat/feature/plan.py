@@ -82,14 +82,19 @@ def make_plan(todo: Iterable[str], *, views: int, settings: Settings) -> Plan:
     return Plan(settings=settings, todo=Keys(todo), shard_images=shard_images)
 
 
-def shard_views(views: int, workers: int) -> int:
+def shard_views(views: int, workers: int, most: int = SHARD_VIEWS) -> int:
     """Views per shard where so many workers share so many views, so that none is idle long while the last are computed.
+
+    Args:
+        views: All of them.
+        workers: How many share them.
+        most: In a shard.
 
     Example:
         >>> shard_views(1196, 2), shard_views(10**6, 2), shard_views(100, 8)
         (74, 256, 32)
     """
-    return max(_LEAST_VIEWS, min(SHARD_VIEWS, views // (_EACH * workers)))
+    return max(_LEAST_VIEWS, min(most, views // (_EACH * workers)))
 
 
 @dataclass(frozen=True, slots=True)

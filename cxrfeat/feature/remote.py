@@ -1,7 +1,7 @@
-"""Missing shards computed by workers on a cluster, and committed here.
+"""Missing shards computed by workers on a cluster or on the devices of this machine, and committed here.
 
 A worker is given one shard at a time and sends back the bytes that would lie on disk, which say by their digest whether
-they arrived whole. So the cluster needs the images and the network, and nothing of the features folder.
+they arrived whole. So the workers need the images and the network, and nothing of the features folder.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from cxrfeat.feature.compute import Job, compute
 from cxrfeat.feature.keys import Keys, column
 from cxrfeat.feature.plan import Plan, Settings
 from cxrfeat.feature.shard import Shard, shard_bytes, shard_of
-from cxrfeat.feature.task import Computing
 from cxrfeat.image.mask import NO_MASKS, MaskFile, Masks
 from cxrfeat.spec import FeatureSpec
-from cxrfeat.system.cluster import Cluster, Lost
+from cxrfeat.system.team import Lost, Place, Team
 from cxrfeat.types import Progress
 
 _SHOWN = 5
@@ -52,31 +51,31 @@ class _Parcel:
     """By number: those that lack it."""
 
 
-def compute_on_cluster(
+def compute_by_workers(
     jobs: Sequence[Job],
     paths: Mapping[str, Path],
-    computing: Computing,
+    place: Place,
+    make_engine: EngineFactory | None,
     progress: Progress | None = None,
     *,
     masks: Masks = NO_MASKS,
     looked: Callable[[Mapping[str, Told]], None] | None = None,
 ) -> None:
-    """As `compute`, by the workers of a cluster.
+    """As `compute`, by workers.
 
     Args:
         jobs: With plans over the same contents in the same shards.
-        paths: A file for each content hash; absolute, and the same on every machine of the cluster.
-        computing: Names the cluster.
+        paths: A file for each content hash, the same on every machine of a cluster.
+        place: Where the workers are, entered.
+        make_engine: As in `Computing`.
         progress: Told after every shard.
         masks: As in `compute`.
         looked: As in `compute`.
 
     Raises:
-        InputError: If the cluster cannot be used, or shards had to be set aside; what is committed is kept.
+        InputError: If no worker gets ready, or shards had to be set aside; what is committed is kept.
     """
-    assert computing.cluster is not None, "no cluster to compute on"
-    with Cluster[_Parcel, list[bytes]](computing.cluster) as cluster:
-        _Dispatch(jobs, paths, masks, progress, looked).run(cluster, computing.make_engine)
+    _Dispatch(jobs, paths, masks, progress, looked).run(place, make_engine)
 
 
 class _Dispatch:
@@ -107,7 +106,7 @@ class _Dispatch:
             networks=lacking,
         )
 
-    def run(self, cluster: Cluster[_Parcel, list[bytes]], make_engine: EngineFactory | None) -> None:
+    def run(self, place: Place, make_engine: EngineFactory | None) -> None:
         """Have all of them computed.
 
         Raises:
@@ -118,14 +117,16 @@ class _Dispatch:
             for job in self._jobs
         )
         for job in self._jobs:
-            job.workers = cluster.described
+            job.workers = place.described
             if self._progress:
                 self._progress(f"loading {job.network.name}", 0, 1)
-        for number, made in cluster.each(partial(_start, networks), self._parcels, ready=self._ready):
-            if isinstance(made, Lost):
-                self._aside.append((self._parcels[number], made.why))
-            else:
-                self._keep(self._parcels[number], made)
+        team: Team[_Parcel, list[bytes]] = Team(place, partial(_start, networks))
+        with team:
+            for number, made in team.each(self._parcels, ready=self._ready):
+                if isinstance(made, Lost):
+                    self._aside.append((self._parcels[number], made.why))
+                else:
+                    self._keep(self._parcels[number], made)
         if self._began is not None:
             for job in self._jobs:
                 job.seconds += (time.perf_counter() - self._began) / len(self._jobs)

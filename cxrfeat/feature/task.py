@@ -11,17 +11,21 @@ from pathlib import Path
 from cxrfeat.backbone.choose import choose_engine, draws, find_engine, tell_batch, usual_batch
 from cxrfeat.backbone.engine import GPU_BATCH, EngineFactory
 from cxrfeat.backbone.table import TABLE
-from cxrfeat.errors import StorageError
+from cxrfeat.errors import StorageError, UsageError
 from cxrfeat.feature.committed import Committed, find_files
 from cxrfeat.feature.compute import Job
 from cxrfeat.feature.keys import Keys
-from cxrfeat.feature.plan import Settings, Share, shard_views
+from cxrfeat.feature.plan import SHARD_VIEWS, Settings, Share, shard_views
 from cxrfeat.feature.request import Request
 from cxrfeat.feature.work import Work
 from cxrfeat.system.choice import chose
-from cxrfeat.system.cluster import ClusterSpec
+from cxrfeat.system.cluster import Cluster, ClusterSpec
+from cxrfeat.system.devices import Devices
 from cxrfeat.system.files import storing
 from cxrfeat.system.process import threads
+
+SHARD_BATCHES = 8
+"""Batches of a shard at most where workers have GPUs: of one alone, nothing is prepared while another is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,24 @@ class Computing:
     """Views per batch; `None` is the engine's own."""
     cluster: ClusterSpec | None = None
     """Whose workers compute; `None` is this process."""
+    devices: tuple[str, ...] = ()
+    """Of this machine, as `find_devices` gives them: each has a worker that computes. None of them is this process."""
 
     @property
     def gpus(self) -> bool:
-        """Whether workers on a cluster have GPUs, whatever this machine has."""
-        return self.cluster is not None and self.cluster.gpus_per_worker > 0
+        """Whether workers have GPUs, of which this process need not know."""
+        return bool(self.devices) or (self.cluster is not None and self.cluster.gpus_per_worker > 0)
+
+    @property
+    def meant(self) -> str:
+        """The engine as asked for; that of GPUs, where workers have some and nobody asks for another."""
+        return "keras" if self.gpus and self.engine == "auto" else self.engine
+
+    def place(self) -> Cluster | Devices | None:
+        """Where there are workers that compute, to be entered; `None` where this process does."""
+        if self.devices:
+            return Devices(self.devices)
+        return None if self.cluster is None else Cluster(self.cluster)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,21 +118,27 @@ def begin(
         plan=plan,
         missing=work.missing(plan, share),
         computed=[],
-        draws=make_engine is None and draws(plan.settings.engine),
+        draws=make_engine is None and computing.place() is None and draws(plan.settings.engine),
     )
     return Task(request=request, committed=committed, job=job)
 
 
 def _engine(computing: Computing, request: Request, images: int) -> str:
-    if computing.gpus and computing.engine == "auto" and not request.network.onnx:
+    """The engine; where workers have GPUs, this process does not ask for any, nor take memory of them."""
+    if computing.gpus and computing.meant == "keras" and not request.network.onnx:
         chose(f"{request.network.name} is run by the engine keras: the workers have GPUs.")
         return "keras"
+    if computing.devices and computing.engine == "openvino":
+        raise UsageError("`engine=openvino` computes on the cores, and `devices` are GPUs: omit one of them.")
     return choose_engine(computing.engine, request.network, request.spec, images * request.spec.view.count)
 
 
 def _shard_views(computing: Computing, views: int) -> int:
-    cluster = computing.cluster
-    return 0 if cluster is None else shard_views(views, cluster.workers or threads())
+    """Views per shard; 0 is the usual number, for this process."""
+    if computing.cluster is None and not computing.devices:
+        return 0
+    workers = len(computing.devices) or (computing.cluster and computing.cluster.workers) or threads()
+    return shard_views(views, workers, SHARD_BATCHES * GPU_BATCH if computing.gpus else SHARD_VIEWS)
 
 
 def alike(jobs: Sequence[Job]) -> list[list[Job]]:

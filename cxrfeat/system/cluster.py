@@ -1,32 +1,21 @@
-"""Workers on a Ray cluster that keep what they have loaded.
-
-The cluster is one that is there, or one that is started here, on loopback alone, and gone afterwards. Whatever a worker
-dies of, another takes its place and its work.
-"""
+"""Where there are workers on a Ray cluster: one that is there, or one that is started here and gone afterwards."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
-from cxrfeat.errors import CxrFeatError, InputError, StorageError, UsageError
-from cxrfeat.system.attempt import Attempts
+from cxrfeat.errors import StorageError, UsageError
 from cxrfeat.system.choice import chose
 from cxrfeat.system.joining import first_line, joined, where
-from cxrfeat.version import __version__
+from cxrfeat.system.team import DeadError, Start, load_here
 
 CORES_EACH = 4
 """Cores of a worker at most, where nobody says how many workers there are; not measured, for want of cores."""
-
-_STARTS = 3
-"""Times that as many workers as there are may die before one is ready, until the cluster is given up."""
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +36,20 @@ class ClusterSpec:
             raise UsageError(f"`gpus_per_worker` is from 0 to 64, such as 1 or 0.5; got {self.gpus_per_worker}.")
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """What became of a thing that is set aside."""
+class Cluster:
+    """A connection to a cluster, where there are workers; use it as a context manager."""
 
-    why: str
+    def __init__(self, spec: ClusterSpec, cores: int | None = None) -> None:
+        """Note what is wanted; nothing is connected yet.
 
-
-class Cluster(Generic[_T, _R]):
-    """A connection to a cluster; use it as a context manager."""
-
-    def __init__(self, spec: ClusterSpec) -> None:
-        """Note what is wanted; nothing is connected yet."""
-        self._spec = spec
+        Args:
+            spec: Which cluster, and who works there.
+            cores: Of each worker; `None` is as many as the cluster has for each, or up to four where nobody says how
+                many workers there are.
+        """
+        self._spec, self._each = spec, cores
         self._held = ExitStack()
+        self._shared: list[Any] = []
         self.workers = self.cores = 0
         """How many, and the cores of each, once it is entered."""
 
@@ -111,146 +100,84 @@ class Cluster(Generic[_T, _R]):
             count = wanted or most
             shares = [one // max(1, place) for one, place in zip(cores, places, strict=True) if place]
             return count, max(1, min(shares))
-        if wanted is None:
-            size = min(CORES_EACH, max(cores))
-            return sum(one // size for one in cores), size
+        if wanted is None or self._each:
+            size = self._each or min(CORES_EACH, max(cores))
+            return wanted or sum(one // size for one in cores), size
         return wanted, next(size for size in range(max(cores), 0, -1) if sum(one // size for one in cores) >= wanted)
 
-    def each(
-        self, start: Callable[[], Callable[[_T], _R]], things: Sequence[_T], *, ready: Callable[[], object]
-    ) -> Iterator[tuple[int, _R | Lost]]:
-        """Have things done by workers, in no order.
-
-        Args:
-            start: Called once in each worker; loads what the work takes, and gives what does it. Of a module that the
-                cluster's machines have, or a `partial` of such a function.
-            things: Each is given to one worker, and to another where that fails.
-            ready: Called here whenever a worker has started.
-
-        Yields:
-            The number of a thing, and what was made of it; or why it is set aside.
+    def share(self, value: object) -> None:
+        """Put a value into the memory that the cluster has for such, once; each worker hired later starts with it.
 
         Raises:
-            InputError: If no worker gets ready; or whatever the work says is wrong with what it was given.
+            StorageError: If there is no room for it.
         """
-        attempts, busy, unready = Attempts(len(things)), _Busy(self._ray, self._worker), 0
         try:
-            for _ in range(min(self.workers, len(things))):
-                busy.hire(start)
-            while busy.refs:
-                worker, thing, made, error = busy.wait()
-                if error is not None and thing is None:
-                    unready += 1
-                    if unready >= _STARTS * self.workers:
-                        raise InputError(
-                            f"The workers of the cluster end before they are ready ({first_line(error)}). Its "
-                            "machines need cxrfeat, the data and the network in the same places as this one, and the "
-                            "memory for it."
-                        )
-                if error is None and thing is None:
-                    if made != __version__:
-                        raise InputError(
-                            f"The cluster's machines have cxrfeat {made}, and this is {__version__}: features would be "
-                            "of two versions. Install the same one everywhere."
-                        )
-                    unready = 0
-                    ready()
-                elif error is None:
-                    assert thing is not None  # else it had got ready
-                    yield thing, made
-                elif thing is not None:
-                    alive = busy.is_alive(error)
-                    if attempts.failed(thing) if alive else attempts.died(thing):
-                        yield thing, Lost(first_line(error))
-                if error is None or busy.is_alive(error):
-                    following = attempts.next()
-                    if following is not None:
-                        busy.give(worker, following, things[following])
-                while attempts.waiting > busy.coming and len(busy.refs) < self.workers:
-                    busy.hire(start)
-        finally:
-            busy.dismiss()
+            self._shared.append(self._ray.put(value))
+        except (self._ray.exceptions.RayError, MemoryError, OSError) as error:
+            raise StorageError(
+                f"The cluster has no room for what all of its workers need ({first_line(error)}). Give it more memory "
+                "for objects, or leave `runner` away."
+            ) from error
 
-    def _worker(self, start: Callable[[], Callable[[_T], _R]]) -> Any:  # noqa: ANN401  # Ray has no types
-        """A new worker, as soon as the cluster has room; its threads are those of a process with as many cores."""
-        cores = str(self.cores)
-        variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-        environment = dict.fromkeys(variables, cores) | {"LOKY_MAX_CPU_COUNT": cores}
+    def hire(self, start: Start) -> tuple[Any, Any]:
+        """A new worker, as soon as there is room; its threads are those of a process with as many cores."""
         remote = self._ray.remote(_Worker).options(
             num_cpus=self.cores,
             num_gpus=self._spec.gpus_per_worker,
             max_restarts=0,
-            runtime_env={"env_vars": environment},
+            runtime_env={"env_vars": threads_of(self.cores)},
         )
-        return remote.remote(start)
+        worker = remote.remote(start, *self._shared)
+        return worker, worker.load.remote()
+
+    def give(self, worker: Any, thing: object) -> Any:  # noqa: ANN401  # Ray has no types
+        """Have it do a thing; the mark."""
+        return worker.work.remote(thing)
+
+    def wait(self, marks: Sequence[Any]) -> Any:  # noqa: ANN401  # Ray has no types
+        """One of these that is done."""
+        done: list[Any] = []
+        while not done:  # Ctrl-C is heard in between
+            done, _ = self._ray.wait(list(marks), num_returns=1, timeout=1.0)
+        return done[0]
+
+    def take(self, mark: Any) -> Any:  # noqa: ANN401  # Ray has no types
+        """What was made.
+
+        Raises:
+            DeadError: If the worker is gone.
+            Exception: What the work raised.
+        """
+        try:
+            return self._ray.get(mark)
+        except self._ray.exceptions.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, Exception) else error) from None
+        except self._ray.exceptions.RayError as error:
+            raise DeadError(first_line(error)) from None
+
+    def end(self, worker: Any) -> None:  # noqa: ANN401  # Ray has no types
+        """Let a worker go at once."""
+        with contextlib.suppress(Exception):  # it may be gone, or the cluster
+            self._ray.kill(worker)
+
+
+def threads_of(cores: int) -> dict[str, str]:
+    """The environment of a worker that is to compute as a process with so many cores does, whatever its machine has."""
+    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return dict.fromkeys(variables, str(cores)) | {"LOKY_MAX_CPU_COUNT": str(cores)}
 
 
 class _Worker:
     """In a process of the cluster: what is loaded once, and does one thing after the other."""
 
-    def __init__(self, start: Callable[[], Callable[[Any], Any]]) -> None:
-        self._start = start
+    def __init__(self, start: Start, *shared: object) -> None:
+        self._start, self._shared = start, shared  # values of the cluster's memory: Ray looks them up
         self._work: Callable[[Any], Any] | None = None
 
     def load(self) -> str:
-        self._work = self._start()
-        return __version__
+        self._work, version = load_here(self._start, self._shared)
+        return version
 
     def work(self, thing: Any) -> Any:  # noqa: ANN401  # whatever there is to do
         assert self._work is not None
         return self._work(thing)
-
-
-class _Busy:
-    """The workers, and what each is at."""
-
-    def __init__(self, ray: Any, make: Callable[[Any], Any]) -> None:  # noqa: ANN401  # Ray has no types
-        self._ray, self._make = ray, make
-        self.refs: dict[Any, tuple[Any, int | None]] = {}
-        """What is on its way: the worker, and the number of the thing, `None` while it gets ready."""
-
-    @property
-    def coming(self) -> int:
-        """Workers that will take something once they are ready."""
-        return sum(thing is None for _, thing in self.refs.values())
-
-    def hire(self, start: object) -> None:
-        worker = self._make(start)
-        self.refs[worker.load.remote()] = (worker, None)
-
-    def give(self, worker: Any, number: int, thing: object) -> None:  # noqa: ANN401  # as above
-        self.refs[worker.work.remote(thing)] = (worker, number)
-
-    def wait(self) -> tuple[Any, int | None, Any, Exception | None]:
-        """The next that is done: its worker, its number, and what was made of it, or the error."""
-        done: list[Any] = []
-        while not done:
-            done, _ = self._ray.wait(list(self.refs), num_returns=1, timeout=1.0)
-        worker, number = self.refs.pop(done[0])
-        try:
-            return worker, number, self._ray.get(done[0]), None
-        except self._ray.exceptions.RayTaskError as error:
-            cause = error.cause if isinstance(error.cause, Exception) else error
-            if isinstance(cause, CxrFeatError) and not isinstance(cause, StorageError):
-                raise cause from None  # what is wrong is wrong everywhere; one machine's disk is not
-            if number is None:
-                self._ray.kill(worker)
-                return worker, number, None, _DeadError(first_line(cause))
-            return worker, number, None, cause
-        except self._ray.exceptions.RayError as error:
-            return worker, number, None, _DeadError(first_line(error))
-
-    @staticmethod
-    def is_alive(error: Exception) -> bool:
-        """Whether a worker that met this goes on."""
-        return not isinstance(error, _DeadError)
-
-    def dismiss(self) -> None:
-        for worker, _ in self.refs.values():
-            with contextlib.suppress(Exception):  # it may be gone, or the cluster
-                self._ray.kill(worker)
-        self.refs.clear()
-
-
-class _DeadError(Exception):
-    """A worker is gone."""

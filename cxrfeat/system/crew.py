@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Future
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -69,6 +69,46 @@ def can_spawn() -> bool:
     return known and possible_workers(2) == 2
 
 
+class Processes:
+    """New interpreters in which functions of modules are called; they never outlive this one, however it ends."""
+
+    def __init__(self, count: int, environment: Mapping[str, str]) -> None:
+        """They start with the first call.
+
+        Args:
+            count: How many.
+            environment: What they have beside what this process has.
+        """
+        from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+        resource_tracker.ensure_running()  # it unblocks Ctrl-C where it is started, so not where processes are
+        # Of the pipe, this process alone has the end that is written to, and nothing ever is: its end is the sign.
+        self._leash, self._hand = multiprocessing.Pipe(duplex=False)
+        self._pool: Any = ProcessPoolExecutor(count, initializer=_begin, initargs=(self._leash,), env=dict(environment))
+
+    def call(self, function: Callable[..., Any], *given: object) -> Future[Any]:
+        """Have whichever is idle call a function.
+
+        Raises:
+            BrokenExecutor: If one of them was killed, or there is none to be had.
+        """
+        # What starts now inherits this: Ctrl-C in a terminal is for the process in front, which ends the others.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            begun: Future[Any] = self._pool.submit(function, *given)
+        except OSError as error:
+            raise BrokenExecutor from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return begun
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End them, and wait for that; what they are at is done before, unless it is to be at once."""
+        self._pool.shutdown(wait=True, kill_workers=at_once)
+        self._hand.close()  # if the system gave fewer than were wanted, the pool knows of none of them
+        self._leash.close()
+
+
 class Crew(Generic[_T, _R]):
     """A function that is called from threads here, some for each process, and done in processes.
 
@@ -85,23 +125,16 @@ class Crew(Generic[_T, _R]):
                 to and fro between processes.
             count: Processes.
         """
-        from joblib.externals.loky.process_executor import ProcessPoolExecutor
-
         self._work, self._lost = work, False
         self._slots = Slots(SLOTS)
-        resource_tracker.ensure_running()  # it unblocks Ctrl-C where it is started, so not where processes are
-        # Of the pipe, this process alone has the end that is written to, and nothing ever is: its end is the sign.
-        self._leash, self._hand = multiprocessing.Pipe(duplex=False)
-        self._pool: Any = ProcessPoolExecutor(
-            count, initializer=_begin, initargs=(self._leash,), env={"OPENBLAS_NUM_THREADS": "1"}
-        )
+        self._processes = Processes(count, {"OPENBLAS_NUM_THREADS": "1"})
 
     def __call__(self, thing: _T) -> _R:
         """Do the work, in whichever process is idle."""
         if not self._lost:
             place = self._slots.take()
             try:
-                made = self._begun(thing, place).result()
+                made = self._processes.call(_done, self._work, thing, place).result()
             except BrokenExecutor:  # one was killed, or there is none to be had
                 self._lost = True  # and no slot is used again: who knows who still writes there
                 return self._work(thing)
@@ -117,23 +150,10 @@ class Crew(Generic[_T, _R]):
             return cast(_R, made)
         return self._work(thing)
 
-    def _begun(self, thing: _T, place: Place | None) -> Future[_R | Packed]:
-        # What starts now inherits this: Ctrl-C in a terminal is for the process in front, which ends the others.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            begun: Future[_R | Packed] = self._pool.submit(_done, self._work, thing, place)
-        except OSError as error:
-            raise BrokenExecutor from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return begun
-
     def close(self) -> None:
         """End the processes, and wait for them; no thread may be calling any more."""
-        self._pool.shutdown(wait=True)
+        self._processes.close()
         self._slots.close()
-        self._hand.close()  # if the system gave fewer than were wanted, the pool knows of none of them
-        self._leash.close()
 
 
 def _done(work: Callable[[_T], _R], thing: _T, place: Place | None) -> _R | Packed:

@@ -35,6 +35,7 @@ from cxrfeat.notebook import brief
 from cxrfeat.reporting.table import tables_html
 from cxrfeat.spec import Normalize, Precision, SplitSpec, Storage, ViewSpec
 from cxrfeat.system.cluster import ClusterSpec
+from cxrfeat.system.devices import find_devices
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.system.joining import check_ray
@@ -93,6 +94,7 @@ def extract(
     runs: PathLike = "runs",
     shard: str | None = None,
     cluster: ClusterSpec | None = None,
+    devices: str | None = None,
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
@@ -125,6 +127,7 @@ def extract(
         shard: Compute only this share of what is missing, such as `2/7`, and build no file: `merge` does, from all
             shares.
         cluster: Compute by workers on this Ray cluster; `None` is this process.
+        devices: Compute by a process for each of some GPUs of this machine: `all`, or numbers such as `0,1`.
         make_engine: Loads a network; for tests and other engines.
         progress: Told what is being done, how much of it, out of how much.
 
@@ -132,7 +135,7 @@ def extract(
         One record per backbone, the manifest, and the images that could not be used.
 
     Raises:
-        UsageError: If a backbone or an option does not exist.
+        UsageError: If a backbone, a device or an option does not exist.
         InputError: If the data, or a network, cannot be used; if most images of a class have no mask where only
             lungs are kept.
         LockedError: If another process is making one of the files.
@@ -143,7 +146,16 @@ def extract(
     if cluster is not None:
         check_ray()
         if share is not None:
-            raise UsageError("`shard` is for processes that know nothing of each other: leave it, or `runner`, away.")
+            raise UsageError("`shard` is for processes that know nothing of each other: omit it, or `runner`.")
+    if devices is not None and (share is not None or cluster is not None):
+        raise UsageError("`devices` are of one machine: omit them, or `shard` and `runner`.")
+    computing = Computing(
+        engine=engine,
+        make_engine=make_engine,
+        batch=batch,
+        cluster=cluster,
+        devices=() if devices is None else find_devices(devices),
+    )
     each: list[PathLike] = one_or_many(backbone)
     names = list(dict.fromkeys(os.fspath(one) for one in each))
     if not names:
@@ -178,7 +190,9 @@ def extract(
             network.described(
                 view,
                 normalize="none" if normalize == "featurewise" else normalize,
-                precision=stored_precision(precision, engine, network),
+                precision=stored_precision(
+                    precision, "keras" if computing.gpus and engine == "auto" else engine, network
+                ),
             ),
         )
         for one, network in frozen.items()
@@ -218,7 +232,6 @@ def extract(
                 bound_split=seen.get(one))
         for one, (network, spec) in ((one, found[one]) for one in names)
     ]  # fmt: skip
-    computing = Computing(engine=engine, make_engine=make_engine, batch=batch, cluster=cluster)
     given: Any = {"features": features, "identity": Identity.load(), "progress": progress, "masks": masks}
     if share is not None:
         shares = compute_share(manifest, requests, share, computing=computing, **given)

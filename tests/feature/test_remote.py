@@ -1,51 +1,30 @@
-"""Shards by workers: here ones that are called, and on a real cluster, where some are killed."""
+"""Shards by workers: ones that are called here, processes, and those of a real cluster, where some are killed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cxrfeat
+from cxrfeat.backbone.network import Network
 from cxrfeat.errors import InputError
 from cxrfeat.feature import remote
 from cxrfeat.feature.task import Computing
 from cxrfeat.image.row import Selection
+from cxrfeat.spec import FeatureSpec
 from cxrfeat.system.attempt import DEATHS
-from cxrfeat.system.cluster import ClusterSpec, Lost
+from cxrfeat.system.cluster import ClusterSpec
+from cxrfeat.system.devices import VISIBLE
 from cxrfeat.system.process import threads
 from tests.clusters import Killer, Twice, left, with_ray
 from tests.feature.images import break_image, extract, make_data
+from tests.places import Here
 from tests.stub import StubEngine, stub_request
-
-
-class Called:
-    """A cluster of this process, which loses whatever it is told to."""
-
-    lost: tuple[int, ...] = ()
-    described = "1 worker of 1 core on a cluster"
-
-    def __init__(self, spec: ClusterSpec) -> None:
-        del spec
-
-    def __class_getitem__(cls, _: object) -> type[Called]:
-        return cls
-
-    def __enter__(self) -> Called:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def each(
-        self, start: Callable[[], Callable[[Any], Any]], things: Sequence[Any], *, ready: Callable[[], object]
-    ) -> Iterator[tuple[int, Any]]:
-        work = start()
-        ready()
-        for number in reversed(range(len(things))):
-            yield number, Lost("it fell over") if number in self.lost else work(things[number])
 
 
 def on_cluster(data: Path, features: Path, **options: Any) -> Any:
@@ -56,8 +35,7 @@ def on_cluster(data: Path, features: Path, **options: Any) -> Any:
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("cxrfeat.feature.plan._LEAST_VIEWS", 8)
-    monkeypatch.setattr(remote, "Cluster", Called)
-    monkeypatch.setattr(Called, "lost", ())
+    monkeypatch.setattr(Computing, "place", lambda self: self.cluster and Here())
     return make_data(tmp_path / "data")
 
 
@@ -69,20 +47,64 @@ def test_the_files_are_those_of_this_process_with_bad_images_and_progress(tmp_pa
     assert [one.path.read_bytes() for one in made] == [one.path.read_bytes() for one in local]
     assert [one.path for one in made[0].quarantined] == ["A/image0.png"]
     assert told[-1] == ("two", 24, 24)
-    assert made[0].workers == Called.described
+    assert made[0].workers == Here.described
     assert made[0].rows_computed == 11
 
 
 def test_a_shard_that_is_set_aside_names_its_images_and_the_rest_is_kept(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Called, "lost", (1,))
+    computer = remote._Computer.__call__
+
+    def fails(self: Any, parcel: Any) -> list[bytes]:
+        if parcel.index == 1:
+            raise OSError("it fell over")
+        return computer(self, parcel)
+
+    monkeypatch.setattr(remote._Computer, "__call__", fails)
     with pytest.raises(InputError, match=r"1 shard of 4 images failed each time.*it fell over.*image\d.png"):
         on_cluster(data, tmp_path / "f", batch=4)
     assert not list((tmp_path / "f").glob("*.h5"))
-    monkeypatch.setattr(Called, "lost", ())
+    monkeypatch.setattr(remote._Computer, "__call__", computer)
     made = on_cluster(data, tmp_path / "f", batch=4)
     assert made[0].rows_computed == 4
+
+
+class Noting(StubEngine):
+    """Says which device it sees."""
+
+    def __init__(self, network: Network, spec: FeatureSpec, batch: int, threads: int) -> None:
+        super().__init__(network, spec, batch, threads, pause=0.1)
+        assert network.path is not None
+        with (network.path / "seen").open("a") as file:
+            file.write(f"{os.environ[VISIBLE]} {os.getpid()}\n")
+
+
+def test_devices_have_a_process_each_and_whoever_dies_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrfeat.feature.plan._LEAST_VIEWS", 8)
+    data = make_data(tmp_path / "data", 10)
+    request = stub_request()
+    there = replace(request, network=replace(request.network, path=tmp_path))
+    killed: list[int] = []
+
+    def kill(what: str, done: int, total: int) -> None:
+        del what, total
+        if done > 1 and not killed:
+            killed.append(int((tmp_path / "seen").read_text().split()[1]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    computing = Computing("stub", Noting, 4, devices=("GPU-a", "GPU-b"))
+    (made,) = extract(data, tmp_path / "f", there, computing=computing, progress=kill)
+    (plain,) = extract(data, tmp_path / "plain")
+    assert killed
+    assert made.path.read_bytes() == plain.path.read_bytes()
+    seen = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
+    assert {device for device, _ in seen} == {"GPU-a", "GPU-b"}
+    again = [device for device, process in seen[2:]]  # where the other was not done with the rest before
+    assert again in ([], [next(device for device, process in seen if int(process) == killed[0])])
+    assert made.workers == "2 workers, one a device"
 
 
 def test_shards_of_a_real_cluster_are_those_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +125,7 @@ def test_workers_killed_at_random_and_shards_done_twice_change_no_bit_of_the_fil
 ) -> None:
     with_ray(monkeypatch)
     monkeypatch.setattr("cxrfeat.feature.plan._LEAST_VIEWS", 8)
-    monkeypatch.setattr(remote, "Cluster", Twice)
+    monkeypatch.setattr(remote, "Team", Twice)
     monkeypatch.setattr(Twice, "notes", tmp_path / "attempts", raising=False)
     mobilenet = shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras"
     given: Any = {"backbone": mobilenet, "preprocess": "tf", "engine": "onnx", "views": 4}

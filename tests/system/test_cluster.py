@@ -5,25 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from cxrfeat.errors import InputError, UsageError
-from cxrfeat.system.cluster import Cluster, ClusterSpec, Lost
-
-IN_RAY = pytest.mark.slow
-
-
-@pytest.fixture
-def ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray, and these tests where its workers can import them."""
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]))
+from cxrfeat.system.cluster import Cluster, ClusterSpec
+from cxrfeat.system.team import Lost, Team
+from tests.clusters import left, with_ray
 
 
 def start() -> Callable[[int], tuple[int, int, str]]:
@@ -52,32 +43,28 @@ def listening_elsewhere() -> list[str]:
     return [line for line in ours if "127.0.0.1" not in line.split()[3]]
 
 
-def ray_processes() -> set[str]:
-    """Those of all clusters of this machine."""
-    command = ["pgrep", "-f", "raylet|gcs_server|ray::"]
-    return set(subprocess.run(command, capture_output=True, text=True, check=False).stdout.split())
-
-
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"gpus_per_worker": -1.0}, {"gpus_per_worker": float("nan")}])
 def test_what_no_cluster_has_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=r"workers|gpus_per_worker"):
         ClusterSpec(**wrong)  # type: ignore[arg-type]  # whichever of them
 
 
-@IN_RAY
-@pytest.mark.usefixtures("ray")
-def test_workers_that_fail_or_die_are_replaced_and_the_cluster_is_gone_afterwards() -> None:
+@pytest.mark.slow
+def test_workers_that_fail_or_die_are_replaced_and_the_cluster_is_gone_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_ray(monkeypatch)
     made: dict[int, object] = {}
     killed: list[int] = []
-    before = ray_processes()
+    before = left()
 
     def kill(worker: int) -> None:
         os.kill(worker, signal.SIGKILL)
         killed.append(worker)
 
-    with Cluster[int, tuple[int, int, str]](ClusterSpec(workers=2)) as cluster:
+    with Cluster(ClusterSpec(workers=2)) as cluster, Team[int, tuple[int, int, str]](cluster, start) as team:
         assert listening_elsewhere() == []
-        for number, one in cluster.each(start, list(range(12)), ready=lambda: None):
+        for number, one in team.each(range(12)):
             made[number] = one
             if isinstance(one, tuple) and len(killed) < 2:
                 threading.Thread(target=kill, args=(one[1],)).start()
@@ -86,17 +73,20 @@ def test_workers_that_fail_or_die_are_replaced_and_the_cluster_is_gone_afterward
     assert isinstance(made[4], Lost)
     assert all(one[2] == str(cluster.cores) for one in made.values() if isinstance(one, tuple))
     assert len(killed) == 2
-    assert ray_processes() <= before
+    assert left() <= before
 
 
-@IN_RAY
-@pytest.mark.usefixtures("ray")
-def test_what_is_wrong_with_what_they_are_given_is_said_as_it_stands_and_more_than_there_is_is_refused() -> None:
+@pytest.mark.slow
+def test_what_is_wrong_with_what_they_are_given_is_said_as_it_stands_and_more_than_there_is_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_ray(monkeypatch)
     with (
         pytest.raises(InputError, match=r"^The network is not here\.$"),
-        Cluster[int, int](ClusterSpec(workers=1)) as cluster,
+        Cluster(ClusterSpec(workers=1)) as cluster,
+        Team[int, int](cluster, refuse) as team,
     ):
-        list(cluster.each(refuse, [1, 2], ready=lambda: None))
+        list(team.each([1, 2]))
     with (
         pytest.raises(UsageError, match=r"cores on 1 machine, too few for `workers=999`"),
         Cluster(ClusterSpec(workers=999)),
