@@ -147,18 +147,35 @@ def paired_auroc_difference(
     if bearing.groups < LEAST_GROUPS:
         return _unknown(observed)
     drawn = np.concatenate([means(weights) for weights in weight_blocks(count, len(y), resamples, seed)], axis=1)
-    spreads = [variance(values) for values in drawn]
+    return difference_of(float(a), float(b), drawn[0], drawn[1], bearing, level)
+
+
+def difference_of(
+    a: float, b: float, drawn_a: NDArray[np.float64], drawn_b: NDArray[np.float64], bearing: Bearing, level: float
+) -> dict[str, Any]:
+    """What is said of the difference of two scores between 0 and 1, of runs A and B, as `paired_auroc_difference` does.
+
+    Args:
+        a: The score of A.
+        b: That of B.
+        drawn_a: `(resamples,)` that of A on drawn groups; NaN where it does not exist.
+        drawn_b: That of B on the same.
+        bearing: What both rest on; at least 8 groups.
+        level: Of the interval.
+    """
+    observed = a - b
+    spreads = variance(drawn_a), variance(drawn_b)
     if spreads[0] is None or spreads[1] is None:
         return _unknown(observed)
-    of_runs = list(zip((float(a), float(b)), (spreads[0], spreads[1]), strict=True))
-    many = all(is_many(auroc, spread, bearing, level) for auroc, spread in of_runs)
-    if many and (found := _judged(observed, drawn[0] - drawn[1], level)):
+    of_runs = list(zip((a, b), (spreads[0], spreads[1]), strict=True))
+    many = all(is_many(score, spread, bearing, level) for score, spread in of_runs)
+    if many and (found := _judged(observed, drawn_a - drawn_b, level)):
         return found
-    together = correlation(drawn[0], drawn[1], bearing)
+    together = correlation(drawn_a, drawn_b, bearing)
 
     def interval(level: float) -> list[float]:
-        of_a, of_b = (share_interval(auroc, spread, bearing, level) for auroc, spread in of_runs)
-        return difference_interval(float(a), of_a, float(b), of_b, together)
+        of_a, of_b = (share_interval(score, spread, bearing, level) for score, spread in of_runs)
+        return difference_interval(a, of_a, b, of_b, together)
 
     low, high = interval(level)
     return {"difference": observed, "ci": [low, high], "p": p_value(interval), "tied": low <= 0 <= high}

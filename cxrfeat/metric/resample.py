@@ -43,6 +43,26 @@ def weight_blocks(groups: int, images: int, resamples: int, seed: int) -> Iterat
         yield np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups).astype(np.float64)
 
 
+def expanded(level: float, groups: int) -> float:
+    """The level of percentiles that hold the truth as often as `level` says, of a mean over so few groups.
+
+    Percentiles of drawn means are too near by two factors: draws vary by `(n - 1) / n` of what new groups would, and
+    what is known of how groups vary is known from these few alone (Student's quantile). With 100 groups or more there
+    is hardly a difference.
+
+    Source: Hesterberg 2015, "What teachers should know about the bootstrap", section 3.2 (the expanded percentile
+    interval).
+
+    Example:
+        >>> [round(expanded(0.95, groups), 3) for groups in (8, 20, 100, 10_000)]
+        [0.989, 0.968, 0.954, 0.95]
+    """
+    from scipy.special import ndtr, stdtrit
+
+    quantile = stdtrit(groups - 1, (1 + level) / 2) * (groups / (groups - 1)) ** 0.5
+    return float(2 * ndtr(quantile) - 1)
+
+
 def percentile_interval(values: NDArray[np.float64], level: float) -> list[float] | None:
     """`[low, high]` that hold the middle `level` of the values; NaN ones are left out, `None` if they are the most."""
     defined = values[~np.isnan(values)]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.metric.compare import difference_of
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.ranking import Ranked
 from cxrfeat.metric.resample import Weights, numbered, weight_blocks
@@ -104,6 +105,63 @@ def score_several(
         found.append(told | {"threshold": one.threshold, "images": images, "groups": tally.groups})
     weakest = {rate: Bearing.weakest([tally.bearings[rate] for tally in tallies]) for rate in RATES}
     return found, _with_intervals(observed[:, :, 0].mean(axis=0), drawn.mean(axis=0), weakest, level)
+
+
+def several_differences(
+    a: Sequence[Told], b: Sequence[Told], groups: Groups, *, resamples: int = 2000, level: float = 0.95, seed: int = 0
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """By how much the AUROC of each finding, and their mean, is larger for model A than for model B.
+
+    Args:
+        a: What A says; each finding has an image with it and one without.
+        b: What B says of the same findings of the same images.
+        groups: `(images,)`; images of one group are drawn together.
+        resamples: How often to draw.
+        level: Of the intervals.
+        seed: Of the draws.
+
+    Returns:
+        Of each finding, and of the mean over findings, `difference`, `ci`, `p` and `tied`, as
+        `metric.compare.paired_auroc_difference` gives them.
+
+    Example:
+        >>> present = np.arange(40) % 2 == 0
+        >>> known, right = np.ones(40, bool), present * 1.0
+        >>> told = [Told(name="Mass", present=present, known=known, score=one, threshold=0.5) for one in (right, -right)]
+        >>> of_findings, mean = several_differences(told[:1], told[1:], np.arange(40), resamples=100)
+        >>> of_findings[0]["difference"], mean["difference"], mean["tied"]
+        (1.0, 1.0, False)
+    """
+    group, count = numbered(groups)
+    pairs = [tuple(_ranked(one, group) for one in pair) for pair in zip(a, b, strict=True)]
+    bearings = [_bearing(one, group, count) for one in a]
+
+    def of(weights: Weights) -> NDArray[np.float64]:
+        """`(findings, 2, resamples)`."""
+        return np.array([[one.auroc(weights) for one in pair] for pair in pairs])
+
+    observed = of(np.ones((1, count)))[:, :, 0]
+    blocks = weight_blocks(count, len(groups), resamples, seed)
+    with small_products():
+        drawn = np.concatenate([of(weights) for weights in blocks], axis=2)
+
+    def told(value: NDArray[np.float64], draws: NDArray[np.float64], bearing: Bearing) -> dict[str, Any]:
+        if bearing.groups < LEAST_GROUPS:
+            return {"difference": float(value[0] - value[1]), "ci": None, "p": None, "tied": True}
+        return difference_of(float(value[0]), float(value[1]), draws[0], draws[1], bearing, level)
+
+    each = [told(*one) for one in zip(observed, drawn, bearings, strict=True)]
+    return each, told(observed.mean(axis=0), drawn.mean(axis=0), Bearing.weakest(bearings))
+
+
+def _ranked(told: Told, group: Groups) -> Ranked:
+    return Ranked(told.present[told.known], told.score[told.known], group[told.known])
+
+
+def _bearing(told: Told, group: Groups, groups: int) -> Bearing:
+    """What an AUROC rests on."""
+    with_it, without = (np.bincount(group[told.known & one], minlength=groups) for one in (told.present, ~told.present))
+    return Bearing.against(Bearing.of(with_it), Bearing.of(without))
 
 
 def _with_intervals(

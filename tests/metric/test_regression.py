@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from cxrfeat.metric.regression import score_numbers
+from cxrfeat.metric.regression import paired_number_differences, score_numbers
 
 
 def test_errors_are_those_of_scikit_learn_and_lie_in_their_intervals() -> None:
@@ -30,3 +32,60 @@ def test_few_groups_give_no_interval_and_equal_numbers_no_r2() -> None:
     found = score_numbers(np.full(6, 3.0), np.arange(6.0), np.arange(6), resamples=20)
     assert found["mae_ci"] is None
     assert found["r2"] is None
+
+
+def predictions(seed: int, patients: int = 60, gap: float = 3.0) -> tuple[Any, ...]:
+    """Two images of each patient, and two predictions whose errors hang together; those of the second are larger."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(patients), 2)
+    y = rng.normal(50, 15, 2 * patients)
+    shared = np.repeat(rng.normal(size=patients), 2) * 6
+    near, far = (y + shared + rng.normal(size=2 * patients) * spread for spread in (3.0, 3.0 + gap))
+    return y, near, far, groups
+
+
+def test_the_nearer_of_two_predictions_is_told_whichever_comes_first() -> None:
+    y, near, far, groups = predictions(0, gap=6.0)
+    found, turned = (paired_number_differences(y, *pair, groups) for pair in ((near, far), (far, near)))
+    for name, sign in (("mae", -1), ("rmse", -1), ("r2", 1)):
+        one, other = found[name], turned[name]
+        alone = [score_numbers(y, said, groups, resamples=20)[name] for said in (near, far)]
+        assert one["difference"] == pytest.approx(alone[0] - alone[1])
+        assert one["difference"] == pytest.approx(-other["difference"])
+        assert one["difference"] * sign > 0
+        assert one["ci"] == pytest.approx([-end for end in reversed(other["ci"])])
+        assert (one["tied"], one["p"] < 0.05) == (False, True)
+    order = np.random.default_rng(1).permutation(len(y))
+    again = paired_number_differences(y[order], near[order], far[order], groups[order])
+    assert again["mae"]["ci"] == pytest.approx(found["mae"]["ci"])
+
+
+def test_the_p_of_a_difference_is_where_its_interval_leaves_zero_out() -> None:
+    y, near, far, groups = predictions(3, patients=20, gap=1.5)
+    p = paired_number_differences(y, near, far, groups)["mae"]["p"]
+    assert 0.001 < p < 0.9
+    for level, inside in ((1 - 0.8 * p, True), (1 - 1.25 * p, False)):
+        low, high = paired_number_differences(y, near, far, groups, level=level)["mae"]["ci"]
+        assert (low <= 0 <= high) is inside
+
+
+def test_the_same_predictions_are_tied_and_few_groups_say_nothing() -> None:
+    y, near, far, groups = predictions(0)
+    same = paired_number_differences(y, near, near, groups)
+    assert [(one["difference"], one["p"], one["tied"]) for one in same.values()] == [(0.0, 1.0, True)] * 3
+    few = paired_number_differences(y[:14], near[:14], far[:14], groups[:14])
+    assert [(one["ci"], one["p"], one["tied"]) for one in few.values()] == [(None, None, True)] * 3
+    flat = paired_number_differences(np.full(40, 3.0), near[:40], far[:40], groups[:40])
+    assert (flat["r2"]["difference"], flat["r2"]["ci"]) == (None, None)
+    assert flat["mae"]["ci"] is not None
+
+
+@pytest.mark.slow
+def test_intervals_of_few_patients_hold_the_truth_nearly_as_often_as_they_say() -> None:
+    """Where predictions are equally good, 8 patients claim a difference in 8 of 100 tries at most, 30 in 7."""
+    for patients, most in ((8, 0.08), (30, 0.07)):
+        wrong = sum(
+            not paired_number_differences(*predictions(seed, patients, gap=0.0), resamples=500)["mae"]["tied"]
+            for seed in range(400)
+        )
+        assert wrong / 400 <= most, patients

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from cxrfeat.metric.operating import choose_thresholds
-from cxrfeat.metric.several import RATES, Told, score_several, threshold_at, too_few
+from cxrfeat.metric.compare import paired_auroc_difference
+from cxrfeat.metric.several import RATES, Told, score_several, several_differences, threshold_at, too_few
 
 
 def findings(images: int = 400, seed: int = 0) -> tuple[list[Told], np.ndarray]:
@@ -91,3 +93,29 @@ def test_few_patients_give_no_interval_and_a_reason() -> None:
     assert too_few(present, np.arange(40)) == "it is present in 5 patients or groups, and 8 are needed"
     assert too_few(~present, np.arange(40)) == "it is absent in 5 patients or groups, and 8 are needed"
     assert too_few(present, np.arange(40), least=5) == ""
+
+
+def test_differences_of_models_are_those_of_each_finding_alone_and_their_mean() -> None:
+    told, groups = findings()
+    rng = np.random.default_rng(3)
+    worse = [dataclasses.replace(one, score=one.score + rng.normal(size=len(groups)) * 2) for one in told]
+    each, mean = several_differences(told, worse, groups)
+    for one, other, found in zip(told, worse, each, strict=True):
+        known, present = one.known, one.present[one.known]
+        difference = roc_auc_score(present, one.score[known]) - roc_auc_score(present, other.score[known])
+        assert found["difference"] == pytest.approx(difference)
+        a, b = (1 / (1 + np.exp(-said.score[known])) for said in (one, other))
+        pair = [np.column_stack([1 - share, share]) for share in (a, b)]
+        alone = paired_auroc_difference(present.astype(int), *pair, groups[known])
+        assert found["ci"] == pytest.approx(alone["ci"], abs=0.02)
+        assert found["ci"][0] < found["difference"] < found["ci"][1]
+    assert mean["difference"] == pytest.approx(np.mean([found["difference"] for found in each]))
+    assert not mean["tied"]
+    same, tie = several_differences(told, told, groups, resamples=100)
+    assert [found["difference"] for found in (*same, tie)] == [0.0] * 3
+    assert all(found["tied"] for found in (*same, tie))
+    few = [dataclasses.replace(one, known=one.known & (groups < 7)) for one in (*told, *worse)][::2]
+    assert several_differences(few[:1], few[1:], groups, resamples=20)[1] == {
+        "difference": pytest.approx(several_differences(few[:1], few[1:], groups, resamples=20)[0][0]["difference"]),
+        "ci": None, "p": None, "tied": True,
+    }  # fmt: skip
