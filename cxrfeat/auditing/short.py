@@ -225,6 +225,24 @@ def check_tested(test: FinalEvaluation) -> list[Finding]:
     return [*check_thumbnail(test.shortcuts), *check_within(test.within_source), check_outputs(test.outputs)]
 
 
+def plain_checks(file: FeatureFile, split: Split) -> tuple[Finding, ...]:
+    """The checks that hold whatever is told of the images: weights, patients, split, images that could not be used.
+
+    Args:
+        file: Whose images.
+        split: How they are parted.
+    """
+    found = (
+        check_weights(file.spec.weights),
+        check_patients(file.known_patients),
+        check_split(split, file.groups, bound=file.spec.split is not None),
+        *check_left_out(split),
+        *check_regrouped(split),
+        check_quarantine(len(file.content.quarantine), file.images),
+    )
+    return tuple(failed_first(one for one in found if one is not None))
+
+
 def check_weights(weights: str) -> Finding:
     """Whether the network has seen anything before."""
     if weights.startswith("random:"):

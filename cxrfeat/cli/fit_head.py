@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,10 @@ from cxrfeat.cli.again import command_line, with_places
 from cxrfeat.cli.console import marks, note, noting, print_json, progress, say, show, show_audit
 from cxrfeat.cli.fields import numbers
 from cxrfeat.cli.words import as_typed
-from cxrfeat.spec import CONTROL_KINDS, MAIN_KINDS, AskedHead, HeadSpec, SplitBy
+from cxrfeat.spec import CONTROL_KINDS, MAIN_KINDS, AskedHead, HeadSpec
+
+if TYPE_CHECKING:
+    from cxrfeat.workflow.regression import TargetResult
 
 _CURVES = "Curves"
 
@@ -132,9 +135,10 @@ def fit_head(
     from cxrfeat.reporting.shortcut import encoded_table, shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table, training_table
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.workflow.findings import USUAL
+    from cxrfeat.workflow.findings import USUAL, fit_findings
     from cxrfeat.workflow.fit_head import fit
     from cxrfeat.workflow.learning_curve import check_curves, learning_curve, views_curve
+    from cxrfeat.workflow.regression import fit_number
 
     sizes = numbers("--train-sizes", train_sizes, float) if train_sizes is not None else None
     if (show_views or sizes) and (source_out or repeats > 1 or regroup or tta):
@@ -156,24 +160,29 @@ def fit_head(
             "--tta": tta,
             "--classes": chosen,
             "--balance-by": balanced,
-            "--name": name,
             "--jobs": jobs,
         }
         if wrong := [option for option, value in given.items() if value]:
             raise UsageError(
-                f"{wrong[0]} does not go with --target {target}, which takes one test part and keeps no run. Name a "
-                "finding or a category with --target."
+                f"{wrong[0]} does not go with --target {target}, which takes one test part. Name a finding or a "
+                "category with --target."
             )
-    if is_number:
         wanted = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or [USUAL])]
-        _number(path, target, wanted, split_by, regroup, exclude, seed, json, quiet)
-        return
-    if target == FINDINGS:
-        _findings(
-            path,
-            [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or [USUAL])],
-            uncertain, split_by, regroup, exclude, seed, strict, json, quiet,
-        )  # fmt: skip
+        asked: dict[str, Any] = {
+            "split_by": split_by,
+            "regroup_given": regroup,
+            "exclude": exclude,
+            "seed": seed,
+            "runs": runs,
+            "name": name,
+        }
+        with noting(show=not json) as told, progress("epochs" if is_number else "fits", quiet=quiet) as tell:
+            of_target = (
+                fit_number(path, target, wanted, **asked, progress=tell)
+                if is_number
+                else fit_findings(path, wanted, uncertain=uncertain, **asked, progress=tell)
+            )
+        _show_target(of_target, path, told, strict=strict, json=json, quiet=quiet)
         return
     with noting(show=not json) as told, progress("fits", quiet=quiet) as tell:
         result = fit(
@@ -270,34 +279,12 @@ def fit_head(
     options.refuse_failed(result.refused, strict=strict)
 
 
-def _findings(
-    path: Path,
-    specs: list[HeadSpec],
-    uncertain: Literal["ignore", "present", "absent"],
-    split_by: SplitBy | None,
-    regroup: bool,
-    exclude: Path | None,
-    seed: int,
-    strict: bool,
-    json: bool,
-    quiet: bool,
-) -> None:
-    """Every finding at once: no run of each, but one table of all."""
+def _show_target(result: TargetResult, path: Path, told: list[str], *, strict: bool, json: bool, quiet: bool) -> None:
+    """What runs of a number, or of all findings, say."""
     from cxrfeat.reporting.findings import findings_tables, not_scored_table
+    from cxrfeat.reporting.regression import number_tables
     from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.workflow.findings import fit_findings
 
-    with noting(show=not json) as told, progress("fits", quiet=quiet) as tell:
-        result = fit_findings(
-            path,
-            specs,
-            uncertain=uncertain,
-            split_by=split_by,
-            regroup_given=regroup,
-            exclude=exclude,
-            seed=seed,
-            progress=tell,
-        )
     document = result.to_dict()
     document["notes"] += [line for line in told if json]
     if json:
@@ -306,52 +293,24 @@ def _findings(
         for line in document["notes"]:
             say(as_typed(line))
         show_audit(document["audit"])
-        for table in findings_tables(document):
-            show(table)
-        show(not_scored_table(document))
-        say("Shortcuts are looked for, and a run is kept, where one finding is fitted: --target NAME.")
+        if "macro" in document:
+            for table in findings_tables(document):
+                show(table)
+            show(not_scored_table(document))
+            say("Shortcuts are looked for where one finding is fitted: --target NAME.")
+        else:
+            for run in document["runs"]:
+                for table in number_tables(run):
+                    show(table)
+        for run, reused in zip(result.runs, result.reused, strict=True):
+            say(f"{run.path}{' (already there)' if reused else ''}")
         say(RESEARCH_USE)
-        first = max(document["runs"], key=lambda run: run["test"]["auroc"])
-        call = Call("fit", (str(path),), {"target": first["target"], "kind": first["head"]})
-        note(f"Next: {command_line(call)}", quiet=quiet)
-    options.refuse_failed(result.refused, strict=strict, written="Correct")
-
-
-def _number(
-    path: Path,
-    target: str,
-    specs: list[HeadSpec],
-    split_by: SplitBy | None,
-    regroup: bool,
-    exclude: Path | None,
-    seed: int,
-    json: bool,
-    quiet: bool,
-) -> None:
-    """A number: no run of it, but its errors."""
-    from cxrfeat.reporting.regression import number_tables
-    from cxrfeat.reporting.table import RESEARCH_USE
-    from cxrfeat.workflow.regression import fit_number
-
-    with noting(show=not json) as told, progress("epochs", quiet=quiet) as tell:
-        result = fit_number(
-            path,
-            target,
-            specs,
-            split_by=split_by,
-            regroup_given=regroup,
-            exclude=exclude,
-            seed=seed,
-            progress=tell,
-        )
-    document = result.to_dict()
-    document["notes"] += [line for line in told if json]
-    if json:
-        print_json(document)
-        return
-    for line in document["notes"]:
-        say(as_typed(line))
-    for run in document["runs"]:
-        for table in number_tables(run):
-            show(table)
-    say(RESEARCH_USE)
+        names = [run.name for run in result.runs]
+        if len(names) > 1:
+            note(f"Next: cxrfeat compare {' '.join(names)}", quiet=quiet)
+        note(f"Next: cxrfeat predict {names[0]} IMAGE", quiet=quiet)
+        if "macro" in document:
+            first = max(document["runs"], key=lambda run: run["test"]["auroc"])
+            call = Call("fit", (str(path),), {"target": first["target"], "kind": first["head"]})
+            note(f"Next: {command_line(call)}", quiet=quiet)
+    options.refuse_failed(result.refused, strict=strict)

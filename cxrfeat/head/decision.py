@@ -30,7 +30,8 @@ def standardized(X: NDArray[np.floating], arrays: Arrays) -> NDArray[np.float64]
     return wide
 
 
-def _network(arrays: Arrays) -> Decide:
+def network(arrays: Arrays) -> Decide:
+    """What the last layer of a network says, `(n, units)`."""
     count = sum(name.startswith("weights_") for name in arrays)
     layers = [(arrays[f"weights_{i}"].astype(np.float64), arrays[f"bias_{i}"].astype(np.float64)) for i in range(count)]
 
@@ -43,9 +44,14 @@ def _network(arrays: Arrays) -> Decide:
     return decide
 
 
+def affine(arrays: Arrays) -> Decide:
+    """What linear functions say, `(n, functions)`."""
+    return lambda X: np.asarray(X @ arrays["coef"].T + arrays["intercept"])
+
+
 def _linear(arrays: Arrays) -> Decide:
     def decide(X: NDArray[np.float64]) -> Decision:
-        z: Decision = X @ arrays["coef"].T + arrays["intercept"]
+        z = affine(arrays)(X)
         return np.hstack([-z / 2, z / 2]) if z.shape[1] == 1 else z  # half each: their softmax is the sigmoid of z
 
     return decide
@@ -146,9 +152,9 @@ def pairs_of(classes: int) -> list[tuple[int, int]]:
 
 
 DECISIONS: dict[HeadKind, Callable[[Arrays], Decide]] = {
-    "softmax": _network,
-    "dense": _network,
-    "dropout": _network,
+    "softmax": network,
+    "dense": network,
+    "dropout": network,
     "logreg": _linear,
     "svm-linear": _svm_linear,
     "svm-rbf": _svm_rbf,

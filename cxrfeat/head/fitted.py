@@ -6,6 +6,7 @@ It is stored as an `.npz` of plain arrays (`archive.py`) next to a few values (`
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, StaleFeaturesError
 from cxrfeat.head.archive import read_arrays, write_arrays
-from cxrfeat.head.decision import DECISIONS, Arrays, Decision, standardized
+from cxrfeat.head.decision import DECISIONS, Arrays, Decide, Decision, standardized
 from cxrfeat.head.layout import check_arrays, damaged, dim_of
 from cxrfeat.metric.calibrate import softmax
 from cxrfeat.run.document import HeadRecord
@@ -78,18 +79,7 @@ class FittedHead:
             StaleFeaturesError: If the features are of another width.
             InputError: If a row holds NaN or infinity.
         """
-        X = np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.dim:
-            shown = X.shape[1] if X.ndim == 2 else f"shape {X.shape}"
-            raise StaleFeaturesError(
-                f"This head was fitted on features of width {self.dim}; these have {shown}. Use features of the "
-                f"backbone it was fitted on, or run `cxrfeat fit-head` on these."
-            )
-        check_finite(X, "features")
-        widest = max(max(array.shape, default=1) for array in self.arrays.values())
-        blocks = max(1, math.ceil(len(X) * widest / _BLOCK))
-        decide = DECISIONS[self.kind](self.arrays)
-        return np.concatenate([decide(standardized(part, self.arrays)) for part in np.array_split(X, blocks)])
+        return decided(DECISIONS[self.kind], self.arrays, self.dim, X)
 
     def predict_proba(self, X: NDArray[np.floating]) -> Probabilities:
         """Probabilities `(n, classes)`: the softmax of the decision values over the temperature."""
@@ -125,16 +115,55 @@ class FittedHead:
         Raises:
             IntegrityError: If either is damaged, holds anything but plain numbers, or does not fit the other.
         """
-        try:
-            arrays = read_arrays(content)
-        except ValueError as error:
-            raise damaged(str(error)) from error
-        if list(record.arrays) != sorted(arrays):
-            raise damaged(f"it holds {sorted(arrays)}, and its description says {list(record.arrays)}")
+        arrays = recorded_arrays(content, record.arrays)
         head = cls(kind=record.kind, classes=record.classes, arrays=arrays, temperature=float(record.temperature))
         if head.dim != record.dim:
             raise damaged(f"its arrays take features of width {head.dim}, and its description says {record.dim}")
         return head
+
+
+def recorded_arrays(content: bytes, names: Sequence[str]) -> Arrays:
+    """The arrays in an `.npz` file, which are those that a record names.
+
+    Raises:
+        IntegrityError: If they are not, or the file is damaged.
+    """
+    try:
+        arrays = read_arrays(content)
+    except ValueError as error:
+        raise damaged(str(error)) from error
+    if list(names) != sorted(arrays):
+        raise damaged(f"it holds {sorted(arrays)}, and its description says {list(names)}")
+    return arrays
+
+
+def decided(
+    deciding: Callable[[Arrays], Decide], arrays: Arrays, dim: int, X: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """What arrays make of features `(n, dim)`, in blocks of bounded size: `(n, columns)`.
+
+    Args:
+        deciding: Makes of the arrays what decides.
+        arrays: As `layout.py` says.
+        dim: Width of the features that they take.
+        X: The features.
+
+    Raises:
+        StaleFeaturesError: If they are of another width.
+        InputError: If a row holds NaN or infinity.
+    """
+    X = np.asarray(X)
+    if X.ndim != 2 or X.shape[1] != dim:
+        shown = X.shape[1] if X.ndim == 2 else f"shape {X.shape}"
+        raise StaleFeaturesError(
+            f"This head was fitted on features of width {dim}; these have {shown}. Use features of the "
+            f"backbone it was fitted on, or run `cxrfeat fit-head` on these."
+        )
+    check_finite(X, "features")
+    widest = max(max(array.shape, default=1) for array in arrays.values())
+    blocks = max(1, math.ceil(len(X) * widest / _BLOCK))
+    decide = deciding(arrays)
+    return np.concatenate([decide(standardized(part, arrays)) for part in np.array_split(X, blocks)])
 
 
 def check_finite(X: NDArray[np.floating], what: str) -> None:

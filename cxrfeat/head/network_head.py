@@ -21,6 +21,7 @@ from cxrfeat.errors import DivergedError
 from cxrfeat.head.blas import halves
 from cxrfeat.head.epoch import Epochs, Weights, half_squares
 from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.number import FittedNumber
 from cxrfeat.head.sampling import epoch_rows
 from cxrfeat.head.training_set import TrainingSet, importance, scaling, standardized_rows
 from cxrfeat.metric.calibrate import log_loss
@@ -90,7 +91,7 @@ def train_number(
     X_val: Features,
     y_val: NDArray[np.float64],
     progress: Counted | None = None,
-) -> Callable[[Features], NDArray[np.float64]]:
+) -> tuple[FittedNumber, History]:
     """Train a network to tell a number, standardised, by the squared error.
 
     Args:
@@ -102,7 +103,8 @@ def train_number(
         progress: Called after each epoch.
 
     Returns:
-        What gives `(n,)` numbers of `(n, dim)` features.
+        The head of the kept epoch, and the epochs, with `loss` and `val_loss`: half the mean squared error of the
+        standardised number, in training with the penalty.
 
     Raises:
         DivergedError: If training does.
@@ -119,16 +121,14 @@ def train_number(
     def validate(now: Weights) -> tuple[float | None, None]:
         return (float(np.square(_last(now, held)[:, 0] - true).mean()) / 2 if len(true) else None), None
 
-    weights = first_weights(spec, dim, 1)
+    weights, history = first_weights(spec, dim, 1), History()
     if spec.epochs:
         with halves() as both:
             epochs = Epochs(spec, weights, rows, targets, np.ones(len(rows), np.float32), both, half_squares)
-            weights, _ = _run(spec, epochs, (images, views), validate, progress)
-
-    def predict(X: Features) -> NDArray[np.float64]:
-        return _last(weights, standardized_rows(X, scaler))[:, 0] * scale + mean
-
-    return predict
+            weights, history = _run(spec, epochs, (images, views), validate, progress)
+    history = History(tuple(replace(one, accuracy=None) for one in history.epochs))  # a number is never just right
+    head = FittedNumber(kind=spec.kind, arrays={**scaler, **_by_layer(weights)}, level=mean, spread=scale)
+    return head, history
 
 
 def _run(
@@ -222,5 +222,8 @@ def _last(weights: Weights, X: Features) -> NDArray[np.float64]:
 def _head(
     spec: HeadSpec, classes: tuple[str, ...], scaler: dict[str, NDArray[np.float64]], weights: Weights
 ) -> FittedHead:
-    named = {f"{'bias' if index % 2 else 'weights'}_{index // 2}": array for index, array in enumerate(weights)}
-    return FittedHead(kind=spec.kind, classes=classes, arrays={**scaler, **named})
+    return FittedHead(kind=spec.kind, classes=classes, arrays={**scaler, **_by_layer(weights)})
+
+
+def _by_layer(weights: Weights) -> dict[str, NDArray[np.float32]]:
+    return {f"{'bias' if index % 2 else 'weights'}_{index // 2}": array for index, array in enumerate(weights)}

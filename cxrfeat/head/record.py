@@ -59,7 +59,7 @@ def identity_of(
         features=content.fingerprint,
         data_sha256=content.data_sha256,
         groups=digest8(data.file.groups.tolist()),
-        metadata=_metadata_digest(data.file),
+        metadata=metadata_digest(data.file),
         head=head,
         finetune=finetune,
         head_from=None if head_from is None else digest8(head_from),
@@ -74,7 +74,7 @@ def identity_of(
     )
 
 
-def _metadata_digest(file: FeatureFile) -> str:
+def metadata_digest(file: FeatureFile) -> str:
     """Names what else is known of the images, which scores within sources and the audit depend on."""
     texts = [file.texts(name) for name in ("source", "sex", "view_position")]
     ages = [str(age) for age in file.content.columns["age"].tolist()]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.head.fitted import FittedHead
+from cxrfeat.head.number import FittedNumber
 from cxrfeat.types import Features
 
 _ROWS_AT_ONCE = 4096
@@ -37,6 +39,17 @@ class RidgeTargets:
             for start in range(0, len(X), _ROWS_AT_ONCE)
         ]
         return np.concatenate([np.zeros((0, len(self.coef))), *parts]) + self.intercept
+
+    def number(self, place: int) -> FittedNumber:
+        """The function of one target, as a head that tells a number."""
+        arrays = {"mean": self.mean, "scale": self.scale, "coef": self.coef[place : place + 1]}
+        return FittedNumber(kind="ridge", arrays=arrays | {"intercept": self.intercept[place : place + 1]})
+
+    def classifier(self, place: int, classes: tuple[str, ...], temperature: float) -> FittedHead:
+        """The function of one target that was 1 for the second of two classes and -1 for the first, as their head."""
+        coef, intercept = (np.stack([-of[place], of[place]]) for of in (self.coef, self.intercept))
+        arrays = {"mean": self.mean, "scale": self.scale, "coef": coef, "intercept": intercept}
+        return FittedHead(kind="ridge", classes=classes, arrays=arrays, temperature=temperature)
 
 
 def fit_ridge_targets(X: NDArray[np.float32], targets: Sequence[NDArray[np.float64]], strength: float) -> RidgeTargets:

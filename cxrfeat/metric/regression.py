@@ -41,7 +41,8 @@ def score_numbers(
         predicted number to the largest, each tenth with `images`, the mean `predicted` and the mean `true` number and
         its `true_ci`. An interval is `None` where fewer than 8 groups bear it, `r2` where the true numbers are all one.
 
-    Source: Field & Welsh 2007 for drawing whole groups; Hesterberg 2015, section 3.2, for percentiles that hold with few.
+    Source: Field & Welsh 2007 for drawing whole groups; Hesterberg 2015, section 3.2, for percentiles that hold with
+    few.
 
     Example:
         >>> found = score_numbers(np.arange(20.0), np.arange(20.0) + 1, np.arange(20), resamples=50)
@@ -96,11 +97,10 @@ def paired_number_differences(
         seed: Of the draws; the order of the images does not matter beyond rounding.
 
     Returns:
-        For each of `mae`, `rmse` and `r2`: `difference`, A's less B's (below zero A is nearer, but for `r2`, where it is
-        above); `ci`; `p`, two-sided, the one at which the interval begins to leave zero out, at least about
-        `1 / resamples`; `tied`, whether the interval holds zero. With fewer than 8 groups nothing can be said: `ci` and
-        `p` are `None`, and the two are tied; so are they where `r2` does not exist. Correct `p` with `holm` where several
-        pairs are compared.
+        For each of `mae`, `rmse` and `r2`: `difference`, A's less B's (below zero A is nearer; by `r2`, above); `ci`;
+        `p`, two-sided, the one at which the interval begins to leave zero out, at least about `1 / resamples`; `tied`,
+        whether the interval holds zero. With fewer than 8 groups nothing can be said: `ci` and `p` are `None`, and the
+        two are tied; so are they where `r2` does not exist. Correct `p` with `holm` where several pairs are compared.
 
     Source: as `score_numbers`; Davison & Hinkley 1997, section 4.2, for counting the observed sample among the draws.
 

@@ -127,8 +127,9 @@ def several_differences(
     Example:
         >>> present = np.arange(40) % 2 == 0
         >>> known, right = np.ones(40, bool), present * 1.0
-        >>> told = [Told(name="Mass", present=present, known=known, score=one, threshold=0.5) for one in (right, -right)]
-        >>> of_findings, mean = several_differences(told[:1], told[1:], np.arange(40), resamples=100)
+        >>> told = [Told(name="A", present=present, known=known, score=one, threshold=0) for one in (right, -right)]
+        >>> a, b = told[:1], told[1:]
+        >>> of_findings, mean = several_differences(a, b, np.arange(40), resamples=100)
         >>> of_findings[0]["difference"], mean["difference"], mean["tied"]
         (1.0, 1.0, False)
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,6 +23,8 @@ IMAGES = ("image_id", "content_sha256", "group", "part", "label", "predicted")
 """Columns of `predictions.csv` before the probabilities."""
 PROBABILITY = "probability "
 """What the name of a class follows in the name of its column."""
+TRUE, PREDICTED = "true ", "predicted "
+"""What the name of a finding, or of a number, follows in the names of its columns."""
 SPLIT = ("content_sha256", "part")
 
 
@@ -99,6 +102,64 @@ class Predictions:
             predicted=predicted,
             probabilities=probabilities,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TargetPredictions:
+    """What a run of a number or of all findings said of the images that validated and tested it."""
+
+    names: tuple[str, ...]
+    """What is told."""
+    image_ids: tuple[str, ...]
+    contents: tuple[str, ...]
+    """SHA-256 of each image's bytes."""
+    groups: tuple[str, ...]
+    """Salted names."""
+    parts: tuple[str, ...]
+    """`validation` or `test`."""
+    true: NDArray[np.float64]
+    """`(rows, names)`: of a finding 1 where it is there and 0 where it is not; NaN where it is not known."""
+    predicted: NDArray[np.float64]
+    """`(rows, names)`: of a finding its probability."""
+
+    @property
+    def tested(self) -> NDArray[np.intp]:
+        """Rows of the images that tested it."""
+        return np.flatnonzero([part == Part.TEST for part in self.parts])
+
+    def to_csv(self) -> str:
+        """The text of `predictions.csv`; numbers in full precision, an empty cell where one is not known."""
+        columns: dict[str, Sequence[object]] = dict(
+            zip(IMAGES[:4], (self.image_ids, self.contents, self.groups, self.parts), strict=True)
+        )
+        for place, name in enumerate(self.names):
+            true = self.true[:, place].tolist()
+            columns[f"{TRUE}{name}"] = ["" if math.isnan(one) else one for one in true]
+            columns[f"{PREDICTED}{name}"] = self.predicted[:, place].tolist()
+        return to_csv(columns)
+
+    @classmethod
+    def read(cls, text: str, names: Sequence[str]) -> Self:
+        """What `to_csv` wrote.
+
+        Args:
+            text: Text of the file.
+            names: What the run tells.
+
+        Raises:
+            ValueError: If a column is missing, or a cell holds no such number.
+        """
+        told = [f"{kind}{name}" for kind in (TRUE, PREDICTED) for name in names]
+        table = read_csv(text, (*IMAGES[:4], *told))
+        numbers = np.array([[float(cell or "nan") for cell in table[name]] for name in told]).reshape(len(told), -1)
+        true, predicted = numbers[: len(names)].T, numbers[len(names) :].T
+        if not np.isfinite(predicted).all() or np.isinf(true).any():
+            raise ValueError("a prediction is none")
+        image_ids, contents, groups, parts = (tuple(table[name]) for name in IMAGES[:4])
+        return cls(
+            names=tuple(names), image_ids=image_ids, contents=contents, groups=groups, parts=parts, true=true,
+            predicted=predicted,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from cxrfeat.errors import InputError, IntegrityError
-from cxrfeat.run.folder import all_runs, read_run
+from cxrfeat.run.folder import all_runs, read_any_run
 
 
 def openings(runs: Path, split_sha256: str) -> int:
@@ -14,5 +14,5 @@ def openings(runs: Path, split_sha256: str) -> int:
     count = 0
     for path in all_runs(runs):
         with contextlib.suppress(InputError, IntegrityError):
-            count += read_run(path).document.split.sha256 == split_sha256
+            count += read_any_run(path).document.split.sha256 == split_sha256
     return count

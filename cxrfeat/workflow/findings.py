@@ -2,67 +2,51 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cxrfeat.auditing.people import check_patients
-from cxrfeat.auditing.short import check_quarantine, check_split, check_weights
+from cxrfeat.auditing.short import plain_checks
 from cxrfeat.bar import with_bar
-from cxrfeat.errors import InputError, UsageError
+from cxrfeat.errors import InputError
 from cxrfeat.feature.excluded import excluded_rows
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold
-from cxrfeat.feature.target import Target, Uncertain, find_target
+from cxrfeat.feature.target import FINDINGS, Target, Uncertain, find_target
 from cxrfeat.head.choose import HeadLike, head_specs
 from cxrfeat.head.evaluation import SPECIFICITY
-from cxrfeat.head.fit import fit_head
-from cxrfeat.head.ridge_targets import fit_ridge_targets
-from cxrfeat.head.sklearn_head import STRENGTH
-from cxrfeat.head.training_set import TrainingSet
+from cxrfeat.head.findings_fit import FindingsFit, fit_to_findings
+from cxrfeat.head.target_record import Targets, existing_target_run, mean_summary
 from cxrfeat.metric.several import Told, score_several, threshold_at, too_few
-from cxrfeat.spec import HeadSpec, SplitBy
-from cxrfeat.system.given import PathLike
-from cxrfeat.types import Finding, Progress, failed_first
+from cxrfeat.run.document import Identity
+from cxrfeat.run.folder import check_name
+from cxrfeat.run.record import from_json
+from cxrfeat.run.table import History
+from cxrfeat.run.target_document import FindingRates, FindingRecord, FindingScores, FindingsDocument, NotScored
+from cxrfeat.spec import SplitBy
+from cxrfeat.system.files import check_writable
+from cxrfeat.system.given import PathLike, as_path
+from cxrfeat.types import Finding, Progress
+from cxrfeat.workflow.regression import TargetResult
 
 USUAL = "ridge"
 """The head that is fitted where none is named: one product of the features with themselves serves all findings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindingsResult:
-    """How well each finding is told, head by head."""
-
-    scored: tuple[dict[str, Any], ...]
-    """Of each head and finding `target`, `head`, `seconds`, `unknown` (images left out) and `test`."""
-    macro: tuple[dict[str, Any], ...]
-    """Of each head the mean over its findings."""
-    not_scored: tuple[tuple[str, str], ...]
-    """Findings that cannot be judged, and why."""
-    audit: tuple[Finding, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def refused(self) -> list[Finding]:
-        """As in `FitResult`."""
-        return [finding for finding in self.audit if finding.refused]
+class FindingsResult(TargetResult):
+    """Runs of one call that tell all findings, one for each head."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `fit-head` for all findings."""
-        return {
-            "runs": list(self.scored),
-            "macro": list(self.macro),
-            "not_scored": [{"target": name, "why": why} for name, why in self.not_scored],
-            "audit": [asdict(finding) for finding in self.audit],
-            "best": None,
-            "unfitted": [],
-            "curves": [],
-            "notes": list(self.notes),
+        told = [run.document for run in self.runs if isinstance(run.document, FindingsDocument)]
+        not_scored = {one.target: one.why for document in told for one in document.not_scored}
+        return TargetResult.to_dict(self) | {
+            "macro": [mean_summary(document) for document in told],
+            "not_scored": [{"target": target, "why": why} for target, why in not_scored.items()],
         }
 
 
@@ -76,9 +60,11 @@ def fit_findings(
     regroup_given: bool = False,
     exclude: PathLike | None = None,
     seed: int = 0,
+    runs: PathLike = "runs",
+    name: str | None = None,
     progress: Progress | None = None,
 ) -> FindingsResult:
-    """Fit a head for each finding and test it on images it has not seen; no run is kept.
+    """Fit a head for each finding, test them on images they have not seen, and keep them together in one run.
 
     Args:
         features: A feature file with findings, or one that is open.
@@ -88,17 +74,23 @@ def fit_findings(
         regroup_given: As in `fit`.
         exclude: As in `fit`.
         seed: Of the split, the draws of the intervals, and heads that are only named.
+        runs: Folder for the runs.
+        name: The run's name; only with one kind of head.
         progress: Told after every fit.
 
     Returns:
-        Prevalence, AUROC, AUPRC, and the sensitivity where the specificity is 0.9 on validation images, each with its
-        interval over patients; the mean over findings; and the findings that cannot be judged, with the reason.
+        One run for each kind of head: of each finding prevalence, AUROC, AUPRC, and the sensitivity where the
+        specificity is 0.9 on validation images, each with its interval over patients; the mean over findings; and the
+        findings that cannot be judged, with the reason. A run that stands already is not made again.
 
     Raises:
-        InputError: If the features state no finding, or not one that can be judged.
+        InputError: If the features state no finding, not one that can be judged, or the name is another run's.
         SplitError: If the images cannot be split as asked.
+        StorageError: If a run cannot be written.
     """
     specs = head_specs(heads, seed)
+    if name is not None:
+        check_name(name, len(specs))
     with FeatureFile(features) as whole:
         if not whole.finding_names:
             raise InputError(f"{whole.path} states no findings. Extract the features again, with `findings` named.")
@@ -106,56 +98,72 @@ def fit_findings(
         file = whole.without(rows) if rows else whole
         split = part_images(file, by=split_by, regroup_given=regroup_given, seed=seed)
         (fold,) = split.folds
-        targets, not_scored = _judged(file, fold, uncertain)
-        if not targets:
-            why = "; ".join(f"{name}: {reason}" for name, reason in not_scored[:6])
+        judged, not_scored = _judged(file, fold, uncertain)
+        if not judged:
+            why = "; ".join(f"{one.target}: {one.why}" for one in not_scored[:6])
             raise InputError(f"Not one finding of {whole.path} can be judged. {why}.")
-        X = file.read()
-        groups = file.groups
-        audit = failed_first(
-            one
-            for one in (
-                check_weights(file.spec.weights),
-                check_patients(file.known_patients),
-                check_split(split, groups, bound=file.spec.split is not None),
-                check_quarantine(len(file.content.quarantine), file.images),
+        excluded = tuple(sorted(whole.image_ids[row] for row in rows))
+        notes = ((f"{len(rows)} images are left out as `exclude` says.",) if rows else ()) + split.notes
+        targets = Targets(
+            file=file, X=file.read(), split=split, target=FINDINGS, names=tuple(one.name for one in judged),
+            true=np.stack([np.where(one.known, one.labels, np.nan) for one in judged], axis=1),
+            uncertain=uncertain, excluded=excluded,
+        )  # fmt: skip
+        audit = plain_checks(file, split)
+        check_writable(as_path(runs))
+        made, reused = [], []
+        for spec in specs:
+            identity = targets.identity(head=spec)
+            place = targets.place(runs, name, spec.kind, identity)
+            run = existing_target_run(place, identity)
+            reused.append(run is not None)
+            if run is None:
+                fit = fit_to_findings(spec, targets.X, fold, judged, progress)
+                document = _document(targets, identity, judged, not_scored, fit, audit, notes, seed)
+                # Another process may have made it meanwhile.
+                run = existing_target_run(place, identity) or targets.write(
+                    place, document, fit.rows, fit.probabilities, History(), fit.arrays
+                )
+            made.append(run)
+    return FindingsResult(runs=tuple(made), reused=tuple(reused), audit=audit, notes=notes)
+
+
+def _document(
+    targets: Targets,
+    identity: Identity,
+    judged: Sequence[Target],
+    not_scored: Sequence[NotScored],
+    fit: FindingsFit,
+    audit: Sequence[Finding],
+    notes: Sequence[str],
+    seed: int,
+) -> FindingsDocument:
+    """What is said of a head of each finding, tested."""
+    (fold,) = targets.split.folds
+    held = len(fold.validation)
+    told = []
+    for target, probability in zip(judged, fit.probabilities.T, strict=True):
+        known, present = target.known[fit.rows], target.labels[fit.rows] == 1
+        threshold = threshold_at(present[:held][known[:held]], probability[:held][known[:held]], SPECIFICITY)
+        test = slice(held, None)
+        told.append(Told(name=target.name, present=present[test], known=known[test], score=probability[test],
+                         threshold=threshold))  # fmt: skip
+    scored, mean = score_several(told, targets.file.groups[fold.test], seed=seed)
+    return FindingsDocument(
+        **targets.about(identity, fit.kind, fit.seconds, audit, notes),
+        findings=tuple(
+            FindingRecord(
+                name=target.name, unknown=int(np.count_nonzero(~target.known)), fitted=head.record(), file=file,
+                test=from_json(FindingScores, test),
             )
-            if one is not None
-        )
-    scored, macro = [], []
-    for spec in specs:
-        start = time.perf_counter()
-        score = _scores(X, fold, targets, spec, progress)
-        seconds = (time.perf_counter() - start) / len(targets)
-        told = []
-        for target, of_target in zip(targets, score, strict=True):
-            held = fold.validation[target.known[fold.validation]]
-            threshold = threshold_at(target.labels[held] == 1, of_target[held], SPECIFICITY)
-            told.append(Told(name=target.name, present=target.labels[fold.test] == 1, known=target.known[fold.test],
-                             score=of_target[fold.test], threshold=threshold))  # fmt: skip
-        tests, mean = score_several(told, groups[fold.test], seed=seed)
-        for target, test in zip(targets, tests, strict=True):
-            scored.append(
-                {
-                    "target": target.name,
-                    "head": spec.kind,
-                    "seconds": round(seconds, 3),
-                    "unknown": int(np.count_nonzero(~target.known)),
-                    "test": test,
-                }
-            )
-        macro.append({"head": spec.kind, "findings": len(targets), **mean})
-    excluded = (f"{len(rows)} images are left out as `exclude` says.",) if rows else ()
-    return FindingsResult(
-        scored=tuple(scored),
-        macro=tuple(macro),
+            for target, head, file, test in zip(judged, fit.heads, fit.files, scored, strict=True)
+        ),
+        mean=from_json(FindingRates, mean),
         not_scored=tuple(not_scored),
-        audit=tuple(audit),
-        notes=(*excluded, *split.notes),
-    )
+    )  # fmt: skip
 
 
-def _judged(file: FeatureFile, fold: Fold, uncertain: Uncertain) -> tuple[list[Target], list[tuple[str, str]]]:
+def _judged(file: FeatureFile, fold: Fold, uncertain: Uncertain) -> tuple[list[Target], list[NotScored]]:
     """The findings that can be fitted and tested, and the others with the reason."""
     found, others = [], []
     parts = (("training", fold.train, 2), ("validation", fold.validation, 1), ("test", fold.test, None))
@@ -163,10 +171,10 @@ def _judged(file: FeatureFile, fold: Fold, uncertain: Uncertain) -> tuple[list[T
         try:
             target = find_target(file, name, uncertain)
         except InputError:
-            others.append((name, "it is not stated, or the same in all images that state it"))
+            others.append(NotScored(target=name, why="it is not stated, or the same in all images that state it"))
             continue
         if target.name != name or target.numeric or target.classes[-1] != name:
-            others.append((name, "another column has its name, and is the target of that name"))
+            others.append(NotScored(target=name, why="another column has its name, and is the target of that name"))
             continue
         why = ""
         for part, rows, least in parts:
@@ -175,34 +183,7 @@ def _judged(file: FeatureFile, fold: Fold, uncertain: Uncertain) -> tuple[list[T
             short = too_few(target.labels[known] == 1, file.groups[known], **limit)
             why = why or (f"in the {part} part {short}" if short else "")
         if why:
-            others.append((name, why))
+            others.append(NotScored(target=name, why=why))
         else:
             found.append(target)
     return found, others
-
-
-def _scores(
-    X: NDArray[np.float32], fold: Fold, targets: list[Target], spec: HeadSpec, progress: Progress | None
-) -> list[NDArray[np.float64]]:
-    """`(images,)` for each target: what its head says of the plain views; images that train are of no matter."""
-    told = np.concatenate([fold.validation, fold.test])
-    found = [np.full(len(X), np.nan) for _ in targets]
-    if spec.kind == "ridge" and spec.class_weights == "none":
-        values = [np.where(one.known, 2.0 * one.labels - 1.0, np.nan)[fold.train] for one in targets]
-        views = X.shape[1] if spec.views is None else spec.views
-        if views > X.shape[1]:
-            raise UsageError(f"`views={views}` of each image were asked for; the features hold {X.shape[1]}.")
-        fitted = fit_ridge_targets(X[fold.train][:, :views], values, spec.strength or STRENGTH["ridge"])
-        for one, decided in zip(found, fitted.predict(X[told, 0]).T, strict=True):
-            one[told] = decided
-        if progress:
-            progress(spec.kind, len(targets), len(targets))
-        return found
-    for done, (one, target) in enumerate(zip(found, targets, strict=True), start=1):
-        train, held = (rows[target.known[rows]] for rows in (fold.train, fold.validation))
-        labels = target.labels
-        training = TrainingSet(X[train], labels[train], X[held, 0], labels[held], target.classes)
-        one[told] = fit_head(spec, training).head.predict_proba(X[told, 0])[:, 1]
-        if progress:
-            progress(spec.kind, done, len(targets))
-    return found

@@ -10,7 +10,7 @@ from typing import Any
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.auditing.tested import examined, with_test
 from cxrfeat.bar import with_bar
-from cxrfeat.errors import InputError, SpecError, UsageError
+from cxrfeat.errors import InputError, SpecError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.target import LABEL, Uncertain
@@ -148,9 +148,7 @@ def fit(
     if balance_by:
         check_weighable(heads)
     if name is not None:
-        check_name(name)
-        if len(heads) != 1:
-            raise UsageError(f"`name` names one run, and {len(heads)} heads were asked for. Name one head too.")
+        check_name(name, len(heads))
     with FeatureFile(features) as file:
         data = load(
             file, tta=tta, classes=classes, exclude=exclude, balance_by=balance_by, target=target, uncertain=uncertain

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
+from cxrfeat.auditing.short import plain_checks
 from cxrfeat.bar import with_bar
-from cxrfeat.errors import InputError, UsageError
-from cxrfeat.feature.excluded import excluded_rows
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.feature.parting import part_images
-from cxrfeat.feature.target import find_target
-from cxrfeat.head.choose import HeadLike, head_specs
-from cxrfeat.head.network_head import train_number
-from cxrfeat.head.ridge_targets import fit_ridge_targets
-from cxrfeat.head.sklearn_head import STRENGTH
-from cxrfeat.metric.regression import score_numbers
-from cxrfeat.spec import HeadKind, SplitBy
-from cxrfeat.system.given import PathLike
-from cxrfeat.types import Progress, named
-
-NUMBER_KINDS: tuple[HeadKind, ...] = ("ridge", "dense", "dropout")
-"""Heads that can tell a number."""
+from cxrfeat.head.choose import HeadLike
+from cxrfeat.head.number_data import load_number
+from cxrfeat.head.number_fit import fit_to_number, number_specs
+from cxrfeat.head.target_record import existing_target_run, target_summaries
+from cxrfeat.run.folder import TargetRun, check_name
+from cxrfeat.spec import SplitBy
+from cxrfeat.system.files import check_writable
+from cxrfeat.system.given import PathLike, as_path, one_or_many
+from cxrfeat.types import Finding, Progress, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumberResult:
-    """How near the predictions of a number are."""
+class TargetResult:
+    """Runs of one call that tell a number, or all findings, and what the audit says of them."""
 
-    runs: tuple[dict[str, Any], ...]
-    """Of each head `target`, `head`, `seconds`, `unknown` (images left out, of which it is not known) and `test`, as
-    `score_numbers` gives it."""
+    runs: tuple[TargetRun, ...]
+    """One for each head, in order."""
+    reused: tuple[bool, ...]
+    """For each run, whether it existed already."""
+    audit: tuple[Finding, ...]
     notes: tuple[str, ...]
 
+    @property
+    def refused(self) -> list[Finding]:
+        """As in `FitResult`."""
+        return [finding for finding in self.audit if finding.refused]
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document of `fit-head` of a number."""
+        """The JSON document of `fit-head`: of each run the number, or each finding in turn."""
+        told = [
+            {**one, "reused": reused}
+            for run, reused in zip(self.runs, self.reused, strict=True)
+            for one in target_summaries(run)
+        ]
         return {
-            "runs": list(self.runs), "audit": [], "best": None, "unfitted": [], "curves": [], "notes": list(self.notes),
+            "runs": told, "audit": [asdict(finding) for finding in self.audit], "best": None, "unfitted": [],
+            "curves": [], "notes": list(self.notes),
         }  # fmt: skip
 
 
@@ -54,9 +59,11 @@ def fit_number(
     regroup_given: bool = False,
     exclude: PathLike | None = None,
     seed: int = 0,
+    runs: PathLike = "runs",
+    name: str | None = None,
     progress: Progress | None = None,
-) -> NumberResult:
-    """Fit regressions of a number and test them; no run is kept.
+) -> TargetResult:
+    """Fit regressions of a number, test them, and keep the runs.
 
     Args:
         features: A feature file, or one that is open.
@@ -67,58 +74,36 @@ def fit_number(
         regroup_given: As in `fit`.
         exclude: As in `fit`.
         seed: Of the split, the draws of the intervals, and heads that are only named.
+        runs: Folder for the runs.
+        name: The run's name; only with one head.
         progress: Told after every epoch of a network.
+
+    Returns:
+        One run for each head, in order. One that stands already, made the same way, is not made again.
 
     Raises:
         UsageError: If there is no such target, or a head cannot tell a number.
-        InputError: If it is no number, or not known of enough images.
+        InputError: If it is no number, not known of enough images, or the name is taken by another run.
         SplitError: If the images cannot be split as asked.
+        StorageError: If a run cannot be written.
     """
-    specs = head_specs(heads, seed)
-    if others := [spec.kind for spec in specs if spec.kind not in NUMBER_KINDS]:
-        raise UsageError(
-            f"{target!r} is a number, which {', '.join(NUMBER_KINDS)} can tell, and {others[0]} cannot: name one of "
-            "these with `kind`."
-        )
+    each: list[HeadLike] = one_or_many(heads)
+    specs = number_specs(target, each, seed)
+    if name is not None:
+        check_name(name, len(specs))
     with FeatureFile(features) as whole:
-        rows = [] if exclude is None else excluded_rows(whole, exclude)
-        file = whole.without(rows) if rows else whole
-        found = find_target(file, target)
-        if not found.numeric:
-            raise InputError(
-                f"{found.name!r} is no number but one of {', '.join(found.classes)}: fit a head of classes."
-            )
-        split = part_images(file, by=split_by, regroup_given=regroup_given, seed=seed)
-        (fold,) = split.folds
-        known = found.known
-        values = np.asarray(found.values, np.float64)
-        train, held, test = (part[known[part]] for part in (fold.train, fold.validation, fold.test))
-        if len(train) < 2 or len(test) < 2:
-            raise InputError(f"{found.name!r} is known of {len(train)} training images and {len(test)} test images.")
-        X = file.read()
-        groups = file.groups
-    unknown = int(np.count_nonzero(~known))
-    runs = []
-    for spec in specs:
-        start = time.perf_counter()
-        views = X.shape[1] if spec.views is None else spec.views
-        if views > X.shape[1]:
-            raise UsageError(f"`views={views}` of each image were asked for; the features hold {X.shape[1]}.")
-        rows_of = X[train][:, :views]
-        if spec.kind == "ridge":
-            fitted = fit_ridge_targets(rows_of, [values[train]], spec.strength or STRENGTH["ridge"])
-            predicted = fitted.predict(X[test, 0])[:, 0]
-        else:
-            told = named(progress, spec.kind)
-            predicted = train_number(spec, rows_of, values[train], X[held, 0], values[held], told)(X[test, 0])
-        runs.append(
-            {
-                "target": found.name,
-                "head": spec.kind,
-                "seconds": round(time.perf_counter() - start, 3),
-                "unknown": unknown,
-                "test": score_numbers(values[test], predicted, groups[test], seed=seed),
-            }
-        )
-    left = f"{unknown} of {len(known)} images, of which {found.name!r} is not known, are left out."
-    return NumberResult(runs=tuple(runs), notes=(*((left,) if unknown else ()), *split.notes))
+        data = load_number(whole, target, split_by=split_by, regroup_given=regroup_given, exclude=exclude, seed=seed)
+        audit = plain_checks(data.targets.file, data.targets.split)
+        check_writable(as_path(runs))
+        made, reused = [], []
+        for spec in specs:
+            identity = data.targets.identity(head=spec)
+            place = data.targets.place(runs, name, spec.kind, identity)
+            run = existing_target_run(place, identity)
+            reused.append(run is not None)
+            if run is None:
+                fit = fit_to_number(spec, *data.training(data.fold), named(progress, spec.kind))
+                # Another process may have made it meanwhile.
+                run = existing_target_run(place, identity) or data.write(place, identity, spec.kind, fit, audit, seed)
+            made.append(run)
+    return TargetResult(runs=tuple(made), reused=tuple(reused), audit=audit, notes=data.notes)

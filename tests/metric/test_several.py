@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from cxrfeat.metric.operating import choose_thresholds
 from cxrfeat.metric.compare import paired_auroc_difference
+from cxrfeat.metric.operating import choose_thresholds
 from cxrfeat.metric.several import RATES, Told, score_several, several_differences, threshold_at, too_few
 
 
@@ -105,8 +105,8 @@ def test_differences_of_models_are_those_of_each_finding_alone_and_their_mean() 
         difference = roc_auc_score(present, one.score[known]) - roc_auc_score(present, other.score[known])
         assert found["difference"] == pytest.approx(difference)
         a, b = (1 / (1 + np.exp(-said.score[known])) for said in (one, other))
-        pair = [np.column_stack([1 - share, share]) for share in (a, b)]
-        alone = paired_auroc_difference(present.astype(int), *pair, groups[known])
+        shares = [np.column_stack([1 - share, share]) for share in (a, b)]
+        alone = paired_auroc_difference(present.astype(np.int64), shares[0], shares[1], groups[known])
         assert found["ci"] == pytest.approx(alone["ci"], abs=0.02)
         assert found["ci"][0] < found["difference"] < found["ci"][1]
     assert mean["difference"] == pytest.approx(np.mean([found["difference"] for found in each]))

@@ -18,6 +18,7 @@ from cxrfeat.run.document import (
     OperatingPoints,
     RunDocument,
 )
+from cxrfeat.run.target_document import FindingsDocument, NumberDocument
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec, ViewSpec
 from cxrfeat.types import Finding
 
@@ -91,6 +92,14 @@ def records(kind: Any) -> st.SearchStrategy[Any]:
                 there,
             )
         )
+    if kind is NumberDocument:
+        return st.sampled_from(({"search"}, set[str]())).flatmap(
+            lambda there: _some(kind, fields, {"search"} - there, there)
+        )
+    if kind is FindingsDocument:
+        fields["findings"] = st.lists(
+            values(get_args(hints["findings"])[0]), min_size=1, max_size=2, unique_by=lambda one: one.name
+        ).map(tuple)
     return st.builds(kind, **fields)
 
 

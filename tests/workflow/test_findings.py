@@ -14,6 +14,9 @@ import pytest
 from benchmarks.blobs import blobs, write_blobs
 from cxrfeat.errors import InputError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.head.fitted import FittedHead
+from cxrfeat.run.folder import find_run, read_any_run
+from cxrfeat.run.target_document import FindingsDocument
 from cxrfeat.workflow.findings import fit_findings
 from tests.workflow.helpers import make_features
 
@@ -48,8 +51,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("head", ["ridge", "logreg"])
-def test_every_finding_is_scored_and_what_cannot_be_is_said(file: Path, head: str) -> None:
-    document = fit_findings(file, head).to_dict()
+def test_every_finding_is_scored_and_what_cannot_be_is_said(file: Path, head: str, tmp_path: Path) -> None:
+    document = fit_findings(file, head, runs=tmp_path).to_dict()
     assert [(run["target"], run["head"]) for run in document["runs"]] == [
         ("Mass", head), ("Edema", head), ("Noise", head),
     ]  # fmt: skip
@@ -65,13 +68,13 @@ def test_every_finding_is_scored_and_what_cannot_be_is_said(file: Path, head: st
     assert "not stated" in why["Never"]
 
 
-def test_one_split_serves_all_and_uncertain_findings_are_what_is_asked(file: Path) -> None:
+def test_one_split_serves_all_and_uncertain_findings_are_what_is_asked(file: Path, tmp_path: Path) -> None:
     with FeatureFile(file) as opened:
         test = opened.split().folds[0].test
         states = opened.findings[:, 0]
     for uncertain, known in (("ignore", states >= 0), ("present", states >= -1), ("absent", states >= -1)):
         asked: Any = uncertain
-        (mass, *_) = fit_findings(file, uncertain=asked).scored
+        (mass, *_) = fit_findings(file, uncertain=asked, runs=tmp_path).to_dict()["runs"]
         assert mass["test"]["images"] == known[test].sum()
         assert mass["unknown"] == (~known).sum()
         present = (states == 1) | ((states == -1) & (uncertain == "present"))
@@ -86,6 +89,38 @@ def test_the_parts_hold_as_much_of_the_commonest_finding(file: Path) -> None:
         shares = [present[rows, often].mean() for rows in (fold.train, fold.test)]
         assert abs(shares[0] - shares[1]) < 0.05
         assert not set(opened.groups[fold.train]) & set(opened.groups[fold.test])
+
+
+@pytest.mark.parametrize("head", ["ridge", "knn"])
+def test_a_run_of_all_findings_is_kept_and_what_it_holds_says_the_same_again(
+    file: Path, head: str, tmp_path: Path
+) -> None:
+    result = fit_findings(file, head, runs=tmp_path)
+    (run,) = result.runs
+    again = read_any_run(run.path)
+    assert again == run
+    document = again.document
+    assert isinstance(document, FindingsDocument)
+    assert document.names == ("Mass", "Edema", "Noise")
+    said = run.predictions()
+    with FeatureFile(file) as opened:
+        place = {content: row for row, content in enumerate(opened.content_sha256)}
+        rows = [place[content] for content in said.contents]
+        X, states = opened.read()[rows, 0], opened.findings[rows, :3]
+    np.testing.assert_array_equal(np.isnan(said.true), states < 0)
+    np.testing.assert_array_equal(said.true[states >= 0], states[states >= 0])
+    test = said.tested
+    for at, one in enumerate(document.findings):
+        fitted = FittedHead.from_npz(run.bytes_of(one.file), one.fitted)
+        probability = fitted.predict_proba(X)[:, 1]
+        np.testing.assert_allclose(probability, said.predicted[:, at], atol=1e-12)
+        present, called = said.true[test, at] == 1, said.predicted[test, at] >= one.test.threshold
+        assert one.test.sensitivity == pytest.approx(called[present].mean())
+        assert one.test.prevalence == pytest.approx(np.nanmean(said.true[test, at]))
+    assert fit_findings(file, head, runs=tmp_path).reused == (True,)
+    assert "mean of 3" in run._repr_html_()
+    with pytest.raises(InputError, match=r"tells all findings and no classes.*Fit one of them"):
+        find_run(run.name, runs=tmp_path)
 
 
 def test_features_without_findings_are_refused(tmp_path: Path) -> None:
@@ -107,6 +142,7 @@ def test_a_large_set_is_told_in_a_minute_and_four_gigabytes(tmp_path: Path) -> N
         findings[f"finding {number}"] = np.where(rng.random(len(X)) < 0.02 * number, -1 - number % 2, present)
     path = write_blobs(tmp_path / "large.h5", X, y, findings)
     words = [sys.executable, "-m", "cxrfeat", "fit-head", str(path), "--target", "findings", "--json", "--quiet"]
+    words += ["--runs", str(tmp_path / "runs")]
     start = time.perf_counter()
     said = subprocess.run(words, capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - start
