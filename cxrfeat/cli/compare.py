@@ -48,7 +48,8 @@ def compare(
 ) -> None:
     """Compare runs, paired over the same test images.
 
-    Corrected for the number of comparisons; a tie is called one. With --by, also subgroups of the images.
+    Corrected for the number of comparisons; a tie is called one. With --by, also subgroups of the images. Runs of a
+    number are compared by their errors, runs of all findings by the AUROC of each.
     """
     from cxrfeat.reporting.difference import apart, difference_table, other_difference_table
     from cxrfeat.reporting.score import paper_table, predictive_table, score_table
@@ -57,6 +58,7 @@ def compare(
     from cxrfeat.reporting.subgroup_table import gap_table, subgroup_table
     from cxrfeat.reporting.summary import worst_findings
     from cxrfeat.reporting.table import RESEARCH_USE
+    from cxrfeat.reporting.target_tables import target_tables
     from cxrfeat.run.record import to_json
     from cxrfeat.system.files import write_atomic
     from cxrfeat.workflow.compare import compare as run
@@ -65,6 +67,8 @@ def compare(
     cuts = [cut for text in by or () for cut in text.split(",")]
     compared = run(names or None, seed=seed, prevalence=stated, by=cuts or None, features=features, folder=runs)
     document = compared.to_dict()
+    if csv is not None and not document["runs"]:
+        raise UsageError("--csv writes runs of classes, and none is here. Take --json for what the others say.")
     if csv is not None:
         write_atomic(csv, comparison_csv(document).encode(errors="backslashreplace"))
     if json:
@@ -72,9 +76,10 @@ def compare(
         return
     worst = worst_findings([to_json(one.document.audit) for one in compared.runs])
     show_audit([one | {"why": f"{one['why']} {one['of']}".strip()} for one in worst])
-    show(paper_table(document["runs"]) if view == "paper" else score_table(document["runs"]))
-    show(confusion_table(document["runs"][0], marks()))
-    show(training_table([(one.document.head, one.history()) for one in compared.runs], marks()))
+    if document["runs"]:
+        show(paper_table(document["runs"]) if view == "paper" else score_table(document["runs"]))
+        show(confusion_table(document["runs"][0], marks()))
+        show(training_table([(one.document.head, one.history()) for one in compared.runs], marks()))
     if document["comparisons"]:
         show(difference_table(document["comparisons"]))
         show(other_difference_table(document["comparisons"]))
@@ -87,6 +92,12 @@ def compare(
     show(predictive_table(document["runs"]))
     if why := apart(document["comparisons"]):
         say(why)
+    for one in document.get("targets", []):
+        show_audit([finding for finding in one["audit"] if finding["status"] != "pass"])
+        for table in target_tables(one):
+            show(table)
+        if why := apart(one["comparisons"]):
+            say(why)
     say(RESEARCH_USE)
 
 

@@ -67,9 +67,12 @@ def predict(
     verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
-    """Predict the class of images, of any number of them. Research use only, never diagnosis."""
+    """Predict the class of images, of any number of them. Research use only, never diagnosis.
+
+    A run of a number (fit-head --target age) says that, a run of all findings (--target findings) each of them.
+    """
     from cxrfeat.errors import QuarantineError
-    from cxrfeat.head.prediction import Prediction
+    from cxrfeat.image.row import Quarantined
     from cxrfeat.reporting.inventory import quarantine_table
     from cxrfeat.reporting.prediction import (
         Tally,
@@ -119,16 +122,16 @@ def predict(
         if jsonl:
             print(encoding.dumps(rules, allow_nan=False), flush=True)
         for one in stream:
-            if isinstance(one, Prediction):
+            if not isinstance(one, Quarantined):
                 tally.add(one)
-            told = one.to_dict() if isinstance(one, Prediction) else asdict(one)
-            place = "image" if isinstance(one, Prediction) else "path"
+            told = asdict(one) if isinstance(one, Quarantined) else one.to_dict()
+            place = "path" if isinstance(one, Quarantined) else "image"
             told[place] = options.shown(told[place], redact=redact)
             if write:
                 write(csv_line(told, stream.rules))
             if jsonl:
                 print(encoding.dumps(told, allow_nan=False), flush=True)
-            if not isinstance(one, Prediction):
+            if isinstance(one, Quarantined):
                 bad.append(told)
             elif json or not (csv or jsonl):
                 kept.append(told)

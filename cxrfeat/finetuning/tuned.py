@@ -17,7 +17,7 @@ from cxrfeat.feature.split import Split
 from cxrfeat.image.identity import Identity
 from cxrfeat.image.row import Manifest
 from cxrfeat.image.split import NO_PART, digest
-from cxrfeat.run.folder import NETWORK, Run, all_runs, find_run, read_run
+from cxrfeat.run.folder import NETWORK, AnyRun, Run, all_runs, find_run, read_run
 from cxrfeat.run.record import digest8
 from cxrfeat.run.table import SplitRows
 from cxrfeat.spec import FeatureSpec, ViewSpec
@@ -25,7 +25,7 @@ from cxrfeat.system.given import PathLike
 from cxrfeat.types import Labels, Part
 
 
-def tuned_network(run: Run) -> Path | None:
+def tuned_network(run: AnyRun) -> Path | None:
     """The network that a fine-tuned run brings with it; `None` for a head on a frozen one.
 
     Raises:
@@ -34,7 +34,7 @@ def tuned_network(run: Run) -> Path | None:
     return run.path_of(NETWORK) if NETWORK in run.files else None
 
 
-def network_of(run: Run, path: PathLike | None = None) -> Network:
+def network_of(run: AnyRun, path: PathLike | None = None) -> Network:
     """The network whose features a run's head takes.
 
     Args:

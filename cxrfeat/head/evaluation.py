@@ -12,12 +12,11 @@ from cxrfeat.feature.split import Fold, Rows, Split
 from cxrfeat.head.data import Data
 from cxrfeat.head.fit import CALIBRATED, UNCALIBRATED, Fit, fit_head
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.novelty import Novelty
+from cxrfeat.head.novelty import Novelty, unlike_record
 from cxrfeat.metric.calibrate import fit_temperature
 from cxrfeat.metric.interval import bootstrap
 from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.metric.score import scores
-from cxrfeat.metric.share import share_over_groups
 from cxrfeat.metric.source import within_source
 from cxrfeat.run.document import Evaluation, UnlikeRecord
 from cxrfeat.run.document import Fold as FoldScores
@@ -102,11 +101,8 @@ def evaluate(
 
 
 def _unlike(data: Data, split: Split, seed: int) -> UnlikeRecord:
-    """How often images of the kind that is trained on are said to be of another: those that test are of that kind."""
     flagged = [data.novelty(fold).outside(data.plain[fold.test]) for fold in split.folds]
-    share, ends = share_over_groups(np.concatenate(flagged), data.file.groups[split.tested], seed=seed)
-    assert share is not None, "a split tests some images"
-    return UnlikeRecord(share=share, share_ci=None if ends is None else (ends[0], ends[1]))
+    return unlike_record(np.concatenate(flagged), data.file.groups[split.tested], seed)
 
 
 def _crossed(

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import IntegrityError
 from cxrfeat.head.archive import read_arrays, write_arrays
-from cxrfeat.types import Features
+from cxrfeat.metric.share import share_over_groups
+from cxrfeat.run.document import UnlikeRecord
+from cxrfeat.types import Features, Groups
 
 LEVEL = 0.99
 """Share of the training images that count as of the kind."""
@@ -72,3 +74,16 @@ class Novelty:
             return cls(mean=mean.astype(np.float64), scale=scale.astype(np.float64), threshold=float(threshold))
         except (ValueError, KeyError) as error:
             raise IntegrityError(f"The run's novelty.npz is damaged ({error}). Fit the head again.") from error
+
+
+def unlike_record(flagged: NDArray[np.bool_], groups: Groups, seed: int = 0) -> UnlikeRecord:
+    """How often images of the kind that is trained on are said to be of another: those that test are of that kind.
+
+    Args:
+        flagged: `(tested,)` whether that is said of an image.
+        groups: `(tested,)`.
+        seed: Of the draws.
+    """
+    share, ends = share_over_groups(flagged, groups, seed=seed)
+    assert share is not None, "a split tests some images"
+    return UnlikeRecord(share=share, share_ci=None if ends is None else (ends[0], ends[1]))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cxrfeat.errors import UsageError
 from cxrfeat.head.calling import Calling, SetsOfRun
 from cxrfeat.head.novelty import LEVEL
 from cxrfeat.image.row import Quarantined
 from cxrfeat.notebook import RANDOM_WEIGHTS, brief, html_table, number
-from cxrfeat.run.folder import Run
+from cxrfeat.run.folder import AnyRun
 from cxrfeat.run.record import to_json
+from cxrfeat.run.target_document import FindingsDocument, NumberDocument
 from cxrfeat.types import Finding
 
 CANNOT_TELL = "cannot tell"
@@ -54,10 +56,47 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NumberPrediction:
+    """What a run of a number says of one image."""
+
+    image: str
+    """The path as the user gave it."""
+    value: float
+    out_of_distribution: bool
+    """As in `Prediction`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingsPrediction:
+    """What a run of all findings says of one image."""
+
+    image: str
+    """The path as the user gave it."""
+    probabilities: dict[str, float]
+    """By finding."""
+    called: dict[str, bool]
+    """By finding, whether its probability reaches the threshold that was chosen on validation images."""
+    out_of_distribution: bool
+    """As in `Prediction`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+AnyPrediction = Prediction | NumberPrediction | FindingsPrediction
+"""What a run of any kind says of one image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What a call of `predict` goes by, and how that did on the run's own test."""
 
-    run: Run
+    run: AnyRun
     random: bool
     """Whether the network has random weights, so that predictions mean nothing."""
     sets: SetsOfRun | None = None
@@ -76,6 +115,11 @@ class Rules:
                 "test_ci": None if unlike is None or unlike.share_ci is None else list(unlike.share_ci),
             },
         }
+        document = self.run.document
+        if isinstance(document, NumberDocument):
+            told |= {"target": document.target, "on_test": to_json(document.test)}
+        elif isinstance(document, FindingsDocument):
+            told |= {"target": document.target, "on_test": {one.name: to_json(one.test) for one in document.findings}}
         if self.sets is not None:
             told["conformal"] = self.sets.to_dict()
         if self.calling is not None:
@@ -87,8 +131,9 @@ class Rules:
 class Predictions:
     """All images of one call, those that could not be used apart."""
 
-    run: Run
-    predictions: tuple[Prediction, ...]
+    run: AnyRun
+    told: tuple[AnyPrediction, ...]
+    """One for each image that could be used, in the order given."""
     quarantined: tuple[Quarantined, ...]
     random: bool
     """Whether the network has random weights, so that predictions mean nothing."""
@@ -106,22 +151,44 @@ class Predictions:
         above = (
             html_table("Before you believe what follows", ("", "check", "why", "what to do"), failed) if failed else ""
         )
-        rows = [
-            (one.image, one.label, number(max(one.probabilities.values())), "yes" if one.out_of_distribution else "")
-            for one in self.predictions[:20]
-        ]
-        title = f"{len(self.predictions)} images by {self.run.name}; research use only, never diagnosis"
+        title = f"{len(self.told)} images by {self.run.name}; research use only, never diagnosis"
         if self.random:
             title += f"\n{RANDOM_WEIGHTS}"
-        return above + html_table(title, ("image", "class", "probability", "unlike the training images"), rows, {2})
+        rows = [(one.image, *_cells(one), "yes" if one.out_of_distribution else "") for one in self.told[:20]]
+        document = self.run.document
+        if isinstance(document, NumberDocument):
+            said: tuple[str, ...] = (document.target,)
+        else:
+            said = ("called",) if isinstance(document, FindingsDocument) else ("class", "probability")
+        return above + html_table(title, ("image", *said, "unlike the training images"), rows)
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """The class of each image; in `told` is what runs say that tell none.
+
+        Raises:
+            UsageError: If the run tells a number, or all findings.
+        """
+        of_classes = tuple(one for one in self.told if isinstance(one, Prediction))
+        if len(of_classes) < len(self.told):
+            raise UsageError(f"{self.run.name} tells no classes: what it says of the images is in `told`.")
+        return of_classes
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `predict`."""
         return {
             **self.rules.to_dict(),
-            "rows_computed": len(self.predictions) - self.rows_reused,
+            "rows_computed": len(self.told) - self.rows_reused,
             "rows_reused": self.rows_reused,
             "checks": [asdict(one) for one in self.checks],
-            "predictions": [one.to_dict() for one in self.predictions],
+            "predictions": [one.to_dict() for one in self.told],
             "quarantined": [asdict(one) for one in self.quarantined],
         }
+
+
+def _cells(one: AnyPrediction) -> tuple[str, ...]:
+    if isinstance(one, NumberPrediction):
+        return (number(one.value, 1),)
+    if isinstance(one, FindingsPrediction):
+        return (", ".join(name for name, called in one.called.items() if called) or "none",)
+    return (one.label, number(max(one.probabilities.values())))

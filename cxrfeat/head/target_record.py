@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Rows, Split
 from cxrfeat.feature.target import FINDINGS, Uncertain
 from cxrfeat.feature.versions import versions
-from cxrfeat.head.novelty import Novelty
+from cxrfeat.head.novelty import Novelty, unlike_record
 from cxrfeat.head.record import metadata_digest
 from cxrfeat.run.document import Features, Identity, SearchSettings
 from cxrfeat.run.folder import NOVELTY, TargetRun, read_any_run, run_name, write_target_run
@@ -28,7 +29,7 @@ from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Finding, Part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Targets:
     """What is to be told of the images of a file, and how these are parted."""
 
@@ -45,6 +46,11 @@ class Targets:
     uncertain: Uncertain = "ignore"
     excluded: tuple[str, ...] = ()
     """Ids of the images that the user left out, sorted."""
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """Where the images lie that are trained on."""
+        return Novelty.fit(self.X[self.split.folds[0].train, 0])
 
     def identity(self, *, head: HeadSpec | None = None, search: SearchSettings | None = None) -> Identity:
         """Everything that the numbers of a run depend on, and what was asked for."""
@@ -74,7 +80,7 @@ class Targets:
         self, identity: Identity, kind: str, seconds: float, audit: Sequence[Finding], notes: Sequence[str]
     ) -> dict[str, Any]:
         """The fields of a document that every run has."""
-        file = self.file
+        file, test = self.file, self.split.folds[0].test
         return {
             "head": kind,
             "dataset": file.content.dataset,
@@ -86,6 +92,7 @@ class Targets:
             "audit": tuple(audit),
             "notes": tuple(notes),
             "versions": {**versions(), "engine": file.content.engine},
+            "unlike": unlike_record(self.novelty.outside(self.X[test, 0]), file.groups[test]),
             "excluded": self.excluded,
         }
 
@@ -129,7 +136,7 @@ class Targets:
             ),
             split=SplitRows(contents=tuple(keys), parts=tuple(self.split.parts.tolist())),
             history=history,
-            arrays={NOVELTY: Novelty.fit(self.X[fold.train, 0]).to_npz(), **arrays},
+            arrays={NOVELTY: self.novelty.to_npz(), **arrays},
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,15 @@ from cxrfeat.metric.compare import holm, mcnemar, paired_auroc_difference, paire
 from cxrfeat.metric.delong import auroc_difference
 from cxrfeat.metric.operating import check_prevalence, predictive_values
 from cxrfeat.notebook import brief
-from cxrfeat.run.folder import Run
+from cxrfeat.run.folder import Run, TargetRun
 from cxrfeat.run.record import to_json
 from cxrfeat.types import Probabilities
 
 if TYPE_CHECKING:
     from cxrfeat.reporting.subgroup import Subgroups  # which takes what is tested from here
+    from cxrfeat.reporting.target_comparison import TargetComparison  # likewise
+
+Kind = TypeVar("Kind", Run, TargetRun)
 
 ALPHA = 0.05
 """Runs are tied unless the corrected p is at most this."""
@@ -32,6 +35,7 @@ class Comparison:
     """Runs, best first, and how each differs from the first."""
 
     runs: tuple[Run, ...]
+    """Of classes."""
     differences: tuple[dict[str, Any], ...]
     """For every run but the first: `a` and `b` (names), `difference` in accuracy of a less b, `ci`, `p`, `p_holm`,
     `tied`; or `why` there can be none. The verdict is the accuracy's. Next to it stand `mcnemar` (`only_a`, `only_b`,
@@ -46,6 +50,8 @@ class Comparison:
     """For every run the predictive values at the prevalences that were stated, class by class."""
     subgroups: Subgroups | None = None
     """Where it was asked for, how each run does in parts of its test images."""
+    targets: tuple[TargetComparison, ...] = ()
+    """Runs that tell a number, or all findings: of each target, those that tell it."""
 
     __repr__ = brief
 
@@ -54,11 +60,14 @@ class Comparison:
         from cxrfeat.reporting.audit import audit_table
         from cxrfeat.reporting.difference import difference_table
         from cxrfeat.reporting.score import score_table
+        from cxrfeat.reporting.target_tables import target_tables
 
         told = self.to_dict()
         failed = audit_table([one for one in told["audit"] if one["status"] == "fail"])
+        scores = score_table(told["runs"]) if told["runs"] else None
         differences = difference_table(told["comparisons"]) if told["comparisons"] else None
-        return "".join(one.to_html() for one in (failed, score_table(told["runs"]), differences) if one is not None)
+        others = [table for one in told.get("targets", []) for table in target_tables(one)]
+        return "".join(one.to_html() for one in (failed, scores, differences, *others) if one is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `compare`."""
@@ -68,16 +77,17 @@ class Comparison:
             for run, training, predictive in zip(self.runs, self.training, self.predictive, strict=True)
         ]
         told = {"runs": runs, "comparisons": list(self.differences), "audit": to_json(list(findings.values()))}
+        told |= {"targets": [one.to_dict() for one in self.targets]} if self.targets else {}
         return told if self.subgroups is None else told | self.subgroups.to_dict()
 
 
-def different(runs: Sequence[Run]) -> list[Run]:
+def different(runs: Sequence[Kind]) -> list[Kind]:
     """The runs, each once, whatever path named it."""
     return list({run.path.resolve(): run for run in runs}.values())
 
 
 def side_by_side(runs: Sequence[Run], seed: int = 0, *, prevalence: Mapping[str, float] | None = None) -> Comparison:
-    """Set different runs side by side, in order of test accuracy; there may be one alone.
+    """Set different runs of classes side by side, in order of test accuracy; there may be one alone, or none.
 
     Args:
         runs: Each once.
@@ -130,13 +140,24 @@ class Tested:
         return replace(self, classes=classes, y=np.argsort(place)[self.y], probabilities=self.probabilities[:, place])
 
 
+def unlike_images(a: Sequence[str], b: Sequence[str]) -> str:
+    """Why two runs that were tested on these contents, sorted, cannot be compared; empty if they can.
+
+    Example:
+        >>> unlike_images(["a", "b"], ["b", "c"])
+        'not tested on the same images: 1 of 3 are of both runs'
+    """
+    if a == b:
+        return ""
+    if set(a) == set(b):
+        return f"not tested as often: the same images, {len(a)} predictions against {len(b)}"
+    return f"not tested on the same images: {len(set(a) & set(b))} of {len(set(a) | set(b))} are of both runs"
+
+
 def _unlike(a: Tested, b: Tested) -> str:
     """Why two runs cannot be compared, the first reason of all; empty if they can."""
-    if a.contents != b.contents:
-        if set(a.contents) == set(b.contents):
-            return f"not tested as often: the same images, {len(a.rows)} predictions against {len(b.rows)}"
-        both = len(set(a.contents) & set(b.contents))
-        return f"not tested on the same images: {both} of {len(set(a.contents) | set(b.contents))} are of both runs"
+    if why := unlike_images(a.contents, b.contents):
+        return why
     if set(a.classes) != set(b.classes):
         only = [
             [name for name in a.classes if name not in b.classes],
@@ -168,12 +189,17 @@ def _correct(differences: Sequence[dict[str, Any]]) -> None:
     told = [one for one in differences if "why" not in one]
     each = [found for one in told for found in one["auroc_per_class"].values()]
     for kind in (told, [one["mcnemar"] for one in told], [one["auroc"] for one in told], each):
-        known = [found for found in kind if found is not None and found["p"] is not None]
-        for found, p in zip(known, holm([found["p"] for found in known]), strict=True):
-            found["p_holm"] = p
-            if "tied" in found:
-                low, high = found["ci"]
-                found["tied"] = p > ALPHA or low <= 0 <= high
+        correct(kind)
+
+
+def correct(differences: Sequence[dict[str, Any] | None]) -> None:
+    """Add `p_holm` next to each `p` of differences that are looked at together, and let it say what is tied."""
+    known = [found for found in differences if found is not None and found["p"] is not None]
+    for found, p in zip(known, holm([found["p"] for found in known]), strict=True):
+        found["p_holm"] = p
+        if "tied" in found:
+            low, high = found["ci"]
+            found["tied"] = p > ALPHA or low <= 0 <= high
 
 
 def _predictive(test: Tested, prevalence: Mapping[str, float], seed: int) -> dict[str, Any]:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cxrfeat.head.prediction import Prediction, Rules
+from cxrfeat.head.prediction import AnyPrediction, NumberPrediction, Prediction, Rules
 from cxrfeat.reporting.table import RANDOM_WEIGHTS, Table, in_words, number
+from cxrfeat.run.document import RunDocument
+from cxrfeat.run.target_document import FindingsDocument, NumberDocument
 
 UNLIKE = "unlike the training images"
 
 
 def prediction_table(document: Mapping[str, Any]) -> Table:
-    """One line per image: the class, every class's probability, and a warning where the image is unlike the others."""
+    """One line per image: the class, every class's probability, and a warning where the image is unlike the others.
+
+    Of a number its value stands in place of these, of findings the probability of each and which are called.
+    """
     predictions = document["predictions"]
+    if "target" in document:
+        return _target_table(document)
     names = list(predictions[0]["probabilities"])
     sets, calls = "conformal" in document, "threshold" in document
     rows = tuple(
@@ -39,6 +47,28 @@ def prediction_table(document: Mapping[str, Any]) -> Table:
     return Table(title=_title(document), columns=columns, rows=rows, numeric=frozenset(range(2, 2 + len(names))))
 
 
+def _target_table(document: Mapping[str, Any]) -> Table:
+    predictions = document["predictions"]
+    if "value" in predictions[0]:
+        columns: tuple[str, ...] = ("image", document["target"], "")
+        rows = tuple(
+            (one["image"], number(one["value"], 1), UNLIKE if one["out_of_distribution"] else "") for one in predictions
+        )
+        return Table(title=_title(document), columns=columns, rows=rows, numeric=frozenset({1}))
+    names = list(predictions[0]["probabilities"])
+    columns = ("image", *names, "called", "")
+    rows = tuple(
+        (
+            one["image"],
+            *(number(one["probabilities"][name]) for name in names),
+            _called(one),
+            UNLIKE if one["out_of_distribution"] else "",
+        )
+        for one in predictions
+    )
+    return Table(title=_title(document), columns=columns, rows=rows, numeric=frozenset(range(1, 1 + len(names))))
+
+
 def _title(document: Mapping[str, Any]) -> str:
     title = f"Predictions of {document['run']}"
     return f"{title}\n{RANDOM_WEIGHTS}" if document["random_weights"] else title
@@ -56,15 +86,22 @@ class Tally:
     labels: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    values: list[float] = field(default_factory=lambda: [0.0, math.inf, -math.inf])
+    """Of numbers the sum, the least and the largest."""
     unlike: int = 0
 
-    def add(self, one: Prediction) -> None:
+    def add(self, one: AnyPrediction) -> None:
         """Count an image."""
         self.images += 1
-        self.labels[one.label] += 1
         self.unlike += one.out_of_distribution
-        if one.answer is not None:
-            self.answers[one.answer] += 1
+        if isinstance(one, NumberPrediction):
+            total, least, most = self.values
+            self.values = [total + one.value, min(least, one.value), max(most, one.value)]
+            return
+        if isinstance(one, Prediction):
+            self.labels[one.label] += 1
+            if one.answer is not None:
+                self.answers[one.answer] += 1
         self.calls.update(name for name, called in (one.called or {}).items() if called)
 
 
@@ -76,6 +113,10 @@ def tally_table(tally: Tally, document: Mapping[str, Any]) -> Table:
     told += [(UNLIKE, "", tally.unlike)]
     rows = tuple((what, name, str(count), f"{count / max(1, tally.images):.1%}") for what, name, count in told)
     title = f"{_title(document)}: {tally.images} images"
+    total, least, most = tally.values
+    if least <= most:
+        mean = number(total / tally.images, 1)
+        title += f", {document['target']} from {number(least, 1)} to {number(most, 1)}, {mean} in the mean"
     return Table(title=title, columns=("", "", "images", "share"), rows=rows, numeric=frozenset({2, 3}))
 
 
@@ -109,6 +150,18 @@ def rules_lines(document: Mapping[str, Any]) -> list[str]:
                 f"Too few patients calibrate the sets to ever leave out {', '.join(few)} "
                 f"({', '.join(str(sets['groups'][name]) for name in few)})."
             )
+    if "mae" in (test := document.get("on_test", {})):
+        lines.append(
+            f"On the run's own test the mean absolute error of {document['target']} was "
+            f"{in_words(test['mae'], test['mae_ci'])}, R2 {in_words(test['r2'], test['r2_ci'])}."
+        )
+    elif test:
+        lines += [
+            f"{name} is called from {one['threshold']:.3f} on: on the run's own test with a sensitivity of "
+            f"{in_words(one['sensitivity'], one['sensitivity_ci'])} and a specificity of "
+            f"{in_words(one['specificity'], one['specificity_ci'])}."
+            for name, one in test.items()
+        ]
     if calling := document.get("threshold"):
         lines += [
             f"{name} is called from {point['threshold']:.3f} on: on the run's own test with a sensitivity of "
@@ -122,11 +175,17 @@ def rules_lines(document: Mapping[str, Any]) -> list[str]:
 
 def csv_titles(rules: Rules) -> str:
     """The first line of the CSV of predictions."""
+    document = rules.run.document
+    if isinstance(document, NumberDocument):
+        return _line(["image", document.target, "out_of_distribution", "unusable"])
+    if isinstance(document, FindingsDocument):
+        each = (f"{what} {name}" for what in ("probability", "called") for name in document.names)
+        return _line(["image", *each, "out_of_distribution", "unusable"])
     return _line(
         [
             "image",
             "class",
-            *(f"probability {name}" for name in rules.run.document.classes),
+            *(f"probability {name}" for name in document.classes),
             "out_of_distribution",
             *(["set", "answer"] if rules.sets else []),
             *(f"called {name}" for name in (rules.calling.thresholds if rules.calling else ())),
@@ -142,7 +201,10 @@ def csv_line(one: Mapping[str, Any], rules: Rules) -> str:
         one: As in the document of `predict`.
         rules: What the call goes by.
     """
-    classes = rules.run.document.classes
+    document = rules.run.document
+    if not isinstance(document, RunDocument):
+        return _target_line(one, document)
+    classes = document.classes
     calls = list(rules.calling.thresholds) if rules.calling else []
     if "reason" in one:
         empty = [""] * (2 + len(classes) + 2 * bool(rules.sets) + len(calls))
@@ -159,6 +221,18 @@ def csv_line(one: Mapping[str, Any], rules: Rules) -> str:
             "",
         ]
     )
+
+
+def _target_line(one: Mapping[str, Any], document: NumberDocument | FindingsDocument) -> str:
+    numeric = isinstance(document, NumberDocument)
+    if "reason" in one:
+        empty = [""] * (2 if numeric else 1 + 2 * len(document.names))
+        return _line([one["path"], *empty, f"{one['stage']}: {one['reason']}"])
+    told = [repr(one["value"])] if numeric else [
+        *(repr(one["probabilities"][name]) for name in document.names),
+        *(_yes(said=one["called"][name]) for name in document.names),
+    ]  # fmt: skip
+    return _line([one["image"], *told, _yes(said=one["out_of_distribution"]), ""])
 
 
 def _yes(*, said: bool) -> str:

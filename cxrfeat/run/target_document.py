@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cxrfeat.run.document import Features, HeadRecord, Identity, Interval, Search, SplitRecord
+from cxrfeat.run.document import Features, HeadRecord, Identity, Interval, Search, SplitRecord, UnlikeRecord
 from cxrfeat.run.record import OMITTED, beside
 from cxrfeat.spec import HeadKind
 from cxrfeat.types import Finding
@@ -121,6 +121,7 @@ class TargetDocument:
     """Failed checks first."""
     notes: tuple[str, ...]
     versions: Mapping[str, str]
+    unlike: UnlikeRecord
     excluded: tuple[str, ...] = field(default=(), metadata=OMITTED)
     """Ids of the images that the user left out."""
 

@@ -21,6 +21,7 @@ from cxrfeat.head.evaluation import SPECIFICITY
 from cxrfeat.head.findings_fit import FindingsFit, fit_to_findings
 from cxrfeat.head.target_record import Targets, existing_target_run, mean_summary
 from cxrfeat.metric.several import Told, score_several, threshold_at, too_few
+from cxrfeat.notebook import brief
 from cxrfeat.run.document import Identity
 from cxrfeat.run.folder import check_name
 from cxrfeat.run.record import from_json
@@ -39,6 +40,8 @@ USUAL = "ridge"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsResult(TargetResult):
     """Runs of one call that tell all findings, one for each head."""
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `fit-head` for all findings."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -14,15 +14,14 @@ from cxrfeat.backbone.engine import CPU_BATCH, Engine, EngineFactory
 from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.held import HeldRows
-from cxrfeat.feature.of_images import OfImage, features_of_images
+from cxrfeat.feature.of_images import features_of_images
 from cxrfeat.finetuning.tuned import network_of
-from cxrfeat.head.calling import calling_of_run, sets_of_run
-from cxrfeat.head.of_run import load_head
-from cxrfeat.head.prediction import Prediction, Predictions, Rules
+from cxrfeat.head.prediction import AnyPrediction, Predictions, Rules
+from cxrfeat.head.saying import saying_of
 from cxrfeat.image.named import named_images
 from cxrfeat.image.note import tell
 from cxrfeat.image.row import Quarantined, Selection
-from cxrfeat.run.folder import RunLike, find_run
+from cxrfeat.run.folder import AnyRunLike, find_any_run
 from cxrfeat.spec import EngineName
 from cxrfeat.system.given import PathLike, as_path, as_paths
 from cxrfeat.system.process import threads
@@ -41,14 +40,14 @@ CHECKED = 100_000
 class PredictionStream:
     """Predictions as they come, in the order of the images, of any number of these in bounded memory."""
 
-    def __init__(self, rules: Rules, groups: Iterator[list[Prediction | Quarantined]], images: int) -> None:
+    def __init__(self, rules: Rules, groups: Iterator[list[AnyPrediction | Quarantined]], images: int) -> None:
         """Nothing is computed before the first is asked for."""
         self.rules, self.images, self._groups = rules, images, groups
         self.done = self.bad = self.rows_reused = 0
         self.checks: tuple[Finding, ...] = ()
         """What there is to object to in the outputs, once all came."""
 
-    def __iter__(self) -> Iterator[Prediction | Quarantined]:
+    def __iter__(self) -> Iterator[AnyPrediction | Quarantined]:
         """Each image, once: what is said of it, or why it cannot be used."""
         for group in self._groups:
             yield from group
@@ -61,7 +60,7 @@ class PredictionStream:
 
 @with_bar("images")
 def predict(
-    run: RunLike,
+    run: AnyRunLike,
     images: PathLike | Iterable[PathLike],
     *,
     coverage: float | None = None,
@@ -74,7 +73,7 @@ def predict(
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
-    """Predict the class of images with a fitted head.
+    """Predict the class of images with a fitted head, or the number or the findings that a run tells.
 
     Features of images that a feature file of the same description holds, by the same engine and the same versions of
     all that decides them, are taken from there: they would be the same bits.
@@ -96,10 +95,11 @@ def predict(
         progress: Told after every few images.
 
     Returns:
-        One prediction per readable image, in the order given.
+        One prediction per readable image, in the order given: of a run of classes its `predictions`, of others `told`.
 
     Raises:
-        UsageError: If no image is named, the engine cannot run the network, or the coverage or threshold is none.
+        UsageError: If no image is named, the engine cannot run the network, or the coverage or threshold is none, or is
+            asked for of a run without classes.
         InputError: If there is no such run, a path does not exist, no image can be used, the head was trained with
             lung masks, or the run has no validation images to learn sets or thresholds from.
         IntegrityError: If the run is damaged.
@@ -113,7 +113,7 @@ def predict(
         each = list(stream)
     return Predictions(
         run=stream.rules.run,
-        predictions=tuple(one for one in each if isinstance(one, Prediction)),
+        told=tuple(one for one in each if not isinstance(one, Quarantined)),
         quarantined=tuple(one for one in each if isinstance(one, Quarantined)),
         random=stream.rules.random,
         rules=stream.rules,
@@ -123,7 +123,7 @@ def predict(
 
 
 def stream_predictions(
-    run: RunLike,
+    run: AnyRunLike,
     images: PathLike | Iterable[PathLike],
     *,
     coverage: float | None = None,
@@ -144,14 +144,12 @@ def stream_predictions(
         IntegrityError: If the run is damaged.
         WeightsError: If the network is no longer there.
     """
-    run = find_run(run, runs=runs)
+    run = find_any_run(run, runs=runs)
     given = as_paths(images, "an image or a folder of images")
     if not given:
         raise UsageError("Name at least one image, or a folder of them.")
-    sets = None if coverage is None else sets_of_run(run, coverage)
-    calling = None if threshold is None else calling_of_run(run, threshold)
+    saying = saying_of(run, coverage=coverage, threshold=threshold)
     paths, bad = named_images(given, reading)
-    head, novelty = load_head(run)
     spec = run.document.features.spec
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
@@ -167,28 +165,7 @@ def stream_predictions(
             return make_engine(where, spec, CPU_BATCH, threads())
         return load_engine(name, where, spec, len(paths) * view.count)
 
-    def say(good: Sequence[OfImage]) -> tuple[list[Prediction], Probabilities]:
-        stacked = np.stack([one.features for one in good])
-        flat = head.predict_proba(stacked.reshape(-1, stacked.shape[2]))
-        probabilities = flat.reshape(len(good), -1, len(head.classes)).mean(axis=1)
-        outside = novelty.outside(stacked[:, 0])
-        held = None if sets is None else sets.conformal.sets(probabilities) | outside[:, None]
-        told = []
-        for place, (one, row) in enumerate(zip(good, probabilities.tolist(), strict=True)):
-            by_class = dict(zip(head.classes, row, strict=True))
-            told.append(
-                Prediction(
-                    image=str(one.path),
-                    label=head.classes[int(probabilities[place].argmax())],
-                    probabilities=by_class,
-                    out_of_distribution=bool(outside[place]),
-                    classes=None if held is None else tuple(np.array(head.classes)[held[place]].tolist()),
-                    called=None if calling is None else calling.of(by_class),
-                )
-            )
-        return told, probabilities
-
-    def groups() -> Generator[list[Prediction | Quarantined], None, None]:
+    def groups() -> Generator[list[AnyPrediction | Quarantined], None, None]:
         if bad:
             stream.bad += len(bad)
             yield list(bad)
@@ -197,15 +174,20 @@ def stream_predictions(
         failed = list(bad[:3])
         done = 0
         with ExitStack() as stack:
-            held = HeldRows(as_path(features), spec, name, dim=head.dim, images=len(paths))
+            held = HeldRows(as_path(features), spec, name, dim=saying.dim, images=len(paths))
             if make_engine is None:
                 stack.enter_context(held)
             made = stack.enter_context(closing(features_of_images(paths, view, load, held, together=TOGETHER)))
             for group in made:
                 good = [one for one in group if not isinstance(one, Quarantined)]
-                told, probabilities = say(good) if good else ([], np.empty((0, len(head.classes))))
+                told: list[AnyPrediction] = []
+                outputs = np.empty((0, saying.outputs))
+                if good:
+                    told, outputs = saying.say(
+                        [str(one.path) for one in good], np.stack([one.features for one in good])
+                    )
                 if len(contents) < CHECKED:
-                    said.append(probabilities)
+                    said.append(outputs)
                     contents += [one.content_sha256 for one in good]
                 coming = iter(told)
                 each = [one if isinstance(one, Quarantined) else next(coming) for one in group]
@@ -221,8 +203,8 @@ def stream_predictions(
         if not stream.done:
             shown = "; ".join(f"{one.path}: {one.reason}" for one in failed)
             raise InputError(f"None of the {len(paths)} images can be used ({shown}). Check the files.")
-        stream.checks = tuple(check_predictions(np.concatenate(said), contents, votes=head.kind == "knn"))
+        stream.checks = tuple(check_predictions(np.concatenate(said), contents, votes=saying.votes))
 
-    rules = Rules(run=run, random=where.random, sets=sets, calling=calling)
+    rules = Rules(run=run, random=where.random, sets=saying.sets, calling=saying.calling)
     stream = PredictionStream(rules, groups(), len(paths) + len(bad))
     return stream

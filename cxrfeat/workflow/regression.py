@@ -13,6 +13,7 @@ from cxrfeat.head.choose import HeadLike
 from cxrfeat.head.number_data import load_number
 from cxrfeat.head.number_fit import fit_to_number, number_specs
 from cxrfeat.head.target_record import existing_target_run, target_summaries
+from cxrfeat.notebook import brief
 from cxrfeat.run.folder import TargetRun, check_name
 from cxrfeat.spec import SplitBy
 from cxrfeat.system.files import check_writable
@@ -30,6 +31,12 @@ class TargetResult:
     """For each run, whether it existed already."""
     audit: tuple[Finding, ...]
     notes: tuple[str, ...]
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: of each run the checks that it failed, then its scores."""
+        return "".join(run._repr_html_() for run in self.runs)
 
     @property
     def refused(self) -> list[Finding]:

@@ -110,10 +110,13 @@ def test_findings_are_one_table_and_one_of_them_a_run(cli: Cli, tmp_path: Path) 
     assert said.code == 0, said.err
     assert "mean of 1" in said.out
     assert "Findings that cannot be judged" in said.out
-    (line,) = [line for line in said.err.splitlines() if line.startswith("Next: ")]
+    use, line = [line for line in said.err.splitlines() if line.startswith("Next: ")]
     assert line == f"Next: cxrfeat fit-head {path} --target Mass --head ridge"
+    (folder,) = Path("runs").iterdir()
+    assert str(folder) in said.out
+    assert use == f"Next: cxrfeat predict {folder.name} IMAGE"
     document = cli("fit-head", path, "--target", "findings", "--json").json
-    assert [run["target"] for run in document["runs"]] == ["Mass"]
+    assert [(run["target"], run["run"], run["reused"]) for run in document["runs"]] == [("Mass", folder.name, True)]
     assert [one["target"] for one in document["not_scored"]] == ["Rare"]
     one = cli(*line.removeprefix("Next: cxrfeat ").split(), "--json")
     assert one.code == 0, one.err
@@ -129,7 +132,10 @@ def test_a_number_is_told_by_regression(cli: Cli, tmp_path: Path) -> None:
     said = cli("fit-head", path, "--target", "age")
     assert said.code == 0, said.err
     assert "mean absolute error" in said.out
+    again = cli("fit-head", path, "--target", "age")
+    assert "(already there)" in again.out
     (run,) = cli("fit-head", path, "--target", "age", "--json").json["runs"]
+    assert Path(run["path"]).is_dir()
     assert {"mae", "mae_ci", "rmse", "rmse_ci", "r2", "r2_ci"} <= run["test"].keys()
     wrong = cli("fit-head", path, "--target", "age", "--head", "logreg")
     assert wrong.code == 2

@@ -113,3 +113,23 @@ def test_lines_of_json_come_one_by_one_after_what_they_go_by(cli: Cli, features:
         said = cli("predict", "mine", "data/COVID/images", option, value)
         assert said.code == 2
         assert why in said.err
+
+
+def test_a_number_is_predicted_as_classes_are(cli: Cli, features: Path, data: Path) -> None:
+    images = sorted(data.glob("*/images/*"))[:3]
+    assert cli("fit-head", "--target", "age", "--name", "age").code == 0
+    said = cli("predict", "age", *images)
+    assert said.code == 0, said.err
+    assert str(images[0]) in said.out
+    assert "On the run's own test the mean absolute error of age was" in said.out
+    assert cli("predict", "age", *images, "--coverage", "0.9").code == 2
+    document = cli("predict", "age", *images, "--json").json
+    assert (document["target"], document["on_test"]["mae"] > 0) == ("age", True)
+    assert all(isinstance(one["value"], float) for one in document["predictions"])
+    bad = data / "bad.png"
+    bad.write_text("no image")
+    said = cli("predict", "age", *images, bad, "--csv", "told.csv")
+    assert "in the mean" in said.out
+    with Path("told.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["age"] == "" for line in lines] == [bool(line["unusable"]) for line in lines] == [False] * 3 + [True]

@@ -11,7 +11,7 @@ from cxrfeat.spec import HeadSpec
 def test_a_network_stops_by_its_validation_images_and_keeps_its_epochs() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 1, 4)).astype(np.float32)
-    y = X[:, 0, 0] * 3.0 + 20
+    y = X[:, 0, 0].astype(np.float64) * 3 + 20
     spec = HeadSpec(kind="dense", hidden=(8, 4), epochs=40, patience=2, min_delta=0.2)
     fit = fit_to_number(spec, X[:60], y[:60], X[60:, 0], y[60:])
     assert len(fit.history.epochs) < 40

@@ -41,6 +41,18 @@ from cxrfeat.run.document import (
     WithinSource,
 )
 from cxrfeat.run.record import DamagedError, from_json, to_json
+from cxrfeat.run.target_document import (
+    FindingRates,
+    FindingRecord,
+    FindingScores,
+    FindingsDocument,
+    NotScored,
+    NumberDocument,
+    NumberRecord,
+    NumberScores,
+    TargetDocument,
+    Tenth,
+)
 from cxrfeat.spec import FeatureSpec, FinetuneSpec, HeadSpec
 from cxrfeat.types import Finding, Status
 from tests.effort import expensive
@@ -161,6 +173,10 @@ SECTIONS: dict[str, type] = {
     "Unlike": UnlikeRecord, "Search settings": SearchSettings, "Search found": SearchFound,
     "Search": Search, "Outer search": OuterSearch, "Chosen": Chosen, "Default": BestDefault, "Tried": Tried,
     "Fine-tuning": Finetuning, "Network": Began,
+    "Run of another target": TargetDocument, "Run of a number": NumberDocument, "Head of a number": NumberRecord,
+    "Scores of a number": NumberScores, "Tenth": Tenth, "Run of all findings": FindingsDocument,
+    "Told finding": FindingRecord, "Rates of a finding": FindingRates, "Scores of a finding": FindingScores,
+    "Not scored": NotScored,
 }  # fmt: skip
 
 ENVELOPE = {"format", "version", "files", "digest"}
@@ -194,5 +210,6 @@ def test_every_object_of_a_run_is_on_the_page() -> None:
         for inner in get_args(kind):
             look(inner)
 
-    look(RunDocument)
-    assert seen | {Scores} == set(SECTIONS.values())
+    for kind in (RunDocument, NumberDocument, FindingsDocument):
+        look(kind)
+    assert seen | {Scores, TargetDocument} == set(SECTIONS.values())

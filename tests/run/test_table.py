@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from cxrfeat.run.table import (
     HISTORY,
     IMAGES,
+    PREDICTED,
     PROBABILITY,
     SPLIT,
+    TRUE,
     Epoch,
     History,
     Predictions,
     SplitRows,
+    TargetPredictions,
     read_csv,
     to_csv,
 )
@@ -153,5 +156,44 @@ def test_columns_are_of_one_length_and_an_empty_text_is_no_table() -> None:
 def test_page_and_code_have_the_same_columns() -> None:
     told = page_tables("### ")
     assert told["`predictions.csv`"] == [*IMAGES, f"{PROBABILITY}<class>"]
+    assert told["`predictions.csv` of another target"] == [f"{TRUE}<name>", f"{PREDICTED}<name>"]
     assert told["`split.csv`"] == list(SPLIT)
     assert told["`history.csv`"] == list(HISTORY)
+
+
+def test_predictions_of_other_targets_come_back_as_they_were_written() -> None:
+    names = ("Mass", 'a "b", c')
+    rows = TargetPredictions(
+        names=names, image_ids=("a", "b"), contents=("c", "d"), groups=("g", "h"), parts=("validation", "test"),
+        true=np.array([[1.0, math.nan], [0.0, 1 / 3]]), predicted=np.array([[0.1, 0.2], [0.3, 1e-17]]),
+    )  # fmt: skip
+    again = TargetPredictions.read(rows.to_csv(), names)
+    np.testing.assert_array_equal(again.true, rows.true)
+    np.testing.assert_array_equal(again.predicted, rows.predicted)
+    assert (again.image_ids, again.contents, again.groups, again.parts) == (
+        ("a", "b"),
+        ("c", "d"),
+        ("g", "h"),
+        rows.parts,
+    )
+    assert again.tested.tolist() == [1]
+    empty = TargetPredictions.read(rows.to_csv().split("\n")[0], names)
+    assert empty.true.shape == empty.predicted.shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (("0.3", "nan"), "a prediction is none"),
+        (("0.3", "x"), "could not convert"),
+        (("1.0", "inf"), "a prediction is none"),
+        (("true Mass", "truth Mass"), "lacks the column true Mass"),
+    ],
+)
+def test_predictions_of_other_targets_that_are_none_are_refused(change: tuple[str, str], why: str) -> None:
+    rows = TargetPredictions(
+        names=("Mass",), image_ids=("a",), contents=("c",), groups=("g",), parts=("test",),
+        true=np.array([[1.0]]), predicted=np.array([[0.3]]),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=why):
+        TargetPredictions.read(rows.to_csv().replace(*change), ("Mass",))
