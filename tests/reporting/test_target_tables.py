@@ -16,7 +16,7 @@ def number(name: str, mae: float) -> dict[str, Any]:
 
 
 def test_runs_of_a_number_are_a_table_and_their_differences_another() -> None:
-    told = [
+    told: list[dict[str, Any]] = [
         {"a": "a", "b": "b", **{name: difference(-2.0) for name in ("mae", "rmse", "r2")}},
         {"a": "a", "b": "c", "why": "not tested on the same images: 1 of 3 are of both runs"},
     ]
