@@ -17,12 +17,16 @@ from cxrfeat.image.mask import Lungs, fitted, template
 from cxrfeat.image.resample import Original, resized
 from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Grey, Views
+from cxrfeat.view import deep
 from cxrfeat.view.device import undrawn
 from cxrfeat.view.draw import ViewParams
 from cxrfeat.view.host import KERNEL, draw_tables
 
 _USUAL = 299 * 299
 """Pixels of an image whose views take one step each; those of one of a megapixel take six."""
+
+_DEEP = 4
+"""How many times as long it takes to draw a view of an image of more than 8 bits."""
 
 OVERSAMPLED = 1.5
 """How many times finer than a view a `working_copy` is at least."""
@@ -73,13 +77,16 @@ def drawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
     mirror; then the gain, rounded and clipped. An image of more than 8 bits stays float until that one rounding.
     """
     steps = len(params) * (1 + image.size / _USUAL) / 2
+    if image.dtype != np.uint8:
+        kernel = deep.KERNEL.functions(_DEEP * steps) if deep.ADDS_AS_PILLOW else None
+        return drawn_one_by_one(spec, image, params) if kernel is None else deep.draw_deep(image, params, spec.size)
     if KERNEL.functions(steps) is not None and (tables := undrawn(spec, image, params)) is not None:
         return draw_tables(tables)
     return drawn_one_by_one(spec, image, params)
 
 
 def drawn_one_by_one(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Views:
-    """As `drawn`, each view by Pillow: which has nothing to load, and draws images of more than 8 bits too."""
+    """As `drawn`, each view by Pillow: which has nothing to load, and does the same on every machine."""
     height, width = image.shape
     original = Original(image)
     views = np.empty((len(params), spec.size, spec.size), dtype=np.uint8)

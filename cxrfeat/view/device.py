@@ -39,7 +39,7 @@ def undrawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Undraw
         params: One for each view.
 
     Returns:
-        The image and its tables; `None` if it has more than 8 bits, which only Pillow draws.
+        The image and its tables; `None` if it has more than 8 bits.
     """
     if image.dtype != np.uint8:
         return None
@@ -57,8 +57,20 @@ def undrawn(spec: ViewSpec, image: Grey, params: Sequence[ViewParams]) -> Undraw
 def taps(length: int, zoom: NDArray[np.float64], size: int) -> Taps:
     """How Pillow resamples the middle of this many pixels, magnified, to `size`; one table for each zoom.
 
-    Operation by operation as in its `precompute_coeffs` and `normalize_coeffs_8bpc`, since the last bit of a weight can
-    decide a pixel.
+    As in its `normalize_coeffs_8bpc`, since the last bit of a weight can decide a pixel.
+    """
+    first, _, exact = weights(length, zoom, size)
+    return Taps(first=first, weights=np.floor(exact * 2**TAP_BITS + 0.5).astype(np.int32))
+
+
+def weights(
+    length: int, zoom: NDArray[np.float64], size: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    """What `taps` rounds; operation by operation as in Pillow's `precompute_coeffs`.
+
+    Returns:
+        For each of `(n, size)` pixels: the first that it is made of, how many these are, and, `(n, size, taps)`, how
+        much of each.
     """
     half = length / 2 / zoom
     low, high = (length / 2 - half).astype(np.float32)[:, None], (length / 2 + half).astype(np.float32)[:, None]
@@ -67,10 +79,10 @@ def taps(length: int, zoom: NDArray[np.float64], size: int) -> Taps:
     centre = low.astype(np.float64) + (np.arange(size) + 0.5) * scale
     first = np.maximum((centre - wide + 0.5).astype(np.int32), 0)
     count = np.minimum((centre + wide + 0.5).astype(np.int32), length) - first
-    weights = np.zeros((*first.shape, int(count.max())))
+    shares = np.zeros((*first.shape, int(count.max())))
     total = np.zeros(first.shape)
-    for tap in range(weights.shape[-1]):
-        weight = np.maximum(1.0 - np.abs((first + tap - centre + 0.5) * (1.0 / wide)), 0.0)
-        weights[..., tap] = np.where(tap < count, weight, 0.0)
-        total += weights[..., tap]  # one after the other, as there
-    return Taps(first=first, weights=np.floor(weights / total[..., None] * 2**TAP_BITS + 0.5).astype(np.int32))
+    for tap in range(shares.shape[-1]):
+        share = np.maximum(1.0 - np.abs((first + tap - centre + 0.5) * (1.0 / wide)), 0.0)
+        shares[..., tap] = np.where(tap < count, share, 0.0)
+        total += shares[..., tap]  # one after the other, as there
+    return first, count, shares / total[..., None]

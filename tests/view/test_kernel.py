@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cxrfeat.spec import ViewSpec
+from cxrfeat.view import deep as deep_views
 from cxrfeat.view.apply import drawn, drawn_one_by_one
 from cxrfeat.view.draw import draw_views
 from cxrfeat.view.host import KERNEL
@@ -12,6 +13,7 @@ from cxrfeat.view.host import KERNEL
 
 def test_with_compiled_functions_and_without_all_views_are_the_same() -> None:
     KERNEL.load()
+    deep_views.KERNEL.load()
     assert KERNEL.functions(0) is not None
     spec = ViewSpec(size=64, count=8)
     for shape in ((100, 100), (230, 400), (400, 230), (33, 50)):
