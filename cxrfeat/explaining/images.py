@@ -15,7 +15,7 @@ from cxrfeat.image.identity import Identity
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.mask import MaskFile, Masks, find_masks, mask_notes, masks_digest
 from cxrfeat.image.note import Note, number, tell
-from cxrfeat.image.row import Manifest, Quarantined, Selection
+from cxrfeat.image.row import ImageRow, Manifest, Quarantined, Selection
 from cxrfeat.image.split import NO_PART
 from cxrfeat.run.folder import Run
 from cxrfeat.spec import FeatureSpec, ViewSpec
@@ -122,8 +122,11 @@ def images_of_test(
         )
         for row in said.tested
     }  # fmt: skip
-    first = {row.content_sha256: row for row in reversed(manifest.rows)}  # of copies one: their heat is the same
-    there = [row for row in manifest.rows if row.content_sha256 in told and first[row.content_sha256] is row]
+    first: dict[str, ImageRow] = {}  # of copies one: their heat is the same
+    for row in manifest.rows:
+        if row.content_sha256 in told:
+            first.setdefault(row.content_sha256, row)
+    there = list(first.values())
     if not there:
         ours = sum(row.content_sha256 in known for row in manifest.rows)
         raise InputError(
