@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -153,14 +154,17 @@ def read_note(path: Path) -> ShardNote | None:
     Its rows are not read: whether they are whole shows when they are.
     """
     try:
-        with path.open("rb", buffering=0) as file:
-            start = file.read(_READ_AHEAD)
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            start = os.read(file, _READ_AHEAD)
             if len(start) == _READ_AHEAD:
                 (length,) = _LENGTH.unpack_from(start, len(_MAGIC))
-                start += file.read(max(0, min(length, _MOST) - len(start) + _BEFORE))
+                start += os.read(file, max(0, min(length, _MOST) - len(start) + _BEFORE))
             head, after = _head(start)
-            whole = file.seek(0, 2) == after + sum(part["bytes"] for part in head["parts"])
+            whole = os.fstat(file).st_size == after + sum(part["bytes"] for part in head["parts"])
             return _note(head) if whole else None
+        finally:
+            os.close(file)
     except _OTHERWISE:
         return None
 

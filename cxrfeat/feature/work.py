@@ -46,8 +46,9 @@ class Work(Lock):
             wait: As in `Lock`.
         """
         super().__init__(path, path.stem, wait=wait)
-        self._also = also
-        self._notes: dict[Path, ShardNote | None] = {}
+        self._folders = [self.folder, *also]
+        self._notes: dict[tuple[str, int], tuple[Path, ShardNote | None]] = {}
+        """By a shard's name, and the number of its folder."""
 
     def __enter__(self) -> Self:
         """Take the lock, unless another process holds it, or makes a share of the shards.
@@ -103,19 +104,19 @@ class Work(Lock):
 
     def shard_path(self, plan: Plan, index: int) -> Path:
         """Where a shard of a plan is committed."""
-        return self.folder / f"{plan.id}-{index:06d}.shard"
+        return self.folder / _shard_name(plan, index)
 
     def missing(self, plan: Plan, share: Share | None = None) -> list[int]:
         """The shards of a plan, or of a share of it, that are not there, or not whole."""
         if share is not None:
             return [index for index in share.of(range(plan.count)) if read_note(self.shard_path(plan, index)) is None]
-        notes = self.shards()
-        return [index for index in range(plan.count) if self.shard_path(plan, index) not in notes]
+        here = {name for name, number in self._found() if number == 0}
+        return [index for index in range(plan.count) if _shard_name(plan, index) not in here]
 
     def commit(self, plan: Plan, index: int, shard: Shard) -> None:
         """Keep a computed shard."""
         path = self.shard_path(plan, index)
-        self._notes[path] = shard.note()  # before it lies there: who looks meanwhile need not read it
+        self._notes[path.name, 0] = path, shard.note()  # before it lies there: who looks meanwhile need not read it
         write_shard(path, shard)
 
     def shards(self) -> dict[Path, ShardNote]:
@@ -124,21 +125,24 @@ class Work(Lock):
         Of each its beginning is read once; what this run committed itself is not read for it. One that is cut short is
         as good as none.
         """
+        return dict(self._found().values())
+
+    def _found(self) -> dict[tuple[str, int], tuple[Path, ShardNote]]:
+        """As `shards`, by name and folder: whichever folder is named first, in one order."""
         found = {}
-        places = [(name, folder) for folder in (self.folder, *self._also) for name in _shards_in(folder)]
-        for name, folder in sorted(places):  # whichever folder is named first
-            path = folder / name
-            if path not in self._notes:
-                self._notes[path] = read_note(path)
-            note = self._notes[path]
+        for key in sorted((name, number) for number, folder in enumerate(self._folders) for name in _shards_in(folder)):
+            if key not in self._notes:
+                path = self._folders[key[1]] / key[0]
+                self._notes[key] = path, read_note(path)
+            path, note = self._notes[key]
             if note is not None:
-                found[path] = note
+                found[key] = path, note
         return found
 
     def drop(self, path: Path) -> None:
         """Delete a shard whose rows turned out damaged, so that they are computed again; those of others stay."""
-        self._notes.pop(path, None)
         if path.parent == self.folder:
+            self._notes.pop((path.name, 0), None)
             remove(path)
 
     def clear(self) -> None:
@@ -147,7 +151,8 @@ class Work(Lock):
 
     def _keys(self, *, apart_from: str | None = None) -> Keys:
         """Contents with a row in a shard, the shards of one plan apart."""
-        notes = [note for path, note in self.shards().items() if path.name.split("-")[0] != apart_from]
+        found = self._found().items()
+        notes = [note for (name, _), (_, note) in found if name.partition("-")[0] != apart_from]
         return Keys(np.concatenate([column(()), *(note.keys for note in notes)]))
 
 
@@ -159,6 +164,10 @@ def _shards_in(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [name for name in names if name.endswith(".shard") and "-" in name]
+
+
+def _shard_name(plan: Plan, index: int) -> str:
+    return f"{plan.id}-{index:06d}.shard"
 
 
 _SETTINGS = "settings.json"
