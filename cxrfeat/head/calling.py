@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.described import number_groups
-from cxrfeat.metric.conformal import Conformal, conformal, coverage_of
+from cxrfeat.metric.conformal import Conformal, Sets, conformal, coverage_of
 from cxrfeat.metric.operating import choose_thresholds, operating_points
 from cxrfeat.run.folder import Run
 from cxrfeat.run.table import Predictions
+from cxrfeat.types import Probabilities
 
 _NAME = re.compile(r"(sensitivity|specificity)[-=](0?\.\d+|1(?:\.0*)?)")
 _AGAIN = re.compile(r"repeat [1-9]")
@@ -49,6 +50,17 @@ class SetsOfRun:
     calibrated_on: str
     on_test: Mapping[str, Any]
     """As `metric.conformal.coverage_of` tells it."""
+
+    def of(self, probabilities: Probabilities, outside: NDArray[np.bool_]) -> Sets:
+        """Which classes cannot be ruled out of images, `(n, classes)`: none of one that is unlike the training images.
+
+        What is promised of sets stays true: a class more never makes a set miss the true one.
+
+        Args:
+            probabilities: `(n, classes)`.
+            outside: `(n,)` whether an image is unlike those to train on (`head.novelty`).
+        """
+        return self.conformal.sets(probabilities) | outside[:, None]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -63,7 +63,7 @@ class Data:
         """Where the images lie that are trained on, learned once for all heads."""
         key = fold.train.tobytes()
         if key not in self.novelties:
-            self.novelties[key] = Novelty.fit(self.plain[fold.train])
+            self.novelties[key] = Novelty.fit(self.plain[fold.train], self.file.groups[fold.train])
         return self.novelties[key]
 
     def probabilities(self, head: FittedHead, rows: Rows) -> Probabilities:

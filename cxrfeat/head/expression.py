@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.head.decision import Arrays, pair_weights, pairs_of, standardized
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.novelty import Novelty
+from cxrfeat.head.novelty import TINY, Novelty
 from cxrfeat.spec import HeadKind
 
 Matrix = NDArray[Any]
@@ -91,13 +91,25 @@ def probabilities_in(operations: Operations[Value], head: FittedHead, features: 
 
 def outside_in(operations: Operations[Value], novelty: Novelty, features: Value) -> Value:
     """1 for images farther out than nearly all training images, else 0: `Novelty.outside` in a graph, `(n, 1)`."""
-    used = np.isfinite(novelty.scale)
-    if not used.any():  # then no image is far from any other
-        return operations.affine(features, np.zeros((len(used), 1)), np.zeros(1))
-    standard = operations.standardized(features, novelty.mean, np.where(used, novelty.scale, 1.0))
-    squares = operations.multiplied(standard, standard)
-    distance = operations.affine(squares, (used / used.sum()).reshape(-1, 1), np.zeros(1))
-    return operations.negative(operations.linear(distance, -1.0, novelty.threshold**2))
+    dim, ones = len(novelty.centre), np.ones((len(novelty.centre), 1))
+    if not np.isfinite(novelty.rest):  # then no image is far from any other
+        return operations.affine(features, np.zeros((dim, 1)), np.zeros(1))
+    size = operations.size(features)
+    share = operations.divided(size, operations.affine(size, ones, np.full(1, TINY)))
+    root = operations.exp(operations.linear(operations.log(operations.linear(share, 1.0, TINY)), 0.5, 0.0))
+    sign = operations.divided(features, operations.linear(size, 1.0, TINY))
+    away = operations.standardized(operations.multiplied(root, sign), novelty.centre, np.ones(dim))
+    square = operations.affine(operations.multiplied(away, away), ones, np.zeros(1))
+    if len(novelty.axes):
+        along = operations.affine(away, novelty.axes.T, np.zeros(len(novelty.axes)))
+        squares = operations.multiplied(along, along)
+        inside = operations.affine(squares, np.ones((len(novelty.axes), 1)), np.zeros(1))
+        near = operations.affine(squares, (1 / novelty.spread**2)[:, None], np.zeros(1))
+        beside = operations.relu(operations.add(square, operations.linear(inside, -1.0, 0.0)))
+        distance = operations.add(operations.linear(beside, 1 / novelty.rest**2, 0.0), near)
+    else:
+        distance = operations.linear(square, 1 / novelty.rest**2, 0.0)
+    return operations.negative(operations.linear(distance, -1 / dim, novelty.threshold**2))
 
 
 def _network(operations: Operations[Value], arrays: Arrays, x: Value) -> Value:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cxrfeat.errors import InputError, UsageError
@@ -32,6 +33,16 @@ def test_sets_hold_the_class_of_the_test_about_as_often_as_asked(run: Run) -> No
     told = found.to_dict()
     assert told["asked"] == 0.8
     assert told["on_test"]["size"] >= 1 - told["on_test"]["none"]
+
+
+def test_an_image_unlike_the_training_images_may_be_of_any_class_and_no_set_loses_one(run: Run) -> None:
+    said = run.predictions().probabilities
+    unlike = np.arange(len(said)) % 3 == 0
+    found = sets_of_run(run, 0.8)
+    sets, usual = found.of(said, unlike), found.conformal.sets(said)
+    assert sets[unlike].all()
+    assert (sets >= usual).all()
+    assert (sets == usual)[~unlike].all()
 
 
 def test_where_images_take_turns_each_is_judged_by_the_other_folds(tmp_path: Path) -> None:

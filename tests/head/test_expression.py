@@ -73,10 +73,12 @@ def test_images_unlike_the_others_are_told_in_a_graph_too() -> None:
     X = blobs()[0][:, 0].copy()
     X[:, 3] = 1.5  # a feature that says nothing
     novelty = Novelty.fit(X)
-    some = np.concatenate([X, X[:5] * 9])
+    some = np.concatenate([X, -X[:5], X[:1] * 0])
     found = outside_in(NumpyOperations(), novelty, some.astype(np.float64))
     assert found.shape == (len(some), 1)
     assert (found[:, 0] == novelty.outside(some)).all()
-    assert 5 <= found.sum() < 9
+    assert 6 <= found.sum() < 9
+    few = Novelty.fit(X[:4])  # too few for an axis
+    assert (outside_in(NumpyOperations(), few, some.astype(np.float64))[:, 0] == few.outside(some)).all()
     nothing = Novelty.fit(np.ones((4, 2), np.float32))
     assert outside_in(NumpyOperations(), nothing, np.full((3, 2), 8.0)).tolist() == [[0], [0], [0]]

@@ -3,7 +3,7 @@
 Those of version 1 hold what the code of then wrote by these very calls, before a run was a typed document. Their
 `run.json` was then put into the layout of `runs/README.md`, every value as it was: the classes of operating points
 stand under `classes`; what `identity` says (`split`, `tta`) and `folds` shows (`itself_tested`) is not said twice;
-`domain.npz` is called `novelty.npz`; `files` and `digest` were added.
+`files` and `digest` were added. `novelty.npz` was made anew, by these calls, when it came to hold what it holds now.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ def features_at(path: Path, groups: int, seed: int, *, shift: float = 0.0, **mor
     y = np.repeat(np.arange(len(classes)), 2 * groups)
     # Each class along an axis of its own; the shift is along the last, which no class is told by.
     centres = 1.2 * np.eye(DIM)[: len(classes)]
-    X = centres[y] + rng.normal(size=(len(y), DIM)) + shift * np.eye(DIM)[-1]
+    # Far from 0, as what a network gives after its last activation.
+    X = 6 + centres[y] + rng.normal(size=(len(y), DIM)) + shift * np.eye(DIM)[-1]
     return make_features(
         path, groups=groups, seed=seed, features=X[:, None].astype(np.float32), views=1, dim=DIM, **more
     )

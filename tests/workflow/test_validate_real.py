@@ -143,20 +143,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def test_a_darkened_set_is_told_apart_though_no_single_image_is_said_to_be_unlike(hospitals: Hospitals) -> None:
-    """What the light over single images misses: of the darkened 0.4 % were said to be unlike, of the plain 0.8 %."""
-    changed(hospitals, "dim", CHANGES["darkened"])
-    assert all(one.auroc_ci is not None and one.auroc_ci[0] > 0.9 for one in hospitals.tried("dim").apart.values())
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "inverted",
-        "cropped",
-        pytest.param("darkened", marks=pytest.mark.xfail(reason="the light looks at each feature by itself")),
-    ],
-)
+@pytest.mark.parametrize("name", CHANGES)
 def test_changed_images_raise_the_gap_and_the_share_that_is_unlike_and_are_told_apart(
     hospitals: Hospitals, name: str
 ) -> None:
@@ -168,7 +155,7 @@ def test_changed_images_raise_the_gap_and_the_share_that_is_unlike_and_are_told_
     assert found.gap.accuracy is not None
     assert plain.gap.accuracy is not None
     assert found.gap.accuracy < plain.gap.accuracy
-    assert found.out_of_distribution.share > plain.out_of_distribution.share
+    assert found.out_of_distribution.share > 3 * plain.out_of_distribution.share
     assert all(one.auroc_ci is not None and one.auroc_ci[0] > 0.9 for one in found.apart.values())
 
 
@@ -212,7 +199,6 @@ def size_of_sets(hospitals: Hospitals, folder: Path) -> float:
     return float(np.mean([len(one.classes or ()) for one in found]))
 
 
-@pytest.mark.xfail(reason="phantoms pass the light over single images, and the head is sure of them: 1.11 against 1.25")
 def test_sets_grow_on_phantoms(hospitals: Hospitals, tmp_path: Path) -> None:
     write_phantoms(tmp_path / "set", PhantomSpec(classes=("COVID", "NORMAL"), patients_per_class=10, size=299))
     assert size_of_sets(hospitals, tmp_path / "set") > size_of_sets(hospitals, hospitals.folder / "away")
