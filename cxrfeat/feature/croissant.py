@@ -1,6 +1,8 @@
 """A table of features described as Croissant, so that programs find their way in it.
 
-Source: docs.mlcommons.org/croissant/docs/croissant-spec.html, version 1.0.
+It says what a feature file knows. Who publishes it adds license, creator and address, which the format asks for too.
+
+Source: docs.mlcommons.org/croissant/docs/croissant-spec.html, version 1.0; read without an error by mlcroissant 1.1.1.
 """
 
 from __future__ import annotations
@@ -10,21 +12,27 @@ from typing import Any
 
 from cxrfeat.feature.file import FeatureFile
 
+_TERMS = (
+    "citeAs", "column", "equivalentProperty", "extract", "field", "fileObject",
+    "fileProperty", "fileSet", "format", "includes", "isLiveDataset", "jsonPath",
+    "key", "md5", "parentField", "path", "recordSet", "references",
+    "regex", "repeated", "replace", "samplingRate", "separator", "source",
+    "subField", "transform",
+)  # fmt: skip
+"""Words of Croissant's own, all of which its standard context has."""
+
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
-    "conformsTo": "dct:conformsTo",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "dct": "http://purl.org/dc/terms/",
-    "recordSet": "cr:recordSet",
-    "field": "cr:field",
-    "source": "cr:source",
-    "fileObject": "cr:fileObject",
-    "extract": "cr:extract",
-    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "key": "cr:key",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    **{term: f"cr:{term}" for term in _TERMS},
 }
 
 _KINDS = {"bool": "sc:Boolean", "f": "sc:Float", "i": "sc:Integer", "u": "sc:Integer", "I": "sc:Integer"}
@@ -59,6 +67,7 @@ def croissant_of(
         "@type": "sc:Dataset",
         "name": f"{content.dataset}-{content.backbone}",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "version": "1.0.0",
         "description": (
             f"Features of {file.images} chest X-rays ({', '.join(content.classes)}) by {content.backbone}, "
             f"{file.views} views each. Fingerprint {content.fingerprint}. Research use only, never diagnosis."
@@ -69,7 +78,7 @@ def croissant_of(
                 "@id": "table",
                 "name": name,
                 "contentUrl": name,
-                "encodingFormat": "application/vnd.apache.parquet",
+                "encodingFormat": "application/x-parquet",
                 "sha256": sha256,
             }
         ],

@@ -23,7 +23,7 @@ def test_what_is_too_far_is_found_by_images_of_other_groups() -> None:
     """Of 200 patients with 5 nearly equal images each, new ones are flagged as often as is said; not so by images."""
     rng = np.random.default_rng(1)
     patients = np.abs(rng.normal(1, 0.3, (400, 40)))
-    images = np.repeat(patients, 5, axis=0) + rng.normal(0, 0.001, (2000, 40))
+    images = (np.repeat(patients, 5, axis=0) + rng.normal(0, 0.001, (2000, 40))).astype(np.float32)
     groups = np.repeat(np.arange(400), 5)
     ours = groups < 200
     by_group, by_image = (Novelty.fit(images[ours], one) for one in (groups[ours], None))
@@ -34,7 +34,7 @@ def test_what_is_too_far_is_found_by_images_of_other_groups() -> None:
 def test_the_rate_of_false_alarms_is_the_one_that_is_said() -> None:
     rates = []
     for seed in range(20):
-        made = np.abs(np.random.default_rng(seed).normal(1, 0.4, (600, 30)))
+        made = np.abs(np.random.default_rng(seed).normal(1, 0.4, (600, 30))).astype(np.float32)
         rates.append(Novelty.fit(made[:300]).outside(made[300:]).mean())
     assert np.mean(rates) == pytest.approx(0.01, abs=0.005)
 
@@ -70,7 +70,7 @@ def test_it_comes_back_from_a_file() -> None:
         np.testing.assert_array_equal(again.distance(OTHER), novelty.distance(OTHER))
 
 
-GOOD = {
+GOOD: dict[str, np.ndarray] = {
     "mean": np.zeros(3),
     "centre": np.zeros(3),
     "axes": np.eye(3, dtype=np.float32)[:2],
