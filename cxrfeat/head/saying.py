@@ -106,7 +106,7 @@ class ClassSaying:
         flat = self.head.predict_proba(X.reshape(-1, X.shape[2]))
         probabilities = flat.reshape(len(X), -1, len(self.head.classes)).mean(axis=1)
         outside = self.novelty.outside(X[:, 0])
-        held = None if self.sets is None else self.sets.conformal.sets(probabilities) | outside[:, None]
+        held = None if self.sets is None else self.sets.of(probabilities, outside)
         told: list[AnyPrediction] = []
         for place, (name, row) in enumerate(zip(names, probabilities.tolist(), strict=True)):
             by_class = dict(zip(self.head.classes, row, strict=True))

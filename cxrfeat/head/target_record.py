@@ -50,7 +50,8 @@ class Targets:
     @cached_property
     def novelty(self) -> Novelty:
         """Where the images lie that are trained on."""
-        return Novelty.fit(self.X[self.split.folds[0].train, 0])
+        rows = self.split.folds[0].train
+        return Novelty.fit(self.X[rows, 0], self.file.groups[rows])
 
     def identity(self, *, head: HeadSpec | None = None, search: SearchSettings | None = None) -> Identity:
         """Everything that the numbers of a run depend on, and what was asked for."""
