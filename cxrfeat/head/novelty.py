@@ -98,7 +98,7 @@ class Novelty:
         return cls(
             mean=centre,
             centre=centre,
-            axes=axes.astype(np.float32),
+            axes=np.ascontiguousarray(axes, np.float32),
             spread=np.sqrt(np.maximum(variances, least)),
             rest=float(np.sqrt(least)) if varies else np.inf,
             threshold=np.inf,

@@ -64,10 +64,12 @@ def test_features_that_never_varied_say_nothing() -> None:
 
 
 def test_it_comes_back_from_a_file() -> None:
-    for novelty in (Novelty.fit(X), Novelty.fit(np.ones((4, 12), np.float32))):  # an infinite deviation too
-        again = Novelty.from_npz(novelty.to_npz(), 12)
+    wide = np.abs(RNG.normal(size=(60, 200))).astype(np.float32)
+    for images in (X, np.ones((4, 12), np.float32), wide):  # an infinite deviation too, and axes found otherwise
+        novelty = Novelty.fit(images)
+        again = Novelty.from_npz(novelty.to_npz(), images.shape[1])
         assert again.to_npz() == novelty.to_npz()
-        np.testing.assert_array_equal(again.distance(OTHER), novelty.distance(OTHER))
+        np.testing.assert_array_equal(again.distance(images), novelty.distance(images))
 
 
 GOOD: dict[str, np.ndarray] = {
