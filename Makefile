@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := dev,dicom,fast,onnx,openvino,tables,tune
+EXTRAS := dev,dicom,fast,onnx,openvino,ray,tables,tune
 
 export TF_CPP_MIN_LOG_LEVEL = 3
 

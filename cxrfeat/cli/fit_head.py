@@ -35,6 +35,9 @@ def fit_head(
     ] = None,
     *,
     jobs: options.Jobs = None,
+    runner: options.Runner = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
     seed: options.Seed = 0,
     settings: options.Head,
     folds: options.Folds = None,
@@ -145,6 +148,7 @@ def fit_head(
         raise UsageError("--views-curve and --train-sizes go with --folds or one test part, and nothing else.")
     if (show_views or sizes) and target != "label":
         raise UsageError("--views-curve and --train-sizes are drawn of the label, and of no other --target.")
+    cluster = options.cluster(runner, address, workers)
     specs = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or ["all"])]
     path, chosen = find_features(file, features), reading.class_names(classes)
     balanced = [cut for text in balance_by or () for cut in text.split(",")]
@@ -161,6 +165,7 @@ def fit_head(
             "--classes": chosen,
             "--balance-by": balanced,
             "--jobs": jobs,
+            "--runner": cluster is not None,
         }
         if wrong := [option for option, value in given.items() if value]:
             raise UsageError(
@@ -198,6 +203,7 @@ def fit_head(
             runs=runs,
             name=name,
             jobs=jobs,
+            cluster=cluster,
             classes=chosen,
             exclude=exclude,
             balance_by=balanced,

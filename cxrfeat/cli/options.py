@@ -85,7 +85,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="With --runner ray: how many. Default: one for each four cores, or as the GPUs allow.",
+        help="With --runner ray: how many. Default: as its cores allow, or the GPUs that they take.",
         show_default=False,
         rich_help_panel=CLUSTER,
     ),
@@ -275,7 +275,9 @@ def cluster(runner: str, address: str | None, workers: int | None, gpus_per_work
     if runner == "ray":
         return ClusterSpec(address=address, workers=workers, gpus_per_worker=gpus_per_worker)
     if address is not None or workers is not None or gpus_per_worker:
-        raise UsageError("--address, --workers and --gpus-per-worker are of a cluster: add --runner ray.")
+        given = {"--address": address, "--workers": workers, "--gpus-per-worker": gpus_per_worker}
+        named = next(name for name, value in given.items() if value)
+        raise UsageError(f"{named} is of a cluster: add --runner ray.")
     return None
 
 

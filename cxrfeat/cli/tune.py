@@ -43,6 +43,9 @@ def tune(
         typer.Option("--by", help="What to choose by."),
     ] = "accuracy",
     jobs: options.Jobs = None,
+    runner: options.Runner = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
     folds: Annotated[
         int | None,
         typer.Option(
@@ -82,6 +85,7 @@ def tune(
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.tune import tune as search_and_test
 
+    cluster = options.cluster(runner, address, workers)
     path = find_features(file, features, "tune")
     with progress("fits", quiet=quiet) as tell:
         result = search_and_test(
@@ -99,6 +103,7 @@ def tune(
             runs=runs,
             name=name,
             jobs=jobs,
+            cluster=cluster,
             classes=reading.class_names(classes),
             target=target,
             uncertain=uncertain,

@@ -10,7 +10,7 @@ from cxrfeat.errors import InputError, SpecError
 from cxrfeat.feature.split import Fold
 from cxrfeat.head.data import Data
 from cxrfeat.head.fit import Fit
-from cxrfeat.head.parallel import outcomes
+from cxrfeat.head.parallel import Fitters, outcomes
 from cxrfeat.spec import HeadSpec
 from cxrfeat.types import Progress
 
@@ -21,6 +21,7 @@ def fit_folds(
     folds: Sequence[Fold],
     *,
     jobs: int | None = None,
+    fitters: Fitters | None = None,
     progress: Progress | None = None,
 ) -> list[list[Fit]]:
     """Fit every head on every fold.
@@ -30,6 +31,7 @@ def fit_folds(
         heads: What to train.
         folds: On what.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
+        fitters: Workers on a cluster that fit instead.
         progress: Called after every fit.
 
     Returns:
@@ -40,7 +42,7 @@ def fit_folds(
         SpecError: If it asks for more than there is.
     """
     found: dict[int, list[Fit]] = {}
-    with closing(fits_as_they_come(data, heads, folds, jobs=jobs, progress=progress)) as coming:
+    with closing(fits_as_they_come(data, heads, folds, jobs=jobs, fitters=fitters, progress=progress)) as coming:
         for place, fitted in coming:
             if not isinstance(fitted, list):
                 raise fitted
@@ -54,6 +56,7 @@ def fits_as_they_come(
     folds: Sequence[Fold],
     *,
     jobs: int | None = None,
+    fitters: Fitters | None = None,
     progress: Progress | None = None,
 ) -> Generator[tuple[int, list[Fit] | InputError | SpecError]]:
     """`fit_folds`, each head with its place as soon as it is fitted on every fold: what follows need not wait.
@@ -71,6 +74,7 @@ def fits_as_they_come(
             folds,
             data.file.classes,
             jobs=jobs,
+            fitters=fitters,
             weights=[data.weights(fold) for fold in folds],
         )
     ) as coming:

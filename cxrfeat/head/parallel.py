@@ -1,8 +1,9 @@
-"""The only place that fits heads in several processes.
+"""The only place that fits heads in several processes, of this machine or of a cluster.
 
-Features are written once to a temporary file and mapped: joblib sends workers where a mapped array lies instead of the
-array. (It would write the file too, but of a full disk it tells by a traceback of one of its threads.) Workers run
-`fit_head` like everybody else, with one thread of linear algebra each.
+Here, features are written once to a temporary file and mapped: joblib sends workers where a mapped array lies instead
+of the array. (It would write the file too, but of a full disk it tells by a traceback of one of its threads.) On a
+cluster they are put once into the memory that it has for such. Workers run `fit_head` like everybody else, with one
+thread of linear algebra each.
 """
 
 from __future__ import annotations
@@ -11,20 +12,26 @@ import contextlib
 import tempfile
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.errors import InputError, SpecError
+from cxrfeat.errors import InputError, SpecError, UsageError
 from cxrfeat.feature.split import Fold
 from cxrfeat.head import network_head
 from cxrfeat.head.fit import Fit, fit_head
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadSpec
+from cxrfeat.system.cluster import Cluster, ClusterSpec
 from cxrfeat.system.files import TEMPORARY, storing
+from cxrfeat.system.joining import check_ray
 from cxrfeat.system.process import collect_rarely, possible_workers, threads
+from cxrfeat.system.team import Lost, Team
 from cxrfeat.types import Features, Labels
 
 WORTH_WORKERS = 3.0
@@ -43,7 +50,82 @@ Place = tuple[int, int]
 """A fold and a spec, by their indices."""
 
 Outcome = Fit | InputError | SpecError
-"""A fit, or why there is none: it diverged, or asked for more than there is."""
+"""A fit, or why there is none: it diverged, or asked for more than there is; or its workers failed each time."""
+
+
+def check_fits(cluster: ClusterSpec, jobs: int | None) -> None:
+    """Check what can be checked before any work is done for a cluster.
+
+    Raises:
+        MissingExtraError: If Ray is not installed.
+        UsageError: If what is asked for does not go together.
+    """
+    check_ray()
+    if jobs is not None:
+        raise UsageError("`jobs` is how many heads are fitted at once on this machine: omit it, or `runner`.")
+    if cluster.gpus_per_worker:
+        raise UsageError("Heads are fitted on cores: omit `gpus_per_worker`.")
+
+
+class Fitters:
+    """Workers on a cluster that fit heads on the same features; use it as a context manager.
+
+    joblib's own way to Ray is not taken: it hands fits over only once all are there, put features into the memory of
+    the cluster twice, and gives up when a worker dies (Ray 2.60).
+    """
+
+    def __init__(self, spec: ClusterSpec, X: Features) -> None:
+        """Note the cluster and the features; nothing is connected yet.
+
+        Args:
+            spec: Which cluster; each worker has one core.
+            X: As in `outcomes`.
+        """
+        self._spec, self._X = spec, X
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Connect, and hand the features over.
+
+        Raises:
+            MissingExtraError: If Ray is not installed.
+            InputError: If the cluster cannot be reached.
+            UsageError: If it has fewer cores than were asked for.
+            StorageError: If it has no memory for the features.
+        """
+        with ExitStack() as held:
+            cluster = held.enter_context(Cluster(self._spec, cores=1))
+            cluster.share(np.ascontiguousarray(self._X, np.float32))
+            self._team: Team[_Task, list[tuple[Place, Outcome]]] = Team(cluster, _Fitting)
+            held.enter_context(self._team)
+            self.workers = cluster.workers
+            self._held = held.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the workers go, and leave the cluster."""
+        self._held.close()
+
+    def run(self, tasks: Sequence[_Task]) -> Iterator[list[tuple[Place, Outcome]]]:
+        """Hand over fits as they come."""
+        for number, fitted in self._team.each(tasks):
+            if isinstance(fitted, Lost):
+                why = InputError(f"The workers that fitted it failed each time, the last time with: {fitted.why}.")
+                yield [(place, why) for place in tasks[number].places]
+            else:
+                yield fitted
+
+
+class _Fitting:
+    """In a worker of a cluster: fits on the features that all of them have."""
+
+    def __init__(self, X: Features) -> None:
+        self._X = X
+
+    def __call__(self, task: _Task) -> list[tuple[Place, Outcome]]:
+        return task.fit(self._X)
 
 
 def outcomes(
@@ -56,6 +138,7 @@ def outcomes(
     *,
     again: bool = False,
     weights: Sequence[NDArray[np.float64] | None] | None = None,
+    fitters: Fitters | None = None,
 ) -> Generator[tuple[Place, Outcome]]:
     """Fit every head on every fold of the data, several at a time, and hand each over as it comes.
 
@@ -72,6 +155,7 @@ def outcomes(
         jobs: How many processes at once; `None` is one per core where all fits together take long enough.
         weights: Weights of each fold `(train,)` a weight for each training image; `None` is 1 for all.
         again: Whether the caller comes again soon: workers then wait for that, else they leave with their last fit.
+        fitters: Who fits all of it instead, whether there is much or little; made for the same `X`.
 
     Yields:
         Indices of fold and spec, and the fit: that of `fit_head` with one thread, bit for bit. With more threads the
@@ -91,27 +175,32 @@ def outcomes(
     costs = {(number, index): _cost(specs[index], X, len(folds[number].train), len(classes)) for number, index in apart}
     if jobs is None and sum(costs.values()) - max(costs.values(), default=0) < WORTH_WORKERS:
         jobs = 1
-    jobs = _workers(jobs, len(apart))
-    if jobs == 1:
+    jobs = _workers(jobs, len(apart)) if fitters is None else fitters.workers
+    if jobs == 1 and fitters is None:
         for number, fold in enumerate(folds):
             held = fold.validation
             training = TrainingSet(X[fold.train], y[fold.train], X[held, 0], y[held], classes, weights[number])
             for index, spec in enumerate(specs):
                 yield (number, index), _outcome(spec, training)
         return
+    tasks = []
+    for together in _together(apart, specs, jobs, costs):
+        fold = folds[together[0][0]]
+        task = _Task(
+            places=together, specs=tuple(specs[index] for _, index in together), train=fold.train,
+            validation=fold.validation, y=y[fold.train], y_val=y[fold.validation], classes=tuple(classes),
+            weights=weights[together[0][0]],
+        )  # fmt: skip
+        loading = 0.0 if specs[together[0][1]].kind in network_head.KINDS else LOADING
+        tasks.append((loading + sum(costs[place] for place in together), task))
+    tasks.sort(key=lambda each: -each[0])  # the longest first, so that no worker ends long after the others
+    ordered = [task for _, task in tasks]
+    if fitters is not None:
+        for fitted in fitters.run(ordered):
+            yield from fitted
+        return
     with _mapped(X) as mapped:
-        tasks = []
-        for together in _together(apart, specs, jobs, costs):
-            fold = folds[together[0][0]]
-            task = _Task(
-                places=together, specs=tuple(specs[index] for _, index in together), X=mapped, train=fold.train,
-                validation=fold.validation, y=y[fold.train], y_val=y[fold.validation], classes=tuple(classes),
-                weights=weights[together[0][0]],
-            )  # fmt: skip
-            loading = 0.0 if specs[together[0][1]].kind in network_head.KINDS else LOADING
-            tasks.append((loading + sum(costs[place] for place in together), task))
-        tasks.sort(key=lambda each: -each[0])  # the longest first, so that no worker ends long after the others
-        for fitted in _run([task for _, task in tasks], jobs, again=again):
+        for fitted in _run(ordered, mapped, jobs, again=again):
             yield from fitted
 
 
@@ -158,8 +247,6 @@ class _Task:
     places: tuple[Place, ...]
     specs: tuple[HeadSpec, ...]
     """Of one fold."""
-    X: Features
-    """All, mapped: the system reads each page once, whoever looks at it."""
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
     y: Labels
@@ -167,22 +254,22 @@ class _Task:
     classes: tuple[str, ...]
     weights: NDArray[np.float64] | None
 
-    def fit(self) -> list[tuple[Place, Outcome]]:
-        """The heads, trained on the rows of this fold, which alone are copied."""
+    def fit(self, X: Features) -> list[tuple[Place, Outcome]]:
+        """The heads, trained on the rows of this fold, which alone are copied; `X` is all, mapped or shared."""
         collect_rarely()
-        held = self.X[self.validation, 0]
-        training = TrainingSet(self.X[self.train], self.y, held, self.y_val, self.classes, self.weights)
+        held = X[self.validation, 0]
+        training = TrainingSet(X[self.train], self.y, held, self.y_val, self.classes, self.weights)
         return [(place, _outcome(spec, training)) for place, spec in zip(self.places, self.specs, strict=True)]
 
 
-def _run(tasks: Sequence[_Task], jobs: int, *, again: bool) -> Iterator[list[tuple[Place, Outcome]]]:
+def _run(tasks: Sequence[_Task], X: Features, jobs: int, *, again: bool) -> Iterator[list[tuple[Place, Outcome]]]:
     """Hand over fits as they come. Leaving early, by an error or an interrupt, ends the workers at once."""
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky import get_reusable_executor
 
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1, idle_worker_timeout=IDLE):
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", max_nbytes=None)
-    results = parallel(delayed(_Task.fit)(task) for task in tasks)
+    results = parallel(delayed(_Task.fit)(task, X) for task in tasks)
     try:
         for number, found in enumerate(results, 1):
             if number == len(tasks) and not again:  # they end while the last fit is tested

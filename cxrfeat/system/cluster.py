@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from cxrfeat.errors import StorageError, UsageError
+from cxrfeat.errors import InputError, StorageError, UsageError
 from cxrfeat.system.choice import chose
 from cxrfeat.system.joining import first_line, joined, where
 from cxrfeat.system.team import DeadError, Start, load_here
@@ -116,16 +116,20 @@ class Cluster:
         except (self._ray.exceptions.RayError, MemoryError, OSError) as error:
             raise StorageError(
                 f"The cluster has no room for what all of its workers need ({first_line(error)}). Give it more memory "
-                "for objects, or leave `runner` away."
+                "for objects, or omit `runner`."
             ) from error
 
     def hire(self, start: Start) -> tuple[Any, Any]:
         """A new worker, as soon as there is room; its threads are those of a process with as many cores."""
+        environment = threads_of(self.cores)
+        if self._each == 1:
+            # scikit-learn-intelex takes a limit that equals the count of cores for none, and uses all that there are.
+            del environment["LOKY_MAX_CPU_COUNT"]
         remote = self._ray.remote(_Worker).options(
             num_cpus=self.cores,
             num_gpus=self._spec.gpus_per_worker,
             max_restarts=0,
-            runtime_env={"env_vars": threads_of(self.cores)},
+            runtime_env={"env_vars": environment},
         )
         worker = remote.remote(start, *self._shared)
         return worker, worker.load.remote()
@@ -135,11 +139,26 @@ class Cluster:
         return worker.work.remote(thing)
 
     def wait(self, marks: Sequence[Any]) -> Any:  # noqa: ANN401  # Ray has no types
-        """One of these that is done."""
-        done: list[Any] = []
-        while not done:  # Ctrl-C is heard in between
+        """One of these that is done.
+
+        Raises:
+            InputError: If the cluster is gone: nothing would be done ever.
+        """
+        while True:  # Ctrl-C is heard in between
             done, _ = self._ray.wait(list(marks), num_returns=1, timeout=1.0)
-        return done[0]
+            if done:
+                return done[0]
+            if not self._is_there():
+                raise InputError(
+                    "The cluster is gone, or all of its machines are. What was finished is kept; run the same command "
+                    "again to continue."
+                )
+
+    def _is_there(self) -> bool:
+        try:
+            return any(node["Alive"] for node in self._ray.nodes())
+        except (self._ray.exceptions.RayError, ConnectionError, RuntimeError):
+            return False
 
     def take(self, mark: Any) -> Any:  # noqa: ANN401  # Ray has no types
         """What was made.

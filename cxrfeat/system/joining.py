@@ -26,6 +26,9 @@ OWN = "local"
 REACH = 5.0
 """Seconds in which a cluster must answer; Ray itself waits two minutes, then ends the process."""
 
+_ASKED = 10
+"""Times, a second apart, that Ray asks a cluster that answers in part for the rest, in place of 20."""
+
 _TRIES = 3
 """Times that starting a cluster here is tried: Ray gives up after half a minute, which a busy machine can take."""
 
@@ -80,6 +83,7 @@ def _connect(ray: Any, address: str, stack: ExitStack) -> None:  # noqa: ANN401 
         try:
             with _hushed():
                 ray.init(address=address, **settings)
+            stack.enter_context(_untold(ray))
             return
         except (Exception, SystemExit) as error:  # Ray has no class for it, and ends the process for one kind
             ray.shutdown()
@@ -113,6 +117,8 @@ def _import_ray(*, own: bool) -> Any:  # noqa: ANN401  # Ray has no types
 
     if own:  # read from the environment when it was first imported, which may be long ago
         ray_constants.ENABLE_RAY_CLUSTER = False
+    else:
+        ray_constants.NUM_REDIS_GET_RETRIES = _ASKED
     return ray
 
 
@@ -147,6 +153,18 @@ def _hushed() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _untold(ray: Any) -> Iterator[None]:  # noqa: ANN401  # Ray has no types
+    """Without what Ray prints of workers that die, ten lines for each, which no setting ends; all of it is seen to."""
+    worker = ray._private.worker
+    before = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before
 
 
 def _clear_away(place: str, own: set[tuple[int, str]]) -> None:
@@ -229,10 +247,8 @@ def _check_reachable(address: str) -> None:
 
 def _unreachable(address: str, why: str) -> str:
     if address == OWN:
-        return (
-            f"No cluster can be started here ({why}). Try again when the machine is less busy, or leave `runner` away."
-        )
+        return f"No cluster can be started here ({why}). Try again when the machine is less busy, or omit `runner`."
     return (
         f"The cluster at {address} cannot be reached ({why}). Check the address and that the cluster runs, with "
-        "`ray status`; or leave `address` away to start one on this machine."
+        "`ray status`; or omit `address` to start one on this machine."
     )

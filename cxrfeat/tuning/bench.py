@@ -17,7 +17,7 @@ from cxrfeat.feature.split import Fold
 from cxrfeat.head.data import Data
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.parallel import outcomes
+from cxrfeat.head.parallel import Fitters, outcomes
 from cxrfeat.head.regularization_path import STRENGTHS, logistic_path, ridge_path
 from cxrfeat.metric import confusion
 from cxrfeat.metric.calibrate import fit_temperature
@@ -47,7 +47,14 @@ class Bench:
     """Fits heads on the inner folds of one fold, never twice, and says which did best."""
 
     def __init__(
-        self, data: Data, plan: Plan, name: str, folds: Sequence[Fold], notebook: Notebook, steps: Steps
+        self,
+        data: Data,
+        plan: Plan,
+        name: str,
+        folds: Sequence[Fold],
+        notebook: Notebook,
+        steps: Steps,
+        fitters: Fitters | None = None,
     ) -> None:
         """Begin with nothing fitted but what the notebook knows.
 
@@ -58,11 +65,12 @@ class Bench:
             folds: Its inner folds; their test images judge.
             notebook: What was fitted before.
             steps: Progress.
+            fitters: Workers on a cluster that fit what is no path; `None` is this machine.
         """
         self.plan, self.folds, self.steps = plan, folds, steps
         self.shown: dict[HeadSpec, list[Tally]] = {}
         """For each head its tallies on the first folds."""
-        self._data, self._name, self._notebook = data, name, notebook
+        self._data, self._name, self._notebook, self._fitters = data, name, notebook, fitters
 
     def sweep(self, sweeps: Sequence[Sweep]) -> None:
         """Fit paths on all folds."""
@@ -130,7 +138,16 @@ class Bench:
 
     def _fit_missing(self, specs: Sequence[HeadSpec], number: int, fold: Fold) -> None:
         file = self._data.file
-        coming = outcomes(specs, self._data.X, file.labels, [fold], file.classes, self.plan.jobs, again=True)
+        coming = outcomes(
+            specs,
+            self._data.X,
+            file.labels,
+            [fold],
+            file.classes,
+            self.plan.jobs,
+            again=True,
+            fitters=self._fitters,
+        )
         with contextlib.closing(coming):
             for (_, index), outcome in coming:
                 if isinstance(outcome, Fit):

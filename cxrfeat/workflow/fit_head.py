@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from cxrfeat.head.choose import HeadLike, head_specs
 from cxrfeat.head.data import load
 from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fits import fits_as_they_come
+from cxrfeat.head.parallel import Fitters, check_fits
 from cxrfeat.head.record import document_of, existing_run, identity_of, run_summary, write_fitted
 from cxrfeat.image.row import Quarantined
 from cxrfeat.notebook import brief
@@ -32,6 +33,7 @@ from cxrfeat.reporting.table import tables_html
 from cxrfeat.run.folder import Run, check_name, run_name
 from cxrfeat.run.record import digest8
 from cxrfeat.spec import HeadKind, SplitBy
+from cxrfeat.system.cluster import ClusterSpec
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.types import Finding, Progress
@@ -100,6 +102,7 @@ def fit(
     runs: PathLike = "runs",
     name: str | None = None,
     jobs: int | None = None,
+    cluster: ClusterSpec | None = None,
     classes: str | Iterable[str] = (),
     target: str = LABEL,
     uncertain: Uncertain = "ignore",
@@ -123,6 +126,7 @@ def fit(
         runs: Folder for the runs.
         name: The run's name; only with one head.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
+        cluster: Fit by workers of one core on this Ray cluster; `None` is this machine.
         classes: Take the images of these classes only; empty is all. Of another target than the label, its classes.
         target: What heads learn to tell: `label`, a finding, `sex`, `view_position`, `source` or another column of
             categories. Images of which it is not known are left out and counted; the others stay in the parts that they
@@ -147,6 +151,8 @@ def fit(
     runs, heads = as_path(runs), head_specs(heads, seed)
     if balance_by:
         check_weighable(heads)
+    if cluster is not None:
+        check_fits(cluster, jobs)
     if name is not None:
         check_name(name, len(heads))
     with FeatureFile(features) as file:
@@ -178,7 +184,11 @@ def fit(
         made = list(found)
         specs = [heads[index] for index in wanted]
         unfitted: dict[int, InputError | SpecError] = {}
-        with closing(fits_as_they_come(data, specs, split.folds, jobs=jobs, progress=progress)) as coming:
+        with ExitStack() as stack:
+            fitters = None if cluster is None or not specs else stack.enter_context(Fitters(cluster, data.X))
+            coming = stack.enter_context(
+                closing(fits_as_they_come(data, specs, split.folds, jobs=jobs, fitters=fitters, progress=progress))
+            )
             for place, fitted in coming:
                 index = wanted[place]
                 try:

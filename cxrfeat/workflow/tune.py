@@ -8,6 +8,7 @@ are chosen by the held images of those folds. With `fold_count` the whole search
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from cxrfeat.head.data import Data, load
 from cxrfeat.head.evaluation import evaluate
 from cxrfeat.head.fit import CALIBRATED, Fit
 from cxrfeat.head.fits import fit_folds
+from cxrfeat.head.parallel import Fitters, check_fits
 from cxrfeat.head.record import document_of, existing_run, identity_of, run_summary, write_fitted
 from cxrfeat.notebook import brief
 from cxrfeat.reporting.search import tried_table
@@ -32,6 +34,7 @@ from cxrfeat.run.document import OuterSearch, Search, SearchFound
 from cxrfeat.run.folder import Run, check_name, run_name
 from cxrfeat.run.record import digest8, to_json
 from cxrfeat.spec import By, HeadSpec, Sampler, SplitBy
+from cxrfeat.system.cluster import ClusterSpec
 from cxrfeat.system.files import check_writable, remove
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.tuning.bench import Bench, Steps
@@ -104,6 +107,7 @@ def tune(
     runs: PathLike = "runs",
     name: str | None = None,
     jobs: int | None = None,
+    cluster: ClusterSpec | None = None,
     classes: str | Iterable[str] = (),
     target: str = LABEL,
     uncertain: Uncertain = "ignore",
@@ -127,6 +131,7 @@ def tune(
         runs: Folder for the run. An unfinished search keeps what it has fitted there, and the same call goes on.
         name: The run's name.
         jobs: Heads fitted at a time; `None` is as many as there are cores where it pays.
+        cluster: Fit by workers of one core on this Ray cluster; paths and what is tested stay with this process.
         classes: As in `fit`.
         target: As in `fit`.
         uncertain: As in `fit`.
@@ -147,6 +152,8 @@ def tune(
     plan = Plan(trials=trials, inner_folds=inner_folds, sampler=sampler, by=by, jobs=jobs)
     if sampler == "optuna":
         load_optuna()
+    if cluster is not None:
+        check_fits(cluster, jobs)
     if name is not None:
         check_name(name)
     with FeatureFile(features) as file:
@@ -169,10 +176,12 @@ def tune(
             )
         notebook = Notebook(runs / f".tune-{short}.json", to_json(identity), len(file.classes))
         steps = Steps(progress, len(searched) * plan.fits(space) + len(searched))
-        found = [
-            find_head(Bench(data, plan, fold.name, folds, notebook, steps), space)
-            for fold, folds in zip(searched, inner, strict=True)
-        ]
+        with ExitStack() as stack:
+            fitters = None if cluster is None else stack.enter_context(Fitters(cluster, data.X))
+            found = [
+                find_head(Bench(data, plan, fold.name, folds, notebook, steps, fitters), space)
+                for fold, folds in zip(searched, inner, strict=True)
+            ]
         fits = []
         for one, fold in zip(found, split.folds, strict=False):  # the search on everything comes last and has none
             fits.append(_fit(data, one.chosen.spec, fold))

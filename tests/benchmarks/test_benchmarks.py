@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks import (
     archive,
+    cluster,
     engines,
     extract,
     feed,
@@ -45,6 +46,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.reporting.page import render_report
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
+from tests.clusters import with_ray
 from tests.reporting.contents import content
 from tests.run.reading import run_json
 
@@ -159,6 +161,21 @@ def test_gpu_holds_precisions_against_each_other_and_features_against_another_ma
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_cluster_holds_a_worker_against_the_local_runner(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    phantoms: Path,
+    tiny_network: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_ray(monkeypatch)
+    asked = ["--data", str(phantoms), "--backbone", str(tiny_network), "--preprocess", "tf", "--views", "2"]
+    local, ray = ran(cluster.main, [*asked, "--limit", "8", "--repeats", "1"], tmp_path, capsys)
+    assert (local["runner"], ray["runner"]) == ("local", "ray")
+    assert ray["of_local"]["median"] == ray["views_per_second"]["median"] / local["views_per_second"]["median"]
+
+
 def test_gpu_asks_whether_processes_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--backbone", "vgg16", "--size", "32", "--images", "9", "--batch", "4", "--same"]
     (row,) = ran(gpu.main, asked, tmp_path, capsys, rounds=False)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from cxrfeat.head import parallel
 from cxrfeat.spec import MAIN_KINDS
 from cxrfeat.types import Part
 from tests.cli.conftest import RANDOM, Cli
+from tests.places import HereCluster
 from tests.workflow.helpers import PARTS, make_features
 
 
@@ -44,6 +48,22 @@ def test_one_head_that_diverges_is_named_and_the_others_are_written(cli: Cli, tm
     said = cli("fit-head", path, *wild)
     assert (said.code, said.out) == (3, "")
     assert "diverged in epoch" in said.err
+
+
+def test_folds_fitted_on_a_cluster_are_tested_as_those_fitted_here(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "Cluster", HereCluster)
+    monkeypatch.setattr(parallel, "check_ray", lambda: None)
+    monkeypatch.setattr(HereCluster, "shares", 0)
+    heads = (make_features(tmp_path / "f.h5"), "--head", "logreg", "--head", "knn", "--folds", "2", "--json")
+    here = cli("fit-head", *heads).json["runs"]
+    said = cli("fit-head", *heads, "--runs", "others", "--runner", "ray")
+    assert said.code == 0, said.err
+    assert [run["test"] for run in said.json["runs"]] == [run["test"] for run in here]
+    assert HereCluster.shares == 1
+    refused = cli("fit-head", heads[0], "--target", "findings", "--runner", "ray")
+    assert "--runner does not go with --target findings" in refused.err
 
 
 def test_with_several_feature_files_the_choices_are_listed_as_commands(cli: Cli, data: Path) -> None:

@@ -11,6 +11,7 @@ from cxrfeat.head.fit import fit_head
 from cxrfeat.run.folder import all_runs
 from cxrfeat.types import Part
 from tests.cli.conftest import Cli
+from tests.places import HereCluster
 from tests.workflow.helpers import make_features
 
 QUICK = ("--head", "logreg", "--head", "svm-rbf", "--trials", "3", "--inner-folds", "3")
@@ -36,6 +37,24 @@ def test_a_search_is_one_document_of_the_envelope_of_fit_head(cli: Cli, blobs: P
     assert cli("compare").code == 2, "it takes two"
     assert cli("fit-head", "--head", "logreg", "--quiet").code == 0
     assert cli("compare").code == 0
+
+
+def test_a_search_on_a_cluster_chooses_and_tests_the_same(
+    cli: Cli, blobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "Cluster", HereCluster)
+    monkeypatch.setattr(parallel, "check_ray", lambda: None)
+    monkeypatch.setattr(HereCluster, "shares", 0)
+    (here,) = cli("tune", *QUICK, "--json").json["runs"]
+    said = cli("tune", *QUICK, "--json", "--runs", "others", "--runner", "ray", "--workers", "2")
+    assert said.code == 0, said.err
+    (there,) = said.json["runs"]
+    assert (there["head"], there["test"]) == (here["head"], here["test"])
+    assert HereCluster.shares == 1
+    assert cli("tune", *QUICK, "--runs", "others", "--runner", "ray").code == 0
+    assert HereCluster.shares == 1, "what stands needs no cluster"
+    assert "--jobs is how many" in cli("tune", *QUICK, "--jobs", "2", "--runner", "ray").err
+    assert "--workers is of a cluster: add --runner ray." in cli("tune", *QUICK, "--workers", "2").err
 
 
 def test_what_is_printed_goes_from_the_audit_to_what_to_do_next(cli: Cli, blobs: Path) -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ import pytest
 import sklearn.svm  # noqa: F401  # its threads are limited below, which reaches no library that is loaded inside
 from threadpoolctl import threadpool_limits
 
-from cxrfeat.errors import InputError, SpecError, SplitError, StorageError
+from cxrfeat.errors import InputError, SpecError, SplitError, StorageError, UsageError
 from cxrfeat.feature.split import Fold
 from cxrfeat.head import parallel
 from cxrfeat.head.fit import Fit, fit_head
-from cxrfeat.head.parallel import outcomes
+from cxrfeat.head.parallel import Fitters, check_fits, outcomes
 from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadKind, HeadSpec
+from cxrfeat.system.cluster import ClusterSpec
 from cxrfeat.types import Features
+from tests.clusters import left, with_ray
 from tests.head.blobs import NAMES, blobs
+from tests.places import HereCluster
 
 KINDS: tuple[HeadKind, ...] = ("logreg", "svm-linear", "svm-rbf", "knn", "ridge", "dropout")
 SPECS = [HeadSpec(kind=kind, epochs=2) for kind in KINDS]
@@ -47,13 +51,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[parallel._Task]:
-    """The tasks that go to workers."""
+    """The tasks that go to workers, with features that are mapped."""
     tasks: list[parallel._Task] = []
     run = parallel._run
 
-    def spy(given: Sequence[parallel._Task], jobs: int, *, again: bool) -> Iterator[Any]:
+    def spy(given: Sequence[parallel._Task], X: Features, jobs: int, *, again: bool) -> Iterator[Any]:
+        assert isinstance(X, np.memmap)
+        assert not X.flags.writeable
         tasks.extend(given)
-        return run(given, jobs, again=again)
+        return run(given, X, jobs, again=again)
 
     monkeypatch.setattr(parallel, "_run", spy)
     return tasks
@@ -86,10 +92,70 @@ def test_heads_fitted_in_workers_are_those_fitted_here(sent: list[parallel._Task
             np.testing.assert_allclose(fit.head.decision(X[:, 0]), free.decision(X[:, 0]), atol=tolerance)
 
 
-def test_tasks_hold_features_that_are_mapped(sent: list[parallel._Task]) -> None:
-    fit_all(SPECS[-2:], X, FOLDS, 2)
-    assert sent
-    assert all(isinstance(task.X, np.memmap) and not task.X.flags.writeable for task in sent)
+def same(found: Mapping[tuple[int, int], Fit], here: Mapping[tuple[int, int], Fit]) -> bool:
+    return found.keys() == here.keys() and all(
+        (found[place].head.record(), found[place].head.to_npz()) == (fit.head.record(), fit.head.to_npz())
+        for place, fit in here.items()
+    )
+
+
+def test_heads_fitted_on_a_cluster_are_those_fitted_here_and_the_features_go_there_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parallel, "Cluster", HereCluster)
+    monkeypatch.setattr(HereCluster, "shares", 0)
+    with threadpool_limits(1):
+        here = fit_all(SPECS, X, FOLDS, 1)
+        with Fitters(ClusterSpec(workers=1), X.copy()) as fitters:
+            for _ in range(2):
+                found = dict(outcomes(SPECS, X, Y, FOLDS, NAMES[:3], fitters=fitters))
+                assert same(found, here)  # type: ignore[arg-type]  # all are fits, or it is not the same
+    assert HereCluster.shares == 1
+
+
+def test_a_head_whose_workers_fail_on_a_cluster_is_told_as_one_that_cannot_be_fitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(task: Any, X: Features) -> Any:
+        raise OSError("no room")
+
+    monkeypatch.setattr(parallel, "Cluster", HereCluster)
+    monkeypatch.setattr(parallel._Task, "fit", fails)
+    with Fitters(ClusterSpec(workers=2), X.copy()) as fitters:
+        found = dict(outcomes(SPECS[-1:], X, Y, FOLDS[:1], NAMES[:3], fitters=fitters))
+    assert [str(one) for one in found.values()] == [
+        "The workers that fitted it failed each time, the last time with: no room."
+    ]
+
+
+@pytest.mark.slow
+def test_a_real_cluster_holds_the_features_once_and_fits_the_same(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    with_ray(monkeypatch)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    from ray._private.internal_api import memory_summary
+
+    rng, before = np.random.default_rng(0), left()
+    wide = rng.normal(size=(len(Y), 2, 2000)).astype(np.float32)
+    here = fit_all(SPECS, wide, FOLDS, 2, again=False)
+    with Fitters(ClusterSpec(workers=2), wide) as fitters:
+        for _ in range(2):
+            assert same(dict(outcomes(SPECS, wide, Y, FOLDS, NAMES[:3], fitters=fitters)), here)  # type: ignore[arg-type]  # as above
+        held = re.search(r"Plasma memory usage (\d+) MiB, (\d+) objects", memory_summary(stats_only=True))
+        assert held is not None
+        assert int(held[2]) == 1
+        assert wide.nbytes / 2**20 - 1 <= int(held[1]) <= wide.nbytes / 2**20 + 1
+    assert left() <= before, "the cluster is gone"
+
+
+def test_what_cannot_be_meant_for_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "check_ray", lambda: None)
+    check_fits(ClusterSpec(), None)
+    with pytest.raises(UsageError, match="`jobs` is how many heads are fitted at once on this machine"):
+        check_fits(ClusterSpec(), 2)
+    with pytest.raises(UsageError, match="omit `gpus_per_worker`"):
+        check_fits(ClusterSpec(gpus_per_worker=1), None)
 
 
 @pytest.mark.slow
