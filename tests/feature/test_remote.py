@@ -130,15 +130,16 @@ def test_workers_killed_at_random_and_shards_done_twice_change_no_bit_of_the_fil
     mobilenet = shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras"
     given: Any = {"backbone": mobilenet, "preprocess": "tf", "engine": "onnx", "views": 4}
     given["selection"] = Selection(limit=40)
-    before, kill = left(), Killer(most=12)
+    before, kill = left(), Killer(most=10)
     (plain,) = cxrfeat.extract(shared / "data" / "cxr299", features=tmp_path / "plain", **given).files
     (made,) = cxrfeat.extract(
         shared / "data" / "cxr299", features=tmp_path / "f", cluster=ClusterSpec(workers=2), progress=kill, **given
     ).files
-    assert len(kill.killed) == 12
+    assert len(kill.killed) == 10
     assert made.path.read_bytes() == plain.path.read_bytes()
     attempts = Twice.attempts()
-    assert len(attempts) == 36, "30 shards, and six of them twice"
+    shards = 15
+    assert len(attempts) == shards + shards // 5, "every fifth twice"
     assert max(attempts.values()) <= DEATHS
-    assert 36 < sum(attempts.values()) <= 36 + 12, "again is done only what died"
+    assert len(attempts) < sum(attempts.values()) <= len(attempts) + len(kill.killed), "again is done only what died"
     assert left() <= before, "the cluster is gone"
