@@ -146,8 +146,6 @@ def fit_head(
     sizes = numbers("--train-sizes", train_sizes, float) if train_sizes is not None else None
     if (show_views or sizes) and (source_out or repeats > 1 or regroup or tta):
         raise UsageError("--views-curve and --train-sizes go with --folds or one test part, and nothing else.")
-    if (show_views or sizes) and target != "label":
-        raise UsageError("--views-curve and --train-sizes are drawn of the label, and of no other --target.")
     cluster = options.cluster(runner, address, workers)
     specs = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or ["all"])]
     path, chosen = find_features(file, features), reading.class_names(classes)
@@ -166,11 +164,13 @@ def fit_head(
             "--balance-by": balanced,
             "--jobs": jobs,
             "--runner": cluster is not None,
+            "--views-curve": show_views,
+            "--train-sizes": sizes,
         }
         if wrong := [option for option, value in given.items() if value]:
             raise UsageError(
-                f"{wrong[0]} does not go with --target {target}, which takes one test part. Name a finding or a "
-                "category with --target."
+                f"{wrong[0]} does not go with --target {target}, which takes one test part and draws no curves. Name a "
+                "finding or a category with --target."
             )
         wanted = [HeadSpec(kind=kind, seed=seed, **settings) for kind in head_kinds(head or [USUAL])]
         asked: dict[str, Any] = {
@@ -224,6 +224,8 @@ def fit_head(
                 classes=chosen,
                 exclude=exclude,
                 balance_by=balanced,
+                target=target,
+                uncertain=uncertain,
                 progress=tell,
             )
         if sizes:
@@ -238,6 +240,8 @@ def fit_head(
                 classes=chosen,
                 exclude=exclude,
                 balance_by=balanced,
+                target=target,
+                uncertain=uncertain,
                 progress=tell,
             )
     document = result.to_dict() | {"curves": [curve.to_dict() for curve in curves]}

@@ -110,7 +110,11 @@ class DescribedImages:
 
     @cached_property
     def table(self) -> ImageTable:
-        """What the images can be parted by; of one class alone, the commonest finding stands for classes."""
+        """What the images can be parted by: their classes, or of one class alone the finding that most of them have.
+
+        One split serves all targets, so it is stratified by the commonest of them. That is the class, where there are
+        several: it is known of every image, and of a list of findings it says whether there is any.
+        """
         labels, classes = self.labels, self.classes
         if len(classes) == 1 and self.finding_names:
             present = self.content.columns["findings"] == PRESENT

@@ -12,6 +12,7 @@ from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, check_share
+from cxrfeat.feature.target import LABEL, Uncertain
 from cxrfeat.head.choose import HeadLike, head_specs
 from cxrfeat.head.data import load
 from cxrfeat.head.learning_curve import LearningCurve, curve_of
@@ -81,6 +82,8 @@ def views_curve(
     classes: str | Iterable[str] = (),
     exclude: PathLike | None = None,
     balance_by: str | Iterable[str] = (),
+    target: str = LABEL,
+    uncertain: Uncertain = "ignore",
     progress: Progress | None = None,
 ) -> list[LearningCurve]:
     """Accuracy and cost against the number of cached views that a head is trained on.
@@ -94,6 +97,8 @@ def views_curve(
         classes: As in `fit`.
         exclude: As in `fit`.
         balance_by: As in `fit`.
+        target: As in `fit`.
+        uncertain: As in `fit`.
         progress: Told after every fit.
 
     Raises:
@@ -102,7 +107,7 @@ def views_curve(
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
         _check_views(file)
-        data = load(file, classes=classes, exclude=exclude, balance_by=balance_by)
+        data = load(file, classes=classes, exclude=exclude, balance_by=balance_by, target=target, uncertain=uncertain)
         file = data.file
         folds = part_images(file, by=split_by, fold_count=fold_count, seed=seed).folds
         return [
@@ -133,6 +138,8 @@ def learning_curve(
     classes: str | Iterable[str] = (),
     exclude: PathLike | None = None,
     balance_by: str | Iterable[str] = (),
+    target: str = LABEL,
+    uncertain: Uncertain = "ignore",
     progress: Progress | None = None,
 ) -> list[LearningCurve]:
     """Accuracy against the number of training images; test images stay the same.
@@ -149,6 +156,8 @@ def learning_curve(
         classes: As in `fit`.
         exclude: As in `fit`.
         balance_by: As in `fit`.
+        target: As in `fit`.
+        uncertain: As in `fit`.
         progress: Told after every fit.
 
     Raises:
@@ -158,7 +167,7 @@ def learning_curve(
     _check_width(wanted_width)
     heads = head_specs(heads, seed)
     with FeatureFile(features) as file:
-        data = load(file, classes=classes, exclude=exclude, balance_by=balance_by)
+        data = load(file, classes=classes, exclude=exclude, balance_by=balance_by, target=target, uncertain=uncertain)
         file = data.file
         folds = part_images(file, by=split_by, fold_count=fold_count, seed=seed).folds
         thin = [

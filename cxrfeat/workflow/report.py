@@ -11,7 +11,6 @@ from cxrfeat.bar import with_bar
 from cxrfeat.call import PYTHON, Words
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.of_run import data_of
-from cxrfeat.feature.target import LABEL
 from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Manifest, Selection
 from cxrfeat.metric.roc import calibration_band, roc_band
@@ -224,7 +223,7 @@ def _with_curve(content: DataContent, run: Run, asked: Asked) -> DataContent:
     document, split = run.document, run.document.split
     head, file = document.identity.head, asked.features / str(document.features.file)
     plain = split.repeats == 1 and not split.regroup and not document.tta and not document.excluded
-    plain &= split.by != "source-out" and document.identity.target == LABEL
+    plain &= split.by != "source-out"
     if head is None or not plain or not file.is_file():
         why = f"No learning curve: {document.head} was not fitted by fit-head on one test part or on folds."
         return replace(content, notes=(*content.notes, why))
@@ -238,6 +237,8 @@ def _with_curve(content: DataContent, run: Run, asked: Asked) -> DataContent:
         seed=split.seed,
         classes=document.identity.classes,
         balance_by=document.identity.balance_by,
+        target=document.identity.target,
+        uncertain=document.identity.uncertain,
         progress=asked.progress,
     )
     return replace(content, curve=curve.to_dict())

@@ -113,3 +113,15 @@ def test_four_sizes_bear_a_fitted_curve_and_say_how_many_patients_an_interval_ta
     assert (few.fitted, few.unfitted) == ((), "A curve takes 4 amounts of images; there are 2.")
     with pytest.raises(UsageError, match="`wanted_width` is that of an interval"):
         learning_curve(path, "ridge", wanted_width=1.5)
+
+
+def test_a_curve_is_drawn_of_a_finding_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(160, 1, 6)).astype(np.float32)
+    states = np.where(np.arange(160) % 10 == 0, -2, X[:, 0, 0] > 0).tolist()
+    path = make_features(tmp_path / "f.h5", groups=40, views=1, features=X, findings={"Mass": states})
+    (curve,) = learning_curve(path, "ridge", sizes=(0.5, 1.0), target="Mass")
+    small, whole = curve.points
+    assert small["images"] < whole["images"] < 160
+    assert whole["auroc"] > 0.9
+    assert {one.label for one in curve.wanted} <= {None, "Mass", "no Mass"}
