@@ -102,7 +102,7 @@ def test_predictions_and_curves_show_their_first_rows() -> None:
     run = cxrfeat.open_run(RUNS[0])
     one = Prediction(image="<a>.png", label="A", probabilities={"A": 0.75, "B": 0.25}, out_of_distribution=True)
     rules = Rules(run=run, random=True)
-    many = cxrfeat.Predictions(run=run, told=(one,) * 30, quarantined=(), random=True, rules=rules)
+    many = cxrfeat.Predictions(run=run, predicted=(one,) * 30, quarantined=(), random=True, rules=rules)
     assert "<a>" not in many._repr_html_()
     told = shown(many)
     assert told.count("0.750") == 20

@@ -132,7 +132,7 @@ class Predictions:
     """All images of one call, those that could not be used apart."""
 
     run: AnyRun
-    told: tuple[AnyPrediction, ...]
+    predicted: tuple[AnyPrediction, ...]
     """One for each image that could be used, in the order given."""
     quarantined: tuple[Quarantined, ...]
     random: bool
@@ -151,10 +151,10 @@ class Predictions:
         above = (
             html_table("Before you believe what follows", ("", "check", "why", "what to do"), failed) if failed else ""
         )
-        title = f"{len(self.told)} images by {self.run.name}; research use only, never diagnosis"
+        title = f"{len(self.predicted)} images by {self.run.name}; research use only, never diagnosis"
         if self.random:
             title += f"\n{RANDOM_WEIGHTS}"
-        rows = [(one.image, *_cells(one), "yes" if one.out_of_distribution else "") for one in self.told[:20]]
+        rows = [(one.image, *_cells(one), "yes" if one.out_of_distribution else "") for one in self.predicted[:20]]
         document = self.run.document
         if isinstance(document, NumberDocument):
             said: tuple[str, ...] = (document.target,)
@@ -164,24 +164,24 @@ class Predictions:
 
     @property
     def predictions(self) -> tuple[Prediction, ...]:
-        """The class of each image; in `told` is what runs say that tell none.
+        """The class of each image; `predicted` has what runs of a number or of findings say.
 
         Raises:
-            UsageError: If the run tells a number, or all findings.
+            UsageError: If the run predicts a number, or findings.
         """
-        of_classes = tuple(one for one in self.told if isinstance(one, Prediction))
-        if len(of_classes) < len(self.told):
-            raise UsageError(f"{self.run.name} tells no classes: what it says of the images is in `told`.")
+        of_classes = tuple(one for one in self.predicted if isinstance(one, Prediction))
+        if len(of_classes) < len(self.predicted):
+            raise UsageError(f"{self.run.name} predicts no classes: what it predicts is in the attribute predicted.")
         return of_classes
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `predict`."""
         return {
             **self.rules.to_dict(),
-            "rows_computed": len(self.told) - self.rows_reused,
+            "rows_computed": len(self.predicted) - self.rows_reused,
             "rows_reused": self.rows_reused,
             "checks": [asdict(one) for one in self.checks],
-            "predictions": [one.to_dict() for one in self.told],
+            "predictions": [one.to_dict() for one in self.predicted],
             "quarantined": [asdict(one) for one in self.quarantined],
         }
 

@@ -113,7 +113,7 @@ def predict(
         each = list(stream)
     return Predictions(
         run=stream.rules.run,
-        told=tuple(one for one in each if not isinstance(one, Quarantined)),
+        predicted=tuple(one for one in each if not isinstance(one, Quarantined)),
         quarantined=tuple(one for one in each if isinstance(one, Quarantined)),
         random=stream.rules.random,
         rules=stream.rules,
