@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from cxrfeat.workflow.select import Choice, Selected, select
     from cxrfeat.workflow.similar import Neighbour, Neighbours, similar
     from cxrfeat.workflow.tune import TuneResult, tune
+    from cxrfeat.workflow.tune_number import tune_number
     from cxrfeat.workflow.validate import Validated, Validations, validate
     from cxrfeat.workflow.verify import verify
 
@@ -155,6 +156,7 @@ _PLACES = {
     "similar": "cxrfeat.workflow.similar",
     "top_patches": "cxrfeat.workflow.explain",
     "tune": "cxrfeat.workflow.tune",
+    "tune_number": "cxrfeat.workflow.tune_number",
     "validate": "cxrfeat.workflow.validate",
     "verify": "cxrfeat.workflow.verify",
     "views_curve": "cxrfeat.workflow.learning_curve",
@@ -174,6 +176,7 @@ __all__ = [
     "extract", "find_run", "find_runs", "finetune", "fit", "fit_findings", "fit_number",
     "import_features", "index", "labels", "learning_curve",
     "merge", "open", "open_run", "predict", "report", "reproduce", "select", "similar", "top_patches", "tune",
+    "tune_number",
     "validate", "verify", "views_curve",
 ]  # fmt: skip
 

@@ -66,8 +66,8 @@ ClassWeights = Literal["none", "balanced"]
 BatchNorm = Literal["frozen", "trained"]
 Recipe = Literal["default", "paper"]
 Sampler = Literal["halving", "optuna"]
-By = Literal["accuracy", "balanced-accuracy", "auroc", "log-loss"]
-"""What a search chooses by."""
+By = Literal["accuracy", "balanced-accuracy", "auroc", "log-loss", "mae", "rmse"]
+"""What a search chooses by; the last two of a number, the others of classes."""
 Explaining = Literal["cam", "gradcam", "gradcam++", "occlusion"]
 AskedExplaining = Literal["auto", Explaining]
 Projecting = Literal["pca", "tsne", "umap"]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxrfeat.cli import options, reading
 from cxrfeat.cli.console import marks, note, print_json, progress, say, show, show_audit
+from cxrfeat.errors import UsageError
 from cxrfeat.spec import AskedHead, By, Sampler
+
+if TYPE_CHECKING:
+    from cxrfeat.workflow.tune_number import TunedNumber
 
 
 def tune(
@@ -39,9 +44,13 @@ def tune(
         ),
     ] = "halving",
     by: Annotated[
-        By,
-        typer.Option("--by", help="What to choose by."),
-    ] = "accuracy",
+        By | None,
+        typer.Option(
+            "--by",
+            help="What to choose by: accuracy unless said otherwise; of a number (--target age) mae, or rmse.",
+            show_default=False,
+        ),
+    ] = None,
     jobs: options.Jobs = None,
     runner: options.Runner = "local",
     address: options.Address = None,
@@ -77,16 +86,48 @@ def tune(
 
     collect_rarely()  # before the libraries
 
+    from cxrfeat.feature.file import FeatureFile
     from cxrfeat.feature.find import find_features
+    from cxrfeat.feature.target import FINDINGS, LABEL, find_target
     from cxrfeat.reporting.score import class_table, score_table
     from cxrfeat.reporting.search import sentences, tried_table
     from cxrfeat.reporting.shortcut import shortcut_table, source_table
     from cxrfeat.reporting.spark import confusion_table
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.workflow.tune import tune as search_and_test
+    from cxrfeat.workflow.tune_number import tune_number
 
     cluster = options.cluster(runner, address, workers)
     path = find_features(file, features, "tune")
+    if target == FINDINGS:
+        raise UsageError("--target findings is all of them, and each is tuned for itself: name one with --target.")
+    with FeatureFile(path) as opened:
+        is_number = target != LABEL and find_target(opened, target, uncertain).numeric
+    if is_number:
+        given: Mapping[str, object] = {"--folds": folds, "--tta": tta, "--classes": classes, "--jobs": jobs}
+        if wrong := [option for option, value in given.items() if value]:
+            raise UsageError(f"{wrong[0]} does not go with --target {target}, a number, which takes one test part.")
+        if by not in (None, "mae", "rmse"):
+            raise UsageError(f"--by {by} is of classes; of {target}, a number, choose by mae or rmse.")
+        with progress("fits", quiet=quiet) as tell:
+            tuned = tune_number(
+                path,
+                target,
+                head,
+                trials=trials,
+                inner_folds=inner_folds,
+                sampler=sampler,
+                by="rmse" if by == "rmse" else "mae",
+                split_by=split_by,
+                regroup_given=regroup,
+                seed=seed,
+                runs=runs,
+                name=name,
+                progress=None if tell is None else lambda _, done, total: tell("search", done, total),
+            )
+        _show_number(tuned, json=json, quiet=quiet)
+        options.refuse_failed(tuned.refused, strict=strict)
+        return
     with progress("fits", quiet=quiet) as tell:
         result = search_and_test(
             path,
@@ -94,7 +135,7 @@ def tune(
             trials=trials,
             inner_folds=inner_folds,
             sampler=sampler,
-            by=by,
+            by=by or "accuracy",
             split_by=split_by,
             regroup_given=regroup,
             fold_count=folds,
@@ -134,3 +175,28 @@ def tune(
         say(RESEARCH_USE)
         note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
     options.refuse_failed(result.refused, strict=strict)
+
+
+def _show_number(result: TunedNumber, *, json: bool, quiet: bool) -> None:
+    """What a tuned run of a number says."""
+    from cxrfeat.reporting.regression import number_tables
+    from cxrfeat.reporting.search import sentences, tried_table
+    from cxrfeat.reporting.table import RESEARCH_USE
+
+    document = result.to_dict()
+    (run,) = document["runs"]
+    if json:
+        print_json(document)
+        return
+    for line in document["tuning"]:
+        note(line, quiet=quiet)
+    show_audit(document["audit"])
+    for table in number_tables(run):
+        show(table)
+    show(tried_table(run["search"]))
+    found = result.document
+    for line in () if found.search is None else sentences(found.search, found.test_openings):
+        say(line)
+    say(f"{run['path']}{' (already there)' if run['reused'] else ''}")
+    say(RESEARCH_USE)
+    note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.head.decision import standardized
 from cxrfeat.head.fitted import FittedHead
-from cxrfeat.head.training_set import TrainingSet, importance
+from cxrfeat.head.number import FittedNumber
+from cxrfeat.head.training_set import TrainingSet, importance, scaling
 from cxrfeat.metric.calibrate import log_softmax
 from cxrfeat.spec import ClassWeights, HeadKind
 from cxrfeat.system.process import small_products
@@ -138,6 +140,34 @@ def ridge_path(
     for strength in strengths:
         coef, intercept = regression.solve(1 / strength)
         heads.append(_head("ridge", training, coef, intercept))
+    return heads
+
+
+@small_products()
+def ridge_number_path(X: NDArray[np.float32], y: NDArray[np.float64], strengths: Sequence[float]) -> list[FittedNumber]:
+    """Ridge regressions of a number from one eigendecomposition.
+
+    Args:
+        X: `(images, views, dim)`; every view is a row.
+        y: `(images,)`.
+        strengths: Inverse penalties, above 0, in any order.
+
+    Returns:
+        One head per strength, in their order, equal to rounding to one that is fitted singly.
+
+    Raises:
+        ValueError: If a strength is not above 0.
+
+    Source: as `ridge_path`.
+    """
+    strengths = _positive(strengths)
+    scaler = scaling(X)
+    rows = standardized(X.reshape(-1, X.shape[2]), scaler)
+    regression = _regression(rows, np.repeat(y, X.shape[1])[:, None], np.ones(len(rows)))
+    heads = []
+    for strength in strengths:
+        coef, intercept = regression.solve(1 / strength)
+        heads.append(FittedNumber(kind="ridge", arrays={**scaler, "coef": coef, "intercept": intercept}))
     return heads
 
 

@@ -23,7 +23,8 @@ def sentences(search: Search, test_openings: int) -> list[str]:
     elif found.gain > 0:
         beat = f", {found.gain:.3f} better than the best default ({best.kind}, {best.score:.3f})"
     elif settings:
-        beat = f", no better than the best default ({best.kind}), at a lower log loss"
+        lower = "squared error" if by in ("mae", "rmse") else "log loss"
+        beat = f", no better than the best default ({best.kind}), at a lower {lower}"
     else:
         beat = ", and nothing did better"
     where = " on everything" if search.outer is not None else ""

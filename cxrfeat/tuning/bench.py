@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -43,34 +44,23 @@ class Steps:
             self._progress(kind, self._done, self._total)
 
 
-class Bench:
-    """Fits heads on the inner folds of one fold, never twice, and says which did best."""
+class AnyBench(ABC):
+    """Fits heads on the inner folds of one fold, never twice, and says which did best; subclasses say how."""
 
-    def __init__(
-        self,
-        data: Data,
-        plan: Plan,
-        name: str,
-        folds: Sequence[Fold],
-        notebook: Notebook,
-        steps: Steps,
-        fitters: Fitters | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, name: str, folds: Sequence[Fold], notebook: Notebook, steps: Steps) -> None:
         """Begin with nothing fitted but what the notebook knows.
 
         Args:
-            data: The features.
             plan: How to search.
             name: Name of the fold, which tells its fits from those of others in the notebook.
             folds: Its inner folds; their test images judge.
             notebook: What was fitted before.
             steps: Progress.
-            fitters: Workers on a cluster that fit what is no path; `None` is this machine.
         """
         self.plan, self.folds, self.steps = plan, folds, steps
         self.shown: dict[HeadSpec, list[Tally]] = {}
         """For each head its tallies on the first folds."""
-        self._data, self._name, self._notebook, self._fitters = data, name, notebook, fitters
+        self._name, self._notebook = name, notebook
 
     def sweep(self, sweeps: Sequence[Sweep]) -> None:
         """Fit paths on all folds."""
@@ -101,11 +91,64 @@ class Bench:
             self._fit_missing(missing, number, fold)
 
     def cost(self, spec: HeadSpec) -> tuple[float, float]:
-        """What to make small: the score, turned round where more is better; then, on ties, the log loss."""
-        score, log_loss = self.score(spec)
+        """What to make small: the score, turned round where more is better; then, on ties, the loss."""
+        score, loss = self.score(spec)
         if score is None:
             return math.inf, math.inf
-        return (score if self.plan.by == "log-loss" else -score), log_loss
+        return (score if self.plan.less_is_better else -score), loss
+
+    @abstractmethod
+    def score(self, spec: HeadSpec) -> tuple[float | None, float]:
+        """The score over the held images of the folds so far, and the mean loss; `None` where a fit failed."""
+
+    def best(self, specs: Sequence[HeadSpec]) -> list[HeadSpec]:
+        """Best first; of equal ones, the first comes first."""
+        return sorted(specs, key=self.cost)
+
+    def _key(self, number: int, spec: HeadSpec) -> str:
+        return f"{self._name}|{number}|{fingerprint(spec)[:16]}"
+
+    def _keep(self, number: int, spec: HeadSpec, tally: Tally) -> None:
+        """Write down what a head showed on a fold."""
+        self._notebook.keep({self._key(number, spec): [tally]})
+        self.shown[spec].append(tally)
+        self.steps.tell(spec.kind)
+
+    @abstractmethod
+    def _fit_missing(self, specs: Sequence[HeadSpec], number: int, fold: Fold) -> None:
+        """Fit heads on a fold."""
+
+    @abstractmethod
+    def _swept(self, sweep: Sweep, fold: Fold) -> list[Tally]:
+        """Fit a path on a fold."""
+
+
+class Bench(AnyBench):
+    """Of heads that tell classes."""
+
+    def __init__(
+        self,
+        data: Data,
+        plan: Plan,
+        name: str,
+        folds: Sequence[Fold],
+        notebook: Notebook,
+        steps: Steps,
+        fitters: Fitters | None = None,
+    ) -> None:
+        """Begin with these features; all else as in `AnyBench`.
+
+        Args:
+            data: The features.
+            plan: As in `AnyBench`.
+            name: Likewise.
+            folds: Likewise.
+            notebook: Likewise.
+            steps: Likewise.
+            fitters: Workers on a cluster that fit what is no path; `None` is this machine.
+        """
+        super().__init__(plan, name, folds, notebook, steps)
+        self._data, self._fitters = data, fitters
 
     def score(self, spec: HeadSpec) -> tuple[float | None, float]:
         """The score over the held images of the folds so far, and the mean log loss.
@@ -129,13 +172,6 @@ class Bench:
             return None, log_loss
         return float(np.average([auroc for auroc, _ in told], weights=[images for _, images in told])), log_loss
 
-    def best(self, specs: Sequence[HeadSpec]) -> list[HeadSpec]:
-        """Best first; of equal ones, the first comes first."""
-        return sorted(specs, key=self.cost)
-
-    def _key(self, number: int, spec: HeadSpec) -> str:
-        return f"{self._name}|{number}|{fingerprint(spec)[:16]}"
-
     def _fit_missing(self, specs: Sequence[HeadSpec], number: int, fold: Fold) -> None:
         file = self._data.file
         coming = outcomes(
@@ -154,10 +190,7 @@ class Bench:
                     tally = self._tally(outcome.head, fold, outcome.seconds)
                 else:
                     tally = Tally(failed=str(outcome))
-                spec = specs[index]
-                self._notebook.keep({self._key(number, spec): [tally]})
-                self.shown[spec].append(tally)
-                self.steps.tell(spec.kind)
+                self._keep(number, specs[index], tally)
 
     def _swept(self, sweep: Sweep, fold: Fold) -> list[Tally]:
         training = self._data.training(fold).first_views(sweep.views)

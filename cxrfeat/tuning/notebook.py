@@ -24,13 +24,19 @@ class Tally:
     """Summed over images, in nats."""
     auroc: float | None = None
     """Mean over classes; only where the choice is by it."""
+    images: int = 0
+    """Of a number: held images."""
+    absolute: float = 0.0
+    """Of a number: absolute errors, summed over images."""
+    squared: float = 0.0
+    """Of a number: squared errors, summed over images."""
     seconds: float = 0.0
     failed: str | None = None
     """Why it could not be fitted."""
 
     @classmethod
     def read(cls, stored: Mapping[str, Any], classes: int) -> Tally:
-        """From JSON.
+        """From JSON; of a number there are no classes.
 
         Raises:
             TypeError: If it is no tally.
@@ -40,10 +46,16 @@ class Tally:
         if stored["failed"] is not None:
             return cls(failed=str(stored["failed"]))
         auroc = None if stored["auroc"] is None else float(stored["auroc"])
-        numbers = [float(stored["log_loss"]), float(stored["seconds"]), auroc or 0.0]
+        numbers = [float(stored[name]) for name in ("log_loss", "seconds", "absolute", "squared")] + [auroc or 0.0]
         if [len(row) for row in counts] != [classes] * classes or not all(map(math.isfinite, numbers)):
             raise ValueError("no tally")
-        return cls(counts=counts, log_loss=numbers[0], auroc=auroc, seconds=numbers[1])
+        images = int(stored["images"])
+        if not classes and images < 1:
+            raise ValueError("no tally")
+        return cls(
+            counts=counts, log_loss=numbers[0], auroc=auroc, seconds=numbers[1], images=images, absolute=numbers[2],
+            squared=numbers[3],
+        )  # fmt: skip
 
 
 class Notebook:

@@ -13,6 +13,9 @@ from cxrfeat.run.record import digest8
 from cxrfeat.spec import By, Sampler
 from cxrfeat.tuning.space import REVISION, Space
 
+ERRORS = ("mae", "rmse")
+"""What heads of a number are chosen by."""
+
 KEPT = 3
 """One in this many configurations goes on to the next rung."""
 
@@ -60,6 +63,16 @@ class Plan:
             )
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"`jobs` is how many heads are fitted at once, at least 1; got {self.jobs}.")
+
+    @property
+    def numeric(self) -> bool:
+        """Whether heads of a number are chosen."""
+        return self.by in ERRORS
+
+    @property
+    def less_is_better(self) -> bool:
+        """Whether what is chosen by is to be small."""
+        return self.by in ("log-loss", *ERRORS)
 
     def fits(self, space: Space) -> int:
         """How many fits a search of a space takes, a path counting as one."""

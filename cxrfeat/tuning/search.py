@@ -9,16 +9,15 @@ from typing import Any, cast
 
 from cxrfeat.errors import InputError, MissingExtraError, SplitError
 from cxrfeat.feature.crossing import nested_folds
-from cxrfeat.feature.split import Fold
-from cxrfeat.head.data import Data
+from cxrfeat.feature.split import Fold, ImageTable
 from cxrfeat.run.document import BestDefault, Chosen, SearchFound, Tried
 from cxrfeat.spec import HeadKind, HeadSpec
-from cxrfeat.tuning.bench import Bench
+from cxrfeat.tuning.bench import AnyBench
 from cxrfeat.tuning.plan import KEPT, rungs
 from cxrfeat.tuning.space import Space, differing
 
 
-def find_head(bench: Bench, space: Space) -> SearchFound:
+def find_head(bench: AnyBench, space: Space) -> SearchFound:
     """Choose on the inner folds of a bench among the heads of a space.
 
     Raises:
@@ -48,7 +47,7 @@ def find_head(bench: Bench, space: Space) -> SearchFound:
     best_default, gain = None, None
     if default_score is not None:
         best_default = BestDefault(kind=default.kind, score=default_score)
-        gain = (default_score - score if plan.by == "log-loss" else score - default_score) + 0.0
+        gain = (default_score - score if plan.less_is_better else score - default_score) + 0.0
     return SearchFound(
         seconds=round(seconds, 3),
         chosen=Chosen(spec=chosen, differs=differing(chosen)),
@@ -59,7 +58,7 @@ def find_head(bench: Bench, space: Space) -> SearchFound:
     )
 
 
-def _tried(bench: Bench, spec: HeadSpec) -> Tried:
+def _tried(bench: AnyBench, spec: HeadSpec) -> Tried:
     tallies = bench.shown[spec]
     return Tried(
         head=spec.kind,
@@ -71,7 +70,7 @@ def _tried(bench: Bench, spec: HeadSpec) -> Tried:
     )
 
 
-def _halve(bench: Bench, space: Space) -> None:
+def _halve(bench: AnyBench, space: Space) -> None:
     """Draw once, and let the better third of what was drawn continue from rung to rung."""
     alive = space.draws(bench.plan.trials)
     for upto in rungs(len(bench.folds)):
@@ -79,7 +78,7 @@ def _halve(bench: Bench, space: Space) -> None:
         alive = bench.best(alive)[: math.ceil(len(alive) / KEPT)]
 
 
-def _propose(bench: Bench, space: Space) -> None:
+def _propose(bench: AnyBench, space: Space) -> None:
     """Let Optuna's tree of Parzen estimators propose one configuration after another."""
     optuna = load_optuna()
     if not space.drawn:
@@ -129,10 +128,10 @@ def load_optuna() -> Any:  # noqa: ANN401  # a module, which may not be there
     return optuna
 
 
-def inner_split(data: Data, fold: Fold, count: int, seed: int) -> list[Fold]:
+def inner_split(table: ImageTable, fold: Fold, count: int, seed: int) -> list[Fold]:
     """`nested_folds`, or an error that says where there are none."""
     try:
-        return nested_folds(data.file.table, fold, count, seed)
+        return nested_folds(table, fold, count, seed)
     except SplitError as error:
         where = f"the training part of {fold.name}" if fold.name.startswith("fold") else "the training part"
         raise SplitError(f"`inner_folds={count}` part {where}: {error}") from error

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 
 from cxrfeat.head.network_head import KINDS as NETWORK_KINDS
+from cxrfeat.head.number import NUMBER_KINDS
 from cxrfeat.head.regularization_path import STRENGTHS
 from cxrfeat.head.sklearn_head import STRENGTH
 from cxrfeat.spec import MAIN_KINDS, HeadKind, HeadSpec, Optimizer
@@ -24,6 +25,9 @@ REVISION = 2
 
 TUNED: tuple[HeadKind, ...] = (*MAIN_KINDS, "ridge")
 """Kinds searched where the user names none: the six, and ridge, whose sweep costs next to nothing."""
+
+TUNED_NUMBER = NUMBER_KINDS
+"""Likewise of a number."""
 
 SWEPT: tuple[HeadKind, ...] = ("logreg", "ridge")
 """Kinds with a path over all strengths."""
@@ -104,6 +108,8 @@ class Space:
     """Cached views of each image."""
     seed: int = 0
     """Of the draws, and of every head."""
+    numeric: bool = False
+    """Whether heads tell a number, so that what their descriptions say of classes is not varied."""
 
     @property
     def drawn(self) -> tuple[HeadKind, ...]:
@@ -162,7 +168,8 @@ class Space:
             low, high = RATES[optimizer]
             fields["learning_rate"] = _rounded(choose.between(name(f"learning_rate.{optimizer}"), low, high, log=True))
             fields["l2"] = _rounded(choose.between(name("l2"), 1e-7, 1e-2, log=True))
-            fields["label_smoothing"] = choose.one_of(name("label_smoothing"), (0.0, 0.05, 0.1))
+            if not self.numeric:
+                fields["label_smoothing"] = choose.one_of(name("label_smoothing"), (0.0, 0.05, 0.1))
             fields["standardize"] = choose.one_of(name("standardize"), (False, True))
         if kind in ("dense", "dropout"):
             hidden = choose.one_of(name("hidden"), HIDDEN)

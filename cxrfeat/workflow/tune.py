@@ -15,6 +15,7 @@ from typing import Any
 from cxrfeat.auditing.short import ShortAudit
 from cxrfeat.auditing.tested import examined, with_test
 from cxrfeat.bar import with_bar
+from cxrfeat.errors import UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.parting import part_images
 from cxrfeat.feature.split import Fold, Split
@@ -122,7 +123,7 @@ def tune(
         inner_folds: Grouped folds of the training part to choose by.
         sampler: `halving` drops two thirds after one fold, and again after a few; `optuna` lets a model of the scores
             so far propose the next configuration.
-        by: What to choose by.
+        by: What to choose by; not `mae` or `rmse`, by which `tune_number` chooses.
         split_by: As in `fit`.
         regroup_given: As in `fit`.
         fold_count: Repeat the search inside each of so many outer folds, and test each choice on its fold.
@@ -150,6 +151,10 @@ def tune(
     runs = as_path(runs)
     kinds = tuple(head_kinds(one_or_many(heads))) if heads else TUNED
     plan = Plan(trials=trials, inner_folds=inner_folds, sampler=sampler, by=by, jobs=jobs)
+    if plan.numeric:
+        raise UsageError(
+            f"`by={by}` is of a number; of classes choose by accuracy, balanced-accuracy, auroc or log-loss."
+        )
     if sampler == "optuna":
         load_optuna()
     if cluster is not None:
@@ -162,7 +167,7 @@ def tune(
         split = part_images(file, by=split_by, regroup_given=regroup_given, fold_count=fold_count, seed=seed)
         space = Space(kinds=kinds, views=file.views, seed=seed)
         searched = [*split.folds, *([Fold.everything(file.images)] if split.crossed else [])]
-        inner = [inner_split(data, fold, inner_folds, seed) for fold in searched]
+        inner = [inner_split(file.table, fold, inner_folds, seed) for fold in searched]
         audit = ShortAudit(file, split, seed, data.plain)
         check_writable(runs)
         asked = plan.record(space)

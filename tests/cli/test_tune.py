@@ -129,3 +129,18 @@ def test_a_failed_audit_is_an_exit_code_under_strict(cli: Cli, tmp_path: Path) -
     said = cli("tune", *QUICK, "--strict")
     assert said.code == 8
     assert "FAIL" in said.out
+
+
+def test_a_number_is_tuned_by_its_errors(cli: Cli, tmp_path: Path) -> None:
+    path = make_features(tmp_path / "f.h5", groups=40, ages=[20.0 + number % 50 for number in range(160)])
+    words = ("tune", path, "--target", "age", "--head", "ridge", "--inner-folds", "2")
+    said = cli(*words)
+    assert said.code == 0, said.err
+    assert "mae" in said.out
+    assert "This test part has been opened once, by this run." in said.out
+    document = cli(*words, "--json").json
+    assert document["runs"][0]["reused"]
+    assert document["runs"][0]["search"]["by"] == "mae"
+    assert cli(*words, "--by", "accuracy").code == 2
+    assert cli(*words, "--folds", "3").code == 2
+    assert cli("tune", path, "--target", "findings").code == 2

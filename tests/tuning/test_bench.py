@@ -32,7 +32,7 @@ def data(tmp_path: Path) -> Iterator[Data]:
 
 
 def folds_of(data: Data) -> list[Fold]:
-    return inner_split(data, part_images(data.file).folds[0], 3, 0)
+    return inner_split(data.file.table, part_images(data.file).folds[0], 3, 0)
 
 
 def test_a_head_is_judged_by_the_pooled_held_images_of_the_folds_so_far(data: Data, tmp_path: Path) -> None:

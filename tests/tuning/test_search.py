@@ -33,7 +33,7 @@ class Told(Bench):
     """A bench that knows what every head is worth, and fits none."""
 
     def __init__(self, data: Data, plan: Plan, folder: Path, worth: dict[int, int], *, fails: bool = False) -> None:
-        folds = inner_split(data, part_images(data.file).folds[0], plan.inner_folds, 0)
+        folds = inner_split(data.file.table, part_images(data.file).folds[0], plan.inner_folds, 0)
         super().__init__(data, plan, "test", folds, Notebook(folder / "n.json", {}, 2), Steps(None, 0))
         self.worth, self.fails, self.fitted = worth, fails, list[tuple[HeadSpec, int]]()
 
@@ -75,7 +75,7 @@ def test_where_nothing_can_be_fitted_the_first_says_why(data: Data, tmp_path: Pa
 
 def test_inner_folds_hold_each_image_of_the_training_part_once_and_none_that_tests(data: Data) -> None:
     (outer,) = part_images(data.file).folds
-    inner = inner_split(data, outer, 3, 0)
+    inner = inner_split(data.file.table, outer, 3, 0)
     held = np.sort(np.concatenate([fold.test for fold in inner]))
     assert held.tolist() == sorted([*outer.train.tolist(), *outer.validation.tolist()])
     groups = data.file.groups
@@ -84,4 +84,4 @@ def test_inner_folds_hold_each_image_of_the_training_part_once_and_none_that_tes
         assert not sides[0] & sides[1]
         assert not sides[2] & (sides[0] | sides[1])
     with pytest.raises(SplitError, match="`inner_folds=99` part the training part: "):
-        inner_split(data, outer, 99, 0)
+        inner_split(data.file.table, outer, 99, 0)
