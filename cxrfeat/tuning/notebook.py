@@ -46,10 +46,11 @@ class Tally:
         if stored["failed"] is not None:
             return cls(failed=str(stored["failed"]))
         auroc = None if stored["auroc"] is None else float(stored["auroc"])
-        numbers = [float(stored[name]) for name in ("log_loss", "seconds", "absolute", "squared")] + [auroc or 0.0]
+        numbers = [float(stored[name]) for name in ("log_loss", "seconds")]
+        numbers += [float(stored.get(name, 0.0)) for name in ("absolute", "squared")] + [auroc or 0.0]
         if [len(row) for row in counts] != [classes] * classes or not all(map(math.isfinite, numbers)):
             raise ValueError("no tally")
-        images = int(stored["images"])
+        images = int(stored.get("images", 0))
         if not classes and images < 1:
             raise ValueError("no tally")
         return cls(

@@ -55,7 +55,7 @@ def test_a_path_is_judged_as_its_heads_would_be_one_by_one(data: NumberData, tmp
 
 def test_what_was_fitted_is_not_fitted_again_and_what_diverges_is_told(data: NumberData, tmp_path: Path) -> None:
     bench = bench_of(data, tmp_path, "mae")
-    good, bad = (HeadSpec(kind="dense", hidden=(4, 3), epochs=2, learning_rate=rate) for rate in (0.01, 1e6))
+    good, bad = (HeadSpec(kind="dense", hidden=(4, 3), epochs=2, learning_rate=rate) for rate in (0.01, 1e3))
     bench.fit([good, bad], 2)
     assert bench.score(bad)[0] is None
     assert bench.best([bad, good])[0] == good
