@@ -180,7 +180,7 @@ def test_no_fold_s_head_or_scaler_knows_the_images_that_judge_it(blobs: Path, tm
     with FeatureFile(blobs) as file:
         data = load(file)
         (outer,) = part_images(file).folds
-        fold = inner_split(data, outer, 3, 0)[0]
+        fold = inner_split(data.file.table, outer, 3, 0)[0]
         groups = file.groups
         for held in (fold.test, fold.validation):
             assert not np.isin(groups[held], groups[fold.train]).any()
