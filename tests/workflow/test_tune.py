@@ -346,7 +346,7 @@ def test_what_cannot_be_fitted_is_left_out_and_said(tmp_path: Path, monkeypatch:
         ({"inner_folds": 1}, UsageError, "`inner_folds` is at least 2.*got 1"),
         ({"jobs": 0}, UsageError, "`jobs` is .*at least 1; got 0"),
         ({"sampler": "grid"}, UsageError, "`sampler` is halving or optuna; got 'grid'"),
-        ({"by": "f1"}, UsageError, "`by` is accuracy, balanced-accuracy, auroc or log-loss; got 'f1'"),
+        ({"by": "f1"}, UsageError, "`by` is accuracy, balanced-accuracy, auroc, log-loss, mae or rmse; got 'f1'"),
         ({"inner_folds": 14}, SplitError, r"`inner_folds=14` part the training part: .*12 groups.*fewer than the 14"),
         ({"inner_folds": 8, "fold_count": 2}, SplitError, r"`inner_folds=8` part the training part of fold 0: "),
         ({"fold_count": 16}, SplitError, "fewer than the 16 folds asked for"),
