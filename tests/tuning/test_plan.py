@@ -22,7 +22,7 @@ def test_rungs_go_from_one_fold_to_all_of_them() -> None:
         ({"inner_folds": 1}, "`inner_folds` is at least 2.*got 1"),
         ({"jobs": 0}, "`jobs` is .*at least 1; got 0"),
         ({"sampler": "grid"}, "`sampler` is halving or optuna; got 'grid'"),
-        ({"by": "f1"}, "`by` is accuracy, balanced-accuracy, auroc or log-loss; got 'f1'"),
+        ({"by": "f1"}, "`by` is accuracy, balanced-accuracy, auroc, log-loss, mae or rmse; got 'f1'"),
     ],
 )
 def test_a_search_that_cannot_be_made_is_no_plan(settings: dict[str, Any], message: str) -> None:
