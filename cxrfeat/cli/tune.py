@@ -104,9 +104,17 @@ def tune(
     with FeatureFile(path) as opened:
         is_number = target != LABEL and find_target(opened, target, uncertain).numeric
     if is_number:
-        given: Mapping[str, object] = {"--folds": folds, "--tta": tta, "--classes": classes, "--jobs": jobs}
+        given: Mapping[str, object] = {
+            "--folds": folds,
+            "--tta": tta,
+            "--classes": classes,
+            "--jobs": jobs,
+            "--runner": cluster is not None,
+        }
         if wrong := [option for option, value in given.items() if value]:
-            raise UsageError(f"{wrong[0]} does not go with --target {target}, a number, which takes one test part.")
+            raise UsageError(
+                f"{wrong[0]} does not go with --target {target}, a number, which is tuned here, on one test part."
+            )
         if by not in (None, "mae", "rmse"):
             raise UsageError(f"--by {by} is of classes; of {target}, a number, choose by mae or rmse.")
         with progress("fits", quiet=quiet) as tell:
