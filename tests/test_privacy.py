@@ -13,6 +13,7 @@ What may be shown, and where, is DESIGN's law (section 4, "Identity and privacy"
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
 import shutil
@@ -24,6 +25,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrfeat.feature.exported import ENDINGS
 from tests.canaries import Canaries, found_in, labels, leaks, place_for, read_lines, write_images, write_lines
 from tests.cases.conftest import picture
 from tests.cli.conftest import Cli, Said, cli
@@ -185,6 +187,31 @@ def test_no_command_writes_or_says_anything_private(world: World, tiny_network: 
     world("explain", "logreg", "--layer", "conv2d_2", image, "--out", hidden / "layer", "--redact")
     world("report", "--data", "data", "--out", hidden / "full.html", "--json", "--redact")
     assert len(world.said) >= 20
+    world.judge()
+
+
+@pytest.mark.slow  # it converts a network, and loads what writes annotated matrices
+def test_no_model_and_no_table_that_is_handed_over_holds_anything_private(world: World, tiny_network: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    write_images(world.data, world.canaries, each=12)
+    network = ("--backbone", tiny_network, "--preprocess", "tf", "--views", "2")
+    (features,) = (one["path"] for one in world("extract", "data", *network, "--json").json["files"])
+    world("fit-head", features, "--head", "logreg", "--name", "one")
+    shutil.copytree(world.data, "data-elsewhere")  # patients' numbers and images are those of the run: all are seen
+    world("validate", "one", "data-elsewhere", "--json", codes=(3,))
+    hidden = Path("hidden")
+    hidden.mkdir()
+    world("export", "one", "--out", hidden / "model.onnx")
+    for ending in ("card.md", "card.json", "claim.md", "tripod.md"):
+        assert (hidden / f"model.{ending}").stat().st_size > 500
+    for form in ENDINGS:
+        if form == "anndata" and importlib.util.find_spec(form) is None:
+            continue
+        place = hidden / f"features{ENDINGS[form]}"
+        world("export-features", features, "--to", form, "--out", place, "--pictures")
+        if form != "anndata":  # whose texts stand uncompressed
+            (hidden / f"{form}.txt").write_text(unpacked(place), encoding="utf-8")
+    assert (hidden / "features.parquet.croissant.json").is_file()
     world.judge()
 
 
