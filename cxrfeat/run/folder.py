@@ -294,8 +294,8 @@ def _of_classes(run: AnyRun) -> Run:
     what = f"{target}, a number," if isinstance(run.document, NumberDocument) else "all findings"
     again = "a finding or a category" if isinstance(run.document, NumberDocument) else "one of them"
     raise InputError(
-        f"{run.name} tells {what} and no classes, which are asked for here: it can be compared, predict, and be in a "
-        f"report. Fit {again} with `target`."
+        f"{run.name} tells {what} and no classes, which are asked for here: it can be compared, and predict. "
+        f"Fit {again} with `target`."
     )
 
 

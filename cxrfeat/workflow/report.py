@@ -29,7 +29,7 @@ from cxrfeat.reporting.heat import EXPLAINED, with_heat
 from cxrfeat.reporting.naming import Names, names_of
 from cxrfeat.reporting.place import USUAL, check_place, usual_place
 from cxrfeat.reporting.shrink import below_limit
-from cxrfeat.run.folder import Run, RunLike, find_runs
+from cxrfeat.run.folder import Run, RunLike, TargetRun, find_any_runs, find_runs
 from cxrfeat.run.record import to_json
 from cxrfeat.run.validation import validations_of
 from cxrfeat.system.files import write_atomic
@@ -149,6 +149,13 @@ def report(
         raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
     out = place or usual_place({run.document.dataset for run in chosen})
     aside: list[str] = []
+    others = (
+        [run.name for run in find_any_runs(None, runs=folder) if isinstance(run, TargetRun)] if runs is None else []
+    )
+    if others:
+        aside.append(
+            f"Of numbers or of all findings, and not on the page: {', '.join(others)}. `cxrfeat compare` shows them."
+        )
     if place is None and out.name != USUAL:
         aside.append(f"{USUAL} is no page of these data: this one is {out}, and nothing is replaced.")
     by_data: dict[str, list[Run]] = {}
