@@ -10,19 +10,19 @@ from typing import ClassVar
 
 
 class CxrFeatError(Exception):
-    """Root of the errors a user can meet; never raised itself."""
+    """Base class of the errors that a user can meet; never raised itself."""
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(CxrFeatError):
-    """The command was asked for something that does not exist: an option, a backbone, a head."""
+    """Something was asked for that does not exist: an option, a backbone, a head."""
 
     exit_code: ClassVar[int] = 2
 
 
 class SpecError(UsageError):
-    """A description of what to compute contradicts itself or lies outside its range."""
+    """A description of what to compute contradicts itself or is out of range."""
 
 
 class MissingExtraError(UsageError):
@@ -30,17 +30,17 @@ class MissingExtraError(UsageError):
 
 
 class InputError(CxrFeatError):
-    """What was given cannot be used: a missing path, an empty folder, a file of another kind."""
+    """The input cannot be used: a missing path, an empty folder, a file of the wrong kind."""
 
     exit_code: ClassVar[int] = 3
 
 
 class DivergedError(InputError):
-    """Training overflowed: its steps were too long for these features."""
+    """Training diverged: its steps were too large for these features."""
 
 
 class StaleFeaturesError(InputError):
-    """Features and the thing applied to them were not made the same way."""
+    """The features and what is applied to them were not made the same way."""
 
 
 class SplitError(InputError):
@@ -58,7 +58,7 @@ class QuarantineError(CxrFeatError):
 
 
 class IntegrityError(CxrFeatError):
-    """A stored file is damaged, or is not what it says."""
+    """A stored file is damaged, or is not what it claims to be."""
 
     exit_code: ClassVar[int] = 5
 
@@ -76,7 +76,7 @@ class StorageError(CxrFeatError):
 
 
 class AuditError(CxrFeatError):
-    """An audit check failed and the reading was to be `strict`."""
+    """An audit check failed, and `strict` was asked for."""
 
     exit_code: ClassVar[int] = 8
 

@@ -145,7 +145,7 @@ class ViewSpec:
     """Views per image, the plain one included."""
 
     flip: bool = True
-    """Whether a drawn view is mirrored left to right, with probability 0.5."""
+    """Whether a drawn view is mirrored left to right with probability 0.5."""
 
     zoom: tuple[float, float] = (1.0, 1.2)
     """Smallest and largest magnification about the centre; 1.0 is none."""
@@ -178,7 +178,7 @@ class ViewSpec:
     it is below 0.5."""
 
     shuffle: int = dataclasses.field(default=0, metadata=_LATER)
-    """A control: each view is cut into so many rows and columns of blocks, which are put in an order drawn for the
+    """A control: each view is cut into this many rows and columns of blocks, shuffled in an order drawn for the
     image; 0 is off, else 2 to 32, and no more than `size`."""
 
     def __post_init__(self) -> None:
@@ -244,7 +244,7 @@ class FeatureSpec:
 
     split: str | None = None
     """Digest of the split whose training part the numbers have seen: it gave `mean` and `std`, or the network, which
-    then is no row of the table, was tuned on it."""
+    then is not a row of the table, was tuned on it."""
 
     precision: StoredPrecision = "float32"
     """Arithmetic of the network; the halves keep weights and averages in float32, as Keras's mixed policies do. `tf32`
@@ -323,7 +323,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitSpec:
-    """How images are parted into train, validation and test."""
+    """How images are split into train, validation and test parts."""
 
     REVISION: ClassVar[int] = 1
 
@@ -338,7 +338,7 @@ class SplitSpec:
     """Share of the rest in the validation part."""
 
     seed: int = 0
-    """Seed of what is dealt by chance."""
+    """Seed of what is assigned at random."""
 
     def __post_init__(self) -> None:
         """Check the shares."""
@@ -356,7 +356,7 @@ class HeadSpec:
     """A classifier on features, and how it is trained. The defaults are the paper's protocol, on standardised features.
 
     The networks (softmax, dense, dropout) use the fields from `epochs` to `standardize`; the other heads use `strength`
-    or `neighbours`, and standardise always. The other fields are for all.
+    or `neighbours`, and always standardise. The other fields are for all.
     """
 
     REVISION: ClassVar[int] = 1
@@ -366,7 +366,7 @@ class HeadSpec:
     views: int | None = None
     """Cached views trained on, the plain one first; by default all of them."""
     epochs: int = 20
-    """Passes over the training rows; 0 leaves the head as it was drawn."""
+    """Passes over the training rows; 0 leaves the head at its random start."""
     batch: int = 32
     """Rows per step."""
     optimizer: Optimizer = "sgd"
@@ -391,9 +391,10 @@ class HeadSpec:
     """Stop after this many epochs without a lower validation loss, and keep the best epoch; 0 keeps the last. It is
     stored as `None`, the default."""
     min_delta: float = dataclasses.field(default=0.0, metadata=_LATER)
-    """Least drop of the validation loss below the best so far that counts; only with `patience`."""
+    """Smallest drop of the validation loss below the best so far that counts as an improvement; only with
+    `patience`."""
     views_per_epoch: int | None = None
-    """Training views of each image seen in an epoch, drawn anew; by default all of them."""
+    """Training views of each image seen in an epoch, drawn again in every epoch; by default all of them."""
     standardize: bool = True
     """Remove the training mean and divide by the deviation, per feature, inside the fold; the paper did not.
     Measured in `benchmarks/README.md`."""
@@ -404,9 +405,10 @@ class HeadSpec:
     class_weights: ClassWeights = "none"
     """How much each row counts: `balanced` weighs it by `rows / (classes * rows of its class)`; not of knn."""
     calibrate: bool = False
-    """Fit a temperature on the validation images. The SVMs and ridge, which have no probabilities, always do."""
+    """Fit a temperature on the validation images. Always done for the SVMs and ridge, which have no probabilities of
+    their own."""
     seed: int = 0
-    """Seed of everything drawn by chance."""
+    """Seed of everything random."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -459,14 +461,14 @@ class FinetuneSpec:
 
     head: HeadSpec
     """The head, and the protocol for both: epochs, batch, optimiser, rates, patience, weights of classes, smoothing,
-    seed. A head that is drawn anew is of this kind with these layers; one that is warm keeps its own layers. Nothing is
+    seed. A head that starts at random is of this kind, with these layers; a warm one keeps its own layers. Nothing is
     standardised here, and `standardize` is always `False`: a warm head keeps the scaler that it was fitted with, and of
     a drawn one the features move."""
     clip: float | None = 1.0
-    """Longest gradient of one step, over all weights together; 0 leaves gradients as they are. It is
+    """Largest norm of the gradient of one step, over all weights together; 0 does not clip. It is
     stored as `None`."""
     freeze_until: str | None = None
-    """Layers of the network before this one stay as they are; by default all are trained."""
+    """Layers of the network before this one are not trained; by default all are."""
     batchnorm: BatchNorm = "frozen"
     """Batch normalisation: `frozen` keeps its statistics and factors; `trained` lets each batch have its own."""
     precision: TrainingPrecision = "float32"

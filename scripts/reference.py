@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _OTHER_CODES = {
     0: "Done.",
-    1: "An unexpected error, most likely a fault of cxrfeat. Run again with `CXRFEAT_DEBUG=1` and report the output.",
+    1: "An unexpected error, most likely a bug in cxrfeat. Run again with `CXRFEAT_DEBUG=1` and report the output.",
     130: "Interrupted with Ctrl-C. What was finished is kept; run the same command again to continue.",
     143: "Terminated (SIGTERM). What was finished is kept; run the same command again to continue.",
 }

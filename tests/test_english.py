@@ -9,21 +9,37 @@ from functools import cache
 
 import pytest
 
+import cxrfeat
 from tests.test_docs import ROOT
 
 BANNED = {
-    r"\bleav\w* (?:it |them )?away\b": "omit",
-    r"\b(?:stands?|stood) already\b": "already exists",
+    r"\bleav\w*\b[^.;:]{0,60}\baway\b": "omit",
+    r"\b(?:stands?|stood) already\b|\bexisted already\b": "already exists",
     r"\bmend(?:s|ed|ing)?\b": "correct, repair",
     r"\bgo(?:es)? on (?:with|from|where)\b": "continue",
-    r"\bin so many\b|\bso many (?:folds|epochs|images|rows)\b": "this many",
+    r"\bin so many\b|\bso many (?:folds|epochs|images|rows|outer)\b": "this many",
     r"\bdealt\b(?! with)": "assigned",
-    r"\b(?:is|are|were|was) parted\b": "divided, split",
+    r"\bparted\b|\bpart (?:all )?(?:the )?(?:images|patients)\b": "divided, split",
     r"\bfor who (?:sees|knows|reads)\b": "for those who",
     r"\baloud\b": "with a note; and says so",
     r"\bare not told\b": "are not given",
     r"\btells? the disease from the hospital\b": "separate the disease from the hospital",
+    r"\b(?:to|features|heads?) tells? (?:the|a|their|its) (?:sex|class|source|number|patients?)\b": "predict",
     r"\bnormalization\b|\bcolor\b(?!-| ?[:=(])|\bgray\b": "British spelling: normalisation, colour, grey",
+    r"(?<!such )\banew\b": "again",
+    r" beside\b|\bbeside (?!it\))": "next to, besides, in addition to",
+    r"(?<!there )(?<!said: )\b(?:is|are) no (?!more\b|longer\b|better\b|help\b|proof\b|such\b|pass\b)[a-z]": "is not a",
+    r"\bgoes without saying\b": "is obvious",
+    r"\bunambiguous beginning\b": "unambiguous prefix",
+    r"\bsurely\b": "clearly",
+    r"\bgive away\b": "share",
+    r"\bturned round\b": "inverted",
+    r"\b(?:upright|full) lines?\b": "vertical, solid",
+    r"\bflatter(?:s|ed|ing)?\b": "looks better than it is; is optimistic",
+    r"\bin the mean\b": "on average",
+    r"\bmost likely a fault of\b": "most likely a bug in",
+    r"(?m)^ +progress: Told\b": "Called",
+    r"(?m)^ +(?:seed|title|width|wanted_width): Of ": "Seed of, title of: no fragments",
 }
 """Patterns, and what to write in their place."""
 
@@ -31,7 +47,7 @@ BANNED = {
 @cache
 def texts() -> list[tuple[str, str]]:
     """All of them, and where each stands."""
-    return [*messages(), *documents()]
+    return [*messages(), *documents(), *docstrings()]
 
 
 def messages() -> Iterator[tuple[str, str]]:
@@ -46,6 +62,25 @@ def messages() -> Iterator[tuple[str, str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """What the Python reference shows: those of every public name, and of its members and fields."""
+    for name, place in cxrfeat._PLACES.items():
+        module, _, attribute = place.partition(":")
+        tree = ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
+        for one in tree.body:
+            if getattr(one, "name", None) == (attribute or name):
+                yield from ((f"cxrfeat.{name}", text) for text in documented(one))
+
+
+def documented(node: ast.AST) -> Iterator[str]:
+    """The docstrings of a class or a function, of its public members, and of its fields."""
+    for inner in getattr(node, "body", ()):
+        if isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Constant):
+            yield str(inner.value.value)
+        elif isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
+            yield from documented(inner)
 
 
 def documents() -> Iterator[tuple[str, str]]:

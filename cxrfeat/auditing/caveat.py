@@ -69,12 +69,12 @@ def notes_on(
         )
     if own is None:
         notes.append(
-            "How well the two sets can be told apart was not looked at: the features of the run's own data are not in "
+            "How well the two sets can be separated was not examined: the features of the run's own data are not in "
             "the features folder."
         )
     if not run.document.itself_tested:
         notes.append(
-            "The run's own scores are of images that took turns in being tested; what is tested here is the head that "
+            "The run's own scores are of images that were tested in turn; what is tested here is the head that "
             "was fitted on all of them."
         )
     return notes
@@ -105,7 +105,7 @@ def findings_on(
                 value=known[worst].auroc,
                 why=f"Within a class, features alone tell an image of {other.content.dataset} from one of "
                 f"{run.document.dataset} with an AUROC of {each} (chance 0.5)"
-                + (": these are two kinds of images, and the run meets what it was not made for." if told else "."),
+                + (": these are two kinds of images, and the run was not made for the second." if told else "."),
                 do="Look at images of both: borders, letters, exposure, ages; `cxrfeat audit` of each." if told else "",
             )
         )

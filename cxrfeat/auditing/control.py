@@ -191,7 +191,7 @@ def untested(why: str) -> Finding:
     )
 
 
-_ALL = "What sees no lungs (files, thumbnails, ages and the like)"
+_ALL = "Controls that see no lungs (files, thumbnails, ages and the like)"
 
 
 def tested(scores: Mapping[str, Any]) -> bool:

@@ -211,7 +211,7 @@ def check_copies(copies: Sequence[Copy], *, split: bool) -> list[Finding]:
 
 
 _MEND = (
-    "Correct it with cxrfeat fit-head `regroup_given=True`, or split all images anew with cxrfeat fit-head "
+    "Correct it with cxrfeat fit-head `regroup_given=True`, or split all images again with cxrfeat fit-head "
     "`split_by=group`."
 )
 

@@ -56,7 +56,7 @@ def shared_classes(
     for theirs, ours in renamed.items():
         if ours not in known:
             raise UsageError(
-                f"`renamed` makes {theirs!r} {ours!r}, which is no class of {run.name}.{nearest(ours, known)} "
+                f"`renamed` makes {theirs!r} {ours!r}, which is not a class of {run.name}.{nearest(ours, known)} "
                 f"Its classes are {', '.join(known)}."
             )
     names = [renamed.get(name, name) for name in classes]

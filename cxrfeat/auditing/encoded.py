@@ -112,20 +112,22 @@ def check_encoded(encoded: Sequence[Encoded]) -> list[Finding]:
 
 
 def _finding(one: Encoded) -> Finding:
-    assert one.auroc_ci is not None, "only what could be tested is told"
+    assert one.auroc_ci is not None, "only what could be tested is shown"
     low, high = one.auroc_ci
     readable, differs = low >= WARN_AUROC, one.cramers_v >= LOOSE
     figure = f"AUROC {one.auroc:.3f} [{low:.3f}, {high:.3f}] among images of one class"
     what = one.name if one.cut is None else f"upper half of {one.name} from the lower"
     if not readable:
-        said = f"The features are not shown to tell the {what}: {figure}."
+        said = f"The features are not shown to predict the {what}: {figure}."
     elif differs:
         said = (
-            f"The features tell the {what}: {figure}, and the classes differ in it (Cramer's V {one.cramers_v:.2f}), "
+            f"The features predict the {what}: {figure}, and the classes differ in it (Cramer's V "
+            f"{one.cramers_v:.2f}), "
             "so a head can name the class by it."
         )
     else:
-        said = f"The features tell the {what}: {figure}; the classes hardly differ in it, so it is of no use to a head."
+        said = f"The features predict the {what}: {figure}; the classes hardly differ in it, so it is of no use to a "
+        "head."
     by = one.name if one.cut is None else f"{one.name}:{one.cut:g}"
     return Finding(
         check=f"encoded {one.name}",

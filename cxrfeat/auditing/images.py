@@ -98,7 +98,7 @@ class AuditedImages:
         return metadata_columns(self.metadata)
 
     def encoded(self) -> tuple[Encoded, ...]:
-        """What else than the class can be read from the features, where there are any."""
+        """What the features predict besides the class, where there are features."""
         if self.features is None:
             return ()
         classes = self.manifest.classes

@@ -32,13 +32,13 @@ def check_masks(masks: Masks, contents: Sequence[str]) -> list[Finding]:
     if bad or missing:
         said[-1] += "; a template stands in"
     if turned:
-        said.append(f"{turned} of {len(masks)} are bright outside the lungs, and are taken turned round")
+        said.append(f"{turned} of {len(masks)} are bright outside the lungs, and are used inverted")
     return [
         Finding(
             check="masks",
             status=Status.WARN if said else Status.PASS,
             value=len(bad) + missing,
-            why=f"{'; '.join(said)}." if said else f"All {len(masks)} lung masks mark something that may be lungs.",
+            why=f"{'; '.join(said)}." if said else f"All {len(masks)} lung masks mark something plausible as lungs.",
             do="Repair these masks or delete them: `mask` of cxrfeat extract sets their images aside." if bad else "",
             images=tuple(sorted(bad)),
         )

@@ -40,12 +40,12 @@ def check_odd(file: FeatureFile) -> list[Finding]:
     blank, dark = seen_odd(columns["thumbnail"], columns["portrait"], columns["container/bits"])
     found = [
         _images(
-            "blank", blank, file.labels, file.classes, "white, black or of one grey all over, as a transparent PNG is",
+            "blank", blank, file.labels, file.classes, "white, black or a single grey level, as a transparent PNG is",
             "Delete these images, or export them again; `cxrfeat audit DATA` names them.",
         ),
         _images(
             "depth", dark, file.labels, file.classes,
-            "nearly black all over, as 12 bits are that were stored as 16",
+            "nearly black, like 12-bit values stored as 16-bit",
             "Export these images again: stretch 12 bits to 16 (times 16), or state MaxSampleValue in a TIFF. "
             "`cxrfeat audit DATA` names them.",
         ),

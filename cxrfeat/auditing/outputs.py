@@ -162,20 +162,20 @@ def check_outputs(outputs: Outputs) -> Finding:
         why = "The output differs from image to image."
         return Finding(check=OUTPUTS, status=Status.PASS, value=same / images, why=why)
     if many_alike or (same >= _FEW and not one_class):  # this says more than what they are called
-        why = f"The {outputs.head} head gives {same} of {images} test images{where} one and the same output"
+        why = f"The {outputs.head} head gives {same} of {images} test images{where} the same output"
         if outputs.same_features:
             why += ", and their features are the same too."
             do = "Look at these images, and `cxrfeat verify` the features: a dead network gives the same ones to all."
         else:
             why += ", as if it did not look at them."
-            do = "Take another head, or fit this one standardised and at a tenth of its learning rate."
+            do = "Use another head, or fit this one standardised and with a tenth of its learning rate."
     else:
         many = "all" if named == images else f"{named} of"
         why = (
             f"The {outputs.head} head calls {many} {images} test images{where} {called}, "
             f"and {others} of them are of other classes."
         )
-        do = "Do not believe its scores. Take another head; where a class is rare, `class_weights=balanced`."
+        do = "Do not trust its scores. Use another head; where a class is rare, `class_weights=balanced`."
     return Finding(check=OUTPUTS, status=status, value=max(same, named) / images, why=why, do=do)
 
 
@@ -193,6 +193,6 @@ def check_predictions(probabilities: Probabilities, contents: Sequence[str], *, 
     rows = alike(probabilities, contents)
     if votes or len(rows) < _FEW or len(rows) < _SHARE * len(contents):
         return []
-    why = f"{len(rows)} of {len(contents)} images get one and the same output, as if the head did not look at them."
+    why = f"{len(rows)} of {len(contents)} images get the same output, as if the head did not look at them."
     do = "Do not use these predictions: fit a head that is standardised, and see whether the images are of its kind."
     return [Finding(check=OUTPUTS, status=Status.FAIL, value=len(rows) / len(contents), why=why, do=do)]

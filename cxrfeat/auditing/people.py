@@ -56,9 +56,9 @@ def check_labels(labels: Labels, groups: Groups, known: NDArray[np.bool_], image
         check="labels",
         status=Status.WARN,
         value=len(torn),
-        why=f"{len(torn)} patients have images of more than one class. They stay on one side of every split, and "
-        "a head that knows the person cannot be right about both.",
-        do="Check them: another day of an illness is no mistake, another label for one day is.",
+        why=f"{len(torn)} patients have images of more than one class. They stay on one side of every split, but "
+        "a head that recognises the person cannot be right about both.",
+        do="Check them: a different label on another day of the illness can be right; two labels on one day cannot.",
         images=tuple(images[row] for rows in torn for row in rows) if images else (),
     )
 
@@ -114,8 +114,9 @@ def check_unknown(columns: Mapping[str, NDArray[np.generic]], labels: Labels, cl
         check="unknown metadata",
         status=Status.WARN,
         value=int(np.logical_or.reduce(list(partly.values())).sum()),
-        why=f"Not all that could tell the class is known of every image ({'; '.join(told)}); what is known was judged.",
-        do="Fill the columns in metadata.csv, if somebody knows.",
+        why=f"Not everything that could give the class away is known for every image ({'; '.join(told)}); what is "
+        "known was judged.",
+        do="Fill in the columns of metadata.csv where the values are known.",
     )
 
 
@@ -140,7 +141,7 @@ def check_children(ages: NDArray[np.floating], labels: Labels, classes: Sequence
     left = [f"{name} ({counts[name][0]} of {counts[name][1]} known)" for name in classes if name not in judged]
     besides = f" Too few ages are known to judge {', '.join(left)}." if left else ""
     shares = {name: float((ages[known & of_class[name]] < ADULT).mean()) for name in judged}
-    column = "Fill the column age of metadata.csv."
+    column = "Fill in the column age of metadata.csv."
     if len(shares) < 2:
         return Finding(check="children", status=Status.WARN, why=besides.strip(), do=column)
     apart = max(shares.values()) - min(shares.values())
@@ -168,13 +169,19 @@ def check_mixed(mixed: MixedPatients, of: int, images: Sequence[str] = (), what:
         what: What patients are told by.
     """
     if not mixed.rows:
-        return Finding(check="patient numbers", status=Status.PASS, value=0, why="Every patient seems one person.")
+        return Finding(
+            check="patient numbers",
+            status=Status.PASS,
+            value=0,
+            why="Every patient number seems to stand for one person.",
+        )
     return Finding(
         check="patient numbers",
         status=Status.WARN,
         value=len(mixed.rows),
         why=f"{mixed.said(of, what)} One number may stand for several people; they are kept together as one.",
-        do="If numbers begin anew in each source, make them differ in the column patient_id of metadata.csv, as in "
+        do="If the numbers start again in each source, make them differ in the column patient_id of metadata.csv, as "
+        "in "
         "A-17 and B-17; if not, correct the source, sex or age.",
         images=tuple(images[row] for rows in mixed.rows for row in rows) if images else (),
     )

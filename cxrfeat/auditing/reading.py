@@ -19,9 +19,9 @@ def check_reading(notes: Sequence[Note]) -> list[Finding]:
         (
             Weight.LOSS,
             Status.FAIL,
-            "Correct the folder or metadata.csv, so that nothing is left aside that belongs to the data.",
+            "Correct the folder or metadata.csv, so that nothing that belongs to the data is left aside.",
         ),
-        (Weight.NOTABLE, Status.WARN, "See that this is what was meant."),
+        (Weight.NOTABLE, Status.WARN, "Check that this is what you intended."),
     ):
         told = [note.text for note in notes if note.weight is weight]
         if told:

@@ -29,9 +29,9 @@ class AuditResult:
     controls: dict[str, dict[str, Any]]
     """Scores of each control, and of the model under `model`."""
     encoded: tuple[Encoded, ...]
-    """What else than the class can be read from the features, where there are any."""
+    """What the features predict besides the class, where there are features."""
     copies: tuple[Copy, ...]
-    """Pairs of images that are one picture."""
+    """Pairs of images that are copies of one picture."""
     mitigations: tuple[Mitigation, ...]
     quarantined: tuple[Quarantined, ...]
     contents: dict[str, str]

@@ -135,8 +135,8 @@ def _blank(images: _Images) -> Finding:
         "blank",
         images,
         np.array([_is_blank(seen) for seen in images.seen]),
-        good="No image is white, black or of one grey all over",
-        bad="white, black or of one grey nearly all over",
+        good="No image is white, black or a single grey level",
+        bad="white, black or almost a single grey level",
         do="Delete these images, or export them again.",
     )
 
@@ -154,9 +154,9 @@ def _letters(images: _Images) -> Finding:
     least, auroc, name = max((least, auroc, name) for (auroc, least), name in zip(told, classes, strict=True))
     sure = least >= TOLD
     meaning = (
-        f"tells {name} from the rest with AUROC {auroc:.2f}, without a look at the lungs."
+        f"tells {name} from the rest with AUROC {auroc:.2f} without looking at the lungs."
         if sure
-        else f"does not surely tell a class (AUROC {auroc:.2f}), but a network may read what they say."
+        else f"is not shown to predict a class (AUROC {auroc:.2f}), but a network may read what they say."
     )
     return Finding(
         check="letters",
@@ -176,8 +176,8 @@ def _colour(images: _Images) -> Finding:
         images,
         np.array([seen.colour >= _COLOURED for seen in images.seen]),
         good="No image is in colour",
-        bad="in colour, which no X-ray is: marked, tinted or photographed",
-        do="Look at these images; replace what was drawn on or photographed with the original.",
+        bad="in colour, as no X-ray is: marked, tinted or photographed",
+        do="Look at these images; replace marked or photographed ones with the originals.",
         fails=False,  # every image is made grey before a network sees it
     )
 
@@ -209,7 +209,7 @@ def _orientation(images: _Images) -> Finding:
         odd | named | lies,
         good="Every image is upright and of a usual shape",
         bad="turned, lateral, or shaped unlike the others",
-        do="Turn these images upright; keep frontal views alone, or one view throughout.",
+        do="Turn these images upright; keep frontal views only, or one view throughout.",
     )
 
 

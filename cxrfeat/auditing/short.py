@@ -55,7 +55,7 @@ SEEN = {
 """What each control is given, as the beginning of a sentence."""
 
 REMEDY = {
-    CONTAINER: "Judge within one source, or store all images alike from the same kind of file.",
+    CONTAINER: "Judge within one source, or store all images in the same kind of file.",
     "age": "Balance ages between the classes, or judge within an age.",
     "sex": "Balance the sexes between the classes, or judge within one.",
     "view_position": "Judge AP and PA pictures separately: the position tells how ill a patient is.",
@@ -279,8 +279,8 @@ def check_split(split: Split, groups: Groups, *, bound: bool = False) -> Finding
 
 
 LEFT_OUT = {
-    "column": "Give them a part (column split of metadata.csv), or part all images anew with `split_by=group`.",
-    "date": "Fill the column date of metadata.csv, or part all images with `split_by=group`.",
+    "column": "Give them a part (column split of metadata.csv), or split all images again with `split_by=group`.",
+    "date": "Fill in the column date of metadata.csv, or split all images with `split_by=group`.",
     "bound": "Give them a part and extract again, or extract with a frozen network and `normalize=backbone`.",
 }
 """Of each kind of split that can leave images out: what to do."""

@@ -256,7 +256,7 @@ _MEND = (
 WITHIN = "within sources"
 """The check's name."""
 
-NO_BETTER = "Within one source it is no better than naming the commonest class"
+NO_BETTER = "Within one source it is no better than always naming the commonest class"
 NOT_SHOWN = "Within one source it is not shown to be better than naming the commonest class"
 """What the check says where it fails: with an accuracy that is not higher, and with one that may be so by chance."""
 

@@ -90,7 +90,7 @@ def findings_of(
     Args:
         images: What is audited.
         bad: Images that cannot be used.
-        copies: Pairs of images that are one picture.
+        copies: Pairs of images that are copies of one picture.
         masks: Masks of the images, where a model was judged without their lungs.
         scored: Scores of each control.
         columns: Scores of each column of the metadata, from `scores_of_columns`.

@@ -148,8 +148,8 @@ def _in_bfloat16(asked: str) -> str:
     if not has_bfloat16():
         raise UsageError(
             "`precision=bfloat16` takes a CPU that multiplies such numbers (AVX512-BF16 or AMX, as AMD's since Zen 4, "
-            "Intel's Xeons since Sapphire Rapids), and this one does not: it would be slower than in float32. Leave "
-            "`precision` away, or use another machine."
+            "Intel's Xeons since Sapphire Rapids), and this one does not: it would be slower than in float32. Omit "
+            "`precision`, or use another machine."
         )
     return OPENVINO.name
 

@@ -224,7 +224,7 @@ class Converter:
 
     def _other(self, network: Network, found: Features, wanted: Features, other: str) -> UsageError:
         return UsageError(
-            f"Converted for `engine={self.name}`, {network.name} computes other features than with "
+            f"Converted for `engine={self.name}`, {network.name} computes different features than with "
             f"`engine={other}` ({np.abs(found - wanted).max():.2g} apart, where the largest is "
             f"{np.abs(wanted).max():.2g}). Use that."
         )
@@ -269,7 +269,8 @@ class _Tried:
         """
         if not _agree(self._engine.run(self._views[::-1])[::-1], self.features):
             raise InputError(
-                f"{self._network.name} gives an image other features in the company of other images. Export it again, "
+                f"{self._network.name} gives an image different features when it is batched with other images. Export "
+                "it again, "
                 "for any number of images at a time, and for inference."
             )
 

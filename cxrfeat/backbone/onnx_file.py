@@ -97,13 +97,15 @@ def read_onnx(path: Path) -> OnnxFile:
         ) from error
     try:
         if path.stat().st_size > MOST_OF_FILE:
-            raise InputError("The file is larger than any ONNX model, whose weights then lie next to it.")
+            raise InputError(
+                "The file is larger than any ONNX model can be; large models keep their weights in a file next to them."
+            )
         content = path.read_bytes()
         check_wire(content)
         try:
             model = onnx.ModelProto.FromString(content)
         except DecodeError as error:
-            raise InputError("The file is no ONNX model, or it is cut off. Export it again.") from error
+            raise InputError("The file is not an ONNX model, or it is truncated. Export it again.") from error
         _check_model(model)
         return OnnxFile(model=model, path=path, data=_check_weights(model, path))
     except InputError as error:
@@ -163,7 +165,8 @@ def _check_model(model: onnx.ModelProto) -> None:
     versions = [one.version for one in model.opset_import if one.domain in DEFAULT]
     if len(versions) != 1 or versions[0] not in OPSETS:
         raise InputError(
-            f"It is of ONNX's operations version {', '.join(map(str, versions)) or 'none'}; taken are {OPSETS[0]} to "
+            f"It is of ONNX's operations version {', '.join(map(str, versions)) or 'none'}; supported are {OPSETS[0]} "
+            "to "
             f"{OPSETS[-1]}. Export it again for version 18."
         )
     named = [one.name for one in graph.initializer]
@@ -295,7 +298,7 @@ def _size_beside(path: Path, name: str) -> int:
     if name.lower() == MODEL or (beside.exists() and beside.samefile(path)):
         raise InputError(f"Its weights lie in {name}, which is the model itself. Export it with another name.")
     if beside.is_symlink() and beside.resolve().parent != path.parent.resolve():
-        raise InputError(f"{name} beside the model is a link that leads to another folder. Put the file itself there.")
+        raise InputError(f"{name} next to the model is a link that leads to another folder. Put the file itself there.")
     if not beside.is_file():
         raise InputError(f"Its weights are in {name}, which is not next to it. Keep both files in one folder.")
     return beside.stat().st_size

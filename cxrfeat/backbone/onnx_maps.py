@@ -49,7 +49,7 @@ class OnnxMaps:
         assert network.path is not None, "of a file"
         self._model = wrapped(read_onnx(network.path).model, spec, maps=True)
         if len(self._model.graph.output) == 1:
-            raise NotImplementedError("features are no average of maps")
+            raise NotImplementedError("features are not an average of maps")
         external_data_helper.load_external_data_for_model(self._model, str(network.path.parent))
         if self._model.ByteSize() > MOST_OF_FILE:
             raise NotImplementedError("too large for one message")

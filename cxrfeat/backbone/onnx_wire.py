@@ -56,7 +56,7 @@ def check_wire(content: bytes) -> None:
                 described += last - first + 2
             if described > DESCRIBED or parts > PARTS:
                 raise InputError(
-                    f"The file describes more than a network: over {DESCRIBED // 2**20} MiB beside the weights, or "
+                    f"The file describes more than a network: over {DESCRIBED // 2**20} MiB besides the weights, or "
                     f"over {PARTS} parts. Export it again with its weights as initialisers of one graph."
                 )
 
@@ -95,4 +95,4 @@ def _varint(view: memoryview, at: int, end: int) -> tuple[int, int]:
 
 
 def _broken() -> InputError:
-    return InputError("The file is no ONNX model, or it is cut off. Export it again.")
+    return InputError("The file is not an ONNX model, or it is truncated. Export it again.")

@@ -41,7 +41,7 @@ def whole_graph(network: Network, spec: FeatureSpec) -> onnx.ModelProto:
         if sum(path.stat().st_size for path in file.files.values()) > MOST_OF_FILE:
             raise InputError(
                 f"{network.name} and its weights are over {MOST_OF_FILE / 1e9:.1f} GB, more than one ONNX file holds. "
-                "Give away the network's own file and the run."
+                "Share the network's own file and the run instead."
             )
         if file.data:
             from onnx.external_data_helper import load_external_data_for_model

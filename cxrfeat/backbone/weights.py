@@ -205,7 +205,7 @@ def check_file(path: Path, what: str) -> None:
         why = "is not a file" if path.exists() else "does not exist"
         raise InputError(f"The {what} {path} {why}. Check the path.")
     if not os.access(path, os.R_OK):
-        raise InputError(f"The {what} {path} may not be read by you. Change its permissions.")
+        raise InputError(f"The {what} {path} cannot be read: you have no permission. Change its permissions.")
 
 
 def _download(row: Row) -> None:

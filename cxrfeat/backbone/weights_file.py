@@ -53,7 +53,7 @@ def read_weights(path: Path, places: Sequence[Place], network: str) -> list[NDAr
     except _UnfitError as unfit:
         why: Exception | str = unfit
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-        why = f"it is damaged, or no HDF5 file: {_first_line(error)}"
+        why = f"it is damaged, or not an HDF5 file: {_first_line(error)}"
     raise WeightsError(
         f"{path} does not fit {network} ({why}). It must hold the weights of this network without its classification "
         "layers ('notop')."
@@ -107,7 +107,7 @@ def _names(group: h5py.Group, attribute: str) -> list[str]:
     for part in parts:
         kept = group.attrs.get_id(part)
         if len(kept.shape) != 1 or kept.shape[0] > _MOST_NAMES or kept.dtype.itemsize > _LONGEST_NAME:
-            raise _UnfitError(f"{attribute} of {group.name} is no list of names")
+            raise _UnfitError(f"{attribute} of {group.name} is not a list of names")
         names += [one.decode() if isinstance(one, bytes) else str(one) for one in group.attrs[part]]
     return names
 
@@ -129,7 +129,7 @@ def _group(file: h5py.Group, name: str) -> h5py.Group:
 
     node = _node(file, name)
     if not isinstance(node, h5py.Group):
-        raise _UnfitError(f"{name} is no group")
+        raise _UnfitError(f"{name} is not a group")
     return node
 
 
@@ -139,7 +139,7 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
     node = _node(group, name)
     if not isinstance(node, h5py.Dataset) or node.is_virtual or node.external or node.chunks is not None:
-        raise _UnfitError(f"{name} is no plain array in this file")
+        raise _UnfitError(f"{name} is not a plain array in this file")
     if node.dtype.kind != "f" or node.dtype.itemsize > 8 or node.shape is None:
         raise _UnfitError(f"{name} has type {node.dtype}")
     return node

@@ -25,13 +25,13 @@ def audit(
         bool,
         typer.Option(
             "--mitigate",
-            help="Compare ways to make the network look at the lungs, and the head at the disease; takes --cache.",
+            help="Compare ways to make the network look at the lungs, and the head at the disease; needs --cache.",
         ),
     ] = False,
     network: options.Network = None,
     folds: Annotated[int, typer.Option("--folds", help="Judge by grouped cross-validation in this many folds.")] = 5,
     page: Annotated[
-        Path | None, typer.Option("--page", help="Write a page of all of it, with the images it is about.")
+        Path | None, typer.Option("--page", help="Write a page with all checks and the images concerned.")
     ] = None,
     copies: Annotated[
         Path | None,

@@ -23,7 +23,7 @@ def compare(
         typer.Option(
             "--prevalence",
             metavar="CLASS=SHARE",
-            help="Predictive values where the class is this frequent, such as COVID=0.1; may be given again.",
+            help="Predictive values at this prevalence of the class, such as COVID=0.1; may be given again.",
             show_default=False,
         ),
     ] = None,
@@ -36,7 +36,7 @@ def compare(
             "--by",
             metavar="<column,...>",
             help="Scores in subgroups of the test images, and the gaps between them: sex, age:40:65 (cut at these), "
-            "view_position, source, date (by years, or date:2020-03:2021). One run will do.",
+            "view_position, source, date (by years, or date:2020-03:2021). One run is enough.",
             show_default=False,
             autocompletion=completion.cuts,
         ),

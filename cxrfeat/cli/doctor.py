@@ -43,4 +43,4 @@ def doctor(
         show_checks(doctor_table(found.to_dict()))
     if not found.ok:
         names = ", ".join(one.check for one in found.failed)
-        raise InputError(f"Features would not be made here ({names}). Do what the checks say, and ask again.")
+        raise InputError(f"`extract` would fail here ({names}). Follow the checks, then run doctor again.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def explain(
     name: Annotated[str, options.RUN],
     images: Annotated[
-        list[Path] | None, typer.Argument(metavar="IMAGES", help="Image files, or folders of them.")
+        list[Path] | None, typer.Argument(metavar="IMAGES", help="Image files, or folders of images.")
     ] = None,
     data: Annotated[
         Path | None,
@@ -52,7 +52,7 @@ def explain(
     unit: Annotated[
         list[int] | None, typer.Option("--unit", help="With --layer and --data: the patches that excite this channel.")
     ] = None,
-    top: Annotated[int, typer.Option("--top", help="Patches of each unit.")] = 9,
+    top: Annotated[int, typer.Option("--top", help="Number of patches for each unit.")] = 9,
     network: options.Network = None,
     limit: reading.Limit = None,
     *,

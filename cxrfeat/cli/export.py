@@ -14,11 +14,12 @@ from cxrfeat.cli.console import note, print_json, progress, say, show_failed
 def export(
     name: Annotated[str, options.RUN],
     out: Annotated[
-        Path, typer.Option("--out", metavar="<file>", help="Where the model goes: a name that ends in .onnx or .keras.")
+        Path,
+        typer.Option("--out", metavar="<file>", help="Where to write the model: a name that ends in .onnx or .keras."),
     ],
     form: Annotated[
         Literal["onnx", "keras"] | None,
-        typer.Option("--format", help="What kind of file. Default: what the ending of --out says.", show_default=False),
+        typer.Option("--format", help="Kind of file. Default: taken from the extension of --out.", show_default=False),
     ] = None,
     network: options.Network = None,
     validation: Annotated[
@@ -26,7 +27,7 @@ def export(
         typer.Option(
             "--validation",
             metavar="<file>",
-            help="What validate --json said of another data set, for the model card; may be given again.",
+            help="JSON output of validate on another data set, for the model card; may be given again.",
             show_default=False,
         ),
     ] = None,
@@ -64,5 +65,5 @@ def export(
     for one in made.notes:
         note(f"Note: {one}", quiet=quiet)
     say(f"{made.path}: {document['run']} as one model, within {made.difference:.1g} of the run's own head.")
-    say(f"Beside it: {', '.join(path.name for path in made.beside)}. Read the card, and finish the checklists.")
+    say(f"Next to it: {', '.join(path.name for path in made.beside)}. Read the card, and finish the checklists.")
     say(RESEARCH_USE)

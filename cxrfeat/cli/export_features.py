@@ -19,7 +19,9 @@ def export_features(
     ] = "parquet",
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="<file>", help="Where it goes. Default: the file's name, in the current folder."),
+        typer.Option(
+            "--out", metavar="<file>", help="Where to write it. Default: the file's name, in the current folder."
+        ),
     ] = None,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Write the small pictures of the images too, which show patients.")
@@ -39,6 +41,6 @@ def export_features(
     if json:
         print_json(made.to_dict())
         return
-    beside = f" Beside it: {', '.join(path.name for path in made.beside)}." if made.beside else ""
+    beside = f" Next to it: {', '.join(path.name for path in made.beside)}." if made.beside else ""
     say(f"{made.path}: {made.images} images, {made.views} views each, {made.dim} features.{beside}")
-    say("Features can say something about a patient: share them as you would the data.")
+    say("Features can say something about a patient: share them only as you would share the data.")

@@ -50,7 +50,7 @@ def extract(
         typer.Option(
             "--mean",
             metavar="<numbers>",
-            help="In place of --preprocess: what a network of your own removes from pixels from 0 to 1, such as "
+            help="Instead of --preprocess: what a network of your own subtracts from pixels scaled to 0-1, such as "
             "0.485,0.456,0.406; one number is for all channels.",
             rich_help_panel=options.PIXELS,
         ),
@@ -60,7 +60,7 @@ def extract(
         typer.Option(
             "--std",
             metavar="<numbers>",
-            help="What it divides by then, such as 0.229,0.224,0.225.",
+            help="What it then divides by, such as 0.229,0.224,0.225.",
             rich_help_panel=options.PIXELS,
         ),
     ] = None,

@@ -170,7 +170,7 @@ def help_of(spec: type, field: str) -> str:
     Example:
         >>> from cxrfeat.spec import HeadSpec
         >>> help_of(HeadSpec, "epochs")
-        'Passes over the training rows; 0 leaves the head as it was drawn.'
+        'Passes over the training rows; 0 leaves the head at its random start.'
     """
     first = re.split(r"(?<=[^.]\.)\s", docs_of(spec).get(field, ""), maxsplit=1)[0]
     names = {one.name for one in dataclasses.fields(spec)} - set(choices_in(typing.get_type_hints(spec)[field]))
@@ -214,7 +214,7 @@ def numbers(option: str, text: str, kind: type[Any]) -> tuple[Any, ...]:
     try:
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"{option} is numbers with commas between them; got {text!r}.") from None
+        raise UsageError(f"{option} takes numbers separated by commas; got {text!r}.") from None
 
 
 def choices_in(kind: Any) -> tuple[str, ...]:  # noqa: ANN401  # a type, or what stands for several

@@ -34,7 +34,7 @@ def finetune(
         typer.Option(
             "--head-from",
             metavar="RUN",
-            help="Begin with the head, the network and the split of this run (name or folder) of fit-head.",
+            help="Start with the head, the network and the split of this run of fit-head (name or folder).",
             autocompletion=completion.runs,
         ),
     ] = None,
@@ -46,14 +46,13 @@ def finetune(
         Literal[TrainedKind, LinearKind] | None,
         typer.Option(
             "--head",
-            help="The head fitted first, where no --head-from names one: logreg, if no other is named. With --cold, "
+            help="The head that is fitted first if there is no --head-from: logreg unless another is named. With "
+            "--cold, "
             "the layers that are drawn.",
             show_default=False,
         ),
     ] = None,
-    cold: Annotated[
-        bool, typer.Option("--cold", help="Begin with a head that knows nothing, as the paper did.")
-    ] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Start from a random head, as the paper did.")] = False,
     seed: options.Seed = 0,
     images: reading.Images,
     max_bad: options.MaxBad = None,
@@ -77,7 +76,9 @@ def finetune(
     ] = None,
     image_memory: Annotated[
         float | None,
-        typer.Option("--image-memory", help="GB of decoded images to keep. Default: a quarter of what is free."),
+        typer.Option(
+            "--image-memory", help="GB of decoded images to keep in memory. Default: a quarter of the free memory."
+        ),
     ] = None,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,

@@ -77,7 +77,8 @@ def fit_head(
         typer.Option(
             "--balance-by",
             metavar="<column,...>",
-            help="Weigh training images so that the class does not go with these columns: source, sex, age:40:65 (cut "
+            help="Weight training images so that the class is independent of these columns: source, sex, age:40:65 "
+            "(cut "
             "at these), view_position, date.",
             show_default=False,
             autocompletion=completion.cuts,
@@ -95,7 +96,8 @@ def fit_head(
         typer.Option(
             "--train-sizes",
             metavar="<numbers>",
-            help="Accuracy against shares of the training images, as in 0.1,0.2,0.5,1; through four or more a curve.",
+            help="Accuracy against shares of the training images, such as 0.1,0.2,0.5,1; four or more get a fitted "
+            "curve.",
             rich_help_panel=_CURVES,
         ),
     ] = None,
@@ -103,7 +105,7 @@ def fit_head(
         float,
         typer.Option(
             "--wanted-width",
-            help="With --train-sizes: how many patients intervals so wide, from end to end, would take.",
+            help="With --train-sizes: how many patients intervals of this width, from end to end, would take.",
             rich_help_panel=_CURVES,
         ),
     ] = 0.1,

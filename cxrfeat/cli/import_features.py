@@ -17,7 +17,7 @@ def import_features(
     ],
     column: reading.Column = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="What the data are called. Default: the table's name.")
+        str | None, typer.Option("--dataset", help="Name of the data set. Default: the table's name.")
     ] = None,
     features: options.Features = Path("features"),
     json: options.Json = False,

@@ -29,7 +29,8 @@ def labels(
         HeadKind | None,
         typer.Option(
             "--head",
-            help="What judges the images of a file, in grouped folds. Default: ridge, every patient left out exactly.",
+            help="Head that judges the images of a file, in grouped folds. Default: ridge, leaving out each patient "
+            "exactly.",
             show_default=False,
         ),
     ] = None,
@@ -37,7 +38,7 @@ def labels(
         int | None,
         typer.Option("--folds", help="Grouped folds for --head. Default: 5.", show_default=False),
     ] = None,
-    most: Annotated[int, typer.Option("--n", min=0, help="Doubtful labels that are shown.")] = 20,
+    most: Annotated[int, typer.Option("--n", min=0, help="Number of doubtful labels to show.")] = 20,
     csv: Annotated[
         Path | None,
         typer.Option(

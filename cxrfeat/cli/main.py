@@ -145,7 +145,7 @@ def _run(arguments: list[str] | None) -> int:
         if isinstance(error, OSError) and error.errno:
             return _say(f"The system refused: {error}. Check the disk and the folder, then try again.", 7)
         return _say(
-            f"An unexpected error, most likely a fault of cxrfeat: {type(error).__name__}: {error}. "
+            f"An unexpected error, most likely a bug in cxrfeat: {type(error).__name__}: {error}. "
             "Run it again with CXRFEAT_DEBUG=1 in the environment and report what it prints.",
             1,
         )

@@ -27,7 +27,7 @@ CLUSTER = "Many machines"
 
 RUN = typer.Argument(
     metavar="RUN",
-    help="Name of a run, an unambiguous beginning of it, or its folder.",
+    help="Name of a run, an unambiguous prefix of it, or its folder.",
     autocompletion=completion.runs,
 )
 """Of the argument that names one run."""
@@ -61,13 +61,11 @@ Engine = Annotated[
     spec.EngineName,
     typer.Option("--engine", help="What runs the network; openvino and onnx are faster on a CPU, converted once."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything drawn by chance.")]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", help="Number of fits to run at a time. Default: as many as speed things up.")
-]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", help="Number of fits to run at a time. Default: as many as help.")]
 Runner = Annotated[
     spec.Runner,
-    typer.Option("--runner", help="Who computes: this process, or workers on a Ray cluster.", rich_help_panel=CLUSTER),
+    typer.Option("--runner", help="What computes: this process, or workers on a Ray cluster.", rich_help_panel=CLUSTER),
 ]
 Address = Annotated[
     str | None,
@@ -100,7 +98,7 @@ Verbose = Annotated[
     typer.Option(
         "--verbose",
         "-v",
-        help="Say what was chosen by itself, and why: engine, batch, workers.",
+        help="Report what was chosen automatically, and why: engine, batch, workers.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -128,30 +126,32 @@ Target = Annotated[
     typer.Option(
         "--target",
         metavar="<name>",
-        help="What to tell of the images: label, a finding, sex, view_position, source, a column that was kept; age or "
+        help="What to predict: label, a finding, sex, view_position, source, a column that was kept; age or "
         "another number, or findings, all of them in one table: these by ridge unless --head names others.",
         rich_help_panel=IMAGES,
     ),
 ]
 Uncertain = Annotated[
     Literal["ignore", "present", "absent"],
-    typer.Option("--uncertain", help="What an uncertain finding is taken for.", rich_help_panel=IMAGES),
+    typer.Option("--uncertain", help="What an uncertain finding counts as.", rich_help_panel=IMAGES),
 ]
 Folds = Annotated[
     int | None,
-    typer.Option("--folds", help="Cross-validate in this many folds in place of one test part.", rich_help_panel=SPLIT),
+    typer.Option("--folds", help="Cross-validate in this many folds instead of one test part.", rich_help_panel=SPLIT),
 ]
 Tta = Annotated[bool, typer.Option("--tta", help="Validate and test by the mean over views.", rich_help_panel=SPLIT)]
 Regroup = Annotated[
     bool,
-    typer.Option("--regroup", help="Move patients that the data's own split tears to one side.", rich_help_panel=SPLIT),
+    typer.Option(
+        "--regroup", help="Move patients that the data's own split divides to one side.", rich_help_panel=SPLIT
+    ),
 ]
 Weights = Annotated[
     str,
     typer.Option(
         "--weights",
         metavar="<imagenet|path|random>",
-        help="Where trained weights come from; with random ones scores mean nothing.",
+        help="Where the weights come from; with random ones scores mean nothing.",
         rich_help_panel=PIXELS,
         autocompletion=completion.weights,
     ),

@@ -17,14 +17,14 @@ from cxrfeat.errors import UsageError
 
 def predict(
     name: Annotated[str, options.RUN],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Image files, or folders of them.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Image files, or folders of images.")],
     coverage: Annotated[
         float | None,
         typer.Option(
             "--coverage",
             metavar="<share>",
-            help="Beside the class, all that cannot be ruled out: a set of classes that holds the true one this often, "
-            "such as 0.9, for new patients of each class.",
+            help="In addition to the class, the set of classes that cannot be ruled out, which holds the true one this "
+            "often, such as 0.9, for new patients of each class.",
             show_default=False,
         ),
     ] = None,

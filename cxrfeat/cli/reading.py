@@ -25,7 +25,7 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         metavar="<name,...>",
-        help="Take these classes only, commas between them; may be given again. Put a name that contains a comma in "
+        help="Take only these classes, separated by commas; may be given again. Put a name that contains a comma in "
         "double quotes: --classes 'NORMAL,\"COVID, ARDS\"'.",
         show_default=False,
         rich_help_panel=IMAGES,
@@ -52,7 +52,7 @@ FollowLinks = Annotated[
     typer.Option(
         "--follow-links",
         metavar="<folder>",
-        help="A folder outside of the data into which links may lead; may be given again.",
+        help="A folder outside the data into which links may lead; may be given again.",
         rich_help_panel=IMAGES,
     ),
 ]
@@ -236,7 +236,7 @@ def _cells(option: str, text: str, example: str) -> list[str]:
         cells = [cell.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for cell in row]
     except csv.Error:
         raise UsageError(
-            f"{option} {text!r} cannot be read: a name that holds a comma stands whole between double quotes, as in "
+            f"{option} {text!r} cannot be read: a name that holds a comma goes in double quotes as a whole, as in "
             f"{example}."
         ) from None
     return [cell for cell in cells if cell]
@@ -265,7 +265,7 @@ def class_names(given: Sequence[str] | None) -> tuple[str, ...]:
     for text in given or ():
         names |= dict.fromkeys(_cells("--classes", text, "--classes 'NORMAL,\"COVID, ARDS\"'"))
     if given and not names:
-        raise UsageError("--classes names no class. Give names with commas between them, or leave it out for all.")
+        raise UsageError("--classes names no class. Give names separated by commas, or leave it out for all.")
     return tuple(names)
 
 
@@ -275,7 +275,7 @@ def _names(option: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
     def read(given: Sequence[str]) -> tuple[str, ...]:
         found = dict.fromkeys(cell for text in given for cell in _cells(option, text, f"{option} 'A,\"B, or so\"'"))
         if not found:
-            raise UsageError(f"{option} names nothing. Give names with commas between them, or leave it out.")
+            raise UsageError(f"{option} names nothing. Give names separated by commas, or leave it out.")
         return tuple(found)
 
     return read

@@ -42,7 +42,7 @@ def report(
         float,
         typer.Option(
             "--wanted-width",
-            help="With --train-sizes: how many patients intervals so wide, end to end, would take.",
+            help="With --train-sizes: how many patients intervals of this width, end to end, would take.",
         ),
     ] = 0.1,
     out: Annotated[

@@ -23,7 +23,7 @@ def reproduce(
         list[str] | None,
         typer.Option(
             "--rows",
-            help="Rows by name, commas between them (DN-V0,ResNet); may be given again. Default: all fourteen.",
+            help="Rows by name, separated by commas (DN-V0,ResNet); may be given again. Default: all fourteen.",
             show_default=False,
         ),
     ] = None,
@@ -52,10 +52,10 @@ def reproduce(
     ] = "imagenet",
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Continue the last reproduction in this folder of runs, as it was asked for."),
+        typer.Option("--resume", help="Continue the last reproduction in this folder of runs, with its options."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan, and what it would cost on this machine, and do nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan and its cost on this machine, and do nothing.")
     ] = False,
     max_bad: options.MaxBad = None,
     *,
@@ -90,7 +90,7 @@ def reproduce(
         views=views, weights=weights, seed=seed,
     )  # fmt: skip
     if resume and (asked != Options() or dry_run):
-        raise UsageError("--resume continues with what was asked for then: omit the other options.")
+        raise UsageError("--resume continues with the options of that reproduction: omit the others.")
     asked_of = reading.selection(images, strict=strict)
     with noting(redact=redact, show=not json) as notes, progress("images", quiet=quiet) as tell:
         if dry_run:

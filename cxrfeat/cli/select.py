@@ -27,7 +27,7 @@ def select(
         typer.Option(
             "--unlabelled",
             metavar="<class>",
-            help="Class whose images have no label yet: these are chosen from. Default: all images are.",
+            help="Class whose images have no label yet; only these are chosen from. Default: all images.",
             show_default=False,
         ),
     ] = None,

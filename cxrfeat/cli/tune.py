@@ -59,7 +59,7 @@ def tune(
         int | None,
         typer.Option(
             "--folds",
-            help="Search inside each of this many outer folds, and test each choice on its fold.",
+            help="Search inside each of this many outer folds, and test each choice on its own fold.",
             rich_help_panel=options.SPLIT,
         ),
     ] = None,

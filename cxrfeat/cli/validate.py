@@ -46,13 +46,13 @@ def validate(
     ] = None,
     seen: Annotated[
         Literal["leave-out", "refuse"],
-        typer.Option("--seen", help="What becomes of images that the run has seen, or whose patients it has."),
+        typer.Option("--seen", help="What to do with images that the run has seen, or whose patients it has seen."),
     ] = "leave-out",
     other_patients: Annotated[
         bool,
         typer.Option(
             "--other-patients",
-            help="Equal patient numbers are of other people: each hospital numbers its own.",
+            help="Equal patient numbers mean different people: each hospital numbers its own.",
         ),
     ] = False,
     images: reading.Images,

@@ -13,9 +13,7 @@ from cxrfeat.cli.console import noting, print_json, progress, say, telling
 
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FEATURES.h5", help="A feature file.")],
-    recompute: Annotated[
-        int, typer.Option("--recompute", help="Compute this many random rows again from the images.")
-    ] = 0,
+    recompute: Annotated[int, typer.Option("--recompute", help="Recompute this many random rows from the images.")] = 0,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the images, for --recompute.")] = None,
     network: options.Network = None,
     *,
@@ -50,8 +48,8 @@ def verify(
             }
         )
     elif not problems:
-        rows = ", and the rows computed again are the same" if recompute else ""
-        say(f"{file} is whole: every checksum matches{rows}.")
+        rows = ", and the recomputed rows are the same" if recompute else ""
+        say(f"{file} is intact: every checksum matches{rows}.")
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise IntegrityError(f"{file}: {shown}. Delete the file and run `cxrfeat extract` again.")

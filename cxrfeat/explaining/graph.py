@@ -46,7 +46,7 @@ class Graph:
         self.body = load_body(network, spec)
         self.body.trainable = False
         if len(getattr(self.body, "outputs", None) or ()) != 1:
-            raise InputError(f"{network.name} is no graph of layers with one output, so it cannot be looked into.")
+            raise InputError(f"{network.name} is not a graph of layers with one output, so it cannot be looked into.")
         cut, rest = _cut(keras, self.body)
         self._front = _compiled(keras, self._from_view(keras, cut))
         self._tail = _tail(keras, self._front.outputs[0], rest)

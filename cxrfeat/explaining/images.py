@@ -52,7 +52,7 @@ def plain_view(run: Run, spec: FeatureSpec, masks: Masks | None) -> ViewSpec:
     view = replace(spec.view, count=1)
     if view.shuffle:
         raise InputError(
-            f"{run.name} was trained on shuffled images, where a place in the view is no place in the image. "
+            f"{run.name} was trained on shuffled images, where a place in the view is not a place in the image. "
             "Explain a run on whole images."
         )
     if _takes_masks(view) and (masks is None or masks_digest(masks) != view.masks):

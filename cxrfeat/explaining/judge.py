@@ -148,7 +148,7 @@ def check_corners(seen: Seen) -> Finding:
     why = f"{value:.0%} of the heat for {name} lies in the corners, most in the {where} one; they are "
     why += f"{float(np.mean(area)):.0%} of the picture"
     said = (
-        ": not surely more than an even spread.",
+        ": not clearly more than an even spread.",
         ": more than an even spread. No disease shows there, but side markers and letters do.",
         ": for its area more than in the lungs. No disease shows there, but side markers and letters do.",
     )[level]
@@ -232,9 +232,9 @@ def _against_even(check: str, seen: Seen, shares: Shares, areas: Shares, *, want
         return _too_few(check)
     level, _, value, area, name = max(found)
     said = (
-        ": surely better than an even spread would do.",
-        ": not surely better than an even spread would do.",
-        ": surely worse than an even spread would do.",
+        ": clearly better than an even spread.",
+        ": not clearly better than an even spread.",
+        ": clearly worse than an even spread.",
     )[level]
     return Finding(
         check=check,

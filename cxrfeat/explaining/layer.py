@@ -27,7 +27,7 @@ PATCHES = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ActivationMaps:
-    """What one layer makes of one image."""
+    """The activation maps of one layer for one image."""
 
     image: str
     layer: str
@@ -130,7 +130,7 @@ def patches_of(
         units: Channels of the layer.
         count: Places of each.
         bad: Images that are known to be of no use.
-        progress: Told after some images.
+        progress: Called after some images.
 
     Raises:
         UsageError: If there is no such unit.

@@ -66,7 +66,7 @@ def read_cut(text: str, field: str = "by") -> Cut:
         if not all(_DATE.fullmatch(edge) for edge in edges):
             raise UsageError(f"A date is cut at days, months or years, as in `{field}=date:2020-03-01`; got {text!r}.")
     elif edges:
-        raise UsageError(f"{column} is no number and has no edges: say `{field}={column}`; got {text!r}.")
+        raise UsageError(f"{column} is not a number, so it takes no edges: say `{field}={column}`; got {text!r}.")
     pairs = list(pairwise(edges))
     if any(float(high) <= float(low) if column == "age" else high <= low for low, high in pairs):
         raise UsageError(f"Edges ascend, as in `{field}=age:40:65`; got {text!r}.")

@@ -40,7 +40,7 @@ def leave_sources_out(table: ImageTable, seed: int = 0) -> Split:
     if len(names) < 2:
         raise SplitError(
             f"Leaving a source out takes at least two, and the data name {len(names)}. "
-            "Fill the column source of metadata.csv, or use `fold_count=5`."
+            "Fill in the column source of metadata.csv, or use `fold_count=5`."
         )
     unknown = sources == ""
     left_out = None

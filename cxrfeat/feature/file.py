@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class FeatureFile(DescribedImages):
     """A committed feature file, open for reading: its columns in memory, its features read as they are sliced.
 
-    Use it as a context manager, or `close` it.
+    Use it as a context manager, or call `close`.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -89,7 +89,7 @@ class FeatureFile(DescribedImages):
 
     @property
     def fingerprint(self) -> str:
-        """Names what the features are."""
+        """Fingerprint of how the features were made."""
         return self.content.fingerprint
 
     @property
@@ -104,7 +104,7 @@ class FeatureFile(DescribedImages):
 
     @property
     def bound_split(self) -> Split | None:
-        """The split that the features have seen and cannot be freed from, or `None` if there is none.
+        """The split that the features depend on and cannot be separated from, or `None`.
 
         An image that is in no part of it is not to be trained, validated or tested on.
         """
@@ -116,7 +116,7 @@ class FeatureFile(DescribedImages):
         )
 
     def split(self, seed: int = 0, *, by: SplitBy | None = None) -> Split:
-        """Part the images into train, validation and test, as `fit-head` does.
+        """Split the images into train, validation and test parts, as `fit-head` does.
 
         Args:
             seed: Seed of the split.
@@ -166,8 +166,7 @@ class FeatureFile(DescribedImages):
         else:
             why, remedy = "comes from a network that was tuned on the training part of one split", "a frozen network"
         raise SplitError(
-            f"{self.path.name} {why}, so no other split of it is honest. Leave `{field}` away, or extract with "
-            f"{remedy}."
+            f"{self.path.name} {why}, so no other split of it is honest. Omit `{field}`, or extract with {remedy}."
         )
 
     @property
@@ -214,13 +213,13 @@ class FeatureFile(DescribedImages):
 
     @property
     def dealt(self) -> tuple[FeatureFile, NDArray[np.bool_]] | None:
-        """Of a file of which images were left out, the whole one, by which images are divided, and which are kept."""
+        """If images were left out of the file: the whole file, which decides the split, and the rows that are kept."""
         return None
 
     def of_target(self, target: Target) -> FeatureFile:
         """The same file as if a target were the class, of the images of which it is known; closing either closes both.
 
-        Its images are parted as they are in the whole file. A column that is the target tells nothing of it any more.
+        Its images are split as they are in the whole file. A column that is the target is no longer kept as a column.
 
         Args:
             target: One with classes, of the images of this file.
@@ -231,7 +230,7 @@ class FeatureFile(DescribedImages):
         return _SomeTarget(self, target)
 
     def without(self, rows: Sequence[int]) -> FeatureFile:
-        """The same file as if it did not hold some images, parted as if it did; closing either closes both.
+        """The same file as if it did not hold some images, but split as if it did; closing either closes both.
 
         Args:
             rows: Rows of the images that are left out.
@@ -243,12 +242,12 @@ class FeatureFile(DescribedImages):
     def arrays(
         self, view: int | None = 0, *, target: str = LABEL, uncertain: Uncertain = "ignore"
     ) -> tuple[Features, NDArray[Any], Groups]:
-        """Features, what is to be told, and groups, ready for scikit-learn.
+        """Features, targets and groups, ready for scikit-learn.
 
         Args:
             view: Which view of each image; `None` gives the mean over views.
-            target: What is to be told, as `find_target` takes it; images of which it is not known are left out.
-            uncertain: What an uncertain finding is taken for: `present`, `absent`, or `ignore`, not known.
+            target: What to predict, as `find_target` takes it; images for which it is unknown are left out.
+            uncertain: What an uncertain finding counts as: `present`, `absent`, or `ignore` (unknown).
 
         Returns:
             `X (images, dim)` float32; `y (images,)`, places in the classes of the target as int64 (of a finding 0 and
@@ -256,7 +255,7 @@ class FeatureFile(DescribedImages):
 
         Raises:
             UsageError: If there is no such target.
-            InputError: If there is no such view, or nothing to tell.
+            InputError: If there is no such view, or nothing to predict.
             IntegrityError: If a row is not what was written.
         """
         asked = Target(name=LABEL, classes=self.classes, values=self.labels)

@@ -84,7 +84,7 @@ def read_table(path: Path, identity: Identity, *, titles: Mapping[str, str], dat
         raise InputError(f"{path} has no column of {lacking} among {listed}, ... Name it with `column`.")
     frame, features = _by_image(frame, features, str(found["image_id"]), path)
     if not np.isfinite(features).all():
-        raise InputError(f"{path} holds features that are no numbers. Correct or leave out these rows.")
+        raise InputError(f"{path} holds features that are not numbers. Correct or leave out these rows.")
     content = _content(path, frame, features, found, about, identity, dataset)
     read = {*used, *filter(None, found.values()), *_READ}
     if about:  # everything of its own is
@@ -182,7 +182,7 @@ def _by_image(
     if "view" not in frame or features.shape[1] > 1:
         if frame[title].isna().any() or frame[title].duplicated().any():
             raise InputError(
-                f"{path} has rows without an id, or with the same one, and no column 'view' that parts them."
+                f"{path} has rows without an id, or with the same one, and no column 'view' that separates them."
             )
         return frame, features
     views = frame["view"].to_numpy()

@@ -100,7 +100,7 @@ def _find(folders: Sequence[Path]) -> list[_Wanted]:
     if not wanted:
         raise InputError(
             f"There is nothing to merge in {', '.join(map(str, folders))}: no share of an extraction is there. Make "
-            "them with `cxrfeat extract` and `shard`; those that were merged are gone, for the feature file stands."
+            "them with `cxrfeat extract` and `shard`; those that were merged are gone, since the feature file exists."
         )
     return [wanted[key] for key in sorted(wanted)]
 

@@ -79,8 +79,8 @@ def _problem(file: FeatureFile, row: int, again: NDArray[np.float32] | BadImageE
         difference.max() <= PEAK * loose * np.abs(again).max()
     ):
         return ""
-    reasons = [why_other(file), "its lung mask may be another" if file.spec.view.masks else ""]
+    reasons = [why_other(file), "its lung mask may have changed" if file.spec.view.masks else ""]
     reason = "; ".join(one for one in reasons if one)
-    return f"row {row} computed again is another (largest difference {difference.max():.3g})" + (
+    return f"row {row} computed again differs (largest difference {difference.max():.3g})" + (
         f": {reason}" if reason else ""
     )

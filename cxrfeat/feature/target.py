@@ -23,7 +23,7 @@ FINDINGS = "findings"
 """In place of a target: every finding."""
 
 Uncertain = Literal["ignore", "present", "absent"]
-"""What an uncertain finding is taken for."""
+"""What an uncertain finding counts as."""
 
 _LEAST = 2
 
@@ -125,7 +125,7 @@ def _refuse_one(target: Target, file: DescribedImages) -> None:
     there = f" The targets of these features are {_listed(others)}." if others else ""
     what = "is not known of a single image" if not len(values) else "is the same in all images of which it is known"
     if target.name == LABEL and len(values):
-        what = f"is {file.classes[int(values[0])]!r} for every image, so there are no classes to tell apart"
+        what = f"is {file.classes[int(values[0])]!r} for every image, so there are no classes to separate"
     raise InputError(f"The target {target.name!r} {what}.{there}")
 
 

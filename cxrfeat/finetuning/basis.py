@@ -34,11 +34,11 @@ def file_of_head(run: Run, folder: Path) -> Path:
             "Fit one without `fold_count`: `cxrfeat fit-head` with `head=logreg`."
         )
     if run.document.kind != "head":
-        raise UsageError(f"{run.name} is no head of stage two. Make one: `cxrfeat fit-head` with `head=logreg`.")
+        raise UsageError(f"{run.name} is not a head of stage two. Make one: `cxrfeat fit-head` with `head=logreg`.")
     identity = run.document.identity
     if identity.target != LABEL:
         raise UsageError(
-            f"{run.name} tells {identity.target!r} of images, and a network is tuned to tell their class. Make a "
+            f"{run.name} tells {identity.target!r} of images, and a network is tuned to predict their class. Make a "
             f"finding the class, as in `cxrfeat extract` with `column=label={identity.target}`, and fit a head on that."
         )
     wanted = identity.features, identity.data_sha256
@@ -76,7 +76,7 @@ def check_backbone(asked: str, file: FeatureFile, preprocess: str | None) -> Non
         name = asked if find_network(asked, preprocess=preprocess or "none").weights == file.spec.weights else name
     if asked != name:
         raise StaleFeaturesError(
-            f"The head and features that you begin with are those of {name}, not of {asked}. Leave `backbone` away, "
+            f"The head and features that you begin with are those of {name}, not of {asked}. Omit `backbone`, "
             f"or fit a head on features of {asked}."
         )
 
@@ -97,8 +97,8 @@ def split_of_head(run: Run, file: FeatureFile) -> Split:
 def refuse_onnx(name: str) -> UsageError:
     """Why a network in an ONNX file is not trained."""
     return UsageError(
-        f"{name} is an ONNX file, which says what a network computes and not how it learns: there are no gradients of "
-        "it here, and normalisation is folded into its weights. Fit heads on its features (`cxrfeat fit-head`), or "
+        f"{name} is an ONNX file, which says what a network computes and not how it is trained: it has no gradients "
+        "here, and normalisation is folded into its weights. Fit heads on its features (`cxrfeat fit-head`), or "
         "fine-tune a network of the table or a Keras model."
     )
 
@@ -117,7 +117,7 @@ def rows_of(file: FeatureFile, manifest: Manifest) -> list[ImageRow]:
     if other and len(set(file.content_sha256)) == file.images:  # copies may be labelled unlike, which the audit tells
         raise StaleFeaturesError(
             f"{len(other)} images have another label than when {file.path.name} was made, such as {other[0]!r}. "
-            "Extract features again (that computes nothing anew), and fit the head again."
+            "Extract features again (this computes nothing new), and fit the head again."
         )
     return found
 

@@ -117,11 +117,11 @@ def carried_out(
         images: All of them.
         keep: Tests what came of it and writes the run. Until it returns the checkpoints stay.
         every: Seconds between checkpoints within an epoch.
-        progress: Called on the way.
+        progress: Called as the work proceeds.
 
     Raises:
         UsageError: If it was begun on another backend of Keras, or the device has too little memory.
-        LockedError: If another process makes the same run.
+        LockedError: If another process is making the same run.
         StorageError: If the disk refuses; checkpoints stay.
     """
     file, spec = job.plain.file, job.spec

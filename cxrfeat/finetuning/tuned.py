@@ -92,8 +92,8 @@ def tuned_features(run: Run, view: ViewSpec) -> tuple[Network, FeatureSpec]:
     asked, plain = replace(view, size=16, count=1, seed=0), ViewSpec(size=16, count=1)
     if asked not in (plain, replace(spec.view, size=16, count=1, seed=0, masks=view.masks)):
         raise UsageError(
-            f"{run.name} was tuned on images changed in its own way, and its features are made the same way: leave the "
-            "options of views away, but for `views`."
+            f"{run.name} was tuned on images changed in its own way, and its features are made the same way: omit the "
+            "options of views, except `views`."
         )
     spec = replace(spec, view=replace(spec.view, count=view.count, seed=view.seed))
     return find_again(spec, name, path=tuned_network(run)), spec

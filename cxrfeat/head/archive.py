@@ -40,7 +40,7 @@ def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
                 entry.filename.removesuffix(".npy"): _read_npy(entry.filename, archive.read(entry)) for entry in entries
             }
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"it is no readable .npz ({error})") from error
+        raise ValueError(f"it is not a readable .npz ({error})") from error
 
 
 _HEADER = re.compile(

@@ -74,7 +74,8 @@ class Balance:
         counts = self._counts(rows, y)
         if not (np.count_nonzero(counts, axis=1) > 1).any():
             raise InputError(
-                f"No weights can part the class from {' and '.join(self.by)}: whatever it says, the training images "
+                f"No weights can separate the class from {' and '.join(self.by)}: whatever it says, the training "
+                "images "
                 "are of one class. Add images of the other classes, or leave it out of `balance_by`."
             )
         expected = np.outer(counts.sum(1), counts.sum(0)) / counts.sum()
@@ -99,7 +100,7 @@ class Balance:
         if lacking:
             shown = "; ".join(lacking[:_SHOWN])
             more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-            told.append(f"Not every class has images of {shown}{more}: there weights cannot part the two altogether.")
+            told.append(f"Not every class has images of {shown}{more}: so weights cannot separate the two completely.")
         return tuple(told)
 
     def lacking(self, rows: NDArray[np.intp], y: Labels) -> list[str]:

@@ -77,7 +77,7 @@ def sets_of_run(run: Run, coverage: float, seed: int = 0) -> SetsOfRun:
     """Sets that hold the true class of new patients as often as asked.
 
     They are learned from the images that validated the run, and their coverage is told of those that tested it. Where
-    images took turns in being tested, the sets are learned from all of them, and each is judged by those learned from
+    images were tested in turn, the sets are learned from all of them, and each is judged by those learned from
     the other folds.
 
     Args:

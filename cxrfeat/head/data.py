@@ -34,7 +34,7 @@ class Data:
     target: str = LABEL
     """What is to be told of the images; it is the class in `file`."""
     uncertain: Uncertain = "ignore"
-    """What an uncertain finding is taken for."""
+    """What an uncertain finding counts as."""
     excluded: tuple[str, ...] = ()
     """Ids of the images that the user left out, sorted."""
     balance: Balance | None = None
@@ -102,8 +102,8 @@ def load(
         classes: Take the images of these classes only; empty is all.
         exclude: A table of images to leave out, as `feature.excluded` reads it.
         balance_by: Columns that the class shall be independent of in training, as `feature.column` reads them.
-        target: What is to be told, as `find_target` takes it; images of which it is not known are left out.
-        uncertain: What an uncertain finding is taken for.
+        target: What to predict, as `find_target` takes it; images for which it is unknown are left out.
+        uncertain: What an uncertain finding counts as.
 
     Returns:
         The data, whose `file` is the one to continue with.
@@ -154,7 +154,7 @@ def _of_target(file: FeatureFile, target: Target) -> FeatureFile:
     if target.numeric:
         raise UsageError(
             f"{target.name!r} is a number, to which no head of classes can be fitted. `cxrfeat fit-head` with "
-            f"`target={target.name}` tells it by regression."
+            f"`target={target.name}` predicts it by regression."
         )
     return file.of_target(target)
 

@@ -135,7 +135,7 @@ class WeightedHeadClassifier(HeadClassifier):
 @dataclass(kw_only=True, eq=False, repr=False)
 class _Network(WeightedHeadClassifier):
     epochs: int = 20
-    """Passes over the rows; 0 leaves the head as it was drawn."""
+    """Passes over the rows; 0 leaves the head at its random start."""
     batch: int = 32
     """Rows per step."""
     optimizer: Optimizer = "sgd"
@@ -240,7 +240,7 @@ class RidgeHead(_StrengthHead):
     KIND: ClassVar[HeadKind] = "ridge"
 
     def leave_group_out(self, X: Matrix, y: Matrix, groups: Matrix) -> NDArray[np.float64]:
-        """Decision values of each row by the head that never saw its group, for the price of one fit.
+        """Decision values of each row by a head that never saw its group, at the cost of one fit.
 
         They are what `cross_val_predict(head, X, y, groups=groups, cv=LeaveOneGroupOut(), method="decision_function")`
         refits for once per group, but that features are standardised, and classes balanced, by all rows.
@@ -280,12 +280,12 @@ class RidgeHead(_StrengthHead):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class KnnHead(HeadClassifier):
-    """The nearest rows vote, by standardised features; rows have no weights."""
+    """The nearest rows vote, by standardised features; rows cannot be weighted."""
 
     KIND: ClassVar[HeadKind] = "knn"
 
     neighbours: int = 15
-    """Rows that vote; where there are fewer, as many as the square root of their number (see `notes_`)."""
+    """Rows that vote; if there are fewer, as many as the square root of their number (see `notes_`)."""
 
     def fit(self, X: Matrix, y: Matrix) -> Self:
         """Keep the rows.

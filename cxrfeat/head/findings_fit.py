@@ -55,7 +55,7 @@ def fit_to_findings(
         X: `(images, views, dim)`.
         fold: On which images.
         targets: The findings, of the same images, each known of some in every part.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Raises:
         DivergedError: If a training does.

@@ -26,14 +26,14 @@ from cxrfeat.types import Probabilities, Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearningCurve:
-    """Scores of one head against the amount of what it was trained on."""
+    """Scores of one head against the amount of training data."""
 
     head: str
     over: str
     """`views` or `images`."""
     points: tuple[dict[str, Any], ...]
     """For each amount: `views`, `images` (trained on), `accuracy`, `accuracy_ci`, `auroc`, `auroc_ci`, `seconds`, and,
-    but for the first, `gain` in accuracy over the amount before it with `gain_ci` and `tied`."""
+    except for the first, `gain` in accuracy over the amount before it with `gain_ci` and `tied`."""
     sentence: str
     """What it says."""
     fitted: tuple[dict[str, Any], ...] = ()
@@ -42,7 +42,7 @@ class LearningCurve:
     unfitted: str | None = None
     """Why there is none."""
     wanted_width: float | None = None
-    """Width of an interval that somebody wants."""
+    """The width of interval that was asked for."""
     wanted: tuple[Wanted, ...] = ()
     """How many patients that would take, for each score of the last point that has an interval."""
 
@@ -86,7 +86,7 @@ def curve_of(
         amounts: From the least to the most: the head, its folds, which all test the same images, and what there is of
             views and of images to train on.
         seed: Of the intervals.
-        progress: Told after every fit.
+        progress: Called after every fit.
         width: Of the interval that is wanted.
     """
     points: list[dict[str, Any]] = []

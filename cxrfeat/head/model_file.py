@@ -127,7 +127,7 @@ def _checked(run: str, said: Probabilities, wanted: Probabilities) -> float:
     difference = float(np.abs(said - wanted).max())
     if not difference <= TOLERANCE:
         raise IntegrityError(
-            f"The model does not say what {run} says ({difference:.2g} apart), and was not written. Give away a "
+            f"The model's output differs from that of {run} (by {difference:.2g}), so it was not written. Share a "
             "head of another kind, and report this."
         )
     return difference

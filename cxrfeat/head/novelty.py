@@ -144,9 +144,9 @@ class Novelty:
             if spread.shape != axes.shape[:1] or rest.shape != () or threshold.shape != ():
                 raise ValueError(f"shapes {spread.shape}, {rest.shape}, {threshold.shape}")
             if not (all(np.isfinite(one).all() for one in (mean, centre, axes, spread)) and (spread > 0).all()):
-                raise ValueError("numbers that are no mean, axis or deviation")
+                raise ValueError("numbers that are not mean, axis or deviation")
             if not (rest > 0 and threshold >= 0):
-                raise ValueError("numbers that are no deviation or distance")
+                raise ValueError("numbers that are not deviation or distance")
             return cls(
                 mean=mean, centre=centre, axes=axes.astype(np.float32), spread=spread, rest=float(rest),
                 threshold=float(threshold),

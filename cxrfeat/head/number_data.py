@@ -125,14 +125,16 @@ def load_number(
 
     Raises:
         UsageError: If there is no such target.
-        InputError: If it is no number, or not known of two training images and two test images.
+        InputError: If it is not a number, or not known for two training images and two test images.
         SplitError: If the images cannot be split as asked.
     """
     rows = [] if exclude is None else excluded_rows(whole, exclude)
     file = whole.without(rows) if rows else whole
     found = find_target(file, target)
     if not found.numeric:
-        raise InputError(f"{found.name!r} is no number but one of {', '.join(found.classes)}: fit a head of classes.")
+        raise InputError(
+            f"{found.name!r} is not a number but one of {', '.join(found.classes)}: fit a head of classes."
+        )
     split = part_images(file, by=split_by, regroup_given=regroup_given, seed=seed)
     fold = split.folds[0].only(found.known)
     if len(fold.train) < 2 or len(fold.test) < 2:

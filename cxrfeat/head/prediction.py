@@ -141,7 +141,7 @@ class Predictions:
     rows_reused: int = 0
     """How many images had their features in a file already; the network computed those of the others."""
     checks: tuple[Finding, ...] = ()
-    """What there is to object to in these outputs."""
+    """What the checks found wrong with these outputs."""
 
     __repr__ = brief
 

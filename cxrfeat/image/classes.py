@@ -36,23 +36,23 @@ def doubt(counts: Mapping[str, int]) -> str | None:
         if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
             return (
                 f"The class {shortened(name)} has a line break or another control character in its name, which no "
-                "table and no picture can show. Name it otherwise."
+                "table and no picture can show. Rename it."
             )
     single = [name for name, images in counts.items() if images == 1]
     if len(counts) > MANY and len(single) > len(counts) / 2:
         each = "of one image each" if len(single) == len(counts) else f"of which {len(single)} have one image"
-        return f"There are {len(counts)} classes {each}, such as {shortened(single[0])}: is this a free text? {_REMEDY}"
+        return f"There are {len(counts)} classes {each}, such as {shortened(single[0])}: is this free text? {_REMEDY}"
     longest = max(counts, key=len, default="")
     if len(longest) > LONGEST:
         return (
             f"The class {shortened(longest)} has a name of {len(longest)} characters, and {LONGEST} are the most: "
-            f"is this a free text? {_REMEDY}"
+            f"is this free text? {_REMEDY}"
         )
     size = len(canonical_json(sorted(counts)).encode())
     if size > ROOM:
         return (
             f"The names of {len(counts)} classes, such as {shortened(longest)}, take {size:,} bytes, and a feature "
-            f"file has room for {ROOM:,}: are these lists of findings, or free texts? {_REMEDY}"
+            f"file has room for {ROOM:,}: are these lists of findings, or free text? {_REMEDY}"
         )
     return None
 

@@ -75,7 +75,7 @@ def chosen_findings(
         same = [at for at, one in enumerate(names) if one.casefold() == name.casefold()]
         if not same:
             raise InputError(
-                f"`findings` names {name!r}, which is no finding of {title}.{nearest(name, names)} "
+                f"`findings` names {name!r}, which is not a finding of {title}.{nearest(name, names)} "
                 f"There are {', '.join(names) or 'none'}."
             )
         places += [same[0]] if same[0] not in places else []

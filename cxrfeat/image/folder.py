@@ -106,15 +106,15 @@ def claims_of(paths: Sequence[str], base: str, root_name: str) -> FolderClaims:
     nested = [top for top in others if _holds_parts(top, inner)]
     if parted and others:
         found.problem = InputError(
-            f"{', '.join(parted)} beside {', '.join(others)}: the first are parts of a split, the others classes, and "
+            f"{', '.join(parted)} next to {', '.join(others)}: the first are parts of a split, the others classes, and "
             "one folder cannot hold both. Move the classes into the parts, or rename the folders."
         )
     elif nested and len(tops) > 1 and len(nested) < len(tops):
         rest = [top for top in others if top not in nested]
         found.problem = InputError(
-            f"The folder {nested[0]!r} holds parts of a split, and {', '.join(map(repr, rest))} beside it "
+            f"The folder {nested[0]!r} holds parts of a split, and {', '.join(map(repr, rest))} next to it "
             f"{'does' if len(rest) == 1 else 'do'} not, so they are not classes of one data set. Give {nested[0]!r} as "
-            "the data folder, or move what is beside it away."
+            "the data folder, or move what is next to it elsewhere."
         )
     elif parted or (tops and nested == tops and all(len(folders) != 2 for folders in inner.values())):
         level = 0 if parted else 1

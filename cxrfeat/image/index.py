@@ -70,7 +70,7 @@ def index_folder(
     workers: int | None = None,
     progress: Counted | None = None,
 ) -> Manifest:
-    """Find the images of a folder, choose, read each once, and set aside what cannot be used.
+    """Find the images of a folder, choose among them, read each once, and set aside those that cannot be used.
 
     Args:
         root: The data folder, in one of the layouts of `layout`.

@@ -282,7 +282,7 @@ def _table(
         field = "column" if selection.column else "findings" if selection.findings else "keep_columns"
         raise InputError(
             f"`{field}` names columns of a table, and {str(root)!r} has none. Name it with `metadata`, or put it "
-            f"beside the images as {TABLE}."
+            f"next to the images as {TABLE}."
         )
     else:
         return None, []

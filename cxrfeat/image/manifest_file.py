@@ -140,7 +140,7 @@ def read_lines(path: Path) -> list[Line]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read ({error.strerror}). It tells which image an id stands for: "
+            f"{path} cannot be read ({error.strerror}). It records which image each id stands for: "
             "run `cxrfeat extract` on the same data to write it again."
         ) from error
     try:

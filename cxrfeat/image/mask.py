@@ -133,7 +133,7 @@ def mask_notes(masks: Masks, then: str | None, shown: Callable[[str], str] = str
         more = f", and {len(bad) - 3} more" if len(bad) > 3 else ""
         notes.append(f"{len(bad)} of {len(masks)} lung masks cannot be used: {named}{more}. {then}")
     if turned:
-        notes.append(f"{turned} of {len(masks)} lung masks are bright outside the lungs, and are taken turned round.")
+        notes.append(f"{turned} of {len(masks)} lung masks are bright outside the lungs, and are used inverted.")
     return notes
 
 
@@ -196,16 +196,16 @@ def _understood(form: Form, contents: Sequence[bytes], shape: tuple[int, ...]) -
     (height, width), (image_height, image_width) = lungs.shape, shape
     if abs(width * image_height / (height * image_width) - 1) > ASPECT:
         raise BadImageError(
-            "decode", f"{width} x {height}, another form than the image's {image_width} x {image_height}"
+            "decode", f"{width} x {height}, shaped differently from the image's {image_width} x {image_height}"
         )
     border = _border(lungs)
     if border > _TOUCHING:
         raise BadImageError(
-            "decode", f"bright along {border:.0%} of its border, so neither lungs nor what is round them"
+            "decode", f"bright along {border:.0%} of its border, so it marks neither the lungs nor what surrounds them"
         )
     share = lungs.mean()
     if not _LEAST <= share <= _MOST:
-        raise BadImageError("decode", f"it marks {share:.2%} of the image, which are no lungs")
+        raise BadImageError("decode", f"it marks {share:.2%} of the image, too much or too little to be lungs")
     return lungs, inverted
 
 
@@ -233,7 +233,7 @@ def _marked(grey: Grey, *, lossy: bool) -> Lungs:
     values = np.flatnonzero(counts)
     low, high = int(values[0]), int(values[-1])
     if low == high:
-        raise BadImageError("decode", "blank: it has one value all over")
+        raise BadImageError("decode", "blank: it has a single value")
     if len(values) == 2:
         marked: Lungs = steps == high
         return marked
@@ -243,7 +243,7 @@ def _marked(grey: Grey, *, lossy: bool) -> Lungs:
         return labelled
     reach = (high - low) // 8
     if counts[low + reach + 1 : high - reach].sum() > steps.size / 2:
-        raise BadImageError("decode", f"a picture and no mask: {len(values)} grey values, most of them in between")
+        raise BadImageError("decode", f"a picture, not a mask: {len(values)} grey values, most of them in between")
     middle = white / 2 if low <= white / 2 < high else (low + high) / 2
     soft: Lungs = steps > middle
     return soft

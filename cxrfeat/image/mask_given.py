@@ -148,7 +148,7 @@ def _from_folder(folder: Path, names: _Names, found: MaskFiles, root: Path, foll
     if unread:
         found.notes.append(
             Note(
-                text=f"Not read: {number(len(unread), 'file')} beside the masks{examples(unread)}. Masks in JSON or "
+                text=f"Not read: {number(len(unread), 'file')} next to the masks{examples(unread)}. Masks in JSON or "
                 "DICOM are to be exported as PNG or npy."
             )
         )

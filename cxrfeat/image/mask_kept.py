@@ -137,9 +137,9 @@ def _run_pixels(runs: bytes, side: str, pixels: int) -> NDArray[np.bool_]:
     try:
         numbers = np.array(list(map(int, words)), np.int64)
     except (ValueError, OverflowError):
-        raise BadImageError("decode", f"the runs of the {side} lung are no whole numbers") from None
+        raise BadImageError("decode", f"the runs of the {side} lung are not whole numbers") from None
     if len(numbers) % 2:
-        raise BadImageError("decode", f"the runs of the {side} lung are no pairs of start and length")
+        raise BadImageError("decode", f"the runs of the {side} lung are not pairs of start and length")
     starts, lengths = numbers[::2] - 1, numbers[1::2]
     if starts.min() < 0 or lengths.min() < 0 or starts.max() > pixels or (lengths > pixels - starts).any():
         raise BadImageError("decode", f"the runs of the {side} lung leave the {pixels} pixels that its table names")

@@ -116,7 +116,8 @@ def mixed_notes(rows: Sequence[Described]) -> list[str]:
         return []
     said = mixed.said(len({row.patient for row in rows} - {None}))
     return [
-        f"{said} If numbers begin anew in each source, make them differ in the column patient_id, as in A-17 and B-17: "
+        f"{said} If the numbers start again in each source, make them differ in the column patient_id, as in A-17 and "
+        "B-17: "
         "images of one number are kept together."
     ]
 

@@ -253,7 +253,7 @@ class Manifest:
     classes: tuple[str, ...] = field(default=())
     """Class names, sorted; a label's index is its place here."""
     notes: tuple[Note, ...] = ()
-    """The ledger: what was seen and not used, or used in another way than it is written; the gravest first."""
+    """The ledger: what was seen but not used, or not used as written; the most serious first."""
     table: ReadTable | None = None
     """The table that the images were read with."""
     published: tuple[str, str] | None = None
@@ -263,9 +263,9 @@ class Manifest:
     kept_names: tuple[str, ...] = ()
     """Titles of the columns that the user keeps."""
     aside: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """DICOM files that are no frontal radiographs of a chest, and why."""
+    """DICOM files that are not frontal radiographs of a chest, and why."""
     left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """How many images are left out by what the set is, and why: lateral views, say."""
+    """How many images are left out because of the kind of set, and why; lateral views, for example."""
 
     def __post_init__(self) -> None:
         """Hold the rows by columns."""
@@ -321,13 +321,13 @@ class Selection:
     """Takes the patient from the relative path: group `patient`, else the first group, else the whole match. Or the
     word for a published set, as `kermany`."""
     follow_links: Sequence[Path] = ()
-    """Folders outside of the data folder into which links may lead."""
+    """Folders outside the data folder into which links may lead."""
     masks: Sequence[Path] = ()
     """Folders and tables of lung masks, which count before those that lie among the images."""
     metadata: Path | None = None
-    """The table of the images, wherever it lies; by default `metadata.csv` next to them."""
+    """The table of the images, wherever it is; by default `metadata.csv` next to them."""
     column: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Titles under which our columns stand in the table: `{"image": "Image Index"}`; an empty one leaves one unread."""
+    """Titles that our columns have in the table: `{"image": "Image Index"}`; an empty one leaves one unread."""
     published: str | None = None
     """The published set that the data are, by its word, or `none`; by default it is found out."""
     findings: Sequence[str] = ()
@@ -339,10 +339,10 @@ class Selection:
     """Views to take: `frontal`, `lateral` or `all`; by default the frontal ones of DICOM files and published sets, and
     all of a table of the user's own."""
     strict: bool = False
-    """Refuse data of which images, parts of a split or a column of patients are lost."""
+    """Refuse data if reading them loses images, parts of a split or patients."""
 
     def given(self) -> dict[str, Any]:
-        """The fields that are not as by default, `seed` and `strict` apart: how the folder is read, to do so again."""
+        """The fields that differ from their defaults, `seed` and `strict` apart: to read the folder in the same way."""
         usual = Selection()
         names = (one.name for one in fields(self) if one.name not in ("seed", "strict"))
         return {name: value for name in names if (value := getattr(self, name)) != getattr(usual, name)}

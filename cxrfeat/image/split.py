@@ -223,7 +223,7 @@ def _within(
         values = " (train, validation, test)" if spec.by == "column" else ""
         raise SplitError(
             f"{images} of {images} images have {lacking}. "
-            f"Fill the column {name} of metadata.csv{values}, or use `split_by=group`."
+            f"Fill in the column {name} of metadata.csv{values}, or use `split_by=group`."
         )
     return np.flatnonzero(known)
 

@@ -283,7 +283,7 @@ def _dates(cells: dict[str, list[str]], titles: dict[str, str], notes: list[Note
     texts = [cells["date"][place] for place in known]
     dates = dates_of(texts)
     odd = [text for text, day in zip(texts, dates, strict=True) if day is None]
-    _odd(titles["date"], odd, "no date, or not surely one (write 2020-03-31)", notes)
+    _odd(titles["date"], odd, "not a date, or ambiguous (write 2020-03-31)", notes)
     found: list[str | None] = [None] * len(cells["date"])
     for place, day in zip(known, dates, strict=True):
         found[place] = day
@@ -298,6 +298,6 @@ def _parts(
     parts = [None if unknown(text) else part_of(text) for text in cells["split"]]
     for place, (text, part) in enumerate(zip(cells["split"], parts, strict=True)):
         if part is None and not unknown(text):
-            why = f"{text!r} is no part of a split; it is train, validation or test, or empty where it is in none."
+            why = f"{text!r} is not a part of a split; it is train, validation or test, or empty where it is in none."
             faults.add(lines[place], titles["split"], why)
     return parts

@@ -76,10 +76,12 @@ def _unzipped(path: Path, content: bytes) -> bytes:
                     f"{str(path)!r} is over {_MAX_BYTES / 1e6:.0f} MB once unpacked; a table of images is smaller."
                 )
             if not member.eof:
-                raise InputError(f"{str(path)!r} is cut short: unpacked, its end is missing. Fetch it again.")
+                raise InputError(
+                    f"{str(path)!r} is cut short: unpacked, its end is missing. Download or copy it again."
+                )
             rest = member.unused_data.lstrip(b"\0")
     except zlib.error as error:
-        raise InputError(f"{str(path)!r} is damaged ({error}). Fetch it again.") from error
+        raise InputError(f"{str(path)!r} is damaged ({error}). Download or copy it again.") from error
     return bytes(found)
 
 
@@ -95,7 +97,7 @@ def _parquet(name: str, content: bytes) -> Sheet:
         table = file.read(columns=plain)
         columns = [[_cell(value) for value in _values(column)] for column in table.columns]
     except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise InputError(f"{name} is no Parquet file that can be read ({_first_line(error)}).") from error
+        raise InputError(f"{name} is not a readable Parquet file ({_first_line(error)}).") from error
     left = len(file.schema_arrow) - len(plain)
     notes = []
     if left:
@@ -150,7 +152,7 @@ def _spreadsheet(name: str, content: bytes) -> Sheet:
     except InputError:
         raise
     except Exception as error:  # of many kinds, since a spreadsheet is a zip of XML files
-        raise InputError(f"{name} is no spreadsheet that can be read ({_first_line(error)}).") from error
+        raise InputError(f"{name} is not a readable spreadsheet ({_first_line(error)}).") from error
     if not filled:
         raise InputError(f"{name} is an empty spreadsheet.")
     (title, ((_, header), *lines)), *others = filled.items()

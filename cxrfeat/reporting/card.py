@@ -18,9 +18,9 @@ INTENDED = (
     "Frontal chest radiographs of the kind and from the places that the data below are of.",
 )
 UNINTENDED = (
-    "Diagnosis, triage, or any decision about a patient: it is not a medical device, and no authority has seen it.",
+    "Diagnosis, triage, or any decision about a patient: it is not a medical device, and no regulator has reviewed it.",
     "Images of another kind than those it was trained on: children's, lateral ones, photographs of films.",
-    "Any hospital on whose own images it was not validated: scores fall elsewhere, often by much.",
+    "Any hospital on whose own images it was not validated: scores fall elsewhere, often by a lot.",
 )
 
 

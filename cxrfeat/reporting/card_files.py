@@ -35,12 +35,12 @@ def read_told(path: Path) -> list[dict[str, Any]]:
     try:
         document = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON ({error}). Write it with `cxrfeat validate`, as JSON.") from error
+        raise InputError(f"{path} is not JSON ({error}). Write it with `cxrfeat validate`, as JSON.") from error
     several = document.get("validations") if isinstance(document, dict) else None
     found = several if isinstance(several, list) and several else [document]
     for told in found:
         if not isinstance(told, dict) or not all(isinstance(told.get(name), dict) for name in ("external", "gap")):
-            raise InputError(f"{path} is no document of `cxrfeat validate`: it has no scores of another data set.")
+            raise InputError(f"{path} is not a document of `cxrfeat validate`: it has no scores of another data set.")
     return [_told(Path(str(told.get("data", "?"))).name, told) for told in found]
 
 

@@ -149,7 +149,7 @@ def _within(within: Mapping[str, Any]) -> str:
 
 def _subgroups(card: Mapping[str, Any]) -> str:
     if not card["subgroups"]:
-        return "Nothing is known of the images that parts them: no sex, age, view position or second source."
+        return "Nothing that is known of the images divides them: no sex, age, view position or second source."
     shown = subgroup_table(card["subgroups"], card["name"])
     title = "\n".join(line.replace(SMALL, f"\\{SMALL}", 1) + "\\" for line in shown.title.split("\n"))
     return "\n\n".join((title.removesuffix("\\"), table(shown.columns, shown.rows)))

@@ -80,8 +80,8 @@ def training_chart(key: str, history: History, what: str, title: str) -> Markup 
             drawn.append(frame.line(pairs, class_))
             drawn += [element("circle", cx=frame.across(x), cy=frame.up(y), r=2, class_=class_) for x, y in pairs[-1:]]
             said.append(f"{words} from {number(pairs[0][1])} to {number(pairs[-1][1])}")
-    where = f" Epoch {kept:g} was kept, marked by an upright line." if kept is not None else ""
-    words = f"Over {len(epochs)} epochs: {'; '.join(said)}. Training is a full line, validation a dashed one.{where}"
+    where = f" Epoch {kept:g} was kept, marked by a vertical line." if kept is not None else ""
+    words = f"Over {len(epochs)} epochs: {'; '.join(said)}. Training is a solid line, validation a dashed one.{where}"
     return picture(key, title, words, frame.width, frame.height, *drawn, class_="chart")
 
 
@@ -159,7 +159,7 @@ def calibration_chart(key: str, curve: Mapping[str, Any]) -> Markup:
     labels.append(element("text", str(most), x=frame.left - 7, y=base - room + 8, class_="tick end"))
     drawn.append(element("path", d=path([(frame.left, base), (frame.across(1), base)]), class_="axis"))
     drawn.append(element("g", *labels, aria_hidden="true"))
-    words = f"On the dotted diagonal a head is as often right as it is sure. {'; '.join(said)}."
+    words = f"On the dotted diagonal a head is right as often as it is confident. {'; '.join(said)}."
     return picture(key, "Calibration", words, frame.width, frame.height, *drawn, class_="chart")
 
 

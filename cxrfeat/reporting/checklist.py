@@ -106,7 +106,7 @@ TRIPOD = Checklist(
         ("9c", "Who judged predictors that are judged", "judged"),
         ("10", "Sample size", "size"),
         ("11", "Missing data", "missing"),
-        ("12a", "How data were used and parted", "split"),
+        ("12a", "How data were used and split", "split"),
         ("12b", "How predictors were handled", "standardised"),
         ("12c", "Kind of model, how it was built and checked inside", "training"),
         ("12d", "Differences between clusters, such as hospitals", "clusters"),
@@ -306,7 +306,7 @@ def _external(card: Card) -> str:
 def _clusters(card: Card) -> str:
     within = card["test"]["within_source"]
     if not within["images"]:
-        return "No source has images of several classes, so that performance within sources cannot be told."
+        return "No source has images of several classes, so performance within sources cannot be reported."
     return (
         f"Within sources: accuracy {with_interval(within['accuracy'], within['accuracy_ci'])} on {within['images']} "
         f"images of {within['sources']} sources."

@@ -150,7 +150,7 @@ def unlike_images(a: Sequence[str], b: Sequence[str]) -> str:
     if a == b:
         return ""
     if set(a) == set(b):
-        return f"not tested as often: the same images, {len(a)} predictions against {len(b)}"
+        return f"not tested the same number of times: the same images, {len(a)} predictions against {len(b)}"
     return f"not tested on the same images: {len(set(a) & set(b))} of {len(set(a) | set(b))} are of both runs"
 
 

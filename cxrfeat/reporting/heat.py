@@ -121,7 +121,7 @@ def _why_none(error: CxrFeatError) -> str:
 
 
 _WHY_NONE: tuple[tuple[type[CxrFeatError], str], ...] = (
-    (WeightsError, "its network is not where it was, or is another one. Say where it is with `network`."),
+    (WeightsError, "its network is not where it was, or has changed. Say where it is with `network`."),
     (MissingExtraError, "they take an optional package that is not installed."),
     (UsageError, "no way of explaining goes with its head and its network."),
     (InputError, "its test images cannot be used as it saw them."),

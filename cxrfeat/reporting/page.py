@@ -174,7 +174,7 @@ def _scores(
     first = runs[0]
     how = "out-of-fold" if first.get("folds") else "test part"
     title = f"Test scores with 95 % intervals ({how}: {first['test']['images']} images). "
-    title += "Upright dotted lines: chance. A heading sorts."
+    title += "Vertical dotted lines: chance. A heading sorts."
     if any(f" {NO_ENDS}" in one["text"] for row in rows for one in row["cells"]):
         title += f"\n{WHY_NO_ENDS}."
     if why := apart(differences):

@@ -25,7 +25,7 @@ Protocol = Literal["paper", "proper"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a reproduction is asked for; equal ones find each other's runs."""
+    """Options of a reproduction; with equal options a reproduction finds existing runs."""
 
     rows: tuple[str, ...] = ()
     """Names of rows; none is all."""
@@ -34,10 +34,10 @@ class Options:
     per_class: int | None = None
     """Images of each class; `None` is the paper's 1200, or as many as every class has."""
     limit: int | None = None
-    """At most this many of each class: for a trial."""
+    """At most this many of each class, for a trial run."""
     epochs: int = 20
     split: PaperSplit | None = None
-    """`group`, or the paper's own `paper`, which parts images of one patient; `None` is the data's own split, if it
+    """`group`, or the paper's own `paper`, which separates images of one patient; `None` is the data's own split, if it
     gives any image a part, else `group`."""
     views: int = 8
     """Cached views per image, of which the paper's way draws one per epoch."""
@@ -118,7 +118,7 @@ def plan(data: PathLike, options: Options, progress: Progress | None = None, rea
     Args:
         data: Folder of images (see `index`).
         options: What is asked for.
-        progress: Called on the way.
+        progress: Called as the work proceeds.
         reading: How the folder is read: its `follow_links` and its `strict`.
 
     Raises:
@@ -156,10 +156,11 @@ def plan(data: PathLike, options: Options, progress: Progress | None = None, rea
         notes.append("These are not the paper's own data and settings, so its figures are not comparable with ours.")
     elif by == "group":
         notes.append(
-            "The paper parted images one by one, ours keeps patients together: its figures may flatter beside it."
+            "The paper split images one by one, ours keeps patients together: its figures may look better than ours "
+            "for that reason."
         )
     if by == "column":
-        notes.append("The data's own split is kept: another split than the paper's, whose figures may differ for that.")
+        notes.append("The data's own split is kept: another split than the paper's, so its figures may differ.")
     elif own_way(None, given) == "column":
         notes.append(f"The data's own split is not used, since {by} was asked for.")
     if by == "paper":

@@ -116,7 +116,7 @@ def tally_table(tally: Tally, document: Mapping[str, Any]) -> Table:
     total, least, most = tally.values
     if least <= most:
         mean = number(total / tally.images, 1)
-        title += f", {document['target']} from {number(least, 1)} to {number(most, 1)}, {mean} in the mean"
+        title += f", {document['target']} from {number(least, 1)} to {number(most, 1)}, {mean} on average"
     return Table(title=title, columns=("", "", "images", "share"), rows=rows, numeric=frozenset({2, 3}))
 
 
@@ -141,7 +141,7 @@ def rules_lines(document: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"Sets of classes hold the true one of {sets['asked']:.0%} of new patients, for each class by itself. On "
             f"the run's own test they held it in {in_words(test['coverage'], test['coverage_ci'])}: {test['size']:.2f} "
-            f"classes in the mean, one in {test['single']:.0%} of sets, all ('cannot tell') in {test['all']:.0%}. "
+            f"classes on average, one in {test['single']:.0%} of sets, all ('cannot tell') in {test['all']:.0%}. "
             "Images unlike the training ones get all, for of these nothing is promised."
         )
         few = [name for name, least in sets["least_probability"].items() if least == 0]

@@ -104,7 +104,7 @@ def _points(test: Evaluation) -> Table | None:
     if not rows:
         return None
     chosen = test.operating_points.chosen_on
-    flattered = ", which flatters it" if chosen == "these images" else ""
+    flattered = ", which makes it optimistic" if chosen == "these images" else ""
     return Table(
         title="Operating points: each class against the rest, its threshold for a specificity of 0.9 chosen on "
         f"{chosen}{flattered}",

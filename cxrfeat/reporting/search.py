@@ -32,7 +32,8 @@ def sentences(search: Search, test_openings: int) -> list[str]:
     opened = "once, by this run" if test_openings == 1 else f"by {test_openings} runs, this one included"
     said = [
         f"Chosen{where}: {chosen}; {by} {found.score:.3f} on the inner folds{beat}.",
-        "A search flatters what it chooses; the test scores above, of images it never saw, are the honest ones.",
+        "A search makes its choice look better than it is; the test scores above, of images it never saw, are the "
+        "honest ones.",
         f"{part} been opened {opened}.",
     ]
     if test_openings > 1:

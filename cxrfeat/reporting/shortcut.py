@@ -89,7 +89,7 @@ def source_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
                 auroc = with_interval(pair["auroc"], pair["auroc_ci"])
                 rows.append((run["head"], f"{names}, {pair['images']} images", auroc, "AUROC"))
     return Table(
-        title="Within sources: what remains when the hospital is no help",
+        title="Within sources: what remains when knowing the hospital does not help",
         columns=("head", "", "accuracy or AUROC", ""),
         rows=tuple(rows),
     )
@@ -122,7 +122,7 @@ def within_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
     first = known[0][1]
     chance = f"; always naming a source's commonest class reaches {number(first['chance'])}" if first["images"] else ""
     return Table(
-        title="Within sources: what remains when the hospital is no help\n"
+        title="Within sources: what remains when knowing the hospital does not help\n"
         f"(accuracy over {first['images']} images{chance}; AUROC of each pair of classes that shares one)",
         columns=("head", "backbone", "accuracy", *(" / ".join(pair) for pair in pairs)),
         rows=tuple(rows),

@@ -242,7 +242,7 @@ def standing(comparison: Mapping[str, Any]) -> str:
 
     Example:
         >>> standing({"runs": [1, 2], "comparisons": [{"b": "x", "ci": [-0.1, 0.2], "tied": True}]})
-        'Best of 2 runs by accuracy, tied with 1 of them. The best of several is flattered by chance.'
+        'Best of 2 runs by accuracy, tied with 1 of them. The best of several looks better than it is, by chance.'
     """
     others = comparison["comparisons"]
     if not others:
@@ -252,4 +252,5 @@ def standing(comparison: Mapping[str, Any]) -> str:
     ties = f"tied with {tied} of them" if tied else "" if apart == len(others) else "tied with none"
     loose = f"{apart} cannot be compared" if apart else ""
     told = "; ".join(part for part in (ties, loose) if part)
-    return f"Best of {len(comparison['runs'])} runs by accuracy, {told}. The best of several is flattered by chance."
+    best = f"Best of {len(comparison['runs'])} runs by accuracy, {told}."
+    return f"{best} The best of several looks better than it is, by chance."

@@ -180,7 +180,7 @@ def difference_table(one: Mapping[str, Any]) -> Table:
         for label, told in one["apart"].items()
     ]
     return Table(
-        title=f"How the images of {one['dataset']} differ", columns=("what", "value", "beside"), rows=tuple(rows)
+        title=f"How the images of {one['dataset']} differ", columns=("what", "value", "next to it"), rows=tuple(rows)
     )
 
 

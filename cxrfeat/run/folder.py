@@ -58,16 +58,16 @@ class RunFolder:
     path: Path
     document: RunDocument | NumberDocument | FindingsDocument
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """SHA-256 of each file beside `run.json`, by name."""
+    """SHA-256 of each file next to `run.json`, by name."""
 
     @property
     def name(self) -> str:
-        """The folder's name, which commands accept, or any unambiguous beginning of it."""
+        """The folder's name; commands accept it, or any unambiguous prefix of it."""
         return self.path.name
 
     @property
     def failed_checks(self) -> tuple[Finding, ...]:
-        """The checks of its own fit that it failed: they go wherever the run goes."""
+        """The checks that failed when it was fitted; they are shown wherever the run is used."""
         return tuple(one for one in self.document.audit if one.status is Status.FAIL)
 
     def __fspath__(self) -> str:
@@ -86,7 +86,7 @@ class RunFolder:
         return content
 
     def path_of(self, name: str) -> Path:
-        """Where one file of the run is, for a reader of its own, who checks what it holds.
+        """Path of one file of the run, for code that checks its content itself.
 
         Raises:
             IntegrityError: If it is missing.
@@ -97,7 +97,7 @@ class RunFolder:
         return path
 
     def split(self) -> SplitRows:
-        """The part of each image.
+        """The part of the split that each image is in.
 
         Raises:
             IntegrityError: If it is missing or damaged.
@@ -105,7 +105,7 @@ class RunFolder:
         return self._table(SPLIT, SplitRows.read)
 
     def history(self) -> History:
-        """The epochs of the head; none where a head has none.
+        """The epochs of the head; empty for heads without epochs.
 
         Raises:
             IntegrityError: If it is missing or damaged.
@@ -138,7 +138,7 @@ class Run(RunFolder):
         return _shown(self, title, ("score", "value [95 % interval]"), rows, random=told.random_weights)
 
     def predictions(self) -> Predictions:
-        """What it said of the images that validated and tested it.
+        """Its predictions for the validation and test images.
 
         Raises:
             IntegrityError: If they are missing or damaged.
@@ -169,7 +169,7 @@ class TargetRun(RunFolder):
         return _shown(self, title, ("", "value [95 % interval]"), rows, random=told.random_weights)
 
     def predictions(self) -> TargetPredictions:
-        """What it said of the images that validated and tested it.
+        """Its predictions for the validation and test images.
 
         Raises:
             IntegrityError: If they are missing or damaged.
@@ -231,7 +231,7 @@ def write_run(
         path: The folder, which must not exist.
         document: What goes into `run.json`.
         predictions: Predictions of the images that validated and tested it.
-        split: The part of each image.
+        split: The part of the split that each image is in.
         history: The epochs of the head.
         arrays: Other files by name: `HEAD`, `NOVELTY`, and the `NETWORK` of a fine-tuning.
 
@@ -282,7 +282,7 @@ def read_run(path: PathLike) -> Run:
 
     Raises:
         InputError: If it is not one, or is of a run that tells a number or all findings.
-        IntegrityError: If it was one and is damaged.
+        IntegrityError: If it is one and is damaged.
     """
     return _of_classes(read_any_run(path))
 
@@ -304,7 +304,7 @@ def read_any_run(path: PathLike) -> AnyRun:
 
     Raises:
         InputError: If it is not one.
-        IntegrityError: If it was one and is damaged.
+        IntegrityError: If it is one and is damaged.
     """
     path = as_path(path, "the folder of a run")
     place = path / _DOCUMENT
@@ -368,7 +368,7 @@ def find_run(run: AnyRunLike, *, runs: PathLike = "runs") -> Run:
     """The run of classes that is meant.
 
     Args:
-        run: A run, its folder or the `run.json` in it, its name, or an unambiguous beginning of its name.
+        run: A run, its folder or the `run.json` in it, its name, or an unambiguous prefix of it.
         runs: Folder in which names are looked for.
 
     Raises:
@@ -399,11 +399,15 @@ def find_any_run(run: AnyRunLike, *, runs: PathLike = "runs") -> AnyRun:
     more = f"\n  ... and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     listed = "".join(f"\n  {one}" for one in names[:_LISTED]) + more
     if fitting:
-        raise InputError(f"{name!r} begins the names of {len(fitting)} runs in {folder}; say more of it:{listed}")
+        raise InputError(
+            f"{name!r} is the beginning of the names of {len(fitting)} runs in {folder}; type more of it:{listed}"
+        )
     if path.is_dir() and (not named or all_runs(path)):
         return read_any_run(path)  # which says why it is none
     hint = (
-        f" There are, the nearest first:{listed}" if there else " There is none yet: make one with `cxrfeat fit-head`."
+        f" There are, the nearest first:{listed}"
+        if there
+        else " There are no runs yet: make one with `cxrfeat fit-head`."
     )
     raise InputError(f"There is no run {name!r} in {folder}.{nearest(name, names)}{hint}")
 

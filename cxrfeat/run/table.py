@@ -78,17 +78,17 @@ class Predictions:
             classes: Classes of the run.
 
         Raises:
-            ValueError: If a column is missing, a label is no class, or a probability is none.
+            ValueError: If a column is missing, a label is no class, or a probability is missing.
         """
         table = read_csv(text, (*IMAGES, *(f"{PROBABILITY}{name}" for name in classes)))
         number = {name: index for index, name in enumerate(classes)}
         unknown = {*table["label"], *table["predicted"]} - number.keys()
         if unknown:
-            raise ValueError(f"{min(unknown)!r} is no class of the run")
+            raise ValueError(f"{min(unknown)!r} is not a class of the run")
         rows = [[float(cell) for cell in table[f"{PROBABILITY}{name}"]] for name in classes]
         probabilities = np.array(rows, dtype=np.float64).T.reshape(-1, len(classes))
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise ValueError("a probability is none")
+            raise ValueError("a probability is missing")
         labels, predicted = (
             np.array([number[name] for name in table[column]], dtype=np.int64) for column in ("label", "predicted")
         )
@@ -265,7 +265,7 @@ def read_csv(text: str, names: Iterable[str]) -> dict[str, list[str]]:
         raise ValueError(str(error)) from error
     head = rows[0] if rows else []
     if len(set(head)) != len(head) or any(len(row) != len(head) for row in rows):
-        raise ValueError("it is no table any more")
+        raise ValueError("it is no longer a table")
     if lacking := [name for name in names if name not in head]:
         raise ValueError(f"it lacks the column {lacking[0]}")
     return {name: [row[head.index(name)] for row in rows[1:]] for name in names}

@@ -232,7 +232,7 @@ def read_validation(path: Path) -> Validation:
             raise DamagedError("it is larger than any validation")
         told = json.loads(path.read_bytes())
         if not isinstance(told, dict) or (told.get("format"), told.get("version")) != (FORMAT, VERSION):
-            raise DamagedError(f"it is no {FORMAT} of version {VERSION}")
+            raise DamagedError(f"it is not a {FORMAT} of version {VERSION}")
         validation = from_json(Validation, told)
         if told.pop("digest", None) != canonical_sha256(told):
             raise DamagedError("it is not what was written")

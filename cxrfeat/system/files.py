@@ -44,7 +44,7 @@ _ADVICE = {
     errno.EMFILE: "Too many files are open: close other programs, or raise the limit (ulimit -n).",
     errno.ENOTDIR: "A part of that path is a file, not a folder: choose another folder.",
     errno.EEXIST: "There is a file where the folder should be: choose another folder.",
-    errno.ENOTEMPTY: "Something is there already: choose another name, or move it away.",
+    errno.ENOTEMPTY: "Something with that name already exists: choose another name, or move it away.",
 }
 
 

@@ -21,7 +21,7 @@ def nearest_folder(folder: Path) -> Path:
         if one.is_dir():
             return one
         if one.exists():
-            raise StorageError(f"{one} is a file, and a folder is to be there. Move it away, or name another folder.")
+            raise StorageError(f"{one} is a file, where a folder should be. Move it away, or name another folder.")
     return Path(folder.absolute().anchor)
 
 
@@ -71,5 +71,5 @@ def _prove_lock(file: Path, folder: Path) -> None:
             raise StorageError(str(error)) from error
     raise StorageError(
         f"{folder} is on a file system that does not lock files, so two runs could write one file at once. Choose a "
-        "folder on another disk, or see to it that one run at a time writes there."
+        "folder on another disk, or make sure that only one run at a time writes there."
     )

@@ -125,7 +125,7 @@ class _Known(pickle.Unpickler):
         """
         found = super().find_class(module, name) if _may_hold(module, name) else None
         if found is None or (module not in _ARRAYS and not isinstance(found, type)):
-            raise pickle.UnpicklingError(f"{module}.{name} is no value that processes send each other")
+            raise pickle.UnpicklingError(f"{module}.{name} is not a value that processes send each other")
         return found
 
 

@@ -82,7 +82,7 @@ class Notebook:
                 raise ValueError("of another search")
             pages = {key: [Tally.read(one, classes) for one in page] for key, page in dict(stored["tallies"]).items()}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            self.notes.append(f"{path} is damaged or of another version: the search began anew.")
+            self.notes.append(f"{path} is damaged or of another version: the search started again.")
             return
         self._add(pages)
         if pages:

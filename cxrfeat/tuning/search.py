@@ -34,7 +34,7 @@ def find_head(bench: AnyBench, space: Space) -> SearchFound:
     score = bench.score(chosen)[0]
     if score is None:
         raise InputError(
-            "No configuration could be fitted; the first said: "
+            "No configuration could be fitted; the first failed with: "
             f"{next(one.failed for one in bench.shown[chosen] if one.failed)}"
         )
     default = bench.best(defaults)[0]

@@ -38,19 +38,19 @@ def audit(
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> AuditResult:
-    """Ask of a data set everything whose answer could void a score on it.
+    """Check a data set for everything that could invalidate a score on it.
 
     Args:
         data: Folder of images (see `index`).
         cache: A feature file of these images; with it, the model and images without lungs are judged too.
-        network: Where its network is, if it is no longer where it was.
+        network: Where its network is now, if it has moved.
         mitigate: Compare ways to make the network look at the lungs, and the head at the disease; takes `cache`.
         fold_count: Controls and model are judged by grouped cross-validation in this many folds.
         selection: Which images to take.
-        seed: Of folds and intervals.
-        places: Whether commands to paste may name `data` and `cache`.
+        seed: Seed of the folds and intervals.
+        places: Whether commands to paste may name the paths `data` and `cache`.
         make_engine: Loads a network; for tests and other engines.
-        progress: Told what is being done, how much of it, out of how much.
+        progress: Called with what is being done, how much of it is done, and out of how much.
 
     Returns:
         Findings, failed ones first, and the figures behind them.
@@ -58,7 +58,7 @@ def audit(
     Raises:
         InputError: If the data cannot be used, or the feature file holds too few of the images.
         SplitError: If there are fewer than 2 folds.
-        WeightsError: If the network of the features is not there.
+        WeightsError: If the network of the features cannot be found.
     """
     data = as_path(data, "the data folder")
     if mitigate and cache is None:

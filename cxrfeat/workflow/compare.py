@@ -26,20 +26,20 @@ def compare(
     """Set runs side by side: in order of test accuracy, of a number by their errors, of all findings by the mean AUROC.
 
     Args:
-        runs: At least two, or with `by` one, each a run, its name or an unambiguous beginning of it, or its folder;
+        runs: At least two, or with `by` one, each a run, its name or an unambiguous prefix of it, or its folder;
             `None` is every run in `folder`. Those of classes, of a number, and of all findings are kept apart.
         seed: Seed of the bootstrap.
         prevalence: `{class: share}`: how frequent classes are among the people a test is used on. A run without the
             class has no predictive value of it.
         by: What to cut the test images into subgroups by: `sex`, `age:40:65` (at these edges), `view_position`,
             `source`, `date` (by years, or `date:2020-03:2021`); one, or several for one table each. Only of classes.
-        features: Folder of the feature files, which tell these of the images.
+        features: Folder of the feature files, which hold these columns.
         folder: Where the runs' names are looked for.
 
     Raises:
         UsageError: If there are fewer than two different runs, a prevalence is of no class or not between 0 and 1,
             `by` names no such column or edges, or it is asked for of a run without classes.
-        InputError: If there is no such run, or one has no test; or no feature file is of its images, with `by`.
+        InputError: If there is no such run, or one has no test; or, with `by`, if no feature file holds its images.
         IntegrityError: If a run or a feature file is damaged.
     """
     texts: list[str] = [] if by is None else one_or_many(by)

@@ -75,7 +75,7 @@ def demo(
         make_engine: Loads a network.
         words: How the pages say what to do.
         tell: Called after each stage.
-        progress: Called on the way.
+        progress: Called as the work proceeds.
 
     Raises:
         StorageError: If the disk refuses.

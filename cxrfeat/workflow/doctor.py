@@ -50,7 +50,7 @@ _OF_CACHE = "A network takes 30 to 500 MB there."
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything that was looked at."""
+    """Every check of `doctor`."""
 
     checks: tuple[Check, ...]
 
@@ -62,12 +62,12 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
-        """Whether the job would run here."""
+        """Whether `extract` would run here."""
         return not self.failed
 
     @property
     def failed(self) -> list[Check]:
-        """What keeps it from running."""
+        """The checks that failed."""
         return [one for one in self.checks if one.status == Status.FAIL]
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def doctor(
     features: PathLike = "features",
     runs: PathLike = "runs",
 ) -> Diagnosis:
-    """Look whether `extract` with a network, and heads on what it makes, would work on this machine.
+    """Check whether `extract` with a network, and heads on its features, would work on this machine.
 
     No network is loaded and no image is read. The folders are written in, and left as they were. If the weights are not
     here, their server is asked whether it has them.
@@ -149,7 +149,7 @@ def _salt() -> Check:
         return Check(
             check="salt",
             status=Status.WARN,
-            value=f"{path} can be read by others, who could then tell patients by their ids",
+            value=f"{path} can be read by others, who could then identify patients from their ids",
             do=f"Run chmod 600 {path}.",
         )
     return Check(check="salt", status=Status.PASS, value=f"{path}: keep a copy, ids depend on it")

@@ -58,12 +58,12 @@ def explain(
     words: Words = PYTHON,
     progress: Progress | None = None,
 ) -> Explained:
-    """Show which places of images speak for a class, and judge whether they are where they should be.
+    """Show which places in images are evidence for a class, and judge whether they are where they should be.
 
     Args:
-        run: Run of a head, or fine-tuned: a run, its name or an unambiguous beginning of it, or its folder.
+        run: Run of a head, or fine-tuned: a run, its name or an unambiguous prefix of it, or its folder.
         images: Files, or folders of them; one or many.
-        data: In place of `images`, the data folder of the run: some of its test images are shown, right and wrong ones
+        data: Instead of `images`, the data folder of the run: some of its test images are shown, right and wrong ones
             of each class, and heat is judged: that of up to 400 test images, or with occlusion (all that a
             `knn` head allows) of those shown.
         target: The class to explain; the predicted one of each image unless given.
@@ -71,11 +71,11 @@ def explain(
         method: `auto`, `cam`, `gradcam`, `gradcam++` or `occlusion`.
         out: Folder for the overlays and `explain.json`, in place of those of an earlier call; `None` writes nothing.
         checks: Judge the heat; only with `data`.
-        network: Where the network's file is, if it is no longer where it was.
+        network: Where the network's file is now, if it has moved.
         runs: Folder in which the run's name is looked for.
         selection: Which images of `data` to read, and how folders are read.
         redact: Name images by their salted ids.
-        seed: Of which test images are shown, and of the randomised weights.
+        seed: Seed of the choice of test images, and of the randomised weights.
         words: How `explain.json` says what to do.
         progress: Called after every batch.
 
@@ -134,12 +134,12 @@ def activation_maps(
     Each channel has its own scale; one that is the same everywhere is dark.
 
     Args:
-        run: A run, its name or an unambiguous beginning of it, or its folder.
+        run: A run, its name or an unambiguous prefix of it, or its folder.
         image: A file.
         layer: Its name, as `Graph.layers` has it.
         data: Folder that the image is in; its mask is then taken from there, which a run on masked images needs.
         out: Folder for the picture.
-        network: Where the network's file is, if it is no longer where it was.
+        network: Where the network's file is now, if it has moved.
         runs: Folder in which the run's name is looked for.
         selection: Which images of `data` to read, and how.
         redact: Name the image by its salted id.
@@ -182,20 +182,20 @@ def top_patches(
     redact: bool = False,
     progress: Progress | None = None,
 ) -> TopPatches:
-    """Find the places of a data set that excite units of a layer most; of each image the one best place counts.
+    """Find the places in a data set that excite the units of a layer most, at most one place in each image.
 
     Args:
-        run: A run, its name or an unambiguous beginning of it, or its folder.
+        run: A run, its name or an unambiguous prefix of it, or its folder.
         layer: Its name.
         units: Channels of the layer, one or many.
         data: Folder of images; they need not be those of the run.
-        top: Patches of each unit.
+        top: Number of patches for each unit.
         out: Folder for one picture of each unit, and `units.json`.
-        network: Where the network's file is, if it is no longer where it was.
+        network: Where the network's file is now, if it has moved.
         runs: Folder in which the run's name is looked for.
         selection: Which images to take.
         redact: Name images by their salted ids.
-        progress: Told after some images.
+        progress: Called after some images.
 
     Raises:
         UsageError: If there is no such layer or unit.
@@ -250,6 +250,6 @@ def _layer(run: Run, spec: FeatureSpec, layer: str, network: PathLike | None) ->
     if found.onnx:
         raise UsageError(
             f"{found.name} is an ONNX file, whose layers have no names to rely on: layers are shown of Keras networks. "
-            "Leave `layer` away, and `cxrfeat explain` shows what speaks for a class."
+            "Omit `layer`, and `cxrfeat explain` shows what speaks for a class."
         )
     return Graph(found, spec).layer(layer)

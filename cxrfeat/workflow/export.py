@@ -63,22 +63,22 @@ def export(
     runs: PathLike = "runs",
     progress: Progress | None = None,
 ) -> Exported:
-    """Write a run as one model, preprocessing and calibration inside, with a model card and two checklists beside it.
+    """Write a run as one model, preprocessing and calibration included, with a model card and two checklists.
 
-    Beside `model.onnx` are `model.card.md`, `model.card.json`, `model.claim.md` (CLAIM 2024) and `model.tripod.md`
+    Next to `model.onnx` are `model.card.md`, `model.card.json`, `model.claim.md` (CLAIM 2024) and `model.tripod.md`
     (TRIPOD+AI), of which the last two are for the author to finish.
 
     Args:
-        run: A run, its name or an unambiguous beginning of it, or its folder.
-        out: Where it goes; what is there is replaced.
-        form: `onnx` or `keras`; `None` is what the ending of `out` says.
-        network: Where the network's file is, if it is no longer where it was.
-        validation: What `validate` said of other data sets, as the files of its JSON documents; one or many, beside
+        run: A run, its name or an unambiguous prefix of it, or its folder.
+        out: Where to write it; an existing file is replaced.
+        form: `onnx` or `keras`; `None` takes it from the extension of `out`.
+        network: Where the network's file is now, if it has moved.
+        validation: What `validate` said of other data sets, as the files of its JSON documents; one or many, besides
             those that the run keeps.
         features: Folder of the feature files, which tell the card of the images that the run was fitted on; it need not
             be there.
         runs: Folder in which the run's name is looked for.
-        progress: Told after every step.
+        progress: Called after every step.
 
     Raises:
         UsageError: If `out` and `form` do not fit each other, the network is none of Keras's for `keras`, or it cannot
@@ -86,7 +86,7 @@ def export(
         InputError: If there is no such run, its views take more than a resized image, or a validation is no such
             document.
         MissingExtraError: If the extra onnx is not installed.
-        IntegrityError: If the run is damaged, or the model does not say what the run says.
+        IntegrityError: If the run is damaged, or the model's output differs from the run's.
         WeightsError: If the network is no longer there.
         StorageError: If the disk refuses.
     """
@@ -100,7 +100,7 @@ def export(
     validations = [*(one for one in kept_told(run) if one["data"] not in again), *given]
     where, (head, novelty) = network_of(run, network), load_head(run)
     if form == "keras" and where.onnx:
-        raise UsageError(f"{run.name} is on an ONNX file ({where.name}), which is no Keras model: use `form=onnx`.")
+        raise UsageError(f"{run.name} is on an ONNX file ({where.name}), which is not a Keras model: use `form=onnx`.")
     made = Made(
         run=run.name, network=where, spec=replace(spec, precision="float32"), head=head, novelty=novelty,
         use=RESEARCH_USE,
@@ -128,7 +128,7 @@ def _form(path: Path, form: Form | None) -> Form:
     if ending not in endings:
         raise UsageError(f"`out` is the name of a file that ends in .onnx or .keras; got {str(path)!r}.")
     if form not in (None, endings[ending]):
-        raise UsageError(f"`out` ends in {ending}, and `form={form}` in .{form}: leave one of them away.")
+        raise UsageError(f"`out` ends in {ending}, and `form={form}` in .{form}: omit one of them.")
     if path.is_dir():
         raise UsageError(f"`out` is the name of a file, and {path} is a folder. Name a file in it.")
     return endings[ending]
@@ -156,7 +156,8 @@ def _notes(run: Run, head: FittedHead) -> tuple[str, ...]:
         notes.append("The network has random weights: what the model says means nothing.")
     if document.identity.target != "label":
         notes.append(
-            f"The model tells {document.identity.target}, not the class of an image; images are counted by their class."
+            f"The model predicts {document.identity.target}, not the class of an image; images are counted by their "
+            "class."
         )
     if document.tta:
         notes.append(
@@ -169,8 +170,8 @@ def _notes(run: Run, head: FittedHead) -> tuple[str, ...]:
         notes.append("The head was fitted on all images after its test in folds, and is not itself tested.")
     if kept := _kept_images(head):
         notes.append(
-            f"The file holds the features of {kept} training images, from which something of these may be told. "
-            "Where that matters, give away a logreg or dropout head."
+            f"The file holds the features of {kept} training images, from which something about them may be learned. "
+            "Where that matters, share a logreg or dropout head instead."
         )
     if failed := ", ".join(one.check for one in run.failed_checks):
         notes.append(f"The run failed checks of its audit ({failed}): its scores may not be about the disease.")

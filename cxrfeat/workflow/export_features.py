@@ -15,7 +15,7 @@ from cxrfeat.system.given import PathLike, as_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedFeatures:
-    """A table that was written."""
+    """The table that was written."""
 
     path: Path
     form: TableForm
@@ -46,13 +46,13 @@ def export_features(
     Args:
         file: The feature file, or one that is open.
         to: `parquet`, `anndata` or `npz`.
-        out: Where it goes; `None` is the feature file's name in the current folder.
+        out: Where to write it; `None` is the feature file's name in the current folder.
         pictures: Write the small pictures of the images too, which show patients.
 
     Raises:
         UsageError: If there is no such form, or `out` ends in that of another.
         MissingExtraError: If its packages are not installed.
-        InputError: If the file is no feature file.
+        InputError: If the file is not a feature file.
         IntegrityError: If it is damaged.
         StorageError: If the disk refuses.
     """

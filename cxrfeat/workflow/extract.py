@@ -105,11 +105,11 @@ def extract(
         backbone: One name of the table, the path of a Keras model or of an ONNX file, or a fine-tuned run; or several.
         views: Views per image, the plain one included.
         weights: `imagenet`, `random`, or a path.
-        preprocess: Of a network of your own: `tf`, `torch`, `caffe`, `none` or `xrv`.
+        preprocess: How a network of your own expects its pixels: `tf`, `torch`, `caffe`, `none` or `xrv`.
         mean: In its place: what your own network removes from pixels from 0 to 1; one number, or one of each channel.
-        std: What it divides by then, likewise.
+        std: What it then divides by, likewise.
         output: Which output of an ONNX file to take, by name; `None` is its only one.
-        pool: How that becomes features: `mean`, `cls` or `none`; `None` is what goes without saying.
+        pool: How that becomes features: `mean`, `cls` or `none`; `None` chooses where only one is possible.
         normalize: `backbone`, `featurewise` or `none`.
         size: Height and width of the views in pixels; `None` is each network's own.
         view: How views are drawn; its size, count and seed are taken from the other arguments, and the digest of the
@@ -119,7 +119,7 @@ def extract(
             `bfloat16`, which OpenVINO computes.
         engine: `auto`, `keras`, `openvino` or `onnx`.
         batch: Views per batch; `None` is the engine's own.
-        seed: Of drawn views and random weights.
+        seed: Seed of the drawn views and of random weights.
         split_spec: The split whose training part gives the `featurewise` statistics.
         selection: Which images to take.
         features: Folder for the files.
@@ -129,7 +129,7 @@ def extract(
         cluster: Compute by workers on this Ray cluster; `None` is this process.
         devices: Compute by a process for each of some GPUs of this machine: `all`, or numbers such as `0,1`.
         make_engine: Loads a network; for tests and other engines.
-        progress: Told what is being done, how much of it, out of how much.
+        progress: Called with what is being done, how much of it is done, and out of how much.
 
     Returns:
         One record per backbone, the manifest, and the images that could not be used.

@@ -72,19 +72,19 @@ def fit_findings(
     Args:
         features: A feature file with findings, or one that is open.
         heads: What to train, one or many.
-        uncertain: What an uncertain finding is taken for: `present`, `absent`, or `ignore`, not known.
+        uncertain: What an uncertain finding counts as: `present`, `absent`, or `ignore` (unknown).
         split_by: As in `fit`. One split serves all findings.
         regroup_given: As in `fit`.
         exclude: As in `fit`.
-        seed: Of the split, the draws of the intervals, and heads that are only named.
+        seed: Seed of the split, the intervals, and heads that are given only by name.
         runs: Folder for the runs.
         name: The run's name; only with one kind of head.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Returns:
         One run for each kind of head: of each finding prevalence, AUROC, AUPRC, and the sensitivity where the
         specificity is 0.9 on validation images, each with its interval over patients; the mean over findings; and the
-        findings that cannot be judged, with the reason. A run that stands already is not made again.
+        findings that cannot be judged, with the reason. A run that exists already is not made again.
 
     Raises:
         InputError: If the features state no finding, not one that can be judged, or the name is another run's.

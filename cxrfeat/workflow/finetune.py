@@ -83,22 +83,22 @@ def finetune(
     name: str | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
-    """Train a network and its head together, from a warm start, and test what came of it.
+    """Train a network and its head together, from a warm start, and test the result.
 
-    Killed at any moment, the same call continues; on a CPU it ends with the weights of an undisturbed run, bit for bit.
+    If it is killed, the same call continues; on a CPU it ends with the weights of an uninterrupted run, bit for bit.
 
     Args:
         data: Folder of images (see `index`).
         backbone: One name of the table, `scratch`, or the path of a Keras model; `None` is that of `head_from` or
             `cache`, else densenet121.
         weights: `imagenet`, `random`, or a path.
-        preprocess: Preprocess of a Keras model of your own: `tf`, `torch`, `caffe` or `none`.
+        preprocess: How a Keras model of your own expects its pixels: `tf`, `torch`, `caffe` or `none`.
         normalize: `backbone`, `featurewise` or `none`.
         size: Height and width of the views in pixels; `None` is the network's own.
         view: How views are drawn; size, count and seed are taken from the other arguments.
-        spec: The protocol; its head gives the layers only where none is warm.
+        spec: The protocol; its head gives the layers only if the start is not warm.
         head_from: A run of stage two, its name or folder: its head, network and split are taken.
-        warm: The head that is fitted on cached features where none is given; `None` begins with a drawn one.
+        warm: The head to fit on cached features where none is given; `None` starts from a random one.
         cache: A feature file: its network, pixels and split are taken.
         network: Where the file of the network is, if it has moved.
         split_by: As in `fit`; not with `head_from`.
@@ -106,11 +106,11 @@ def finetune(
         selection: Which images to take.
         image_memory: Bytes of decoded images to keep; `None` is a quarter of the free memory.
         checkpoint_every: Seconds between checkpoints within an epoch.
-        seed: Of views, split, order, drawn weights and intervals.
+        seed: Seed of the views, the split, the order of images, drawn weights and intervals.
         features: Folder of the feature files.
         runs: Folder for the runs.
         name: The run's name.
-        progress: Called on the way.
+        progress: Called as the work proceeds.
 
     Returns:
         The run of the tuned network, and the audit. Where training diverged, the run's document says so, and the
@@ -120,7 +120,7 @@ def finetune(
         UsageError: If options contradict each other, a layer does not exist, or a batch does not fit into memory.
         InputError: If data, network, head and features do not belong together.
         SplitError: If the images cannot be split as asked, or the network has seen another split.
-        LockedError: If another process makes the same run.
+        LockedError: If another process is making the same run.
         StorageError: If the disk refuses; checkpoints stay.
     """
     data, features, runs = as_path(data, "the data folder"), as_path(features), as_path(runs)

@@ -45,7 +45,7 @@ class FitResult:
 
     runs: tuple[Run, ...]
     reused: tuple[bool, ...]
-    """For each run, whether it existed already."""
+    """For each run, whether it already existed."""
     audit: tuple[Finding, ...]
     quarantined: tuple[Quarantined, ...] = ()
     """Images that this call found it could not use; stage two, which sees none, finds none."""
@@ -117,21 +117,21 @@ def fit(
         heads: What to train, one or many: descriptions, or names such as `logreg` and `all`.
         split_by: `group`, `date`, `column` or `paper`; `None` keeps the split the features are bound to, else the
             data's own, of which images without a part are left out and counted, else splits by group.
-        regroup_given: Move groups that the data's own split tears to one side.
-        fold_count: Grouped cross-validation with this many folds in place of one test part.
-        repeats: How often to cross-validate, groups assigned anew.
-        source_out: Leave out one source at a time in place of one test part.
-        tta: Validation and test use the mean probability over the views in place of the plain view.
-        seed: Seed of the split, the intervals, and the heads that are only named.
+        regroup_given: Move groups that the data's own split divides to one side.
+        fold_count: Grouped cross-validation with this many folds instead of one test part.
+        repeats: How many times to cross-validate, with new folds each time.
+        source_out: Leave out one source at a time instead of one test part.
+        tta: Validate and test with the mean probability over the views instead of the plain view.
+        seed: Seed of the split, the intervals, and heads that are given only by name.
         runs: Folder for the runs.
         name: The run's name; only with one head.
         jobs: Fits at a time; `None` is as many as there are cores where it pays.
         cluster: Fit by workers of one core on this Ray cluster; `None` is this machine.
         classes: Take the images of these classes only; empty is all. Of another target than the label, its classes.
-        target: What heads learn to tell: `label`, a finding, `sex`, `view_position`, `source` or another column of
-            categories. Images of which it is not known are left out and counted; the others stay in the parts that they
+        target: What heads learn to predict: `label`, a finding, `sex`, `view_position`, `source` or another column of
+            categories. Images for which it is unknown are left out and counted; the others stay in the parts that they
             are in whatever the target.
-        uncertain: What an uncertain finding is taken for: `present`, `absent`, or `ignore`, not known.
+        uncertain: What an uncertain finding counts as: `present`, `absent`, or `ignore` (unknown).
         exclude: A table of images to leave out: the one that `labels` wrote, with `yes` under `leave_out`, or any list
             of ids or paths. The others stay in the parts that they are in with all images.
         balance_by: Weigh the training images so that the class is independent of these columns (`sex`, `age:40:65`,
@@ -139,14 +139,14 @@ def fit(
         progress: Called after every fit.
 
     Returns:
-        One run per head, in order, the audit, and which run did best on its validation images. A run that stands
-        already, made the same way, is not made again. Of several heads, one that cannot be fitted is in `unfitted`.
+        One run per head, in order, the audit, and which run did best on its validation images. A run that exists
+        already and was made the same way is not made again. A head of several that cannot be fitted is in `unfitted`.
 
     Raises:
         InputError: If the features cannot be used, the name is taken by another run, or no head can be fitted.
         SplitError: If the images cannot be split as asked, or the features are bound to another split.
         StorageError: If the run cannot be written.
-        UsageError: If a column to balance by is none, or a head cannot be balanced.
+        UsageError: If a column to balance by does not exist, or a head cannot be balanced.
     """
     runs, heads = as_path(runs), head_specs(heads, seed)
     if balance_by:

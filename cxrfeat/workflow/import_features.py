@@ -27,7 +27,7 @@ NO_PIXELS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedFeatures:
-    """A feature file that was made of a table."""
+    """The feature file that was made from a table."""
 
     path: Path
     images: int
@@ -57,9 +57,9 @@ def import_features(
     column: Mapping[str, str] | None = None,
     dataset: str | None = None,
 ) -> ImportedFeatures:
-    """Make a feature file of a table: Parquet, `.npz` arrays, or CSV.
+    """Make a feature file from a table: Parquet, `.npz` arrays, or CSV.
 
-    A table has a column of ids, one of labels, and columns of features that are called alike but for a number; `view`
+    A table has a column of ids, one of labels, and columns of features whose names differ only in a number; `view`
     where an image has several rows; and, where they are known, `patient_id`, `source`, `split`, `date`, `sex`, `age`,
     `view_position`, `modality`, `laterality`. A table of `export_features` becomes the features that it was made of.
 
@@ -67,10 +67,10 @@ def import_features(
         table: The file.
         features: Folder that the feature file goes into.
         column: Where `image_id`, `label`, `group` and `source` stand in the table, by its titles.
-        dataset: What the data are called; `None` is the table's name.
+        dataset: Name of the data set; `None` is the table's name.
 
     Raises:
-        InputError: If it is no such table, or the feature file is there already.
+        InputError: If the table is not of this form, or the feature file already exists.
         MissingExtraError: If pandas or pyarrow is not installed.
         StorageError: If the disk refuses.
         LockedError: If another process makes this file.

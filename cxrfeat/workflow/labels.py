@@ -33,20 +33,20 @@ FOLDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedLabel:
-    """What is to be said of one label."""
+    """The verdict on one label."""
 
     image: str
-    """The path relative to the data folder, or the id where no manifest tells it."""
+    """The path relative to the data folder, or the id if there is no manifest."""
     image_id: str
     label: str
     suggested: str
-    """The class that the image confidently is; the label itself where it is confidently no other."""
+    """The class the heads are confident of; the label itself where they are confident of no other."""
     score: float
     """0 to 1: how unlikely the label is."""
 
     @property
     def doubtful(self) -> bool:
-        """Whether the image is confidently of another class."""
+        """Whether the heads are confident that the image belongs to another class."""
         return self.suggested != self.label
 
 
@@ -78,7 +78,7 @@ class LabelDoubts:
 
     @property
     def doubtful(self) -> tuple[JudgedLabel, ...]:
-        """Those that somebody should look at."""
+        """Labels that a person should look at."""
         return tuple(one for one in self.judged if one.doubtful)
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,11 +117,11 @@ def labels(
         given: A feature file, whose images are each judged by heads that never saw their group; or a run, which judges
             the images that tested it: all of a cross-validation, else the test part.
         head: What judges the images of a feature file; `None` is ridge with each group left out exactly.
-        fold_count: Into how many grouped folds the images are assigned for any head that is named; 5 unless given.
-        seed: Seed of the folds, the interval and a head that is only named.
+        fold_count: Number of grouped folds for a head that is named; 5 unless given.
+        seed: Seed of the folds, the interval, and a head that is given only by name.
         jobs: Fits at a time.
         classes: Judge the images of these classes of a feature file only; empty is all.
-        features: Folder where the manifest of a run's data set lies, which tells paths.
+        features: Folder with the manifest of a run's data set, which maps ids to paths.
         runs: Folder in which a run's name is looked for.
         progress: Called after every fit.
 

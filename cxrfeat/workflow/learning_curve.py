@@ -51,7 +51,7 @@ def check_curves(
     Raises:
         InputError: If there is only one view.
         SplitError: If a size is no share of the training images.
-        UsageError: If the width is none.
+        UsageError: If the width is not a valid one.
     """
     for size in sizes:
         check_share(size)
@@ -93,13 +93,13 @@ def views_curve(
         heads: Heads without `views_per_epoch`.
         split_by: As in `fit`.
         fold_count: As in `fit`.
-        seed: Of the split and the intervals.
+        seed: Seed of the split and the intervals.
         classes: As in `fit`.
         exclude: As in `fit`.
         balance_by: As in `fit`.
         target: As in `fit`.
         uncertain: As in `fit`.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Raises:
         InputError: If there is only one view.
@@ -149,20 +149,20 @@ def learning_curve(
         heads: What to train.
         sizes: Shares of the training groups, above 0 and at most 1; smaller ones are parts of larger ones. Four or more
             bear a fitted curve.
-        wanted_width: Of an interval, from end to end: how many patients that would take is told.
+        wanted_width: Width of an interval, from end to end; how many patients that would take is reported.
         split_by: As in `fit`.
         fold_count: As in `fit`.
-        seed: Of the split, the choice of images, and the intervals.
+        seed: Seed of the split, the choice of images, and the intervals.
         classes: As in `fit`.
         exclude: As in `fit`.
         balance_by: As in `fit`.
         target: As in `fit`.
         uncertain: As in `fit`.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Raises:
         SplitError: If a size is not such a share.
-        UsageError: If the width is none.
+        UsageError: If the width is not a valid one.
     """
     _check_width(wanted_width)
     heads = head_specs(heads, seed)

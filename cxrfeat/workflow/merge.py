@@ -24,7 +24,7 @@ def merge(folders: PathLike | Iterable[PathLike], *, features: PathLike | None =
     Raises:
         InputError: If there is nothing to merge, if images are missing, or if the shares are of different data.
         IntegrityError: If two shares contradict each other.
-        LockedError: If a share is being computed there still.
+        LockedError: If a share is still being computed there.
         StorageError: If the disk refuses.
     """
     each = as_paths(one_or_many(folders), "a folder of shares")

@@ -79,20 +79,20 @@ def predict(
     all that decides them, are taken from there: they would be the same bits.
 
     Args:
-        run: A run, its name or an unambiguous beginning of it, or its folder.
+        run: A run, its name or an unambiguous prefix of it, or its folder.
         images: Files, or folders, which are searched for images as `index` searches them (masks, hidden files and
             checkpoints are none); one or many.
-        coverage: How often the set of classes that cannot be ruled out shall hold the true one, such as 0.9; `None`
+        coverage: How often the set of classes that cannot be ruled out should hold the true one, such as 0.9; `None`
             makes no sets.
-        threshold: Call each class from a threshold on, by the name of what it keeps to on validation images, such as
+        threshold: Call each class at or above a threshold, named for what it achieves on validation images, such as
             `sensitivity-0.95`.
-        network: Where the network's file is, if it is no longer where it was.
-        engine: What runs the network: `auto` is what is fastest for so many images.
+        network: Where the network's file is now, if it has moved.
+        engine: What runs the network: `auto` is the fastest for this many images.
         features: Folder of the feature files; it need not be there.
         runs: Folder in which the run's name is looked for.
         reading: How folders are read: its `follow_links` and its `strict`.
         make_engine: Loads a network; no feature file is looked into then.
-        progress: Told after every few images.
+        progress: Called after every few images.
 
     Returns:
         One prediction per readable image, in the order given: of a run of classes its `predictions`, of others `told`.

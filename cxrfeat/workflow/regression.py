@@ -28,7 +28,7 @@ class TargetResult:
     runs: tuple[TargetRun, ...]
     """One for each head, in order."""
     reused: tuple[bool, ...]
-    """For each run, whether it existed already."""
+    """For each run, whether it already existed."""
     audit: tuple[Finding, ...]
     notes: tuple[str, ...]
 
@@ -74,23 +74,23 @@ def fit_number(
 
     Args:
         features: A feature file, or one that is open.
-        target: `age`, or a column of numbers that the file keeps. Images of which it is not known are left out.
+        target: `age`, or a column of numbers that the file keeps. Images for which it is unknown are left out.
         heads: What to train, one or many: `ridge`, or a network, `dense` or `dropout`, by the squared error. What their
-            descriptions say of classes is of no matter.
+            descriptions say about classes does not matter.
         split_by: As in `fit`. The split is that of all images.
         regroup_given: As in `fit`.
         exclude: As in `fit`.
-        seed: Of the split, the draws of the intervals, and heads that are only named.
+        seed: Seed of the split, the intervals, and heads that are given only by name.
         runs: Folder for the runs.
         name: The run's name; only with one head.
-        progress: Told after every epoch of a network.
+        progress: Called after every epoch of a network.
 
     Returns:
-        One run for each head, in order. One that stands already, made the same way, is not made again.
+        One run for each head, in order. One that already exists, made the same way, is not made again.
 
     Raises:
-        UsageError: If there is no such target, or a head cannot tell a number.
-        InputError: If it is no number, not known of enough images, or the name is taken by another run.
+        UsageError: If there is no such target, or a head cannot predict a number.
+        InputError: If it is not a number, not known for enough images, or the name is taken by another run.
         SplitError: If the images cannot be split as asked.
         StorageError: If a run cannot be written.
     """

@@ -40,14 +40,14 @@ from cxrfeat.workflow.learning_curve import WIDTH, learning_curve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A page that has been written."""
+    """The page that was written."""
 
     path: Path
     content: ReportContent
     size: int
     """In bytes."""
     notes: tuple[str, ...] = ()
-    """For whoever makes the page, and not on it: they may name places of this machine."""
+    """For the author of the page, and not on it: they may name paths on this machine."""
 
     __repr__ = brief
 
@@ -93,29 +93,29 @@ def report(
     words: Words = PYTHON,
     progress: Progress | None = None,
 ) -> Report:
-    """Write one self-contained page of everything that is known of some runs.
+    """Write one self-contained page of everything that is known about some runs.
 
     Args:
-        runs: At least one, each a run, its name or an unambiguous beginning of it, or its folder; `None` is every run
+        runs: At least one, each a run, its name or an unambiguous prefix of it, or its folder; `None` is every run
             in `folder`. Runs of different data sets are kept apart.
-        out: The page. `None` is `report.html` here, or the first of `report-2.html`, ... where that is a page of other
+        out: The page. `None` is `report.html` here, or the first free `report-2.html`, ... if that is a page of other
             data, or none of cxrfeat.
         data: The folder of the images, for heat maps and names; without it there are none.
         features: Folder of the feature files, for the feature map and copies.
         images: Whether the page may hold pictures of patients.
-        redact: Name images by their salted ids in place of paths.
-        network: Where the network's file is, if it is no longer where it was.
+        redact: Name images by their salted ids instead of paths.
+        network: Where the network's file is now, if it has moved.
         folder: Where the runs' names are looked for.
         reading: How the folder of the images is read: its `follow_links` and its `strict`.
         explained: Runs of each data set that get heat maps, the best first.
         projection: How the feature map is laid out: `pca`, `tsne` or `umap`.
-        sizes: Shares of the training images, as in `learning_curve`: the best run's head is fitted on them anew for a
-            curve; none is no curve.
+        sizes: Shares of the training images, as in `learning_curve`: the best run's head is refitted on them for a
+            curve; empty gives no curve.
         wanted_width: As in `learning_curve`.
-        seed: Of intervals, and of which images are shown.
-        title: Of the page.
+        seed: Seed of the intervals, and of the choice of images shown.
+        title: Title of the page.
         words: How the page says what to do.
-        progress: Told on the way.
+        progress: Called as the work proceeds.
 
     Returns:
         Where the page is, and what it shows. It is smaller than `LIMIT`: pictures are left out until it fits.
@@ -157,7 +157,7 @@ def report(
             f"Of numbers or of all findings, and not on the page: {', '.join(others)}. `cxrfeat compare` shows them."
         )
     if place is None and out.name != USUAL:
-        aside.append(f"{USUAL} is no page of these data: this one is {out}, and nothing is replaced.")
+        aside.append(f"{USUAL} is not a page of these data: this one is {out}, and nothing is replaced.")
     by_data: dict[str, list[Run]] = {}
     for run in chosen:
         by_data.setdefault(data_of(run), []).append(run)

@@ -100,20 +100,20 @@ def reproduce(
     tell: Callable[[Step, Run], None] | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
-    """Do the paper's rows again, each with its own protocol, and each frozen one as it should have been done.
+    """Repeat the paper's rows, each with its own protocol, and each frozen one as it should have been done.
 
-    What already exists is taken as it is, so a reproduction that was interrupted continues where it was.
+    What already exists is kept, so an interrupted reproduction continues where it stopped.
 
     Args:
         data: Folder of images (see `index`).
         options: What is asked for; `None` is everything.
-        resume: Take the options of the last reproduction in this folder of runs instead.
+        resume: Continue with the options of the last reproduction in this folder of runs.
         reading: How the folder is read: its `follow_links` and its `strict`.
         features: Folder for the feature files.
         runs: Folder for the runs.
         make_engine: Loads a network for the frozen rows.
         tell: Called after each run.
-        progress: Called on the way.
+        progress: Called as the work proceeds.
 
     Raises:
         UsageError: If there is no such row, or both options and a resume are asked for.
@@ -233,7 +233,7 @@ def rehearse(
         data: Folder of images (see `index`).
         options: What is asked for.
         reading: How the folder is read: its `follow_links` and its `strict`.
-        progress: Called on the way.
+        progress: Called as the work proceeds.
 
     Returns:
         The JSON document of a dry run.

@@ -33,7 +33,7 @@ class Choice:
     """One image to label."""
 
     image: str
-    """The path relative to the data folder, or the id where no manifest tells it."""
+    """The path relative to the data folder, or the id if there is no manifest."""
     image_id: str
     score: float
     """Its margin, its typicality, or its distance from the nearest that is labelled or chosen before it."""
@@ -79,12 +79,12 @@ def select(
     seed: int = 0,
     runs: PathLike = "runs",
 ) -> Selected:
-    """Choose images to label next: with few labels typical or diverse ones, with many those of small margin.
+    """Choose images to label next: typical or diverse ones while labels are few, those with a small margin later.
 
     Args:
         features: A feature file.
         count: How many to choose.
-        strategy: `margin`, where a head hesitates; `typical`, in the midst of clusters without labels; `diverse`, far
+        strategy: `margin`, where a head hesitates; `typical`, in the middle of clusters without labels; `diverse`, far
             from all that is labelled.
         unlabelled: The class in which the images without a label lie: these are chosen from, and all others are
             labelled. `None` chooses from all images, labels or not.
@@ -162,7 +162,7 @@ def _probabilities(
     known = [name for name in file.classes if name != unlabelled]
     if len(known) < 2:
         raise UsageError(
-            f"Margins take labels of two classes, and {file.path.name} has {len(known)} beside {unlabelled!r}. Choose "
+            f"Margins take labels of two classes, and {file.path.name} has {len(known)} besides {unlabelled!r}. Choose "
             "by `strategy=typical`, or name a `run`."
         )
     place = np.array([known.index(name) if name in known else -1 for name in file.classes])

@@ -34,7 +34,7 @@ class Neighbour:
     """One image of the set."""
 
     image: str
-    """The path relative to the data folder, or the id where no manifest tells it."""
+    """The path relative to the data folder, or the id if there is no manifest."""
     image_id: str
     similarity: float
     """-1 to 1: cosine of the angle between the features, standardised over the set."""
@@ -86,7 +86,7 @@ def similar(
     engine: EngineName = "auto",
     make_engine: EngineFactory | None = None,
 ) -> Neighbours:
-    """The images of a feature file that are nearest to one.
+    """Find the images of a feature file that are nearest to one image.
 
     Args:
         image: An image of the set, by its id, the beginning of it, or its path; or any other image file, which goes

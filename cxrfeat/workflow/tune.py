@@ -54,7 +54,7 @@ class TuneResult:
 
     run: Run
     reused: bool
-    """Whether it stood already."""
+    """Whether it already existed."""
     audit: tuple[Finding, ...]
     notes: tuple[str, ...]
     """Of this call: what was continued, or could not be."""
@@ -119,24 +119,24 @@ def tune(
     Args:
         features: A feature file, or one that is open.
         heads: Kinds to choose among, one or many, or `all`; `None` is the six and ridge.
-        trials: Configurations drawn, beside the default of each kind and the paths.
+        trials: Configurations drawn, in addition to the default of each kind and the paths.
         inner_folds: Grouped folds of the training part to choose by.
         sampler: `halving` drops two thirds after one fold, and again after a few; `optuna` lets a model of the scores
             so far propose the next configuration.
         by: What to choose by; not `mae` or `rmse`, by which `tune_number` chooses.
         split_by: As in `fit`.
         regroup_given: As in `fit`.
-        fold_count: Repeat the search inside each of so many outer folds, and test each choice on its fold.
+        fold_count: Repeat the search inside each of this many outer folds, and test each choice on its fold.
         tta: Judge and test by the mean probability over the views.
-        seed: Of the splits, the draws, the heads and the intervals.
-        runs: Folder for the run. An unfinished search keeps what it has fitted there, and the same call goes on.
+        seed: Seed of the splits, the draws, the heads and the intervals.
+        runs: Folder for the run. An unfinished search keeps what it has fitted there, and the same call continues.
         name: The run's name.
         jobs: Heads fitted at a time; `None` is as many as there are cores where it pays.
         cluster: Fit by workers of one core on this Ray cluster; paths and what is tested stay with this process.
         classes: As in `fit`.
         target: As in `fit`.
         uncertain: As in `fit`.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Returns:
         A run like any other, whose `run.json` holds `search` and `test_openings` too.
@@ -144,7 +144,7 @@ def tune(
     Raises:
         InputError: If the features cannot be used, no configuration can be fitted, or the name is another run's.
         MissingExtraError: If optuna is asked for and not installed.
-        SplitError: If the images cannot be parted as asked.
+        SplitError: If the images cannot be split as asked.
         StorageError: If the disk refuses.
         UsageError: If something asked for does not exist.
     """

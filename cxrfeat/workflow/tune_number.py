@@ -39,7 +39,7 @@ class TunedNumber:
 
     run: TargetRun
     reused: bool
-    """Whether it stood already."""
+    """Whether it already existed."""
     audit: tuple[Finding, ...]
     notes: tuple[str, ...]
     """Of this call: what was left out, what was continued."""
@@ -94,24 +94,24 @@ def tune_number(
         features: A feature file, or one that is open.
         target: As in `fit_number`.
         heads: Kinds to choose among, one or many; `None` is all that can tell a number.
-        trials: Configurations drawn, beside the default of each kind and the strengths of the ridge.
+        trials: Configurations drawn, in addition to the default of each kind and the strengths of the ridge.
         inner_folds: Grouped folds of the training part to choose by.
         sampler: As in `tune`.
         by: The error to make small on the held images of these folds, all together.
         split_by: As in `fit`.
         regroup_given: As in `fit`.
-        seed: Of the splits, the draws, the heads and the intervals.
-        runs: Folder for the run. An unfinished search keeps what it has fitted there, and the same call goes on.
+        seed: Seed of the splits, the draws, the heads and the intervals.
+        runs: Folder for the run. An unfinished search keeps what it has fitted there, and the same call continues.
         name: The run's name.
-        progress: Told after every fit.
+        progress: Called after every fit.
 
     Returns:
         A run like those of `fit_number`, whose `run.json` holds `search` and `test_openings` too.
 
     Raises:
-        InputError: If it is no number, nothing can be fitted, or the name is another run's.
+        InputError: If it is not a number, nothing can be fitted, or the name is another run's.
         MissingExtraError: If optuna is asked for and not installed.
-        SplitError: If the images cannot be parted as asked.
+        SplitError: If the images cannot be split as asked.
         StorageError: If the disk refuses.
         UsageError: If something asked for does not exist.
     """

@@ -49,7 +49,7 @@ OfSeen = Literal["leave-out", "refuse"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
-    """How a run does on one data set."""
+    """Scores of a run on one data set."""
 
     data: str
     """The folder, as it was given."""
@@ -83,7 +83,7 @@ class Validated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validations:
-    """How a run does on other data sets, in the order given."""
+    """Scores of a run on other data sets, in the order given."""
 
     run: Run
     validated: tuple[Validated, ...]
@@ -119,33 +119,33 @@ def validate(
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Validations:
-    """Try a run on another hospital's images.
+    """Test a run on images from another hospital (external validation).
 
     Features are computed once and kept in the features folder, as by `extract`. What is found is kept in the run's
     folder, and `report` shows it.
 
     Args:
-        run: A run, its name or an unambiguous beginning of it, or its folder.
+        run: A run, its name or an unambiguous prefix of it, or its folder.
         data: A folder of images (see `index`), or several.
         renamed: `{class elsewhere: class of the run}`, where names differ. Several may become one.
-        recalibrate: Share of each data set, by groups, to mend the probabilities on; what that does is told of the
-            rest. `None` is not to.
+        recalibrate: Share of each data set, by groups, on which to recalibrate the probabilities, judged on the
+            rest. `None` does not recalibrate.
         by: What to cut images into subgroups by, as in `compare`; `None` is sex, age and position, where these are
             known.
         seen: What becomes of images that the run has seen, or whose patients it has: `leave-out` or `refuse`.
-        other_patients: Patients with a number that the run's data have too are other people: each hospital has its own
+        other_patients: Equal patient numbers in the two data sets mean different people: each hospital has its own
             numbers.
-        network: Where the network's file is, if it is no longer where it was.
+        network: Where the network's file is now, if it has moved.
         engine: `auto`, `keras`, `openvino` or `onnx`.
         selection: Which images to take, and how the folders are read.
         features: Folder of the feature files.
         runs: Folder in which the run's name is looked for.
-        seed: Of intervals, parts and folds.
+        seed: Seed of the intervals, parts and folds.
         make_engine: Loads a network; for tests and other engines.
-        progress: Told what is being done, how much of it, out of how much.
+        progress: Called with what is being done, how much of it is done, and out of how much.
 
     Raises:
-        UsageError: If no data are named, or an argument cannot be.
+        UsageError: If no data are named, or an argument is out of range.
         InputError: If there is no such run or folder, classes do not fit, or images were seen and that is refused.
         IntegrityError: If the run, or a feature file, is damaged.
         LockedError: If another process is making one of the files.
@@ -229,7 +229,7 @@ def _validated(run: Run, folder: Path, manifest: Manifest, asked: _Asked) -> Val
             shown = ", ".join(f"{one['image']} ({one['how']}, {one['part']})" for one in told[:3])
             raise InputError(
                 f"{len(told)} of the {other.images} images of {folder} are in the data of {run.name}, or of patients "
-                f"in them: {shown}{', ...' if len(told) > 3 else ''}. Take them out, or leave `seen=refuse` away: then "
+                f"in them: {shown}{', ...' if len(told) > 3 else ''}. Take them out, or omit `seen=refuse`: then "
                 "they are left out of every figure."
             )
         head, novelty = load_head(run)

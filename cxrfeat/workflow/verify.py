@@ -32,12 +32,12 @@ def verify(
     make_engine: EngineFactory = auto_engine,
     progress: Progress | None = None,
 ) -> list[str]:
-    """Every problem of a feature file; none is an empty list.
+    """List every problem of a feature file; an intact file gives an empty list.
 
     Args:
         path: The file, or one that is open.
-        recompute: How many random rows to compute again.
-        data: Folder of the images, needed then.
+        recompute: How many random rows to recompute.
+        data: Folder of the images, needed to recompute.
         network: Where the network's file is, if it has moved.
         reading: How the folder is read: its `follow_links` and its `strict`.
         seed: Seed of the choice of rows.

@@ -55,9 +55,7 @@ def test_one_bad_mask_is_named_and_a_template_stands_in(tmp_path: Path) -> None:
 
     result, masks = found()
     assert masks.status is Status.WARN
-    assert masks.why == (
-        "1 of 24 lung masks cannot be used (1 x blank: it has one value all over); a template stands in."
-    )
+    assert masks.why == ("1 of 24 lung masks cannot be used (1 x blank: it has a single value); a template stands in.")
     assert [Path(path).stem for path in masks.images] == [bad.stem]
     assert {one.name for one in result.mitigations} == set(MITIGATIONS), "the lungs of one in 24 cost no row"
     oblong.write_bytes(encode(np.zeros((40, 90), np.uint8), "PNG"))

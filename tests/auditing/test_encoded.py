@@ -51,7 +51,7 @@ def test_sex_and_view_are_read_from_pixels_exactly_where_they_were_planted(tmp_p
         assert (one.auroc > 0.9) is planted
         assert (one.auroc_ci[0] >= WARN_AUROC) is planted
     said = [finding.why for finding in check_encoded(read)]
-    assert all(("are not shown to tell" in why) is not planted for why in said)
+    assert all(("are not shown to predict" in why) is not planted for why in said)
 
 
 def test_what_only_the_class_tells_is_not_read_within_one() -> None:
@@ -157,5 +157,5 @@ def test_what_is_read_warns_only_where_it_goes_with_the_class() -> None:
     assert "so a head can name the class by it" in of_use.why
     assert "`by=source`" in of_use.do
     assert "of no use to a head" in no_use.why
-    assert "not shown to tell the source" in unread.why
+    assert "not shown to predict the source" in unread.why
     assert check_encoded([encoded(auroc_ci=None)]) == []

@@ -33,5 +33,5 @@ def test_bad_missing_and_turned_ones_are_counted_and_the_bad_ones_named() -> Non
     assert found.images == ("1.png", "3.png")
     assert found.why == (
         "2 of 6 lung masks cannot be used (1 x blank; 1 x the file is not there); 2 of 8 images have none; a template "
-        "stands in; 1 of 6 are bright outside the lungs, and are taken turned round."
+        "stands in; 1 of 6 are bright outside the lungs, and are used inverted."
     )

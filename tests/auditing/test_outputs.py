@@ -74,9 +74,7 @@ def test_a_head_that_says_the_same_to_all_fails() -> None:
     y = np.arange(30) % 3
     status, said = found(told(y, np.tile([0.3, 0.1, 0.2], (30, 1))))
     assert status == "fail"
-    assert said["why"] == (
-        "The dense head gives 30 of 30 test images one and the same output, as if it did not look at them."
-    )
+    assert said["why"] == ("The dense head gives 30 of 30 test images the same output, as if it did not look at them.")
     assert "standardised" in said["do"]
 
 
@@ -185,7 +183,7 @@ def test_new_images_of_one_output_are_told_and_sure_answers_are_not() -> None:
     covid[:115] = [0.6, 0.3, 0.1]
     (finding,) = check_predictions(covid, contents)
     assert finding.status == "fail"
-    assert "115 of 336 images get one and the same output" in finding.why
+    assert "115 of 336 images get the same output" in finding.why
     assert check_predictions(covid, contents, votes=True) == []
     assert check_predictions(covid[:2], contents[:2]) == [], "two images are too few to tell"
     assert check_predictions(covid[:115], ["one"] * 115) == [], "copies of one image"

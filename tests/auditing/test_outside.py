@@ -91,7 +91,7 @@ def test_without_the_features_of_home_what_cannot_be_said_is_said(home: Home, al
     assert found.out_of_distribution.at_home is None
     notes = " ".join(found.notes)
     assert "were looked for by bytes only, not by pixels and patients" in notes
-    assert "How well the two sets can be told apart was not looked at" in notes
+    assert "How well the two sets can be separated was not examined" in notes
 
 
 def test_each_source_is_scored_and_both_sets_are_counted_by_source(home: Home) -> None:

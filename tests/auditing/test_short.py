@@ -119,7 +119,7 @@ def test_given_features_it_says_what_else_they_know(tmp_path: Path) -> None:
         (sex,) = [one for one in found.findings if one.check == "encoded sex"]
         assert ShortAudit(file, part_images(file)).encoded == ()
     assert verdict(sex, "encoded sex") is Status.PASS
-    assert "The features tell the sex" in sex.why
+    assert "The features predict the sex" in sex.why
 
 
 def test_a_clean_file_passes_every_check(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_a_conversion_that_computes_something_else_is_refused_and_not_kept(
         **{key: getattr(converter, key) for key in ("name", "packages", "distribution", "revision", "take", "load")},
         write=lambda model, size, folder: write(model.model, size, folder),
     )
-    with pytest.raises(UsageError, match=r"other features than with `engine=keras`.*Use that"):
+    with pytest.raises(UsageError, match=r"different features than with `engine=keras`.*Use that"):
         unwrapped(network, described(network), 4)
     assert not converter.converted(network, described(network))
     assert [path.name for path in (tmp_path / converter.name).iterdir()] == [".lock"]
@@ -337,7 +337,7 @@ def test_an_onnx_file_that_cannot_be_run_is_refused_and_nothing_kept(converter: 
     baked.graph.initializer.append(numpy_helper.from_array(np.array([1, 5, 4, 4]), "shape"))
     baked.graph.node.append(helper.make_node("Reshape", ["before", "shape"], ["out"]))
     for name, body, message in (
-        ("mixing", mixing, r"mixing gives an image other features in the company of other images"),
+        ("mixing", mixing, r"mixing gives an image different features when it is batched with other images"),
         ("baked", baked, r"baked cannot be run by ONNX Runtime \(.*for any number of images"),
     ):
         onnx.save(body, tmp_path / f"{name}.onnx")

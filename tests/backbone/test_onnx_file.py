@@ -279,7 +279,7 @@ def test_a_link_to_another_folder_is_no_file_beside_the_model(tmp_path: Path, no
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "weights.data").symlink_to(tmp_path / "elsewhere" / "weights.data")
     (tmp_path / "here" / "m.onnx").write_bytes(outside("weights.data").SerializeToString())
-    with pytest.raises(InputError, match=r"weights.data beside the model is a link that leads to another folder"):
+    with pytest.raises(InputError, match=r"weights.data next to the model is a link that leads to another folder"):
         read_onnx(tmp_path / "here" / "m.onnx")
 
 

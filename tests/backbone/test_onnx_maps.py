@@ -86,7 +86,7 @@ def test_what_averages_no_maps_or_is_too_large_is_left_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = found(tmp_path, tokens(), output="tokens", pool="mean")
-    with pytest.raises(NotImplementedError, match="no average of maps"):
+    with pytest.raises(NotImplementedError, match="not an average of maps"):
         OnnxMaps(network, described(network))
     network = found(tmp_path, convolutional())
     monkeypatch.setattr("cxrfeat.backbone.onnx_maps.MOST_OF_FILE", 100)

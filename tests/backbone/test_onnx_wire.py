@@ -85,5 +85,5 @@ def test_a_description_larger_than_any_networks_is_refused_in_little_memory(rule
     ],
 )
 def test_bytes_that_are_no_messages_are_refused(content: bytes) -> None:
-    with pytest.raises(InputError, match=r"no ONNX model, or it is cut off"):
+    with pytest.raises(InputError, match=r"not an ONNX model, or it is truncated"):
         check_wire(content)

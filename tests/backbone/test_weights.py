@@ -111,7 +111,7 @@ def test_other_files_are_not_imported(keras_home: Path, tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "w.h5").touch()
     monkeypatch.setattr("os.access", lambda *_: False)  # the tests may run as root, who may read all
-    with pytest.raises(InputError, match=r"w.h5 may not be read by you. Change its permissions"):
+    with pytest.raises(InputError, match=r"w.h5 cannot be read: you have no permission. Change its"):
         find_network("vgg16", weights=str(tmp_path / "w.h5"))
 
 

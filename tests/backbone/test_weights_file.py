@@ -108,8 +108,8 @@ def virtual(group: h5py.Group, name: str) -> None:
 GAMMA = "bn_0/bn_0_1/gamma:0"
 
 HOSTILE: list[tuple[str, Callable[[Path], object], str]] = [
-    ("nothing", lambda path: path.write_bytes(b""), "no HDF5 file"),
-    ("no HDF5", lambda path: path.write_bytes(b"weights" * 99), "no HDF5 file"),
+    ("nothing", lambda path: path.write_bytes(b""), "not an HDF5 file"),
+    ("no HDF5", lambda path: path.write_bytes(b"weights" * 99), "not an HDF5 file"),
     ("cut off", lambda path: path.write_bytes(path.read_bytes()[:3000]), "damaged"),
     ("a layer less", attribute("", "layer_names", [b"conv2d_9"]), "has 2 layers with weights, the file 1"),
     ("a weight less", attribute("conv2d_9", "weight_names", [b"conv2d_9/kernel:0"]), "conv/kernel and what follows"),
@@ -121,23 +121,23 @@ HOSTILE: list[tuple[str, Callable[[Path], object], str]] = [
      "has type int32"),
     ("objects", replaced(GAMMA, lambda group, name: group.create_dataset(name, data=["x"] * 8)), "has type object"),
     ("large pieces", replaced(GAMMA, lambda group, name: group.create_dataset(
-        name, (8,), "f4", maxshape=(None,), chunks=(2**28,))), "no plain array in this file"),
+        name, (8,), "f4", maxshape=(None,), chunks=(2**28,))), "not a plain array in this file"),
     ("compressed", replaced(GAMMA, lambda group, name: group.create_dataset(
-        name, data=np.ones(8, "f4"), compression="gzip")), "no plain array in this file"),
+        name, data=np.ones(8, "f4"), compression="gzip")), "not a plain array in this file"),
     ("raw storage elsewhere", replaced(GAMMA, lambda group, name: group.create_dataset(
-        name, (8,), "f4", external=[("/etc/passwd", 0, 32)])), "no plain array in this file"),
-    ("a view of another file", replaced(GAMMA, virtual), "no plain array in this file"),
+        name, (8,), "f4", external=[("/etc/passwd", 0, 32)])), "not a plain array in this file"),
+    ("a view of another file", replaced(GAMMA, virtual), "not a plain array in this file"),
     ("a link to another file", replaced(GAMMA, lambda group, name: group.__setitem__(
         name, h5py.ExternalLink("other.h5", "/x"))), "missing, or a link"),
     ("a soft link", replaced(GAMMA, lambda group, name: group.__setitem__(
         name, h5py.SoftLink("/conv2d_9/conv2d_9/bias:0"))), "missing, or a link"),
-    ("a group", replaced(GAMMA, lambda group, name: group.create_group(name)), "no plain array in this file"),
+    ("a group", replaced(GAMMA, lambda group, name: group.create_group(name)), "not a plain array in this file"),
     ("missing", replaced(GAMMA, lambda group, name: None), "missing, or a link"),
     ("a layer that is none", attribute("", "layer_names", [b"conv2d_9", b"conv2d_9/conv2d_9/bias:0"]), "no group"),
     ("upwards", attribute("bn_0", "weight_names", [b"../conv2d_9/conv2d_9/bias:0"]), "missing, or a link"),
-    ("a name without end", attribute("bn_0", "weight_names", np.array([b"x" * 2000])), "no list of names"),
-    ("names without end", attribute("", "layer_names", np.array([b"x"] * 20_000)), "no list of names"),
-    ("one name", attribute("", "layer_names", "conv2d_9"), "no list of names"),
+    ("a name without end", attribute("bn_0", "weight_names", np.array([b"x" * 2000])), "not a list of names"),
+    ("names without end", attribute("", "layer_names", np.array([b"x"] * 20_000)), "not a list of names"),
+    ("one name", attribute("", "layer_names", "conv2d_9"), "not a list of names"),
 ]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def test_free_texts_as_labels_are_refused_before_anything_is_computed(
     said = cli(*command, "--quiet")
     assert said.code == 3, said.err
     assert "There are 24 classes of one image each, such as 'report COVID-1: no focal" in said.err
-    assert "is this a free text?" in said.err
+    assert "is this free text?" in said.err
     assert "--classes" in said.err
     assert not list(Path().rglob("*.h5"))
     assert not list(Path().glob("runs/*"))
@@ -42,7 +42,7 @@ def test_index_notes_it(cli: Cli, reports: Path) -> None:
     said = cli("index", "d", "--quiet", "--json")
     assert said.code == 0
     assert any("24 classes of one image each" in note and "--classes" in note for note in said.json["notes"])
-    assert "is this a free text?" in cli("index", "d", "--quiet").out
+    assert "is this free text?" in cli("index", "d", "--quiet").out
 
 
 def test_two_of_the_texts_can_be_chosen_all_the_same(cli: Cli, d: Path) -> None:

@@ -18,7 +18,7 @@ def test_runs_are_compared_by_any_beginning_of_their_names(cli: Cli, features: P
     assert cli("compare", "data-resnet50-l", "data-resnet50-s").code == 0
     said = cli("compare", "data", "data-resnet50-l")
     assert said.code == 3
-    assert "'data' begins the names of 2 runs in runs; say more of it" in said.err
+    assert "'data' is the beginning of the names of 2 runs in runs; type more of it" in said.err
     assert cli("compare", "data-resnet50-l", "data-resnet50-l").code == 2
 
 

@@ -129,7 +129,7 @@ def test_a_number_is_predicted_as_classes_are(cli: Cli, features: Path, data: Pa
     bad = data / "bad.png"
     bad.write_text("no image")
     said = cli("predict", "age", *images, bad, "--csv", "told.csv")
-    assert "in the mean" in said.out
+    assert "on average" in said.out
     with Path("told.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["age"] == "" for line in lines] == [bool(line["unusable"]) for line in lines] == [False] * 3 + [True]

@@ -30,7 +30,7 @@ def test_the_plan_of_a_frozen_row_has_it_done_both_ways(cli: Cli, data: Path) ->
         (("--rows", "VGG"), 2, "Did you mean VGG16?"),
         (("--split", "date"), 2, "--split-by is group or paper; got 'date'"),
         (("--resume",), 3, "no reproduction to resume"),
-        (("--resume", "--epochs", "2"), 2, "omit the other options"),
+        (("--resume", "--epochs", "2"), 2, "omit the others"),
         (("--per-class", "1000"), 3, "asks for more images than there are"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_cut_is_written_as_it_is_read() -> None:
         ("age:65:40", "Edges ascend"),
         ("age:40:40.0", "Edges ascend"),
         ("age:9:100:20", "Edges ascend"),
-        ("sex:F", "sex is no number and has no edges"),
+        ("sex:F", "sex is not a number, so it takes no edges"),
         ("date:March", "cut at days, months or years"),
         ("date:2021:2020", "Edges ascend"),
     ],

@@ -97,7 +97,7 @@ def test_columns_are_found_by_the_titles_that_one_gives(tmp_path: Path) -> None:
     [
         (lambda one: one.assign(label=[None] * 6), "rows without a label"),
         (lambda one: one.assign(id=["same"] * 6), "with the same one"),
-        (lambda one: one.assign(feat_0=[np.nan] * 6), "no numbers"),
+        (lambda one: one.assign(feat_0=[np.nan] * 6), "not numbers"),
         (lambda one: one[["id", "label"]], "no columns of features"),
         (lambda one: one.assign(split=["outer"] * 6), "parts of a split"),
     ],

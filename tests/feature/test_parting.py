@@ -251,7 +251,7 @@ def test_features_bound_to_a_torn_split_cannot_be_regrouped(tmp_path: Path) -> N
     torn = [PARTS[index % 3] for index in range(80)]
     with (
         FeatureFile(make_features(tmp_path / "torn.h5", bound=torn)) as file,
-        pytest.raises(SplitError, match="Leave `regroup_given` away"),
+        pytest.raises(SplitError, match="Omit `regroup_given`"),
     ):
         part_images(file, regroup_given=True)
 

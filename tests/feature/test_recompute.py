@@ -68,7 +68,7 @@ def test_what_differs_is_told_in_the_order_of_the_rows(made: tuple[Path, Manifes
         problems = differing_rows(file, [9, 2, 4, 7, 3], less, Counted(6))
     assert [one.split(" (")[0] for one in problems] == [
         f"the image of row 9 is not in {manifest.root}",
-        "row 4 computed again is another",
+        "row 4 computed again differs",
         "the image of row 7 cannot be read",
     ]
     assert "largest difference 0.5" in problems[1]
@@ -88,4 +88,4 @@ def test_bfloat16_of_another_cpu_may_be_a_hundredth_off_and_no_more(
         write_features(tmp_path / "other.h5", content, DIM, [(np.arange(12), features)])
     with FeatureFile(tmp_path / "other.h5") as file:
         (problem,) = differing_rows(file, [1, 2, 3], manifest, Counted(6))
-    assert problem.startswith("row 3 computed again is another")
+    assert problem.startswith("row 3 computed again differs")

@@ -47,9 +47,9 @@ def npy(array: NDArray[Any]) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no readable .npz"),
-        (b"\x80\x04]q\x00.", "no readable .npz"),  # a pickle
-        (npy(np.zeros(3)), "no readable .npz"),  # a lone array
+        (b"", "not a readable .npz"),
+        (b"\x80\x04]q\x00.", "not a readable .npz"),  # a pickle
+        (npy(np.zeros(3)), "not a readable .npz"),  # a lone array
         (archive({"coef.npy": b""}), "coef.npy is not a plain array"),
         (archive({"coef.npy": npy(np.zeros(9))}, zipfile.ZIP_DEFLATED), "compressed"),  # a bomb is compressed
         (archive({"coef.npy": npy(np.zeros(9)).replace(b"(9,)", b"(8,)")}), "not as long as its data"),

@@ -93,6 +93,6 @@ def test_a_cell_of_one_class_is_told_and_if_all_are_it_is_refused() -> None:
     assert "weigh 0.57 to 1.1 and are worth 38" in cost
     assert balance.lacking(np.arange(40), y) == ["source B", "source C"]
     assert balance.lacking(np.arange(30), y) == []
-    assert said.startswith("Not every class has images of source B; source C: there weights cannot")
+    assert said.startswith("Not every class has images of source B; source C: so weights cannot")
     with pytest.raises(InputError, match="the training images are of one class"):
         balance.weights(np.arange(30, 40), y)

@@ -49,6 +49,6 @@ def test_some_classes_are_taken_and_the_others_counted(tmp_path: Path) -> None:
 def test_one_class_alone_is_refused(tmp_path: Path) -> None:
     with (
         FeatureFile(make_features(tmp_path / "f.h5", classes=("COVID",))) as file,
-        pytest.raises(InputError, match="for every image, so there are no classes to tell apart"),
+        pytest.raises(InputError, match="for every image, so there are no classes to separate"),
     ):
         load(file)

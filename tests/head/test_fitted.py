@@ -65,7 +65,7 @@ def test_temperature_changes_probabilities_but_no_class() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04]q\x00."])  # nothing, and a pickle
 def test_what_is_no_archive_is_a_damaged_head(content: bytes) -> None:
-    with pytest.raises(IntegrityError, match=r"damaged .* no readable .npz"):
+    with pytest.raises(IntegrityError, match=r"damaged .* not a readable .npz"):
         FittedHead.from_npz(content, head_of("logreg").record())
 
 

@@ -30,10 +30,10 @@ def test_names_of_classes_are_not_doubted(counts: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     ("counts", "why"),
     [
-        (texts(200), "There are 200 classes of one image each, such as '00000xxxxxxx': is this a free text?"),
+        (texts(200), "There are 200 classes of one image each, such as '00000xxxxxxx': is this free text?"),
         ({**texts(30), "NORMAL": 900}, "There are 31 classes of which 30 have one image, such as '00000xxxxxxx': is"),
         ({**texts(30), **{f"c{number}": 9 for number in range(29)}}, "There are 59 classes of which 30 have one image"),
-        ({"NORMAL": 9, "no " * 100: 9}, "has a name of 300 characters, and 200 are the most: is this a free text?"),
+        ({"NORMAL": 9, "no " * 100: 9}, "has a name of 300 characters, and 200 are the most: is this free text?"),
         (texts(600, images=9, length=120), "The names of 600 classes, such as .* bytes, and a feature file has room"),
         ({"COVID\nsuspected": 9, "NORMAL": 9}, r"class 'COVID\\nsuspected' has a line break or another control char"),
         ({"COVID\u2028": 9, "NORMAL": 9}, "has a line break"),

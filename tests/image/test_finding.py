@@ -18,5 +18,5 @@ def test_findings_are_chosen_by_name_in_the_order_that_is_asked_for() -> None:
     values = [(1, 0, -1), (0, 1, -2)]
     found = chosen_findings(["Mass", "Edema", "Hernia"], values, ["hernia", "Mass", "mass"], "the set")
     assert found == (("Hernia", "Mass"), [(-1, 1), (-2, 0)])
-    with pytest.raises(InputError, match=r"'Edemaa', which is no finding of the set. Did you mean Edema\?"):
+    with pytest.raises(InputError, match=r"'Edemaa', which is not a finding of the set. Did you mean Edema\?"):
         chosen_findings(["Mass", "Edema"], [], ["Edemaa"], "the set")

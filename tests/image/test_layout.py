@@ -236,7 +236,7 @@ def test_ages_are_in_years(tmp_path: Path, cell: str, age: float | None) -> None
             "image,label\n1.png,A\n./1.png,B\n",
             "line 3, column label: '1.png' was listed before, in line 2, with 'A' and not 'B'",
         ),
-        ("image,label,split\n1.png,A,hold-out\n", "line 2, column split: 'hold-out' is no part of a split"),
+        ("image,label,split\n1.png,A,hold-out\n", "line 2, column split: 'hold-out' is not a part of a split"),
         ("image,label\n../x.png,A\n", "'../x.png' must be a path inside"),
         ("image,label\n/etc/passwd,A\n", "must be a path inside"),
         ("image,label\nC:\\x.png,A\n", "must be a path inside"),

@@ -118,7 +118,7 @@ def test_a_mask_keeps_its_own_size_and_may_be_off_by_rounding(tmp_path: Path) ->
 @pytest.mark.parametrize("shape", [(1000, 1030), (100, 90), (60, 120)])
 def test_a_mask_of_another_form_is_refused(shape: tuple[int, int], tmp_path: Path) -> None:
     mask = saved(tmp_path / "mask.png", GREY)
-    reason = rf"decode: its lung mask: 60 x 60, another form than the image's {shape[1]} x {shape[0]}"
+    reason = rf"decode: its lung mask: 60 x 60, shaped differently from the image's {shape[1]} x {shape[0]}"
     with pytest.raises(BadImageError, match=reason):
         read_mask(mask, shape)
 
@@ -133,12 +133,19 @@ def lit(share: float) -> NDArray[np.uint8]:
 @pytest.mark.parametrize(
     ("picture", "reason"),
     [
-        (np.zeros((60, 60), np.uint8), "decode: its lung mask: blank: it has one value all over"),
-        (np.full((60, 60), 255, np.uint8), "blank: it has one value all over"),
-        (encode(np.dstack([GREY * 0] * 4), "PNG"), "blank: it has one value all over"),
-        (noise(1, 60, 60), "decode: its lung mask: a picture and no mask: 2.. grey values, most of them in between"),
-        (lit(0.6), "decode: its lung mask: bright along 55% of its border, so neither lungs nor what is round them"),
-        (np.uint8(255) * (boxes() & (np.arange(60) == 21)), "it marks 0.42% of the image, which are no lungs"),
+        (np.zeros((60, 60), np.uint8), "decode: its lung mask: blank: it has a single value"),
+        (np.full((60, 60), 255, np.uint8), "blank: it has a single value"),
+        (encode(np.dstack([GREY * 0] * 4), "PNG"), "blank: it has a single value"),
+        (noise(1, 60, 60), "decode: its lung mask: a picture, not a mask: 2.. grey values, most of them in between"),
+        (
+            lit(0.6),
+            "decode: its lung mask: bright along 55% of its border, so it marks neither the lungs nor what "
+            "surrounds them",
+        ),
+        (
+            np.uint8(255) * (boxes() & (np.arange(60) == 21)),
+            "it marks 0.42% of the image, too much or too little to be lungs",
+        ),
         (encode(GREY, "PNG")[:90], "decode: its lung mask: .*cut short"),
         (b"", "header: its lung mask: the file is empty"),
         (np.uint8(255) * boxes(20, 20), "header: its lung mask: 20 x 20 is too small"),
@@ -217,7 +224,7 @@ def test_masks_are_judged_when_they_are_found(phantoms: Path, tmp_path: Path) ->
         f"5 of 6 lung masks cannot be used: that of {rows[1].path.upper()!r} (blank: it has one value"
     )
     assert first.endswith(", and 2 more. So there.")
-    assert second == "1 of 6 lung masks are bright outside the lungs, and are taken turned round."
+    assert second == "1 of 6 lung masks are bright outside the lungs, and are used inverted."
     assert mask_notes(masks, None) == [second]
     good = find_masks(rows, phantoms)
     assert all(mask.problem is None and not mask.inverted for mask in good.values())

@@ -46,7 +46,7 @@ def test_odd_ages_and_dates_are_unknown_and_counted(tmp_path: Path) -> None:
     assert [(row.age, row.date) for row in rows(claims)] == [(None, None), (58.0, "2020-01-22"), (None, "2020")]
     assert texts(claims.notes) == [
         "Taken for unknown in the column age: 2 values that are no age in years from 0 to 120, such as '20s'.",
-        "Taken for unknown in the column date: 1 value that is no date, or not surely one (write 2020-03-31), such as "
+        "Taken for unknown in the column date: 1 value that is not a date, or ambiguous (write 2020-03-31), such as "
         "'soon'.",
     ]
 

@@ -115,15 +115,15 @@ def test_dates_of_parquet_are_the_same_with_pandas_and_without(tmp_path: Path) -
     nanoseconds = arrow.array([day, day + 1, None], arrow.timestamp("ns"))
     sheet = read(tmp_path / "t.parquet", parquet({"image": ["1", "2", "3"], "date": nanoseconds}))
     assert cells(sheet) == [["1", "2020-01-22"], ["2", "2020-01-22"], ["3", ""]]
-    with pytest.raises(InputError, match="no Parquet file that can be read"):
+    with pytest.raises(InputError, match="not a readable Parquet file"):
         read(tmp_path / "t.parquet", parquet({"date": arrow.array([2**62], arrow.timestamp("us"))}))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"PAR1 and nothing else", "no Parquet file that can be read"),
-        (b"PK\x03\x04 and nothing else", "no spreadsheet that can be read"),
+        (b"PAR1 and nothing else", "not a readable Parquet file"),
+        (b"PK\x03\x04 and nothing else", "not a readable spreadsheet"),
         (b"\xd0\xcf\x11\xe0 old", "spreadsheet of Excel before 2007"),
         (gzip.compress(TEXT, mtime=0)[:-12], "is cut short"),
         (gzip.compress(TEXT, mtime=0)[:12] + b"\xff" * 20, "damaged|cut short"),

@@ -100,7 +100,7 @@ def test_the_honest_number_is_the_one_within_sources() -> None:
 @pytest.mark.parametrize(
     ("accuracy", "ends", "beaten", "said"),
     [
-        (0.740, [0.67, 0.80], True, "Within one source it is no better than naming the commonest class."),
+        (0.740, [0.67, 0.80], True, "Within one source it is no better than always naming the commonest class."),
         (0.780, [0.75, 0.81], True, "Within one source it is not shown to be better than naming the commonest class."),
         (0.840, [0.80, 0.88], False, "Among images of one source it beats naming the commonest class."),
         (0.840, None, False, "There are too few images to say whether it beats naming the commonest class."),

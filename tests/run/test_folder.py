@@ -69,7 +69,7 @@ def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_run_is_never_written_over_another(tmp_path: Path) -> None:
     run = made(tmp_path, head="softmax")
-    with pytest.raises(StorageError, match="Something is there already"):
+    with pytest.raises(StorageError, match="Something with that name already exists"):
         made(tmp_path, head="dense")
     assert read_run(run.path).document.head == "softmax"
     assert [path.name for path in tmp_path.iterdir()] == [run.name]
@@ -360,7 +360,9 @@ def test_a_run_is_found_by_any_unambiguous_beginning(tmp_path: Path) -> None:
         made(tmp_path, name)
     assert find_run("b", runs=tmp_path).name == "b-1"
     assert find_run("a-1", runs=tmp_path).name == "a-1", "a whole name is no beginning"
-    with pytest.raises(InputError, match=r"'a' begins the names of 2 runs in .*say more of it:\n  a-1\n  a-12"):
+    with pytest.raises(
+        InputError, match=r"'a' is the beginning of the names of 2 runs in .*type more of it:\n  a-1\n  a-12"
+    ):
         find_run("a", runs=tmp_path)
     with pytest.raises(
         InputError, match=r"There is no run 'c' in .* There are, the nearest first:\n  a-1\n  a-12\n  b-1"
@@ -368,7 +370,7 @@ def test_a_run_is_found_by_any_unambiguous_beginning(tmp_path: Path) -> None:
         find_run("c", runs=tmp_path)
     with pytest.raises(InputError, match=r"There is no run 'a-3' in .* Did you mean a-1\?"):
         find_run("a-3", runs=tmp_path)
-    with pytest.raises(InputError, match=r"There is none yet: make one with `cxrfeat fit-head`"):
+    with pytest.raises(InputError, match=r"There are no runs yet: make one with `cxrfeat fit-head`"):
         find_run("c", runs=tmp_path / "nowhere")
 
 

@@ -70,14 +70,14 @@ def test_what_validated_is_told_from_what_tested() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("image_id,", "", "it is no table any more"),
+        ("image_id,", "", "it is no longer a table"),
         ("image_id,", "id,", "it lacks the column image_id"),
         ("probability COVID", "probability OTHER", "it lacks the column probability COVID"),
-        (",COVID,COVID,", ",COVID,OTHER,", "'OTHER' is no class of the run"),
+        (",COVID,COVID,", ",COVID,OTHER,", "'OTHER' is not a class of the run"),
         ("0.25", "a quarter", "could not convert string to float"),
-        ("0.25", "nan", "a probability is none"),
-        ("0.25", "1.25", "a probability is none"),
-        ("group", "part", "it is no table any more"),
+        ("0.25", "nan", "a probability is missing"),
+        ("0.25", "1.25", "a probability is missing"),
+        ("group", "part", "it is no longer a table"),
     ],
 )
 def test_damaged_predictions_are_refused(old: str, new: str, message: str) -> None:
@@ -126,7 +126,7 @@ def test_the_kept_epoch_is_the_marked_one_and_else_the_last() -> None:
         ("True", "yes", "not in (tuple|list)"),
         ("0.5", "half", "could not convert"),
         ("\n3,", "\n3.5,", "invalid literal"),
-        (",True", "", "it is no table any more"),
+        (",True", "", "it is no longer a table"),
     ],
 )
 def test_a_damaged_history_is_refused(old: str, new: str, message: str) -> None:

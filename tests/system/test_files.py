@@ -153,7 +153,7 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 
 def test_a_folder_never_takes_the_place_of_another(tmp_path: Path) -> None:
     put_folder(tmp_path / "run", {"a": b"1"})
-    with pytest.raises(StorageError, match="Something is there already"):
+    with pytest.raises(StorageError, match="Something with that name already exists"):
         put_folder(tmp_path / "run", {"a": b"2"})
     assert (tmp_path / "run" / "a").read_bytes() == b"1"
     assert names(tmp_path) == ["run"]

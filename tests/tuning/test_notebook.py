@@ -31,7 +31,7 @@ def test_pages_of_another_search_are_not_read(identity: dict[str, Any], classes:
     Notebook(path, {"seed": 1}, 2).keep({"a": [TALLY]})
     other = Notebook(path, identity, classes)
     assert other.find("a", 1) is None
-    assert other.notes == [f"{path} is damaged or of another version: the search began anew."]
+    assert other.notes == [f"{path} is damaged or of another version: the search started again."]
 
 
 @pytest.mark.parametrize(

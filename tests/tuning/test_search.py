@@ -69,7 +69,7 @@ def test_a_third_of_what_was_drawn_goes_on_from_rung_to_rung(data: Data, tmp_pat
 
 
 def test_where_nothing_can_be_fitted_the_first_says_why(data: Data, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No configuration could be fitted; the first said: no"):
+    with pytest.raises(InputError, match="No configuration could be fitted; the first failed with: no"):
         find_head(Told(data, Plan(trials=1, inner_folds=2), tmp_path, {}, fails=True), SPACE)
 
 

@@ -209,7 +209,7 @@ def test_the_same_images_tested_more_often_are_said_to_be_that(features: Path) -
     runs = [one(features), one(features, "svm-linear")]
     runs[1] = rewrite(runs[1], lambda rows: [*rows, *rows[1:]])
     (why,) = [each["why"] for each in compare(runs).differences]
-    assert re.fullmatch(r"not tested as often: the same images, \d+ predictions against \d+", why)
+    assert re.fullmatch(r"not tested the same number of times: the same images, \d+ predictions against \d+", why)
 
 
 def test_the_same_images_under_other_names_are_the_same_images(features: Path) -> None:

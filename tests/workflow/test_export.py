@@ -131,9 +131,9 @@ def test_beside_a_model_are_its_card_and_two_checklists(made: Path, tmp_path: Pa
     [
         ("model.pb", None, "ends in .onnx or .keras"),
         ("model", "onnx", "ends in .onnx or .keras"),
-        ("model.onnx", "keras", "leave one of them away"),
+        ("model.onnx", "keras", "omit one of them"),
         ("model.onnx", "tflite", "is onnx or keras; got 'tflite'"),
-        ("model.keras", None, "is no Keras model: use `form=onnx`"),
+        ("model.keras", None, "is not a Keras model: use `form=onnx`"),
     ],
 )
 def test_files_that_no_model_can_be_are_refused(

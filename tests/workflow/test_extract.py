@@ -268,11 +268,11 @@ def test_one_bad_mask_costs_its_own_image_and_one_turned_round_costs_none(
     Image.open(turned).point(lambda grey: 255 - grey).save(turned)
     whole = run(data, view=ViewSpec(size=32, mask=mask))
     count = len(find_masks(whole.manifest.rows, data))
-    assert f"1 of {count} lung masks are bright outside the lungs, and are taken turned round." in caplog.messages
+    assert f"1 of {count} lung masks are bright outside the lungs, and are used inverted." in caplog.messages
     black.save(bad)
     found = run(data, view=ViewSpec(size=32, mask=mask))
     (lost,) = found.quarantined
-    assert (Path(lost.path).stem, lost.reason) == (bad.stem, "its lung mask: blank: it has one value all over")
+    assert (Path(lost.path).stem, lost.reason) == (bad.stem, "its lung mask: blank: it has a single value")
     assert found.files[0].images == whole.files[0].images - 1
 
 

@@ -46,7 +46,7 @@ def test_a_tuned_network_predicts_and_is_a_backbone_that_carries_its_split(
         parts = dict(zip(cells(tuned, "split.csv")["content_sha256"], cells(tuned, "split.csv")["part"], strict=True))
         assert file.split().parts.tolist() == [parts[sha] for sha in file.content_sha256]
         X = file.read()[:, 0]
-    with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Leave `fold_count` away"):
+    with pytest.raises(SplitError, match=r"tuned on the training part of one split.*Omit `fold_count`"):
         fit(made.files[0].path, [HeadSpec(kind="logreg")], fold_count=3, runs=place.runs)
     head = fit(made.files[0].path, [HeadSpec(kind="logreg")], runs=place.runs).runs[0]
     assert run_json(head)["identity"]["split"]["by"] == "bound"

@@ -413,13 +413,13 @@ def test_features_bound_to_a_split_refuse_every_other(tmp_path: Path) -> None:
     assert run_json(run)["identity"]["split"]["by"] == "bound"
     others: list[dict[str, Any]] = [{"fold_count": 3}, *({"split_by": by} for by in ("paper", "date", "column"))]
     for options in others:
-        with pytest.raises(SplitError, match=r"no other split of it is honest. Leave `(fold_count|split_by)` away"):
+        with pytest.raises(SplitError, match=r"no other split of it is honest. Omit `(fold_count|split_by)`"):
             fit(path, LOGREG, runs=tmp_path / "runs", **options)
 
 
 def test_one_class_cannot_be_told_apart(tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5", classes=("COVID",))
-    with pytest.raises(InputError, match=r"for every image, so there are no classes to tell apart"):
+    with pytest.raises(InputError, match=r"for every image, so there are no classes to separate"):
         fit(path, LOGREG, runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 

@@ -202,7 +202,7 @@ def test_one_output_for_many_images_is_a_failed_check_of_the_prediction(run: Run
     run = change_file(run, "head.npz", dead.to_npz())
     checks = predict(run, images, make_engine=RoomyStub).to_dict()["checks"]
     assert [(one["check"], one["status"]) for one in checks] == [("outputs", "fail")]
-    assert f"{len(images)} of {len(images)} images get one and the same output" in checks[0]["why"]
+    assert f"{len(images)} of {len(images)} images get the same output" in checks[0]["why"]
     assert predict(run, images[:2], make_engine=RoomyStub).checks == (), "of two images nothing can be said"
 
 

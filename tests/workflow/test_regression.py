@@ -41,7 +41,7 @@ def test_a_number_that_is_in_the_features_is_told_and_one_that_is_not_is_not(tmp
         assert run["test"]["images"] == sum(ages[row] is not None for row in test)
     assert told(fit_number(path, "dose", runs=runs))[0]["test"]["r2"] < 0.1
     assert (run["target"], run["head"]) == ("age", "ridge")
-    with pytest.raises(InputError, match="'ward' is no number but one of a, b"):
+    with pytest.raises(InputError, match="'ward' is not a number but one of a, b"):
         fit_number(path, "ward")
 
 

@@ -292,7 +292,7 @@ def test_a_damaged_notebook_is_ignored_with_a_note(content: bytes | str, blobs: 
         content = json.dumps(stored).encode()
     left.write_bytes(content)
     found = tune(blobs, runs=tmp_path, **SVM)
-    assert found.notes == (f"{left} is damaged or of another version: the search began anew.",)
+    assert found.notes == (f"{left} is damaged or of another version: the search started again.",)
     assert not left.exists()
 
 
@@ -334,7 +334,9 @@ def test_what_cannot_be_fitted_is_left_out_and_said(tmp_path: Path, monkeypatch:
     assert failed
     assert all(one["score"] is None and "diverged" in one["failed"] for one in failed)
     monkeypatch.setattr(Space, "draws", lambda self, count: [])
-    with pytest.raises(InputError, match="No configuration could be fitted; the first said: Training the softmax head"):
+    with pytest.raises(
+        InputError, match="No configuration could be fitted; the first failed with: Training the softmax head"
+    ):
         tune(path, ["softmax"], trials=1, inner_folds=2, runs=tmp_path / "runs")
 
 
@@ -367,7 +369,7 @@ def test_bound_features_and_one_class_are_refused_as_in_fit(tmp_path: Path) -> N
     with pytest.raises(SplitError, match="no other split of it is honest"):
         tune(bound, runs=tmp_path / "runs", fold_count=3, **SVM)
     assert run_json(tune(bound, runs=tmp_path / "runs", **SVM).run)["identity"]["split"]["by"] == "bound"
-    with pytest.raises(InputError, match="for every image, so there are no classes to tell apart"):
+    with pytest.raises(InputError, match="for every image, so there are no classes to separate"):
         tune(make_features(tmp_path / "one.h5", classes=("COVID",)), runs=tmp_path / "runs", **SVM)
 
 

@@ -108,7 +108,7 @@ def test_a_planted_image_in_another_format_and_a_planted_patient_are_found(place
     patients = (theirs[2]["patient_id"], theirs[-1]["patient_id"])
     beside = {row["image"] for row in theirs if row["patient_id"] in patients}
     assert set(seen) == beside, "with the other images of these patients, and no others"
-    with pytest.raises(InputError, match=r"images of .*away are in the data of mine.*leave `seen=refuse` away"):
+    with pytest.raises(InputError, match=r"images of .*away are in the data of mine.*omit `seen=refuse`"):
         place.validate(away, seen="refuse")
 
 

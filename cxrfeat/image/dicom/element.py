@@ -91,7 +91,7 @@ class Elements:
         """
         texts = [text for text in self.texts(tag) if text]
         if not all(re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?", text) for text in texts):
-            raise damaged(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is no number")
+            raise damaged(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a number")
         return [float(text) for text in texts]
 
     def integers(self, tag: int, *, signed: bool = False) -> list[int]:

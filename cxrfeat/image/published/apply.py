@@ -377,7 +377,7 @@ def _chosen(
             if not there:
                 known = [one for one in (*findings, *titles) if one and one not in _UNUSED]
                 raise InputError(
-                    f"`column` takes {ours} from {title!r}, which is no column of {shape.title}"
+                    f"`column` takes {ours} from {title!r}, which is not a column of {shape.title}"
                     f"{' and no finding' if findings else ''}.{nearest(title, known)} There are {', '.join(known)}."
                 )
             cells[ours] = (Cell(column=there[0]),)

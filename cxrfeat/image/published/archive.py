@@ -19,7 +19,7 @@ NIH = Published(
     title="NIH ChestX-ray14",
     facts="https://nihcc.app.box.com/v/ChestXray-NIHCC: images_001/images/00000001_000.png and so on; "
     "Data_Entry_2017.csv, or Data_Entry_2017_v2020.csv, with Finding Labels separated by bars; train_val_list.txt "
-    "and test_list.txt, which part patients.",
+    "and test_list.txt, which split patients.",
     tables=(
         Listed(
             files=r"Data_Entry_2017\w*\.csv(?:\.gz)?",
@@ -183,7 +183,7 @@ RSNA = Published(
     },
     aside={r"stage_2_test_images/": "of the test, whose classes are not published"},
     headers_but=("patient",),
-    told="patientId names an image, so nothing tells which images are of one patient.",
+    told="patientId names an image, so nothing says which images are of one patient.",
 )
 
 VINDR = Published(

@@ -13,7 +13,7 @@ RADIOGRAPHY = Published(
     name="covid-radiography",
     title="COVID-19 Radiography Database (Kaggle)",
     facts="https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database, versions 3 (three classes), "
-    "4 (Lung_Opacity added) and 5 (CLASS/images beside CLASS/masks). One spreadsheet a class, COVID.metadata.xlsx, "
+    "4 (Lung_Opacity added) and 5 (CLASS/images next to CLASS/masks). One spreadsheet a class, COVID.metadata.xlsx, "
     "with the columns FILE NAME, FORMAT, SIZE and URL; some name NORMAL-1 what is Normal-1.png. An early one is "
     "called 'Viral Pneumonia.matadata.xlsx'.",
     paths=(r"COVID(-19)?/", r"Normal/"),
@@ -42,7 +42,7 @@ COVIDX = Published(
     name="covidx",
     title="COVIDx",
     facts="https://github.com/lindawangg/COVID-Net, docs/COVIDx.md and labels/: train_COVIDx9A.txt and "
-    "test_COVIDx9A.txt (on Kaggle, andyczhao/covidx-cxr2: train.txt, test.txt, later val.txt) beside the folders "
+    "test_COVIDx9A.txt (on Kaggle, andyczhao/covidx-cxr2: train.txt, test.txt, later val.txt) next to the folders "
     "train and test; lines of patient, file, class and, in later versions, source, separated by spaces.",
     tables=(
         Listed(
@@ -195,7 +195,7 @@ KERMANY = Published(
     facts="doi 10.17632/rscbjbr9sj, on Kaggle paultimothymooney/chest-xray-pneumonia: chest_xray/train, test and "
     "val, below these NORMAL and PNEUMONIA; anterior-posterior views of children of one to five years; names are "
     "person1_bacteria_1.jpeg, IM-0115-0001.jpeg and NORMAL2-IM-0383-0001.jpeg, of which the first number is the "
-    "patient's. Numbers of the folder test begin anew.",
+    "patient's. Numbers start again in the folder test.",
     paths=(
         r"(?:.*/)?(?:train|test|val)/PNEUMONIA/(?:person\d+_(?:bacteria|virus)_\d+|(?:BACTERIA|VIRUS)-\d+-\d+)\.jpe?g",
         r"(?:.*/)?(?:train|test|val)/NORMAL/(?:(?:NORMAL2-)?IM|NORMAL)-\d+-\d+(?:-\d+)?\.jpe?g",
