@@ -213,7 +213,7 @@ HOSTILE: list[tuple[str, Callable[[], Any], str]] = [
     ("texts", texts, r"is of type STRING"),
     ("an output of nothing", unknown_output, r"output nowhere is given by nothing"),
     ("a value of nothing", lambda: asking("Relu", given="ghost"), r"Relu takes 'ghost', which nothing"),
-    ("an old version", lambda: versions(6), r"operations version 6; taken are 7 to 28"),
+    ("an old version", lambda: versions(6), r"operations version 6; supported are 7 to 28"),
     ("two versions", lambda: versions(13, 18), r"operations version 13, 18"),
     ("no version", lambda: versions(), r"operations version none"),
     ("nothing", lambda: onnx.ModelProto(), r"holds no graph"),

@@ -54,7 +54,7 @@ def test_parts_above_classes_set_the_split(tmp_path: Path) -> None:
         ((), "holds nothing.*Understood are: a folder per class"),
         (("notes.txt",), "only other files, such as 'notes.txt'"),
         (("train/1.png", "test/A/2.png"), "'train' holds images directly"),
-        (("train/A/1.png", "COVID/2.png"), "train beside COVID: the first are parts"),
+        (("train/A/1.png", "COVID/2.png"), "train next to COVID: the first are parts"),
     ],
 )
 def test_a_folder_of_no_known_layout_is_refused_with_the_known_ones(

@@ -221,7 +221,7 @@ def test_masks_are_judged_when_they_are_found(phantoms: Path, tmp_path: Path) ->
             read_mask(mask, (row.header.height, row.header.width))
     first, second = mask_notes(masks, "So there.", lambda path: path.upper())
     assert first.startswith(
-        f"5 of 6 lung masks cannot be used: that of {rows[1].path.upper()!r} (blank: it has one value"
+        f"5 of 6 lung masks cannot be used: that of {rows[1].path.upper()!r} (blank: it has a single value"
     )
     assert first.endswith(", and 2 more. So there.")
     assert second == "1 of 6 lung masks are bright outside the lungs, and are used inverted."
