@@ -148,6 +148,9 @@ VERBS: dict[str, Callable[[Form], Any]] = {
         ).images
     ),
     "tune": lambda p: run_json(cxrfeat.tune(p("f.h5"), "ridge", trials=1, inner_folds=2, runs=p("new")).run)["head"],
+    "tune_number": lambda p: (
+        cxrfeat.tune_number(p("f.h5"), "age", "ridge", trials=1, inner_folds=2, runs=p("new")).run.document.target
+    ),
     "validate": lambda p: [
         refusal(lambda: cxrfeat.validate(p("logreg"), p("data"), renamed={"x": "y"}, **where(p))),
         refusal(lambda: cxrfeat.validate(p("runs/logreg"), [p("data")], renamed={"x": "y"}, **where(p))),

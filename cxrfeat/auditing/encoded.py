@@ -126,8 +126,9 @@ def _finding(one: Encoded) -> Finding:
             "so a head can name the class by it."
         )
     else:
-        said = f"The features predict the {what}: {figure}; the classes hardly differ in it, so it is of no use to a "
-        "head."
+        said = (
+            f"The features predict the {what}: {figure}; the classes hardly differ in it, so it is of no use to a head."
+        )
     by = one.name if one.cut is None else f"{one.name}:{one.cut:g}"
     return Finding(
         check=f"encoded {one.name}",

@@ -130,7 +130,11 @@ class Work(Lock):
     def _found(self) -> dict[tuple[str, int], tuple[Path, ShardNote]]:
         """As `shards`, by name and folder: whichever folder is named first, in one order."""
         found = {}
-        for key in sorted((name, number) for number, folder in enumerate(self._folders) for name in _shards_in(folder)):
+        rank = {
+            number: rank for rank, number in enumerate(sorted(range(len(self._folders)), key=self._folders.__getitem__))
+        }
+        names = [(name, number) for number, folder in enumerate(self._folders) for name in _shards_in(folder)]
+        for key in sorted(names, key=lambda key: (key[0], rank[key[1]])):
             if key not in self._notes:
                 path = self._folders[key[1]] / key[0]
                 self._notes[key] = path, read_note(path)

@@ -30,7 +30,7 @@ def doubt(counts: Mapping[str, int]) -> str | None:
         >>> doubt({"COVID": 1, "NORMAL": 1}) is None
         True
         >>> doubt({f"report {number}": 1 for number in range(200)})[:78]
-        "There are 200 classes of one image each, such as 'report 0': is this a free te"
+        "There are 200 classes of one image each, such as 'report 0': is this free text"
     """
     for name in counts:
         if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):

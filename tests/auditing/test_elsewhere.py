@@ -47,7 +47,7 @@ def test_what_does_not_fit_is_refused_with_both_lists() -> None:
     with pytest.raises(InputError, match=r"there holds A, B: scores take two classes that are in both"):
         told("A", "B")
     wrong = CLASSES[0] + "X"
-    with pytest.raises(UsageError, match=rf"makes 'A' '{wrong}', which is no class of .* Did you mean {CLASSES[0]}"):
+    with pytest.raises(UsageError, match=rf"makes 'A' '{wrong}', which is not a class of .* Did you mean {CLASSES[0]}"):
         told("A", "B", renamed={"A": wrong})
 
 

@@ -17,7 +17,7 @@ def test_a_set_without_masks_is_not_asked_for_any() -> None:
 def test_good_masks_pass() -> None:
     (found,) = check_masks(GOOD, list(GOOD))
     assert verdict(found, "masks") is Status.PASS
-    assert found.why == "All 6 lung masks mark something that may be lungs."
+    assert found.why == "All 6 lung masks mark something plausible as lungs."
 
 
 def test_bad_missing_and_turned_ones_are_counted_and_the_bad_ones_named() -> None:

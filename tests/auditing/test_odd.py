@@ -76,7 +76,7 @@ def test_blank_and_dark_images_are_counted_by_class(tmp_path: Path, count: int, 
     (found,) = checked(tmp_path / "b.h5", dark).values()
     assert verdict(found, "depth") is status
     assert f"{count} of 80 images ({count} of 40 of NORMAL) are nearly black" in found.why
-    assert "12 bits" in found.why
+    assert "12-bit" in found.why
 
 
 def drawn(images: int = 80, dim: int = 6) -> NDArray[np.float32]:

@@ -133,7 +133,7 @@ HOSTILE: list[tuple[str, Callable[[Path], object], str]] = [
         name, h5py.SoftLink("/conv2d_9/conv2d_9/bias:0"))), "missing, or a link"),
     ("a group", replaced(GAMMA, lambda group, name: group.create_group(name)), "not a plain array in this file"),
     ("missing", replaced(GAMMA, lambda group, name: None), "missing, or a link"),
-    ("a layer that is none", attribute("", "layer_names", [b"conv2d_9", b"conv2d_9/conv2d_9/bias:0"]), "no group"),
+    ("a layer that is none", attribute("", "layer_names", [b"conv2d_9", b"conv2d_9/conv2d_9/bias:0"]), "not a group"),
     ("upwards", attribute("bn_0", "weight_names", [b"../conv2d_9/conv2d_9/bias:0"]), "missing, or a link"),
     ("a name without end", attribute("bn_0", "weight_names", np.array([b"x" * 2000])), "not a list of names"),
     ("names without end", attribute("", "layer_names", np.array([b"x"] * 20_000)), "not a list of names"),

@@ -176,6 +176,7 @@ def test_cluster_holds_a_worker_against_the_local_runner(
     assert ray["of_local"]["median"] == ray["views_per_second"]["median"] / local["views_per_second"]["median"]
 
 
+@pytest.mark.slow
 def test_gpu_asks_whether_processes_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--backbone", "vgg16", "--size", "32", "--images", "9", "--batch", "4", "--same"]
     (row,) = ran(gpu.main, asked, tmp_path, capsys, rounds=False)

@@ -15,7 +15,7 @@ def test_the_only_feature_file_becomes_a_table(cli: Cli, features: Path, tmp_pat
     pytest.importorskip("pyarrow", reason="the extra tables is not installed")
     said = cli("export-features", "--out", "set.parquet")
     assert said.code == 0, said.err
-    assert "Beside it: set.parquet.croissant.json" in said.out
+    assert "Next to it: set.parquet.croissant.json" in said.out
     assert (tmp_path / "set.parquet").is_file()
     assert cli("export-features", features, "--to", "npz", "--json").json["to"] == "npz"
     assert cli("export-features", "--to", "csv").code == 2

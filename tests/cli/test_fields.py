@@ -51,7 +51,7 @@ def test_the_fields_of_a_description_are_options_with_their_types_defaults_and_d
     assert docs_of(Recipe)["salt"] == "Grams of salt."
     with pytest.raises(Exception, match="'tepid' is not one of 'hot', 'cold'"):
         taken(of, "--head", "tepid")
-    with pytest.raises(UsageError, match=r"^--parts is numbers with commas between them; got 'two'"):
+    with pytest.raises(UsageError, match=r"^--parts takes numbers separated by commas; got 'two'"):
         taken(of, "--parts", "two")
 
 

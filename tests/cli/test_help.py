@@ -16,8 +16,8 @@ def titles(text: str) -> list[str]:
 def test_the_options_of_a_head_stand_under_the_heads_that_they_are_of(cli: Cli) -> None:
     said = cli("fit-head", "--help").out
     assert titles(said) == [
-        "Arguments", "Options", "Every head", "Networks (softmax, dense, dropout)", "Other heads", "Split and test",
-        "Images", "Curves", "Files", "Output",
+        "Arguments", "Options", "Many machines", "Every head", "Networks (softmax, dense, dropout)", "Other heads",
+        "Split and test", "Images", "Curves", "Files", "Output",
     ]  # fmt: skip
     of = dict(zip(titles(said), re.split(r"^\S.*:$", said, flags=re.MULTILINE)[1:], strict=True))
     assert "--epochs" in of["Networks (softmax, dense, dropout)"]

@@ -60,7 +60,7 @@ def test_a_search_on_a_cluster_chooses_and_tests_the_same(
 def test_what_is_printed_goes_from_the_audit_to_what_to_do_next(cli: Cli, blobs: Path) -> None:
     said = cli("tune", "features/blobs.h5", *QUICK, "--name", "mine")
     assert said.code == 0, said.err
-    order = ["Test scores", "Tried on inner folds", "(default)", "Chosen: ", "flatters", "opened once", "runs/mine"]
+    order = ["Test scores", "Tried on inner folds", "(default)", "Chosen: ", "look better", "opened once", "runs/mine"]
     places = [said.out.index(text) for text in order]
     assert places == sorted(places)
     assert "Next: cxrfeat predict mine IMAGE" in said.err

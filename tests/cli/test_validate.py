@@ -52,7 +52,7 @@ def test_classes_are_joined_by_map_and_what_is_wrong_is_said_in_options(cli: Cli
     assert "Join names with --map, as in healthy=COVID." in said.err
     for typed, why in (
         ("healthy", "--map is two names, as in --map 'No Finding=NORMAL'; got 'healthy'."),
-        ("healthy=Normal", "which is no class of mine. Did you mean NORMAL?"),
+        ("healthy=Normal", "which is not a class of mine. Did you mean NORMAL?"),
         ("healty=NORMAL", "--map names 'healty', and no data set has such a class. Did you mean healthy?"),
     ):
         said = cli("validate", "mine", away, "--map", typed)

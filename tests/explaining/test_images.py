@@ -38,7 +38,7 @@ def test_swapped_class_folders_are_told(chest_run: Run, chests: Path, caplog: py
 
 def test_a_run_on_shuffled_images_is_refused(chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(chests, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, shuffle=4))[0]
-    with pytest.raises(InputError, match="a place in the view is no place in the image"):
+    with pytest.raises(InputError, match="a place in the view is not a place in the image"):
         explain(run, [image_of(chests)])
 
 

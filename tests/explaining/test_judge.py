@@ -73,7 +73,7 @@ def test_heat_in_the_lungs_passes_and_heat_beside_them_fails() -> None:
     bad = seen_of(many(0.3, 0.5) + many(0.5, 0.97), [0] * 12 + [1] * 12)
     found = check_lungs(bad, masked=len(bad.lungs))
     assert found.status is Status.FAIL
-    assert "of the heat for NORMAL lies in the lungs (by masks), which are 62% of the picture: surely" in found.why
+    assert "of the heat for NORMAL lies in the lungs (by masks), which are 62% of the picture: clearly" in found.why
     assert found.value is not None
     assert found.value < 0.61
     assert check_border(bad).status is Status.FAIL

@@ -30,5 +30,5 @@ def test_a_number_of_too_few_images_and_what_is_no_number_are_refused(tmp_path: 
     few = make_features(tmp_path / "f.h5", ages=[1.0, 2.0, 3.0] + [None] * 77)
     with FeatureFile(few) as file, pytest.raises(InputError, match=r"'age' is known of .* training images and"):
         load_number(file, "age")
-    with FeatureFile(few) as file, pytest.raises(InputError, match="'source' is no number but one of A, B"):
+    with FeatureFile(few) as file, pytest.raises(InputError, match="'source' is not a number but one of A, B"):
         load_number(file, "source")

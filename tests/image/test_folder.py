@@ -84,10 +84,10 @@ def test_parts_under_any_usual_name_and_place(train: str, validation: str, test:
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (tree("train/A", "COVID"), "train beside COVID: the first are parts"),
+        (tree("train/A", "COVID"), "train next to COVID: the first are parts"),
         (
             tree("dataset/train/A", "dataset/test/A", "other/A"),
-            "'dataset' holds parts of a split, and 'other' beside it",
+            "'dataset' holds parts of a split, and 'other' next to it",
         ),
         (["train/1.png", *tree("test/A")], "'train' holds images directly"),
     ],

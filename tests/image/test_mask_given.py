@@ -150,6 +150,6 @@ def test_what_goes_to_no_image_or_to_several_is_told(data: Path, tmp_path: Path)
         "1 mask whose name no image has, such as 'gone.png'",
         "1 mask of one lung alone",
         "1 mask of something else than lungs",
-        "Not read: 1 file beside the masks, such as 'all.json'",
+        "Not read: 1 file next to the masks, such as 'all.json'",
     ):
         assert part in told

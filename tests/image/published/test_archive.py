@@ -65,7 +65,9 @@ def test_a_finding_is_made_the_class_and_what_is_uncertain_is_left_out_aloud(tmp
     layout = find_layout(tmp_path / "chexpert", Selection(column={"label": "Cardiomegaly"}))
     assert Counter(labels(layout).values()) == {"Cardiomegaly": 2}
     assert layout.left_out == {"lateral view": 1, "Cardiomegaly uncertain": 1, "Cardiomegaly not stated": 1}
-    with pytest.raises(InputError, match=r"from 'Emfysema', which is no column .* and no finding\. Did you mean Emph"):
+    with pytest.raises(
+        InputError, match=r"from 'Emfysema', which is not a column .* and no finding\. Did you mean Emph"
+    ):
         find_layout(tmp_path / "nih", Selection(column={"label": "Emfysema"}))
 
 
