@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cxrfeat.errors import InputError
 from cxrfeat.feature.file import FeatureFile
@@ -13,11 +13,13 @@ from cxrfeat.feature.versions import versions
 from cxrfeat.head.data import Data
 from cxrfeat.head.evaluation import HeadTest
 from cxrfeat.run.document import Encoded, Features, FinalEvaluation, Identity, RunDocument, SearchSettings
-from cxrfeat.run.folder import HEAD, NOVELTY, Run, read_run, write_run
+from cxrfeat.run.folder import HEAD, NOVELTY, Run, TargetRun, read_any_run, write_run
 from cxrfeat.run.record import digest8, to_json
 from cxrfeat.run.table import Predictions, SplitRows
 from cxrfeat.spec import FinetuneSpec, HeadSpec
 from cxrfeat.types import Finding
+
+_R = TypeVar("_R", Run, TargetRun)
 
 
 def run_summary(run: Run) -> dict[str, Any]:
@@ -82,7 +84,12 @@ def metadata_digest(file: FeatureFile) -> str:
 
 
 def existing_run(place: Path, identity: Identity) -> Run | None:
-    """The run that stands in a place; `None` if nothing does.
+    """The run of classes that stands in a place; as `existing`."""
+    return existing(Run, place, identity)
+
+
+def existing(kind: type[_R], place: Path, identity: Identity) -> _R | None:
+    """The run of a kind that stands in a place; `None` if nothing does.
 
     Raises:
         InputError: If it is another run.
@@ -90,8 +97,8 @@ def existing_run(place: Path, identity: Identity) -> Run | None:
     """
     if not place.exists():
         return None
-    run = read_run(place)
-    if run.document.identity == identity:
+    run = read_any_run(place)
+    if isinstance(run, kind) and run.document.identity == identity:
         return run
     raise InputError(f"{place} already exists and is another run. Choose another `name`, or delete it.")
 

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.errors import InputError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Rows, Split
 from cxrfeat.feature.target import FINDINGS, Uncertain
 from cxrfeat.feature.versions import versions
 from cxrfeat.head.novelty import Novelty, unlike_record
-from cxrfeat.head.record import metadata_digest
+from cxrfeat.head.record import existing, metadata_digest
 from cxrfeat.run.document import Features, Identity, SearchSettings
-from cxrfeat.run.folder import NOVELTY, TargetRun, read_any_run, run_name, write_target_run
+from cxrfeat.run.folder import NOVELTY, TargetRun, run_name, write_target_run
 from cxrfeat.run.record import digest8, to_json
 from cxrfeat.run.table import History, SplitRows, TargetPredictions
 from cxrfeat.run.target_document import FindingsDocument, NumberDocument
@@ -142,18 +141,8 @@ class Targets:
 
 
 def existing_target_run(place: Path, identity: Identity) -> TargetRun | None:
-    """The run that stands in a place; `None` if nothing does.
-
-    Raises:
-        InputError: If it is another run.
-        IntegrityError: If it is damaged.
-    """
-    if not place.exists():
-        return None
-    run = read_any_run(place)
-    if isinstance(run, TargetRun) and run.document.identity == identity:
-        return run
-    raise InputError(f"{place} already exists and is another run. Choose another `name`, or delete it.")
+    """The run of a number or of all findings that stands in a place; as `existing`."""
+    return existing(TargetRun, place, identity)
 
 
 def target_summaries(run: TargetRun) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ class Team(Generic[_T, _R]):
                 worker, thing = self._busy.pop(mark)
                 try:
                     made = self._place.take(mark)
-                except Exception as error:
+                except Exception as error:  # whatever a worker raised, which is sorted here
                     if isinstance(error, CxrFeatError) and not isinstance(error, StorageError):
                         self._place.end(worker)
                         raise  # what is wrong is wrong everywhere; one machine's disk is not

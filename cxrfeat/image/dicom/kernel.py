@@ -21,10 +21,10 @@ _ir: Any = importlib.import_module("llvmlite.ir")  # comes with Numba, of the ve
 _TOGETHER = 16
 
 
-def _together(_typing: Any, words: Any, table: Any, grey: Any, place: Any) -> Any:  # noqa: ANN401
+def _together(_typing: Any, words: Any, table: Any, grey: Any, place: Any) -> Any:  # noqa: ANN401  # Numba has no types
     """Fill 16 grey values from a place on, whose address must be a multiple of their length."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ANN401
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ANN401  # likewise
         word, entry, value = (
             context.make_array(kind)(context, builder, each).data
             for kind, each in zip(signature.args[:3], given, strict=False)
