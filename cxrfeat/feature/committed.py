@@ -18,7 +18,7 @@ from cxrfeat.feature import lazy
 from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import COLUMNS
-from cxrfeat.feature.keys import Column, Keys, texts
+from cxrfeat.feature.keys import Column, Keys, column, texts
 from cxrfeat.feature.lazy import Lazy, Places
 from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, read_columns, read_shard
 from cxrfeat.feature.spare import Spare
@@ -28,6 +28,8 @@ from cxrfeat.spec import FeatureSpec, fingerprint
 
 FROM_PIXELS = ("view_params", "crc32", *LOOKS)
 """Columns that come with the features, not from the manifest."""
+
+_ROWS_AT_ONCE = 4096
 
 Chosen = tuple[NDArray[np.intp], NDArray[Any]]
 """Places in the new file, and the features that belong there."""
@@ -149,11 +151,12 @@ class ComputedRows:
         self._committed, self._wanted, self._parts = committed, wanted, committed.rows(wanted)
         self._part = np.full(len(wanted), -1, np.int32)
         self._row = np.zeros(len(wanted), np.int32)
-        for number, one in enumerate(self._parts):
-            places = wanted.places(one.keys)
-            rows = np.flatnonzero(places >= 0)
-            rows = rows[self._part[places[rows]] < 0][::-1]  # so that of a hash that is there twice the first counts
-            self._part[places[rows]], self._row[places[rows]] = number, rows
+        sizes = np.array([len(one.keys) for one in self._parts], np.intp)
+        places = wanted.places(np.concatenate([column(()), *(one.keys for one in self._parts)]))
+        there = np.flatnonzero(places >= 0)[::-1]  # so that of a hash that is there twice the first counts
+        parts = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        rows = (np.arange(len(places)) - np.repeat(np.cumsum(sizes) - sizes, sizes)).astype(np.int32)
+        self._part[places[there]], self._row[places[there]] = parts[there], rows[there]
         self.found = Keys(wanted.array[self._part >= 0])
         """Those that have a row."""
         shards = committed.work.shards() | committed.spare.shards(wanted)
@@ -163,10 +166,11 @@ class ComputedRows:
         told: list[tuple[str, Mapping[str, str]]] = [(file.content.engine, file.content.versions) for file in files]
         told += [(note.engine, note.decoders) for note in shards.values()]
         told = [told[number] for number in np.unique(self._part[self._part >= 0]).tolist()]
-        engines = {name for engine, _ in told for name in engine.split(AND)}
+        engines = {name for engine in {engine for engine, _ in told} for name in engine.split(AND)}
         self.engine = AND.join(sorted(engines))
         """What computed the rows; more than one where engines changed between runs."""
-        self.decoders = joined({name: one[name] for name in decoders() if name in one} for _, one in told)
+        names, different = tuple(decoders()), {id(one): one for _, one in told}  # shards share what they say
+        self.decoders = joined({name: one[name] for name in names if name in one} for one in different.values())
         """Versions of what decoded the images of the rows, likewise."""
 
     def columns(self, wanted: Column, names: Sequence[str] = FROM_PIXELS) -> dict[str, NDArray[Any]]:
@@ -212,7 +216,9 @@ class ComputedRows:
             arrays = self._parts[number].columns()
             if arrays is None:
                 raise self._unreadable([(self._parts[number].place, len(to))], len(wanted))
-            yield to, arrays[name][rows]
+            for start in range(0, len(to), _ROWS_AT_ONCE):  # of a file they may be a million
+                some = slice(start, start + _ROWS_AT_ONCE)
+                yield to[some], arrays[name][rows[some]]
 
     def features(self, wanted: Column) -> Iterator[Chosen]:
         """The features of the wanted contents, part by part, each part read once.
@@ -225,9 +231,11 @@ class ComputedRows:
         for number, to, rows in self._chosen(wanted):
             file = self._parts[number].file
             if file is not None:
+                order = np.argsort(rows, kind="stable")
+                to, rows = to[order], rows[order]
                 for part, stored in file.checked_blocks():
-                    here = (rows >= part.start) & (rows < part.stop)
-                    if here.any():
+                    here = slice(*np.searchsorted(rows, [part.start, part.stop]))
+                    if len(to[here]):
                         yield to[here], stored[rows[here] - part.start]
                 continue
             shard = read_shard(self._parts[number].place)

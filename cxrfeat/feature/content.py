@@ -48,8 +48,7 @@ def content_of(
     hashes = held.contents[rows]
     coded = {name: _coded(held, field, rows) for name, field in _TEXTS.items()}
     named = _named(manifest, rows)
-    kept_texts, words = code([text for row in named.texts for text in row])
-    coded["kept_texts"] = kept_texts.reshape(count, -1), words
+    coded["kept_texts"] = named.texts
     split = request.bound_split
     ids = [identity.group_id(key) for key in group_keys(held, groups)]
     pairs = zip(held.paths(rows), hashes.tolist(), strict=True)
@@ -95,7 +94,8 @@ class _Named:
 
     names: dict[str, list[str]]
     findings: NDArray[np.int8]
-    texts: list[list[str | None]]
+    texts: tuple[NDArray[np.int32], list[str]]
+    """`(images, texts)` numbers of a list, as `code` gives them."""
     numbers: NDArray[np.float64]
 
 
@@ -143,6 +143,9 @@ def _named(manifest: Manifest, rows: NDArray[np.intp]) -> _Named:
         [None if value is None else str(value) for value in _where(row, [not is_ for is_ in number])] for row in kept
     ]
     kept_codes = kept_codes[rows]
+    there = np.unique(kept_codes)
+    numbered, words = code([text for place in there.tolist() for text in texts[place]])
+    numbered = numbered.reshape(len(there), number.count(False))
     return _Named(
         names={
             "findings": list(manifest.finding_names),
@@ -150,7 +153,7 @@ def _named(manifest: Manifest, rows: NDArray[np.intp]) -> _Named:
             "kept_numbers": _where(titles, number),
         },
         findings=findings.reshape(len(said), -1)[codes[rows]],
-        texts=[texts[place] for place in kept_codes.tolist()],
+        texts=(numbered[np.searchsorted(there, kept_codes)], words),
         numbers=np.array(numbers, np.float64).reshape(len(kept), -1)[kept_codes],
     )
 

@@ -112,15 +112,15 @@ def _dropped(file: FeatureFile, manifest: Manifest, told: Mapping[str, str]) -> 
         manifest: The images.
         told: The path of each image id.
     """
-    places = {row.path for row in manifest.rows}
-    here = (Keys(manifest.contents).places(file.content.columns["content_sha256"]) >= 0).tolist()
-    rows = list(zip(file.image_ids, here, file.labels.tolist(), strict=True))
-    lost = [told.get(image) for image, stays, _ in rows if not stays]
-    left, there = {label for _, stays, label in rows if stays}, set(manifest.classes)
+    gone = Keys(manifest.contents).places(file.content.columns["content_sha256"]) < 0
+    lost = [told.get(one.decode()) for one in file.content.columns["image_id"][gone].tolist()]
+    left, there = set(file.labels[~gone].tolist()), set(manifest.classes)
+    known, everything = {place for place in lost if place is not None}, np.arange(len(manifest.rows))
+    changed = {path for path in manifest.held.paths(everything) if path in known} if known else set()
     return Dropped(
         images=len(lost),
         gone=sum(place is None or not (manifest.root / place).exists() for place in lost),
-        changed=sum(place in places for place in lost),
+        changed=sum(place in changed for place in lost),
         classes=tuple(name for label, name in enumerate(file.classes) if label not in left and name not in there),
     )
 
@@ -135,8 +135,12 @@ def _unwanted(committed: Committed, contents: Keys) -> Iterator[Shard]:
             told = {name: file.content.versions[name] for name in decoders() if name in file.content.versions}
             whole = Shard(content_sha256=texts(shas[part]), arrays=arrays, engine=file.content.engine, decoders=told)
             yield from _apart(whole, spare, contents)
-    for path, note in committed.work.shards().items():
-        if (contents.places(note.keys) < 0).any() and (shard := read_shard(path)) is not None:
+    shards = committed.work.shards()
+    sizes = [len(note.keys) for note in shards.values()]
+    gone = contents.places(np.concatenate([column(()), *(note.keys for note in shards.values())])) < 0
+    some = set(np.unique(np.repeat(np.arange(len(sizes)), sizes)[gone]).tolist())
+    for place, path in enumerate(shards):
+        if place in some and (shard := read_shard(path)) is not None:
             yield from _apart(shard, spare, contents)
 
 

@@ -52,6 +52,11 @@ class Lazy:
             places = np.arange(start, min(start + _ROWS_AT_ONCE, len(self)))
             yield places, self[places[0] : places[-1] + 1]
 
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Row by row, some read at a time."""
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            yield from self[start : start + _ROWS_AT_ONCE]
+
     def __len__(self) -> int:
         """How many rows it has."""
         return self.shape[0]

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def write_features(path: Path, content: Content, dim: int, rows: Rows) -> None:
 
 def _build(disk: SteadyFile, content: Content, dim: int, rows: Rows) -> None:
     with h5py.File(disk, "w") as file:  # the oldest layout: read everywhere, and without time stamps
-        _write(file, content, dim, _while_sound(disk, rows))
+        _write(file, disk, content, dim, _while_sound(disk, rows))
 
 
 def _while_sound(disk: SteadyFile, rows: Rows) -> Rows:
@@ -101,23 +102,24 @@ def _while_sound(disk: SteadyFile, rows: Rows) -> Rows:
         yield part
 
 
-def _write(file: h5py.File, content: Content, dim: int, rows: Rows) -> None:
+def _write(file: h5py.File, disk: SteadyFile, content: Content, dim: int, rows: Rows) -> None:
     views = content.spec.view.count
-    features = file.create_dataset(
-        FEATURES, (content.images, views, dim), dtype="<f2" if content.spec.storage == "float16" else "<f4"
-    )
+    stored_as = "<f2" if content.spec.storage == "float16" else "<f4"
+    features = _create(file, FEATURES, (content.images, views, dim), stored_as)
     for places, values in rows:
-        _put(features, places, values)
+        _put(disk, features, places, values)
     written: dict[str, Any] = {}
     for name, (dtype, _) in COLUMNS.items():
         column: Any = content.columns[name]
+        dataset = _create(file, name, column.shape, dtype)
         if isinstance(column, Lazy):
-            written[name] = file.create_dataset(name, column.shape, dtype=dtype)
             for places, values in column.blocks():
-                _put(written[name], places, values)
+                _put(disk, dataset, places, values)
+            written[name] = dataset
         else:
             written[name] = column.astype(dtype, copy=False)
-            file.create_dataset(name, data=written[name])
+            if column.size:
+                dataset[...] = written[name]
     for name in _JSON:
         text = canonical_json(getattr(content, name)).encode()
         file.create_dataset(name, data=np.frombuffer(text, dtype=np.uint8))
@@ -140,11 +142,28 @@ def _write(file: h5py.File, content: Content, dim: int, rows: Rows) -> None:
     file.attrs["digest"] = np.bytes_(_digest(texts, content, written).encode())
 
 
-def _put(dataset: h5py.Dataset, places: NDArray[np.intp], values: NDArray[Any]) -> None:
-    """Write rows, those that follow each other together."""
-    for some in np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) != 1) + 1):
-        if len(some):
-            dataset[int(places[some[0]]) : int(places[some[-1]]) + 1] = values[some[0] : some[-1] + 1]
+def _create(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
+    """A dataset in one piece, which has its place in the file before anything is in it."""
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)  # else it is written twice
+    return file.create_dataset(name, shape, dtype=dtype, dcpl=layout)
+
+
+def _put(disk: SteadyFile, dataset: h5py.Dataset, places: NDArray[np.intp], values: NDArray[Any]) -> None:
+    """Write rows where they belong, those that follow each other together.
+
+    Rows come in the order of their hashes and lie in that of their paths, so nearly each goes somewhere else. HDF5
+    takes 0.2 ms for one, whatever is in it; the disk itself is told in some 5 microseconds.
+    """
+    start = dataset.id.get_offset()
+    assert start is not None, "as `_create` makes it"
+    stored = np.ascontiguousarray(values, dtype=dataset.dtype)
+    content, row = stored.reshape(-1).view(np.uint8).data, stored[:1].nbytes
+    bounds = [*np.flatnonzero(np.diff(places, prepend=-2) != 1).tolist(), len(places)]
+    for begin, end in pairwise(bounds):
+        disk.seek(start + int(places[begin]) * row)
+        disk.write(content[begin * row : end * row])
 
 
 def _digest(texts: Mapping[str, str], content: Content, columns: Mapping[str, Any]) -> str:

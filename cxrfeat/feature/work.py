@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -47,7 +47,7 @@ class Work(Lock):
         """
         super().__init__(path, path.stem, wait=wait)
         self._folders = [self.folder, *also]
-        self._notes: dict[tuple[str, int], tuple[Path, ShardNote | None]] = {}
+        self._notes: dict[tuple[str, int], ShardNote | None] = {}
         """By a shard's name, and the number of its folder."""
 
     def __enter__(self) -> Self:
@@ -110,13 +110,13 @@ class Work(Lock):
         """The shards of a plan, or of a share of it, that are not there, or not whole."""
         if share is not None:
             return [index for index in share.of(range(plan.count)) if read_note(self.shard_path(plan, index)) is None]
-        here = {name for name, number in self._found() if number == 0}
+        here = {name for name, number in self._found(lambda name: _plan_of(name) == plan.id) if number == 0}
         return [index for index in range(plan.count) if _shard_name(plan, index) not in here]
 
     def commit(self, plan: Plan, index: int, shard: Shard) -> None:
         """Keep a computed shard."""
         path = self.shard_path(plan, index)
-        self._notes[path.name, 0] = path, shard.note()  # before it lies there: who looks meanwhile need not read it
+        self._notes[path.name, 0] = shard.note()  # before it lies there: who looks meanwhile need not read it
         write_shard(path, shard)
 
     def shards(self) -> dict[Path, ShardNote]:
@@ -125,22 +125,26 @@ class Work(Lock):
         Of each its beginning is read once; what this run committed itself is not read for it. One that is cut short is
         as good as none.
         """
-        return dict(self._found().values())
+        return {self._folders[number] / name: note for (name, number), note in self._found().items()}
 
-    def _found(self) -> dict[tuple[str, int], tuple[Path, ShardNote]]:
-        """As `shards`, by name and folder: whichever folder is named first, in one order."""
+    def _found(self, which: Callable[[str], bool] = lambda _: True) -> dict[tuple[str, int], ShardNote]:
+        """As `shards`, by name and folder, of some names: whichever folder is named first, in one order."""
         found = {}
-        rank = {
-            number: rank for rank, number in enumerate(sorted(range(len(self._folders)), key=self._folders.__getitem__))
-        }
-        names = [(name, number) for number, folder in enumerate(self._folders) for name in _shards_in(folder)]
-        for key in sorted(names, key=lambda key: (key[0], rank[key[1]])):
+        order = sorted(range(len(self._folders)), key=self._folders.__getitem__)
+        folders = [os.fspath(folder) for folder in self._folders]
+        names = [
+            (name, rank, number)
+            for rank, number in enumerate(order)
+            for name in _shards_in(self._folders[number])
+            if which(name)
+        ]
+        for name, _, number in sorted(names):
+            key = name, number
             if key not in self._notes:
-                path = self._folders[key[1]] / key[0]
-                self._notes[key] = path, read_note(path)
-            path, note = self._notes[key]
+                self._notes[key] = read_note(os.path.join(folders[number], name))  # noqa: PTH118  # a tenth of the time
+            note = self._notes[key]
             if note is not None:
-                found[key] = path, note
+                found[key] = note
         return found
 
     def drop(self, path: Path) -> None:
@@ -154,9 +158,8 @@ class Work(Lock):
         remove_folder(self.folder)
 
     def _keys(self, *, apart_from: str | None = None) -> Keys:
-        """Contents with a row in a shard, the shards of one plan apart."""
-        found = self._found().items()
-        notes = [note for (name, _), (_, note) in found if name.partition("-")[0] != apart_from]
+        """Contents with a row in a shard, the shards of one plan apart: those are not even read."""
+        notes = self._found(lambda name: _plan_of(name) != apart_from).values()
         return Keys(np.concatenate([column(()), *(note.keys for note in notes)]))
 
 
@@ -168,6 +171,11 @@ def _shards_in(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [name for name in names if name.endswith(".shard") and "-" in name]
+
+
+def _plan_of(name: str) -> str:
+    """The id of the plan by which a shard is called."""
+    return name.partition("-")[0]
 
 
 def _shard_name(plan: Plan, index: int) -> str:

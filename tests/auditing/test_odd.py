@@ -50,6 +50,17 @@ def test_images_that_show_nothing_are_told_from_chests_and_dark_ones(name: str) 
     assert (blank[0], dark[0]) == (what == "blank", what == "dark")
 
 
+def test_images_are_looked_at_some_at_a_time_and_each_by_itself() -> None:
+    seen = look(decode(FILES["black"][0]))
+    count = 5000
+    thumbnails, portraits = (np.repeat(one[None], count, axis=0) for one in (seen.thumbnail, seen.portrait))
+    portraits[[0, 4095, 4096, -1]] = 9
+    thumbnails[[0, 4095, 4096, -1], 0] = 255
+    blank, dark = seen_odd(thumbnails, portraits, np.full(count, 8))
+    assert np.flatnonzero(~blank).tolist() == [0, 4095, 4096, 4999]
+    assert not dark.any()
+
+
 def checked(
     path: Path, change: Callable[[dict[str, NDArray[Any]]], None] = lambda _: None, **fields: Any
 ) -> dict[str, Finding]:

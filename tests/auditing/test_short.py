@@ -15,6 +15,7 @@ from cxrfeat.auditing.short import (
     check_strangers,
     check_weights,
 )
+from cxrfeat.feature import lazy
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import Content
 from cxrfeat.feature.parting import part_images
@@ -35,6 +36,19 @@ def test_random_weights_warn_and_real_ones_pass() -> None:
     found = check_weights("random:seed=0,keras=3,backend=tensorflow")
     assert verdict(found, "weights") is Status.WARN
     assert "RANDOM WEIGHTS" in found.why
+
+
+def test_what_is_found_of_a_file_too_large_for_memory_is_what_is_found_of_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Portraits of 84,000 images and more are read as they are asked for; that once ended the audit in an error."""
+    path = make_features(tmp_path / "f.h5")
+    found = []
+    for least in (lazy.LARGE, 0):
+        monkeypatch.setattr(lazy, "LARGE", least)
+        with FeatureFile(path) as file:
+            found.append(ShortAudit(file, file.split()).findings)
+    assert found[0] == found[1]
 
 
 def test_a_split_that_tears_a_patient_fails() -> None:

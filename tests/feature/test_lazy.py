@@ -49,6 +49,12 @@ def test_slices_rows_and_masks_are_those_of_the_array(which: Any) -> None:
     assert (len(some), some.shape, some.nbytes) == (5000, (5000, 3), 120_000)
 
 
+def test_rows_come_one_after_the_other() -> None:
+    whole = np.random.default_rng(0).integers(0, 99, (5000, 3))
+    rows: Any = Held(whole)
+    np.testing.assert_array_equal(np.stack(list(rows)), whole)
+
+
 def test_some_rows_of_a_large_column_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = np.random.default_rng(0).integers(0, 99, (100, 3))
     monkeypatch.setattr(lazy, "LARGE", 1000)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,11 +66,13 @@ def equal(a: Shard, b: Shard) -> bool:
 def told(path: Path, shard: Shard, change: Callable[[dict[str, Any]], object]) -> Path:
     """A shard that tells something else of itself, with a digest that is right."""
     whole = shard_bytes(shard)
-    length = int.from_bytes(whole[8:16], "little")
-    head = json.loads(whole[48 : 48 + length])
+    length, rows = struct.unpack_from("<QQ", whole, 8)
+    text, keys, after = 120, 120 + length, 120 + length + 64 * rows
+    head = json.loads(whole[text:keys])
     change(head)
-    text = json.dumps(head).encode()
-    parts = [whole[:8], len(text).to_bytes(8, "little"), hashlib.sha256(text).digest(), text, whole[48 + length :]]
+    said = json.dumps(head).encode()
+    digest = hashlib.sha256(whole[56:text] + said + whole[keys:after]).digest()
+    parts = [whole[:8], struct.pack("<QQ", len(said), rows), digest, whole[56:text], said, whole[keys:]]
     path.write_bytes(b"".join(parts))
     return path
 
@@ -117,7 +120,7 @@ def test_a_shard_of_a_version_that_knew_less_is_no_shard(tmp_path: Path, column:
     assert (read_shard(tmp_path / "b"), read_note(tmp_path / "b"), read_columns(tmp_path / "b")) == (None, None, None)
 
 
-@pytest.mark.parametrize("field", ["keys", "engine", "decoders", "failures", "parts"])
+@pytest.mark.parametrize("field", ["engine", "decoders", "failures", "parts"])
 def test_a_shard_that_does_not_tell_all_is_no_shard(tmp_path: Path, field: str) -> None:
     path = told(tmp_path / "b", make(), lambda head: head.pop(field))
     assert (read_shard(path), read_note(path)) == (None, None)
