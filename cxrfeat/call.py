@@ -1,4 +1,4 @@
-"""Calls of this package as values, so that a page or a message can tell how to make something again."""
+"""Calls of this package as values, so that a page or a message can say how to make something again."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def quoted_fields(fields: Mapping[str, Any], *, places: bool = True) -> str:
     """Fields with their values as a message names them, in backquotes; empty where there are none.
 
     Args:
-        fields: By name; several values of one are told with commas between them, as in a line of CSV, paths one by one.
-        places: Whether paths may be told.
+        fields: By name; several values of one are written with commas between them, as in a line of CSV, paths one by
+            one.
+        places: Whether paths may be named.
 
     Example:
         >>> quoted_fields({"classes": ("A", "B, C"), "limit": 5, "masks": (Path("m"),), "column": {"image": "file"}})

@@ -53,7 +53,7 @@ class Pace:
 
     @property
     def rate(self) -> float | None:
-        """Units per second; `None` where it cannot be told yet."""
+        """Units per second; `None` where it is not known yet."""
         (began, first), (at, done) = self._began, self._at
         passed, share = at - began, (done - first) / max(self.total - first, 1)
         if self._counts < self.COUNTS or passed < self.SECONDS or (share < self.SHARE and passed < self.WINDOW):
@@ -63,7 +63,7 @@ class Pace:
 
     @property
     def words(self) -> str:
-        """The rate and the time left, as far as they can be told.
+        """The rate and the time left, as far as they are known.
 
         Example:
             >>> seconds = iter(range(0, 100, 2))

@@ -145,7 +145,7 @@ class ViewSpec:
     """Views per image, the plain one included."""
 
     flip: bool = True
-    """Whether a drawn view is mirrored left to right with probability 0.5."""
+    """Mirror a drawn view left to right with probability 0.5."""
 
     zoom: tuple[float, float] = (1.0, 1.2)
     """Smallest and largest magnification about the centre; 1.0 is none."""
@@ -154,16 +154,16 @@ class ViewSpec:
     """Smallest and largest factor on the grey values; 1.0 is none."""
 
     border_crop: float = 0.0
-    """Fraction of height and width cut away at each side of every view, the plain one too; below 0.5."""
+    """Fraction of height and width cut off each side of every view, the plain one included; below 0.5."""
 
     border_darken: float = 0.0
-    """Fraction of height and width blackened at each side of every view, the plain one too; below 0.5."""
+    """Fraction of height and width blackened at each side of every view, the plain one included; below 0.5."""
 
     seed: int = 0
     """Seed of the drawn parameters."""
 
     letters: bool = dataclasses.field(default=False, metadata=_LATER)
-    """Whether letters burned in near the border are found and filled in."""
+    """Find letters that are burned in near the border, and fill them in."""
 
     mask: Masking = dataclasses.field(default="none", metadata=_LATER)
     """`lungs` keeps the lungs of every image and blackens the rest; `outside`, a control, blackens the lungs. They are
@@ -268,8 +268,8 @@ class FeatureSpec:
     """Which value of an ONNX graph the features are made of, by its name; `None` for a Keras network, which has one."""
 
     pool: Pool = dataclasses.field(default="mean", metadata=_LATER)
-    """How an output becomes features: `mean` averages maps over space, and tokens but for the first; `cls` takes the
-    first token; `none` takes an output that is features already."""
+    """How an output becomes features: `mean` averages maps over space, and all tokens except the first; `cls` takes the
+    first token; `none` takes an output that already is features."""
 
     def __post_init__(self) -> None:
         """Check every field, and that statistics are there exactly where they are used."""
@@ -329,7 +329,7 @@ class SplitSpec:
 
     by: SplitBy = "group"
     """`group`: patients and copies stay together; `date`: newest images are the test part, groups still together;
-    `column`: as the data's own `split` column says; `paper`: image by image, the paper's way, leaky."""
+    `column`: as the data's own `split` column says; `paper`: image by image as in the paper, which leaks."""
 
     test: float = 0.2
     """Share of the images in the test part, about (groups are not cut); not used by `column`."""
@@ -364,7 +364,7 @@ class HeadSpec:
     kind: HeadKind
     """Which classifier."""
     views: int | None = None
-    """Cached views trained on, the plain one first; by default all of them."""
+    """Number of cached views to train on, the plain one first; by default all of them."""
     epochs: int = 20
     """Passes over the training rows; 0 leaves the head at its random start."""
     batch: int = 32
@@ -384,7 +384,7 @@ class HeadSpec:
     dropout: float = 0.5
     """Share of the first hidden layer's units dropped; only for the head dropout."""
     l2: float = 0.0
-    """Penalty on the squared weights, biases apart: `l2 * sum(w ** 2)` is added to the loss."""
+    """Penalty on the squared weights, without the biases: `l2 * sum(w ** 2)` is added to the loss."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes."""
     patience: int | None = None
@@ -396,14 +396,15 @@ class HeadSpec:
     views_per_epoch: int | None = None
     """Training views of each image seen in an epoch, drawn again in every epoch; by default all of them."""
     standardize: bool = True
-    """Remove the training mean and divide by the deviation, per feature, inside the fold; the paper did not.
+    """Subtract the training mean and divide by the training deviation, per feature, inside the fold; the paper did not.
     Measured in `benchmarks/README.md`."""
     strength: float | None = None
     """Inverse regularisation C of logreg, the SVMs and ridge (whose penalty is 1 / C); by default each head's own."""
     neighbours: int = 15
-    """Training rows that vote; only of knn. Where there are fewer, as many as the square root of their number."""
+    """Number of training rows that vote; only for knn. Where there are fewer, as many as the square root of their
+    number."""
     class_weights: ClassWeights = "none"
-    """How much each row counts: `balanced` weighs it by `rows / (classes * rows of its class)`; not of knn."""
+    """How much each row counts: `balanced` weights it by `rows / (classes * rows of its class)`; not for knn."""
     calibrate: bool = False
     """Fit a temperature on the validation images. Always done for the SVMs and ridge, which have no probabilities of
     their own."""
@@ -465,14 +466,14 @@ class FinetuneSpec:
     standardised here, and `standardize` is always `False`: a warm head keeps the scaler that it was fitted with, and of
     a drawn one the features move."""
     clip: float | None = 1.0
-    """Largest norm of the gradient of one step, over all weights together; 0 does not clip. It is
-    stored as `None`."""
+    """Largest gradient norm of one step, over all weights together; 0 turns clipping off. It is stored
+    as `None`."""
     freeze_until: str | None = None
     """Layers of the network before this one are not trained; by default all are."""
     batchnorm: BatchNorm = "frozen"
     """Batch normalisation: `frozen` keeps its statistics and factors; `trained` lets each batch have its own."""
     precision: TrainingPrecision = "float32"
-    """Arithmetic of the network; the halves are for GPUs. Weights are float32 always."""
+    """Arithmetic of the network; half precision is for GPUs. Weights are always float32."""
 
     def __post_init__(self) -> None:
         """Check every field."""

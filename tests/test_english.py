@@ -13,7 +13,7 @@ import cxrfeat
 from tests.test_docs import ROOT
 
 BANNED = {
-    r"\bleav\w*\b[^.;:]{0,60}\baway\b": "omit",
+    r"\bleav\w*\b[^.;:]{0,160}\baway\b|\bleave (?:`|--)[^.;:]{0,160}\bout\b": "omit",
     r"\b(?:stands?|stood) already\b|\bexisted already\b": "already exists",
     r"\bmend(?:s|ed|ing)?\b": "correct, repair",
     r"\bgo(?:es)? on (?:with|from|where)\b": "continue",
@@ -39,6 +39,10 @@ BANNED = {
     r"\bin the mean\b": "on average",
     r"\bmost likely a fault of\b": "most likely a bug in",
     r"(?m)^ +progress: Told\b": "Called",
+    r"\bgiven again\b": "repeated",
+    r"\btells? (?:classes|no classes|a number|all findings)\b(?! apart)": "predict",
+    r"\bwhoever\b": "anyone who; if you",
+    r"\b(?:Judged|Read) are\b(?! refused)": "only ... are judged; reads ...",
     r"(?m)^ +(?:seed|title|width|wanted_width): Of ": "Seed of, title of: no fragments",
 }
 """Patterns, and what to write in their place."""
@@ -65,7 +69,9 @@ def messages() -> Iterator[tuple[str, str]]:
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    """What the Python reference shows: those of every public name, and of its members and fields."""
+    """What `--help` shows of commands; and the Python reference, of every public name, its members and fields."""
+    for path in sorted((ROOT / "cxrfeat" / "cli").glob("*.py")):
+        yield from ((path.name, text) for text in documented(ast.parse(path.read_text(encoding="utf-8"))))
     for name, place in cxrfeat._PLACES.items():
         module, _, attribute = place.partition(":")
         tree = ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))

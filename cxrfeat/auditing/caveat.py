@@ -17,7 +17,7 @@ from cxrfeat.run.validation import Apart
 from cxrfeat.types import Finding, Status, failed_first
 
 TOLD = 0.9
-"""AUROC of telling two sets apart from which on they are said to be two kinds of images."""
+"""AUROC of separating two sets from which on they are called two kinds of images."""
 
 
 def sources_of_both(run: Run, own: FeatureFile, other: FeatureFile, outside: Outside) -> SourceTable:

@@ -74,7 +74,7 @@ def shared_classes(
     if len(shared) < 2:
         theirs, ours = alike[0] if alike else (next((one for one in names if one not in shared), names[0]), known[0])
         raise InputError(
-            f"{run.name} tells {', '.join(known)} apart, and {dataset} holds {', '.join(sorted(there))}: scores take "
+            f"{run.name} knows {', '.join(known)}, and {dataset} holds {', '.join(sorted(there))}: scores take "
             f"two classes that are in both. Join names with `renamed`, as in {theirs}={ours}."
         )
     return shared, names, hints

@@ -96,7 +96,7 @@ def read_encoded(
 
 
 def columns_of_file(file: FeatureFile) -> dict[str, Values]:
-    """What a feature file tells of its images besides the class, for `read_encoded`."""
+    """What a feature file says of its images besides the class, for `read_encoded`."""
     texts = {name: np.array([one or "" for one in file.texts(name)]) for name in ("sex", "view_position", "source")}
     return {"age": file.content.columns["age"].astype(np.float64), **texts}
 

@@ -72,7 +72,7 @@ class AuditedImages:
         return control_probabilities(seen, self.labels, self.folds, self.manifest.classes, balance)
 
     def scores(self, told: Probabilities, model: Probabilities | None = None) -> dict[str, Any]:
-        """Of what is told of the images in the order of `tested`, and the share of a model's score that it reaches."""
+        """Of what is known of the images in the order of `tested`, and the share of a model's score that it reaches."""
         rows = self.tested
         return control_scores(self.labels[rows], told, self.groups[rows], self.manifest.classes, model, seed=self.seed)
 
@@ -88,7 +88,7 @@ class AuditedImages:
 
     @cached_property
     def metadata(self) -> dict[str, NDArray[np.generic]]:
-        """What the table tells of the people, column by column."""
+        """What the table says of the people, column by column."""
         texts = {name: np.array([getattr(row, name) or "" for row in self.rows]) for name in ("sex", "view_position")}
         return {"age": self.ages, **texts}
 

@@ -22,7 +22,7 @@ from cxrfeat.types import Counted, Views
 from cxrfeat.view.prepare import Wanted, prepare_image
 
 Inspected = dict[str, Inspection | BadImageError]
-"""What each image of a manifest tells, by path; the error where its pixels cannot be used."""
+"""What each image of a manifest shows, by path; the error where its pixels cannot be used."""
 
 _STEPS = DECODE_STEPS + LETTER_STEPS + 1
 """How long that takes of an image, about as many times what one view takes."""

@@ -1,4 +1,4 @@
-"""What a feature file alone tells of images that show nothing, of a network that says nothing, and of older pixels."""
+"""What a feature file alone shows of images that show nothing, of a network that says nothing, and of older pixels."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def _thresholds(run: Run) -> dict[str, float] | None:
 def _lines(
     y: Labels, probabilities: Probabilities, groups: Groups, classes: Sequence[str], told: Mapping[str, Any]
 ) -> CalibrationLines:
-    """Slopes and intercepts, beside the errors among scores that are told already."""
+    """Slopes and intercepts, beside the errors among scores that are reported anyway."""
     errors = ("ece", "ece_ci", "log_loss", "log_loss_ci")
     return from_json(
         CalibrationLines,

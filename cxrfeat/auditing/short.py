@@ -1,4 +1,4 @@
-"""The short audit, before every fit: what a feature file alone tells of whether its scores can mean anything."""
+"""The short audit, before every fit: what a feature file alone says on whether its scores can mean anything."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class ShortAudit:
 def check_column(
     name: str, column: Column, scores: Mapping[str, Any] | None, there: Mapping[str, int]
 ) -> Finding | None:
-    """What a column of the metadata says of the class; `None` where `check_controls` says why it cannot be told.
+    """What a column of the metadata says of the class; `None` where `check_controls` says why that is not known.
 
     Args:
         name: Name of the column, and of the check.
@@ -226,7 +226,7 @@ def check_tested(test: FinalEvaluation) -> list[Finding]:
 
 
 def plain_checks(file: FeatureFile, split: Split) -> tuple[Finding, ...]:
-    """The checks that hold whatever is told of the images: weights, patients, split, images that could not be used.
+    """The checks that apply whatever is known of the images: weights, patients, split, images that could not be used.
 
     Args:
         file: Whose images.

@@ -1,4 +1,4 @@
-"""The whole audit: every check of a folder of images, in the order in which they are told."""
+"""The whole audit: every check of a folder of images, in the order in which they are shown."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def remedy(data: str, cache: str | None, *, reading: str = "", mitigated: bool) 
     Args:
         data: The data folder.
         cache: The feature file of these images, if there is one.
-        reading: The fields with which the folder was read, as `quoted_fields` tells them.
+        reading: The fields with which the folder was read, as `quoted_fields` writes them.
         mitigated: Whether ways to make the network look at the lungs were compared.
     """
     look = "Look at what differs between the classes"

@@ -182,7 +182,7 @@ def usual_batch(engine: str) -> int:
 
 
 def tell_batch(network: Network, batch: int, workers: int) -> None:
-    """Tell how many views a network is given at a time, and how many threads it may use."""
+    """Report how many views a network is given at a time, and how many threads it may use."""
     chose(f"{network.name} is given {batch} views at a time, and may use {workers} threads on a CPU.")
 
 

@@ -97,8 +97,8 @@ class Converter:
         """
         if not self.installed():
             raise MissingExtraError(
-                f"`engine={self.name}` needs the extra {self.name}: pip install 'cxrfeat[{self.name}]'. "
-                "Or leave `engine` out."
+                f"`engine={self.name}` needs the extra {self.name}: pip install 'cxrfeat[{self.name}]'. Or omit "
+                "`engine`."
             )
         source = self.source(network, spec)
         if spec.precision != OPENVINO_BFLOAT16:

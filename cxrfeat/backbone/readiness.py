@@ -1,4 +1,4 @@
-"""Whether networks can be run here, by what, and with which weights; told without loading one."""
+"""Whether networks can be run here, by what, and with which weights; found out without loading one."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def _folded(
     Args:
         nodes: Changed in place, but for those that go.
         arrays: By their names.
-        factors: Told what the outputs of some arrays are still to be multiplied with.
+        factors: Takes what the outputs of some arrays are still to be multiplied with.
     """
     from onnx import helper
 

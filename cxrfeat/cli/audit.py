@@ -18,7 +18,11 @@ def audit(
     cache: Annotated[
         Path | None,
         typer.Option(
-            "--cache", help="A feature file of these images: judges the model, and images without lungs, too."
+            "--cache",
+            help=(
+                "A feature file of these images: adds checks of the features, and controls through the network that "
+                "see no lungs."
+            ),
         ),
     ] = None,
     mitigate: Annotated[
@@ -29,7 +33,7 @@ def audit(
         ),
     ] = False,
     network: options.Network = None,
-    folds: Annotated[int, typer.Option("--folds", help="Judge by grouped cross-validation in this many folds.")] = 5,
+    folds: Annotated[int, typer.Option("--folds", help="Number of folds of the grouped cross-validation.")] = 5,
     page: Annotated[
         Path | None, typer.Option("--page", help="Write a page with all checks and the images concerned.")
     ] = None,
@@ -49,9 +53,9 @@ def audit(
     verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
-    """Ask whether a score on these images could mean anything.
+    """Check whether a score on these images means anything.
 
-    Sources, file formats, copies, patients, controls that see no lungs, letters, odd images.
+    Looks at sources, file formats, copies, patients, controls that see no lungs, letters and odd images.
     """
     from cxrfeat.auditing.copies import write_copies
     from cxrfeat.reporting.audit import control_table, mitigation_table, pairs_table, sources_table

@@ -16,27 +16,27 @@ def compare(
     names: options.RunNames = None,
     view: Annotated[
         Literal["scores", "paper"],
-        typer.Option("--view", help="Test scores with intervals, or the columns of the paper's table."),
+        typer.Option("--view", help="scores: test scores with intervals; paper: the columns of the paper's table."),
     ] = "scores",
     prevalence: Annotated[
         list[str] | None,
         typer.Option(
             "--prevalence",
             metavar="CLASS=SHARE",
-            help="Predictive values at this prevalence of the class, such as COVID=0.1; may be given again.",
+            help="Also show predictive values at this prevalence of a class, such as COVID=0.1; may be repeated.",
             show_default=False,
         ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write every number of a run to this file too, one row per run.")
+        Path | None, typer.Option("--csv", help="Also write all numbers to this CSV file, one row per run.")
     ] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
             "--by",
             metavar="<column,...>",
-            help="Scores in subgroups of the test images, and the gaps between them: sex, age:40:65 (cut at these), "
-            "view_position, source, date (by years, or date:2020-03:2021). One run is enough.",
+            help="Show scores in subgroups of the test images, and the gaps between them: sex, age:40:65 (cut at "
+            "these), view_position, source, date (by years, or date:2020-03:2021). One run is enough.",
             show_default=False,
             autocompletion=completion.cuts,
         ),
@@ -48,8 +48,8 @@ def compare(
 ) -> None:
     """Compare runs, paired over the same test images.
 
-    Corrected for the number of comparisons; a tie is called one. With --by, also subgroups of the images. Runs of a
-    number are compared by their errors, runs of all findings by the AUROC of each.
+    P values are corrected for the number of comparisons, and a tie is called a tie. Runs that predict a number are
+    compared by their errors, runs of all findings by the AUROC of each finding.
     """
     from cxrfeat.reporting.difference import apart, difference_table, other_difference_table
     from cxrfeat.reporting.score import paper_table, predictive_table, score_table

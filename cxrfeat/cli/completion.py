@@ -1,4 +1,4 @@
-"""What a shell offers for values that are no fixed choices: networks and runs, as cheaply as they can be known."""
+"""What a shell offers for values without fixed choices: networks and runs, as cheaply as they can be known."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trainable_backbones() -> list[str]:
 
 
 def weights() -> list[str]:
-    """Words that are no path."""
+    """Words that are not paths."""
     return list(get_args(NamedWeights))
 
 

@@ -124,7 +124,7 @@ def telling(*, verbose: bool, quiet: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _hearing(logger: Logger, handler: Handler) -> Iterator[None]:
-    """Give all that a logger is told to a handler, and to nobody else."""
+    """Pass all that is logged to one handler, and to no other."""
     import logging
 
     level, propagate = logger.level, logger.propagate

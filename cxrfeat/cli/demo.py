@@ -12,15 +12,15 @@ from cxrfeat.cli.again import WORDS
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything that the demo writes.")] = Path("demo"),
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show every stage on a phantom set, nothing downloaded.
+    """Run every stage on drawn images; nothing is downloaded.
 
-    The images are made by code; the network has its ImageNet weights if they are on this machine, else random ones.
-    About two minutes.
+    The chest images (phantoms) are drawn by code. The network has ImageNet weights if they are on this machine, else
+    random ones. Takes about two minutes.
     """
     from typing import Any
 

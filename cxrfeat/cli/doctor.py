@@ -17,7 +17,7 @@ def doctor(
         typer.Option(
             "--backbone",
             metavar="<name|path>",
-            help="The network to ask about: a name of the table, or a file of your own.",
+            help="The network to check for: a name that `cxrfeat weights list` shows, or your own file.",
             autocompletion=completion.backbones,
         ),
     ] = "densenet121",
@@ -26,11 +26,11 @@ def doctor(
     runs: options.Runs = Path("runs"),
     json: options.Json = False,
 ) -> None:
-    """Check whether extract and fit-head would work on this machine, and say what to do if not.
+    """Check whether this machine can run extract and fit-head.
 
-    Versions, extras, engines and what each would run, weights, devices, caches and their sizes, the salt of ids, and a
-    test of writing, renaming and locking in the folders. Loads no network. Exit code 0 only if all that it takes is
-    here, else 3.
+    Says what to do where it cannot. Looks at versions, extras, engines and what each would run, weights, devices,
+    caches and their sizes, and the salt of ids, and tries writing, renaming and locking in the folders. Loads no
+    network. Exit code 0 if everything needed is there, else 3.
     """
     from cxrfeat.errors import InputError
     from cxrfeat.reporting.doctor import doctor_table

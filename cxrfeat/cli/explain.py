@@ -28,15 +28,16 @@ def explain(
         Path | None,
         typer.Option(
             "--data",
-            help="The run's data folder: shows some of its test images and judges the heat of up to 400 (with "
-            "occlusion only of those shown).",
+            help="The run's data folder: shows some of its test images and judges the heat of up to 400 of them (with "
+            "occlusion, only of those shown).",
         ),
     ] = None,
     target: Annotated[
         str | None, typer.Option("--class", help="The class to explain. Default: the one predicted for each image.")
     ] = None,
     count: Annotated[
-        int | None, typer.Option("--n", help="With --data: test images to show. Default: 12.", show_default=False)
+        int | None,
+        typer.Option("--n", help="With --data: number of test images to show. Default: 12.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for pictures and JSON. Default: explained/RUN.")
@@ -47,10 +48,11 @@ def explain(
     ] = "auto",
     layer: Annotated[
         str | None,
-        typer.Option("--layer", help="Show the maps of this layer for one image (add --data if the run takes masks)."),
+        typer.Option("--layer", help="Show the maps of this layer for one image (add --data if the run uses masks)."),
     ] = None,
     unit: Annotated[
-        list[int] | None, typer.Option("--unit", help="With --layer and --data: the patches that excite this channel.")
+        list[int] | None,
+        typer.Option("--unit", help="With --layer and --data: show the patches that excite this channel."),
     ] = None,
     top: Annotated[int, typer.Option("--top", help="Number of patches for each unit.")] = 9,
     network: options.Network = None,
@@ -66,9 +68,10 @@ def explain(
     verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
-    """Show where in an image a class comes from, and judge whether that is where it should be.
+    """Show where in an image the evidence for a class lies.
 
-    Heat is evidence for a class, no outline of a disease. Research use only, never diagnosis.
+    Also judges whether that is where it should be. Heat is evidence for a class, not the outline of a disease. Research
+    use only, never diagnosis.
     """
     from cxrfeat.errors import AuditError, UsageError
     from cxrfeat.explaining.job import SHOWN

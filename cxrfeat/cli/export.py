@@ -27,7 +27,7 @@ def export(
         typer.Option(
             "--validation",
             metavar="<file>",
-            help="JSON output of validate on another data set, for the model card; may be given again.",
+            help="JSON output of validate on another data set, for the model card; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -36,11 +36,11 @@ def export(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a run as one model that needs no cxrfeat: grey pixels in, calibrated probabilities out.
+    """Write a run as a single model that works without cxrfeat.
 
-    Preprocessing, network, head and calibration are inside; what is left to do is to resize an image. Beside it are a
-    model card (Markdown and JSON) and the checklists CLAIM 2024 and TRIPOD+AI, filled in as far as the run knows.
-    Research use only, never diagnosis.
+    Grey pixels in, calibrated probabilities out: preprocessing, network, head and calibration are inside, and only
+    resizing the image is left to you. A model card (Markdown and JSON) and the checklists CLAIM 2024 and TRIPOD+AI are
+    written next to it, filled in as far as the run allows. Research use only, never diagnosis.
     """
     from cxrfeat.reporting.table import RESEARCH_USE
     from cxrfeat.run.record import to_json

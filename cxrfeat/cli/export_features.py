@@ -24,15 +24,15 @@ def export_features(
         ),
     ] = None,
     pictures: Annotated[
-        bool, typer.Option("--pictures", help="Write the small pictures of the images too, which show patients.")
+        bool, typer.Option("--pictures", help="Also write the small pictures of the images, which show patients.")
     ] = False,
     features: options.Features = Path("features"),
     json: options.Json = False,
 ) -> None:
-    """Write a feature file as a table, arrays or an annotated matrix, for programs that know no cxrfeat.
+    """Write features as a table, arrays or an annotated matrix.
 
-    Rows go by salted ids; no path and no patient is in it, and no picture unless asked for. Beside a table stands its
-    description as Croissant.
+    For other programs. Rows are named by salted ids; no path or patient is written, and no picture unless you ask for
+    it. A table comes with a Croissant description.
     """
     from cxrfeat.feature.find import find_features
     from cxrfeat.workflow.export_features import export_features as run

@@ -22,8 +22,7 @@ def extract(
             "--backbone",
             metavar="<name|path|run>",
             help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception or another that `cxrfeat weights "
-            "list` names, the path of a Keras model or an ONNX file, or a run of finetune; give it again for more than "
-            "one.",
+            "list` names, the path of a Keras model or an ONNX file, or a run of finetune; may be repeated.",
             show_default=False,
             autocompletion=completion.backbones_and_runs,
         ),
@@ -33,8 +32,8 @@ def extract(
         Precision,
         typer.Option(
             "--precision",
-            help="tf32, float16 and bfloat16 are for a GPU, bfloat16 also for a CPU that has it (with openvino); "
-            "each gives other features, not the same.",
+            help="tf32, float16 and bfloat16 are for a GPU, bfloat16 also for a CPU that has it (with openvino); each "
+            "gives different features.",
         ),
     ] = "float32",
     batch: Annotated[
@@ -50,8 +49,8 @@ def extract(
         typer.Option(
             "--mean",
             metavar="<numbers>",
-            help="Instead of --preprocess: what a network of your own subtracts from pixels scaled to 0-1, such as "
-            "0.485,0.456,0.406; one number is for all channels.",
+            help="Instead of --preprocess: what your own network subtracts from pixels scaled to 0-1, such as "
+            "0.485,0.456,0.406; a single number is for all channels.",
             rich_help_panel=options.PIXELS,
         ),
     ] = None,
@@ -69,7 +68,7 @@ def extract(
         typer.Option(
             "--output",
             metavar="<name>",
-            help="Which output of an ONNX file to take, or which value within. Default: its only one.",
+            help="Which output of an ONNX file to take, or which value inside it. Default: its only output.",
             rich_help_panel=options.PIXELS,
         ),
     ] = None,
@@ -84,7 +83,7 @@ def extract(
         typer.Option(
             "--split-by",
             "--split",
-            help="With --normalize featurewise: whose training part gives mean and deviation.",
+            help="With --normalize featurewise: the split whose training part gives the mean and the deviation.",
             rich_help_panel=options.PIXELS,
         ),
     ] = None,
@@ -98,7 +97,7 @@ def extract(
         typer.Option(
             "--shard",
             metavar="<I/N>",
-            help="Compute the I-th of N shares only, as one process of an array; `cxrfeat merge` builds the file.",
+            help="Compute only share I of N, as one process of a job array; `cxrfeat merge` builds the file.",
             rich_help_panel=options.CLUSTER,
         ),
     ] = None,
@@ -110,7 +109,7 @@ def extract(
         typer.Option(
             "--gpus-per-worker",
             min=0,
-            help="With --runner ray: GPUs of each worker; 0.5 is one for two.",
+            help="With --runner ray: GPUs for each worker; 0.5 lets two workers share one.",
             rich_help_panel=options.CLUSTER,
         ),
     ] = 0,
@@ -119,7 +118,7 @@ def extract(
         typer.Option(
             "--devices",
             metavar="<all|numbers>",
-            help="Several GPUs of this machine, a process for each: all, or numbers from 0 on, such as 0,1.",
+            help="Use several GPUs of this machine, with one process for each: all, or their numbers, such as 0,1.",
             show_default=False,
             rich_help_panel=options.CLUSTER,
         ),
@@ -134,9 +133,9 @@ def extract(
 ) -> None:
     """Turn images into cached features, each network run once.
 
-    Killed, interrupted or out of space: nothing finished is lost, and the same command continues. What runs the
-    network, and whether threads or processes prepare the images, is chosen for machine and job; the table and the JSON
-    document say it.
+    If it is killed, interrupted or out of space, nothing finished is lost, and the same command continues. The engine,
+    and whether threads or processes prepare the images, are chosen for the machine and the job; the table and the JSON
+    document say which.
     """
     import shlex
     from dataclasses import asdict

@@ -54,7 +54,7 @@ class Fields(Group):
 
     spec: type
     but: Collection[str] = ()
-    """Fields that are no options."""
+    """Fields that are not options."""
     only: Collection[str] | None = None
     """If given, no other field is one."""
     panels: Mapping[str, str] = dataclasses.field(default_factory=dict)

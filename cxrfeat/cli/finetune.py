@@ -23,8 +23,8 @@ def finetune(
         typer.Option(
             "--backbone",
             metavar="<name|path>",
-            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, scratch (a small network from "
-            "nothing), or the path of a Keras model.",
+            help="densenet121 (the default), resnet50, vgg16, inceptionv3, xception, scratch (a small untrained "
+            "network), or the path of a Keras model.",
             show_default=False,
             autocompletion=completion.trainable_backbones,
         ),
@@ -40,15 +40,17 @@ def finetune(
     ] = None,
     recipe: Annotated[
         Recipe,
-        typer.Option("--recipe", help="default: a warm head, short steps, the best epoch. paper: the paper's own."),
+        typer.Option(
+            "--recipe",
+            help="default: start from a fitted head, take small steps, keep the best epoch; paper: as in the paper.",
+        ),
     ] = "default",
     head: Annotated[
         Literal[TrainedKind, LinearKind] | None,
         typer.Option(
             "--head",
-            help="The head that is fitted first if there is no --head-from: logreg unless another is named. With "
-            "--cold, "
-            "the layers that are drawn.",
+            help="The head to fit first if there is no --head-from; logreg by default. With --cold, the head to start "
+            "at random.",
             show_default=False,
         ),
     ] = None,
@@ -72,13 +74,13 @@ def finetune(
     views: options.DrawnViews,
     cache: Annotated[
         Path | None,
-        typer.Option("--cache", metavar="FEATURES.h5", help="Take network, pixels and images of this feature file."),
+        typer.Option(
+            "--cache", metavar="FEATURES.h5", help="Take the network, the pixels and the images of this feature file."
+        ),
     ] = None,
     image_memory: Annotated[
         float | None,
-        typer.Option(
-            "--image-memory", help="GB of decoded images to keep in memory. Default: a quarter of the free memory."
-        ),
+        typer.Option("--image-memory", help="Memory for decoded images, in GB. Default: a quarter of what is free."),
     ] = None,
     split_by: options.SplitBy = None,
     regroup: options.Regroup = False,
@@ -93,8 +95,9 @@ def finetune(
 ) -> None:
     """Train a network and its head together, end to end.
 
-    Killed at any moment, the same command continues from the last checkpoint, to the same weights. The epoch with the
-    least validation loss is kept, the frozen network among them, so training that does not help changes nothing.
+    If it is killed, the same command continues from the last checkpoint and ends with the same weights. The epoch with
+    the lowest validation loss is kept, and the frozen network counts as one, so training that does not help changes
+    nothing.
     """
     import math
     from dataclasses import asdict

@@ -28,8 +28,8 @@ def fit_head(
         list[AskedHead] | None,
         typer.Option(
             "--head",
-            help=f"all, the default, are {', '.join(MAIN_KINDS)}; all+controls these and "
-            f"{' and '.join(CONTROL_KINDS)}. May be given again.",
+            help=f"all (the default) is {', '.join(MAIN_KINDS)}; all+controls adds {' and '.join(CONTROL_KINDS)}. May "
+            "be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -66,8 +66,8 @@ def fit_head(
         typer.Option(
             "--exclude",
             metavar="<table>",
-            help="Images to leave out: the file of `cxrfeat labels --csv` with yes under leave_out, that of "
-            "`cxrfeat audit --copies`, or a list of ids or paths.",
+            help="Images to leave out: the file that `cxrfeat labels --csv` or `cxrfeat audit --copies` wrote, with "
+            "yes under leave_out, or a list of ids or paths.",
             show_default=False,
             rich_help_panel=options.IMAGES,
         ),
@@ -88,7 +88,7 @@ def fit_head(
     show_views: Annotated[
         bool,
         typer.Option(
-            "--views-curve", help="Accuracy and cost against the number of cached views.", rich_help_panel=_CURVES
+            "--views-curve", help="Show accuracy and cost against the number of cached views.", rich_help_panel=_CURVES
         ),
     ] = False,
     train_sizes: Annotated[
@@ -96,8 +96,8 @@ def fit_head(
         typer.Option(
             "--train-sizes",
             metavar="<numbers>",
-            help="Accuracy against shares of the training images, such as 0.1,0.2,0.5,1; four or more get a fitted "
-            "curve.",
+            help="Show accuracy against shares of the training images, such as 0.1,0.2,0.5,1; a curve is fitted to "
+            "four or more.",
             rich_help_panel=_CURVES,
         ),
     ] = None,
@@ -105,12 +105,15 @@ def fit_head(
         float,
         typer.Option(
             "--wanted-width",
-            help="With --train-sizes: how many patients intervals of this width, from end to end, would take.",
+            help=(
+                "With --train-sizes: say how many patients it would take for intervals of this width, from end to end."
+            ),
             rich_help_panel=_CURVES,
         ),
     ] = 0.1,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the run; with one head.", rich_help_panel=options.PLACES)
+        str | None,
+        typer.Option("--name", help="Name of the run; only with a single head.", rich_help_panel=options.PLACES),
     ] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -118,10 +121,11 @@ def fit_head(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train and test heads on cached features, in seconds: all six, unless some are named.
+    """Train and test heads on cached features, in seconds.
 
-    Every score that 8 patients of a class bear has an interval over patients; failed checks stand above the scores. Of
-    several heads the best is named by the validation images, never by those that test.
+    Fits all six heads unless you name some. A score has an interval over patients where each class has at least 8 of
+    them; failed checks are shown above the scores. Which of several heads is best is decided on the validation images,
+    never on the test images.
     """
     from cxrfeat.system.process import collect_rarely
 

@@ -20,7 +20,7 @@ _typed: ContextVar[tuple[frozenset[str], bool]] = ContextVar("typed", default=(f
 
 @contextmanager
 def command_line(words: Sequence[str]) -> Iterator[None]:
-    """Remember what was typed, which is no secret of the data, and whether the rest is to be hidden."""
+    """Remember what was typed, which is not a secret of the data, and whether the rest is to be hidden."""
     token = _typed.set((frozenset(words), "--redact" in words))
     try:
         yield

@@ -22,10 +22,11 @@ def import_features(
     features: options.Features = Path("features"),
     json: options.Json = False,
 ) -> None:
-    """Make a feature file of a table of features, for heads, statistics, audit and report.
+    """Make a feature file from a table of features.
 
-    Read are ids, labels, features (columns that are called alike but for a number), and, where they are there, views,
-    patients, sources, parts of a split, dates, sex, age and position. What needs pixels says that they are missing.
+    For heads, statistics, audit and report. Reads ids, labels, features (columns that share a name, each with a number)
+    and, where present, views, patients, sources, parts of a split, dates, sex, age and position. What needs pixels says
+    that they are missing.
     """
     from cxrfeat.workflow.import_features import import_features as run
 

@@ -22,7 +22,8 @@ def index(
 ) -> None:
     """Show what a folder of images contains.
 
-    Classes, sizes, patients, sources, copies, bad files. Every image is decoded, so that a damaged one is found now.
+    Lists classes, sizes, patients, sources, copies and bad files. Every image is decoded, so damaged ones are found
+    now.
     """
     from cxrfeat.image.index import index_folder, summary
     from cxrfeat.image.note import refuse_losses

@@ -29,8 +29,8 @@ def labels(
         HeadKind | None,
         typer.Option(
             "--head",
-            help="Head that judges the images of a file, in grouped folds. Default: ridge, leaving out each patient "
-            "exactly.",
+            help="Head that judges the images of a file, in grouped folds. Default: ridge, with each patient left out "
+            "in turn.",
             show_default=False,
         ),
     ] = None,
@@ -56,9 +56,10 @@ def labels(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Rank labels by how doubtful they are, by heads that never saw the patient.
+    """Rank labels by how doubtful they are.
 
-    Says how many labels are expected to be wrong, and changes none: an expert looks and decides.
+    Judged by heads that never saw the patient. Says how many labels are expected to be wrong, and changes none: an
+    expert decides.
     """
     from cxrfeat.feature.find import find_features
     from cxrfeat.reporting.labels import expected_sentence, joint_table, labels_csv, labels_table

@@ -13,7 +13,7 @@ from cxrfeat.cli.console import note, noting, print_json, show
 
 def merge(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDERS", help="Folders of features with shares of `extract --shard`.")
+        list[Path], typer.Argument(metavar="FOLDERS", help="Feature folders with shares from `extract --shard`.")
     ],
     *,
     features: Annotated[
@@ -30,10 +30,10 @@ def merge(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Build feature files from the shares that an array of processes computed.
+    """Build feature files from the shares of a job array.
 
-    Shares may lie in one folder or many, and be there twice. What is missing is named; so is what contradicts itself.
-    Shards in the folder of the file are deleted once it stands, others are left alone.
+    Shares may lie in one folder or several, and more than once. Missing images and contradicting shares are named.
+    Shards in the folder of the new file are deleted once it is complete; others are left alone.
     """
     import shlex
 

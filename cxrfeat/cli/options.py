@@ -45,7 +45,7 @@ RunNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUNS",
-        help="Runs, by name, its beginning, or folder. Default: all.",
+        help="Runs, each by name, unambiguous prefix or folder. Default: all.",
         show_default=False,
         autocompletion=completion.runs,
     ),
@@ -59,21 +59,30 @@ Network = Annotated[
 ]
 Engine = Annotated[
     spec.EngineName,
-    typer.Option("--engine", help="What runs the network; openvino and onnx are faster on a CPU, converted once."),
+    typer.Option(
+        "--engine",
+        help="What runs the network. On a CPU, openvino and onnx are faster; a network is converted for them once.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", help="Number of fits to run at a time. Default: as many as help.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", help="Number of fits to run in parallel. Default: as many as speed it up.")
+]
 Runner = Annotated[
     spec.Runner,
-    typer.Option("--runner", help="What computes: this process, or workers on a Ray cluster.", rich_help_panel=CLUSTER),
+    typer.Option(
+        "--runner",
+        help="Where to compute: in this process, or on the workers of a Ray cluster.",
+        rich_help_panel=CLUSTER,
+    ),
 ]
 Address = Annotated[
     str | None,
     typer.Option(
         "--address",
         metavar="<host:port>",
-        help="With --runner ray: a cluster that is there. Default: $RAY_ADDRESS, else one that is started here, on "
-        "loopback, for this command.",
+        help="With --runner ray: address of a running cluster. Default: $RAY_ADDRESS, else a cluster started on this "
+        "machine for this command, on loopback.",
         show_default=False,
         rich_help_panel=CLUSTER,
     ),
@@ -83,7 +92,10 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="With --runner ray: how many. Default: as its cores allow, or the GPUs that they take.",
+        help=(
+            "With --runner ray: number of workers. Default: as many as the cluster's cores, or the GPUs they take, "
+            "allow."
+        ),
         show_default=False,
         rich_help_panel=CLUSTER,
     ),
@@ -92,7 +104,7 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.", rich_help_panel=OUTPUT),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no hints.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress and no hints.", rich_help_panel=OUTPUT)]
 Verbose = Annotated[
     bool,
     typer.Option(
@@ -108,7 +120,7 @@ MaxBad = Annotated[
     typer.Option(
         "--max-bad",
         metavar="<N|P%>",
-        help="Unusable images allowed, N or P%. Default: up to 3, or 1%.",
+        help="Unusable images to tolerate, as a number or a percentage. Default: 3 or 1%, whichever is more.",
         rich_help_panel=IMAGES,
     ),
 ]
@@ -126,24 +138,30 @@ Target = Annotated[
     typer.Option(
         "--target",
         metavar="<name>",
-        help="What to predict: label, a finding, sex, view_position, source, a column that was kept; age or "
-        "another number, or findings, all of them in one table: these by ridge unless --head names others.",
+        help="What to predict: label, a finding, sex, view_position, source or a kept column of categories; age or a "
+        "kept column of numbers; or findings, all of them in one table. Numbers and findings take ridge unless "
+        "--head names others.",
         rich_help_panel=IMAGES,
     ),
 ]
 Uncertain = Annotated[
     Literal["ignore", "present", "absent"],
-    typer.Option("--uncertain", help="What an uncertain finding counts as.", rich_help_panel=IMAGES),
+    typer.Option("--uncertain", help="How to count uncertain findings.", rich_help_panel=IMAGES),
 ]
 Folds = Annotated[
     int | None,
     typer.Option("--folds", help="Cross-validate in this many folds instead of one test part.", rich_help_panel=SPLIT),
 ]
-Tta = Annotated[bool, typer.Option("--tta", help="Validate and test by the mean over views.", rich_help_panel=SPLIT)]
+Tta = Annotated[
+    bool,
+    typer.Option("--tta", help="Validate and test with predictions averaged over the views.", rich_help_panel=SPLIT),
+]
 Regroup = Annotated[
     bool,
     typer.Option(
-        "--regroup", help="Move patients that the data's own split divides to one side.", rich_help_panel=SPLIT
+        "--regroup",
+        help="Move each patient whom the data's own split divides to one of its parts.",
+        rich_help_panel=SPLIT,
     ),
 ]
 Weights = Annotated[
@@ -151,14 +169,14 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="<imagenet|path|random>",
-        help="Where the weights come from; with random ones scores mean nothing.",
+        help="Where the weights come from. With random weights, scores mean nothing.",
         rich_help_panel=PIXELS,
         autocompletion=completion.weights,
     ),
 ]
 Preprocess = Annotated[
     spec.Preprocess | None,
-    typer.Option("--preprocess", help="Scaling of pixels that a network of your own expects.", rich_help_panel=PIXELS),
+    typer.Option("--preprocess", help="Pixel scaling that your own network expects.", rich_help_panel=PIXELS),
 ]
 Normalize = Annotated[
     spec.Normalize,
@@ -187,7 +205,7 @@ HEAD = Fields(
 )
 Head = Annotated[Settings, HEAD]
 """Of heads on features."""
-_RECIPE = "Training, where not as the recipe has it"
+_RECIPE = "Training (overrides the recipe)"
 PROTOCOL = Fields(
     spec=spec.HeadSpec,
     but=(
@@ -206,7 +224,7 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Exit code 8 when an audit check fails, or reading the data loses images, parts or patients.",
+        help="Exit with code 8 if an audit check fails, or if reading the data loses images, parts or patients.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -214,7 +232,7 @@ StrictReading = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Exit code 8 when reading the data loses images, parts or patients.",
+        help="Exit with code 8 if reading the data loses images, parts or patients.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -247,7 +265,7 @@ def pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:
         given: Its value each time it was given.
 
     Raises:
-        UsageError: If one is no two names with an equals sign between them, or the first comes twice.
+        UsageError: If one is not two names with an equals sign between them, or the first comes twice.
 
     Example:
         >>> pairs("--map", ["No Finding=NORMAL", "Viral Pneumonia = PNEUMONIA"])
@@ -328,7 +346,7 @@ def refuse_failed(failed: Sequence[Finding], *, strict: bool, written: str = "Th
     """
     if strict and failed:
         names = ", ".join(finding.check for finding in failed)
-        raise AuditError(f"The audit failed ({names}). {written} the data, or leave --strict out.")
+        raise AuditError(f"The audit failed ({names}). {written} the data, or omit --strict.")
 
 
 def shown(path: str, *, redact: bool) -> str:

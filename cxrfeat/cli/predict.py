@@ -23,8 +23,8 @@ def predict(
         typer.Option(
             "--coverage",
             metavar="<share>",
-            help="In addition to the class, the set of classes that cannot be ruled out, which holds the true one this "
-            "often, such as 0.9, for new patients of each class.",
+            help="Also give the set of classes that cannot be ruled out; it holds the true class for this share, such "
+            "as 0.9, of new patients of each class.",
             show_default=False,
         ),
     ] = None,
@@ -33,8 +33,8 @@ def predict(
         typer.Option(
             "--threshold",
             metavar="<name>",
-            help="Call each class, yes or no, at the threshold that keeps to sensitivity-0.95, specificity-0.9 or the "
-            "like on validation images.",
+            help="Call each class present or absent, at the threshold that gave sensitivity-0.95, specificity-0.9 or "
+            "the like on the validation images.",
             show_default=False,
         ),
     ] = None,
@@ -49,7 +49,7 @@ def predict(
         Path | None,
         typer.Option(
             "--csv",
-            help="Write a line for each image to this file as it comes, and show counts: for any number of images.",
+            help="Write one line per image to this file as it is predicted, and show only counts.",
             rich_help_panel=options.OUTPUT,
             show_default=False,
         ),
@@ -59,7 +59,7 @@ def predict(
         bool,
         typer.Option(
             "--jsonl",
-            help="Print a line of JSON for each image on stdout as it comes, the first with what all go by.",
+            help="Print one line of JSON per image on stdout as it is predicted; the first line holds what all share.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,
@@ -67,9 +67,10 @@ def predict(
     verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
-    """Predict the class of images, of any number of them. Research use only, never diagnosis.
+    """Predict the class of any number of images.
 
-    A run of a number (fit-head --target age) says that, a run of all findings (--target findings) each of them.
+    A run of a number (fit-head --target age) predicts the number, a run of all findings (--target findings) each
+    finding. Research use only, never diagnosis.
     """
     from cxrfeat.errors import QuarantineError
     from cxrfeat.image.row import Quarantined

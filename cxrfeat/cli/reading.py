@@ -25,7 +25,7 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         metavar="<name,...>",
-        help="Take only these classes, separated by commas; may be given again. Put a name that contains a comma in "
+        help="Take only these classes, separated by commas; may be repeated. Put a name that contains a comma in "
         "double quotes: --classes 'NORMAL,\"COVID, ARDS\"'.",
         show_default=False,
         rich_help_panel=IMAGES,
@@ -42,8 +42,8 @@ PatientRegex = Annotated[
     typer.Option(
         "--patient-regex",
         metavar="<regex>",
-        help="Pattern that takes the patient from a file's path; or a word for a published set's: chexpert, figure1, "
-        "kermany, mimic-cxr, nih, nlm-tb, ricord, siim-covid19.",
+        help="Pattern that extracts the patient from a file's path, or the name of a published set's pattern: "
+        "chexpert, figure1, kermany, mimic-cxr, nih, nlm-tb, ricord, siim-covid19.",
         rich_help_panel=IMAGES,
     ),
 ]
@@ -52,7 +52,7 @@ FollowLinks = Annotated[
     typer.Option(
         "--follow-links",
         metavar="<folder>",
-        help="A folder outside the data into which links may lead; may be given again.",
+        help="A folder outside the data into which links may lead; may be repeated.",
         rich_help_panel=IMAGES,
     ),
 ]
@@ -61,8 +61,8 @@ Masks = Annotated[
     typer.Option(
         "--masks",
         metavar="<folder|table>",
-        help="Lung masks that are not among the images: a folder of pictures or arrays (cxas, "
-        "torchxrayvision), or a table of runs (CheXmask); may be given again.",
+        help="Lung masks that are not among the images: a folder of pictures or arrays (cxas, torchxrayvision), or a "
+        "table of runs (CheXmask); may be repeated.",
         rich_help_panel=IMAGES,
     ),
 ]
@@ -80,8 +80,8 @@ Column = Annotated[
     typer.Option(
         "--column",
         metavar="<name=title,...>",
-        help="Where columns stand in the table, by its titles: --column 'image=Image Index,label=Finding Labels'. A "
-        "title that holds a comma stands with its name in double quotes; an empty one leaves a column unread.",
+        help="Which column of the table holds what, by title: --column 'image=Image Index,label=Finding Labels'. Put "
+        "a pair whose title contains a comma in double quotes; an empty title leaves that column unread.",
         show_default=False,
         rich_help_panel=IMAGES,
     ),
@@ -91,8 +91,8 @@ Published = Annotated[
     typer.Option(
         "--published",
         metavar="<name|none>",
-        help="Published set that the data are, or none of these. Default: recognised by its tables and names; index "
-        "says which.",
+        help="Published set that the data are, or none. Default: recognised by its tables and file names; index shows "
+        "which.",
         show_default=False,
         rich_help_panel=IMAGES,
         autocompletion=completion.published_sets,
@@ -103,8 +103,9 @@ Findings = Annotated[
     typer.Option(
         "--findings",
         metavar="<name,...>",
-        help="Columns of the table that hold a finding each (1 present, 0 absent, -1 uncertain, empty not stated), or "
-        "findings of a list or a published set. Default: those of lists with bars, and columns named as CheXpert's.",
+        help="Columns of the table that hold one finding each (1 present, 0 absent, -1 uncertain, empty not stated), "
+        "or names out of a list column or a published set. Default: those of list columns (Mass|Edema) and "
+        "columns named like CheXpert's.",
         show_default=False,
         rich_help_panel=IMAGES,
     ),
@@ -114,7 +115,7 @@ KeepColumns = Annotated[
     typer.Option(
         "--keep-columns",
         metavar="<name,...>",
-        help="Other columns of the table that the features keep, of categories or numbers.",
+        help="Other columns of the table to keep with the features: categories or numbers.",
         show_default=False,
         rich_help_panel=IMAGES,
     ),
@@ -124,7 +125,7 @@ Projecting = Annotated[
     Projection | None,
     typer.Option(
         "--projection",
-        help="Views to take. Default: the frontal ones of DICOM files and published sets, all of a table of your own.",
+        help="Projections to take. Default: frontal ones of DICOM files and published sets, all of your own table.",
         show_default=False,
         rich_help_panel=IMAGES,
     ),
@@ -155,7 +156,7 @@ class ImageOptions(Group):
     """Options of a command that reads a folder: stands in `Annotated[Settings, ImageOptions(...)]`."""
 
     but: Collection[str] = ()
-    """Fields of `Selection` that are no options of the command."""
+    """Fields of `Selection` that are not options of the command."""
 
     @property
     def names(self) -> list[str]:
@@ -212,7 +213,7 @@ def columns(given: Sequence[str] | None) -> dict[str, str]:
         given: The option's value each time it was given, in the way of a line of CSV.
 
     Raises:
-        UsageError: If one is no name and title, or names one column twice.
+        UsageError: If one is not a name and a title, or names one column twice.
 
     Example:
         >>> columns(['image=Image Index, "label=Size, or so"', "source="])

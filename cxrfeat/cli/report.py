@@ -27,7 +27,7 @@ def report(
         Projecting,
         typer.Option(
             "--map",
-            help="How the feature map is laid out: pca keeps distances; tsne and umap (an extra) keep neighbours.",
+            help="Layout of the feature map: pca keeps distances; tsne and umap (an extra) keep neighbours.",
         ),
     ] = "pca",
     train_sizes: Annotated[
@@ -35,19 +35,26 @@ def report(
         typer.Option(
             "--train-sizes",
             metavar="<numbers>",
-            help="Fit the best run's head on shares of its images, as in 0.1,0.2,0.5,1, for a learning curve.",
+            help=(
+                "Draw a learning curve: the best run's head fitted on these shares of its images, such as "
+                "0.1,0.2,0.5,1."
+            ),
         ),
     ] = None,
     wanted_width: Annotated[
         float,
         typer.Option(
             "--wanted-width",
-            help="With --train-sizes: how many patients intervals of this width, end to end, would take.",
+            help=(
+                "With --train-sizes: say how many patients it would take for intervals of this width, from end to end."
+            ),
         ),
     ] = 0.1,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The page. Default: report.html, or a free name where that is of other data."),
+        typer.Option(
+            "--out", help="The page to write. Default: report.html, or a new name if that page is about other data."
+        ),
     ] = None,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -59,9 +66,9 @@ def report(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Write one self-contained page of some runs, for people to read.
+    """Write one self-contained page about some runs.
 
-    Verdicts first, then scores, curves, heat maps, the feature map, copies, and where all of it comes from.
+    Verdicts come first, then scores, curves, heat maps, the feature map, copies, and the origin of it all.
     """
     from cxrfeat.reporting.summary import worst_findings
     from cxrfeat.reporting.table import RESEARCH_USE

@@ -23,7 +23,7 @@ def reproduce(
         list[str] | None,
         typer.Option(
             "--rows",
-            help="Rows by name, separated by commas (DN-V0,ResNet); may be given again. Default: all fourteen.",
+            help="Rows by name, separated by commas (DN-V0,ResNet); may be repeated. Default: all fourteen.",
             show_default=False,
         ),
     ] = None,
@@ -32,7 +32,9 @@ def reproduce(
         int | None,
         typer.Option("--per-class", help="Images of each class. Default: the paper's 1200, or as many as each has."),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="At most this many of each class, for a trial.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Take at most this many of each class, for a trial.")
+    ] = None,
     epochs: Annotated[
         int, typer.Option("--epochs", help="Passes over the training images, of heads and networks.")
     ] = 20,
@@ -41,21 +43,25 @@ def reproduce(
         typer.Option(
             "--split-by",
             "--split",
-            help="group; or paper, the paper's own, image by image, which leaks. Default: the data's own, else group.",
+            help=(
+                "group: patients and copies stay together; paper: image by image as in the paper, which leaks. "
+                "Default: the data's own split, else group."
+            ),
         ),
     ] = None,
     views: Annotated[
         int, typer.Option("--views", help="Cached views per image; the paper's way draws one of them per epoch.")
     ] = 8,
     weights: Annotated[
-        NamedWeights, typer.Option("--weights", help="With random ones scores mean nothing.")
+        NamedWeights,
+        typer.Option("--weights", help="Where the weights come from. With random weights, scores mean nothing."),
     ] = "imagenet",
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue the last reproduction in this folder of runs, with its options."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and its cost on this machine, and do nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan and what it would cost on this machine, and stop.")
     ] = False,
     max_bad: options.MaxBad = None,
     *,
@@ -68,10 +74,11 @@ def reproduce(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Repeat the published paper's fourteen rows, next to its figures.
+    """Repeat the fourteen rows of the published paper.
 
-    Each frozen row is there twice: the paper's way, and as it should have been done (the network's own
-    preprocessing and size, all views). What is finished is kept, so the same command continues after an interruption.
+    The figures are shown next to the paper's. Each row with a frozen network is computed twice: as in the paper, and as
+    it should have been done (the network's own preprocessing and size, all views). What is finished is kept, so the
+    same command continues after an interruption.
     """
     from cxrfeat.errors import UsageError
     from cxrfeat.reporting.inventory import quarantine_table

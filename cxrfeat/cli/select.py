@@ -13,13 +13,13 @@ from cxrfeat.cli.console import noting, print_json, say, show
 
 def select(
     file: options.FeaturesFile = None,
-    count: Annotated[int, typer.Option("--n", min=1, help="How many images to choose.")] = 50,
+    count: Annotated[int, typer.Option("--n", min=1, help="Number of images to choose.")] = 50,
     strategy: Annotated[
         Literal["margin", "typical", "diverse"],
         typer.Option(
             "--strategy",
-            help="typical, in the middle of clusters without labels, for few labels; diverse, far from all that is "
-            "labelled; margin, where a head hesitates, for many.",
+            help="typical: in the middle of unlabelled clusters, for when labels are few; diverse: far from "
+            "everything labelled; margin: where a head hesitates, for when labels are many.",
         ),
     ] = "typical",
     unlabelled: Annotated[
@@ -27,7 +27,7 @@ def select(
         typer.Option(
             "--unlabelled",
             metavar="<class>",
-            help="Class whose images have no label yet; only these are chosen from. Default: all images.",
+            help="Class that stands for no label yet: only its images are candidates. Default: all images.",
             show_default=False,
         ),
     ] = None,
@@ -40,7 +40,9 @@ def select(
             autocompletion=completion.runs,
         ),
     ] = None,
-    csv: Annotated[Path, typer.Option("--csv", help="The file to write, which must not exist.")] = Path("to-label.csv"),
+    csv: Annotated[Path, typer.Option("--csv", help="The file to write, which must not exist yet.")] = Path(
+        "to-label.csv"
+    ),
     seed: options.Seed = 0,
     features: options.Features = Path("features"),
     runs: options.Runs = Path("runs"),
@@ -48,9 +50,9 @@ def select(
     quiet: options.Quiet = False,
     redact: options.Redact = False,
 ) -> None:
-    """Choose which images to label next, and write them as a CSV.
+    """Choose which images to label next, and write a CSV.
 
-    A patient gives one image before any gives a second.
+    Every patient contributes one image before any contributes a second.
     """
     from cxrfeat.errors import InputError
     from cxrfeat.feature.find import find_features

@@ -17,7 +17,7 @@ def similar(
         typer.Argument(metavar="IMAGE", help="An image of the set by its path or id, or any other image file."),
     ],
     file: options.FeaturesFile = None,
-    count: Annotated[int, typer.Option("--n", min=1, help="How many neighbours.")] = 10,
+    count: Annotated[int, typer.Option("--n", min=1, help="Number of images to list.")] = 10,
     network: options.Network = None,
     engine: options.Engine = "auto",
     features: options.Features = Path("features"),
@@ -26,10 +26,10 @@ def similar(
     verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
-    """List the images of a set that are nearest to one, copies first.
+    """List the images of a set that are most similar to one.
 
-    Each with its class, its source, and whether it is of the same patient or a copy. A new image goes through the
-    network that made the features.
+    Copies come first. Each image is shown with its class, its source, and whether it is a copy or of the same patient.
+    A new image goes through the network that made the features.
     """
     from cxrfeat.feature.find import find_features
     from cxrfeat.reporting.similar import similar_table

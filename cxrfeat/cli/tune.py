@@ -23,31 +23,37 @@ def tune(
         list[AskedHead] | None,
         typer.Option(
             "--head",
-            help="Kinds of head to choose from, as in fit-head; may be given again. Default: the six and ridge.",
+            help="Kinds of head to choose from, as in fit-head; may be repeated. Default: the six and ridge.",
             show_default=False,
         ),
     ] = None,
     trials: Annotated[
         int,
         typer.Option(
-            "--trials", help="Configurations drawn, besides each kind's default and 45 strengths of logreg and ridge."
+            "--trials",
+            help=(
+                "Number of configurations to draw, in addition to each kind's default and 45 strengths of logreg and "
+                "ridge."
+            ),
         ),
     ] = 32,
     inner_folds: Annotated[
         int,
-        typer.Option("--inner-folds", help="Folds of the training part to choose by, patients whole."),
+        typer.Option(
+            "--inner-folds", help="Number of inner folds of the training part to choose by; patients stay together."
+        ),
     ] = 5,
     sampler: Annotated[
         Sampler,
         typer.Option(
-            "--sampler", help="halving (drop the worse early) or optuna (learn where to look; the extra tune)."
+            "--sampler", help="halving: drop the worse early; optuna: learn where to look (needs the extra tune)."
         ),
     ] = "halving",
     by: Annotated[
         By | None,
         typer.Option(
             "--by",
-            help="What to choose by: accuracy unless said otherwise; of a number (--target age) mae, or rmse.",
+            help="Score to choose by. Default: accuracy, or mae for a number (--target age).",
             show_default=False,
         ),
     ] = None,
@@ -77,10 +83,10 @@ def tune(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Choose a head and its settings on the training part, then test the choice once.
+    """Choose a head and its settings, then test them once.
 
-    Every candidate is judged on inner folds of the training part, patients whole. A search that was stopped goes on
-    where it was when the same command is run again.
+    Every candidate is judged on inner folds of the training part; patients stay together. The same command continues a
+    search that was stopped.
     """
     from cxrfeat.system.process import collect_rarely
 

@@ -20,8 +20,8 @@ def validate(
         typer.Option(
             "--map",
             metavar="<theirs=ours>",
-            help="A class there that is called otherwise here, such as 'No Finding=NORMAL'; may be given again, also "
-            "for several that become one.",
+            help="A class of theirs that has another name here, such as 'No Finding=NORMAL'; may be repeated, also to "
+            "merge several classes into one.",
             show_default=False,
         ),
     ] = None,
@@ -30,7 +30,9 @@ def validate(
         typer.Option(
             "--recalibrate",
             metavar="<share>",
-            help="Recalibrate the probabilities on this share of each data set, whole patients; judge on the rest.",
+            help=(
+                "Recalibrate the probabilities on this share of each data set (whole patients), and judge on the rest."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -46,13 +48,15 @@ def validate(
     ] = None,
     seen: Annotated[
         Literal["leave-out", "refuse"],
-        typer.Option("--seen", help="What to do with images that the run has seen, or whose patients it has seen."),
+        typer.Option(
+            "--seen", help="What to do with images that the run has seen, and with images of patients that it has seen."
+        ),
     ] = "leave-out",
     other_patients: Annotated[
         bool,
         typer.Option(
             "--other-patients",
-            help="Equal patient numbers mean different people: each hospital numbers its own.",
+            help="Take equal patient numbers to mean different people, since each hospital numbers its own.",
         ),
     ] = False,
     images: reading.Images,
@@ -68,10 +72,10 @@ def validate(
     verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
-    """Try a run on other hospitals' images: the gap of every score, and what may be behind it.
+    """Test a run on other hospitals' images.
 
-    Images and patients that the run has seen are found and left out. What is found is kept in the run's folder, and
-    report shows it.
+    Shows how much every score changes, and what may be behind it. Images and patients that the run has seen are found
+    and left out. The results are kept in the run's folder, and report shows them.
     """
     from cxrfeat.reporting.inventory import quarantine_table
     from cxrfeat.reporting.table import RESEARCH_USE

@@ -25,9 +25,9 @@ def verify(
     verbose: options.Verbose = False,
     redact: options.Redact = False,
 ) -> None:
-    """Check that a feature file is what it was.
+    """Check that a feature file is undamaged.
 
-    Every checksum; with --recompute, its numbers too.
+    Checks every checksum; with --recompute, also computes some of its numbers again.
     """
     from cxrfeat.errors import IntegrityError
     from cxrfeat.workflow.verify import verify as run

@@ -29,7 +29,7 @@ def list_(json: options.Json = False) -> None:
 
 @app.command("import", cls=Command, context_settings=WIDTH)
 def import_(file: Annotated[Path, typer.Argument(metavar="FILE", help="A downloaded weights file (.h5).")]) -> None:
-    """Put a downloaded weights file where it will be found; it is recognised by its digest."""
+    """Put a downloaded weights file where cxrfeat looks for it. Its digest says which network it is for."""
     from cxrfeat.backbone.weights import import_weights
 
     backbone, place = import_weights(file)

@@ -31,7 +31,7 @@ class ExplainedImage:
     """Path as given, or relative to the data folder; its salted id where that was asked for."""
     path: Path
     true: str | None
-    """Its label, where the data tell."""
+    """Its label, where the data give one."""
     label: str
     """The class predicted from its plain view."""
     probabilities: dict[str, float]

@@ -34,7 +34,7 @@ from cxrfeat.system.given import PathLike, nearest
 from cxrfeat.types import Finding
 
 SHOWN = 12
-"""Images with an overlay, unless told otherwise."""
+"""Images with an overlay, by default."""
 
 Graphs = dict[tuple[FeatureSpec, Network], AnyGraph]
 """The networks that are open, each for all runs that share it."""

@@ -16,7 +16,7 @@ from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.types import Finding, Groups, Labels, Status
 
 LEAST_SEEN = 5
-"""Patients below which a mean over images, which has no interval here, is not told."""
+"""Patients below which a mean over images, which has no interval here, is not shown."""
 
 BORDER = 0.12
 """Share of height and width at each side that counts as border: letters lie in it, and little of the lungs."""

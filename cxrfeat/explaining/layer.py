@@ -22,7 +22,7 @@ from cxrfeat.spec import ViewSpec
 from cxrfeat.types import Counted
 
 PATCHES = 9
-"""Patches of a unit, unless told otherwise."""
+"""Patches of a unit, by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -46,10 +46,10 @@ class Copies:
         contents = rows.contents if isinstance(rows, ImageRows) else column(row.content_sha256 for row in rows)
         order, self._places = np.unique(contents, return_index=True)
         self._order = Keys(order)
-        """What is to be told, and where in the rows each stands first."""
+        """What is to be said, and where in the rows each is first."""
         self._next = 0
         self._early: dict[int, Told] = {}
-        """What was told of images before which another is not known yet, by their places in that order."""
+        """What was said of images before which another is not known yet, by their places in that order."""
         self._usable = np.zeros(len(order), bool)
         self._digests = np.zeros(len(order), np.uint64)
         """Which were given to the search, and their pixel digests."""
@@ -75,7 +75,7 @@ class Copies:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def tell(self, looks: Mapping[str, Told]) -> None:
-        """Say how some more images look, by content hash; what is told of an image first counts.
+        """Say how some more images look, by content hash; what is said of an image first counts.
 
         Args:
             looks: They must not change.
@@ -98,11 +98,11 @@ class Copies:
             self._found = self._pool.submit(self._search.pairs, self._places[self._usable].tolist())
 
     def groups(self, looks: Callable[[], Iterable[Mapping[str, Told]]]) -> Groups:
-        """As `group_copies`: what the search found as images were told, if they are the same.
+        """As `group_copies`: what the search found as images came in, if they are the same.
 
         Args:
             looks: How the images look in the end, some at a time; those that turned out unusable are `None`, or not
-                among them. Nothing can be told any more.
+                among them. Nothing can be added any more.
         """
         usable, digests = np.zeros_like(self._usable), np.zeros_like(self._digests)
         for some in looks():

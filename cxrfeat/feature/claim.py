@@ -237,7 +237,7 @@ def _add(known: dict[str, dict[str, _Known]], dataset: str, lines: list[Line]) -
 
 
 def _lines_of(path: Path) -> Iterator[Line]:
-    """What a feature file tells of its images."""
+    """What a feature file says of its images."""
     try:
         with FeatureFile(path) as file:
             for sha, label in zip(file.content_sha256, file.labels.tolist(), strict=True):

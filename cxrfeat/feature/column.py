@@ -1,4 +1,4 @@
-"""The only place that cuts images into subgroups by what a feature file tells of them."""
+"""The only place that cuts images into subgroups by what a feature file says of them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def cut_by(file: FeatureFile, rows: Sequence[int], cut: Cut) -> tuple[NDArray[np
     """The subgroup of each of some images.
 
     Args:
-        file: Tells of them.
+        file: Describes them.
         rows: Their numbers in it; one may come again.
         cut: Into what.
 

@@ -290,7 +290,7 @@ class _Late(Lazy):
 
 
 def unreadable(committed: Committed, lost: int, images: int) -> LostError:
-    """That computed rows are lost: never a file without rows that nobody was told of."""
+    """That computed rows are lost: never a file that lacks rows without saying so."""
     return LostError(
         f"{lost} of the {images} computed rows cannot be read back from {committed.work.folder}, so {committed.path} "
         "was not built. Check the disk, then run the same command again: what is missing is computed again."

@@ -92,10 +92,10 @@ def compute(
     Args:
         jobs: With plans over the same contents in the same shards.
         paths: A file for each content hash.
-        progress: Told after every batch.
+        progress: Called after every batch.
         masks: The mask files of the images that have one, by content hash.
-        looked: Told how a shard's images look once they are prepared, while features are on their way; `None` of one
-            that no job can use.
+        looked: Called with how a shard's images look once they are prepared, while features are on their way; `None` of
+            one that no job can use.
     """
     sets = [set(job.missing) for job in jobs]
     indices = sorted(set().union(*sets))

@@ -118,7 +118,7 @@ def _coded(held: ImageRows, name: str, rows: NDArray[np.intp]) -> tuple[NDArray[
 
 
 def _each(held: ImageRows, name: str, rows: NDArray[np.intp], told: Callable[[Any], Any]) -> NDArray[Any]:
-    """What is told by each value of a field of some rows."""
+    """What each value of a field of some rows says."""
     codes, values = held.coded(name)
     return np.array([told(value) for value in values])[codes[rows]]
 

@@ -25,11 +25,11 @@ def excluded_rows(file: FeatureFile, given: PathLike) -> list[int]:
     `file_name`, or of a list without a title. Images are named by id, path, or the beginning of an id.
 
     Args:
-        file: The features; the manifest next to them tells paths.
+        file: The features; the manifest next to them gives paths.
         given: The table, CSV or any format that tables of images may have.
 
     Returns:
-        Rows, each once. What is named and not among them is told as a note.
+        Rows, each once. What is named and not among them is reported as a note.
 
     Raises:
         InputError: If it is no such table, names nothing, or none of these images.

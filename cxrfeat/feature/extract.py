@@ -47,7 +47,7 @@ def extract_features(
         features: Folder of the files.
         identity: Salts the ids.
         computing: Who computes.
-        progress: Told after every batch.
+        progress: Called after every batch.
         masks: From `find_masks`, where a request's views use masks: those whose digest is in its spec.
 
     Returns:
@@ -92,7 +92,7 @@ def extract_features(
 _LOOKS_AT_ONCE = 2048
 
 Looked = Callable[[Mapping[str, Told]], None]
-"""Told how some images look, by content hash."""
+"""Called with how some images look, by content hash."""
 
 
 def conclude(
@@ -110,7 +110,7 @@ def conclude(
         compute_all: Computes what is missing; nothing is unless given.
 
     Returns:
-        Of each file, by its path, what there is to tell.
+        Of each file, by its path, what there is to report.
     """
     manifest, features = claim.manifest, tasks[0].committed.path.parent
     groups = grouped(manifest, tasks, compute_all)

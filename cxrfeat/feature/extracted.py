@@ -1,4 +1,4 @@
-"""What an extraction tells of each feature file that it made."""
+"""What an extraction reports of each feature file that it made."""
 
 from __future__ import annotations
 

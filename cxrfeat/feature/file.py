@@ -217,9 +217,10 @@ class FeatureFile(DescribedImages):
         return None
 
     def of_target(self, target: Target) -> FeatureFile:
-        """The same file as if a target were the class, of the images of which it is known; closing either closes both.
+        """The same file as if a target were the class, with the images for which it is known.
 
-        Its images are split as they are in the whole file. A column that is the target is no longer kept as a column.
+        Closing either closes both. Images are split as they are in the whole file. A column that is the target is no longer
+        kept as a column.
 
         Args:
             target: One with classes, of the images of this file.

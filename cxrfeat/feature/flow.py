@@ -85,7 +85,7 @@ class Flow:
 
         Args:
             engine: Loaded and ready.
-            tell: Told of how many views there are features, whenever there are more.
+            tell: Called with the number of views that have features, whenever it has grown.
         """
         self._engine, self._tell, self._handing = engine, tell, Handing(engine)
         self._drawn, self._undrawn = _Waiting(), _Waiting()

@@ -154,7 +154,7 @@ def row_shape(name: str, spec: FeatureSpec, names: Mapping[str, Sequence[str]]) 
 
 
 def _same(one: NDArray[Any], other: NDArray[Any], *, nan: bool) -> bool:
-    """Whether two columns are equal, told some rows at a time: each number takes a truth value while it is compared."""
+    """Whether two columns are equal, some rows at a time: each number takes a truth value while it is compared."""
     return one.shape == other.shape and all(
         np.array_equal(one[start : start + _ROWS_AT_ONCE], other[start : start + _ROWS_AT_ONCE], equal_nan=nan)
         for start in range(0, len(one), _ROWS_AT_ONCE)

@@ -208,8 +208,8 @@ def _refuse_conflicts(committed: Committed, order: Order) -> Iterator[Note]:
         named = "; ".join(f"{places[sha]!r} in {one} and {other}" for sha, one, other in apart[:_SHOWN])
         raise IntegrityError(
             f"{committed.path} is not built: the features of {number(len(apart), 'image')} contradict each other "
-            f"({named}). One of the machines computes wrongly, or other weights stood in the same place: delete the "
-            "shards of the one you do not trust and run its share again."
+            f"({named}). One of the machines computes wrongly, or other weights were in the same place: delete "
+            "the shards of the one you do not trust and run its share again."
         )
     if differing:
         named = "; ".join(

@@ -50,8 +50,8 @@ def of_same_images(run: Run, folder: Path) -> FeatureFile:
             return fitted
         file.close()
     raise InputError(
-        f"No feature file in {folder} is of the images of {run.name}, and only such a file tells sex, age and the like "
-        "of them. Say where it is with `features`, or extract the features again."
+        f"No feature file in {folder} is of the images of {run.name}, and only such a file holds their sex, age "
+        "and the like. Say where it is with `features`, or extract the features again."
     )
 
 

@@ -68,7 +68,7 @@ def compute_by_workers(
         paths: A file for each content hash, the same on every machine of a cluster.
         place: Where the workers are, entered.
         make_engine: As in `Computing`.
-        progress: Told after every shard.
+        progress: Called after every shard.
         masks: As in `compute`.
         looked: As in `compute`.
 

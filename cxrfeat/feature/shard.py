@@ -211,7 +211,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What shards of one text tell of themselves."""
+    """What shards of one text say of themselves."""
 
     parts: tuple[_Part, _Part]
     dim: int
@@ -222,7 +222,7 @@ class _Kind:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Head:
-    """What a shard tells of itself."""
+    """What a shard says of itself."""
 
     kind: _Kind
     digests: tuple[bytes, bytes]

@@ -70,7 +70,7 @@ def compute_share(
         features: Folder of the files, of this process alone or of all of them.
         identity: Salts the ids in the manifest; the shards hold none.
         computing: Who computes.
-        progress: Told after every batch.
+        progress: Called after every batch.
         masks: As in `extract_features`.
 
     Returns:

@@ -290,7 +290,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageTable:
-    """What images can be divided by: one row each, whether a folder or a feature file tells of them."""
+    """What images can be divided by: one row each, whether a folder or a feature file describes them."""
 
     contents: Sequence[str]
     """SHA-256 of each image's bytes, so that a split depends on the images, and not on the order of their rows."""

@@ -1,4 +1,4 @@
-"""What a head may learn to tell of images: their class, a finding, or a column of categories or numbers.
+"""What a head may learn to predict of images: their class, a finding, or a column of categories or numbers.
 
 The only place that knows which questions a feature file can answer.
 """
@@ -30,7 +30,7 @@ _LEAST = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Target:
-    """What is to be told, of each image."""
+    """What is to be predicted, of each image."""
 
     name: str
     classes: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Target:
 
 
 def target_names(file: DescribedImages) -> list[str]:
-    """What can be told of the images of a file: what is known of some, with two values at least."""
+    """What can be predicted of the images of a file: what is known of some, with two values at least."""
     found = [LABEL] if len(set(file.labels.tolist())) >= _LEAST else []
     for name in TEXTS:
         codes, _ = file.codes(name)
@@ -72,7 +72,7 @@ def target_names(file: DescribedImages) -> list[str]:
 
 
 def find_target(file: DescribedImages, name: str = LABEL, uncertain: Uncertain = "ignore") -> Target:
-    """What is to be told, by its name, in any case.
+    """What is to be predicted, by its name, in any case.
 
     Args:
         file: Whose images.
@@ -82,7 +82,7 @@ def find_target(file: DescribedImages, name: str = LABEL, uncertain: Uncertain =
 
     Raises:
         UsageError: If there is none of that name.
-        InputError: If nothing is to be told, since all images of which it is known are the same.
+        InputError: If nothing is to be predicted, since all images of which it is known are the same.
     """
     findings, kept = file.finding_names, file.kept_columns
     known = (LABEL, *TEXTS, "age", *findings, *kept)

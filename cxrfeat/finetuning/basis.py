@@ -38,8 +38,9 @@ def file_of_head(run: Run, folder: Path) -> Path:
     identity = run.document.identity
     if identity.target != LABEL:
         raise UsageError(
-            f"{run.name} tells {identity.target!r} of images, and a network is tuned to predict their class. Make a "
-            f"finding the class, as in `cxrfeat extract` with `column=label={identity.target}`, and fit a head on that."
+            f"{run.name} predicts {identity.target!r} of images, and a network is tuned to predict their class. "
+            f"Make a finding the class, as in `cxrfeat extract` with `column=label={identity.target}`, and fit a "
+            "head on that."
         )
     wanted = identity.features, identity.data_sha256
     for path in sorted(folder.glob(f"*-{wanted[0][:8]}.h5")):

@@ -127,7 +127,7 @@ class Images:
 
     @contextlib.contextmanager
     def _named(self, image: int) -> Iterator[None]:
-        """Tell a user which image it was."""
+        """Say which image it was."""
         try:
             yield
         except BadImageError as error:

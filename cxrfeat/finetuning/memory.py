@@ -1,4 +1,4 @@
-"""Whether a batch fits into memory, told before training begins: a CPU's process is killed without a word otherwise."""
+"""Whether a batch fits into memory, asked before training: else a CPU's process is killed without a word."""
 
 from __future__ import annotations
 

@@ -115,8 +115,8 @@ def _rows_of(run: Run) -> SplitRows:
 def split_of(run: Run, contents: Sequence[str], labels: Labels, classes: Sequence[str]) -> Split | None:
     """The split of a run with one test part, for the very images that it was made of; `None` if these are others.
 
-    Copies of one content may lie in several parts of a torn split. Which of them lies where is told by their order;
-    in another order, by none being apart.
+    Copies of one content may lie in several parts of a torn split. Which of them lies where is known by their order; in
+    another order, by none being apart.
 
     Args:
         run: The run.

@@ -38,8 +38,8 @@ def number_specs(target: str, heads: HeadLike | list[HeadLike], seed: int) -> li
     specs = head_specs(heads, seed)
     if others := [spec.kind for spec in specs if spec.kind not in NUMBER_KINDS]:
         raise UsageError(
-            f"{target!r} is a number, which {', '.join(NUMBER_KINDS)} can tell, and {others[0]} cannot: name one of "
-            "these with `kind`."
+            f"{target!r} is a number, which {', '.join(NUMBER_KINDS)} can predict and {others[0]} cannot: name "
+            "one of these with `kind`."
         )
     return specs
 

@@ -129,7 +129,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """All images of one call, those that could not be used apart."""
+    """All images of one call; those that could not be used are listed separately."""
 
     run: AnyRun
     predicted: tuple[AnyPrediction, ...]

@@ -72,7 +72,7 @@ def saying_of(
     for field, value in (("coverage", coverage), ("threshold", threshold)):
         if value is not None:
             raise UsageError(
-                f"`{field}` goes with runs of classes, and {run.name} tells {run.document.target}. Leave it out."
+                f"`{field}` is for runs of classes, and {run.name} predicts {run.document.target}. Omit it."
             )
     return _of_target(run)
 

@@ -342,7 +342,7 @@ class Selection:
     """Refuse data if reading them loses images, parts of a split or patients."""
 
     def given(self) -> dict[str, Any]:
-        """The fields that differ from their defaults, `seed` and `strict` apart: to read the folder in the same way."""
+        """The fields that differ from their defaults, except `seed` and `strict`: to read a folder the same way."""
         usual = Selection()
         names = (one.name for one in fields(self) if one.name not in ("seed", "strict"))
         return {name: value for name in names if (value := getattr(self, name)) != getattr(usual, name)}

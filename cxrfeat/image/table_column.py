@@ -68,8 +68,8 @@ def check_names(column: Mapping[str, str]) -> None:
     for ours in column:
         if ours not in _COLUMNS:
             raise SpecError(
-                f"`column` says where {ours!r} stands, which nobody reads.{nearest(ours, _COLUMNS)} "
-                f"What is read is {', '.join(_COLUMNS)}."
+                f"`column` maps {ours!r}, which nothing reads.{nearest(ours, _COLUMNS)} What is "
+                f"read is {', '.join(_COLUMNS)}."
             )
 
 

@@ -12,7 +12,7 @@ from cxrfeat.metric.resample import expanded, numbered, percentile_interval, wei
 from cxrfeat.types import Groups
 
 ERRORS = ("mae", "rmse", "r2")
-"""What is told of predicted numbers."""
+"""What is reported of predicted numbers."""
 
 _TENTHS = 10
 

@@ -22,7 +22,7 @@ from cxrfeat.system.process import small_products, threads
 from cxrfeat.types import Groups
 
 RATES = ("prevalence", "auroc", "auprc", "sensitivity", "specificity")
-"""What is told of each finding; the last two are those of calling it from its threshold on."""
+"""What is reported of each finding; the last two are those of calling it from its threshold on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -33,7 +33,7 @@ from cxrfeat.metric.small import (
 from cxrfeat.types import Groups, Labels, Probabilities
 
 FIGURES = ("prevalence", "sensitivity", "specificity", "auroc", "ece")
-"""What is told of each subgroup, in this order."""
+"""What is reported of each subgroup, in this order."""
 
 _TOLD = 0.99
 """Level up to which draws tell how far a calibration error varies; its distances beyond grow as normal ones do, which

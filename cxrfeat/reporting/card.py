@@ -38,7 +38,7 @@ def card_of(
     Args:
         run: The run that the model is made of.
         model: What the file is: `file`, `format`, `sha256`, `bytes`, `outputs`.
-        file: Features of the run's images, which tell classes and sources of all of them; `None` where there are none.
+        file: Features of the run's images, which give classes and sources of all of them; `None` where there are none.
         subgroups: Rows of `Subgroups`.
         validations: Documents of `validate`.
         notes: What whoever gets the model should know.

@@ -70,7 +70,7 @@ def card_for(
         run: What it is made of.
         path: The model.
         form: Of the model.
-        features: Folder of the feature files, which tell of all images; it need not be there.
+        features: Folder of the feature files, which describe all images; it need not be there.
         validations: From `kept_told` and `read_told`.
         notes: What whoever gets the model should know.
 

@@ -1,4 +1,4 @@
-"""The pictures of a page: numbers in, SVG out. None says anything by colour alone, and each is told in words too."""
+"""The pictures of a page: numbers in, SVG out. None relies on colour alone, and each is described in words too."""
 
 from __future__ import annotations
 

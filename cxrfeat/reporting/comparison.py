@@ -38,11 +38,11 @@ class Comparison:
     """Of classes."""
     differences: tuple[dict[str, Any], ...]
     """For every run but the first: `a` and `b` (names), `difference` in accuracy of a less b, `ci`, `p`, `p_holm`,
-    `tied`; or `why` there can be none. The verdict is the accuracy's. Next to it stand `mcnemar` (`only_a`, `only_b`,
-    `p`, `p_holm`), which takes images as independent, and is `None` where images were tested repeatedly; `auroc`, the
-    mean over classes by the same bootstrap over groups (`difference`, `ci`, `p`, `p_holm`, `tied`); and
-    `auroc_per_class`, by DeLong's test over groups (`difference`, `variance`, `ci`, `p`, `p_holm`). Each kind of p is
-    corrected for how many of its kind there are."""
+    `tied`; or `why` there are none. The verdict is the accuracy's. Next to it are `mcnemar` (`only_a`, `only_b`, `p`,
+    `p_holm`), which takes images as independent, and is `None` where images were tested repeatedly; `auroc`, the mean
+    over classes by the same bootstrap over groups (`difference`, `ci`, `p`, `p_holm`, `tied`); and `auroc_per_class`,
+    by DeLong's test over groups (`difference`, `variance`, `ci`, `p`, `p_holm`). Each kind of p is corrected for how
+    many of its kind there are."""
     training: tuple[dict[str, float | None], ...]
     """For every run the paper's columns, `None` where there is no such number: `loss`, `accuracy`, `val_loss`,
     `val_accuracy` and `epochs`, of the kept epoch (the last, where none is marked)."""
@@ -51,7 +51,7 @@ class Comparison:
     subgroups: Subgroups | None = None
     """Where it was asked for, how each run does in parts of its test images."""
     targets: tuple[TargetComparison, ...] = ()
-    """Runs that tell a number, or all findings: of each target, those that tell it."""
+    """Runs that predict a number, or all findings: for each target, those that predict it."""
 
     __repr__ = brief
 

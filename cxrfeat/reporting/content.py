@@ -54,7 +54,7 @@ class Heat:
 
     method: str
     pictures: tuple[HeatPicture, ...]
-    """None, and no means, where the page has no room or no leave for them: what was found is told all the same."""
+    """None, and no means, where the page has no room or no leave for them: what was found is reported all the same."""
     means: tuple[MeanHeat, ...]
     findings: tuple[Mapping[str, Any], ...]
     """Verdicts on the heat of the test images, failed ones first."""

@@ -12,7 +12,7 @@ from cxrfeat.reporting.content import Doubted, Doubts
 from cxrfeat.reporting.tiles import TileSheet
 
 SHOWN = 24
-"""Doubtful labels that a page shows; `cxrfeat labels` tells all."""
+"""Doubtful labels that a page shows; `cxrfeat labels` lists all."""
 
 JUDGED = 6000
 """Images whose labels are judged while somebody waits."""

@@ -1,4 +1,4 @@
-"""What feature files tell of the images behind some runs, as a page shows it: maps, copies, counts, small pictures."""
+"""What feature files say of the images behind some runs, as a page shows it: maps, copies, counts, small pictures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_features(
     names: Names,
     asked: Asked,
 ) -> DataContent:
-    """What is shown of one data set, with what the feature files of its runs tell.
+    """What is shown of one data set, with what the feature files of its runs say.
 
     Args:
         content: What is shown already.
@@ -74,7 +74,7 @@ def with_features(
 
 
 def _subgroups(file: FeatureFile, run: Run, asked: Asked) -> SubgroupContent | None:
-    """How a run does in each subgroup that a feature file of its images tells, and the gaps."""
+    """How a run does in each subgroup that a feature file of its images gives, and the gaps."""
     cuts = usual_cuts(file)
     if not cuts:
         return None

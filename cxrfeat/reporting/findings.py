@@ -1,4 +1,4 @@
-"""How well each finding is told, as one table for each head."""
+"""How well each finding is predicted, as one table for each head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reproduction would do, and how long that would take, told before anything is computed."""
+"""What a reproduction would do, and how long that would take, said before anything is computed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Options:
     """Options of a reproduction; with equal options a reproduction finds existing runs."""
 
     rows: tuple[str, ...] = ()
-    """Names of rows; none is all."""
+    """Names of rows; empty means all."""
     classes: tuple[str, ...] = ()
-    """These classes only; none is all."""
+    """These classes only; empty means all."""
     per_class: int | None = None
     """Images of each class; `None` is the paper's 1200, or as many as every class has."""
     limit: int | None = None

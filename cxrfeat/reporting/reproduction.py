@@ -89,7 +89,7 @@ def plan_table(document: Mapping[str, Any]) -> Table:
         (one["what"], one["backbone"], str(one["size"]), str(one["images"]), duration(one["seconds"]))
         for one in document["parts"]
     ]
-    rows.append(("in all, heads apart", "", "", "", duration(document["seconds"])))
+    rows.append(("in all, without the heads", "", "", "", duration(document["seconds"])))
     images = ", ".join(f"{count} {name}" for name, count in document["images"].items())
     return Table(
         title=f"Plan ({images}; by a measured second of each network here)",

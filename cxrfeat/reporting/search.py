@@ -37,7 +37,7 @@ def sentences(search: Search, test_openings: int) -> list[str]:
         f"{part} been opened {opened}.",
     ]
     if test_openings > 1:
-        said.append("Whoever picks the best of several by their test scores needs other images to test the pick.")
+        said.append("If you pick the best of several by their test scores, test the pick on other images.")
     return said
 
 

@@ -24,7 +24,7 @@ class Subgroups:
 
     rows: tuple[dict[str, Any], ...]
     """For each run, cut, subgroup and class: `run`, `by`, `value`, `class`, `images`, `groups`, and what
-    `metric.subgroup` tells. Of two classes only the first is told: the other mirrors it."""
+    `metric.subgroup` gives. Of two classes only the first is shown: the other mirrors it."""
     gaps: tuple[dict[str, Any], ...]
     """For each run, cut, class, figure and two subgroups that have an interval of it: `run`, `by`, `class`, `figure`,
     `high` and `low` (values), `difference`, `ci`, `p`, `p_holm` (corrected for all of these gaps), `tied`, and
@@ -41,7 +41,7 @@ def in_subgroups(runs: Sequence[Run], cuts: Sequence[Cut], folder: Path, seed: i
     Args:
         runs: Each once.
         cuts: Into what.
-        folder: Of the feature files, which tell what images are of.
+        folder: Of the feature files, which say what images are of.
         seed: Of the bootstrap.
 
     Raises:
@@ -64,7 +64,7 @@ def subgroups_of(
     """Cut tested images into subgroups.
 
     Args:
-        parts: Of each run, or data set: its name, what was tested, a file that tells of the images, and the row in it
+        parts: Of each run, or data set: its name, what was tested, a file that describes the images, and the row in it
             of each test row.
         cuts: Into what.
         seed: Of the bootstrap.

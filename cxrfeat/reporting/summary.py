@@ -98,7 +98,7 @@ def verdict(findings: Sequence[Mapping[str, Any]], *, random: bool, test: Evalua
 
 
 REASONS = 3
-"""Findings that the verdict tells in full."""
+"""Findings that the verdict states in full."""
 
 
 def _reasons(findings: Sequence[Mapping[str, Any]], status: str) -> tuple[str, ...]:

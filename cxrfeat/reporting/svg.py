@@ -48,7 +48,7 @@ def path(points: Iterable[Point], *, closed: bool = False) -> str:
 
 
 def picture(key: str, title: str, told: str, width: float, height: float, *inside: str, class_: str = "") -> Markup:
-    """A whole picture, which a screen reader reads as its title and what it tells.
+    """A whole picture, which a screen reader reads as its title and its description.
 
     Args:
         key: Unique on the page.

@@ -21,7 +21,7 @@ from cxrfeat.run.target_document import NumberDocument
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetComparison:
-    """Runs that tell one number, or all findings, best first, and how each differs from the first."""
+    """Runs that predict one number, or all findings, best first, and how each differs from the first."""
 
     target: str
     """The number, or `findings`."""

@@ -1,4 +1,4 @@
-"""What the words of a page mean, told where they stand: who opens it on a telephone has no manual, and no tooltip."""
+"""What the words of a page mean, said where they are used: on a telephone there is no manual, and no tooltip."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def gap_table(one: Mapping[str, Any]) -> Table:
 
 def _verdict(ends: Sequence[float] | None) -> str:
     if ends is None:
-        return "cannot be told"
+        return "cannot be judged"
     return "may be chance" if ends[0] <= 0 <= ends[1] else "different"
 
 
@@ -160,7 +160,7 @@ def calibration_table(one: Mapping[str, Any]) -> Table:
 
 
 def difference_table(one: Mapping[str, Any]) -> Table:
-    """How the images of the two sets differ: how many are unlike the training images, and how each class is told."""
+    """How the images of the two sets differ: how many are unlike the training images, and how each class separates."""
     unlike = one["out_of_distribution"]
     rows = [
         (
@@ -173,7 +173,7 @@ def difference_table(one: Mapping[str, Any]) -> Table:
     ]
     rows += [
         (
-            f"{label}: told from the run's own by features (AUROC)",
+            f"{label}: separable from the run's own by features (AUROC)",
             with_interval(told["auroc"], told["auroc_ci"]),
             f"chance 0.5; {told['images'][0]} own and {told['images'][1]} other images",
         )
@@ -227,7 +227,7 @@ def both_table(one: Mapping[str, Any]) -> Table | None:
 
 
 def details(one: Mapping[str, Any]) -> list[Table]:
-    """Everything else that is told of one data set, table by table."""
+    """Everything else that is reported of one data set, table by table."""
     found = [gap_table(one), calibration_table(one), difference_table(one), source_table(one), both_table(one)]
     name = one["dataset"]
     if one["subgroups"]:

@@ -86,7 +86,8 @@ class Identity:
     balance_by: tuple[str, ...] = field(default=(), metadata=OMITTED)
     """Columns that the class was made independent of in training, by weights."""
     target: str = field(default="label", metadata=OMITTED)
-    """What was to be told of the images: their class, a finding, or another column, which `classes` are then of."""
+    """What was to be predicted of the images: their class, a finding, or another column, which `classes` are then
+    of."""
     uncertain: Literal["ignore", "present", "absent"] = field(default="ignore", metadata=OMITTED)
     """What an uncertain finding was taken for, where the target is one."""
 
@@ -226,7 +227,7 @@ class OperatingPoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation(Scores):
-    """Scores with intervals by groups (`metric.interval`), and what else is told of the images that gave them."""
+    """Scores with intervals by groups (`metric.interval`), and what else is reported of the images that gave them."""
 
     accuracy_ci: Interval | None
     balanced_accuracy_ci: Interval | None
@@ -291,7 +292,7 @@ class Encoded:
     """In the mean over its values; `None` where no class has two of them."""
     auroc_ci: Interval | None
     values: tuple[str, ...]
-    """Those judged; of a number none: its upper half is told from its lower."""
+    """Those judged; none for a number: its upper half is separated from its lower."""
     cut: float | None
     """Of a number its median; within a class the halves are those of the class."""
     images: int

@@ -53,7 +53,7 @@ _NUMBER_SHOWN = {"mean absolute error": "mae", "root mean squared error": "rmse"
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A run folder that has been read, whatever it tells."""
+    """A run folder that has been read, whatever it predicts."""
 
     path: Path
     document: RunDocument | NumberDocument | FindingsDocument
@@ -122,7 +122,7 @@ class RunFolder:
 
 @dataclass(frozen=True, slots=True)
 class Run(RunFolder):
-    """A run folder that has been read, of a head that tells classes."""
+    """A run folder that has been read: of a head that predicts classes."""
 
     document: RunDocument
 
@@ -148,7 +148,7 @@ class Run(RunFolder):
 
 @dataclass(frozen=True, slots=True)
 class TargetRun(RunFolder):
-    """A run folder that has been read, of heads that tell a number, or all findings."""
+    """A run folder that has been read: of heads that predict a number, or all findings."""
 
     document: NumberDocument | FindingsDocument
 
@@ -187,7 +187,7 @@ def _shown(
 
 
 AnyRun = Run | TargetRun
-"""A run, whatever it tells."""
+"""A run, whatever it predicts."""
 
 RunLike = Run | PathLike
 """A run of classes, its name or an unambiguous beginning of it, or its folder."""
@@ -281,7 +281,7 @@ def read_run(path: PathLike) -> Run:
     """Read the folder of a run of classes.
 
     Raises:
-        InputError: If it is not one, or is of a run that tells a number or all findings.
+        InputError: If it is not one, or is of a run that predicts a number or all findings.
         IntegrityError: If it is one and is damaged.
     """
     return _of_classes(read_any_run(path))
@@ -294,13 +294,13 @@ def _of_classes(run: AnyRun) -> Run:
     what = f"{target}, a number," if isinstance(run.document, NumberDocument) else "all findings"
     again = "a finding or a category" if isinstance(run.document, NumberDocument) else "one of them"
     raise InputError(
-        f"{run.name} tells {what} and no classes, which are asked for here: it can be compared, and predict. "
-        f"Fit {again} with `target`."
+        f"{run.name} predicts {what} and not classes, which are needed here: it can be compared, and predict. Fit "
+        f"{again} with `target`."
     )
 
 
 def read_any_run(path: PathLike) -> AnyRun:
-    """Read a run folder, whatever the run tells.
+    """Read a run folder, whatever the run predicts.
 
     Raises:
         InputError: If it is not one.
@@ -373,14 +373,14 @@ def find_run(run: AnyRunLike, *, runs: PathLike = "runs") -> Run:
 
     Raises:
         InputError: If there is none, or more than one; it lists the runs that are there, the nearest names first.
-            Also if it tells a number, or all findings.
+            Also if it predicts a number, or all findings.
         IntegrityError: If it is damaged.
     """
     return _of_classes(find_any_run(run, runs=runs))
 
 
 def find_any_run(run: AnyRunLike, *, runs: PathLike = "runs") -> AnyRun:
-    """The run that is meant, whatever it tells; all else as in `find_run`."""
+    """The run that is meant, whatever it predicts; all else as in `find_run`."""
     if isinstance(run, Run | TargetRun):
         return run
     path = as_path(run, "a run")
@@ -421,7 +421,7 @@ def find_runs(given: RunLike | Iterable[RunLike] | None = None, *, runs: PathLik
         runs: Folder in which names are looked for.
 
     Raises:
-        InputError: If there is no such run, a name means more than one, or one that is named tells no classes.
+        InputError: If there is no such run, a name means more than one, or a named one does not predict classes.
         IntegrityError: If one is damaged.
     """
     found = find_any_runs(given, runs=runs)
@@ -429,7 +429,7 @@ def find_runs(given: RunLike | Iterable[RunLike] | None = None, *, runs: PathLik
 
 
 def find_any_runs(given: AnyRunLike | Iterable[AnyRunLike] | None = None, *, runs: PathLike = "runs") -> list[AnyRun]:
-    """The runs that are meant, whatever they tell; all else as in `find_runs`."""
+    """The runs that are meant, whatever they predict; all else as in `find_runs`."""
     if given is None:
         return [read_any_run(path) for path in all_runs(as_path(runs, "the folder of the runs"))]
     each: list[AnyRunLike] = one_or_many(given)

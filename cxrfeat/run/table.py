@@ -109,7 +109,7 @@ class TargetPredictions:
     """What a run of a number or of all findings said of the images that validated and tested it."""
 
     names: tuple[str, ...]
-    """What is told."""
+    """What is predicted."""
     image_ids: tuple[str, ...]
     contents: tuple[str, ...]
     """SHA-256 of each image's bytes."""
@@ -144,7 +144,7 @@ class TargetPredictions:
 
         Args:
             text: Text of the file.
-            names: What the run tells.
+            names: What the run predicts.
 
         Raises:
             ValueError: If a column is missing, or a cell holds no such number.

@@ -1,4 +1,4 @@
-"""What `run.json` holds of a run that tells a number, or all findings, of images; `runs/README.md` specifies it.
+"""What `run.json` holds of a run that predicts a number, or all findings, of images; `runs/README.md` specifies it.
 
 Scores are as `metric.regression` and `metric.several` define them; what does not exist for the images of a run is
 `None`.
@@ -45,7 +45,7 @@ class NumberScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberRecord:
-    """What `head.npz` holds of a head that tells a number, and what its arrays need besides to predict."""
+    """What `head.npz` holds of a head that predicts a number, and what its arrays need besides to predict."""
 
     kind: HeadKind
     dim: int
@@ -59,7 +59,7 @@ class NumberRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRates:
-    """How well a finding, or the mean over several, is told of images that state it."""
+    """How well a finding, or the mean over several, is predicted of images that state it."""
 
     prevalence: float
     prevalence_ci: Interval | None
@@ -86,7 +86,7 @@ class FindingScores(FindingRates):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRecord:
-    """One finding that a run tells."""
+    """One finding that a run predicts."""
 
     name: str
     unknown: int
@@ -136,7 +136,7 @@ class TargetDocument:
 
     @property
     def target(self) -> str:
-        """What it tells."""
+        """What it predicts."""
         return self.identity.target
 
     @property
@@ -152,7 +152,7 @@ class TargetDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberDocument(TargetDocument):
-    """Of a run that tells a number."""
+    """Of a run that predicts a number."""
 
     kind: Literal["number"] = "number"
     unknown: int
@@ -167,13 +167,13 @@ class NumberDocument(TargetDocument):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of what it tells."""
+        """Of what it predicts."""
         return (self.identity.target,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsDocument(TargetDocument):
-    """Of a run that tells all findings."""
+    """Of a run that predicts all findings."""
 
     kind: Literal["findings"] = "findings"
     findings: tuple[FindingRecord, ...]
@@ -196,5 +196,5 @@ class FindingsDocument(TargetDocument):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of what it tells."""
+        """Of what it predicts."""
         return tuple(one.name for one in self.findings)

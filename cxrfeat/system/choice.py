@@ -12,5 +12,5 @@ LOGGER = logging.getLogger("cxrfeat.choice")
 
 
 def chose(text: str) -> None:
-    """Tell a choice, in a sentence that says why."""
+    """Log a choice, in a sentence that says why."""
     LOGGER.info("%s", text)

@@ -20,7 +20,7 @@ CORES_EACH = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSpec:
-    """Which cluster, and how many workers of which size on it."""
+    """Which cluster, and the number and size of its workers."""
 
     address: str | None = None
     """`HOST:PORT`, `ray://HOST:PORT`, or `auto` for this machine's; `None` is `$RAY_ADDRESS`, else a new one."""

@@ -111,7 +111,7 @@ def compiled(signature: str, *, fills: int = 0) -> Callable[[_F], _F]:
     def compile_it(function: _F) -> _F:
         numba: Any = importlib.import_module("numba")
         if numba.config.DISABLE_JIT:
-            raise ImportError("Numba is told not to compile, and plain Python is too slow for loops over pixels")
+            raise ImportError("Numba is set not to compile, and plain Python is too slow for loops over pixels")
 
         given, result = numba.core.sigutils.normalize_signature(signature)
         read = [each.copy(readonly=True) if isinstance(each, numba.types.Array) else each for each in given]

@@ -192,7 +192,7 @@ def _family(place: str) -> set[tuple[int, str]]:
 
 
 def _processes() -> dict[tuple[int, str], int]:
-    """The parent of each, where the system tells; by number and the time when it began, for numbers come again."""
+    """The parent of each, where the system gives it; by number and the time when it began, for numbers come again."""
     found = {}
     for told in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # gone meanwhile

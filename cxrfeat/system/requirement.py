@@ -1,4 +1,4 @@
-"""What this package asks of others, and which of that is installed; told without loading any of them."""
+"""What this package asks of others, and which of that is installed; found out without loading any of them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class DeadError(Exception):
 
 
 class Place(Protocol):
-    """Where there are workers: a cluster, or the devices of this machine. What is begun there is told by a mark."""
+    """Where there are workers: a cluster, or the devices of this machine. What is begun there is known by a mark."""
 
     workers: int
 

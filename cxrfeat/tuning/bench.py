@@ -124,7 +124,7 @@ class AnyBench(ABC):
 
 
 class Bench(AnyBench):
-    """Of heads that tell classes."""
+    """Of heads that predict classes."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Where heads that tell a number are tried on inner folds, each judged by the errors on the held images."""
+"""Where heads that predict a number are tried on inner folds, each judged by the errors on the held images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cxrfeat.tuning.space import Sweep
 
 
 class NumberBench(AnyBench):
-    """Of heads that tell a number."""
+    """Of heads that predict a number."""
 
     def __init__(
         self, data: NumberData, plan: Plan, name: str, folds: Sequence[Fold], notebook: Notebook, steps: Steps

@@ -122,7 +122,7 @@ def load_optuna() -> Any:  # noqa: ANN401  # a module, which may not be there
         import optuna
     except ImportError as error:
         raise MissingExtraError(
-            "`sampler=optuna` needs the extra tune: pip install 'cxrfeat[tune]'. Or leave `sampler` out."
+            "`sampler=optuna` needs the extra tune: pip install 'cxrfeat[tune]'. Or omit `sampler`."
         ) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna

@@ -109,7 +109,7 @@ class Space:
     seed: int = 0
     """Of the draws, and of every head."""
     numeric: bool = False
-    """Whether heads tell a number, so that what their descriptions say of classes is not varied."""
+    """Whether heads predict a number, so that what their descriptions say of classes is not varied."""
 
     @property
     def drawn(self) -> tuple[HeadKind, ...]:

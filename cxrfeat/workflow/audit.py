@@ -62,7 +62,9 @@ def audit(
     """
     data = as_path(data, "the data folder")
     if mitigate and cache is None:
-        raise InputError("`mitigate` runs a network over changed images: name a feature file of it with `cache`.")
+        raise InputError(
+            "`mitigate` runs a network over changed images: name a feature file that this network made with `cache`."
+        )
     if fold_count < 2:
         raise SplitError(f"Cross-validation needs at least 2 folds; got {fold_count}.")
     with ExitStack() as stack:

@@ -27,7 +27,7 @@ def compare(
 
     Args:
         runs: At least two, or with `by` one, each a run, its name or an unambiguous prefix of it, or its folder;
-            `None` is every run in `folder`. Those of classes, of a number, and of all findings are kept apart.
+            `None` is every run in `folder`. Those of classes, of a number, and of all findings are compared separately.
         seed: Seed of the bootstrap.
         prevalence: `{class: share}`: how frequent classes are among the people a test is used on. A run without the
             class has no predictive value of it.
@@ -50,8 +50,8 @@ def compare(
     distinct = [*of_classes, *others]
     if cuts and others and (runs is not None or not of_classes):
         raise UsageError(
-            f"{others[0].name} tells {others[0].document.target}, and `by` cuts the test images of runs of classes "
-            "into subgroups. Leave the run out, or `by`."
+            f"{others[0].name} predicts {others[0].document.target}, and `by` cuts the test images of runs of "
+            "classes into subgroups. Omit that run, or `by`."
         )
     if len(distinct) < (1 if cuts else 2):
         given = f"only {distinct[0].name} is" if distinct else "none is"

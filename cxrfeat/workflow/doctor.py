@@ -1,4 +1,4 @@
-"""The recipe of the doctor: whether features would be made and heads fitted here, told without loading a network."""
+"""The recipe of the doctor: whether features would be made and heads fitted here, without loading a network."""
 
 from __future__ import annotations
 

@@ -92,9 +92,9 @@ def explain(
     run = find_run(run, runs=runs)
     given = as_paths(images, "an image or a folder of images")
     if bool(given) == (data is not None):
-        raise UsageError("Name images, or the data folder of the run with `data`: one of the two.")
+        raise UsageError("Name either images, or the data folder of the run with `data`.")
     if count < 1:
-        raise UsageError(f"`count` is test images to show, at least 1; got {count}.")
+        raise UsageError(f"`count` is the number of test images to show, at least 1; got {count}.")
     selection = selection or Selection()
     files, unopened = named_images(given, selection)
     place = _writable(out)
@@ -205,7 +205,7 @@ def top_patches(
         al. 2014, section 3.1.
     """
     if top < 1:
-        raise UsageError(f"`top` is patches of each unit, at least 1; got {top}.")
+        raise UsageError(f"`top` is the number of patches of each unit, at least 1; got {top}.")
     run, units = find_run(run, runs=runs), one_or_many(units)
     spec = _spec_of(run)
     place = _writable(out)
@@ -249,7 +249,7 @@ def _layer(run: Run, spec: FeatureSpec, layer: str, network: PathLike | None) ->
     found = network_of(run, network)
     if found.onnx:
         raise UsageError(
-            f"{found.name} is an ONNX file, whose layers have no names to rely on: layers are shown of Keras networks. "
-            "Omit `layer`, and `cxrfeat explain` shows what speaks for a class."
+            f"{found.name} is an ONNX file, whose layers have no names to rely on: only layers of Keras networks "
+            "can be shown. Without `layer`, `cxrfeat explain` shows the evidence for a class."
         )
     return Graph(found, spec).layer(layer)

@@ -66,7 +66,7 @@ def export(
     """Write a run as one model, preprocessing and calibration included, with a model card and two checklists.
 
     Next to `model.onnx` are `model.card.md`, `model.card.json`, `model.claim.md` (CLAIM 2024) and `model.tripod.md`
-    (TRIPOD+AI), of which the last two are for the author to finish.
+    (TRIPOD+AI), the last two are for the author to finish.
 
     Args:
         run: A run, its name or an unambiguous prefix of it, or its folder.
@@ -75,14 +75,14 @@ def export(
         network: Where the network's file is now, if it has moved.
         validation: What `validate` said of other data sets, as the files of its JSON documents; one or many, besides
             those that the run keeps.
-        features: Folder of the feature files, which tell the card of the images that the run was fitted on; it need not
-            be there.
+        features: Folder of the feature files, from which the card describes the images that the run was fitted on; it
+            need not be there.
         runs: Folder in which the run's name is looked for.
         progress: Called after every step.
 
     Raises:
-        UsageError: If `out` and `form` do not fit each other, the network is none of Keras's for `keras`, or it cannot
-            be converted here.
+        UsageError: If `out` and `form` do not fit each other, the network is not a Keras one but `form` is `keras`, or
+            it cannot be converted here.
         InputError: If there is no such run, its views take more than a resized image, or a validation is no such
             document.
         MissingExtraError: If the extra onnx is not installed.
@@ -100,7 +100,9 @@ def export(
     validations = [*(one for one in kept_told(run) if one["data"] not in again), *given]
     where, (head, novelty) = network_of(run, network), load_head(run)
     if form == "keras" and where.onnx:
-        raise UsageError(f"{run.name} is on an ONNX file ({where.name}), which is not a Keras model: use `form=onnx`.")
+        raise UsageError(
+            f"{run.name} uses an ONNX file as its network ({where.name}), which is not a Keras model: use `form=onnx`."
+        )
     made = Made(
         run=run.name, network=where, spec=replace(spec, precision="float32"), head=head, novelty=novelty,
         use=RESEARCH_USE,
@@ -138,8 +140,8 @@ def _refuse_views(run: Run, spec: FeatureSpec) -> None:
     """Refuse what no model takes in: pixels that are prepared by more than cutting and resizing."""
     view = spec.view
     for wrong, why, field in (
-        (view.mask != "none", "through lung masks, which an image alone does not have", "mask"),
-        (view.letters, "after letters were found and filled in", "letters"),
+        (view.mask != "none", "through lung masks, which an image by itself does not have", "mask"),
+        (view.letters, "after letters have been found and filled in", "letters"),
         (view.border_only or view.shuffle, "changed into a control", "border_only"),
     ):
         if wrong:
@@ -153,7 +155,7 @@ def _notes(run: Run, head: FittedHead) -> tuple[str, ...]:
     """What whoever gives the model away should know."""
     document, notes = run.document, []
     if document.random_weights:
-        notes.append("The network has random weights: what the model says means nothing.")
+        notes.append("The network has random weights: its output means nothing.")
     if document.identity.target != "label":
         notes.append(
             f"The model predicts {document.identity.target}, not the class of an image; images are counted by their "
@@ -161,13 +163,15 @@ def _notes(run: Run, head: FittedHead) -> tuple[str, ...]:
         )
     if document.tta:
         notes.append(
-            f"The run was tested with the mean over {document.features.spec.view.count} views of an image; the model "
-            "takes one view, the plain one, so that its scores may be a little lower."
+            f"The run was tested with predictions averaged over {document.features.spec.view.count} views of an "
+            "image; the model takes only the plain view, so its scores may be a little lower."
         )
     if document.features.spec.precision != "float32":
         notes.append(f"The run's features were computed in {document.features.spec.precision}, the model's in float32.")
     if not document.itself_tested:
-        notes.append("The head was fitted on all images after its test in folds, and is not itself tested.")
+        notes.append(
+            "After the test in folds, the head was fitted on all images; that final head has not been tested itself."
+        )
     if kept := _kept_images(head):
         notes.append(
             f"The file holds the features of {kept} training images, from which something about them may be learned. "

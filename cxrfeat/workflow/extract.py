@@ -146,9 +146,9 @@ def extract(
     if cluster is not None:
         check_ray()
         if share is not None:
-            raise UsageError("`shard` is for processes that know nothing of each other: omit it, or `runner`.")
+            raise UsageError("`shard` is for processes that do not know of each other: omit it, or omit `runner`.")
     if devices is not None and (share is not None or cluster is not None):
-        raise UsageError("`devices` are of one machine: omit them, or `shard` and `runner`.")
+        raise UsageError("`devices` are the GPUs of one machine: omit them, or omit `shard` and `runner`.")
     computing = Computing(
         engine=engine,
         make_engine=make_engine,
@@ -166,8 +166,8 @@ def extract(
     described = weights != "imagenet" or normalize != "backbone" or any(one is not None for one in pixels)
     if tuned and (described or precision != "float32"):
         raise UsageError(
-            f"{next(iter(tuned))} is a fine-tuned network, whose pixels are prepared as it was tuned: leave `weights`, "
-            "`preprocess`, `mean`, `std`, `output`, `pool`, `normalize`, `size` and `precision` away."
+            f"{next(iter(tuned))} is a fine-tuned network, whose pixels are prepared as in its training: omit "
+            "`weights`, `preprocess`, `mean`, `std`, `output`, `pool`, `normalize`, `size` and `precision`."
         )
     frozen = {
         one: find_network(

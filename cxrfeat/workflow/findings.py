@@ -39,7 +39,7 @@ USUAL = "ridge"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsResult(TargetResult):
-    """Runs of one call that tell all findings, one for each head."""
+    """Runs of one call that predict all findings, one for each head."""
 
     __repr__ = brief
 
@@ -96,7 +96,9 @@ def fit_findings(
         check_name(name, len(specs))
     with FeatureFile(features) as whole:
         if not whole.finding_names:
-            raise InputError(f"{whole.path} states no findings. Extract the features again, with `findings` named.")
+            raise InputError(
+                f"{whole.path} states no findings. Extract the features again, and name the columns with `findings`."
+            )
         rows = [] if exclude is None else excluded_rows(whole, exclude)
         file = whole.without(rows) if rows else whole
         split = part_images(file, by=split_by, regroup_given=regroup_given, seed=seed)
@@ -104,9 +106,9 @@ def fit_findings(
         judged, not_scored = _judged(file, fold, uncertain)
         if not judged:
             why = "; ".join(f"{one.target}: {one.why}" for one in not_scored[:6])
-            raise InputError(f"Not one finding of {whole.path} can be judged. {why}.")
+            raise InputError(f"No finding of {whole.path} can be judged. {why}.")
         excluded = tuple(sorted(whole.image_ids[row] for row in rows))
-        notes = ((f"{len(rows)} images are left out as `exclude` says.",) if rows else ()) + split.notes
+        notes = ((f"{len(rows)} images are left out, as `exclude` says.",) if rows else ()) + split.notes
         targets = Targets(
             file=file, X=file.read(), split=split, target=FINDINGS, names=tuple(one.name for one in judged),
             true=np.stack([np.where(one.known, one.labels, np.nan) for one in judged], axis=1),
@@ -177,7 +179,9 @@ def _judged(file: FeatureFile, fold: Fold, uncertain: Uncertain) -> tuple[list[T
             others.append(NotScored(target=name, why="it is not stated, or the same in all images that state it"))
             continue
         if target.name != name or target.numeric or target.classes[-1] != name:
-            others.append(NotScored(target=name, why="another column has its name, and is the target of that name"))
+            others.append(
+                NotScored(target=name, why="another column has this name, and the name stands for that column")
+            )
             continue
         why = ""
         for part, rows, least in parts:

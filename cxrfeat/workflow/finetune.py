@@ -134,7 +134,7 @@ def finetune(
     if backbone is not None and find_tuned(backbone, runs) is not None:
         raise UsageError(
             f"{backbone} is a fine-tuned run. To train its network further, extract with it, fit a head on those "
-            f"features, and begin with that head: `cxrfeat extract` with `backbone={backbone}`, then `head_from`."
+            f"features, and start from that head: `cxrfeat extract` with `backbone={backbone}`, then `head_from`."
         )
     if backbone is not None and is_onnx(backbone):
         raise refuse_onnx(backbone)
@@ -146,12 +146,12 @@ def finetune(
     }  # fmt: skip
     if (run is not None or cache is not None) and any(described.values()):
         raise UsageError(
-            f"{', '.join(field for field, given in described.items() if given)}: the head or the features that you "
-            "begin with say so already. Omit it."
+            f"{', '.join(field for field, given in described.items() if given)}: already set by the head or the "
+            "features that you start from. Omit it."
         )
     if normalize == "featurewise" and regroup_given:
         raise UsageError(
-            "`regroup_given` does not go with `normalize=featurewise`, whose statistics are bound to one split."
+            "`regroup_given` cannot be combined with `normalize=featurewise`, whose statistics are bound to one split."
         )
     manifest = index_folder(data, selection or Selection(), progress=named(progress, "reading files"))
     require_classes(manifest)
@@ -186,7 +186,9 @@ def finetune(
             check_backbone(backbone, file, preprocess)
         rows, view = rows_of(file, manifest), file.spec.view
         if view.shuffle or view.border_only:
-            raise UsageError(f"{path.name} holds features of a control, whose images are spoilt: train on others.")
+            raise UsageError(
+                f"{path.name} holds features of a control, whose images are spoilt on purpose: train on other features."
+            )
         masks = masks_of(file, manifest)
         plain = load(file)
         if run is not None:

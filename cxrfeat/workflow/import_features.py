@@ -20,8 +20,8 @@ from cxrfeat.system.given import PathLike, as_path
 from cxrfeat.system.lock import Lock
 
 NO_PIXELS = (
-    "The images are not at hand: what needs their pixels (copies by look, blank and dark images, thumbnails) is not "
-    "looked at, and heat maps cannot be drawn."
+    "The images are not available: what needs their pixels (copies by appearance, blank and dark images, "
+    "thumbnails) is not checked, and heat maps cannot be drawn."
 )
 
 
@@ -66,7 +66,7 @@ def import_features(
     Args:
         table: The file.
         features: Folder that the feature file goes into.
-        column: Where `image_id`, `label`, `group` and `source` stand in the table, by its titles.
+        column: Which columns of the table hold `image_id`, `label`, `group` and `source`, by title.
         dataset: Name of the data set; `None` is the table's name.
 
     Raises:
@@ -79,23 +79,23 @@ def import_features(
     if not path.is_file():
         raise InputError(f"There is no table {path}. Check the path.")
     if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"{path} is none of {', '.join(ENDINGS)}: write the features as one of these.")
+        raise InputError(f"{path} does not end in {', '.join(ENDINGS)}: write the features in one of these formats.")
     for package in ("pandas", "pyarrow"):
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(f"Tables of features take {package}: pip install 'cxrfeat[tables]'.")
+            raise MissingExtraError(f"Reading tables of features needs {package}: pip install 'cxrfeat[tables]'.")
     read = read_table(path, Identity.load(), titles=column or {}, dataset=dataset)
     content, rows = read.content, read.features
     place = feature_path(as_path(features), content.dataset, content.backbone, content.spec)
     with Lock(place):
         if place.exists():
-            raise InputError(f"{place} is there already. Choose another folder with `features`, or another `dataset`.")
+            raise InputError(f"{place} already exists. Choose another folder with `features`, or another `dataset`.")
         write_features(place, content, rows.shape[2], [(np.arange(len(rows)), rows)])
     counts = np.bincount(content.columns["label"], minlength=len(content.classes)).tolist()
     notes = [] if content.columns["portrait"].any() else [NO_PIXELS]
     if read.not_read:
-        notes.append(f"Columns that are not read: {', '.join(read.not_read[:20])}.")
+        notes.append(f"Columns that were not read: {', '.join(read.not_read[:20])}.")
     if not content.columns["known_patient"].any():
-        notes.append("No column names patients: each image counts as one of its own.")
+        notes.append("No column names patients: each image counts as a patient of its own.")
     return ImportedFeatures(
         path=place, images=len(rows), views=rows.shape[1], dim=rows.shape[2],
         classes=dict(zip(content.classes, counts, strict=True)), notes=tuple(notes),

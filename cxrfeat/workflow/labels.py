@@ -135,20 +135,20 @@ def labels(
     if isinstance(given, Run) or not _is_file(given):
         if head is not None or fold_count is not None or chosen:
             raise UsageError(
-                "A run judges by its own head: leave `head`, `fold_count` and `classes` out, or name a feature file."
+                "A run judges with its own head: omit `head`, `fold_count` and `classes`, or name a feature file."
             )
         return _by_run(find_run(given, runs=runs), features, seed)
     with ExitStack() as stack:
         file = stack.enter_context(FeatureFile(given))
         if file.spec.split is not None:
             raise SplitError(
-                f"{file.path.name} comes from a network that has seen the training part of one split, so no head on it "
-                "is fit to judge those labels. Fit one with `cxrfeat fit-head` and name its run: it judges its test "
-                "part."
+                f"{file.path.name} comes from a network that has seen the training part of one split, so no head "
+                "on its features can judge those labels. Fit one with `cxrfeat fit-head` and name its run: it "
+                "judges its test part."
             )
         if head is None and fold_count is None:
             file = file.of_classes(chosen) if chosen else file
-            by, probabilities = "ridge, every patient left out", left_out_by_ridge(file)
+            by, probabilities = "ridge, each patient left out in turn", left_out_by_ridge(file)
         else:
             spec = _one(head_specs("ridge" if head is None else head, seed))
             data = load(file, classes=chosen)
@@ -183,7 +183,7 @@ def _by_run(run: Run, features: PathLike, seed: int) -> LabelDoubts:
     if document.folds is None:
         others = len(run.split().parts) - len(rows)
         notes = (
-            f"Judged are the {len(rows)} images that tested {run.name}, and not the {others} others. A run with "
+            f"Only the {len(rows)} test images of {run.name} are judged, not the {others} others. A run with "
             "`fold_count=5`, or the feature file itself, judges all.",
         )
     called = Called.beside(as_path(features), document.dataset, [told.image_ids[row] for row in rows])
@@ -195,7 +195,7 @@ def _by_run(run: Run, features: PathLike, seed: int) -> LabelDoubts:
 
 def _one(specs: list[HeadSpec]) -> HeadSpec:
     if len(specs) != 1:
-        raise UsageError(f"One head judges the labels, and {len(specs)} were named. Name one.")
+        raise UsageError(f"Labels are judged by one head, and {len(specs)} were named. Name one.")
     return specs[0]
 
 

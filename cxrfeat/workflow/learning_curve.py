@@ -63,12 +63,14 @@ def check_curves(
 
 def _check_width(width: float) -> None:
     if not 0.001 <= width < 1:
-        raise UsageError(f"`wanted_width` is that of an interval, from 0.001 to below 1; got {width:g}.")
+        raise UsageError(f"`wanted_width` is the width of an interval, from 0.001 to below 1; got {width:g}.")
 
 
 def _check_views(file: FeatureFile) -> None:
     if file.views < 2:
-        raise InputError(f"{file.path} holds one view of each image; extract with `views=8` to see what more give.")
+        raise InputError(
+            f"{file.path} holds one view of each image; extract with `views=8` to see what more of them bring."
+        )
 
 
 @with_bar("fits")

@@ -12,7 +12,7 @@ from cxrfeat.workflow.extract import Extraction
 
 
 def merge(folders: PathLike | Iterable[PathLike], *, features: PathLike | None = None) -> Extraction:
-    """Build the feature files of which shares were computed, from one folder or many.
+    """Build the feature files whose shares were computed, from one folder or several.
 
     Args:
         folders: Folders of features, into which `extract` put shares; shares may be there more than once.

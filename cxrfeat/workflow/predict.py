@@ -73,7 +73,7 @@ def predict(
     make_engine: EngineFactory | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
-    """Predict the class of images with a fitted head, or the number or the findings that a run tells.
+    """Predict the class of images with a fitted head, or the number or the findings that a run predicts.
 
     Features of images that a feature file of the same description holds, by the same engine and the same versions of
     all that decides them, are taken from there: they would be the same bits.
@@ -98,8 +98,8 @@ def predict(
         One prediction per readable image, in the order given: of a run of classes its `predictions`, of others `told`.
 
     Raises:
-        UsageError: If no image is named, the engine cannot run the network, or the coverage or threshold is none, or is
-            asked for of a run without classes.
+        UsageError: If no image is named, the engine cannot run the network, or the coverage or threshold is not valid,
+            or is asked for of a run without classes.
         InputError: If there is no such run, a path does not exist, no image can be used, the head was trained with
             lung masks, or the run has no validation images to learn sets or thresholds from.
         IntegrityError: If the run is damaged.
@@ -153,7 +153,7 @@ def stream_predictions(
     spec = run.document.features.spec
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
-            f"{run.name} was trained on images {_SHOWN[spec.view.mask]} by their lung masks, and an image to predict "
+            f"{run.name} was trained on images {_SHOWN[spec.view.mask]} by lung masks, and an image to predict "
             "has no mask. Extract features without `mask` and fit a head on them."
         )
     where = network_of(run, network)

@@ -1,4 +1,4 @@
-"""A number told of images: regressions on cached features, tested on images that they have not seen."""
+"""A number predicted of images: regressions on cached features, tested on images that they have not seen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cxrfeat.types import Finding, Progress, named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetResult:
-    """Runs of one call that tell a number, or all findings, and what the audit says of them."""
+    """Runs of one call that predict a number, or all findings, and what the audit says of them."""
 
     runs: tuple[TargetRun, ...]
     """One for each head, in order."""

@@ -97,7 +97,7 @@ def report(
 
     Args:
         runs: At least one, each a run, its name or an unambiguous prefix of it, or its folder; `None` is every run
-            in `folder`. Runs of different data sets are kept apart.
+            in `folder`. Runs of different data sets are shown separately.
         out: The page. `None` is `report.html` here, or the first free `report-2.html`, ... if that is a page of other
             data, or none of cxrfeat.
         data: The folder of the images, for heat maps and names; without it there are none.
@@ -146,7 +146,7 @@ def report(
     check_place(place or Path(USUAL))
     chosen = different(find_runs(runs, runs=folder))
     if not chosen:
-        raise UsageError("A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`.")
+        raise UsageError("A report takes at least one run, and there is none. Make one: `cxrfeat fit-head`.")
     out = place or usual_place({run.document.dataset for run in chosen})
     aside: list[str] = []
     others = (
@@ -154,10 +154,11 @@ def report(
     )
     if others:
         aside.append(
-            f"Of numbers or of all findings, and not on the page: {', '.join(others)}. `cxrfeat compare` shows them."
+            f"Not on the page, since they predict a number or all findings: {', '.join(others)}. `cxrfeat "
+            "compare` shows them."
         )
     if place is None and out.name != USUAL:
-        aside.append(f"{USUAL} is not a page of these data: this one is {out}, and nothing is replaced.")
+        aside.append(f"{USUAL} is a page about other data and is kept: this one is {out}.")
     by_data: dict[str, list[Run]] = {}
     for run in chosen:
         by_data.setdefault(data_of(run), []).append(run)
@@ -184,8 +185,8 @@ def _kept_apart(parts: Sequence[DataContent]) -> tuple[str, ...]:
     if len(parts) == 1:
         return ()
     return (
-        f"These runs are of {len(parts)} different data sets (other images, or other labels). They are kept apart: no "
-        "score of one can be compared with a score of another.",
+        f"These runs are of {len(parts)} different data sets (other images, or other labels). They are shown "
+        "separately: no score of one can be compared with a score of another.",
     )
 
 
@@ -202,8 +203,8 @@ def _manifest_of(runs: Sequence[Run], reading: Selection | None, asked: Asked) -
     known = {sha for run in runs for sha, _ in tested(run).rows}
     if known.isdisjoint(row.content_sha256 for row in manifest.rows):
         raise InputError(
-            f"{asked.data} is not the data of these runs: of their {len(known)} test images it holds none. "
-            "Name the folder that the features were extracted from, or leave `data` out."
+            f"{asked.data} is not the data of these runs: it holds none of their {len(known)} test images. Name "
+            "the folder that the features were extracted from, or omit `data`."
         )
     return manifest
 

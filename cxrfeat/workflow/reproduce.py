@@ -125,7 +125,7 @@ def reproduce(
     check_writable(runs)
     if resume:
         if options is not None:
-            raise UsageError("`resume` takes the options of the reproduction that was begun: omit the others.")
+            raise UsageError("`resume` takes the options of the reproduction that it continues: omit the others.")
         options = _begun(runs)
     options = options or Options()
     planned = plan(data, options, progress, reading)
@@ -143,7 +143,7 @@ def reproduce(
         if tell:
             tell(step, run)
     if not made:
-        raise InputError(f"No row could be done: {failed[0][1]}")
+        raise InputError(f"No row could be reproduced: {failed[0][1]}")
     return Reproduction(
         plan=planned,
         made=tuple(made),
@@ -160,7 +160,7 @@ def _begun(runs: Path) -> Options:
         return Options(**{**stored, **{name: tuple(stored[name]) for name in ("rows", "classes")}})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"There is no reproduction to resume in {runs} ({place.name}: {error}). Leave `resume` out."
+            f"There is no reproduction to resume in {runs} ({place.name}: {error}). Omit `resume`."
         ) from error
 
 

@@ -99,13 +99,13 @@ def select(
         UsageError: If no image is asked for, or margins cannot be had.
     """
     if count < 1:
-        raise UsageError(f"`count` is how many images to choose, at least 1; got {count}.")
+        raise UsageError(f"`count` is the number of images to choose, at least 1; got {count}.")
     fitted = None if run is None else find_run(run, runs=runs)
     with FeatureFile(features) as file:
         free = _free(file, unlabelled, fitted)
         pool, labelled = np.flatnonzero(free), np.flatnonzero(~free)
         if not len(pool):
-            raise InputError(f"Every image of {file.path.name} is labelled; there is none to choose.")
+            raise InputError(f"Every image of {file.path.name} is labelled; there is nothing to choose.")
         if strategy == "margin":
             told = _probabilities(file, free, unlabelled, fitted)
             rows, scores = by_margin(told, file.groups, pool, count)
@@ -141,7 +141,7 @@ def _free(file: FeatureFile, unlabelled: str | None, run: Run | None) -> NDArray
     if run is not None:
         if features_of(run) != file.fingerprint:
             raise StaleFeaturesError(
-                f"{run.name} was fitted on features of another kind than those of {file.path.name}. Fit a head on "
+                f"{run.name} was fitted on another kind of features than {file.path.name} holds. Fit a head on "
                 "features of the same network and views."
             )
         seen = set(run.split().contents)
@@ -162,8 +162,8 @@ def _probabilities(
     known = [name for name in file.classes if name != unlabelled]
     if len(known) < 2:
         raise UsageError(
-            f"Margins take labels of two classes, and {file.path.name} has {len(known)} besides {unlabelled!r}. Choose "
-            "by `strategy=typical`, or name a `run`."
+            f"Margins need labels of two classes, and {file.path.name} has {len(known)} besides {unlabelled!r}. "
+            "Use `strategy=typical`, or name a `run`."
         )
     place = np.array([known.index(name) if name in known else -1 for name in file.classes])
     training = TrainingSet(X[~free][:, None], place[y[~free]], X[:0], y[:0], known)

@@ -104,7 +104,7 @@ def similar(
         WeightsError: If the network is no longer there.
     """
     if count < 1:
-        raise UsageError(f"`count` is how many neighbours are wanted, at least 1; got {count}.")
+        raise UsageError(f"`count` is the number of images to list, at least 1; got {count}.")
     text = str(as_path(image, "an image"))
     with FeatureFile(features) as file:
         called = Called.beside(file.path.parent, file.content.dataset, file.image_ids)
@@ -173,7 +173,7 @@ def _new(
     spec = file.spec
     if spec.view.masks or spec.view.mask == "lungs":
         raise InputError(
-            f"{file.path.name} was made of images cut by their lung masks, and a new image has none. Extract features "
+            f"{file.path.name} was made from images with lung masks, and a new image has none. Extract features "
             "without `mask`, or name an image of the set."
         )
     where = find_again(spec, file.content.backbone, path=network)

@@ -153,7 +153,7 @@ def tune(
     plan = Plan(trials=trials, inner_folds=inner_folds, sampler=sampler, by=by, jobs=jobs)
     if plan.numeric:
         raise UsageError(
-            f"`by={by}` is of a number; of classes choose by accuracy, balanced-accuracy, auroc or log-loss."
+            f"`by={by}` is a score of numbers; for classes choose accuracy, balanced-accuracy, auroc or log-loss."
         )
     if sampler == "optuna":
         load_optuna()

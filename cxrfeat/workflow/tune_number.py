@@ -58,7 +58,7 @@ class TunedNumber:
     @property
     def document(self) -> NumberDocument:
         """Of the run."""
-        assert isinstance(self.run.document, NumberDocument), "it was tuned to tell one"
+        assert isinstance(self.run.document, NumberDocument), "it was tuned to predict one"
         return self.run.document
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,12 +88,12 @@ def tune_number(
     name: str | None = None,
     progress: Progress | None = None,
 ) -> TunedNumber:
-    """Choose a head that tells a number, and its settings, on the training part alone, and test the choice once.
+    """Choose a head that predicts a number, and its settings, on the training part alone, and test the choice once.
 
     Args:
         features: A feature file, or one that is open.
         target: As in `fit_number`.
-        heads: Kinds to choose among, one or many; `None` is all that can tell a number.
+        heads: Kinds to choose among, one or many; `None` is all that can predict a number.
         trials: Configurations drawn, in addition to the default of each kind and the strengths of the ridge.
         inner_folds: Grouped folds of the training part to choose by.
         sampler: As in `tune`.
@@ -120,7 +120,7 @@ def tune_number(
     kinds = tuple(spec.kind for spec in number_specs(target, each, seed))
     plan = Plan(trials=trials, inner_folds=inner_folds, sampler=sampler, by=by)
     if not plan.numeric:
-        raise UsageError(f"`by={by}` is of classes; of {target!r}, a number, choose by mae or rmse.")
+        raise UsageError(f"`by={by}` is a score of classes; for {target!r}, a number, choose mae or rmse.")
     if sampler == "optuna":
         load_optuna()
     if name is not None:

@@ -228,9 +228,9 @@ def _validated(run: Run, folder: Path, manifest: Manifest, asked: _Asked) -> Val
         if told and asked.seen == "refuse":
             shown = ", ".join(f"{one['image']} ({one['how']}, {one['part']})" for one in told[:3])
             raise InputError(
-                f"{len(told)} of the {other.images} images of {folder} are in the data of {run.name}, or of patients "
-                f"in them: {shown}{', ...' if len(told) > 3 else ''}. Take them out, or omit `seen=refuse`: then "
-                "they are left out of every figure."
+                f"{len(told)} of the {other.images} images of {folder} are in the data of {run.name}, or of "
+                f"patients in them: {shown}{', ...' if len(told) > 3 else ''}. Remove them, or omit "
+                "`seen=refuse`: then they are left out of every figure."
             )
         head, novelty = load_head(run)
         document, judged = judge(
@@ -303,7 +303,7 @@ def _seen(
 
 
 def _in_subgroups(other: FeatureFile, judged: Outside, asked: _Asked) -> Subgroups:
-    """In the subgroups that were asked for, or in those that the data can tell."""
+    """In the subgroups that were asked for, or in those that the data allow."""
     cuts = asked.cuts
     if cuts is None:
         known = {

@@ -184,8 +184,8 @@ def test_data_labelled_with_other_classes_are_refused(run: str, cli: Cli, data: 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "Name images, or the data folder of the run with --data"),
-        (["IMAGE", "--data", "data"], 2, "one of the two"),
+        ([], 2, "Name either images, or the data folder of the run with --data"),
+        (["IMAGE", "--data", "data"], 2, "either images, or"),
         (["nowhere.png"], 3, "There is no image nowhere.png. Check the path"),
         (["--data", "nowhere"], 3, "There is no folder 'nowhere'"),
         (["--data", "other"], 3, "None of the .* images in other is one of one: it was fitted on other data"),

@@ -159,7 +159,7 @@ def test_a_number_is_told_by_regression(cli: Cli, tmp_path: Path) -> None:
     assert {"mae", "mae_ci", "rmse", "rmse_ci", "r2", "r2_ci"} <= run["test"].keys()
     wrong = cli("fit-head", path, "--target", "age", "--head", "logreg")
     assert wrong.code == 2
-    assert "'age' is a number, which ridge, dense, dropout can tell, and logreg cannot: name one" in wrong.err
+    assert "'age' is a number, which ridge, dense, dropout can predict and logreg cannot: name one" in wrong.err
     assert "with --head" in wrong.err
     both = cli(
         "fit-head", path, "--target", "age", "--head", "ridge", "--head", "dense", "--epochs", "1", "--json"

@@ -32,3 +32,9 @@ def test_help_fits_into_the_terminal(command: str, cli: Cli, monkeypatch: pytest
         monkeypatch.setenv("COLUMNS", str(columns))
         lines = [line for line in cli(*command.split(), "--help").out.splitlines() if "<" not in line]
         assert max(map(len, lines)) <= min(columns, 100)
+        assert not [line for line in lines if line.endswith("-")], "names such as svm-linear are not broken"
+
+
+def test_the_list_of_commands_ends_no_line_in_dots(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "..." not in cli("--help").out.split("Commands:")[1]

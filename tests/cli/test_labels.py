@@ -36,7 +36,7 @@ def test_a_run_is_taken_by_the_beginning_of_its_name_and_its_failed_checks_stand
     assert "COVID/images/" in said.out, "the manifest of the features tells the paths"
     said = cli("labels", "mi", "--head", "logreg")
     assert said.code == 2
-    assert "leave --head, --folds and --classes out" in said.err
+    assert "omit --head, --folds and --classes" in said.err
     assert cli("labels", "nothing").code == 3
     assert cli("labels", features, "--folds", "100").code == 3
     assert cli("labels", features, "--head", "quux").code == 2

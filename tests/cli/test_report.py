@@ -66,7 +66,7 @@ def test_a_report_as_json_is_one_document(cli: Cli, runs: Path) -> None:
     [
         (["nothing"], 3, "There is no run 'nothing' in runs. There are, the nearest"),
         (["blobs"], 3, "'blobs' is the beginning of the names of 2 runs in runs; type more of it"),
-        (["--runs", "nowhere"], 2, "A report is of at least one run, and there is none. Make one: `cxrfeat fit-head`"),
+        (["--runs", "nowhere"], 2, "A report takes at least one run, and there is none. Make one: `cxrfeat fit-head`"),
         (["--out", "nowhere/page.html"], 3, "There is no folder nowhere to write page.html into. Make it, or choose"),
         (["--out", "features"], 3, "features is a folder; --out needs the name of a file, such as features/report"),
         (["--data", "nowhere"], 3, "There is no folder 'nowhere'"),
@@ -135,7 +135,7 @@ def test_a_page_of_other_data_is_not_replaced(cli: Cli, runs: Path) -> None:
         Path("report.html").write_text(other, encoding="utf-8")
         said = cli("report")
         assert said.out.splitlines()[-2] == "report-2.html"
-        assert "report.html is not a page of these data: this one is report-2.html, and nothing is" in said.err
+        assert "report.html is a page about other data and is kept: this one is report-2.html" in said.err
         assert Path("report.html").read_text(encoding="utf-8") == other
     assert not Path("report-3.html").exists(), "it was the page of these data"
 

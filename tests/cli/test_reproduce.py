@@ -14,7 +14,7 @@ def test_a_plan_is_printed_and_nothing_is_done(cli: Cli, data: Path) -> None:
     said = cli("reproduce", "data", "--rows", "scratch", "--limit", "4", "--epochs", "2", "--dry-run")
     assert said.code == 0, said.err
     assert "train CNN from scratch, 2 epochs" in said.out
-    assert "in all, heads apart" in said.out
+    assert "in all, without the heads" in said.out
     assert not Path("features").exists()
 
 

@@ -59,7 +59,7 @@ def test_top_patches_are_the_strongest_cells_of_all_images(chest_run: Run, chest
     assert list(found.field) == [7, 7]
     with pytest.raises(UsageError, match="`units=99`: the layer has units 0 to 7"):
         top_patches(chest_run, layer, [99], chests)
-    with pytest.raises(UsageError, match="`top` is patches of each unit"):
+    with pytest.raises(UsageError, match="`top` is the number of patches of each unit"):
         top_patches(chest_run, layer, [0], chests, top=0)
 
 

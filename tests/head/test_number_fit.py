@@ -22,5 +22,5 @@ def test_a_network_stops_by_its_validation_images_and_keeps_its_epochs() -> None
 
 def test_heads_that_cannot_tell_a_number_are_refused() -> None:
     assert [spec.kind for spec in number_specs("age", ["ridge", "dropout"], 0)] == ["ridge", "dropout"]
-    with pytest.raises(UsageError, match="'age' is a number, which ridge, dense, dropout can tell, and logreg cannot"):
+    with pytest.raises(UsageError, match="which ridge, dense, dropout can predict and logreg cannot"):
         number_specs("age", "logreg", 0)

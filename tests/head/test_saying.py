@@ -55,7 +55,7 @@ def test_each_kind_of_run_says_what_it_said_in_its_test(file: Path) -> None:
 
 def test_sets_and_thresholds_are_of_classes(file: Path) -> None:
     (run,) = fit_number(file, "age", runs=file.parent / "runs").runs
-    with pytest.raises(UsageError, match=r"`coverage` goes with runs of classes, and .* tells age"):
+    with pytest.raises(UsageError, match=r"`coverage` is for runs of classes, and .* predicts age"):
         saying_of(run, coverage=0.9)
-    with pytest.raises(UsageError, match="`threshold` goes with runs of classes"):
+    with pytest.raises(UsageError, match="`threshold` is for runs of classes"):
         saying_of(run, threshold="sensitivity-0.9")

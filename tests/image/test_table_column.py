@@ -97,7 +97,7 @@ def test_titles_that_differ_by_signs_only_are_told_apart_as_they_are_written() -
 def test_a_column_that_is_not_there_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"`column` takes label from 'fnding', and t\.csv .* Did you mean finding\?"):
         used_columns(sheet("image", "finding"), {"label": "fnding"})
-    with pytest.raises(SpecError, match=r"'patient' stands, which nobody reads\. Did you mean patient_id\?"):
+    with pytest.raises(SpecError, match=r"'patient', which nothing reads\. Did you mean patient_id\?"):
         check_names({"patient": "x"})
     check_names({"patient_id": "x", "image": "y"})
 

@@ -56,5 +56,5 @@ def test_the_papers_columns_stand_over_ours() -> None:
 def test_a_plan_says_how_long_each_part_takes_and_all() -> None:
     parts = [{"what": "extract", "backbone": "vgg16", "size": 224, "images": 30, "seconds": 400.0}]
     made = plan_table({"parts": parts, "images": {"A": 10}, "seconds": 9000.0})
-    assert made.rows == (("extract", "vgg16", "224", "30", "7 min"), ("in all, heads apart", "", "", "", "2.5 h"))
+    assert made.rows == (("extract", "vgg16", "224", "30", "7 min"), ("in all, without the heads", "", "", "", "2.5 h"))
     assert "10 A" in made.title

@@ -70,7 +70,7 @@ def test_everything_that_is_told_has_a_table() -> None:
     ]  # fmt: skip
     assert "Subgroups" in titles[5]
     gap, calibration, differ, *_ = details(full())
-    assert {row[-1] for row in gap.rows} <= {"may be chance", "cannot be told"}
+    assert {row[-1] for row in gap.rows} <= {"may be chance", "cannot be judged"}
     assert {row[0] for row in calibration.rows} >= {"as they are", "the rest, before", "the rest, after"}
     assert any("0.997" in row[1] for row in differ.rows)
     assert len(details(to_json(some(RUN)))) == 3, "what there is not has none"

@@ -58,11 +58,11 @@ def test_what_cannot_be_explained_is_said(chest_run: Run, chests: Path, tmp_path
         explain(chest_run, [image], target="COVD")
     with pytest.raises(InputError, match=r"There is no image .*nowhere.png"):
         explain(chest_run, [tmp_path / "nowhere.png"])
-    with pytest.raises(UsageError, match="one of the two"):
+    with pytest.raises(UsageError, match="either images, or"):
         explain(chest_run)
-    with pytest.raises(UsageError, match="one of the two"):
+    with pytest.raises(UsageError, match="either images, or"):
         explain(chest_run, [image], data=chests)
-    with pytest.raises(UsageError, match="`count` is test images to show, at least 1; got 0"):
+    with pytest.raises(UsageError, match="`count` is the number of test images to show, at least 1; got 0"):
         explain(chest_run, data=chests, count=0)
     (tmp_path / "cut.png").write_bytes(image.read_bytes()[:200])
     found = explain(chest_run, [tmp_path / "cut.png", image])

@@ -119,7 +119,7 @@ def test_a_run_of_all_findings_is_kept_and_what_it_holds_says_the_same_again(
         assert one.test.prevalence == pytest.approx(np.nanmean(said.true[test, at]))
     assert fit_findings(file, head, runs=tmp_path).reused == (True,)
     assert "mean of 3" in run._repr_html_()
-    with pytest.raises(InputError, match=r"tells all findings and no classes.*Fit one of them"):
+    with pytest.raises(InputError, match=r"predicts all findings and not classes.*Fit one of them"):
         find_run(run.name, runs=tmp_path)
 
 
@@ -127,7 +127,7 @@ def test_features_without_findings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="states no findings"):
         fit_findings(make_features(tmp_path / "f.h5"))
     rare = make_features(tmp_path / "r.h5", findings={"Rare": [1] + [0] * 79})
-    with pytest.raises(InputError, match=r"Not one finding .* can be judged. Rare: in the"):
+    with pytest.raises(InputError, match=r"No finding .* can be judged. Rare: in the"):
         fit_findings(rare)
 
 

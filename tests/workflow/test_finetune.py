@@ -176,7 +176,7 @@ def test_a_label_that_changed_since_is_refused(place: Place, tmp_path: Path) -> 
 def test_what_contradicts_the_head_is_refused(place: Place) -> None:
     head = place.head()
     for options in ({"view": ViewSpec(size=32, border_crop=0.1)}, {"cache": "x.h5"}, {"preprocess": "caffe"}):
-        with pytest.raises(UsageError, match="say so already"):
+        with pytest.raises(UsageError, match="already set by"):
             place.finetune(head_from=head, **options)
     run = place.finetune(head_from=head, spec=LAST)
     assert run.began_with is not None
@@ -197,8 +197,12 @@ def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Plac
     ("options", "error", "why"),
     [
         ({"head_from": "HEAD", "backbone": "vgg16"}, StaleFeaturesError, r"those of tiny, not of vgg16"),
-        ({"head_from": "HEAD", "normalize": "none"}, UsageError, r"`normalize`: the head or the features.*say so"),
-        ({"head_from": "HEAD", "split_by": "date"}, UsageError, r"`split_by`: the head"),
+        (
+            {"head_from": "HEAD", "normalize": "none"},
+            UsageError,
+            r"`normalize`: already set by the head or",
+        ),
+        ({"head_from": "HEAD", "split_by": "date"}, UsageError, r"`split_by`: already set by the head"),
         ({"head_from": "SVM"}, UsageError, r"svm-linear head has no gradient"),
         ({"head_from": "FOLDS"}, UsageError, r"fitted on all images.*without `fold_count`"),
         ({"head_from": "nobody"}, InputError, r"There is no run 'nobody'"),

@@ -43,7 +43,7 @@ def test_spoilt_labels_come_first_with_the_class_that_they_should_be(head: str |
     assert found.expected_wrong_ci[0] < 8 < found.expected_wrong_ci[1]
     document = found.to_dict()
     assert document["doubtful"] == len(document["labels"]) == len(found.doubtful)
-    assert document["by"] == ("ridge, every patient left out" if head is None else "logreg, 5 grouped folds")
+    assert document["by"] == ("ridge, each patient left out in turn" if head is None else "logreg, 5 grouped folds")
 
 
 def test_the_feature_file_stays_what_it_was(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_a_run_judges_what_tested_it(tmp_path: Path) -> None:
 
 def test_what_cannot_judge_says_so(tmp_path: Path) -> None:
     made, _ = spoilt(tmp_path / "f.h5")
-    with pytest.raises(UsageError, match="One head judges the labels, and 6 were named"):
+    with pytest.raises(UsageError, match="Labels are judged by one head, and 6 were named"):
         labels(made, head="all")
     run = fit(made, "ridge", runs=tmp_path / "runs").runs[0]
-    with pytest.raises(UsageError, match="A run judges by its own head"):
+    with pytest.raises(UsageError, match="A run judges with its own head"):
         labels(run, head="logreg")
     with pytest.raises(InputError, match=r"no run 'nothing'"):
         labels("nothing", runs=tmp_path / "runs")

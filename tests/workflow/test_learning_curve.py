@@ -111,7 +111,7 @@ def test_four_sizes_bear_a_fitted_curve_and_say_how_many_patients_an_interval_ta
     assert set(wanted) == {("accuracy", None), ("auroc", None), ("sensitivity", "COVID"), ("sensitivity", "NORMAL")}
     (few,) = learning_curve(path, "ridge", sizes=[0.1, 1.0], fold_count=3)
     assert (few.fitted, few.unfitted) == ((), "A curve takes 4 amounts of images; there are 2.")
-    with pytest.raises(UsageError, match="`wanted_width` is that of an interval"):
+    with pytest.raises(UsageError, match="`wanted_width` is the width of an interval"):
         learning_curve(path, "ridge", wanted_width=1.5)
 
 

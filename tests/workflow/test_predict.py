@@ -183,7 +183,7 @@ def test_an_image_is_treated_as_the_training_images_were(view: ViewSpec, data: P
 
 
 @pytest.mark.parametrize(
-    ("mask", "shown"), [("lungs", "cut down to the lungs by their lung masks"), ("outside", "without their lungs by")]
+    ("mask", "shown"), [("lungs", "cut down to the lungs by lung masks"), ("outside", "without their lungs by")]
 )
 def test_a_head_that_was_trained_with_masks_is_refused(mask: Masking, shown: str, data: Path, tmp_path: Path) -> None:
     run = run_of(data, tmp_path, view=ViewSpec(size=32, mask=mask))

@@ -64,7 +64,7 @@ def test_a_network_tells_what_no_line_does(tmp_path: Path) -> None:
     assert steps[-1] == ("dense", 15, 15)
     (again,) = told(fit_number(path, "age", network, runs=tmp_path / "others"))
     assert again["test"] == dense["test"]
-    with pytest.raises(UsageError, match="ridge, dense, dropout can tell, and knn cannot"):
+    with pytest.raises(UsageError, match="ridge, dense, dropout can predict and knn cannot"):
         fit_number(path, "age", "knn")
     with pytest.raises(UsageError, match="`views=3` of each image were asked for; the features hold 2"):
         fit_number(path, "age", HeadSpec(kind="dense", views=3))
@@ -116,7 +116,7 @@ def test_a_run_is_known_by_the_values_of_its_number(tmp_path: Path) -> None:
 def test_where_classes_are_asked_for_a_run_of_a_number_is_refused_or_passed_over(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     (run,) = fit_number(aged(tmp_path), "age", runs=runs).runs
-    with pytest.raises(InputError, match=r"tells age, a number, and no classes.*Fit a finding or a category"):
+    with pytest.raises(InputError, match=r"predicts age, a number, and not classes.*Fit a finding or a category"):
         find_run(run.name, runs=runs)
     assert find_runs(runs=runs) == []
 

@@ -157,7 +157,7 @@ def test_a_page_that_could_not_be_written_is_said_before_any_work(
 
 
 def test_data_of_other_images_are_refused(folder: Path, phantoms: Path) -> None:
-    with pytest.raises(InputError, match=r"is not the data of these runs: of their \d+ test images it holds none"):
+    with pytest.raises(InputError, match=r"is not the data of these runs: it holds none of their \d+ test images"):
         made(folder, data=phantoms)
     assert not (folder / "report.html").exists()
 

@@ -134,7 +134,7 @@ def test_bad_options(data: Path, tmp_path: Path) -> None:
         Options(split="date")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(UsageError, match="`weights` is imagenet or random"):
         Options(weights="mine.h5")  # type: ignore[arg-type]  # wrong on purpose
-    with pytest.raises(InputError, match=r"no reproduction to resume in .*Leave `resume` out"):
+    with pytest.raises(InputError, match=r"no reproduction to resume in .*Omit `resume`"):
         reproduce(data, resume=True, runs=tmp_path / "runs")
     with pytest.raises(UsageError, match="`resume` takes the options"):
         reproduce(data, CHEAP, resume=True, runs=tmp_path / "runs")

@@ -41,7 +41,7 @@ def test_a_run_gives_margins_and_its_images_are_labelled(made: Path, tmp_path: P
     with pytest.raises(InputError, match=r"Every image of known\.h5 is labelled"):
         select(known, run=run)
     other = make_features(tmp_path / "other.h5", weights=f"sha256:{'1' * 64}")
-    with pytest.raises(StaleFeaturesError, match="features of another kind"):
+    with pytest.raises(StaleFeaturesError, match="another kind of features"):
         select(other, run=run)
 
 
@@ -53,6 +53,6 @@ def test_what_cannot_be_chosen_says_so(made: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is margin, typical or diverse; got 'x'"):
         select(made, strategy="x")  # type: ignore[arg-type]  # wrong on purpose
     two = make_features(tmp_path / "two.h5")
-    with pytest.raises(UsageError, match="Margins take labels of two classes"):
+    with pytest.raises(UsageError, match="Margins need labels of two classes"):
         select(two, strategy="margin", unlabelled="NORMAL")
     assert np.isfinite([one.score for one in select(two, strategy="diverse", unlabelled="NORMAL").choices]).all()

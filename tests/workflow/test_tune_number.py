@@ -64,9 +64,9 @@ def test_no_test_image_is_seen_by_the_search(path: Path, tmp_path: Path) -> None
 
 def test_what_goes_with_classes_does_not_go_with_numbers(path: Path, tmp_path: Path) -> None:
     by: Any = "accuracy"
-    with pytest.raises(UsageError, match="`by=accuracy` is of classes; of 'age', a number, choose by mae or rmse"):
+    with pytest.raises(UsageError, match="`by=accuracy` is a score of classes; for 'age', a number, choose"):
         tune_number(path, "age", by=by, runs=tmp_path)
-    with pytest.raises(UsageError, match="`by=mae` is of a number"):
+    with pytest.raises(UsageError, match="`by=mae` is a score of numbers"):
         tune(path, by="mae", runs=tmp_path)
     with pytest.raises(UsageError, match="knn cannot"):
         tune_number(path, "age", "knn", runs=tmp_path)
