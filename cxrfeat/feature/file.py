@@ -219,8 +219,8 @@ class FeatureFile(DescribedImages):
     def of_target(self, target: Target) -> FeatureFile:
         """The same file as if a target were the class, with the images for which it is known.
 
-        Closing either closes both. Images are split as they are in the whole file. A column that is the target is no longer
-        kept as a column.
+        Closing either closes both. Images are split as they are in the whole file. A column that is the target is no
+        longer kept as a column.
 
         Args:
             target: One with classes, of the images of this file.
