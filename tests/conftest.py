@@ -34,7 +34,7 @@ settings.register_profile("untimed", deadline=None, max_examples=12)
 settings.register_profile(THOROUGH, deadline=None)
 settings.load_profile("untimed")
 
-pytest_plugins = ["tests.auditing.shortcuts", "tests.explaining.chests"]
+pytest_plugins = ["tests.collecting", "tests.auditing.shortcuts", "tests.explaining.chests"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 _NUMBER = itertools.count()

@@ -188,8 +188,18 @@ def expected() -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("verb", VERBS)
+LONG = ("activation_maps", "audit", "explain", "export", "report", "tune")
+"""Verbs that take half a second, of which the default run tries one form."""
+
+
+@pytest.mark.parametrize(
+    ("verb", "form"),
+    [
+        pytest.param(verb, form, marks=pytest.mark.slow if verb in LONG and form == "path" else ())
+        for verb in VERBS
+        for form in FORMS
+    ],
+)
 def test_a_verb_gives_the_same_for_every_form_of_a_path(
     here: Path, verb: str, form: str, expected: dict[str, Any]
 ) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import cxrfeat
 from cxrfeat.cli.main import app, run
 from cxrfeat.cli.words import as_typed
 from tests.cli.conftest import RoomyStub, use_engine
-from tests.cli.test_words import texts
+from tests.sources import sources
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").is_file() else ""
@@ -40,6 +40,7 @@ def commands() -> Iterator[tuple[str, str]]:
 COMMANDS = dict(commands())
 
 
+@cache
 def options() -> dict[str, set[str]]:
     """The options of each command."""
     found: dict[str, set[str]] = {}
@@ -54,13 +55,10 @@ def options() -> dict[str, set[str]]:
 
 def said_by_the_package() -> Iterator[tuple[str, str]]:
     """Every text in the code as the command line says it, with where it stands; of one with values, 0 for each."""
-    for path in sorted((ROOT / "cxrfeat").rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for text in texts(tree) if path.parent.name != "cli" else ():
-            yield str(path.relative_to(ROOT)), as_typed(text)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
+    for source in sources():
+        for text in source.whole if source.path.parent.name != "cli" else ():
+            yield str(source.path), as_typed(text)
+        yield from ((f"{source.path}:{line}", text) for line, text in (*source.plain, *source.docstrings))
 
 
 def blocks(kind: str, language: str) -> list[str]:

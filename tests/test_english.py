@@ -10,6 +10,7 @@ from functools import cache
 import pytest
 
 import cxrfeat
+from tests.sources import sources
 from tests.test_docs import ROOT
 
 BANNED = {
@@ -56,16 +57,8 @@ def texts() -> list[tuple[str, str]]:
 
 def messages() -> Iterator[tuple[str, str]]:
     """Every text in the package but for the docstrings: help, errors, notes, reports."""
-    for path in sorted((ROOT / "cxrfeat").rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        bodies = (getattr(node, "body", None) for node in ast.walk(tree))
-        statements = [one for body in bodies if isinstance(body, list) for one in body]
-        docs = {
-            id(one.value) for one in statements if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-                yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
+    for source in sources():
+        yield from ((f"{source.path}:{line}", text) for line, text in source.plain)
 
 
 def docstrings() -> Iterator[tuple[str, str]]:

@@ -215,6 +215,7 @@ def test_no_model_and_no_table_that_is_handed_over_holds_anything_private(world:
     world.judge()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("redact", [(), ("--redact",)], ids=["paths", "redacted"])
 def test_no_tag_of_a_dicom_file_is_written_or_said(world: World, redact: tuple[str, ...]) -> None:
     pytest.importorskip("pydicom", reason="pydicom, which writes DICOM files for tests, is not installed")
@@ -265,6 +266,7 @@ def test_training_a_network_and_the_remedies_of_the_audit_write_nothing_private(
     world.judge()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("redact", [(), ("--redact",)], ids=["paths", "redacted"])
 def test_no_command_that_fails_says_anything_private(world: World, redact: tuple[str, ...]) -> None:
     write_images(world.data, world.canaries, each=4)

@@ -41,6 +41,7 @@ def test_the_crop_cures_it(tied_audit: AuditResult) -> None:
     assert ways["crop"].auroc < ways["none"].auroc, "the score that the letter gave is gone"
 
 
+@pytest.mark.slow
 def test_one_bad_mask_is_named_and_a_template_stands_in(tmp_path: Path) -> None:
     data = phantoms(
         tmp_path / "data", classes=("COVID", "NORMAL"), patients_per_class=12, images_per_patient=1, size=64
@@ -128,6 +129,7 @@ def test_nothing_is_computed_that_no_model_is_judged_by(tmp_path: Path, counted:
     assert result.controls.keys() > set(CONTROL_VIEWS)
 
 
+@pytest.mark.slow
 def test_images_that_the_file_does_not_hold_are_passed_over(tmp_path: Path, counted: type[Counted]) -> None:
     data, made = chosen_and_cached(tmp_path)
     for number in range(5):
@@ -136,6 +138,7 @@ def test_images_that_the_file_does_not_hold_are_passed_over(tmp_path: Path, coun
     assert counted.views == 20 * len(CONTROL_VIEWS)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("masks", "lungs"),
     [
@@ -180,6 +183,7 @@ def test_what_takes_the_lungs_out_of_a_way_leaves_the_way_as_it_is() -> None:
     assert changed._control_of({}) == CONTROL_VIEWS["lungs out"]
 
 
+@pytest.mark.slow
 def test_balancing_is_compared_for_what_goes_with_the_class(tmp_path: Path) -> None:
     def told(number: int, row: dict[str, str]) -> dict[str, str]:
         tied = (row["label"] == "COVID") is (number % 5 > 0)

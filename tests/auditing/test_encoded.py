@@ -24,6 +24,7 @@ def features(n: int, seed: int = 0, dim: int = 40) -> NDArray[np.float32]:
     return np.random.default_rng([seed, n]).normal(size=(n, dim)).astype(np.float32)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("planted", [True, False], ids=["planted", "not"])
 def test_sex_and_view_are_read_from_pixels_exactly_where_they_were_planted(tmp_path: Path, planted: bool) -> None:
     data = small(tmp_path / "data", patients_per_class=30, sources=("Hospital A",), classes=("COVID", "NORMAL"))

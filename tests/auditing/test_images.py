@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from cxrfeat.types import Status
@@ -51,6 +52,7 @@ def test_more_folds_than_patients_are_a_finding_and_no_end(tmp_path: Path) -> No
     assert controls.do.endswith("`fold_count=10`.")
 
 
+@pytest.mark.slow
 def test_an_image_that_the_feature_file_lacks_is_not_left_out_in_silence(tmp_path: Path) -> None:
     data = small(tmp_path / "data", classes=("COVID", "NORMAL"))
     kept = cached(data, tmp_path)

@@ -26,7 +26,6 @@ from cxrfeat.view.apply import apply_views
 from cxrfeat.view.draw import PLAIN
 from cxrfeat.workflow.audit import audit
 from tests.auditing.shortcuts import Grid, cached, small
-from tests.effort import few_of
 from tests.image.encode import encode, noise
 
 
@@ -54,6 +53,7 @@ def test_the_manifest_is_that_of_the_folder_with_an_error_where_an_image_cannot_
             assert seen.look.pixel_digest == look(decode((folder / path).read_bytes())).pixel_digest
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("cache", [False, True])
 def test_an_audit_opens_and_decodes_every_file_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cache: bool
@@ -85,7 +85,8 @@ def test_an_audit_opens_and_decodes_every_file_once(
     assert len(decoded) == len({path.read_bytes() for path in known})
 
 
-@pytest.mark.parametrize("workers", few_of([2, 1], 1))
+@pytest.mark.few(1)
+@pytest.mark.parametrize("workers", [2, 1])
 def test_changed_images_come_with_the_mask_that_each_names(
     phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:

@@ -53,6 +53,7 @@ def found(*parts: Told) -> tuple[str, dict[str, Any]]:
     return finding.status, {**asdict(outputs), "why": finding.why, "do": finding.do}
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("images", [6, 9, 30, 300])
 @pytest.mark.parametrize("right", [0.8, 0.95, 1.0])
 def test_a_good_head_is_never_flagged(images: int, right: float) -> None:

@@ -132,6 +132,7 @@ def test_letters_on_one_class_alone_fail() -> None:
     assert all(path.startswith("COVID/") for path in found.images)
 
 
+@pytest.mark.slow
 def test_letters_on_any_class_warn() -> None:
     found = audit([seen_as(*each) for each in phantoms_with("random")])["letters"]
     assert found.status is Status.WARN
@@ -211,6 +212,7 @@ def test_a_set_of_one_image_is_judged(sound: Seen) -> None:
     assert [one.status for one in audit(sound[:1]).values()] == [Status.PASS] * len(CHECKS)
 
 
+@pytest.mark.slow
 def test_a_real_set_has_no_false_alarm_and_its_one_turned_image_is_found(shared: Path) -> None:
     manifest = index_folder(shared / "data" / "cxr299")
     rows = tuple(row for place, row in enumerate(manifest.rows) if place % 12 == 0 or "NORMAL-339." in row.path)

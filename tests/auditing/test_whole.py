@@ -25,6 +25,7 @@ def test_a_letter_at_random_passes(free_audit: AuditResult) -> None:
     assert {"children", "sex", "age", "view_position"} <= set(found), "the phantoms' metadata are looked at"
 
 
+@pytest.mark.slow
 def test_one_empty_cell_in_each_column_changes_no_verdict(tmp_path: Path) -> None:
     data = small(tmp_path / "data", classes=("COVID", "NORMAL"), patients_per_class=16, source_by_class=True)
     of = {"COVID": ("F", "9", "AP"), "NORMAL": ("M", "60", "PA")}

@@ -25,7 +25,6 @@ from cxrfeat.spec import Normalize
 from cxrfeat.system.files import TEMPORARY
 from cxrfeat.types import Features, Views
 from tests.backbone.networks import described, some_views
-from tests.effort import few_of
 
 CASES = [
     pytest.param(
@@ -52,8 +51,9 @@ def assert_rows_stand_alone(engine: Engine, views: Views) -> None:
     assert np.array_equal(engine.run(views[1:])[0], whole[1])
 
 
+@pytest.mark.few(1)
 @each
-@pytest.mark.parametrize("normalize", few_of(["backbone", "none"], 1))
+@pytest.mark.parametrize("normalize", ["backbone", "none"])
 def test_engines_agree_with_keras_and_rows_stand_alone(
     converter: Converter, tiny_network: Path, normalize: Normalize
 ) -> None:
@@ -69,6 +69,7 @@ def test_engines_agree_with_keras_and_rows_stand_alone(
         assert np.array_equal(converter(network, spec, batch, threads).run(views), engine.run(views))
 
 
+@pytest.mark.slow
 @first
 @pytest.mark.weights
 def test_engines_agree_on_the_real_network(converter: Converter, shared: Path) -> None:
@@ -119,6 +120,7 @@ assert not loaded & {{"tensorflow", "keras", "jax", "openvino_telemetry"}}, load
     assert np.array_equal(again, first)
 
 
+@pytest.mark.few(1)
 @each
 def test_a_network_of_the_table_needs_no_keras_at_all(converter: Converter) -> None:
     code = f"""
@@ -136,6 +138,7 @@ assert not loaded & {{"tensorflow", "keras", "jax", "tf2onnx", "openvino_telemet
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
 
 
+@pytest.mark.slow
 @first
 def test_a_network_of_the_table_leaves_nothing_in_the_cache(
     converter: Converter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -157,6 +160,7 @@ def test_another_preparation_is_another_graph(converter: Converter, tiny_network
     assert len(folders | {converter.folder(one, described(one)) for one in networks}) == 7
 
 
+@pytest.mark.few(1)
 @each
 @pytest.mark.parametrize(
     "damage", ["flip", *(pytest.param(one, marks=pytest.mark.slow) for one in ("truncate", "delete", "digest"))]
@@ -183,6 +187,7 @@ def test_a_damaged_graph_is_converted_again(
     assert converted._whole(folder)
 
 
+@pytest.mark.few(1)
 @each
 def test_a_killed_conversion_leaves_nothing_in_the_way(
     converter: Converter, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -197,6 +202,7 @@ def test_a_killed_conversion_leaves_nothing_in_the_way(
     assert converter.converted(network, described(network))
 
 
+@pytest.mark.few(1)
 @each
 def test_a_conversion_that_computes_something_else_is_refused_and_not_kept(
     converter: Converter, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -275,6 +281,7 @@ def test_a_cache_that_cannot_be_written_is_named(
         converter(network, described(network), 4)
 
 
+@pytest.mark.few(1)
 @each
 def test_an_onnx_file_gives_what_its_operations_give(converter: Converter, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")

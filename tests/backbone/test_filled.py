@@ -18,7 +18,6 @@ from cxrfeat.backbone.onnx_graph import FEATURES, VIEW
 from cxrfeat.backbone.place import Place
 from cxrfeat.errors import WeightsError
 from tests.backbone.networks import described, some_views
-from tests.effort import few_of
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
@@ -32,7 +31,8 @@ def test_a_seed_gives_keras_the_same_weights() -> None:
     assert [np.array_equal(one, weights_for(network, [kernel])[0]) for one in body.weights[:1]] == [True]
 
 
-@pytest.mark.parametrize("normalize", few_of(["backbone", "none"], 1))
+@pytest.mark.few(1)
+@pytest.mark.parametrize("normalize", ["backbone", "none"])
 def test_the_graph_gives_the_features_of_keras(normalize: str) -> None:
     network = find_network("vgg16", weights="random", size=48)
     spec = described(network, normalize)  # type: ignore[arg-type]  # two of the words
@@ -44,6 +44,7 @@ def test_the_graph_gives_the_features_of_keras(normalize: str) -> None:
     assert np.abs(features - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
+@pytest.mark.slow
 def test_weights_of_a_file_are_those_of_the_file(tmp_path: Path) -> None:
     """Written as Keras's own downloads are: layers in their order, under the names of another time."""
     network = find_network("vgg16", weights="random", seed=9, size=32)

@@ -80,6 +80,7 @@ def test_only_lungs_are_kept_by_masks_of_zero_and_one(cli: Cli, d: Path) -> None
     assert said.json["files"][0]["quarantined"] == []
 
 
+@pytest.mark.slow
 def test_named_masks_are_taken_by_every_command_that_uses_masks(cli: Cli, d: Path, tiny_network: Path) -> None:
     names = [path for label in ("COVID", "NORMAL") for path in take(d / label, label, 12)]
     masks = table(Path("MIMIC-CXR-JPG.csv"), [path.stem for path in names])

@@ -35,6 +35,7 @@ def spoil(how: str) -> None:
         BAD.write_bytes(good[: len(good) // 2] if how == "damaged" else b"")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("how", ["black", "damaged"])
 def test_a_bad_mask_is_named_and_the_audit_finishes(cli: Cli, masked: Path, how: str) -> None:
     file = extracted(cli, masked)

@@ -25,6 +25,7 @@ def filled(d: Path, without: int) -> None:
     write_table(d, rows)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("without", [0, 1])
 def test_the_given_split_stays(cli: Cli, d: Path, without: int) -> None:
     filled(d, without)

@@ -28,6 +28,7 @@ def of_sources(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for one in checks if "source" in one["check"]]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("unknown", [0, 1])
 def test_a_source_that_tells_the_class_fails_with_some_unknown_too(cli: Cli, d: Path, unknown: int) -> None:
     filled(d, unknown)

@@ -153,6 +153,7 @@ def kept(path: Path, body: Any) -> str:
     return path.name
 
 
+@pytest.mark.few(1)
 @each
 def test_every_command_works_on_features_of_an_onnx_file(folder: Path, cli: Cli, tmp_path: Path, engine: str) -> None:
     name = kept(tmp_path / "net.onnx", convolutional())
@@ -198,6 +199,7 @@ def test_a_network_of_tokens_is_explained_by_occlusion(folder: Path, cli: Cli, t
     assert [one["method"] for one in shown.json["images"]] == ["occlusion"]
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(("rule", "make", "message"), HOSTILE, ids=[case[0] for case in HOSTILE])
 def test_a_hostile_file_ends_a_command_with_3_and_leaves_nothing(
     folder: Path, cli: Cli, tmp_path: Path, rule: str, make: Callable[[], Any], message: str

@@ -96,6 +96,7 @@ def test_copies_are_written_with_what_to_leave_out(cli: Cli, clean: Path, tmp_pa
     assert first.name not in (tmp_path / "copies.csv").read_text()
 
 
+@pytest.mark.slow
 def test_strict_counts_what_is_known(cli: Cli, leaky: Path, tmp_path: Path) -> None:
     one = tmp_path / "one"
     shutil.copytree(leaky, one)

@@ -112,6 +112,7 @@ def test_redacted_results_hold_no_path(run: str, cli: Cli, data: Path) -> None:
     assert "NORMAL-p" not in written
 
 
+@pytest.mark.slow
 def test_a_layer_is_shown_for_one_image(run: str, cli: Cli, data: Path) -> None:
     said = cli("explain", run, image_of(data), "--layer", "nothing")
     assert said.code == 2
@@ -137,6 +138,7 @@ def spoil(data: Path, count: int) -> list[Path]:
     return spoilt
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_used_are_told_by_salted_ids(run: str, cli: Cli, data: Path) -> None:
     (bad,) = spoil(data, 1)
     names = re.search(r"There are (.*)\.", cli("explain", run, image_of(data), "--layer", "nothing").err)
@@ -155,6 +157,7 @@ def test_images_that_cannot_be_used_are_told_by_salted_ids(run: str, cli: Cli, d
         assert len(said.json["quarantined"]) == 1
 
 
+@pytest.mark.slow
 def test_too_many_unusable_images_are_exit_4_and_the_others_are_explained(run: str, cli: Cli, data: Path) -> None:
     bad = [Path(f"bad{number}.png") for number in range(6)]
     for path in bad:
@@ -181,6 +184,7 @@ def test_data_labelled_with_other_classes_are_refused(run: str, cli: Cli, data: 
         assert "its labels are FLU, HEALTHY; the run knows COVID, NORMAL" in said.err
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

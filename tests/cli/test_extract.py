@@ -37,6 +37,7 @@ def test_table_and_document_say_who_prepared_the_images(
     assert "prepared" not in cli("extract", *RANDOM).out
 
 
+@pytest.mark.slow
 def test_masks_and_letters_are_asked_for_by_name(cli: Cli, data: Path) -> None:
     paths = set()
     for options in ([], ["--mask", "none"], ["--mask", "lungs"], ["--mask", "outside"], ["--remove-letters"]):

@@ -47,6 +47,7 @@ def test_the_json_is_the_runs_envelope(cli: Cli, data: Path, tiny_network: Path)
     assert again.json["runs"][0]["reused"]
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [

@@ -85,6 +85,7 @@ def test_an_interrupted_extraction_says_how_to_continue_and_does(
     assert continued.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_file_that_grows_too_large_is_a_storage_error_and_nothing_is_lost(data: Path, tmp_path: Path) -> None:
     extract = [sys.executable, "-c", STUBBED.replace("pause=0.02", "pause=0"), "extract", *RANDOM[:-1], "64"]
     script = "ulimit -f 40; exec " + shlex.join(extract)  # in units of 1024 bytes: shards fit, the file does not
@@ -136,6 +137,7 @@ def on_a_terminal(folder: Path, *arguments: str, columns: int = 100, no_color: s
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3\d|4\d|9\d)(?:;\d+)*m")
 
 
+@pytest.mark.slow
 def test_colours_are_for_terminals_and_no_color_turns_them_off(data: Path, tmp_path: Path) -> None:
     (data / "COVID" / "text.png").write_text("not an image")
     code, said = on_a_terminal(tmp_path, "index")
@@ -146,6 +148,7 @@ def test_colours_are_for_terminals_and_no_color_turns_them_off(data: Path, tmp_p
     assert not COLOUR.search(said)
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_folds_and_loses_nothing(data: Path, tmp_path: Path) -> None:
     (data / "metadata.csv").unlink()
     name = "a-very-long-name-of-a-file-that-is-no-image-at-all-and-does-not-fit.png"

@@ -125,6 +125,7 @@ def test_a_disk_that_refuses_leaves_the_old_page(cli: Cli, runs: Path, monkeypat
     assert Path("page.html").read_text() == "old"
 
 
+@pytest.mark.slow
 def test_a_page_of_other_data_is_not_replaced(cli: Cli, runs: Path) -> None:
     assert cli("report", "--quiet").out.splitlines()[-2] == "report.html"
     page = Path("report.html").read_text(encoding="utf-8")

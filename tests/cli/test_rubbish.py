@@ -254,6 +254,7 @@ def test_a_feature_file_that_is_none_is_refused(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("where", [0.3, 0.6, 0.95])
 def test_a_damaged_feature_file_is_an_integrity_error(where: float, cli: Cli, features: Path) -> None:
     content = bytearray(features.read_bytes())
@@ -277,6 +278,7 @@ def test_an_unknown_head_is_a_usage_error(cli: Cli, features: Path) -> None:
     assert not Path("runs").exists()
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

@@ -122,6 +122,7 @@ def test_what_cannot_be_done_has_its_exit_code(
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_audit_is_an_exit_code_under_strict(cli: Cli, tmp_path: Path) -> None:
     torn = [(Part.TRAIN, Part.TRAIN, Part.VALIDATION, Part.TEST, Part.TEST)[n % 5] for n in range(60)]
     make_features(tmp_path / "features" / "torn.h5", groups=15, split=torn)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,8 @@ import cxrfeat
 from cxrfeat.cli.main import app
 from cxrfeat.cli.words import as_typed, option_of
 from tests.cli.conftest import Cli
+from tests.sources import PACKAGE, sources
 from tests.workflow.helpers import make_features
-
-PACKAGE = Path(cxrfeat.__file__).parent
 
 
 def options() -> set[str]:
@@ -23,25 +20,13 @@ def options() -> set[str]:
     return {option for each in command.commands.values() for one in getattr(each, "params", ()) for option in one.opts}
 
 
-def texts(tree: ast.AST) -> Iterator[str]:
-    """Texts of a module that are no docstrings, with a placeholder for what f-strings fill in."""
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "0" for one in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told | parts:
-            yield node.value
-
-
 def test_every_field_that_a_message_names_is_an_option_of_the_command_line() -> None:
     known, named = options(), set()
-    for path in PACKAGE.rglob("*.py"):
-        if path.parent.name == "cli":
-            continue
-        for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
+    for source in sources():
+        for text in source.whole if source.path.parent.name != "cli" else ():
             named |= {
-                (path.name, field) for field in re.findall(r"`((?:[A-Z]\w*\.)?[a-z][a-z0-9_]*)(?:=[^`]*)?`", text)
+                (source.path.name, field)
+                for field in re.findall(r"`((?:[A-Z]\w*\.)?[a-z][a-z0-9_]*)(?:=[^`]*)?`", text)
             }
     assert len(named) > 40
     assert {(name, field) for name, field in named if field != "0" and option_of(field) not in known} == set()

@@ -37,6 +37,7 @@ def branched(keras: Any, *, normalized: bool = True) -> Any:
     return keras.Model(given, layers.Conv2D(CHANNELS, 3, strides=2, padding="same")(layers.AveragePooling2D(2)(joined)))
 
 
+@pytest.mark.slow
 def test_a_converted_network_is_looked_into_without_keras(tmp_path: Path) -> None:
     network = saved(tmp_path / "net.keras", branched)
     spec = spec_of(network)
@@ -77,6 +78,7 @@ def exported(network: Network, path: Path) -> Network:
     return find_network(str(path), preprocess="tf")
 
 
+@pytest.mark.few(1)
 @needs_onnx
 @pytest.mark.parametrize("make", [partial(branched, normalized=False), convolutional], ids=["branched", "plain"])
 def test_an_onnx_file_that_averages_its_maps_is_looked_into_by_either_engine(tmp_path: Path, make: Any) -> None:

@@ -12,6 +12,7 @@ from cxrfeat.errors import UsageError
 from tests.explaining.nets import convolutional, graph_of, nested, pooled, saved, spec_of, views
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [convolutional, nested, pooled])
 def test_features_are_those_of_extraction_and_maps_come_before_them(make: object, tmp_path: Path) -> None:
     network = saved(tmp_path / "net.keras", make)  # type: ignore[arg-type]  # one of three functions

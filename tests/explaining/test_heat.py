@@ -56,6 +56,7 @@ def test_the_exact_map_adds_up_to_the_score(kind: HeadKind, graph: Graph) -> Non
     np.testing.assert_allclose(cam(maps, linear, chosen, mean).mean(axis=(1, 2)), ours - average, atol=1e-4)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("kind", ["softmax", "dense", "dropout", "logreg", "ridge", "svm-linear", "svm-rbf"])
 @pytest.mark.parametrize("which", ["graph", "further"])
 def test_gradients_are_the_slopes_of_the_score(kind: HeadKind, which: str, request: pytest.FixtureRequest) -> None:

@@ -36,12 +36,14 @@ def test_swapped_class_folders_are_told(chest_run: Run, chests: Path, caplog: py
     assert f"that tested {chest_run.name} have another class in this folder than then" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_on_shuffled_images_is_refused(chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(chests, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, shuffle=4))[0]
     with pytest.raises(InputError, match="a place in the view is not a place in the image"):
         explain(run, [image_of(chests)])
 
 
+@pytest.mark.slow
 def test_a_folder_that_has_grown_still_holds_the_runs_masks(chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     grown = Path(shutil.copytree(chests, tmp_path / "grown"))
     run = runs_of(grown, tiny_network, tmp_path, "logreg", view=ViewSpec(size=32, mask="lungs"))[0]

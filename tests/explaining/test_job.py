@@ -27,6 +27,7 @@ def test_a_network_in_the_run_folder_that_is_another_is_refused(chest_run: Run, 
         explain(read_run(copy), [image_of(chests)])
 
 
+@pytest.mark.slow
 def test_a_crossed_run_says_that_its_head_has_seen_the_images(chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(chests, tiny_network, tmp_path, "ridge", fold_count=2)[0]
     found = explain(run, data=chests, count=2)

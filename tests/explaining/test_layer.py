@@ -35,6 +35,7 @@ def test_maps_of_a_layer_are_one_picture(chest_run: Run, chests: Path, tmp_path:
         activation_maps(chest_run, tmp_path / "cut.png", layers(chest_run)[0])
 
 
+@pytest.mark.slow
 def test_top_patches_are_the_strongest_cells_of_all_images(chest_run: Run, chests: Path, tmp_path: Path) -> None:
     graph = graph_with(chest_run, chest_run.path / "network.keras")
     images = sorted(chests.glob("*/images/*"))

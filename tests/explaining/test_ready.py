@@ -27,6 +27,7 @@ def test_without_a_mask_the_template_stands_in(chest_run: Run, chests: Path) -> 
     np.testing.assert_array_equal(one.lungs, template((64, 64)))
 
 
+@pytest.mark.slow
 def test_a_bad_mask_is_named_and_the_template_judges_its_image(chest_run: Run, chests: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(chests, tmp_path / "other"))
     tested = sorted(explain(chest_run, data=other).images, key=lambda one: one.image)

@@ -43,6 +43,7 @@ def test_runs_together_give_what_each_gives_alone_on_one_network(
     assert [found["head"] for found in alone] != [alone[0]["head"]] * 2
 
 
+@pytest.mark.slow
 def test_what_goes_with_one_head_alone_is_said_of_the_other(chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     runs = runs_of(chests, tiny_network, tmp_path, "logreg", "knn")
     question = Question(manifest=index_folder(chests), count=2, network=tiny_network, method="cam", checks=False)

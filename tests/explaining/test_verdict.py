@@ -28,6 +28,7 @@ def test_every_question_has_a_verdict(explained: Explained) -> None:
         assert {one.label for one in some} <= {name}
 
 
+@pytest.mark.slow
 def test_what_the_verdicts_rest_on_is_said(chest_run: Run, chests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tested = cells(chest_run, "predictions.csv")["part"].count("test")
     assert not any("Judged on" in note for note in explain(chest_run, data=chests, count=2).notes)

@@ -175,6 +175,7 @@ def waiting(network: Network, spec: FeatureSpec, batch: int, threads: int) -> St
     return Waiting(network, spec, batch, threads)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("block", "after"), [(4, 20), (2048, 44)])
 def test_copies_are_looked_for_while_features_are_computed(
     tmp_path: Path, sought: Event, whole: list[str], monkeypatch: pytest.MonkeyPatch, block: int, after: int

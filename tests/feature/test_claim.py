@@ -20,7 +20,6 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path, read_lines
 from cxrfeat.image.note import without_examples
 from cxrfeat.image.row import Selection
-from tests.effort import few_of
 from tests.feature.images import SALT, extract, make_data, places_of, write_image
 from tests.stub import StubFactory, stub_request
 
@@ -51,6 +50,7 @@ def check_resolved(features: Path) -> None:
             assert set(file.image_ids) <= places_of(manifest_path(features, file.content.dataset)).keys()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [32, 48])
 def test_a_second_folder_of_the_same_name_replaces_nothing(
     tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
@@ -154,7 +154,8 @@ CASES: list[tuple[Callable[[Path], Path], str, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "name", "computed"), few_of(CASES, 5), ids=[case[0].__name__ for case in CASES])
+@pytest.mark.few(2)
+@pytest.mark.parametrize(("change", "name", "computed"), CASES, ids=[case[0].__name__ for case in CASES])
 def test_a_data_set_is_known_by_its_images(
     tmp_path: Path, change: Callable[[Path], Path], name: str, computed: int
 ) -> None:

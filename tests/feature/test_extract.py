@@ -25,7 +25,6 @@ from cxrfeat.image.index import index_folder
 from cxrfeat.image.manifest_file import manifest_path
 from cxrfeat.image.row import Selection
 from cxrfeat.system.files import TEMPORARY
-from tests.effort import few_of
 from tests.feature.images import SALT, break_image, extract, make_copies, make_data, places_of, write_image
 from tests.stub import StubEngine, StubFactory, stub_features, stub_request
 from tests.view.prepared import prepared
@@ -111,6 +110,7 @@ def test_copies_of_an_image_are_one_group_in_every_file_and_in_the_manifest(tmp_
     assert len(set(listed.values())) == 20, "what is no copy is a group of its own"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_a_copy_that_comes_later_joins_the_group_of_its_original(tmp_path: Path) -> None:
     pairs = make_copies(tmp_path / "data")
@@ -208,9 +208,8 @@ CHANGES: list[tuple[str, Callable[[Path], object], int, int]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("what", "change", "images", "computed"), few_of(CHANGES, 6), ids=[case[0] for case in CHANGES]
-)
+@pytest.mark.few(6)
+@pytest.mark.parametrize(("what", "change", "images", "computed"), CHANGES, ids=[case[0] for case in CHANGES])
 def test_a_change_costs_only_its_own_rows(
     tmp_path: Path, data: Path, what: str, change: Callable[[Path], object], images: int, computed: int
 ) -> None:
@@ -399,8 +398,9 @@ def interrupt(data: Path, features: Path, rows: int) -> Path:
     return next(features.glob(".*.work"))
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("small_shards")
-@pytest.mark.parametrize("rows", few_of([8, 20, 0, 12], 2))
+@pytest.mark.parametrize("rows", [8, 20, 0, 12])
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, data: Path, rows: int, stub: StubFactory) -> None:
     whole = only(extract(data, tmp_path / "whole", batch=4))
     shards = len(list(interrupt(data, tmp_path / "f", rows).glob("*.shard")))
@@ -433,9 +433,10 @@ def test_a_damaged_shard_is_computed_again(tmp_path: Path, data: Path) -> None:
     assert result.path.read_bytes() == whole.path.read_bytes()
 
 
+@pytest.mark.few(2)
 @pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize(
-    "content", few_of([b"", b"{}", b"[]", b'{"plan":"x","settings":{"engine":"stub","batch":0,"threads":1}}'], 2)
+    "content", [b"", b"{}", b"[]", b'{"plan":"x","settings":{"engine":"stub","batch":0,"threads":1}}']
 )
 def test_settings_in_ruins_do_not_stop_a_resume(tmp_path: Path, data: Path, content: bytes) -> None:
     whole = only(extract(data, tmp_path / "whole", batch=4))
@@ -560,6 +561,7 @@ def look_for_secrets(features: Path) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_processes_that_prepare_the_images_give_the_same_file(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

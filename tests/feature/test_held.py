@@ -66,6 +66,7 @@ def test_what_was_computed_so_is_held_and_nothing_else(made: Path, tmp_path: Pat
     assert found(made, rows_in(made.parent, replace(REQUEST.spec, normalize="none"))) == 0
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["numpy", "pillow"])
 def test_rows_of_other_versions_are_not_held(name: str, made: Path) -> None:
     write_again(made, lambda file: {"versions": file.content.versions | {"cxrfeat": "0.0.1", "h5py": "0.0.1"}})

@@ -36,6 +36,7 @@ def loader(stub: StubFactory, batch: int) -> Callable[[], Engine]:
     return lambda: stub(REQUEST.network, REQUEST.spec, batch, 1)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("known", "together", "batch", "count"),
     [

@@ -149,6 +149,7 @@ def test_an_image_without_a_part_is_in_no_piece_and_the_split_stays(tmp_path: Pa
         assert split.notes == (found.why,)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("options", "asked"),
     [

@@ -40,6 +40,7 @@ def made(tmp_path: Path) -> tuple[Path, Manifest]:
     return file.path, index_folder(data)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("batch", "given"), [(1, [3] * 7), (3, [3] * 7), (8, [6, 6, 6, 3]), (16, [15, 6])])
 def test_batches_are_filled_and_every_row_is_the_same(
     made: tuple[Path, Manifest], batch: int, given: list[int]

@@ -396,6 +396,7 @@ HOSTILE: list[tuple[str, Callable[[h5py.File], object], type[CxrFeatError], str]
 ]  # fmt: skip
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize(("rule", "change", "kind", "message"), HOSTILE, ids=[case[0] for case in HOSTILE])
 def test_a_file_that_breaks_a_rule_is_refused(
     tmp_path: Path, rule: str, change: Callable[[h5py.File], object], kind: type[CxrFeatError], message: str

@@ -43,6 +43,7 @@ def test_weighed_class_and_column_are_independent_and_the_mean_weight_is_1() -> 
     assert weights.mean() == pytest.approx(1)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", [kind for kind in HEAD_KINDS if kind != "knn"])
 def test_every_head_with_weights_leans_on_the_column_no_more(kind: str) -> None:
     X, y, cell = tied()

@@ -127,6 +127,7 @@ def test_runs_without_validation_have_no_best() -> None:
     assert best_of([Run(Path("run"), replace(plain, folds=(replace(plain.folds[0], validation=None),)))]) is None
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("fields", [{}, {"fold_count": 3}, {"source_out": True}], ids=str)
 def test_a_fit_of_several_heads_names_the_best_and_so_does_the_next_call(
     fields: Mapping[str, Any], tmp_path: Path

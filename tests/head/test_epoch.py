@@ -24,6 +24,7 @@ def test_loss_and_accuracy_are_means_over_rows_whatever_the_batches() -> None:
     assert told[0] == pytest.approx(told[1], rel=1e-5)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("dim", [1000, pytest.param(1024, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "fields",

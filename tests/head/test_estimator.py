@@ -62,6 +62,7 @@ CHECKED = [
 UNMET = ("pandas is not installed", "SCIPY_ARRAY_API is not set")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("head", "reason"), CHECKED)
 def test_scikit_learns_own_checks_pass(head: HeadClassifier, reason: str | None) -> None:
     expected = {} if reason is None else {WEIGHTS: reason}
@@ -119,6 +120,7 @@ def test_an_estimator_is_the_head_that_fit_head_trains(kind: HeadKind) -> None:
     assert head.notes_ == fit.notes
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 def test_labels_may_be_anything_that_sorts(kind: HeadKind) -> None:
     X, y, _ = rows()

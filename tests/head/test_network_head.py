@@ -82,6 +82,7 @@ APART: list[dict[str, Any]] = [
 """The same one by one."""
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "fields",
     [*PROTOCOLS[:2], *(pytest.param(fields, marks=pytest.mark.slow) for fields in (*PROTOCOLS[2:], *APART))],

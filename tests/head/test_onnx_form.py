@@ -26,6 +26,7 @@ def network(dim: int, opset: int) -> Any:
     return helper.make_model(graph, opset_imports=imports, ir_version=helper.find_min_ir_version_for(imports))
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(
     ("classes", "opset"), [(2, 18), (4, 18), (3, 9), (3, 12), (3, 21)], ids=lambda value: str(value)
 )

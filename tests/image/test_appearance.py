@@ -74,6 +74,7 @@ def border(image: Grey) -> float:
     return 1 - inside.size / image.size
 
 
+@pytest.mark.few(1)
 @expensive(15, 150)
 @given(
     height=st.integers(1, 130),

@@ -76,6 +76,7 @@ def first_byte(content: bytes, row: ImageRow) -> tuple[str, int]:
     return row.path, content[0]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("pays", [False, True])
 def test_what_is_made_of_each_file_comes_with_the_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pays: bool

@@ -68,6 +68,7 @@ def test_compiled_loops_find_more_figures_than_there_is_room_for_at_first() -> N
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_compiled_loops_find_the_very_same_in_real_images(shared: Path) -> None:
     paths = [path for name in ("cxr299", "cxr-raw") for path in sorted((shared / "data" / name).rglob("*.png"))[::9]]
     found = [both(decode(path.read_bytes())) for path in paths]

@@ -157,6 +157,7 @@ def test_letters_on_black_are_filled_with_black() -> None:
     assert not filled.any()
 
 
+@pytest.mark.few(1)
 def test_removing_leaves_phantoms_without_letters() -> None:
     left = [find_letters(remove_letters(phantom.image)).any() for phantom in drawn("random", 256, 6) if phantom.letter]
     assert len(left) > 6

@@ -34,6 +34,7 @@ def data(tmp_path: Path) -> Path:
     return draw_images(tmp_path / "data")
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("form", WRITERS)
 def test_masks_as_they_are_published_are_the_lungs_that_were_drawn(data: Path, tmp_path: Path, form: str) -> None:
     write, kind = WRITERS[form]

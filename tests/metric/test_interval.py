@@ -36,10 +36,10 @@ def grouped(
 def test_intervals_agree_with_a_plain_loop_over_the_same_resamples() -> None:
     y, p = made_up(1, 900)  # so many that percentiles of the draws are told
     groups = np.random.default_rng(2).integers(0, 500, 900) * 7 - 3  # any integers name a group
-    found = bootstrap(y, p, groups, CLASSES, resamples=30, seed=5)
+    found = bootstrap(y, p, groups, CLASSES, resamples=12, seed=5)
     names = np.unique(groups)
     values: dict[str, list[float]] = {}
-    for row in np.concatenate(list(weight_blocks(len(names), 900, 30, seed=5))):
+    for row in np.concatenate(list(weight_blocks(len(names), 900, 12, seed=5))):
         weight = row[np.searchsorted(names, groups)]
         took = np.repeat(np.arange(900), weight.astype(int))
         for name, value in slowly(y[took], p[took]).items():

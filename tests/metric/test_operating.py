@@ -17,6 +17,7 @@ from cxrfeat.types import Labels, Probabilities
 from tests.metric.test_score import CLASSES, made_up
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("target", [0.5, 0.8, 0.9, 1.0])
 @pytest.mark.parametrize("seed", range(5))
 def test_points_are_the_best_of_scikit_learns_curve(seed: int, target: float) -> None:

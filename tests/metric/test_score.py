@@ -24,6 +24,7 @@ def made_up(seed: int, n: int = 60, classes: int = 3, *, skill: float = 1.0) -> 
     return y, raw / raw.sum(1, keepdims=True)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("classes", [2, 3, 4])
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_agree_with_scikit_learn(seed: int, classes: int) -> None:

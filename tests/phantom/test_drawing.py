@@ -27,7 +27,7 @@ def all_of(spec: PhantomSpec) -> list[tuple[int, int, Phantom]]:
 
 @pytest.fixture(scope="module")
 def drawn() -> list[tuple[int, int, Phantom]]:
-    return all_of(PhantomSpec(patients_per_class=60, size=96))
+    return all_of(PhantomSpec(patients_per_class=36, size=96))
 
 
 def test_an_image_that_cannot_be_is_an_index_error() -> None:
@@ -135,7 +135,7 @@ def test_letters_tied_to_the_class_are_on_exactly_the_first() -> None:
 def test_letters_at_random_are_on_half_of_every_class(drawn: list[tuple[int, int, Phantom]]) -> None:
     for label in PhantomSpec().classes:
         share = np.mean([phantom.letter is not None for _, _, phantom in drawn if phantom.label == label])
-        assert 0.36 < share < 0.64  # more than three standard deviations of a coin thrown a hundred times
+        assert 0.3 < share < 0.7  # three standard deviations of a coin thrown sixty times
 
 
 def test_letters_can_be_absent() -> None:

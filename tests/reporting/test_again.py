@@ -18,6 +18,7 @@ from tests.run.golden import golden
 from tests.workflow.helpers import PARTS, make_features
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "options",
     [

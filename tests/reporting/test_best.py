@@ -15,6 +15,7 @@ from tests.run.reading import run_json
 from tests.workflow.helpers import make_features
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("fold_count", [None, 3])
 def test_the_line_names_the_head_what_it_is_tied_with_and_its_test(fold_count: int | None, tmp_path: Path) -> None:
     path = make_features(tmp_path / "f.h5", groups=40)

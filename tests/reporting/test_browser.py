@@ -367,6 +367,7 @@ def test_every_control_can_be_reached_with_tab_and_shows_it(driver: Any) -> None
     assert {"a.skip", "a.", "button.", "summary.", "input.", "path.dot", "div.scroll"} <= kinds
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("status", ["fail", "warn", "pass"])
 def test_an_alarm_can_be_read_whatever_else_failed(status: str, driver: Any) -> None:
     script = """

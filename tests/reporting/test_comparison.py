@@ -44,6 +44,7 @@ def test_the_papers_columns_come_from_the_kept_epoch(features: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("text", "epochs", "loss"),
     [
@@ -59,6 +60,7 @@ def test_the_last_epoch_counts_where_none_is_marked(text: str, epochs: float, lo
     assert (told["epochs"], told["loss"], told["val_loss"]) == (epochs, loss, None)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "epoch,loss,accuracy,val_loss,val_accuracy\n1,x,1,1,1\n"])
 def test_a_history_that_was_cut_or_changed_is_refused(text: str, features: Path) -> None:
     runs = [one(features), one(features, "svm-linear")]
@@ -67,6 +69,7 @@ def test_a_history_that_was_cut_or_changed_is_refused(text: str, features: Path)
         compare(runs)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "damage",
     [

@@ -15,6 +15,7 @@ from tests.reporting.reports import made
 from tests.workflow.helpers import make_features
 
 
+@pytest.mark.slow
 def test_a_pair_of_copies_has_both_names_and_says_whose_and_in_which_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

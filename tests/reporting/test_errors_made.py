@@ -50,6 +50,7 @@ def test_each_error_has_the_nearest_training_images_beside_it(made: Path, tmp_pa
         assert one.nearest[0].label == classes[labels[int(one.nearest[0].name)]]
 
 
+@pytest.mark.slow
 def test_of_folds_the_other_folds_are_trained_on(made: Path, tmp_path: Path) -> None:
     (run,) = fit(made, "ridge", runs=tmp_path / "runs", fold_count=3).runs
     test = run.predictions()

@@ -39,6 +39,7 @@ def test_pictures_are_written_at_the_images_own_size_with_one_document(
     assert not [name for name in names if name.startswith(".cxrfeat")]
 
 
+@pytest.mark.slow
 def test_names_can_be_salted(chests: Path, tiny_network: Path, tmp_path: Path) -> None:
     run = runs_of(chests, tiny_network, tmp_path, "ridge")[0]
     found = explain(run, data=chests, count=3, out=tmp_path / "out", redact=True)
@@ -51,6 +52,7 @@ def test_names_can_be_salted(chests: Path, tiny_network: Path, tmp_path: Path) -
     assert "-p0" not in said
 
 
+@pytest.mark.slow
 def test_classes_whose_names_clean_to_the_same_have_files_of_their_own(
     chests: Path, tiny_network: Path, tmp_path: Path
 ) -> None:
@@ -64,6 +66,7 @@ def test_classes_whose_names_clean_to_the_same_have_files_of_their_own(
     assert len(list((tmp_path / "out").glob("typical-*.png"))) == sum(bool(some) for some in found.typical.values())
 
 
+@pytest.mark.slow
 def test_pictures_of_an_earlier_call_do_not_stay(chest_run: Run, chests: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     explain(chest_run, data=chests, count=4, out=out)
@@ -73,6 +76,7 @@ def test_pictures_of_an_earlier_call_do_not_stay(chest_run: Run, chests: Path, t
     assert sorted(path.name for path in out.iterdir()) == sorted(["003-mine.png", overlay, "explain.json"])
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_removed_is_named(
     chest_run: Run, chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +94,7 @@ def test_a_picture_that_cannot_be_removed_is_named(
         explain(chest_run, [image_of(chests)], out=out)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "earlier",
     [

@@ -11,6 +11,7 @@ from cxrfeat.workflow import report as recipe
 from tests.reporting.reports import made
 
 
+@pytest.mark.slow
 def test_a_map_shows_so_many_images_and_says_of_how_many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_map, "POINTS", 30)
     found = made(folder)
@@ -20,6 +21,7 @@ def test_a_map_shows_so_many_images_and_says_of_how_many(folder: Path, monkeypat
     assert again.content.data[0].maps[0].words == found.content.data[0].maps[0].words
 
 
+@pytest.mark.slow
 def test_a_map_may_keep_neighbours_in_place_of_distances(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = made(folder)
     found = made(folder, projection="tsne")

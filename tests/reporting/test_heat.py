@@ -83,6 +83,7 @@ def test_data_bring_heat_maps_of_test_images_and_names(explained: Path, tmp_path
     assert str(explained) not in page
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user")
 def test_redacted_and_without_images_no_path_is_told(explained: Path, tmp_path: Path) -> None:
     run, out = single(explained)[:1], tmp_path / "page.html"
@@ -103,6 +104,7 @@ def test_redacted_and_without_images_no_path_is_told(explained: Path, tmp_path: 
     assert any(path in out.read_text() for path in paths)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user")
 def test_what_is_odd_about_heat_maps_is_noted_and_a_run_without_its_network_too(
     explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +123,7 @@ def test_what_is_odd_about_heat_maps_is_noted_and_a_run_without_its_network_too(
     assert "Heat maps are of the best run" in found.content.data[0].notes[1]
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("user")
 @pytest.mark.parametrize("redact", [False, True])
 def test_why_there_is_no_heat_map_names_no_place_of_this_machine(

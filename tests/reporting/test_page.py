@@ -55,6 +55,7 @@ def test_what_failed_stands_above_the_scores(tmp_path: Path) -> None:
     assert told.index("It is a letter") < told.index("Test scores"), "what the heat says is a verdict too"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("random", [True, False])
 def test_random_weights_are_shouted_and_the_number_is_struck_out(random: bool, tmp_path: Path) -> None:
     options: dict[str, Any] = {"weights": "random:seed=0,keras=3,backend=tensorflow"} if random else {}

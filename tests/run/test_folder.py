@@ -167,6 +167,7 @@ def owners(told: Any) -> Iterator[tuple[Any, Any]]:
             yield from owners(value)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["logreg", pytest.param("tuned-folds", marks=pytest.mark.slow), "finetune"])
 def test_a_key_that_is_not_there_is_damage_wherever_it_lies(name: str, tmp_path: Path) -> None:
     place = copied(tmp_path, name) / "run.json"

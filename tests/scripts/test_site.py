@@ -37,9 +37,14 @@ def test_a_page_has_one_title_headings_in_order_and_words_for_its_pictures(name:
         assert (DOCS / name).parent.joinpath(picture).is_file(), picture
 
 
+@pytest.fixture(scope="module")
+def there() -> set[str]:
+    """Every page and picture of the site."""
+    return {*pages(), *(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*") if path.is_file())}
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_links_of_a_page_lead_somewhere(name: str) -> None:
-    there = {*pages(), *(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*") if path.is_file())}
+def test_links_of_a_page_lead_somewhere(name: str, there: set[str]) -> None:
     for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", CODE.sub("", PAGES[name])):
         place = os.path.normpath(Path(name).parent / link)
         assert place in there, link

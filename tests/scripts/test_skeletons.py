@@ -27,6 +27,7 @@ def test_a_skeleton_is_what_the_script_writes(name: str) -> None:
     assert skeleton_of(name) == FOLDER.joinpath(f"{name}.onnx").read_bytes(), "run python -m scripts.skeletons"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("beyond", [0, 30])
 def test_a_skeleton_computes_what_keras_computes(name: str, beyond: int) -> None:

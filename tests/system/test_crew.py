@@ -21,7 +21,6 @@ from joblib.externals.loky.backend import fork_exec
 from cxrfeat.errors import BadImageError
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import LEAST_STEPS, LEAST_WORKERS, Crew, can_spawn, crew_pays
-from tests.effort import few_of
 from tests.system.work import die, filled, pages, refuse, slowly
 
 pytestmark = pytest.mark.skipif(not can_spawn(), reason="no other interpreter can be started here")
@@ -156,7 +155,8 @@ with Ahead(slowly, range(10_000), workers=2, processes=True) as results:
     )
 
 
-@pytest.mark.parametrize("end", few_of([signal.SIGKILL, signal.SIGINT], 1))
+@pytest.mark.few(1)
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_outlives_a_process_that_is_ended(end: signal.Signals) -> None:
     process = started("print(*set(results.take(6)), flush=True)")
     assert process.stdout is not None
@@ -168,7 +168,8 @@ def test_nothing_outlives_a_process_that_is_ended(end: signal.Signals) -> None:
     assert said.count("Traceback") == (1 if end is signal.SIGINT else 0), said
 
 
-@pytest.mark.parametrize("after", few_of([0.2, 0.0], 1))
+@pytest.mark.few(1)
+@pytest.mark.parametrize("after", [0.2, 0.0])
 def test_ctrl_c_in_a_terminal_is_not_told_by_processes_that_begin(after: float) -> None:
     process = started("print(flush=True)")
     assert process.stdout is not None

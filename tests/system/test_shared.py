@@ -18,7 +18,6 @@ from cxrfeat.system import shared
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import can_spawn
 from cxrfeat.system.shared import SLOT, Packed, Slots, pack
-from tests.effort import few_of
 from tests.system.work import made
 
 linux = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux has memory without a name")
@@ -124,6 +123,7 @@ def test_what_is_larger_than_a_slot_is_not_packed() -> None:
     slots.close()
 
 
+@pytest.mark.few(1)
 @spawns
 @pytest.mark.parametrize(
     ("memory", "count"),
@@ -156,9 +156,10 @@ def test_more_results_than_slots_are_sent(monkeypatch: pytest.MonkeyPatch) -> No
     assert [int(array[0]) for _, array in kept] == list(range(30))
 
 
+@pytest.mark.few(1)
 @linux
 @spawns
-@pytest.mark.parametrize("end", few_of([signal.SIGKILL, signal.SIGTERM, None], 1))
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None])
 def test_no_memory_is_left_however_a_process_ends(end: signal.Signals | None) -> None:
     program = f"""
 from functools import partial

@@ -32,6 +32,7 @@ def _pass(image: NDArray[np.uint8], table: Taps, view: int) -> NDArray[np.uint8]
     return (total >> TAP_BITS).astype(np.uint8)
 
 
+@pytest.mark.few(50)
 @pytest.mark.parametrize("seed", range(150))
 def test_tables_give_the_very_pixels_of_pillow(seed: int) -> None:
     spec, image, params = case(seed)

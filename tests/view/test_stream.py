@@ -47,6 +47,7 @@ def summed(one: Outcome) -> tuple[object, ...]:
     return one.content_sha256, one.shape, views, None if one.look is None else one.look.pixel_digest
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(workers=st.integers(1, 6), ahead=st.integers(1, 9), together=st.integers(1, 7))
 def test_the_same_comes_from_any_number_of_workers(

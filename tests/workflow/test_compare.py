@@ -404,6 +404,7 @@ def test_the_command_prints_subgroups_and_gaps(told: Path, capsys: pytest.Captur
     assert "No two subgroups of" in alone.out
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("by", "why", "code"),
     [

@@ -23,6 +23,7 @@ def test_shown_are_test_images_right_and_wrong_of_each_class(explained: Explaine
     assert explained.judged == sum(part == "test" for part, _, _ in rows)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "kind",
     [
@@ -47,6 +48,7 @@ def test_every_head_can_be_explained(kind: HeadKind, chests: Path, tiny_network:
         assert explain(run, [image_of(chests)], method="gradcam++").method == "gradcam++"
 
 
+@pytest.mark.slow
 def test_the_same_call_gives_the_same_numbers(chest_run: Run, chests: Path) -> None:
     one, again = (explain(chest_run, data=chests, count=4, seed=5).to_dict() for _ in range(2))
     assert one == again

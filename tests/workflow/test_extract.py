@@ -26,7 +26,6 @@ from cxrfeat.image.mask import find_masks, masks_digest
 from cxrfeat.image.row import Selection
 from cxrfeat.spec import Masking, SplitSpec, ViewSpec
 from cxrfeat.workflow.extract import extract
-from tests.effort import few_of
 from tests.feature.images import break_image, make_copies, make_data, places_of
 from tests.image.encode import encode, noise
 from tests.stub import StubFactory, stub_features
@@ -151,7 +150,8 @@ def test_a_torn_split_that_features_are_bound_to_is_told_at_once(
 SPLITS: list[dict[str, Any]] = [{"by": "group"}, {"by": "date"}, {"fold_count": 4}, {"fold_count": 3, "repeats": 2}]
 
 
-@pytest.mark.parametrize("options", few_of(SPLITS, 2), ids=str)
+@pytest.mark.few(1)
+@pytest.mark.parametrize("options", SPLITS, ids=str)
 def test_no_split_of_a_run_parts_copies(
     tmp_path: Path, run: Callable[..., recipe.Extraction], options: dict[str, Any]
 ) -> None:
@@ -254,6 +254,7 @@ def test_without_masks_the_lungs_cannot_be_kept_and_a_template_takes_them_out(
         assert file.spec.view.masks == masks_digest(find_masks(rows, some))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mask", ["lungs", "outside"])
 def test_one_bad_mask_costs_its_own_image_and_one_turned_round_costs_none(
     phantoms: Path,

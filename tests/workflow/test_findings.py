@@ -91,6 +91,7 @@ def test_the_parts_hold_as_much_of_the_commonest_finding(file: Path) -> None:
         assert not set(opened.groups[fold.train]) & set(opened.groups[fold.test])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("head", ["ridge", "knn"])
 def test_a_run_of_all_findings_is_kept_and_what_it_holds_says_the_same_again(
     file: Path, head: str, tmp_path: Path

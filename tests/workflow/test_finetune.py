@@ -193,6 +193,7 @@ def test_divergence_writes_the_last_good_network_and_says_what_to_do(place: Plac
     assert np.isfinite(run_json(run)["test"]["log_loss"])
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("options", "error", "why"),
     [

@@ -128,6 +128,7 @@ def test_the_command_in_a_report_finds_the_very_same_run(
     assert same.path.resolve() == run.path.resolve(), "and so does the call in Python"
 
 
+@pytest.mark.slow
 def test_a_report_and_heat_maps_take_a_fine_tuned_run(place: Place, tuned: Run, tmp_path: Path) -> None:
     explained = explain(tuned, data=place.data, count=2, out=tmp_path / "heat")
     assert all(image.written is not None and Path(image.written).is_file() for image in explained.images)

@@ -196,6 +196,7 @@ def test_a_run_folder_holds_no_pickle_and_nothing_unexpected(all_heads: tuple[Ru
         )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["logreg", "svm-rbf"])
 def test_folds_test_each_image_exactly_once(kind: HeadKind, blobs: Path, tmp_path: Path) -> None:
     result = fit(blobs, [HeadSpec(kind=kind)], fold_count=3, runs=tmp_path)
@@ -249,6 +250,7 @@ def test_an_identical_rerun_is_the_run_that_stands(blobs: Path, tmp_path: Path) 
     assert {**again.to_dict()["runs"][0], "reused": False} == first.to_dict()["runs"][0]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("head", "options"),
     [
@@ -595,6 +597,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("uncertain", ["ignore", "present", "absent"])
 def test_a_finding_is_told_of_the_images_that_state_it(tmp_path: Path, described: Path, uncertain: Any) -> None:
     result = fit(described, LOGREG, target="mass", uncertain=uncertain, runs=tmp_path)

@@ -135,6 +135,7 @@ def test_flipped_labels_of_real_images_are_found_as_well_as_by_cleanlab(
             assert precision >= cleanlab - 1e-9
 
 
+@pytest.mark.slow
 def test_what_the_reader_leaves_out_is_part_of_what_makes_a_run(tmp_path: Path) -> None:
     made, wrong = spoilt(tmp_path / "f.h5")
     table = tmp_path / "leave.csv"

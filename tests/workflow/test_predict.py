@@ -25,7 +25,6 @@ from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.predict import predict
 from tests.cli.conftest import RoomyStub
-from tests.effort import few_of
 from tests.run.reading import cells, change_file, change_json
 from tests.stub import StubEngine, StubFactory, stub_features
 from tests.workflow.helpers import probabilities
@@ -67,6 +66,7 @@ def by_content(data: Path) -> dict[str, Path]:
     return {sha256(path.read_bytes()).hexdigest(): path for path in sorted(data.glob("*/images/*"))}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("tta", [False, True])
 def test_a_test_image_gets_the_probabilities_it_had_in_the_test(tta: bool, data: Path, tmp_path: Path) -> None:
     run = run_of(data, tmp_path, tta=tta)
@@ -97,7 +97,8 @@ def test_a_real_network_gives_the_same_probabilities_as_in_the_test(
         predict(run, [data], network=data / "metadata.csv")
 
 
-@pytest.mark.parametrize("tta", few_of([False, True], 1))
+@pytest.mark.few(1)
+@pytest.mark.parametrize("tta", [False, True])
 def test_features_that_a_file_holds_give_the_same_predictions_without_the_network(
     tta: bool, data: Path, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_features_that_a_file_holds_give_the_same_predictions_without_the_networ
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_damaged_feature_file_is_told_and_the_network_asked(
     data: Path, tiny_network: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,6 +143,7 @@ def test_a_damaged_feature_file_is_told_and_the_network_asked(
     assert "Its images were computed" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_engine_is_chosen_for_the_number_of_views_or_by_the_user(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +166,7 @@ def test_the_engine_is_chosen_for_the_number_of_views_or_by_the_user(
     assert asked == [("auto", 12), ("onnx", 6)]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "view",
     [
@@ -182,6 +186,7 @@ def test_an_image_is_treated_as_the_training_images_were(view: ViewSpec, data: P
         np.testing.assert_allclose(list(one.probabilities.values()), expected, atol=1e-5)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("mask", "shown"), [("lungs", "cut down to the lungs by lung masks"), ("outside", "without their lungs by")]
 )

@@ -113,6 +113,7 @@ def test_cross_validated_runs_have_a_page_too(folder: Path) -> None:
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("redact", [False, True])
 def test_the_command_of_the_page_names_what_is_not_as_usual_and_no_place(
     redact: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -162,6 +163,7 @@ def test_data_of_other_images_are_refused(folder: Path, phantoms: Path) -> None:
     assert not (folder / "report.html").exists()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("file", ["predictions.csv", "history.csv", "split.csv"])
 def test_a_damaged_run_is_named(file: str, folder: Path) -> None:
     run = runs_of(folder)[0]

@@ -32,6 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_data_s_own_split_is_kept_and_one_image_without_a_part_is_left_out(
     data: Path, stub: StubFactory, tmp_path: Path
 ) -> None:

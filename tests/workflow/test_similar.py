@@ -45,6 +45,7 @@ def here(folder: Path, same_user: None) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_image_of_the_set_is_meant_by_path_id_and_bytes(here: Path, tmp_path: Path) -> None:
     path = path_of(here)
     found = similar(path, here / "f.h5", count=3)

@@ -30,7 +30,6 @@ from cxrfeat.types import Part
 from cxrfeat.workflow.compare import compare
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.tune import tune
-from tests.effort import few_of
 from tests.run.reading import cells, run_json
 from tests.workflow.helpers import PARTS, images_of, make_features, probabilities
 
@@ -105,6 +104,7 @@ def test_paths_bring_their_best_strength(tuned: Run) -> None:
     assert {one["folds"] for one in swept} == {3}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("by", ["accuracy", "balanced-accuracy", "auroc", "log-loss"])
 def test_one_may_choose_by_any_of_four_scores(by: Any, blobs: Path, tmp_path: Path) -> None:
     told = run_json(tune(blobs, ["svm-rbf", "knn"], trials=4, inner_folds=2, by=by, runs=tmp_path).run)["search"]
@@ -231,7 +231,8 @@ class Stop:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("after", few_of([9, 1, 22], 1))
+@pytest.mark.few(1)
+@pytest.mark.parametrize("after", [9, 1, 22])
 def test_an_interrupted_search_goes_on_where_it_was(
     after: int, tuned: Run, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,13 +269,14 @@ def test_progress_reaches_its_end(blobs: Path, tmp_path: Path) -> None:
     assert {total for *_, total in steps} == {len(steps)}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "content",
-    few_of([
+    [
         b"{", pytest.param("tallies", id="no table"), pytest.param("nan", id="nan"),
         b"", b"[]", b"null", b'{"format": "cxrfeat-tune"}', b"\xff\xfe", b"[" * 100_000,
         pytest.param("tally", id="no tally"), pytest.param("identity", id="another search"),
-    ], 3),
+    ],
 )  # fmt: skip
 def test_a_damaged_notebook_is_ignored_with_a_note(content: bytes | str, blobs: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -315,6 +317,7 @@ def test_with_outer_folds_the_search_is_nested(blobs: Path, tmp_path: Path) -> N
     assert "why" not in compare([run, plain]).differences[0], "the same outer folds as fit-head's"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["svm-rbf", "ridge"])
 def test_a_kept_head_without_probabilities_is_calibrated_out_of_fold(kind: str, blobs: Path, tmp_path: Path) -> None:
     run = tune(blobs, [kind], trials=1, inner_folds=2, fold_count=2, runs=tmp_path).run

@@ -103,6 +103,7 @@ def as_bytes(path: Path) -> NDArray[np.uint8]:
     return np.rint(decode(path.read_bytes())).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_real_images_are_the_same_in_all_ways(shared: Path) -> None:
     for path in real_images(shared)[::50]:
         assert_same_in_all_ways(np.ascontiguousarray(as_bytes(path)[::3, ::3]))

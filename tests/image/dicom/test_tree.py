@@ -171,6 +171,7 @@ def test_burned_in_text_and_silent_views_are_counted(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_processes_read_the_same_headers(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [path.relative_to(tree).as_posix() for path in sorted(tree.rglob("*")) if path.is_file()]
     here = read_radiographs(tree, paths, paths)
