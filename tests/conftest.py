@@ -76,6 +76,14 @@ def _keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_loss_of_power() -> Iterator[None]:
+    """Nothing waits for the disk: no test cuts the power, which alone would show it. That it is called is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _documents(_keras_home: Path) -> Iterator[None]:
     """What commands print with `--json` is what `docs/schema/` says, whichever test asks for it."""
     with described():

@@ -421,30 +421,40 @@ def _text(attributes: h5py.AttributeManager, name: str, path: Path) -> str:
 
 
 def _dataset(file: h5py.File, name: str, path: Path, *, limit: int | None = None) -> h5py.Dataset:
-    """A dataset that holds its own plain data in this file, and no more than the file can hold."""
-    node: Any = file
-    for part in name.split("/"):
-        if not isinstance(node, h5py.Group) or not isinstance(node.get(part, getlink=True), h5py.HardLink):
+    """A dataset that holds its own plain data in this file, and no more than the file can hold.
+
+    Asked below h5py's objects, which make a new one of each property: a file has forty datasets, and is opened often.
+    """
+    group = file.id
+    *above, last = name.encode().split(b"/")
+    for part in (*above, last):
+        if not isinstance(group, h5py.h5g.GroupID) or not _is_own(group, part):
             raise damaged(path, f"{name} is missing, or a link to somewhere else")
-        node = node[part]
-    if not isinstance(node, h5py.Dataset) or node.is_virtual or node.external:
+        group = h5py.h5o.open(group, part)
+    node: Any = group
+    creation = node.get_create_plist() if isinstance(node, h5py.h5d.DatasetID) else None
+    if creation is None or creation.get_layout() == h5py.h5d.VIRTUAL or creation.get_external_count():
         raise damaged(path, f"{name} keeps its data somewhere else")
-    if node.dtype.hasobject or node.dtype.kind not in "iufS" or node.shape is None:
-        raise damaged(path, f"{name} has type {node.dtype}")
-    creation = node.id.get_create_plist()
+    dtype, shape = node.dtype, node.shape
+    if dtype.hasobject or dtype.kind not in "iufS" or node.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+        raise damaged(path, f"{name} has type {dtype}")
     filters = {creation.get_filter(index)[0] for index in range(creation.get_nfilters())}
     if not filters <= _FILTERS:
         raise damaged(path, f"{name} is stored through filters this format does not know")
-    size, most = node.size * node.dtype.itemsize, path.stat().st_size
+    size, most = math.prod(shape) * dtype.itemsize, file.id.get_filesize()
     ratio = 1032 if h5py.h5z.FILTER_DEFLATE in filters else 1  # the best that deflate can do
-    chunks = math.prod(
-        -(-side // step) for side, step in zip(node.shape, node.chunks or node.shape, strict=True) if step
-    )
+    steps = creation.get_chunk() if creation.get_layout() == h5py.h5d.CHUNKED else shape
+    chunks = math.prod(-(-side // step) for side, step in zip(shape, steps, strict=True) if step)
     if size > ratio * most or chunks > most:  # first, for HDF5 asks one chunk after the other how large it is
         raise damaged(path, f"{name} claims {size} bytes in a file of {most}")
-    stored = node.id.get_storage_size()
+    stored = node.get_storage_size()
     if stored > most or size > ratio * stored:
         raise damaged(path, f"{name} claims {size} bytes and has {stored}")
     if limit is not None and size > limit:
         raise damaged(path, f"{name} is larger than {limit} bytes")
-    return node
+    return h5py.Dataset(node, readonly=True)
+
+
+def _is_own(group: h5py.h5g.GroupID, name: bytes) -> bool:
+    """Whether a group has something of this name that is no link to elsewhere."""
+    return bool(group.links.exists(name)) and bool(group.links.get_info(name).type == h5py.h5l.TYPE_HARD)

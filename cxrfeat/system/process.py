@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 _LIMITED = threading.Lock()
 """Held while products are by one thread."""
@@ -78,12 +79,24 @@ def small_products() -> Iterator[None]:
         yield
         return
     try:
-        from threadpoolctl import ThreadpoolController
-
-        with ThreadpoolController().limit(limits=1, user_api="blas"):
+        with _blas_now().limit(limits=1, user_api="blas"):
             yield
     finally:
         _LIMITED.release()
+
+
+_found: tuple[int, Any] = (0, None)
+"""How many modules were loaded when BLAS was last looked for, and what was found. Changed with `_LIMITED` held."""
+
+
+def _blas_now() -> Any:  # noqa: ANN401  # threadpoolctl has no types
+    """The libraries that are loaded; looked for again once a module was imported, for it takes 5 ms with TensorFlow."""
+    global _found
+    if _found[0] != len(sys.modules):
+        from threadpoolctl import ThreadpoolController
+
+        _found = len(sys.modules), ThreadpoolController()
+    return _found[1]
 
 
 def collect_rarely() -> None:

@@ -44,15 +44,20 @@ def test_small_products_inside_others_change_nothing(monkeypatch: pytest.MonkeyP
 
     ours = ThreadpoolController().select(internal_api="openblas")
     monkeypatch.setattr("threadpoolctl.ThreadpoolController", Controller)
+    monkeypatch.setattr("cxrfeat.system.process._found", (0, None))
     with ours.limit(limits=2), ThreadPoolExecutor(1) as other:
         before = [one.num_threads for one in ours.lib_controllers]
-        for _ in range(2):
+        for number in range(2):
+            monkeypatch.setitem(sys.modules, f"another{number}", sys)
             with small_products():
                 assert inside() <= {1}
                 assert other.submit(inside).result() <= {1}
                 assert inside() <= {1}
             assert [one.num_threads for one in ours.lib_controllers] == before
-    assert len(looked) == 2, "the libraries are looked for by the outer ones alone: another thread may be loading one"
+            inside()
+    assert len(looked) == 2, (
+        "outer ones alone look for libraries (another thread may be loading one), and after imports"
+    )
 
 
 def test_cores_are_those_that_the_environment_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
