@@ -4,8 +4,10 @@ Each stage runs in an interpreter of its own, so that its peak of memory is its 
 row for each) is there before its clock starts, and what that takes of memory is told. Nothing is an image file: the
 shards are written as an extraction writes them, with features and portraits of noise, in which there are few copies.
 
+- claim: the data set's name among those of the features folder, and its manifest written;
 - plan: which images no file and no shard has, cut into shards;
-- resume: the same once all shards lie there, so that each of them is found;
+- record: both again, as by every later extraction: the manifest read, compared and brought up to date;
+- resume: the plan once all shards lie there, so that each of them is found;
 - copies: all portraits read from the shards, and each held against each;
 - build: the feature file of the shards, read back and checked;
 - verify: what `cxrfeat verify` does without images;
@@ -30,7 +32,7 @@ import numpy as np
 from benchmarks.common import fresh_process, options, publish, say, scratch
 from benchmarks.scale import peak
 from cxrfeat.backbone.network import FILE, Network
-from cxrfeat.feature.claim import Claim
+from cxrfeat.feature.claim import Claim, claim_name
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.paths import Paths
 from cxrfeat.feature.request import Request, feature_path
@@ -48,7 +50,7 @@ from cxrfeat.types import Groups
 DIM, VIEWS, IMAGES_EACH = 64, 8, 3
 """Features per view, views, and images of a patient."""
 
-STAGES = ("plan", "shards", "resume", "copies", "build", "verify", "split", "audit")
+STAGES = ("claim", "record", "plan", "shards", "resume", "copies", "build", "verify", "split", "audit")
 """In the order in which they need each other; `shards` only prepares."""
 
 
@@ -98,6 +100,20 @@ def begun(manifest: Manifest, folder: Path, stack: ExitStack) -> Task:
 
 def _nothing(*_: object) -> Any:  # noqa: ANN401  # it never returns
     raise AssertionError("nothing is computed here")
+
+
+def claim(manifest: Manifest, folder: Path) -> None:
+    """As `extract` begins."""
+    claim_name(folder / "manifests", manifest, Identity(bytes(32)))
+
+
+def record(manifest: Manifest, folder: Path) -> None:
+    """As it begins the second time, and as it goes on once all is computed."""
+    from cxrfeat.feature.claim import record
+
+    known = claim_name(folder / "manifests", manifest, Identity(bytes(32)))
+    assert known.manifest.dataset == manifest.dataset
+    record(folder / "manifests", known, groups_of(manifest), Identity(bytes(32)), ())
 
 
 def plan(manifest: Manifest, folder: Path) -> None:
@@ -157,7 +173,7 @@ def build(manifest: Manifest, folder: Path) -> None:
     with ExitStack() as stack:
         task = begun(manifest, folder, stack)
         claim = Claim(manifest=manifest, root="")
-        made = finish(task.request, task.job, task.committed, claim, groups, Identity(bytes(32)), {})
+        made = finish(task.request, task.job, task.committed, claim, groups, Identity(bytes(32)), lambda _: {})
         assert made.images == len(manifest.rows)
 
 
@@ -182,11 +198,9 @@ def audit(_: Manifest, folder: Path) -> None:
 
 def run(name: str, rows: int, folder: str) -> dict[str, float]:
     """One stage."""
-    stages: dict[str, Callable[[Manifest, Path], None]] = {
-        "plan": plan, "shards": shards, "resume": resume, "copies": copies, "build": build, "verify": verify,
-        "split": split, "audit": audit,
-    }  # fmt: skip
-    needed = rows if name in ("plan", "shards", "resume", "copies", "build") else 0
+    every = (claim, record, plan, shards, resume, copies, build, verify, split, audit)
+    stages: dict[str, Callable[[Manifest, Path], None]] = dict(zip(STAGES, every, strict=True))
+    needed = 0 if name in ("verify", "split", "audit") else rows
     manifest = manifest_of(needed)
     before = _held()
     spent, start = time.process_time(), time.perf_counter()

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from cxrfeat.errors import InputError, IntegrityError
-from cxrfeat.image.manifest_file import YES, Line, manifest_path, read_lines
+from cxrfeat.image.manifest_file import manifest_path, read_lines
+from cxrfeat.image.manifest_line import YES, Line, Lines
 
 _LEAST_DIGITS = 8
 """Of an id, that name an image where no other id begins with them."""
@@ -46,7 +47,7 @@ class Called:
             IntegrityError: If the manifest is damaged.
         """
         place = manifest_path(folder, dataset)
-        lines = read_lines(place) if place.is_file() else []
+        lines = read_lines(place) if place.is_file() else Lines()
         return cls(ids, {line.image_id: line for line in lines})
 
     @cached_property
@@ -91,7 +92,7 @@ def data_folder_of(folder: Path, dataset: str) -> Path | None:
         lines = read_lines(manifest_path(folder, dataset))
     except (InputError, IntegrityError):
         return None
-    roots = {line.root for line in lines if line.present == YES}
+    roots = {root for present, root in lines.columns("present", "root") if present == YES}
     found = Path(roots.pop()) if len(roots) == 1 else None
     return found if found is not None and found.is_absolute() and found.is_dir() else None
 

@@ -22,16 +22,22 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import dataset_of
 from cxrfeat.image.group import group
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.manifest_file import SUFFIX, YES, Line, manifest_path, read_lines, write_manifest
+from cxrfeat.image.manifest_file import SUFFIX, manifest_path, read_lines, write_manifest
+from cxrfeat.image.manifest_line import YES, Line, Lines
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined
 from cxrfeat.system.files import sweep_temporaries
@@ -42,6 +48,8 @@ WAIT = 60.0
 """Seconds to wait for another process that is choosing a name or writing a manifest."""
 
 _SHARE = 0.5
+_ROWS_AT_ONCE = 4096
+_DESCRIBED = ("path", "content_sha256", "label", "patient_id", "source")
 _LOOKED_FOR, _OTHERS = 1000, 20  # of the images on record, spread over all; files with other bytes, until it is plain
 
 
@@ -67,10 +75,11 @@ def look_up(features: Path, manifest: Manifest) -> Claim:
     base, mark = _parts(manifest.dataset)
     root = str(manifest.root.resolve())
     known = _known(features)
+    asked = _Asked(manifest)
     best: tuple[tuple[bool, float, bool], str, _Known] | None = None
     for name, sets in known.items():
         one = sets.get(mark) or next(iter(sets.values()))
-        likeness = one.likeness(manifest)
+        likeness = one.likeness(asked)
         if likeness is not None:
             rank = (one.lay_in(root), likeness, name == base.casefold())
             if best is None or rank > best[0]:
@@ -123,9 +132,7 @@ def claim_name(features: Path, manifest: Manifest, identity: Identity) -> Claim:
     return claim
 
 
-def record(
-    features: Path, claim: Claim, groups: Groups, identity: Identity, failed: tuple[Quarantined, ...]
-) -> list[Line]:
+def record(features: Path, claim: Claim, groups: Groups, identity: Identity, failed: tuple[Quarantined, ...]) -> None:
     """Bring the manifest of a data set up to date; ids that stood in it stay.
 
     Args:
@@ -135,20 +142,64 @@ def record(
         identity: Salts the ids.
         failed: Images that turned out unusable.
 
-    Returns:
-        Its lines.
-
     Raises:
         LockedError: If another process does not let go of the manifests.
         StorageError: If the disk refuses.
     """
     with _manifests(features):
         sweep_temporaries(features, manifest_path(features, claim.manifest.dataset).name)
-        return write_manifest(features, claim.manifest, groups, identity, root=claim.root, failed=failed)
+        write_manifest(features, claim.manifest, groups, identity, root=claim.root, failed=failed)
 
 
 def _manifests(features: Path) -> Lock:
     return Lock(features / "manifests", wait=WAIT)
+
+
+Marks = NDArray[np.bytes_]
+"""Digests of 16 bytes, in their order, each once: of a million images, tuples of texts would take half a gigabyte."""
+
+
+def _marks(told: Iterable[tuple[str, ...]]) -> Marks:
+    """What stands for some texts that are told of each image together."""
+    digests = b"".join(
+        hashlib.blake2b("\0".join(one).encode("utf-8", "surrogatepass"), digest_size=16).digest() for one in told
+    )
+    return np.unique(np.frombuffer(digests, "S16"))
+
+
+class _Asked:
+    """The images of the data set whose name is asked for."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.root, self._held = str(manifest.root.resolve()), manifest.held
+
+    @cached_property
+    def labelled(self) -> Marks:
+        """Content and label of each."""
+        return _marks(zip(self._contents(), self._coded("label"), strict=True))
+
+    @cached_property
+    def placed(self) -> Marks:
+        """Path and content."""
+        return _marks(zip(self._paths(), self._contents(), strict=True))
+
+    @cached_property
+    def described(self) -> Marks:
+        """Path, content, label, patient and source."""
+        coded = (self._coded(name) for name in ("label", "patient", "source"))
+        return _marks(zip(self._paths(), self._contents(), *coded, strict=True))
+
+    def _paths(self) -> Iterator[str]:
+        return self._held.paths(np.arange(len(self._held)))
+
+    def _contents(self) -> Iterator[str]:
+        for start in range(0, len(self._held), _ROWS_AT_ONCE):
+            yield from (sha.decode() for sha in self._held.contents[start : start + _ROWS_AT_ONCE].tolist())
+
+    def _coded(self, name: str) -> Iterator[str]:
+        codes, values = self._held.coded(name)
+        texts = [value or "" for value in values]
+        return (texts[code] for code in codes)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,10 +208,17 @@ class _Known:
 
     base: str
     root: str | None
-    present: list[Line]
-    """What was there last."""
-    ever: set[tuple[str, str]] = field(default_factory=set)
-    """Place and content hash of each image that was there once."""
+    lines: list[Lines]
+    """All that was told, of images that could not be used too."""
+
+    def present(self, *names: str) -> Iterator[tuple[str, ...]]:
+        """Some fields of what was there last."""
+        return (tuple(line) for present, *line in self._told("present", *names) if present == YES)
+
+    def _told(self, *names: str) -> Iterator[tuple[str, ...]]:
+        """Some fields of all images that were there once."""
+        every = chain.from_iterable(some.columns("content_sha256", *names) for some in self.lines)
+        return (tuple(line) for sha, *line in every if sha)
 
     def lay_in(self, root: str) -> bool:
         """Whether a folder is where it lay, perhaps by another way to it."""
@@ -171,28 +229,34 @@ class _Known:
         except OSError:
             return False
 
-    def likeness(self, manifest: Manifest) -> float | None:
+    def likeness(self, asked: _Asked) -> float | None:
         """The share of images that the two have in common, if they are the same data set; else `None`."""
-        ours = {(row.content_sha256, row.label) for row in manifest.rows}
-        theirs = {(line.content_sha256, line.label) for line in self.present}
-        share = len(ours & theirs) / max(1, len(ours | theirs))
-        if self.lay_in(str(manifest.root.resolve())):
-            again = any((row.path, row.content_sha256) in self.ever for row in manifest.rows)
-            return share if share >= _SHARE or again or self.is_there() else None
-        here = {(row.path, row.content_sha256, row.label, row.patient or "", row.source or "") for row in manifest.rows}
-        there = {
-            (line.path, line.content_sha256, line.label, line.patient_id, line.source)
-            for line in self.present
-            if line.path
-        }
-        return share if here == there or (share >= _SHARE and not self.is_there()) else None
+        theirs = _marks(self.present("content_sha256", "label"))
+        both = len(np.intersect1d(asked.labelled, theirs, assume_unique=True))
+        share = both / max(1, len(asked.labelled) + len(theirs) - both)
+        if self.lay_in(asked.root):
+            return share if share >= _SHARE or self._again(asked) or self.is_there() else None
+        if share >= _SHARE and not self.is_there():
+            return share
+        there = ((path, *others) for path, *others in self.present(*_DESCRIBED) if path)
+        return share if np.array_equal(asked.described, _marks(there)) else None
+
+    def _again(self, asked: _Asked) -> bool:
+        """Whether an image is in the place where it was once."""
+        return bool(np.isin(asked.placed, _marks(self._told("path", "content_sha256"))).any())
 
     def is_there(self) -> bool:
         """Whether its folder holds one of its images still: under its name, with its bytes."""
         if self.root is None:
             return False
         others = 0
-        for line in self.present[:: max(1, len(self.present) // _LOOKED_FOR)]:
+        present = [
+            (some, row)
+            for some in self.lines
+            for row in np.flatnonzero(some.says("present", YES) & some.tells("content_sha256")).tolist()
+        ]
+        for some, row in present[:: max(1, len(present) // _LOOKED_FOR)]:
+            line = some[row]
             try:
                 with Path(self.root, line.path).open("rb") as file:
                     same = hashlib.file_digest(file, "sha256").hexdigest() == line.content_sha256
@@ -216,24 +280,25 @@ def _known(features: Path) -> dict[str, dict[str, _Known]]:
         except IntegrityError:
             continue  # what it stood for is judged by the feature files
         except InputError:
-            lines = []  # another user's, perhaps: whatever it is, its name is taken
+            lines = Lines()  # another user's, perhaps: whatever it is, its name is taken
         dataset = path.name.removesuffix(SUFFIX)
         told.add(dataset)
         _add(known, dataset, lines)
     for path in sorted(features.glob("*.h5")):
         said = dataset_of(path)
         if said is not None and said not in told:
-            _add(known, said, list(_lines_of(path)))
+            _add(known, said, Lines(_lines_of(path)))
     return known
 
 
-def _add(known: dict[str, dict[str, _Known]], dataset: str, lines: list[Line]) -> None:
+def _add(known: dict[str, dict[str, _Known]], dataset: str, lines: Lines) -> None:
     base, mark = _parts(dataset)
-    images = [line for line in lines if line.content_sha256]
-    one = known[base.casefold()].setdefault(mark, _Known(base=base, root=None, present=[]))
-    one.present += [line for line in images if line.present == YES]
-    one.ever |= {(line.path, line.content_sha256) for line in images}
-    one.root = next((line.root for line in one.present or lines if line.root), None)
+    one = known[base.casefold()].setdefault(mark, _Known(base=base, root=None, lines=[]))
+    one.lines.append(lines)
+    present = one.present("root")
+    first = next(present, None)
+    roots = lines.columns("root") if first is None else chain([first], present)
+    one.root = next((root for (root,) in roots if root), None)
 
 
 def _lines_of(path: Path) -> Iterator[Line]:

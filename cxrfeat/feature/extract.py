@@ -22,6 +22,7 @@ from cxrfeat.feature.request import Request, feature_path
 from cxrfeat.feature.task import Computing, Task, alike, begin, check_room
 from cxrfeat.feature.work import Work
 from cxrfeat.image.identity import Identity
+from cxrfeat.image.manifest_file import manifest_path, read_places
 from cxrfeat.image.mask import NO_MASKS, Masks, masks_digest
 from cxrfeat.image.row import Manifest, Quarantined
 from cxrfeat.system.files import check_writable
@@ -115,8 +116,8 @@ def conclude(
     manifest, features = claim.manifest, tasks[0].committed.path.parent
     groups = grouped(manifest, tasks, compute_all)
     give_back()
-    lines = record(features, claim, groups, identity, _failed(manifest, tasks))
-    told = {line.image_id: line.path for line in lines}
+    record(features, claim, groups, identity, _failed(manifest, tasks))
+    told = partial(read_places, manifest_path(features, manifest.dataset))
     done: dict[Path, Extracted] = {}
     for task in tasks:
         given = task.request, task.job, task.committed, claim, groups, identity, told

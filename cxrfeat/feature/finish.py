@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +36,7 @@ def finish(
     claim: Claim,
     groups: Groups,
     identity: Identity,
-    told: Mapping[str, str],
+    told: Callable[[Collection[str]], Mapping[str, str]],
 ) -> Extracted:
     """Build a feature file from committed rows, once all of them are there, and clear what it was built from.
 
@@ -47,7 +47,7 @@ def finish(
         claim: The data set.
         groups: Groups of its images.
         identity: Salts the ids.
-        told: The path of each image id, those of before too.
+        told: Finds the paths of image ids, those of before too.
 
     Raises:
         InputError: If no image can be used.
@@ -104,16 +104,18 @@ def finish(
     )
 
 
-def _dropped(file: FeatureFile, manifest: Manifest, told: Mapping[str, str]) -> Dropped:
+def _dropped(file: FeatureFile, manifest: Manifest, told: Callable[[Collection[str]], Mapping[str, str]]) -> Dropped:
     """What a file had that is not among the images any more.
 
     Args:
         file: As it stands.
         manifest: The images.
-        told: The path of each image id.
+        told: Finds the paths of image ids.
     """
     gone = Keys(manifest.contents).places(file.content.columns["content_sha256"]) < 0
-    lost = [told.get(one.decode()) for one in file.content.columns["image_id"][gone].tolist()]
+    ids = [one.decode() for one in file.content.columns["image_id"][gone].tolist()]
+    places = told(ids) if ids else {}
+    lost = [places.get(one) for one in ids]
     left, there = set(file.labels[~gone].tolist()), set(manifest.classes)
     known, everything = {place for place in lost if place is not None}, np.arange(len(manifest.rows))
     changed = {path for path in manifest.held.paths(everything) if path in known} if known else set()

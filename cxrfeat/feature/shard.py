@@ -193,7 +193,7 @@ _LENGTHS = struct.Struct("<QQ")
 _KEY = 64
 _DIGEST = 32
 _BEFORE = len(_MAGIC) + _LENGTHS.size + _DIGEST
-_READ_AHEAD = 1 << 13
+_READ_AHEAD = 1 << 12
 _MOST = 2**28
 _OTHERWISE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error)
 """What is raised by reading something that is no shard, or one of another version."""

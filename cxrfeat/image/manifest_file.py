@@ -4,40 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+
+import numpy as np
 
 from cxrfeat.errors import InputError, IntegrityError
 from cxrfeat.image.group import group_keys
 from cxrfeat.image.identity import Identity
+from cxrfeat.image.manifest_line import NO, YES, Line, Lines
 from cxrfeat.image.row import Manifest, Quarantined
-from cxrfeat.system.files import move, only_owner_reads, write_atomic
+from cxrfeat.system.files import SteadyFile, move, replace_atomic
 from cxrfeat.types import Groups
 
 SUFFIX = ".manifest.csv"
-
-YES, NO = "yes", "no"
-
-
-class Line(NamedTuple):
-    """What one id stands for: one image, with the bytes that it had."""
-
-    image_id: str
-    path: str
-    """Relative to `root`."""
-    label: str
-    content_sha256: str
-    group: str
-    patient_id: str
-    source: str
-    quarantined: str
-    """Empty for the images of the data set; else at which stage one failed, and why."""
-    present: str
-    """`yes` where the last extraction found this image with these bytes, else `no`."""
-    root: str
-    """The data folder, where the image was seen last."""
-
 
 COLUMNS = Line._fields
 _BEFORE = COLUMNS[:-2]
@@ -57,8 +38,8 @@ def write_manifest(
     *,
     root: str | None = None,
     failed: Sequence[Quarantined] = (),
-) -> list[Line]:
-    """Write what ids stand for, readable by its owner only.
+) -> None:
+    """Write what ids stand for, readable by its owner only; the lines of images that are there come first.
 
     Ids that stood there are never dropped: feature files and runs made before go on using them. Those of images that
     are not among `manifest` any more, or have other bytes now, are marked.
@@ -71,52 +52,71 @@ def write_manifest(
         root: The data folder to be written, where it is not to be that of `manifest`.
         failed: Images of `manifest` that turned out unusable.
 
-    Returns:
-        The lines of the file, those of images that are there first.
-
     Raises:
+        InputError: If what stands there cannot be read.
         StorageError: If it cannot be written.
     """
     path = manifest_path(folder, manifest.dataset)
-    before: list[Line] = []
-    if path.exists():
-        try:
-            before = read_lines(path)
-        except IntegrityError:  # some spreadsheet saved it: what it tells is kept, for people to read
-            move(path, folder / f"{manifest.dataset}.manifest-damaged.csv", private=True)
-    lines = _lines(manifest, groups, identity, str(manifest.root.resolve()) if root is None else root, failed)
-    there = {line.image_id for line in lines}
-    lines += [line._replace(present=NO) for line in before if line.image_id not in there]
-    if lines != before or not path.exists() or not only_owner_reads(path):
-        _write(path, lines)
-    return lines
+    ids = bytearray()
+    root = str(manifest.root.resolve()) if root is None else root
+
+    def write(temporary: Path) -> None:
+        with SteadyFile(temporary) as disk:
+            # surrogatepass: file names that are not UTF-8 must come back as they were.
+            text = io.TextIOWrapper(io.BufferedWriter(disk, _BUFFER), "utf-8", "surrogatepass", newline="")
+            table = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+            table.writerow(COLUMNS)
+            table.writerows(_noted(_lines(manifest, groups, identity, root, failed), ids))
+            if path.exists():
+                table.writerows(line._replace(present=NO) for line in _gone(path, ids))
+            text.flush()
+            disk.check()
+
+    replace_atomic(path, write, private=True, unless_same=True)
+
+
+_BUFFER, _AT_ONCE = 1 << 20, 4096
+_ID = "S32"
+
+
+def _noted(lines: Iterable[Line], ids: bytearray) -> Iterator[Line]:
+    for line in lines:
+        ids += line.image_id.encode()
+        yield line
+
+
+def _gone(path: Path, ids: bytearray) -> Lines:
+    """The lines of a manifest whose ids are not among some."""
+    there = np.sort(np.frombuffer(bytes(ids), _ID))
+
+    def gone() -> Iterator[Line]:
+        lines = _read(path)
+        while some := list(islice(lines, _AT_ONCE)):
+            asked = np.array([line.image_id.encode("utf-8", "surrogatepass") for line in some])
+            place = np.searchsorted(there, asked)
+            here = np.append(there, b"")[place] == asked
+            yield from (line for line, is_here in zip(some, here.tolist(), strict=True) if not is_here)
+
+    try:
+        return Lines(gone())
+    except IntegrityError:  # some spreadsheet saved it: what it tells is kept, for people to read
+        move(path, path.with_name(f"{path.name.removesuffix(SUFFIX)}.manifest-damaged.csv"), private=True)
+        return Lines()
 
 
 def _lines(
     manifest: Manifest, groups: Groups, identity: Identity, root: str, failed: Sequence[Quarantined]
-) -> list[Line]:
+) -> Iterator[Line]:
     group_ids = [identity.group_id(key) for key in group_keys(manifest.rows, groups)]
     why = {bad.path: f"{bad.stage}: {bad.reason}" for bad in (*manifest.quarantined, *failed)}
-    lines = [
-        Line(
+    for row, index in zip(manifest.rows, groups, strict=True):
+        yield Line(
             identity.image_id(row.path, row.content_sha256), row.path, row.label, row.content_sha256, group_ids[index],
             row.patient or "", row.source or "", why.get(row.path, ""), YES, root,
-        )
-        for row, index in zip(manifest.rows, groups.tolist(), strict=True)
-    ]  # fmt: skip
+        )  # fmt: skip
     # What could not be used goes by its place alone in feature files, whatever its bytes.
-    return lines + [
-        Line(identity.image_id(path), path, "", "", "", "", "", reason, YES, root) for path, reason in why.items()
-    ]
-
-
-def _write(path: Path, lines: Iterable[Line]) -> None:
-    text = io.StringIO()
-    table = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    table.writerow(COLUMNS)
-    table.writerows(lines)
-    # surrogatepass: file names that are not UTF-8 must come back as they were.
-    write_atomic(path, text.getvalue().encode("utf-8", "surrogatepass"), private=True)
+    for path, reason in why.items():
+        yield Line(identity.image_id(path), path, "", "", "", "", "", reason, YES, root)
 
 
 def read_patients(path: Path) -> dict[str, str | None]:
@@ -126,34 +126,49 @@ def read_patients(path: Path) -> dict[str, str | None]:
         InputError: If the file is not there.
         IntegrityError: If it is not such a file.
     """
-    return {line.image_id: line.patient_id or None for line in read_lines(path)}
+    return {line.image_id: line.patient_id or None for line in _read(path)}
 
 
-def read_lines(path: Path) -> list[Line]:
+def read_places(path: Path, ids: Collection[str]) -> dict[str, str]:
+    """Which path, relative to the data folder, each of some image ids stands for, where the manifest tells it.
+
+    Raises:
+        InputError: If the file is not there.
+        IntegrityError: If it is not such a file.
+    """
+    wanted = frozenset(ids)
+    return {line.image_id: line.path for line in _read(path) if line.image_id in wanted}
+
+
+def read_lines(path: Path) -> Lines:
     """All that a manifest tells.
 
     Raises:
         InputError: If the file is not there.
         IntegrityError: If it is not such a file.
     """
+    return Lines(_read(path))
+
+
+def _read(path: Path) -> Iterator[Line]:
+    """Line by line; whether all of it is sound is known at its end."""
     try:
-        content = path.read_bytes()
+        with path.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
+            table = csv.reader(file, strict=True)
+            columns = tuple(next(table, ()))
+            if columns not in (COLUMNS, _BEFORE):
+                raise ValueError("the first line does not name its columns")
+            for row in table:
+                if len(row) != len(columns):
+                    raise ValueError("a line has too few or too many fields")
+                yield Line._make(row if columns == COLUMNS else [*row, YES, ""])
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}). It records which image each id stands for: "
             "run `cxrfeat extract` on the same data to write it again."
         ) from error
-    try:
-        table = csv.reader(io.StringIO(content.decode("utf-8", "surrogatepass"), newline=""), strict=True)
-        columns = tuple(next(table, ()))
-        if columns not in (COLUMNS, _BEFORE):
-            raise ValueError("the first line does not name its columns")
-        rows = list(table)
-        if any(len(row) != len(columns) for row in rows):
-            raise ValueError("a line has too few or too many fields")
     except (ValueError, csv.Error) as error:
         raise IntegrityError(
             f"{path} is not a manifest that this version wrote ({error}). "
             "Run `cxrfeat extract` on the same data to write it again."
         ) from error
-    return [Line._make(row if columns == COLUMNS else [*row, YES, ""]) for row in rows]

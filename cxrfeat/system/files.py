@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import filecmp
 import hashlib
 import io
 import os
@@ -110,13 +111,16 @@ def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
         _put(temporary, content, private=private)
 
 
-def replace_atomic(path: Path, write: Callable[[Path], object], *, private: bool = False) -> None:
+def replace_atomic(
+    path: Path, write: Callable[[Path], object], *, private: bool = False, unless_same: bool = False
+) -> None:
     """Let `write` make a file under a temporary name, then move it to `path` in one step.
 
     Args:
         path: The final place.
         write: Makes the file at the path it is given, and closes it.
         private: Owner-only permissions (0600) from the first byte on.
+        unless_same: Leave a file that says the same as it is, if it is as private.
 
     Raises:
         StorageError: If the disk refuses; whatever was at `path` before is still there.
@@ -124,7 +128,11 @@ def replace_atomic(path: Path, write: Callable[[Path], object], *, private: bool
     with _in_place_of(path) as temporary:
         os.close(_create(temporary, private=private))
         write(temporary)
-        _flush(temporary)
+        same = unless_same and path.is_file() and (not private or only_owner_reads(path))
+        if same and filecmp.cmp(path, temporary, shallow=False):
+            os.unlink(temporary)
+        else:
+            _flush(temporary)
 
 
 class SteadyFile(io.RawIOBase):
@@ -138,6 +146,18 @@ class SteadyFile(io.RawIOBase):
         """Open a file that is there, to be written anew."""
         self._handle = os.open(path, os.O_RDWR | os.O_TRUNC | getattr(os, "O_BINARY", 0))
         self._error: OSError | None = None
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
 
     def check(self) -> None:
         """Raise what went wrong.
@@ -198,8 +218,9 @@ def _in_place_of(path: Path) -> Iterator[Path]:
         with storing("write", path):
             os.makedirs(path.parent, exist_ok=True)
             yield temporary
-            os.replace(temporary, path)
-            _flush(path.parent)
+            if os.path.lexists(temporary):  # else it is not wanted
+                os.replace(temporary, path)
+                _flush(path.parent)
     except BaseException:  # Ctrl-C too: nothing unfinished is left behind
         with contextlib.suppress(OSError):
             _unlink(temporary)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cxrfeat.feature.called import Called, data_folder_of
-from cxrfeat.image.manifest_file import COLUMNS, Line, manifest_path
+from cxrfeat.image.manifest_file import COLUMNS, manifest_path
+from cxrfeat.image.manifest_line import Line
 
 A, B = "a1b2c3d4" * 4, "a1b2c3d5" * 4
 

@@ -18,6 +18,7 @@ from cxrfeat.image.manifest_file import (
     manifest_path,
     read_lines,
     read_patients,
+    read_places,
     write_manifest,
 )
 from cxrfeat.image.row import ImageRow, Manifest, Quarantined
@@ -55,6 +56,12 @@ def test_the_file_maps_ids_to_paths_and_is_private(tmp_path: Path) -> None:
     assert [row["quarantined"] for row in rows] == ["", "", "decode: cut short"]
     assert tuple(rows[0]) == COLUMNS
     assert {row["root"] for row in rows} == {str(Path("nowhere").resolve())}
+
+
+def test_some_ids_are_looked_up_without_the_others(tmp_path: Path) -> None:
+    path = written(tmp_path, manifest("A/1.png", "A/2.png"))
+    one = IDENTITY.image_id("A/2.png", f"{1:064x}")
+    assert read_places(path, [one, "f" * 32]) == {one: "A/2.png"}
 
 
 def test_what_a_spreadsheet_made_readable_for_all_is_private_again(tmp_path: Path) -> None:

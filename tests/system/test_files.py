@@ -209,6 +209,24 @@ def test_a_folder_of_files_is_removed_and_none_is_no_error(tmp_path: Path) -> No
     assert names(tmp_path) == []
 
 
+def test_a_file_that_says_the_same_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def put(content: bytes) -> int:
+        replace_atomic(path, lambda temporary: temporary.write_bytes(content), private=True, unless_same=True)
+        assert path.read_bytes() == content
+        assert [one.name for one in tmp_path.iterdir()] == ["file"], "nothing else is left"
+        return path.stat().st_ino
+
+    first = put(b"some")
+    assert put(b"some") == first
+    assert put(b"more") != first
+    if os.name == "posix":
+        path.chmod(0o644)
+        put(b"more")
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_steady_file_reads_and_writes_anywhere(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
