@@ -69,12 +69,14 @@ class Compiled:
         return self._functions
 
     def load(self) -> Any:  # noqa: ANN401  # a module
-        """The module, waited for.
+        """The module, waited for; tried again where it could not be loaded before, since disks and folders change.
 
         Raises:
             RuntimeError: If Numba cannot compile it here.
         """
         self._begin().join()
+        if self._functions is None:
+            self._load()
         if self._functions is None:
             raise RuntimeError(f"{self._module} could not be compiled")
         return self._functions
@@ -93,7 +95,7 @@ class Compiled:
             chose(f"Loops of {self._module} are compiled, since there is much to do; they are kept in {_folder()}.")
         except Exception as error:  # noqa: BLE001  # Numba fails in many ways (NumPy too new, what it kept damaged)
             chose(f"{self._module} works without compiled functions: {error}.")
-            with contextlib.suppress(StorageError, OSError):  # what is damaged is compiled anew next time
+            with contextlib.suppress(StorageError, OSError):  # what is damaged is compiled again next time
                 for folder in _folder().iterdir():
                     remove_folder(folder)
 
