@@ -29,7 +29,7 @@ from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.spec import HeadSpec
 from cxrfeat.system.cluster import Cluster, ClusterSpec
 from cxrfeat.system.files import TEMPORARY, storing
-from cxrfeat.system.joining import check_ray
+from cxrfeat.system.joining import check_answers
 from cxrfeat.system.process import collect_rarely, possible_workers, threads
 from cxrfeat.system.team import Lost, Team
 from cxrfeat.types import Features, Labels
@@ -59,12 +59,13 @@ def check_fits(cluster: ClusterSpec, jobs: int | None) -> None:
     Raises:
         MissingExtraError: If Ray is not installed.
         UsageError: If what is asked for does not go together.
+        InputError: If the cluster does not answer.
     """
-    check_ray()
     if jobs is not None:
         raise UsageError("`jobs` is how many heads are fitted at once on this machine: omit it, or `runner`.")
     if cluster.gpus_per_worker:
         raise UsageError("Heads are fitted on cores: omit `gpus_per_worker`.")
+    check_answers(cluster.address)
 
 
 class Fitters:

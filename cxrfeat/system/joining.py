@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import logging
 import os
 import secrets
@@ -24,10 +25,7 @@ OWN = "local"
 """In place of an address: a cluster of this machine alone, for as long as it is used."""
 
 REACH = 5.0
-"""Seconds in which a cluster must answer; Ray itself waits two minutes, then ends the process."""
-
-_ASKED = 10
-"""Times, a second apart, that Ray asks a cluster that answers in part for the rest, in place of 20."""
+"""Seconds in which a cluster must answer each question; Ray itself waits minutes, then ends the process."""
 
 _TRIES = 3
 """Times that starting a cluster here is tried: Ray gives up after half a minute, which a busy machine can take."""
@@ -35,7 +33,14 @@ _TRIES = 3
 _END = 10.0
 """Seconds for the processes of a cluster to end by themselves."""
 
-_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_CLIENT = "ray://"
+"""Before the address of a server that stands between a cluster and programs that run beside it."""
+
+_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive", b""
+"""What only Ray's head answers, and the question, as protobuf has it."""
+
+_PING = "/ray.rpc.RayletDriver/ClusterInfo", b"\x08\x06"
+"""The same of a server for clients: PING is its sixth kind of question."""
 
 
 @contextlib.contextmanager
@@ -51,10 +56,8 @@ def joined(address: str | None) -> Iterator[Any]:
         InputError: If the cluster cannot be reached, or started.
         UsageError: If that is no address.
     """
+    check_answers(address)
     address = where(address)
-    check_ray()
-    if address != OWN:
-        _check_reachable(address)
     with ExitStack() as stack:
         stack.enter_context(_environment(own=address == OWN))
         ray = _import_ray(own=address == OWN)
@@ -78,10 +81,11 @@ def _connect(ray: Any, address: str, stack: ExitStack) -> None:  # noqa: ANN401 
         stack.callback(ray.shutdown)
         stack.callback(lambda: own.update(_family(place)))
     else:
+        _check_joinable(ray, address)
         stack.callback(ray.shutdown)
     for left in reversed(range(_TRIES if address == OWN else 1)):
         try:
-            with _hushed():
+            with _hushed(), _terminated_as_before(ray):
                 ray.init(address=address, **settings)
             stack.enter_context(_untold(ray))
             return
@@ -97,28 +101,31 @@ def first_line(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def check_ray() -> None:
-    """Check that Ray is there, before any work is done for it.
+def check_answers(address: str | None) -> None:
+    """Check, before any work is done for it, that Ray is installed here and answers there.
+
+    Args:
+        address: As in `joined`.
 
     Raises:
         MissingExtraError: If it is not.
+        InputError: If it does not.
+        UsageError: If that is no address.
     """
-    import importlib.util
-
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError("`runner=ray` needs the extra ray: pip install 'cxrfeat[ray]'.")
+    address = where(address)
+    if address not in (OWN, "auto"):
+        _check_reachable(address)
 
 
 def _import_ray(*, own: bool) -> Any:  # noqa: ANN401  # Ray has no types
-    check_ray()
     import ray
     import ray.exceptions
     from ray._private import ray_constants
 
     if own:  # read from the environment when it was first imported, which may be long ago
         ray_constants.ENABLE_RAY_CLUSTER = False
-    else:
-        ray_constants.NUM_REDIS_GET_RETRIES = _ASKED
     return ray
 
 
@@ -224,25 +231,76 @@ def _put_back(before: Mapping[str, str | None]) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Refuse at once what Ray would try for two minutes.
+    """Refuse in seconds what Ray would try for minutes.
 
     Raises:
         InputError: If nothing answers there, or something else.
+        UsageError: If that is no address.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return  # Ray knows at once
+    place = address.removeprefix(_CLIENT)
+    host, _, port = place.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageError(f"`address` is HOST:PORT, ray://HOST:PORT or auto; got {address!r}.")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=REACH) as line:
-            line.settimeout(REACH)
-            if os.environ.get("RAY_USE_TLS", "0") in ("", "0"):
-                line.sendall(_HTTP2)  # what every gRPC server answers by its settings
-                if line.recv(9)[3:4] != b"\x04":
-                    raise InputError(_unreachable(address, "what answers there is not Ray"))
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=REACH):
+            pass
     except OSError as error:
         raise InputError(_unreachable(address, str(error) or "no answer")) from error
+    import grpc
+
+    secure = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
+    with _secure_channel(place) if secure else grpc.insecure_channel(place) as channel:
+        method, question = _PING if address != place else _ALIVE
+        try:
+            channel.unary_unary(method)(question, timeout=REACH)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNAUTHENTICATED:  # the token, Ray itself knows where to find
+                why = f"nothing there answers as Ray does within {REACH:g} seconds"
+                raise InputError(_unreachable(address, why)) from error
+
+
+def _secure_channel(place: str) -> Any:  # noqa: ANN401  # Ray has no types
+    from ray._private.grpc_utils import init_grpc_channel
+
+    return init_grpc_channel(place)
+
+
+def _check_joinable(ray: Any, address: str) -> None:  # noqa: ANN401  # Ray has no types
+    """Refuse in seconds a cluster that answers, but cannot be joined from this machine: Ray tries for a minute.
+
+    Raises:
+        InputError: If none of its nodes is this machine, or none of all clusters for `auto`.
+    """
+    if address.startswith(_CLIENT):
+        return
+    from ray._private import services
+
+    try:
+        own = services.canonicalize_bootstrap_address(address)
+    except ConnectionError as error:  # of `auto`
+        raise InputError(_unreachable(address, f"Ray says: {first_line(error)}")) from error
+    if own != address:  # Ray takes loopback for the address of the machine, where there may be nothing
+        _check_reachable(own)
+    try:
+        services.get_node_to_connect_for_driver(ray._raylet.GcsClient(address=own), timeout_seconds=REACH)
+    except (RuntimeError, ray.exceptions.RayError) as error:
+        why = "it has no node on this machine: start one with `ray start`, or give ray://HOST:PORT of its client server"
+        raise InputError(_unreachable(address, why)) from error
+
+
+@contextlib.contextmanager
+def _terminated_as_before(ray: Any) -> Iterator[None]:  # noqa: ANN401  # Ray has no types
+    """Without Ray's way to end at SIGTERM, where the program has one of its own."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        yield
+        return
+    utils = ray._private.utils
+    before = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = before
 
 
 def _unreachable(address: str, why: str) -> str:

@@ -38,7 +38,7 @@ from cxrfeat.system.cluster import ClusterSpec
 from cxrfeat.system.devices import find_devices
 from cxrfeat.system.files import check_writable
 from cxrfeat.system.given import PathLike, as_path, one_or_many
-from cxrfeat.system.joining import check_ray
+from cxrfeat.system.joining import check_answers
 from cxrfeat.types import Finding, Progress, named
 
 
@@ -144,9 +144,9 @@ def extract(
     data, features, weights = as_path(data, "the data folder"), as_path(features), os.fspath(weights)
     share = None if shard is None else read_share(shard)
     if cluster is not None:
-        check_ray()
         if share is not None:
             raise UsageError("`shard` is for processes that do not know of each other: omit it, or omit `runner`.")
+        check_answers(cluster.address)
     if devices is not None and (share is not None or cluster is not None):
         raise UsageError("`devices` are the GPUs of one machine: omit them, or omit `shard` and `runner`.")
     computing = Computing(

@@ -54,7 +54,7 @@ def test_folds_fitted_on_a_cluster_are_tested_as_those_fitted_here(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parallel, "Cluster", HereCluster)
-    monkeypatch.setattr(parallel, "check_ray", lambda: None)
+    monkeypatch.setattr(parallel, "check_answers", lambda address: None)
     monkeypatch.setattr(HereCluster, "shares", 0)
     heads = (make_features(tmp_path / "f.h5"), "--head", "logreg", "--head", "knn", "--folds", "2", "--json")
     here = cli("fit-head", *heads).json["runs"]

@@ -150,7 +150,7 @@ def test_a_real_cluster_holds_the_features_once_and_fits_the_same(
 
 
 def test_what_cannot_be_meant_for_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "check_ray", lambda: None)
+    monkeypatch.setattr(parallel, "check_answers", lambda address: None)
     check_fits(ClusterSpec(), None)
     with pytest.raises(UsageError, match="`jobs` is how many heads are fitted at once on this machine"):
         check_fits(ClusterSpec(), 2)
