@@ -33,6 +33,12 @@ def left() -> set[str]:
     return {*alive, *map(str, Path(tempfile.gettempdir()).glob("cxrfeat-*"))}
 
 
+def beheaded(what: str, whom: str) -> subprocess.CompletedProcess[str]:
+    """What becomes of work whose cluster dies of the death of one of its processes."""
+    command = [sys.executable, "-m", "tests.beheaded", what, whom]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+
+
 class Killer:
     """Kills workers at random, one whenever it is told that something is done, so many in all."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,11 +12,19 @@ from typing import Any, Self
 
 from cxrfeat.errors import InputError, StorageError, UsageError
 from cxrfeat.system.choice import chose
-from cxrfeat.system.joining import first_line, joined, where
+from cxrfeat.system.joining import answers, first_line, found_at, joined, where
 from cxrfeat.system.team import DeadError, Start, load_here
 
 CORES_EACH = 4
 """Cores of a worker at most, where nobody says how many workers there are; not measured, for want of cores."""
+
+_PATIENCE = 20.0
+"""Seconds for which the head of a cluster may be silent: it can come back, and Ray ends the process after 60."""
+
+_GONE = (
+    "The cluster is gone, or all of its machines are. What was finished is kept; run the same command again to "
+    "continue."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,8 @@ class Cluster:
         self._spec, self._each = spec, cores
         self._held = ExitStack()
         self._shared: list[Any] = []
+        self._asked = self._heard = time.monotonic()
+        self._there = True
         self.workers = self.cores = 0
         """How many, and the cores of each, once it is entered."""
 
@@ -69,6 +80,7 @@ class Cluster:
         """
         self._ray = self._held.enter_context(joined(self._spec.address))
         try:
+            self._place = found_at(self._ray, self._spec.address)
             self.workers, self.cores = self._sizes()
         except BaseException:  # Ctrl-C too: no cluster is left
             self._held.close()
@@ -120,7 +132,13 @@ class Cluster:
             ) from error
 
     def hire(self, start: Start) -> tuple[Any, Any]:
-        """A new worker, as soon as there is room; its threads are those of a process with as many cores."""
+        """A new worker, as soon as there is room; its threads are those of a process with as many cores.
+
+        Raises:
+            InputError: If the cluster is gone.
+        """
+        while not self._answers():  # Ray would ask the head, and end the process when that stays silent
+            time.sleep(1.0)
         environment = threads_of(self.cores)
         if self._each == 1:
             # scikit-learn-intelex takes a limit that equals the count of cores for none, and uses all that there are.
@@ -146,19 +164,30 @@ class Cluster:
         """
         while True:  # Ctrl-C is heard in between
             done, _ = self._ray.wait(list(marks), num_returns=1, timeout=1.0)
+            if time.monotonic() - self._asked > 1.0 and self._answers():
+                try:
+                    self._there = any(node["Alive"] for node in self._ray.nodes())
+                except (self._ray.exceptions.RayError, ConnectionError, RuntimeError):
+                    self._there = False
+                if not self._there:
+                    raise InputError(_GONE)
             if done:
                 return done[0]
-            if not self._is_there():
-                raise InputError(
-                    "The cluster is gone, or all of its machines are. What was finished is kept; run the same command "
-                    "again to continue."
-                )
 
-    def _is_there(self) -> bool:
-        try:
-            return any(node["Alive"] for node in self._ray.nodes())
-        except (self._ray.exceptions.RayError, ConnectionError, RuntimeError):
-            return False
+    def _answers(self) -> bool:
+        """Whether its head does.
+
+        Raises:
+            InputError: If it has not for too long.
+        """
+        there = answers(self._place)
+        self._asked = time.monotonic()
+        if there:
+            self._heard = self._asked
+        elif self._asked - self._heard > _PATIENCE:
+            self._there = False
+            raise InputError(_GONE)
+        return there
 
     def take(self, mark: Any) -> Any:  # noqa: ANN401  # Ray has no types
         """What was made.
@@ -176,8 +205,9 @@ class Cluster:
 
     def end(self, worker: Any) -> None:  # noqa: ANN401  # Ray has no types
         """Let a worker go at once."""
-        with contextlib.suppress(Exception):  # it may be gone, or the cluster
-            self._ray.kill(worker)
+        if self._there:
+            with contextlib.suppress(Exception):  # it may be gone, or the cluster
+                self._ray.kill(worker)
 
 
 def threads_of(cores: int) -> dict[str, str]:

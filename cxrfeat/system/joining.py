@@ -259,6 +259,25 @@ def _check_reachable(address: str) -> None:
                 raise InputError(_unreachable(address, why)) from error
 
 
+def answers(address: str) -> bool:
+    """Whether a cluster that was joined still answers, within seconds.
+
+    Args:
+        address: As `found_at` gives it.
+    """
+    try:
+        _check_reachable(address)
+    except InputError:
+        return False
+    return True
+
+
+def found_at(ray: Any, address: str | None) -> str:  # noqa: ANN401  # Ray has no types
+    """Where a cluster that was joined answers: its head, or its server for clients."""
+    address = where(address)
+    return address if address.startswith(_CLIENT) else str(ray.get_runtime_context().gcs_address)
+
+
 def _secure_channel(place: str) -> Any:  # noqa: ANN401  # Ray has no types
     from ray._private.grpc_utils import init_grpc_channel
 

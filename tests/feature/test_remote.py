@@ -21,7 +21,7 @@ from cxrfeat.system.attempt import DEATHS
 from cxrfeat.system.cluster import ClusterSpec
 from cxrfeat.system.devices import VISIBLE
 from cxrfeat.system.process import threads
-from tests.clusters import Killer, Twice, left, with_ray
+from tests.clusters import Killer, Twice, beheaded, left, with_ray
 from tests.feature.images import break_image, extract, make_data
 from tests.places import Here
 from tests.stub import StubEngine, stub_request
@@ -107,6 +107,7 @@ def test_devices_have_a_process_each_and_whoever_dies_is_replaced(
     assert made.workers == "2 workers, one a device"
 
 
+@pytest.mark.slow
 def test_shards_of_a_real_cluster_are_those_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_ray(monkeypatch)
     monkeypatch.setattr("cxrfeat.feature.plan._LEAST_VIEWS", 8)
@@ -116,6 +117,24 @@ def test_shards_of_a_real_cluster_are_those_of_this_process(tmp_path: Path, monk
     assert made.path.read_bytes() == plain.path.read_bytes()
     assert made.workers == f"2 workers of {max(1, threads() // 2)} cores on a cluster".replace("1 cores", "1 core")
     assert left() <= before, "the cluster is gone"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["gcs_server", "raylet"])
+def test_a_cluster_that_dies_is_told_and_what_it_computed_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whom: str
+) -> None:
+    with_ray(monkeypatch)
+    monkeypatch.setattr("cxrfeat.feature.plan._LEAST_VIEWS", 8)
+    data, before = make_data(tmp_path / "data"), left()
+    said = beheaded(str(data), whom)
+    assert (said.returncode, said.stdout[:20]) == (3, "The cluster is gone,"), said.stderr
+    assert "What was finished is kept; run the same command again" in said.stdout
+    assert left() <= before, "nothing is left of it"
+    (made,) = extract(data, tmp_path / "f", batch=4)
+    assert 0 < made.rows_reused < 12
+    (plain,) = extract(data, tmp_path / "plain", batch=4)
+    assert made.path.read_bytes() == plain.path.read_bytes()
 
 
 @pytest.mark.slow
