@@ -1,9 +1,11 @@
 """What do data sets of a million images take beside the network: each stage, its time and its memory?
 
 Each stage runs in an interpreter of its own, so that its peak of memory is its own; what the images are (made up, one
-row for each) is there before its clock starts, and what that takes of memory is told. Nothing is an image file: the
-shards are written as an extraction writes them, with features and portraits of noise, in which there are few copies.
+row for each) is there before its clock starts, and what that takes of memory is told. But for `index`, which reads
+files, nothing is an image file: the shards are written as an extraction writes them, with features and portraits of
+noise, in which there are few copies. `files` and `shards` only prepare.
 
+- index: a folder of PNG files of 32 x 32 pixels read, each file once;
 - claim: the data set's name among those of the features folder, and its manifest written;
 - plan: which images no file and no shard has, cut into shards;
 - record: both again, as by every later extraction: the manifest read, compared and brought up to date;
@@ -20,8 +22,11 @@ shards are written as an extraction writes them, with features and portraits of 
 from __future__ import annotations
 
 import hashlib
+import io
 import resource
+import struct
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,6 +48,7 @@ from cxrfeat.feature.work import Work
 from cxrfeat.image.decode import decoders
 from cxrfeat.image.group import group
 from cxrfeat.image.identity import Identity
+from cxrfeat.image.index import index_folder
 from cxrfeat.image.row import Header, ImageRow, ImageRows, Manifest
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Groups
@@ -50,8 +56,21 @@ from cxrfeat.types import Groups
 DIM, VIEWS, IMAGES_EACH = 64, 8, 3
 """Features per view, views, and images of a patient."""
 
-STAGES = ("claim", "record", "plan", "shards", "resume", "copies", "build", "verify", "split", "audit")
-"""In the order in which they need each other; `shards` only prepares."""
+STAGES = (
+    "files",
+    "index",
+    "claim",
+    "record",
+    "plan",
+    "shards",
+    "resume",
+    "copies",
+    "build",
+    "verify",
+    "split",
+    "audit",
+)
+"""In the order in which they need each other."""
 
 
 def manifest_of(rows: int) -> Manifest:
@@ -100,6 +119,26 @@ def begun(manifest: Manifest, folder: Path, stack: ExitStack) -> Task:
 
 def _nothing(*_: object) -> Any:  # noqa: ANN401  # it never returns
     raise AssertionError("nothing is computed here")
+
+
+def files(manifest: Manifest, folder: Path) -> None:
+    """Write an image file for each, all different: of one picture, with the number in a comment."""
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.fromarray(np.arange(1024, dtype=np.uint8).reshape(32, 32)).save(picture, "PNG")
+    whole, end = picture.getvalue()[:-12], picture.getvalue()[-12:]
+    for name in manifest.classes:
+        (folder / "images" / name).mkdir(parents=True, exist_ok=True)
+    for number, path in enumerate(manifest.held.paths(np.arange(len(manifest.rows)))):
+        comment = b"tEXtComment\0%d" % number
+        chunk = struct.pack(">I", len(comment) - 4) + comment + struct.pack(">I", zlib.crc32(comment))
+        (folder / "images" / path).write_bytes(whole + chunk + end)
+
+
+def index(_: Manifest, folder: Path) -> None:
+    """As every command that is given a data folder begins."""
+    assert index_folder(folder / "images").classes
 
 
 def claim(manifest: Manifest, folder: Path) -> None:
@@ -198,10 +237,9 @@ def audit(_: Manifest, folder: Path) -> None:
 
 def run(name: str, rows: int, folder: str) -> dict[str, float]:
     """One stage."""
-    every = (claim, record, plan, shards, resume, copies, build, verify, split, audit)
+    every = (files, index, claim, record, plan, shards, resume, copies, build, verify, split, audit)
     stages: dict[str, Callable[[Manifest, Path], None]] = dict(zip(STAGES, every, strict=True))
-    needed = 0 if name in ("verify", "split", "audit") else rows
-    manifest = manifest_of(needed)
+    manifest = manifest_of(0 if name in ("index", "verify", "split", "audit") else rows)
     before = _held()
     spent, start = time.process_time(), time.perf_counter()
     stages[name](manifest, Path(folder))

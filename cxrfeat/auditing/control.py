@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxrfeat.auditing.people import Column
 from cxrfeat.feature.split import Fold
@@ -19,7 +20,10 @@ from cxrfeat.head.training_set import TrainingSet
 from cxrfeat.metric.least import LEAST_GROUPS
 from cxrfeat.metric.shortcut import control_scores
 from cxrfeat.system.process import small_products
-from cxrfeat.types import Features, Finding, Groups, Labels, Probabilities, Status
+from cxrfeat.types import Finding, Groups, Labels, Probabilities, Status
+
+MOST_TRAINED = 2**16
+"""Images that a control is trained on, at most."""
 
 WARN_AUROC, FAIL_AUROC = 0.6, 0.8
 """Lower end of a control's AUROC from which it is worth a word, and from which it fails, where what it sees is no part
@@ -33,12 +37,12 @@ WARN_RATIO, FAIL_RATIO = 0.5, 0.8
 
 
 def control_probabilities(
-    seen: Features, labels: Labels, folds: Sequence[Fold], classes: Sequence[str], balance: Balance | None = None
+    seen: NDArray[Any], labels: Labels, folds: Sequence[Fold], classes: Sequence[str], balance: Balance | None = None
 ) -> Probabilities:
     """What a logistic regression on what the control sees says of the images that test the model.
 
     Args:
-        seen: `(images, k)` float32.
+        seen: `(images, k)` numbers, of which float32 is made.
         labels: `(images,)` class indices.
         folds: The model's own: each trains on its training images alone, standardisation included.
         classes: Class names.
@@ -55,20 +59,45 @@ def control_probabilities(
     return np.concatenate(told)
 
 
-def _told(seen: Features, labels: Labels, fold: Fold, classes: Sequence[str], balance: Balance | None) -> Probabilities:
+def _told(
+    seen: NDArray[Any], labels: Labels, fold: Fold, classes: Sequence[str], balance: Balance | None
+) -> Probabilities:
     """`(tested, classes)`, of one fold."""
     there = np.unique(labels[fold.train])
     if len(there) < 2:
         return np.full((len(fold.test), len(classes)), 1 / len(classes))
     nothing = np.arange(0)
-    names, known = [classes[index] for index in there], np.searchsorted(there, labels[fold.train])
-    weights = None if balance is None else balance.weights(fold.train, labels)
-    training = TrainingSet(seen[fold.train][:, None], known, seen[nothing], labels[nothing], names, weights)
+    rows, weights = _enough(fold.train, labels)
+    if balance is not None:
+        of_balance = balance.weights(fold.train, labels)[np.searchsorted(fold.train, rows)]
+        weights = of_balance if weights is None else weights * of_balance
+    names, known = [classes[index] for index in there], np.searchsorted(there, labels[rows])
+    X = seen[rows].astype(np.float32)
+    training = TrainingSet(X[:, None], known, X[nothing], labels[nothing], names, weights)
     (head,) = logistic_path(training, [STRENGTH["logreg"]])
     found = np.zeros((len(fold.test), len(classes)))
     if len(fold.test):
-        found[:, there] = head.predict_proba(seen[fold.test])
+        found[:, there] = head.predict_proba(seen[fold.test].astype(np.float32))
     return found
+
+
+def _enough(train: NDArray[np.intp], labels: Labels) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
+    """Training rows, ascending, with weights: all of them, or of very many a draw from each class that stands for it.
+
+    A regression on some dozens of columns learns from a million rows what it learns from this many, and would take
+    gigabytes.
+    """
+    if len(train) <= MOST_TRAINED:
+        return train, None
+    rng, drawn = np.random.default_rng(0), []
+    there, counts = np.unique(labels[train], return_counts=True)
+    for label in there.tolist():
+        rows = train[labels[train] == label]
+        most = max(MOST_TRAINED // len(there), 1)
+        drawn.append(rng.choice(rows, most, replace=False) if len(rows) > most else rows)
+    rows = np.sort(np.concatenate(drawn))
+    share = counts / [len(some) for some in drawn]
+    return rows, share[np.searchsorted(there, labels[rows])]
 
 
 def column_scores(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.auditing.people import differing
 from cxrfeat.feature.decoded import unchanged
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.types import Finding, Labels, Status
@@ -161,8 +162,9 @@ def _alike(file: FeatureFile, places: NDArray[np.intp]) -> int:
             pixels.setdefault(key, set()).add(int(columns["pixel_digest"][row]))
         return [len(pixels[key]) > 1 for key in keys]
 
-    checksums = columns["crc32"][places]
-    may = np.array(shared([one.tobytes() for one in checksums], places))
+    checksums, pixels = columns["crc32"][places], columns["pixel_digest"][places]
+    number = np.unique(checksums, return_inverse=True)[1]
+    may = differing(pixels, number, np.ones(len(places), np.bool_))[number]
     order = np.argsort(checksums[may], kind="stable")  # those of one checksum are looked at together
     rows = places[may][order]
     some = rows[:_LOOKED_AT]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def check_labels(labels: Labels, groups: Groups, known: NDArray[np.bool_], image
         images: `(images,)` paths, where they are known.
     """
     of_group: dict[int, list[int]] = defaultdict(list)
-    for index in np.flatnonzero(known).tolist():
+    for index in np.flatnonzero(known & differing(labels, groups, known)[groups]).tolist():
         of_group[int(groups[index])].append(index)
     torn = [rows for rows in of_group.values() if len({int(labels[row]) for row in rows}) > 1]
     if not torn:
@@ -61,6 +62,31 @@ def check_labels(labels: Labels, groups: Groups, known: NDArray[np.bool_], image
         do="Check them: a different label on another day of the illness can be right; two labels on one day cannot.",
         images=tuple(images[row] for rows in torn for row in rows) if images else (),
     )
+
+
+def differing(values: NDArray[Any], groups: Groups, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of which groups the images differ in something.
+
+    Args:
+        values: `(images,)` numbers.
+        groups: `(images,)` group indices.
+        known: `(images,)` of which images they mean anything.
+
+    Returns:
+        `(groups,)`.
+
+    Example:
+        >>> differing(np.array([1, 1, 2, 3]), np.array([0, 0, 1, 1]), np.array([True] * 4)).tolist()
+        [False, True]
+    """
+    some, values = groups[known], values[known]
+    number = int(groups.max(initial=-1)) + 1
+    if not len(values):
+        return np.zeros(number, np.bool_)
+    least, most = np.full(number, values.max()), np.full(number, values.min())
+    np.minimum.at(least, some, values)
+    np.maximum.at(most, some, values)
+    return np.asarray(least < most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,7 @@ from cxrfeat.auditing.people import (
     check_mixed,
     check_patients,
     check_unknown,
+    differing,
     metadata_columns,
 )
 from cxrfeat.auditing.source import SourceTable, check_sources, check_within
@@ -86,8 +87,8 @@ class ShortAudit:
     def controls(self) -> dict[str, Probabilities]:
         """What classifiers that see no lungs say of `split.tested`: `container` and `thumbnail`."""
         file = self.file
-        thumbnails = file.content.columns["thumbnail"].reshape(file.images, -1).astype(np.float32)
-        seen = {CONTAINER: indicators(container_of_file(file))}
+        thumbnails = file.content.columns["thumbnail"].reshape(file.images, -1)
+        seen: dict[str, NDArray[Any]] = {CONTAINER: indicators(container_of_file(file))}
         if file.has_pictures:
             seen[THUMBNAIL] = thumbnails
         return {
@@ -154,14 +155,22 @@ class ShortAudit:
 
     def _mixed(self) -> Finding:
         """Groups stand for the patients, whose names no feature file holds; copies may have joined two."""
-        file = self.file
-        groups, known = file.groups.tolist(), file.known_patients.tolist()
-        patients = [one if there else None for one, there in zip(groups, known, strict=True)]
-        columns = file.content.columns["age"].astype(np.float64)
-        ages = [None if np.isnan(age) else age for age in columns.tolist()]
-        mixed = mixed_patients(patients, file.sources, file.texts("sex"), ages, file.dates)
+        file, groups, known = self.file, self.file.groups, self.file.known_patients
+        columns = file.content.columns
+        ages, (sources, _), (sexes, _) = columns["age"].astype(np.float64), file.codes("source"), file.codes("sex")
+        _, dates = np.unique(columns["date"], return_inverse=True)
+        # Who is the same on all images is one person: of a million, only the others are looked at one by one.
+        told = ((sources, sources >= 0), (sexes, sexes >= 0), (ages, ~np.isnan(ages)), (dates, columns["date"] != b""))
+        apart = np.logical_or.reduce([differing(values, groups, known & there) for values, there in told])
+        rows = np.flatnonzero(known & apart[groups])
+        texts = [[file.content.values[name][code] if code >= 0 else None for code in codes[rows].tolist()]
+                 for name, codes in (("source", sources), ("sex", sexes))]  # fmt: skip
+        aged = [None if np.isnan(age) else age for age in ages[rows].tolist()]
+        dated = [date.decode() or None for date in columns["date"][rows].tolist()]
+        mixed = mixed_patients(groups[rows].tolist(), texts[0], texts[1], aged, dated)
+        mixed = replace(mixed, rows=tuple(tuple(rows[list(some)].tolist()) for some in mixed.rows))
         what = "patients, taken together with those who have copies of their images,"
-        return check_mixed(mixed, len(set(patients) - {None}), what=what)
+        return check_mixed(mixed, len(np.unique(groups[known])), what=what)
 
 
 def check_column(
@@ -327,9 +336,10 @@ def check_exact_copies(labels: Labels, pixel_digests: NDArray[np.uint64], split:
         split: The one in use; copies are of one group, which folds do not part.
     """
     sets: dict[int, list[int]] = defaultdict(list)
-    for row, pixels in enumerate(pixel_digests.tolist()):  # the same bytes are the same pixels
-        sets[pixels].append(row)
-    copied = [rows for rows in sets.values() if len(rows) > 1]
+    _, place, count = np.unique(pixel_digests, return_inverse=True, return_counts=True)
+    for row in np.flatnonzero(count[place] > 1).tolist():  # the same bytes are the same pixels
+        sets[int(pixel_digests[row])].append(row)
+    copied = list(sets.values())
     conflicts = sum(len(set(labels[rows].tolist())) > 1 for rows in copied)
     copies = sum(len(rows) - 1 for rows in copied)
     parts = None if split is None or split.crossed else split.parts

@@ -149,6 +149,7 @@ class ComputedRows:
             wanted: Content hashes; some may have no row.
         """
         self._committed, self._wanted, self._parts = committed, wanted, committed.rows(wanted)
+        self._placed: tuple[Column, NDArray[np.intp]] | None = None
         self._part = np.full(len(wanted), -1, np.int32)
         self._row = np.zeros(len(wanted), np.int32)
         sizes = np.array([len(one.keys) for one in self._parts], np.intp)
@@ -157,7 +158,7 @@ class ComputedRows:
         parts = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         rows = (np.arange(len(places)) - np.repeat(np.cumsum(sizes) - sizes, sizes)).astype(np.int32)
         self._part[places[there]], self._row[places[there]] = parts[there], rows[there]
-        self.found = Keys(wanted.array[self._part >= 0])
+        self.found = wanted if (self._part >= 0).all() else Keys(wanted.array[self._part >= 0])
         """Those that have a row."""
         shards = committed.work.shards() | committed.spare.shards(wanted)
         notes = [note for note in shards.values() if len(note.keys)]
@@ -259,7 +260,9 @@ class ComputedRows:
 
     def _chosen(self, wanted: Column) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
         """Of each part that is used: its number, the places of its rows among the wanted, and these rows."""
-        places = self._wanted.places(wanted)
+        if self._placed is None or self._placed[0] is not wanted:
+            self._placed = wanted, self._wanted.places(wanted)  # kept: the same are asked for column by column
+        places = self._placed[1]
         parts = self._part[places]
         order = np.argsort(parts, kind="stable")
         for to in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):

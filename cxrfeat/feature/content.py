@@ -45,7 +45,7 @@ def content_of(
         quarantined: The images that have none.
     """
     held, count = manifest.held, len(rows)
-    hashes = held.contents[rows]
+    hashes = held.contents if count == len(held) else held.contents[rows]
     coded = {name: _coded(held, field, rows) for name, field in _TEXTS.items()}
     named = _named(manifest, rows)
     coded["kept_texts"] = named.texts

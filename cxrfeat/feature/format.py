@@ -121,7 +121,7 @@ class Content:
     @property
     def data_sha256(self) -> str:
         """Names the data: all content hashes with their labels, whatever their order."""
-        shas, labels = self.columns["content_sha256"], self.columns["label"]
+        shas, labels = (np.asarray(self.columns[name]) for name in ("content_sha256", "label"))
         rank = np.empty(len(self.classes), np.int64)
         rank[sorted(range(len(self.classes)), key=self.classes.__getitem__)] = np.arange(len(self.classes))
         order = np.lexsort((rank[labels], shas))

@@ -74,11 +74,15 @@ class Keys(Set[str]):
 
     def __sub__(self, others: Iterable[Any]) -> Keys:
         """Those that are not among others."""
-        return Keys(self.array[Keys(others).places(self.array) < 0])
+        return self._where(Keys(others).places(self.array) < 0)
 
     def __and__(self, others: Iterable[Any]) -> Keys:
         """Those that are among others too."""
-        return Keys(self.array[Keys(others).places(self.array) >= 0])
+        return self._where(Keys(others).places(self.array) >= 0)
+
+    def _where(self, kept: NDArray[np.bool_]) -> Keys:
+        """Some of them; of all, no second copy."""
+        return self if kept.all() else Keys(self.array[kept])
 
     def __or__(self, others: Iterable[Any]) -> Keys:
         """Those of both."""

@@ -179,7 +179,7 @@ class Split:
             regrouped: Whether groups that it tore were moved to one side.
             said: What else there is to say.
         """
-        if not set(parts.tolist()) <= {*Part, NO_PART}:
+        if not set(np.unique(parts).tolist()) <= {*Part, NO_PART}:
             raise ValueError(f"An image is in one of {', '.join(Part)}, or in {NO_PART}.")
         return cls(
             contents=contents,

@@ -49,6 +49,8 @@ _JSON = ("values", "names", "quarantine")
 _MAX_TEXT = 2**28
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _ROWS_AT_ONCE = 256
+_LARGE_ONCE = 2**24
+"""Bytes of a column from which whoever looks at all of a file once does not hold it."""
 _DIGESTED_AT_ONCE = 4096
 _HEXADECIMAL = np.isin(np.arange(256), np.frombuffer(b"0123456789abcdef", dtype=np.uint8))
 """Of each byte, whether it is such a digit: a table, since looking for each in a list takes much memory."""
@@ -190,8 +192,12 @@ def _disk_error(path: Path, error: Exception) -> StorageError:
 class Store:
     """A committed feature file, open until it is closed: checked, its content in memory, features read when sliced."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, late: bool = False) -> None:
         """Open and check the file.
+
+        Args:
+            path: Its place.
+            late: Read every large column as it is asked for, not only the longest: for who looks at all of it once.
 
         Raises:
             InputError: If there is no file, or it is not a feature file.
@@ -200,7 +206,7 @@ class Store:
         self.path = path
         self._file = _open(path)
         try:
-            self.features, self.content = _read(self._file, path)
+            self.features, self.content = _read(self._file, path, late=late)
         except BaseException:  # whatever ends the reading, the file is closed
             self._file.close()
             raise
@@ -262,7 +268,7 @@ def verify_features(path: Path) -> list[str]:
     """Every problem that can be found in a feature file without the images; none is an empty list."""
     problems = []
     try:
-        with closing(Store(path)) as store:
+        with closing(Store(path, late=True)) as store:
             for part, stored in store.blocks():
                 bad = np.flatnonzero(row_crc32(stored) != store.content.columns["crc32"][part])
                 problems += [f"the checksum of row {part.start + row} does not match" for row in bad.tolist()]
@@ -307,7 +313,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
+def _read(file: h5py.File, path: Path, *, late: bool) -> tuple[h5py.Dataset, Content]:
     try:
         if "format" not in file.attrs or _text(file.attrs, "format", path) != FORMAT:
             raise InputError(f"{path} is HDF5 but not a feature file of cxrfeat. Make one with `cxrfeat extract`.")
@@ -339,8 +345,8 @@ def _read(file: h5py.File, path: Path) -> tuple[h5py.Dataset, Content]:
             column = _dataset(file, name, path)
             if column.dtype.str != dtype or column.shape != shape:
                 raise damaged(path, f"{name} has shape {column.shape} and type {column.dtype}")
-            late = name in lazy.LONG and column.nbytes >= lazy.LARGE
-            columns[name] = _Stored(path, name, column, texts["digest"]) if late else column[...]
+            waits = column.nbytes >= lazy.LARGE if name in lazy.LONG else late and column.nbytes >= _LARGE_ONCE
+            columns[name] = _Stored(path, name, column, texts["digest"]) if waits else column[...]
         values = {name: _strings(stored["values"][name], path) for name in CODED}
         content = Content(
             spec=spec,
@@ -379,17 +385,22 @@ def _check_codes(content: Content, path: Path) -> None:
         "findings": (NOT_STATED, PRESENT + 1),
     }
     for name, (low, high) in limits.items():
-        column = content.columns[name]
-        if column.size and not (low <= column.min() and column.max() < high):
-            raise damaged(path, f"{name} holds numbers without a meaning")
+        for some in _blocks(content.columns[name]):
+            if some.size and not (low <= some.min() and some.max() < high):
+                raise damaged(path, f"{name} holds numbers without a meaning")
     for name in UNKNOWN_IS_NAN:
-        if np.isinf(content.columns[name]).any():
+        if any(np.isinf(some).any() for some in _blocks(content.columns[name])):
             raise damaged(path, f"{name} holds an infinite number")
     for name in ("image_id", "content_sha256", "group"):
-        if not _HEXADECIMAL[content.columns[name].view(np.uint8)].all():
+        if not all(_HEXADECIMAL[some.view(np.uint8)].all() for some in _blocks(content.columns[name])):
             raise damaged(path, f"{name} holds something else than hexadecimal digits")
-    if (content.columns["date"].view(np.uint8) > 127).any():
+    if any((some.view(np.uint8) > 127).any() for some in _blocks(content.columns["date"])):
         raise damaged(path, "date holds something else than ASCII")
+
+
+def _blocks(column: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    for start in range(0, len(column), _DIGESTED_AT_ONCE):
+        yield column[start : start + _DIGESTED_AT_ONCE]
 
 
 def _strings(value: object, path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -30,7 +30,7 @@ from cxrfeat.image.mask_place import forms_of
 from cxrfeat.image.merge import UNLABELLED, Entry
 from cxrfeat.image.note import Note, refuse_losses, tell, texts
 from cxrfeat.image.patient import find_patients, mixed_notes
-from cxrfeat.image.row import Header, ImageRow, Manifest, Quarantined, Selection
+from cxrfeat.image.row import Header, ImageRow, ImageRows, Manifest, Quarantined, Selection
 from cxrfeat.system.ahead import Ahead
 from cxrfeat.system.crew import crew_pays
 from cxrfeat.system.given import PathLike, as_path, nearest
@@ -152,18 +152,22 @@ def index_with(
     root, entries, bad = chosen.root, chosen.entries, list(chosen.quarantined)
     count = workers or threads()
     pays = crew_pays(len(entries) * steps, count)
-    rows: list[ImageRow] = []
     kept: dict[str, _U] = {}
-    with Ahead(partial(_read, root, also), entries, workers=count, processes=pays) as results:
+
+    def usable(results: Iterable[tuple[ImageRow, _T] | Quarantined]) -> Iterator[ImageRow]:
         for done, result in enumerate(results, start=1):
             if isinstance(result, Quarantined):
                 bad.append(result)
             else:
                 row, made = result
-                rows.append(row)
-                kept[row.path] = keep(row, made)
+                yield row
+                if keep is not _nothing:  # of a million images, even their paths take much
+                    kept[row.path] = keep(row, made)
             if progress is not None:
                 progress(done, len(entries))
+
+    with Ahead(partial(_read, root, also), entries, workers=count, processes=pays) as results:
+        rows = ImageRows(usable(results)).in_order()
     bad.sort(key=lambda each: each.path)
     if not rows:
         first = {each.reason: each.path for each in reversed(bad)}  # of each reason one
@@ -172,9 +176,9 @@ def index_with(
     manifest = Manifest(
         dataset=chosen.dataset,
         root=root,
-        rows=tuple(sorted(rows, key=lambda row: row.path)),
+        rows=rows,
         quarantined=tuple(bad),
-        classes=tuple(sorted({row.label for row in rows})),
+        classes=tuple(sorted(rows.coded("label")[1])),
         notes=chosen.notes,
         **_of_layout(chosen.layout),
     )

@@ -67,7 +67,10 @@ def _pairs(labels: Labels, places: _Rows) -> int:
 
 
 def _places(parts: Parts) -> _Rows:
-    return np.array([_NOWHERE if part == NO_PART else _PARTS.index(Part(part)) for part in parts.tolist()], np.int64)
+    names, place = np.unique(parts, return_inverse=True)
+    return np.array([_NOWHERE if one == NO_PART else _PARTS.index(Part(one)) for one in names.tolist()], np.int64)[
+        place
+    ]
 
 
 _WEIGHTS = {Part.TRAIN: 1.0, Part.VALIDATION: 1.0, Part.TEST: 2.0}

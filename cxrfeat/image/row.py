@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, overload
 
@@ -141,6 +142,21 @@ class ImageRows(Sequence[ImageRow]):
         """The paths of some, one at a time."""
         for start, end in zip(self._ends[rows].tolist(), self._ends[rows + 1].tolist(), strict=True):
             yield self._paths[start:end].decode("utf-8", "surrogatepass")
+
+    def in_order(self) -> ImageRows:
+        """The same, ascending by path."""
+        ends = self._ends.tolist()
+        paths = [self._paths[start:end] for start, end in pairwise(ends)]  # of UTF-8, bytes have the order of texts
+        if all(one <= other for one, other in pairwise(paths)):
+            return self
+        order = np.array(sorted(range(len(paths)), key=paths.__getitem__))
+        found = ImageRows.__new__(ImageRows)
+        found._paths = b"".join([paths[row] for row in order.tolist()])
+        found._ends = np.concatenate([[0], np.cumsum(np.diff(self._ends)[order])])
+        found.contents, found._values = self.contents[order], self._values
+        found._numbers = {name: some[order] for name, some in self._numbers.items()}
+        found._codes = {name: codes[order] for name, codes in self._codes.items()}
+        return found
 
     def __len__(self) -> int:
         """How many there are."""

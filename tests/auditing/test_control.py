@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cxrfeat.auditing import control
 from cxrfeat.auditing.control import check_control, check_controls, check_outside, control_probabilities
 from cxrfeat.auditing.short import check_thumbnail
 from cxrfeat.feature.split import Fold
@@ -108,3 +109,20 @@ def test_a_control_learns_from_the_training_images_alone_and_is_asked_of_the_tes
     again = control_probabilities(others, labels, folds[:1], ("a", "b", "c"))
     np.testing.assert_allclose(again[-1], told[29], atol=1e-12)
     assert not np.allclose(again[:-1], told[:29])
+
+
+def test_of_very_many_training_images_a_draw_from_each_class_stands_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [3000, 900, 20])
+    seen = rng.normal(labels[:, None], 1.0, (len(labels), 3)).astype(np.float32)
+    rows = rng.permutation(len(labels))
+    fold = Fold(name="test", train=np.sort(rows[:3000]), validation=rows[:0], test=rows[3000:])
+    whole = control_probabilities(seen, labels, [fold], ("A", "B", "C"))
+    monkeypatch.setattr(control, "MOST_TRAINED", 600)
+    chosen, weights = control._enough(fold.train, labels)
+    assert weights is not None
+    assert (len(chosen), set(labels[chosen].tolist())) == (400 + int((labels[fold.train] == 2).sum()), {0, 1, 2})
+    np.testing.assert_allclose(np.bincount(labels[chosen], weights), np.bincount(labels[fold.train]))
+    assert np.isin(chosen, fold.train).all()
+    drawn = control_probabilities(seen, labels, [fold], ("A", "B", "C"))
+    assert np.corrcoef(whole.ravel(), drawn.ravel())[0, 1] > 0.99, "as many of each class as there are count"

@@ -79,3 +79,8 @@ def test_one_class_and_one_folder_stand_where_many_can() -> None:
     assert Selection(classes=["B", "A"]).classes == ("B", "A")
     with pytest.raises(InputError, match="An empty text was given as a folder of links"):
         Selection(follow_links=[""])  # type: ignore[list-item]  # text is fine, an empty one is not
+
+
+@given(st.lists(DESCRIBED, max_size=5, unique_by=lambda row: row.path))
+def test_rows_are_put_in_the_order_of_their_paths(rows: list[ImageRow]) -> None:
+    assert list(ImageRows(rows).in_order()) == sorted(rows, key=lambda row: row.path)
