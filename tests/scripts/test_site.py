@@ -66,4 +66,6 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tm
             r"<link[^>]*rel=[\"']?(?:stylesheet|preconnect|preload|icon)[^>]*href=[\"']?([^\"'\s>]+)", text
         )
         assert loaded
+        for name in re.findall(r'<label class="md-(?:header__button|search__icon)[^>]*>', text):
+            assert "title=" in name, "a button that is a picture alone has a name"
         assert not [one for one in loaded if one.startswith(("http:", "https:", "//"))], page.name
