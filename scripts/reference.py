@@ -54,7 +54,9 @@ def pages() -> dict[str, str]:
         "reference/exit-codes.md": exit_codes_page(),
         "reference/checks.md": checks_page(),
         "reference/feature-file.md": (ROOT / "features" / "README.md").read_text(encoding="utf-8"),
-        "reference/run-folder.md": (ROOT / "runs" / "README.md").read_text(encoding="utf-8"),
+        "reference/run-folder.md": (ROOT / "runs" / "README.md")
+        .read_text(encoding="utf-8")
+        .replace("\n#### ", "\n### "),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "contributing.md": (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
     }

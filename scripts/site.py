@@ -22,8 +22,16 @@ def on_files(files: Files, config: Any) -> Files:  # MkDocs' own configuration
 
 def on_post_page(output: str, **_: Any) -> str:
     """Name the buttons that have no words, for those who do not see them."""
+    return _with_names(output)
 
+
+def on_post_template(output: str, **_: Any) -> str:
+    """The same on the page that is shown where there is none."""
+    return _with_names(output)
+
+
+def _with_names(page: str) -> str:
     def named(found: re.Match[str]) -> str:
         return f'{found[0]} aria-label="{NAMES[found[1]]}" title="{NAMES[found[1]]}"'
 
-    return re.sub(r'<label class="md-(?:header__button|search__icon)[^"]*" for="(__drawer|__search)"', named, output)
+    return re.sub(r'<label class="md-(?:header__button|search__icon)[^"]*" for="(__drawer|__search)"', named, page)

@@ -175,7 +175,7 @@ SECTIONS: dict[str, type] = {
     "Fine-tuning": Finetuning, "Network": Began,
     "Run of another target": TargetDocument, "Run of a number": NumberDocument, "Head of a number": NumberRecord,
     "Scores of a number": NumberScores, "Tenth": Tenth, "Run of all findings": FindingsDocument,
-    "Told finding": FindingRecord, "Rates of a finding": FindingRates, "Scores of a finding": FindingScores,
+    "Predicted finding": FindingRecord, "Rates of a finding": FindingRates, "Scores of a finding": FindingScores,
     "Not scored": NotScored,
 }  # fmt: skip
 
