@@ -174,5 +174,5 @@ def remedy(data: str, cache: str | None, *, reading: str = "", mitigated: bool) 
     if mitigated:
         return f"{look}, and at what helps: the table of ways to make it look at the lungs."
     if cache is None:
-        return f"{look}, and at what a model has of it: {command} `cache=FEATURES.h5`"
+        return f"{look}, and at how much of it a model uses: {command} `cache=FEATURES.h5`"
     return f"{look}, and see what helps: {command} `cache={cache}` `mitigate=True`"
