@@ -86,10 +86,13 @@ def control_scores(
     hits = np.bincount(group, weights=told[0].argmax(1) == y, minlength=count)
     sizes = np.bincount(group, minlength=count).astype(np.float64)
     once = np.ones((1, count))
-    blocks = list(weight_blocks(count, len(y), resamples, seed)) if count >= LEAST_GROUPS else []
     observed = [_mean_auroc(one, once) for one in ranked]
-    drawn = [np.concatenate([np.zeros(0), *(_mean_auroc(one, weights) for weights in blocks)]) for one in ranked]
-    right = np.concatenate([np.zeros(0), *((weights @ hits) / (weights @ sizes) for weights in blocks)])
+    parts: list[list[NDArray[np.float64]]] = [[np.zeros(0)] for _ in (None, *ranked)]
+    for weights in weight_blocks(count, len(y), resamples, seed) if count >= LEAST_GROUPS else ():
+        parts[0].append((weights @ hits) / (weights @ sizes))
+        for some, one in zip(parts[1:], ranked, strict=True):
+            some.append(_mean_auroc(one, weights))
+    right, *drawn = (np.concatenate(some) for some in parts)
     sides = [
         [Bearing.of(np.bincount(group[rows], minlength=count)) for rows in (y == index, y != index)]
         for index in range(len(shown))
