@@ -71,8 +71,9 @@ def check_fits(cluster: ClusterSpec, jobs: int | None) -> None:
 class Fitters:
     """Workers on a cluster that fit heads on the same features; use it as a context manager.
 
-    joblib's own way to Ray is not taken: it hands fits over only once all are there, put features into the memory of
-    the cluster twice, and gives up when a worker dies (Ray 2.60).
+    joblib's own way to Ray is not taken: it hands fits over only once all are there, puts features into the memory of
+    the cluster anew for each fit, and gives up when a worker dies (Ray 2.60;
+    `findings/ray-joblib-array-for-each-task.sh`).
     """
 
     def __init__(self, spec: ClusterSpec, X: Features) -> None:
