@@ -453,20 +453,48 @@ class UnlikeRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunDocument:
-    """What `run.json` holds, but for what names the format and keeps it whole."""
+class CommonDocument:
+    """What every run says of itself, whatever it predicts."""
 
-    kind: Literal["head", "finetune"]
+    kind: str
+    """Of run."""
     head: str
     """What it is, to show."""
     dataset: str
     backbone: str
-    classes: tuple[str, ...]
     random_weights: bool
     """Whether the network has random weights, or a fine-tuning began with such: the scores mean nothing then."""
     seconds: float
     identity: Identity
     features: Features
+    audit: tuple[Finding, ...]
+    """Failed checks first."""
+    notes: tuple[str, ...]
+    versions: Mapping[str, str]
+    excluded: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    """Ids of the images that the user left out."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no run holds.
+
+        Raises:
+            ValueError: If its audit names images: a run holds no path.
+        """
+        if any(one.images for one in self.audit):
+            raise ValueError("its audit names images")
+
+    @property
+    def split(self) -> SplitRecord:
+        """How the images were parted."""
+        return self.identity.split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDocument(CommonDocument):
+    """What `run.json` holds, but for what names the format and keeps it whole."""
+
+    kind: Literal["head", "finetune"]
+    classes: tuple[str, ...]
     fitted: HeadRecord
     validation: Evaluation | None
     """`None` where images take turns in being tested."""
@@ -474,12 +502,6 @@ class RunDocument:
     folds: tuple[Fold, ...] | None
     """Where images take turns in being tested, each part; then the head that is kept was fitted on all images, and is
     not itself tested."""
-    audit: tuple[Finding, ...]
-    """Failed checks first."""
-    notes: tuple[str, ...]
-    versions: Mapping[str, str]
-    excluded: tuple[str, ...] = field(default=(), metadata=OMITTED)
-    """Ids of the images that the user left out."""
     encoded: tuple[Encoded, ...] = field(default=(), metadata=OMITTED)
     """What else the features know."""
     unlike: UnlikeRecord | None = field(default=None, metadata=OMITTED)
@@ -498,6 +520,7 @@ class RunDocument:
             ValueError: If it is a fine-tuning in one place and a head in another, classes differ, or its audit names
                 images: a run holds no path.
         """
+        CommonDocument.__post_init__(self)
         if (self.kind == "finetune", self.finetune is None) not in ((True, False), (False, True)):
             raise ValueError("its kind is not what it holds")
         validated = self.classes if self.validation is None else self.validation.classes
@@ -505,13 +528,6 @@ class RunDocument:
             raise ValueError("its classes differ from place to place")
         for fold in self.folds or ():
             fold.check(self.classes)
-        if any(one.images for one in self.audit):
-            raise ValueError("its audit names images")
-
-    @property
-    def split(self) -> SplitRecord:
-        """How the images were parted."""
-        return self.identity.split
 
     @property
     def tta(self) -> bool:

@@ -6,14 +6,12 @@ Scores are as `metric.regression` and `metric.several` define them; what does no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cxrfeat.run.document import Features, HeadRecord, Identity, Interval, Search, SplitRecord, UnlikeRecord
+from cxrfeat.run.document import CommonDocument, HeadRecord, Interval, Search, UnlikeRecord
 from cxrfeat.run.record import OMITTED, beside
 from cxrfeat.spec import HeadKind
-from cxrfeat.types import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,43 +104,16 @@ class NotScored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetDocument:
+class TargetDocument(CommonDocument):
     """What a run of a number and one of all findings both say of themselves."""
 
     head: HeadKind
-    dataset: str
-    backbone: str
-    random_weights: bool
-    """Whether the network has random weights: the scores mean nothing then."""
-    seconds: float
-    identity: Identity
-    features: Features
-    audit: tuple[Finding, ...]
-    """Failed checks first."""
-    notes: tuple[str, ...]
-    versions: Mapping[str, str]
     unlike: UnlikeRecord
-    excluded: tuple[str, ...] = field(default=(), metadata=OMITTED)
-    """Ids of the images that the user left out."""
-
-    def __post_init__(self) -> None:
-        """Refuse what no run holds.
-
-        Raises:
-            ValueError: If its audit names images: a run holds no path.
-        """
-        if any(one.images for one in self.audit):
-            raise ValueError("its audit names images")
 
     @property
     def target(self) -> str:
         """What it predicts."""
         return self.identity.target
-
-    @property
-    def split(self) -> SplitRecord:
-        """How the images were parted."""
-        return self.identity.split
 
     @property
     def tta(self) -> bool:
@@ -187,7 +158,7 @@ class FindingsDocument(TargetDocument):
         Raises:
             ValueError: If it tells nothing, or a finding twice, or its audit names images.
         """
-        TargetDocument.__post_init__(self)
+        CommonDocument.__post_init__(self)
         if not self.findings or len(set(self.names)) != len(self.names):
             raise ValueError("its findings are none, or not all different")
         for one in self.findings:

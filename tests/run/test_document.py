@@ -15,6 +15,7 @@ from cxrfeat.run.document import (
     BestDefault,
     Chosen,
     ClassPoints,
+    CommonDocument,
     ControlScores,
     Encoded,
     Evaluation,
@@ -164,7 +165,8 @@ def test_the_point_that_is_shown_is_that_of_other_images_where_there_is_one() ->
 # runs/README.md specifies the format: a table of keys for each of these.
 
 SECTIONS: dict[str, type] = {
-    "Run": RunDocument, "Identity": Identity, "Split": SplitRecord, "Features": Features, "Head": HeadRecord,
+    "Every run": CommonDocument, "Run": RunDocument, "Identity": Identity,
+    "Split": SplitRecord, "Features": Features, "Head": HeadRecord,
     "Scores": Scores, "Evaluation": Evaluation, "Test": FinalEvaluation, "Fold": Fold,
     "Fold validation": FoldValidation, "Within sources": WithinSource, "Pair": PairWithin,
     "Operating points": OperatingPoints, "Points": ClassPoints, "Point": OperatingPoint, "Control": ControlScores,
@@ -195,7 +197,7 @@ def test_page_and_code_have_the_same_keys() -> None:
     told = page_tables("### ")
     assert {name for name in told if not name.startswith("`")} == SECTIONS.keys()
     for name, kind in SECTIONS.items():
-        assert set(told[name]) == own_keys(kind) | (ENVELOPE if kind is RunDocument else set()), name
+        assert set(told[name]) == own_keys(kind) | (ENVELOPE if kind is CommonDocument else set()), name
         assert len(set(told[name])) == len(told[name]), name
 
 
@@ -212,4 +214,4 @@ def test_every_object_of_a_run_is_on_the_page() -> None:
 
     for kind in (RunDocument, NumberDocument, FindingsDocument):
         look(kind)
-    assert seen | {Scores, TargetDocument} == set(SECTIONS.values())
+    assert seen | {Scores, CommonDocument, TargetDocument} == set(SECTIONS.values())
