@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -36,13 +37,14 @@ class Copies:
     before it are known.
     """
 
-    def __init__(self, rows: Sequence[ImageRow]) -> None:
+    def __init__(self, rows: Sequence[ImageRow], folder: Path | None = None) -> None:
         """Take the images.
 
         Args:
             rows: Rows of the data set.
+            folder: As in `Search`.
         """
-        self._rows, self._stop = rows, threading.Event()
+        self._rows, self._folder, self._stop = rows, folder, threading.Event()
         contents = rows.contents if isinstance(rows, ImageRows) else column(row.content_sha256 for row in rows)
         order, self._places = np.unique(contents, return_index=True)
         self._order = Keys(order)
@@ -53,7 +55,7 @@ class Copies:
         self._usable = np.zeros(len(order), bool)
         self._digests = np.zeros(len(order), np.uint64)
         """Which were given to the search, and their pixel digests."""
-        self._search = Search(self._stop)
+        self._search = Search(self._stop, folder)
         self._begun: list[tuple[Future[None], int]] = []
         """Parts of the search that are on their way, and how many images each has."""
         self._found: Future[list[Pair]] | None = None

@@ -148,7 +148,7 @@ def grouped(manifest: Manifest, tasks: Sequence[Task], compute_all: Callable[[Lo
     """
     contents = Keys(manifest.contents)
     coming = Keys(np.concatenate([column(()), *(task.job.coming.array for task in tasks)]))
-    with Copies(manifest.rows) as copies:
+    with Copies(manifest.rows, tasks[0].committed.path.parent) as copies:
         for some in _looks(contents - coming, tasks):
             copies.tell(some)
         if compute_all is not None:

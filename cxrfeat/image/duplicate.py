@@ -7,9 +7,11 @@ shift allow, confirm or refuse.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Literal
 
@@ -32,8 +34,8 @@ more, those 15 % brighter (and clipped) or darker 0.93, those cropped by 3 % at 
 different people the most similar have 0.67, and consecutive ones of one person 0.84; phantoms of different patients,
 which are more alike, 0.84."""
 
-_BLOCK = 2048  # pictures that wait until they are compared with those before them
 _BLOCKS_AHEAD = 32
+_LATEST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +60,20 @@ class Search:
     What is found depends on the images and on their order, and not on when they came.
     """
 
-    def __init__(self, stop: Event | None = None) -> None:
+    def __init__(self, stop: Event | None = None, folder: Path | None = None) -> None:
         """No image yet.
 
         Args:
             stop: Ends the search soon after it is set.
+            folder: Where a temporary file goes if there are many images, 1.6 kB each; without it, where the system has
+                such files.
         """
         self._stop = stop or Event()
         self._count = 0
-        self._first: dict[int, int] = {}
+        self._first = _First()
         self._same: list[tuple[int, int]] = []
-        self._kept: list[int] = []
-        self._pictures = Pictures()
+        self._kept = array("q")
+        self._pictures = Pictures(folder)
         self._best: dict[tuple[int, int], tuple[float, int, int]] = {}
 
     def add(self, looks: Iterable[tuple[NDArray[np.uint8], int]]) -> None:
@@ -80,17 +84,18 @@ class Search:
 
         Raises:
             CancelledError: If it was stopped.
+            StorageError: If there are many images, and the disk has no room for a temporary file.
         """
         for portrait, digest in looks:
-            known = self._first.setdefault(int(digest), self._count)
+            known = self._first.of(int(digest), self._count)
             if known != self._count:
                 self._same.append((known, self._count))
             elif portrait.any():
                 self._kept.append(self._count)
                 self._pictures.add(portrait)
+                if self._pictures.enough:
+                    self._compare(last=False)
             self._count += 1
-        if self._pictures.waiting >= _BLOCK:
-            self._compare(last=False)
 
     def pairs(self, places: Sequence[int], features: Features | None = None) -> list[Pair]:
         """The copies among all images that were added; none can be added afterwards.
@@ -104,11 +109,12 @@ class Search:
 
         Raises:
             CancelledError: If it was stopped.
+            StorageError: As `add`.
         """
         self._compare(last=True)
         if features is not None and len(self._kept) > 1:
             with small_products():
-                by_features = ByFeatures(features[self._kept], self._pictures)
+                by_features = ByFeatures(features[np.asarray(self._kept)], self._pictures)
                 self._confirm(by_features.propose, by_features.strips())
         return [
             *(_pair(places[one], places[other], "pixels", 1.0) for one, other in self._same),
@@ -132,6 +138,28 @@ class Search:
                 for (one, other, symmetry, sign), value in zip(proposals.tolist(), similar.tolist(), strict=True):
                     found = (value, sign, -symmetry)
                     self._best[one, other] = max(found, self._best.get((one, other), found))
+
+
+class _First:
+    """Which image had each pixel digest first: 16 bytes for each, where a dictionary would take 150."""
+
+    def __init__(self) -> None:
+        self._digests, self._images = np.empty(0, np.uint64), np.empty(0, np.int64)
+        """In order of the digests; the latest ones are apart."""
+        self._latest: dict[int, int] = {}
+
+    def of(self, digest: int, image: int) -> int:
+        """The first image with a digest: this one, unless another came before."""
+        place = int(self._digests.searchsorted(np.uint64(digest)))
+        if place < len(self._digests) and self._digests[place] == np.uint64(digest):
+            return int(self._images[place])
+        first = self._latest.setdefault(digest, image)
+        if len(self._latest) >= _LATEST:
+            digests = np.concatenate([self._digests, np.fromiter(self._latest, np.uint64)])
+            images = np.concatenate([self._images, np.fromiter(self._latest.values(), np.int64)])
+            order = digests.argsort()
+            self._digests, self._images, self._latest = digests[order], images[order], {}
+        return first
 
 
 def find_duplicates(

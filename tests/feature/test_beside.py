@@ -190,7 +190,7 @@ def test_copies_are_looked_for_while_features_are_computed(
     monkeypatch.setattr("cxrfeat.feature.plan.SHARD_VIEWS", 8)
     monkeypatch.setattr(Waiting, "after", after)
     with monkeypatch.context() as patched:
-        patched.setattr(duplicate, "_BLOCK", block)
+        patched.setattr("cxrfeat.image.candidate._BLOCK", block)
         patched.setattr("cxrfeat.image.candidate.SAMPLE", min(block, 2000))
         patched.setattr("cxrfeat.image.candidate._ROWS", 4)
         made = extract(folder, tmp_path / "f", stub=waiting)  # type: ignore[arg-type]  # makes engines too

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxrfeat.image import alignment, candidate
+from cxrfeat.image import alignment, candidate, frequency
 from cxrfeat.image.alignment import Planes
 from cxrfeat.image.candidate import ByFeatures, Pictures, until
 
@@ -48,7 +48,7 @@ def told(portraits: NDArray[np.uint8]) -> Pictures:
 
 def unwrapped(white: Planes, one: int, other: int) -> dict[tuple[int, int], float]:
     """What each symmetry says of a pair, by turning the planes themselves."""
-    products = [float((candidate._turn_cosines(white[[one]], each) * white[other]).sum()) for each in range(8)]
+    products = [float((frequency.turn_cosines(white[[one]], each) * white[other]).sum()) for each in range(8)]
     return {(each, 1 if value > 0 else -1): abs(value) for each, value in enumerate(products)}
 
 
@@ -135,14 +135,50 @@ def test_being_stopped_ends_it(portraits: NDArray[np.uint8]) -> None:
 
 def test_no_matrix_holds_subnormal_numbers() -> None:
     """They made the search for copies three times slower: far from its middle a Gaussian is tiny, but not zero."""
-    for matrix in (*alignment._FINE, *alignment.COARSE, alignment._AROUND, candidate._COSINE):
+    for matrix in (*alignment._FINE, *alignment.COARSE, alignment._AROUND, frequency.COSINE):
         assert not ((matrix != 0) & (np.abs(matrix) < 1e-18)).any()  # nor do products of two
 
 
-def test_the_scatter_is_that_of_the_images_in_all_their_symmetries() -> None:
-    cosines = np.random.default_rng(0).normal(size=(7, 10, 10)).astype(np.float32)
-    total = np.zeros((100, 100))
-    for symmetry in range(8):
-        flat = candidate._turn_cosines(cosines, symmetry).reshape(7, -1).astype(np.float64)
-        total += flat.T @ flat
-    np.testing.assert_allclose(candidate._scatter(cosines), total / 56, atol=1e-12)
+def test_beyond_the_first_each_proposes_those_of_them_that_can_be_made_to_agree(
+    portraits: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = told(portraits)
+    strips = exact.prepare(Event(), last=True)
+    expected = {tuple(row) for strip in strips for row in exact.propose(strip).tolist()}
+    monkeypatch.setattr(candidate, "EXACT", 64)
+    monkeypatch.setattr(candidate, "_MOST_NEARBY", 1000)
+    some = told(portraits[:85])
+    assert some.prepare(Event(), last=False) == strips[:5]
+    assert [some.propose(strip).tolist() for strip in strips[:4]] == [exact.propose(one).tolist() for one in strips[:4]]
+    found = {tuple(row) for strip in strips[:5] for row in some.propose(strip).tolist()}
+    for portrait in portraits[85:]:
+        some.add(portrait)
+    assert some.prepare(Event(), last=True) == strips[5:]
+    found |= {tuple(row) for strip in strips[5:] for row in some.propose(strip).tolist()}
+    copies = {(3, 80 + number) for number in range(10)} | {(7, 90 + number) for number in range(10)}
+    assert copies <= {(one, other) for one, other, *_ in found}
+    assert found <= expected
+    np.testing.assert_allclose(some.cosines(), exact.cosines(), atol=0.005)
+
+
+def test_beyond_the_first_each_proposes_a_few(portraits: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidate, "EXACT", 64)
+    monkeypatch.setattr(candidate, "_MOST_NEARBY", 3)
+    pictures = told(portraits)
+    strips = pictures.prepare(Event(), last=True)
+    assert np.unique(pictures.propose(strips[-1])[:, 1], return_counts=True)[1].tolist() == [3] * 4
+
+
+def test_pictures_beyond_the_first_wait_for_more_of_them(
+    portraits: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidate, "EXACT", 64)
+    monkeypatch.setattr(candidate, "_BLOCK", 16)
+    monkeypatch.setattr(candidate, "_BLOCK_NEARBY", 24)
+    pictures, compared = Pictures(), []
+    for number, portrait in enumerate(portraits, start=1):
+        pictures.add(portrait)
+        if pictures.enough:
+            compared.append(number)
+            pictures.prepare(Event(), last=False)
+    assert compared[-3:] == [48, 64, 88]

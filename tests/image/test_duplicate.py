@@ -295,15 +295,43 @@ def test_what_is_found_does_not_depend_on_when_the_images_came(
         patched.setattr("cxrfeat.image.candidate._AT_ONCE", 16)
         patched.setattr("cxrfeat.image.candidate._MOST", data.draw(st.sampled_from([2, 64])))
         patched.setattr("cxrfeat.image.candidate.SAMPLE", sample)
-        patched.setattr(duplicate, "_BLOCK", block)
+        patched.setattr("cxrfeat.image.candidate._BLOCK", block)
         parts = Search()
         for start, stop in itertools.pairwise([0, *cuts, len(places)]):
             parts.add(alike[place] for place in places[start:stop])
         found = parts.pairs(range(len(places)))
-        patched.setattr(duplicate, "_BLOCK", 2048)
+        patched.setattr("cxrfeat.image.candidate._BLOCK", 2048)
         contents = [f"{number:03d}" for number in range(len(places))]
         whole = find_duplicates(contents, [alike[one][0] for one in places], [alike[one][1] for one in places])
     assert sorted(found, key=lambda pair: (pair.one, pair.other)) == list(whole)
+
+
+def test_of_many_images_too_it_does_not_depend_on_when_they_came(
+    alike: list[tuple[NDArray[np.uint8], int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the first are held against all, and further ones looked up in tables: these find copies as well."""
+    for name, value in {"EXACT": 32, "_ROWS": 8, "_COLUMNS": 32, "SAMPLE": 16, "_BLOCK": 16}.items():
+        monkeypatch.setattr(f"cxrfeat.image.candidate.{name}", value)
+    monkeypatch.setattr("cxrfeat.image.nearby._TABLES", 8)
+    monkeypatch.setattr("cxrfeat.image.album.IN_MEMORY", 0)
+    found = []
+    for block in (20, 1000):
+        monkeypatch.setattr("cxrfeat.image.candidate._BLOCK_NEARBY", block)
+        search = Search()
+        search.add(alike[:60])
+        found.append(sorted(search.pairs(range(60)), key=lambda pair: (pair.one, pair.other)))
+    assert found[0] == found[1]
+    first = {(pair.one, pair.other) for pair in found[0]}
+    expected = [(at % 6, 24 + at) for at in range(36)]
+    assert sum(pair in first for pair in expected) >= 0.9 * len(expected)
+
+
+def test_of_a_digest_the_first_image_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicate, "_LATEST", 5)
+    digests = np.random.default_rng(0).integers(0, 30, 200).astype(np.uint64) + np.uint64(2**63)
+    first, known = duplicate._First(), dict[int, int]()
+    for image, digest in enumerate(digests.tolist()):
+        assert first.of(digest, image) == known.setdefault(digest, image)
 
 
 def test_images_are_compared_before_the_last_ones_come(
@@ -317,7 +345,7 @@ def test_images_are_compared_before_the_last_ones_come(
 
     confirmed = duplicate._confirmed
     monkeypatch.setattr(duplicate, "_confirmed", noted)
-    monkeypatch.setattr(duplicate, "_BLOCK", 16)
+    monkeypatch.setattr("cxrfeat.image.candidate._BLOCK", 16)
     monkeypatch.setattr("cxrfeat.image.candidate.SAMPLE", 20)
     monkeypatch.setattr("cxrfeat.image.candidate._ROWS", 8)
     search = Search()
