@@ -77,7 +77,7 @@ def confusion_table(run: Mapping[str, Any], marks: str) -> Table:
         )
         rows.append((name, *cells))
     return Table(
-        title=f"{run['head']} on {run['backbone']}: rows are the classes, columns what their images were taken for",
+        title=f"{run['head']} on {run['backbone']}: rows are true classes, columns predicted ones",
         columns=("class", *(f"as {name}" for name in test["classes"])),
         rows=tuple(rows),
     )
