@@ -27,7 +27,7 @@ from cxrfeat.metric.recalibration import calibration_lines, recalibrate
 from cxrfeat.metric.score import scores
 from cxrfeat.metric.share import share_over_groups
 from cxrfeat.run.document import Evaluation
-from cxrfeat.run.folder import Run
+from cxrfeat.run.folder import AnyRun, Run, TargetRun
 from cxrfeat.run.record import digest8, from_json, to_json
 from cxrfeat.run.validation import (
     Apart,
@@ -121,7 +121,7 @@ def judge(
         gap=from_json(Gap, gap(to_json(internal), to_json(external))),
         calibration=_lines(y, probabilities, groups, shared, to_json(external)),
         recalibrated=recalibrated,
-        out_of_distribution=_unlike(run, novelty, plain, groups, own, seed),
+        out_of_distribution=share_unlike(run, novelty, plain, groups, own, seed),
         apart=apart,
         sources=None if table is None else _counts(table),
         by_source=_by_source(other, outside, seed),
@@ -207,13 +207,23 @@ def _recalibrated(
     )
 
 
-def _unlike(
-    run: Run, novelty: Novelty, plain: NDArray[np.float32], groups: Groups, own: FeatureFile | None, seed: int
+def share_unlike(
+    run: AnyRun, novelty: Novelty, plain: NDArray[np.float32], groups: Groups, own: FeatureFile | None, seed: int
 ) -> Unlike:
+    """How many images of another set are unlike those that a run was fitted on, and how many of its own test are.
+
+    Args:
+        run: Of any kind.
+        novelty: What tells such images.
+        plain: `(n, dim)` features of the plain views of the other images.
+        groups: `(n,)`.
+        own: The run's own features; without them nothing is said of its own test.
+        seed: Of the draws.
+    """
     share, ends = share_over_groups(novelty.outside(plain), groups, seed=seed)
     assert share is not None  # there are images
     home, of_home = None, None
-    if own is not None and run.document.itself_tested:
+    if own is not None and (isinstance(run, TargetRun) or run.document.itself_tested):
         split = run.split()
         part = dict(zip(split.contents, split.parts, strict=True))
         rows = np.flatnonzero([part.get(content) == "test" for content in own.content_sha256])

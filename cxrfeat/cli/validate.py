@@ -20,8 +20,8 @@ def validate(
         typer.Option(
             "--map",
             metavar="<theirs=ours>",
-            help="A class of theirs that has another name here, such as 'No Finding=NORMAL'; may be repeated, also to "
-            "merge several classes into one.",
+            help="A class (or finding, or column of a number) of theirs that has another name here, such as "
+            "'No Finding=NORMAL'; may be repeated, also to merge several into one.",
             show_default=False,
         ),
     ] = None,
@@ -74,12 +74,15 @@ def validate(
 ) -> None:
     """Test a run on other hospitals' images.
 
-    Shows how much every score changes, and what may be behind it. Images and patients that the run has seen are found
-    and left out. The results are kept in the run's folder, and report shows them.
+    Takes any run: of classes, of a number (fit-head --target age), or of all findings (--target findings). Shows how
+    much every score changes, and what may be behind it. Images and patients that the run has seen are found and left
+    out. The results are kept in the run's folder, and report shows them.
     """
     from cxrfeat.reporting.inventory import quarantine_table
     from cxrfeat.reporting.table import RESEARCH_USE
+    from cxrfeat.reporting.target_validation import target_details, target_forest_table
     from cxrfeat.reporting.validation import details, forest_table
+    from cxrfeat.run.folder import TargetRun
     from cxrfeat.types import Status
     from cxrfeat.workflow.validate import validate as run
 
@@ -115,12 +118,13 @@ def validate(
         print_json((each[0] if len(each) == 1 else {"run": made.run.name, "validations": each}) | {"reading": notes})
     else:
         show_failed(each[0]["failed_checks"], made.run.name)
-        show(forest_table(each, made.run.name))
+        of_target = isinstance(made.run, TargetRun)
+        show((target_forest_table if of_target else forest_table)(each, made.run.name))
         for document in each:
             if len(each) > 1:
                 say(f"\n{document['dataset']}")
             show_audit(document["audit"])
-            for table in details(document):
+            for table in (target_details if of_target else details)(document):
                 show(table)
             show(quarantine_table(document["quarantined"]))
             for line in document["notes"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.target import LABEL, find_target
-from cxrfeat.run.folder import Run
+from cxrfeat.run.folder import AnyRun, Run, TargetRun
 from cxrfeat.spec import FeatureSpec
 
 
@@ -30,7 +30,7 @@ def fitted_on(run: Run, path: Path) -> FeatureFile | None:
     return None
 
 
-def of_same_images(run: Run, folder: Path) -> FeatureFile:
+def of_same_images(run: AnyRun, folder: Path) -> FeatureFile:
     """A feature file, open, of the images and labels of a run, whatever network made it.
 
     Args:
@@ -55,7 +55,7 @@ def of_same_images(run: Run, folder: Path) -> FeatureFile:
     )
 
 
-def own_features(run: Run, folder: Path) -> FeatureFile | None:
+def own_features(run: AnyRun, folder: Path) -> FeatureFile | None:
     """A feature file, open, of the images of a run by the very network that its head sees them through.
 
     Args:
@@ -85,9 +85,11 @@ def _plain(spec: FeatureSpec) -> FeatureSpec:
     return replace(spec, view=view, split=None, storage="float32")
 
 
-def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:
+def as_fitted(file: FeatureFile, run: AnyRun) -> FeatureFile | None:
     """A feature file with the classes and images of a run that was fitted on some; `None` if it lacks a class."""
     identity = run.document.identity
+    if isinstance(run, TargetRun):
+        return _without(file, run)
     if identity.target != LABEL:
         try:
             file = file.of_target(find_target(file, identity.target, identity.uncertain))
@@ -96,9 +98,13 @@ def as_fitted(file: FeatureFile, run: Run) -> FeatureFile | None:
     chosen = identity.classes
     if not set(chosen) <= set(file.classes):
         return None
-    some = file.of_classes(chosen) if chosen else file
+    return _without(file.of_classes(chosen) if chosen else file, run)
+
+
+def _without(file: FeatureFile, run: AnyRun) -> FeatureFile:
+    """Without the images that the user left out of a run."""
     left_out = set(run.document.excluded)
-    return some.without([row for row, one in enumerate(some.image_ids) if one in left_out]) if left_out else some
+    return file.without([row for row, one in enumerate(file.image_ids) if one in left_out]) if left_out else file
 
 
 def features_of(run: Run) -> str | None:
@@ -107,6 +113,6 @@ def features_of(run: Run) -> str | None:
     return None if document.features.file is None else document.identity.features
 
 
-def data_of(run: Run) -> str:
+def data_of(run: AnyRun) -> str:
     """Hash of the images and labels that a run was fitted and tested on."""
     return run.document.identity.data_sha256

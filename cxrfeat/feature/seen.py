@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrfeat.errors import InputError
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.of_run import of_same_images
 from cxrfeat.image.duplicate import find_duplicates
+from cxrfeat.image.manifest_file import manifest_path, read_lines
+from cxrfeat.run.folder import AnyRun
 from cxrfeat.types import Features
 
 BYTES, PIXELS, PATIENT, BESIDE = "same bytes", "same pixels", "same patient", "of a patient seen"
@@ -25,6 +31,40 @@ class SeenImage:
     how: str
     part: str
     """Of the run's split that the image, or one of the patient, is in."""
+
+
+def seen_of_run(
+    run: AnyRun, other: FeatureFile, own: FeatureFile | None, folder: Path, *, patients: Mapping[str, str | None]
+) -> tuple[list[SeenImage], list[str]]:
+    """Images of another data set that a run has seen, by whatever is there to look by.
+
+    Args:
+        run: Of any kind.
+        other: Features of the other set.
+        own: The run's own features; without them a file of the same images by another network is looked for.
+        folder: Of the feature files and manifests.
+        patients: By content hash, what the other data call them; empty where equal names are of other people.
+
+    Returns:
+        The images, and by which of `bytes`, `pixels` and `patients` they were looked for.
+
+    Raises:
+        IntegrityError: If the run, or a feature file, is damaged.
+    """
+    split = run.split()
+    parts = dict(zip(split.contents, split.parts, strict=True))
+    place = manifest_path(folder, run.document.dataset)
+    lines = read_lines(place) if place.is_file() else []
+    known = {line.content_sha256: line.patient_id or None for line in lines if line.content_sha256 in parts}
+    theirs = [patients.get(one) for one in other.content_sha256]
+    with ExitStack() as stack:
+        pictured = own
+        if pictured is None:
+            # Without one, bytes are known all the same.
+            with suppress(InputError):
+                pictured = stack.enter_context(of_same_images(run, folder))
+        ways = ["bytes"] + ["pixels"] * (pictured is not None) + ["patients"] * bool(known)
+        return seen_images(other, parts, pictured, patients=theirs, own_patients=known), ways
 
 
 def seen_images(

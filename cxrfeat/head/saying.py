@@ -74,7 +74,7 @@ def saying_of(
             raise UsageError(
                 f"`{field}` is for runs of classes, and {run.name} predicts {run.document.target}. Omit it."
             )
-    return _of_target(run)
+    return target_saying(run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -150,18 +150,28 @@ class TargetSaying:
         """As in `Saying`."""
         return bool(self.findings) and self.findings[0][1].kind == "knn"
 
+    def values(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The number, or the probability of each finding, `(n, 1)` or `(n, findings)`.
+
+        Args:
+            X: `(n, dim)` features of the plain view.
+        """
+        if self.number is not None:
+            return self.number.predict(X)[:, None]
+        return np.stack([head.predict_proba(X)[:, 1] for _, head, _ in self.findings], axis=1)
+
     def say(self, names: Sequence[str], X: NDArray[np.float32]) -> tuple[list[AnyPrediction], Outputs]:
         """As in `Saying`; of the plain view."""
         outside = self.novelty.outside(X[:, 0]).tolist()
+        probabilities = self.values(X[:, 0])
         if self.number is not None:
-            values = self.number.predict(X[:, 0])
+            values = probabilities[:, 0]
             told: list[AnyPrediction] = [
                 NumberPrediction(image=name, value=value, out_of_distribution=far)
                 for name, value, far in zip(names, values.tolist(), outside, strict=True)
             ]
             size = max(1.0, float(np.abs(values).max(initial=0)))
             return told, (0.5 + values[:, None] / (4 * size))
-        probabilities = np.stack([head.predict_proba(X[:, 0])[:, 1] for _, head, _ in self.findings], axis=1)
         told = []
         for name, row, far in zip(names, probabilities.tolist(), outside, strict=True):
             each = {finding: value for (finding, _, _), value in zip(self.findings, row, strict=True)}
@@ -170,7 +180,12 @@ class TargetSaying:
         return told, probabilities
 
 
-def _of_target(run: TargetRun) -> TargetSaying:
+def target_saying(run: TargetRun) -> TargetSaying:
+    """What a run of a number, or of all findings, says of images.
+
+    Raises:
+        IntegrityError: If the run is damaged.
+    """
     document = run.document
     tell(decoder_notes(document.features.spec, run.name))
     if isinstance(document, NumberDocument):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cxrfeat.metric.small import difference_interval
@@ -14,7 +14,12 @@ BY_CLASS = ("sensitivity", "specificity", "precision", "auroc_per_class", "auprc
 """Scores of each class."""
 
 
-def gap(inside: Mapping[str, Any], outside: Mapping[str, Any]) -> dict[str, Any]:
+def gap(
+    inside: Mapping[str, Any],
+    outside: Mapping[str, Any],
+    figures: Sequence[str] = FIGURES,
+    by_class: Sequence[str] = BY_CLASS,
+) -> dict[str, Any]:
     """Every score elsewhere less the same at home: below 0, it is less elsewhere.
 
     The two are of different patients, so nothing is paired. Each score brings the interval that drawing its own groups
@@ -23,9 +28,11 @@ def gap(inside: Mapping[str, Any], outside: Mapping[str, Any]) -> dict[str, Any]
     Args:
         inside: Scores of the own test with their intervals, as `score.scores` and `interval.bootstrap` give them.
         outside: Those of the other images, of the same classes.
+        figures: Names of scores of all images.
+        by_class: Names of scores of each class.
 
     Returns:
-        For each of `FIGURES` its difference and under `<name>_ci` its `[low, high]`; for each of `BY_CLASS` the same by
+        For each of `figures` its difference and under `<name>_ci` its `[low, high]`; for each of `by_class` the same by
         class. `None` where a score, or an interval, is missing on either side.
 
     Source: Zou & Donner 2008 for the interval of a difference of independent estimates (the MOVER).
@@ -37,11 +44,11 @@ def gap(inside: Mapping[str, Any], outside: Mapping[str, Any]) -> dict[str, Any]
         (-0.2, [-0.289, -0.114], None)
     """
     found: dict[str, Any] = {}
-    for name in FIGURES:
+    for name in figures:
         found[name], found[f"{name}_ci"] = _difference(
             (inside.get(name), inside.get(f"{name}_ci")), (outside.get(name), outside.get(f"{name}_ci"))
         )
-    for name in BY_CLASS:
+    for name in by_class:
         found[name], found[f"{name}_ci"] = {}, {}
         for label in inside.get(name, ()):
             sides = (

@@ -10,7 +10,7 @@ from cxrfeat.call import Call
 from cxrfeat.reporting.asked import Asked
 from cxrfeat.reporting.place import USUAL
 from cxrfeat.run.document import Finetuning, SplitRecord
-from cxrfeat.run.folder import Run
+from cxrfeat.run.folder import AnyRun, Run
 
 
 def run_call(run: Run) -> Call | None:
@@ -50,7 +50,7 @@ def _finetune_call(about: Finetuning, split: SplitRecord) -> Call:
     return Call("finetune", ("DATA",), fields | {"spec": about.spec, "seed": about.spec.head.seed})
 
 
-def report_call(runs: Sequence[Run], out: Path, asked: Asked) -> Call:
+def report_call(runs: Sequence[AnyRun], out: Path, asked: Asked) -> Call:
     """What makes a page again; places of this machine by their last part, for the page may go anywhere."""
     fields: dict[str, Any] = {"data": "DATA"} if asked.data is not None else {}
     if asked.data is not None:  # the page may go anywhere: of a place its last part

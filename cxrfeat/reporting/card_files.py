@@ -20,7 +20,7 @@ from cxrfeat.reporting.checklist import CLAIM, TRIPOD, checklist_page, filled
 from cxrfeat.reporting.subgroup import in_subgroups
 from cxrfeat.run.folder import Run
 from cxrfeat.run.record import to_json
-from cxrfeat.run.validation import validations_of
+from cxrfeat.run.validation_file import validations_of
 from cxrfeat.spec import FeatureSpec
 from cxrfeat.system.files import write_atomic
 

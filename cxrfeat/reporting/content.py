@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -230,16 +230,39 @@ class DataContent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetContent:
+    """The runs of one number, or of all findings, the best first."""
+
+    target: str
+    """The number, or `findings`."""
+    title: str
+    datasets: tuple[str, ...]
+    runs: tuple[str, ...]
+    """Their names."""
+    random: bool
+    """Whether any is of random weights."""
+    findings: Sequence[Mapping[str, Any]]
+    """Of their audits, failed ones first."""
+    tables: tuple[Table, ...]
+    elsewhere: tuple[Mapping[str, Any], ...]
+    """Of each run that was tried on other data sets, how it does there."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportContent:
     """A whole page."""
 
     title: str
     data: tuple[DataContent, ...]
+    """Of runs of classes."""
     command: str
     """What makes the page again."""
     words: Words = PYTHON
     """How the page says what to do."""
     notes: tuple[str, ...] = field(default=())
+    targets: tuple[TargetContent, ...] = ()
+    """Of runs of numbers and of all findings."""
 
     @property
     def pictured(self) -> bool:

@@ -44,6 +44,9 @@ def render_report(content: ReportContent) -> str:
         f"{test['groups']} patients or groups, {len(test['classes'])} classes ({', '.join(test['classes'])})."
         for data, test in zip(content.data, tested, strict=True)
     )
+    lead = " ".join(
+        [lead, *(f"{one.title}: {len(one.runs)} {'run' if len(one.runs) == 1 else 'runs'}." for one in content.targets)]
+    )
     return fill(
         "report.html",
         script=text_of("wide.js") + text_of("page.js"),
@@ -61,6 +64,7 @@ def render_report(content: ReportContent) -> str:
         notes=content.notes,
         pictured=content.pictured,
         parts=parts,
+        targets=content.targets,
         runs=len(runs),
         facts=_page_facts(content),
         command=content.command,
@@ -188,7 +192,11 @@ def _page_facts(content: ReportContent) -> list[tuple[str, str]]:
         told.append((f"data {data.dataset}", f"SHA-256 {data.data_sha256}"))
         weights = {f"{run.document.backbone}: {run.document.features.spec.weights}" for run in data.runs}
         told += [("weights", one) for one in sorted(weights)]
-    told.append(("runs", ", ".join(run.summary["run"] for data in content.data for run in data.runs)))
+    known = {data.dataset for data in content.data}
+    more = dict.fromkeys(name for one in content.targets for name in one.datasets if name not in known)
+    told += [(f"data {name}", "of a number, or of findings") for name in more]
+    names = [run.summary["run"] for data in content.data for run in data.runs]
+    told.append(("runs", ", ".join([*names, *(name for one in content.targets for name in one.runs)])))
     return told
 
 

@@ -36,7 +36,7 @@ def forest_table(validations: Sequence[Mapping[str, Any]], run: str, drawing: Dr
         run: Its name.
         drawing: What draws; a line of characters unless given.
     """
-    drawing = drawing or _drawn
+    drawing = drawing or drawn_interval
     lines: list[tuple[str, Mapping[str, Any]]] = []
     for one in validations:
         own = f"own test ({', '.join(one['classes'])})"
@@ -69,11 +69,11 @@ def forest_table(validations: Sequence[Mapping[str, Any]], run: str, drawing: Dr
     return Table(title=title, columns=columns, rows=rows, numeric=frozenset({1, 2}))
 
 
-def _drawn(value: float | None, ends: Sequence[float] | None, low: float) -> str:
+def drawn_interval(value: float | None, ends: Sequence[float] | None, low: float) -> str:
     """An interval on a line of characters.
 
     Example:
-        >>> _drawn(0.75, [0.6, 0.9], 0.5)
+        >>> drawn_interval(0.75, [0.6, 0.9], 0.5)
         '      |--------o--------|'
     """
     if value is None:
@@ -99,7 +99,7 @@ def gap_table(one: Mapping[str, Any]) -> Table:
             with_interval(home[name], home[f"{name}_ci"]),
             with_interval(away[name], away[f"{name}_ci"]),
             with_interval(gap[name], gap[f"{name}_ci"]),
-            _verdict(gap[f"{name}_ci"]),
+            gap_verdict(gap[f"{name}_ci"]),
         )
         for title, name in _FIGURES
     ]
@@ -112,7 +112,7 @@ def gap_table(one: Mapping[str, Any]) -> Table:
                     with_interval(home[name][label], home[ends][label]),
                     with_interval(away[name][label], away[ends][label]),
                     with_interval(gap[name][label], gap[ends][label]),
-                    _verdict(gap[ends][label]),
+                    gap_verdict(gap[ends][label]),
                 )
             )
     return Table(
@@ -122,7 +122,13 @@ def gap_table(one: Mapping[str, Any]) -> Table:
     )
 
 
-def _verdict(ends: Sequence[float] | None) -> str:
+def gap_verdict(ends: Sequence[float] | None) -> str:
+    """What the interval of a gap says of it.
+
+    Example:
+        >>> gap_verdict([-0.2, 0.1]), gap_verdict([0.1, 0.2]), gap_verdict(None)
+        ('may be chance', 'different', 'cannot be told')
+    """
     if ends is None:
         return "cannot be judged"
     return "may be chance" if ends[0] <= 0 <= ends[1] else "different"

@@ -1,29 +1,13 @@
-"""Validations of a run on other data sets: documents in its folder, and the only place that reads and writes them.
-
-`runs/README.md` specifies them. They are not of the run's own files: one is added, or replaced by a newer one of the
-same data, as a whole, and a damaged one costs nothing but itself.
-"""
+"""What a validation of a run of classes on another data set says; `runs/README.md` specifies it."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from cxrfeat.errors import IntegrityError
 from cxrfeat.run.document import Evaluation, Interval, IntervalPerClass, PerClass
-from cxrfeat.run.folder import Run
-from cxrfeat.run.record import OMITTED, DamagedError, digest8, from_json, to_json
-from cxrfeat.spec import canonical_sha256
-from cxrfeat.system.files import make_folder, write_atomic
+from cxrfeat.run.record import OMITTED
 from cxrfeat.types import Finding
-
-FORMAT = "cxrfeat-validation"
-VERSION = 1
-FOLDER = "validations"
-_LARGEST = 2**26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,53 +186,3 @@ class Validation:
             raise ValueError("its classes differ from place to place")
         if any(one.images for one in self.audit):
             raise ValueError("its audit names images")
-
-
-def write_validation(run: Run, validation: Validation) -> Path:
-    """Keep a validation in the run's folder, in place of one of the same data before.
-
-    Raises:
-        StorageError: If the disk refuses.
-    """
-    told = {"format": FORMAT, "version": VERSION, **to_json(validation)}
-    whole = json.dumps({**told, "digest": canonical_sha256(told)}, indent=1, allow_nan=False)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", validation.dataset).strip("._-") or "x"
-    data = digest8([validation.data_sha256, validation.features, list(validation.classes), dict(validation.renamed)])
-    path = run.path / FOLDER / f"{name}-{data}.json"
-    make_folder(path.parent)
-    write_atomic(path, whole.encode())
-    return path
-
-
-def read_validation(path: Path) -> Validation:
-    """One validation.
-
-    Raises:
-        IntegrityError: If it is damaged, of another version, or no validation.
-    """
-    again = "Validate the run again, or delete this file."
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise DamagedError("it is larger than any validation")
-        told = json.loads(path.read_bytes())
-        if not isinstance(told, dict) or (told.get("format"), told.get("version")) != (FORMAT, VERSION):
-            raise DamagedError(f"it is not a {FORMAT} of version {VERSION}")
-        validation = from_json(Validation, told)
-        if told.pop("digest", None) != canonical_sha256(told):
-            raise DamagedError("it is not what was written")
-    except OSError as error:
-        raise IntegrityError(f"{path} cannot be read ({error.strerror}). {again}") from error
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{path} is damaged ({error}). {again}") from error
-    return validation
-
-
-def validations_of(run: Run) -> list[Validation]:
-    """Every validation of a run, by name of the data set, those of another run that lay in this folder left aside.
-
-    Raises:
-        IntegrityError: If one is damaged.
-    """
-    own = digest8(run.document.identity)
-    places = sorted(path for path in (run.path / FOLDER).glob("*.json") if not path.name.startswith("."))
-    return [one for one in map(read_validation, places) if one.identity == own]

@@ -29,9 +29,10 @@ from cxrfeat.reporting.heat import EXPLAINED, with_heat
 from cxrfeat.reporting.naming import Names, names_of
 from cxrfeat.reporting.place import USUAL, check_place, usual_place
 from cxrfeat.reporting.shrink import below_limit
-from cxrfeat.run.folder import Run, RunLike, TargetRun, find_any_runs, find_runs
+from cxrfeat.reporting.target_section import target_sections
+from cxrfeat.run.folder import AnyRunLike, Run, TargetRun, find_any_runs
 from cxrfeat.run.record import to_json
-from cxrfeat.run.validation import validations_of
+from cxrfeat.run.validation_file import validations_of
 from cxrfeat.system.files import write_atomic
 from cxrfeat.system.given import PathLike, as_path, one_or_many
 from cxrfeat.types import Progress, named
@@ -69,12 +70,13 @@ class Report:
             for one in self.content.data
         ]
         pictured = self.content.pictured
-        return {"report": str(self.path), "bytes": self.size, "pictures": pictured, "data": data}
+        targets = [{"target": one.target, "runs": list(one.runs)} for one in self.content.targets]
+        return {"report": str(self.path), "bytes": self.size, "pictures": pictured, "data": data, "targets": targets}
 
 
 @with_bar("steps")
 def report(
-    runs: RunLike | Iterable[RunLike] | None = None,
+    runs: AnyRunLike | Iterable[AnyRunLike] | None = None,
     *,
     out: PathLike | None = None,
     data: PathLike | None = None,
@@ -97,7 +99,8 @@ def report(
 
     Args:
         runs: At least one, each a run, its name or an unambiguous prefix of it, or its folder; `None` is every run
-            in `folder`. Runs of different data sets are shown separately.
+            in `folder`. Runs of different data sets are shown separately; those of a number and of all findings follow
+            in sections of their own.
         out: The page. `None` is `report.html` here, or the first free `report-2.html`, ... if that is a page of other
             data, or none of cxrfeat.
         data: The folder of the images, for heat maps and names; without it there are none.
@@ -144,19 +147,13 @@ def report(
         progress=progress,
     )
     check_place(place or Path(USUAL))
-    chosen = different(find_runs(runs, runs=folder))
-    if not chosen:
+    every = find_any_runs(runs, runs=folder)
+    chosen = different([run for run in every if isinstance(run, Run)])
+    others = different([run for run in every if isinstance(run, TargetRun)])
+    if not every:
         raise UsageError("A report takes at least one run, and there is none. Make one: `cxrfeat fit-head`.")
-    out = place or usual_place({run.document.dataset for run in chosen})
+    out = place or usual_place({run.document.dataset for run in every})
     aside: list[str] = []
-    others = (
-        [run.name for run in find_any_runs(None, runs=folder) if isinstance(run, TargetRun)] if runs is None else []
-    )
-    if others:
-        aside.append(
-            f"Not on the page, since they predict a number or all findings: {', '.join(others)}. `cxrfeat "
-            "compare` shows them."
-        )
     if place is None and out.name != USUAL:
         aside.append(f"{USUAL} is a page about other data and is kept: this one is {out}.")
     by_data: dict[str, list[Run]] = {}
@@ -170,9 +167,11 @@ def report(
         parts = [part for part, _ in with_heats]
         aside += [line for _, lines in with_heats for line in lines]
     content = ReportContent(
-        title=title or f"cxrfeat report: {', '.join(dict.fromkeys(part.dataset for part in parts))}",
+        title=title
+        or f"cxrfeat report: {', '.join(dict.fromkeys(run.document.dataset for run in (*chosen, *others)))}",
         data=tuple(parts),
-        command=words.call(report_call(chosen, out, asked)),
+        targets=target_sections(others, seed),
+        command=words.call(report_call([*chosen, *others], out, asked)),
         words=words,
         notes=_kept_apart(parts),
     )
@@ -182,7 +181,7 @@ def report(
 
 
 def _kept_apart(parts: Sequence[DataContent]) -> tuple[str, ...]:
-    if len(parts) == 1:
+    if len(parts) <= 1:
         return ()
     return (
         f"These runs are of {len(parts)} different data sets (other images, or other labels). They are shown "

@@ -10,33 +10,30 @@ from typing import Any, Literal
 
 from cxrfeat.auditing.elsewhere import Outside, shared_classes
 from cxrfeat.auditing.outside import judge
+from cxrfeat.auditing.outside_target import judge_target, names_elsewhere
 from cxrfeat.backbone.engine import EngineFactory
 from cxrfeat.bar import with_bar
 from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.called import Called
 from cxrfeat.feature.column import Cut, read_cut
-from cxrfeat.feature.extract import extract_features
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.file import FeatureFile
-from cxrfeat.feature.of_run import of_same_images, own_features
-from cxrfeat.feature.request import Request, name_masks
-from cxrfeat.feature.seen import SeenImage, seen_images
+from cxrfeat.feature.of_run import own_features
+from cxrfeat.feature.seen import SeenImage, seen_of_run
 from cxrfeat.feature.task import Computing
-from cxrfeat.finetuning.tuned import network_of, seen_split, tuned_features, tuned_network
+from cxrfeat.finetuning.elsewhere import features_elsewhere
 from cxrfeat.head.of_run import load_head
-from cxrfeat.image.identity import Identity
+from cxrfeat.head.saying import target_saying
 from cxrfeat.image.index import index_folder, require_classes
-from cxrfeat.image.manifest_file import manifest_path, read_lines
-from cxrfeat.image.mask import NO_MASKS, find_masks, mask_notes
-from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined, Selection
 from cxrfeat.notebook import brief
 from cxrfeat.reporting.comparison import Tested
 from cxrfeat.reporting.subgroup import Subgroups, subgroups_of
+from cxrfeat.reporting.target_validation import target_forest_table
 from cxrfeat.reporting.validation import forest_table
-from cxrfeat.run.folder import Run, RunLike, find_run
+from cxrfeat.run.folder import AnyRun, AnyRunLike, Run, TargetRun, find_any_run
 from cxrfeat.run.record import to_json
-from cxrfeat.run.validation import Validation, write_validation
+from cxrfeat.run.validation_file import AnyValidation, write_validation
 from cxrfeat.system.given import PathLike, as_path, as_paths, nearest, one_or_many
 from cxrfeat.types import Progress, named
 
@@ -53,7 +50,7 @@ class Validated:
 
     data: str
     """The folder, as it was given."""
-    document: Validation
+    document: AnyValidation
     path: Path
     """Where it is kept, in the run's folder."""
     features: Extracted
@@ -65,7 +62,7 @@ class Validated:
 
     __repr__ = brief
 
-    def to_dict(self, run: Run) -> dict[str, Any]:
+    def to_dict(self, run: AnyRun) -> dict[str, Any]:
         """The JSON document of `validate` with one data set."""
         return {
             "run": run.name,
@@ -85,14 +82,15 @@ class Validated:
 class Validations:
     """Scores of a run on other data sets, in the order given."""
 
-    run: Run
+    run: AnyRun
     validated: tuple[Validated, ...]
 
     __repr__ = brief
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the scores at home and elsewhere."""
-        return forest_table([one.to_dict(self.run) for one in self.validated], self.run.name).to_html()
+        forest = target_forest_table if isinstance(self.run, TargetRun) else forest_table
+        return forest([one.to_dict(self.run) for one in self.validated], self.run.name).to_html()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `validate`: of several data sets, one under `validations` for each."""
@@ -102,7 +100,7 @@ class Validations:
 
 @with_bar("views")
 def validate(
-    run: RunLike,
+    run: AnyRunLike,
     data: PathLike | Iterable[PathLike],
     *,
     renamed: Mapping[str, str] | None = None,
@@ -122,16 +120,17 @@ def validate(
     """Test a run on images from another hospital (external validation).
 
     Features are computed once and kept in the features folder, as by `extract`. What is found is kept in the run's
-    folder, and `report` shows it.
+    folder, and `report` shows it. A run of a number is scored by its errors, one of all findings by each of them.
 
     Args:
-        run: A run, its name or an unambiguous prefix of it, or its folder.
+        run: A run of any kind, its name or an unambiguous prefix of it, or its folder.
         data: A folder of images (see `index`), or several.
-        renamed: `{class elsewhere: class of the run}`, where names differ. Several may become one.
-        recalibrate: Share of each data set, by groups, on which to recalibrate the probabilities, judged on the
-            rest. `None` does not recalibrate.
+        renamed: `{class elsewhere: class of the run}`, where names differ. Several may become one. Likewise the name of
+            a finding, or the column of a number.
+        recalibrate: Share of each data set, by groups, on which to recalibrate the probabilities of classes, judged on
+            the rest. `None` does not recalibrate.
         by: What to cut images into subgroups by, as in `compare`; `None` is sex, age and position, where these are
-            known.
+            known. Only of classes.
         seen: What becomes of images that the run has seen, or whose patients it has: `leave-out` or `refuse`.
         other_patients: Equal patient numbers in the two data sets mean different people: each hospital has its own
             numbers.
@@ -145,14 +144,15 @@ def validate(
         progress: Called with what is being done, how much of it is done, and out of how much.
 
     Raises:
-        UsageError: If no data are named, or an argument is out of range.
-        InputError: If there is no such run or folder, classes do not fit, or images were seen and that is refused.
+        UsageError: If no data are named, an argument is out of range, or goes with runs of classes only.
+        InputError: If there is no such run or folder, classes or findings do not fit, or images were seen and that is
+            refused.
         IntegrityError: If the run, or a feature file, is damaged.
         LockedError: If another process is making one of the files.
         StorageError: If the disk refuses.
         WeightsError: If the network is no longer there.
     """
-    found = find_run(run, runs=runs)
+    found = find_any_run(run, runs=runs)
     folders = as_paths(data, "a data folder")
     if not folders:
         raise UsageError("Name at least one folder of images to validate on.")
@@ -161,6 +161,11 @@ def validate(
             f"`recalibrate` is a share of the other set, above 0 and below 1, such as 0.3; got {recalibrate}."
         )
     texts: list[str] = [] if by is None else one_or_many(by)
+    if isinstance(found, TargetRun):
+        for field, value in (("recalibrate", recalibrate), ("by", texts or None)):
+            if value is not None:
+                told = found.document.target
+                raise UsageError(f"`{field}` goes with runs of classes, and {found.name} tells {told}. Leave it out.")
     cuts = None if by is None else [read_cut(one) for one in texts]
     asked = _Asked(
         renamed=dict(renamed or {}),
@@ -178,22 +183,43 @@ def validate(
     )
     # All are read before any goes through the network: a wrong name costs no hour.
     manifests = [index_folder(one, asked.selection, progress=named(progress, "reading files")) for one in folders]
-    every = {name for manifest in manifests for name in manifest.classes}
-    for one in asked.renamed:
-        if one not in every:
-            raise UsageError(
-                f"`renamed` names {one!r}, and no data set has such a class.{nearest(one, every)} "
-                f"There are {', '.join(sorted(every))}."
-            )
-    for manifest in manifests:
-        require_classes(manifest)
-        shared_classes(found, manifest.dataset, manifest.classes, manifest.labels, asked.renamed)
+    _check_names(found, manifests, asked.renamed)
     return Validations(
         run=found,
         validated=tuple(
             _validated(found, folder, manifest, asked) for folder, manifest in zip(folders, manifests, strict=True)
         ),
     )
+
+
+def _check_names(run: AnyRun, manifests: Sequence[Manifest], renamed: Mapping[str, str]) -> None:
+    """Refuse data sets that state nothing of what a run tells, and names that none of them has.
+
+    Raises:
+        UsageError: If `renamed` names what no data set has.
+        InputError: If a data set states nothing of it.
+    """
+    stated = [_stated(one) if isinstance(run, TargetRun) else list(one.classes) for one in manifests]
+    every = {name for names in stated for name in names}
+    for one in renamed:
+        if one not in every:
+            what = "class" if isinstance(run, Run) else "column or finding"
+            raise UsageError(
+                f"`renamed` names {one!r}, and no data set has such a {what}.{nearest(one, every)} "
+                f"There are {', '.join(sorted(every))}."
+            )
+    for manifest, names in zip(manifests, stated, strict=True):
+        if isinstance(run, TargetRun):
+            names_elsewhere(run, manifest.dataset, names, renamed)
+        else:
+            require_classes(manifest)
+            shared_classes(run, manifest.dataset, manifest.classes, manifest.labels, renamed)
+
+
+def _stated(manifest: Manifest) -> list[str]:
+    """What the table of a data set states of its images that a run may tell: numbers, and findings."""
+    age = ["age"] if any(one is not None for one in manifest.held.coded("age")[1]) else []
+    return [*age, *manifest.finding_names, *(one for one in manifest.kept_names if one not in manifest.finding_names)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,14 +238,22 @@ class _Asked:
     progress: Progress | None
 
 
-def _validated(run: Run, folder: Path, manifest: Manifest, asked: _Asked) -> Validated:
-    made = _extracted(run, manifest, asked)
+def _validated(run: AnyRun, folder: Path, manifest: Manifest, asked: _Asked) -> Validated:
+    made = features_elsewhere(
+        run, manifest, asked.features, network=asked.network, progress=asked.progress,
+        computing=Computing(asked.engine, asked.make_engine),
+    )  # fmt: skip
     with ExitStack() as stack:
         other = stack.enter_context(FeatureFile(made.path))
         own = own_features(run, asked.features)
         if own is not None:
             stack.enter_context(own)
-        seen, ways = _seen(run, manifest, other, own, asked, stack)
+        if asked.progress:
+            asked.progress("looking for images seen", 0, 1)
+        patients = {} if asked.other_patients else {row.content_sha256: row.patient for row in manifest.rows}
+        seen, ways = seen_of_run(run, other, own, asked.features, patients=patients)
+        if asked.progress:
+            asked.progress("looking for images seen", 1, 1)
         called = Called.beside(asked.features, other.content.dataset, other.image_ids)
         told = tuple(
             {"image": called.names[one.row], "image_id": called.ids[one.row], "how": one.how, "part": one.part}
@@ -232,13 +266,7 @@ def _validated(run: Run, folder: Path, manifest: Manifest, asked: _Asked) -> Val
                 f"patients in them: {shown}{', ...' if len(told) > 3 else ''}. Remove them, or omit "
                 "`seen=refuse`: then they are left out of every figure."
             )
-        head, novelty = load_head(run)
-        document, judged = judge(
-            run, head, novelty, other, own, renamed=asked.renamed, seen=seen, looked_for=ways, share=asked.share,
-            seed=asked.seed,
-        )  # fmt: skip
-        groups = _in_subgroups(other, judged, asked)
-        document = replace(document, subgroups=groups.rows, subgroup_gaps=groups.gaps)
+        document = _judged(run, manifest, other, own, seen, ways, asked)
     return Validated(
         data=str(folder),
         document=document,
@@ -250,56 +278,28 @@ def _validated(run: Run, folder: Path, manifest: Manifest, asked: _Asked) -> Val
     )
 
 
-def _extracted(run: Run, manifest: Manifest, asked: _Asked) -> Extracted:
-    """The features of a data set by the run's network, computed as far as no file holds them."""
-    spec = run.document.features.spec
-    view = spec.view if run.document.tta else replace(spec.view, count=1)
-    tuned = tuned_network(run) is not None and asked.network is None
-    network, spec = tuned_features(run, view) if tuned else (network_of(run, asked.network), replace(spec, view=view))
-    masks = find_masks(manifest.rows, manifest.root) if view.mask != "none" else NO_MASKS
-    tell(Note(text=line) for line in mask_notes(masks, None))
-    seen = seen_split(run, manifest, Identity.load()) if tuned else None
-    spec = replace(
-        spec,
-        view=name_masks(replace(view, masks=None), manifest, masks),
-        split=spec.split if seen is not None else None,
-    )
-    (made,) = extract_features(
-        manifest,
-        [Request(network=network, spec=spec, bound_split=seen)],
-        features=asked.features,
-        identity=Identity.load(),
-        computing=Computing(asked.engine, asked.make_engine),
-        progress=asked.progress,
-        masks=masks,
-    )
-    return made
-
-
-def _seen(
-    run: Run, manifest: Manifest, other: FeatureFile, own: FeatureFile | None, asked: _Asked, stack: ExitStack
-) -> tuple[list[SeenImage], list[str]]:
-    """Images that the run has seen, and how they were looked for."""
-    split = run.split()
-    parts = dict(zip(split.contents, split.parts, strict=True))
-    pictured = own
-    if pictured is None:
-        try:
-            pictured = stack.enter_context(of_same_images(run, asked.features))
-        except InputError:  # there is none: bytes are known all the same
-            pictured = None
-    place = manifest_path(asked.features, run.document.dataset)
-    lines = read_lines(place) if place.is_file() else []
-    known = {line.content_sha256: line.patient_id or None for line in lines if line.content_sha256 in parts}
-    of_content = {row.content_sha256: row.patient for row in manifest.rows}
-    patients = [None if asked.other_patients else of_content.get(one) for one in other.content_sha256]
-    ways = ["bytes"] + ["pixels"] * (pictured is not None) + ["patients"] * bool(known)
-    if asked.progress:
-        asked.progress("looking for images seen", 0, 1)
-    found = seen_images(other, parts, pictured, patients=patients, own_patients=known)
-    if asked.progress:
-        asked.progress("looking for images seen", 1, 1)
-    return found, ways
+def _judged(
+    run: AnyRun,
+    manifest: Manifest,
+    other: FeatureFile,
+    own: FeatureFile | None,
+    seen: Sequence[SeenImage],
+    ways: Sequence[str],
+    asked: _Asked,
+) -> AnyValidation:
+    if isinstance(run, TargetRun):
+        theirs = names_elsewhere(run, manifest.dataset, _stated(manifest), asked.renamed)
+        return judge_target(
+            run, target_saying(run), other, own, theirs=theirs, renamed=asked.renamed, seen=seen, looked_for=ways,
+            seed=asked.seed,
+        )  # fmt: skip
+    head, novelty = load_head(run)
+    document, judged = judge(
+        run, head, novelty, other, own, renamed=asked.renamed, seen=seen, looked_for=ways, share=asked.share,
+        seed=asked.seed,
+    )  # fmt: skip
+    groups = _in_subgroups(other, judged, asked)
+    return replace(document, subgroups=groups.rows, subgroup_gaps=groups.gaps)
 
 
 def _in_subgroups(other: FeatureFile, judged: Outside, asked: _Asked) -> Subgroups:

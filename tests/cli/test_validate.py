@@ -60,3 +60,27 @@ def test_classes_are_joined_by_map_and_what_is_wrong_is_said_in_options(cli: Cli
         assert why in said.err
     strict = cli("validate", "mine", away, "--map", "healthy=NORMAL", "--other-patients", "--strict")
     assert strict.code in (0, 8)
+
+
+@pytest.mark.slow
+def test_a_run_of_a_number_is_tried_elsewhere_too_and_stands_in_the_report(
+    cli: Cli, features: Path, away: Path
+) -> None:
+    assert cli("fit-head", "--target", "age", "--name", "ages").code == 0
+    said = cli("validate", "ages", away, "--other-patients")
+    assert said.code == 0, said.err
+    for title in (
+        "ages at home and elsewhere: age", "RANDOM WEIGHTS", "The gap: away less the run's own test",
+        "Predicted age on away", "How the images of away differ", "`cxrfeat report ages` shows it",
+    ):  # fmt: skip
+        assert title in said.out, title
+    told = cli("validate", "ages", away, "--other-patients", "--json").json
+    assert told["kind"] == "number"
+    assert told["gap"]["mae"] == pytest.approx(told["external"]["mae"] - told["internal"]["mae"])
+    for option, value in (("--recalibrate", "0.3"), ("--by", "sex")):
+        refused = cli("validate", "ages", away, option, value)
+        assert refused.code == 2
+        assert f"{option} goes with runs of classes, and ages tells age. Leave it out." in refused.err
+    made = cli("report", "ages", "--no-images", "--json").json
+    assert made["targets"] == [{"target": "age", "runs": ["ages"]}]
+    assert "ages at home and elsewhere: age" in Path(made["report"]).read_text()

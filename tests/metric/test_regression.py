@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from cxrfeat.metric.regression import paired_number_differences, score_numbers
+from cxrfeat.metric.regression import number_line, paired_number_differences, score_numbers
 
 
 def test_errors_are_those_of_scikit_learn_and_lie_in_their_intervals() -> None:
@@ -89,3 +89,17 @@ def test_intervals_of_few_patients_hold_the_truth_nearly_as_often_as_they_say() 
             for seed in range(400)
         )
         assert wrong / 400 <= most, patients
+
+
+def test_the_line_of_true_on_predicted_numbers_says_how_far_they_are_off() -> None:
+    rng = np.random.default_rng(8)
+    groups = np.repeat(np.arange(100), 2)
+    predicted = rng.normal(60, 10, 200)
+    found = number_line(45 + 0.5 * (predicted - 60) + rng.normal(0, 1, 200), predicted, groups)
+    assert found["slope"] == pytest.approx(0.5, abs=0.05)
+    assert found["slope_ci"][0] < 0.5 < found["slope_ci"][1]
+    assert found["bias"] == pytest.approx(15, abs=1)
+    flat = number_line(predicted, np.full(200, 60.0), groups)
+    assert (flat["slope"], flat["slope_ci"]) == (None, None)
+    few = number_line(predicted[:6], predicted[:6], groups[:6])
+    assert (few["slope_ci"], few["bias_ci"]) == (None, None)

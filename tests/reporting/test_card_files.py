@@ -11,7 +11,8 @@ import pytest
 from cxrfeat.errors import InputError
 from cxrfeat.reporting.card_files import card_for, kept_told, read_told, write_beside
 from cxrfeat.run.record import to_json
-from cxrfeat.run.validation import Recalibrated, write_validation
+from cxrfeat.run.validation import Recalibrated
+from cxrfeat.run.validation_file import write_validation
 from tests.reporting.cards import fitted
 from tests.run.validations import some
 

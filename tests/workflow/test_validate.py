@@ -13,7 +13,8 @@ from cxrfeat.errors import InputError, UsageError
 from cxrfeat.phantom.spec import PhantomSpec
 from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.run.folder import Run, read_run
-from cxrfeat.run.validation import read_validation, validations_of
+from cxrfeat.run.validation import Validation
+from cxrfeat.run.validation_file import read_validation, validations_of
 from cxrfeat.workflow.extract import extract
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.validate import Validations, validate
@@ -138,6 +139,7 @@ def test_classes_by_other_names_are_joined_before_anything_is_computed(place: Pl
         place.validate(away, renamed={"No Findings": "NORMAL"}, make_engine=stub)
     assert stub.rows == 0
     found = place.validate(away, renamed={"No Finding": "NORMAL"}, other_patients=True, by="sex").validated[0].document
+    assert isinstance(found, Validation)
     assert found.classes == ("COVID", "NORMAL")
     assert {row["by"] for row in found.subgroups} == {"sex"}
 

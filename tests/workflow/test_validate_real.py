@@ -87,7 +87,9 @@ class Hospitals:
     def tried(self, name: str) -> Validation:
         result = validate(self.run, self.folder / name, features=self.folder / "features")
         assert not result.validated[0].seen
-        return result.validated[0].document
+        document = result.validated[0].document
+        assert isinstance(document, Validation)
+        return document
 
 
 def table(folder: Path) -> list[dict[str, str]]:
