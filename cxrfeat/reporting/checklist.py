@@ -1,6 +1,9 @@
 """Two reporting checklists, filled in as far as a run knows, the rest marked as the author's.
 
-Numbers are those of the guidelines; the words are ours, and short. Whoever reports works from the originals:
+Numbers are those of the guidelines; the words are ours, and short. TRIPOD+AI's 52 numbers and what each is about were
+held against a reprint of its list under the list's own license. CLAIM's 44 were held against a summary by others, not
+against the table of the article, which could not be reached: where the two differ, the article is right. Whoever
+reports works from the originals:
 
 - CLAIM 2024: Tejani et al., Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update. Radiology:
   Artificial Intelligence 2024;6(4):e240300.
