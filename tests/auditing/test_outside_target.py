@@ -88,7 +88,8 @@ def test_each_finding_is_told_apart_from_the_own_test_and_their_mean(
     assert told.gap.auroc is not None
     assert told.gap.auroc < -0.05
     assert mass.calibration.slope_ci is not None
-    assert told.lacking == told.not_scored == ()
+    assert not told.lacking
+    assert not told.not_scored
 
 
 def test_findings_that_one_side_lacks_are_said_and_the_own_mean_is_over_the_others(

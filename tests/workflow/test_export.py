@@ -201,3 +201,22 @@ def test_the_real_network_is_exported(shared: Path, tmp_path: Path, monkeypatch:
     for kind in ("logreg", "dropout", "svm-rbf"):
         run = fit(made.files[0].path, [kind]).runs[0]
         same(export(run, f"{kind}.onnx").path, images, predict(run, images))
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_the_real_network_is_exported_after_it_was_fine_tuned(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cxrfeat.image.row import Selection
+    from cxrfeat.workflow.finetune import finetune
+
+    monkeypatch.chdir(tmp_path)
+    network = shared / "weights" / "mobilenet_imagenet_conv_pw_12.keras"
+    spec = FinetuneSpec(head=HeadSpec(kind="softmax", epochs=1))
+    run = finetune(
+        shared / "data" / "cxr299", backbone=network, preprocess="tf", warm=None, spec=spec,
+        selection=Selection(limit=15),
+    ).runs[0]  # fmt: skip
+    images = sorted(path for path in (shared / "data" / "cxr-raw").rglob("*") if path.suffix in (".png", ".jpg"))[::9]
+    same(export(run, "model.onnx").path, images, predict(run, images))
