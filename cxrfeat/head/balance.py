@@ -36,7 +36,7 @@ class Balance:
         """The cells of a feature file; that nobody knows is a value of its own.
 
         Args:
-            file: Tells of its images.
+            file: Describes its images.
             by: Columns as `compare` takes them: `sex`, `age:40:65`.
 
         Raises:
@@ -97,6 +97,8 @@ class Balance:
             f"Balanced by {' and '.join(self.by)}: the {number(len(rows), 'image')} weigh {weights.min():.2g} to "
             f"{weights.max():.2g} and are worth {worth}."
         ]
+        if len(cells := np.unique(self.cell[rows])) == 1:
+            told.append(f"All of them are of {self.names[cells[0]]}, so there is nothing to balance.")
         if lacking:
             shown = "; ".join(lacking[:_SHOWN])
             more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""

@@ -86,6 +86,12 @@ def test_cells_of_a_file_are_of_all_columns_together_and_unknown_is_one(tmp_path
         Balance.of_file(file, ["sexes"])
 
 
+def test_a_column_of_which_nothing_is_known_balances_nothing_and_that_is_said() -> None:
+    balance = Balance(by=("sex",), cell=np.zeros(40, np.int64), names=("sex unknown",))
+    said = balance.notes(np.arange(40), np.arange(40) % 2)
+    assert said[1:] == ("All of them are of sex unknown, so there is nothing to balance.",)
+
+
 def test_a_cell_of_one_class_is_told_and_if_all_are_it_is_refused() -> None:
     y = np.arange(40) % 2
     cell = np.where(np.arange(40) < 30, 0, 1 + y)
