@@ -156,7 +156,7 @@ def _put(disk: SteadyFile, dataset: h5py.Dataset, places: NDArray[np.intp], valu
     """Write rows where they belong, those that follow each other together.
 
     Rows come in the order of their hashes and lie in that of their paths, so nearly each goes somewhere else. HDF5
-    takes 0.2 ms for one, whatever is in it; the disk itself is told in some 5 microseconds.
+    takes 0.26 ms for one of 2 kB, and so written it takes 15 microseconds.
     """
     start = dataset.id.get_offset()
     assert start is not None, "as `_create` makes it"
