@@ -127,7 +127,7 @@ def gap_verdict(ends: Sequence[float] | None) -> str:
 
     Example:
         >>> gap_verdict([-0.2, 0.1]), gap_verdict([0.1, 0.2]), gap_verdict(None)
-        ('may be chance', 'different', 'cannot be told')
+        ('may be chance', 'different', 'cannot be judged')
     """
     if ends is None:
         return "cannot be judged"

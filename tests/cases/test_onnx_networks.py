@@ -212,6 +212,7 @@ def test_a_hostile_file_ends_a_command_with_3_and_leaves_nothing(
     assert not (tmp_path / "features").exists()
 
 
+@pytest.mark.slow
 def test_an_onnx_file_needs_neither_keras_nor_tensorflow(folder: Path, tmp_path: Path) -> None:
     kept(tmp_path / "net.onnx", convolutional())
     code = f"""

@@ -389,6 +389,7 @@ def test_weights_that_are_neither_here_nor_to_be_had_say_how_to_bring_them(
     nothing_left(tmp_path)
 
 
+@pytest.mark.slow
 def test_names_with_spaces_newlines_and_bytes_that_are_no_text_are_only_names(cli: Cli, tmp_path: Path) -> None:
     names = [
         "-dash.png",
@@ -429,6 +430,7 @@ def test_files_that_vanish_while_the_run_goes_on_are_set_aside(
     assert any("changed during the run" in one["reason"] for one in file["quarantined"])
 
 
+@pytest.mark.slow
 def test_shards_that_vanish_while_the_run_goes_on_are_missed(
     cli: Cli, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ def test_the_best_ten_are_shown(cli: Cli, blobs: Path) -> None:
     assert "the best 10 of 14" in said.out
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_says_how_to_go_on_and_does(
     cli: Cli, blobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

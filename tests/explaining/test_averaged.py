@@ -60,6 +60,7 @@ def test_a_converted_network_is_looked_into_without_keras(tmp_path: Path) -> Non
     np.testing.assert_array_equal(graph.run(views(5))[0], maps)
 
 
+@pytest.mark.slow
 def test_a_network_that_goes_on_after_its_maps_is_left_to_keras(tmp_path: Path) -> None:
     network = saved(tmp_path / "net.keras", pooled)
     OPENVINO(network, spec_of(network), 16)

@@ -208,7 +208,7 @@ CHANGES: list[tuple[str, Callable[[Path], object], int, int]] = [
 ]
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("what", "change", "images", "computed"), CHANGES, ids=[case[0] for case in CHANGES])
 def test_a_change_costs_only_its_own_rows(
     tmp_path: Path, data: Path, what: str, change: Callable[[Path], object], images: int, computed: int

@@ -41,6 +41,7 @@ def test_a_copy_comes_first_however_far_its_features_are(made: Path) -> None:
         assert near.nearest(near.image(9), 1)[0].copy == "same bytes", "itself, where it is not left out"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("symmetry", [0, 1, 6])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_changed_copies_are_known_by_how_they_look(symmetry: int, sign: int, made: Path) -> None:

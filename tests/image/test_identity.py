@@ -31,6 +31,7 @@ def test_the_salt_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.Mon
     assert Identity.load().image_id("x") == an_id(tmp_path / "mine")
 
 
+@pytest.mark.slow
 def test_two_starts_at_once_get_the_same_salt(tmp_path: Path) -> None:
     for trial in range(5):
         folder = tmp_path / str(trial)

@@ -39,6 +39,7 @@ def test_what_one_side_lacks_has_no_gap() -> None:
     assert gap(home, away | {"auroc": None})["auroc"] is None
 
 
+@pytest.mark.slow
 def test_the_interval_of_no_difference_holds_zero_as_often_as_it_says() -> None:
     held = [gap(told(120, seed), told(90, 1000 + seed))["accuracy_ci"] for seed in range(60)]
     assert np.mean([low <= 0 <= high for low, high in held]) >= 0.9

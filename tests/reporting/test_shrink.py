@@ -14,6 +14,7 @@ from cxrfeat.reporting.shrink import below_limit
 from tests.reporting.contents import content
 
 
+@pytest.mark.slow
 def test_a_page_that_would_be_too_large_goes_without_pictures_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

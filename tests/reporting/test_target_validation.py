@@ -27,4 +27,4 @@ def test_a_number_and_findings_stand_beside_the_own_test(tmp_path: Path) -> None
     assert "o" in forest.rows[1][3]
     gap = target_details(told)[0]
     assert [row[0] for row in gap.rows if row[0]] == ["Mass", "Edema", "mean of 2"]
-    assert {row[5] for row in gap.rows} <= {"may be chance", "different", "cannot be told"}
+    assert {row[5] for row in gap.rows} <= {"may be chance", "different", "cannot be judged"}

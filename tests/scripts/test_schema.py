@@ -21,6 +21,7 @@ def test_every_command_with_json_has_a_schema_and_no_other_has_one() -> None:
     )
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("command", WITH_JSON)
 def test_a_schema_is_one_and_says_what_each_key_is(command: str) -> None:
     schema = read(file_of(command))

@@ -68,6 +68,7 @@ def test_p_values_are_corrected_for_how_many_were_looked_at(features: Path) -> N
     assert [each["tied"] for each in found.differences] == [p > 0.05 for p in holm(told)]
 
 
+@pytest.mark.slow
 def test_two_seeds_of_one_head_are_tied(features: Path) -> None:
     found = compare([one(features, "softmax", head=0, epochs=10), one(features, "softmax", head=1, epochs=10)])
     assert len(found.differences) == 1

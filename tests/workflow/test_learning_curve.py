@@ -93,6 +93,7 @@ def test_one_view_has_no_curve_and_sizes_are_shares(tmp_path: Path) -> None:
         learning_curve(path, [HeadSpec(kind="logreg")], sizes=[0.5, 2.0])
 
 
+@pytest.mark.slow
 def test_four_sizes_bear_a_fitted_curve_and_say_how_many_patients_an_interval_takes(tmp_path: Path) -> None:
     path = make_features(tmp_path / "blobs.h5", groups=150, per_group=1, dim=60, distance=0.55)
     (curve,) = learning_curve(path, "ridge", sizes=[0.05, 0.1, 0.3, 1.0], fold_count=3, wanted_width=0.05)

@@ -92,6 +92,7 @@ def test_three_cheap_rows_end_to_end(data: Path, tmp_path: Path) -> None:
     assert [run.path for _, run in again.made] == [run.path for _, run in made.made]
 
 
+@pytest.mark.slow
 def test_a_value_of_the_papers_inside_our_interval_is_called_so(data: Path, tmp_path: Path, stub: StubFactory) -> None:
     options = Options(rows=("DN-V0",), limit=10, epochs=1, views=1, weights="random")
     made = reproduce(
