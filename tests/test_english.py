@@ -24,7 +24,7 @@ BANNED = {
     r"\bfor who (?:sees|knows|reads)\b": "for those who",
     r"\baloud\b": "with a note; and says so",
     r"\bare not told\b": "are not given",
-    r"\btells? the disease from the hospital\b": "separate the disease from the hospital",
+    r"\btells? (?:the|a) disease\s+from (?:the|a) hospital\b": "separate the disease from the hospital",
     r"\b(?:to|features|heads?) tells? (?:the|a|their|its) (?:sex|class|source|number|patients?)\b": "predict",
     r"\bnormalization\b|\bcolor\b(?!-| ?[:=(])|\bgray\b": "British spelling: normalisation, colour, grey",
     r"(?<!such )\banew\b": "again",
