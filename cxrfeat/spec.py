@@ -223,7 +223,8 @@ class FeatureSpec:
     """A name of the backbone table, or `file` for a user's own network."""
 
     weights: str
-    """`sha256:<hex>` of the weights file, or `random:...` with the seed and the revision of the drawing."""
+    """`sha256:<hex>` of the weights file; `random:...` with the seed and the revision of the drawing; or `table:<hex>`,
+    the SHA-256 of an imported table that does not say what made its features."""
 
     preprocess: Preprocess
     """Scaling of pixels that the network's weights were trained with: a mode of Keras `imagenet_utils`, or `xrv`: from
@@ -319,6 +320,11 @@ class FeatureSpec:
         own = (means, stds) == (IMAGENET_MEAN, IMAGENET_STD)
         object.__setattr__(self, "pixel_mean", None if own else means)
         object.__setattr__(self, "pixel_std", None if own else stds)
+
+    @property
+    def from_table(self) -> bool:
+        """Whether nobody knows what made the features: they were imported from a table that does not say."""
+        return self.weights.startswith("table:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

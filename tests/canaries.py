@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -192,7 +193,7 @@ def _of_hdf5(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
             for key, value in part.attrs.items():
                 yield f"{name}!{path}@{key}", _as_bytes(key, value)
             if isinstance(part, h5py.Dataset):
-                values = part[()]
+                values = np.asarray(part[()])
                 plain = values.tobytes() if values.dtype.kind != "O" else b""
                 yield f"{name}!{path}", plain or _as_bytes(path, values.tolist())
 

@@ -123,7 +123,7 @@ class ShortAudit:
             *check_left_out(self.split),
             *check_regrouped(self.split),
             check_pixels(file) or check_exact_copies(file.labels, file.content.columns["pixel_digest"], self.split),
-            check_quarantine(len(file.content.quarantine), file.images),
+            None if file.spec.from_table else check_quarantine(len(file.content.quarantine), file.images),
             *check_odd(file),
             *check_encoded(self.encoded),
         ]
@@ -247,7 +247,7 @@ def plain_checks(file: FeatureFile, split: Split) -> tuple[Finding, ...]:
         check_split(split, file.groups, bound=file.spec.split is not None),
         *check_left_out(split),
         *check_regrouped(split),
-        check_quarantine(len(file.content.quarantine), file.images),
+        None if file.spec.from_table else check_quarantine(len(file.content.quarantine), file.images),
     )
     return tuple(failed_first(one for one in found if one is not None))
 
@@ -260,6 +260,14 @@ def check_weights(weights: str) -> Finding:
             status=Status.WARN,
             why="RANDOM WEIGHTS: the network was never trained, so these scores mean nothing.",
             do="Extract with trained weights: cxrfeat extract `weights=imagenet`.",
+        )
+    if weights.startswith("table:"):
+        return Finding(
+            check="weights",
+            status=Status.WARN,
+            why="The features were imported from a table that does not say which network made them: it may have been "
+            "trained on the images that test it here.",
+            do="Ask whoever made them what the network was trained on.",
         )
     return Finding(check="weights", status=Status.PASS, why="The network's weights were loaded from a file.")
 

@@ -163,6 +163,11 @@ def find_again(spec: FeatureSpec, name: str, *, path: PathLike | None = None) ->
         UsageError: If it does not take images of this size.
     """
     seed, path = None, None if path is None else as_path(path, "the network")
+    if spec.from_table:
+        raise WeightsError(
+            "The features were imported from a table that does not say which network made them, so no image can go "
+            "through it. Make features of the images with `cxrfeat extract`."
+        )
     if drawn := re.match(r"random:seed=(\d{1,20}),", spec.weights):
         seed = int(drawn[1])
         if spec.weights != random_identity(seed):

@@ -42,5 +42,6 @@ def export_features(
         print_json(made.to_dict())
         return
     beside = f" Next to it: {', '.join(path.name for path in made.beside)}." if made.beside else ""
-    say(f"{made.path}: {made.images} images, {made.views} views each, {made.dim} features.{beside}")
+    views = f"{made.views} view{'' if made.views == 1 else 's'} each"
+    say(f"{made.path}: {made.images} images, {views}, {made.dim} features.{beside}")
     say("Features can say something about a patient: share them only as you would share the data.")

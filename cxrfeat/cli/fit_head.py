@@ -285,7 +285,8 @@ def fit_head(
         if len(document["runs"]) > 1:
             others = [run["run"] for run in document["runs"] if run["run"] != first]
             note(f"Next: cxrfeat compare {' '.join([first, *others])}", quiet=quiet)
-        note(f"Next: cxrfeat predict {first} IMAGE", quiet=quiet)
+        if not result.runs[0].document.features.spec.from_table:
+            note(f"Next: cxrfeat predict {first} IMAGE", quiet=quiet)
     if result.unfitted:
         named = ", ".join(kind for kind, _ in result.unfitted)
         raise InputError(
@@ -324,7 +325,8 @@ def _show_target(result: TargetResult, path: Path, told: list[str], *, strict: b
         names = [run.name for run in result.runs]
         if len(names) > 1:
             note(f"Next: cxrfeat compare {' '.join(names)}", quiet=quiet)
-        note(f"Next: cxrfeat predict {names[0]} IMAGE", quiet=quiet)
+        if not result.runs[0].document.features.spec.from_table:
+            note(f"Next: cxrfeat predict {names[0]} IMAGE", quiet=quiet)
         if "macro" in document:
             first = max(document["runs"], key=lambda run: run["test"]["auroc"])
             call = Call("fit", (str(path),), {"target": first["target"], "kind": first["head"]})

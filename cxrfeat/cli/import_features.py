@@ -37,4 +37,5 @@ def import_features(
     for one in made.notes:
         note(f"Note: {one}")
     classes = ", ".join(f"{name} {count}" for name, count in made.classes.items())
-    say(f"{made.path}: {made.images} images ({classes}), {made.views} views each, {made.dim} features.")
+    views = f"{made.views} view{'' if made.views == 1 else 's'} each"
+    say(f"{made.path}: {made.images} images ({classes}), {views}, {made.dim} features.")

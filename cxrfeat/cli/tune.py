@@ -187,7 +187,8 @@ def tune(
             if line not in document["tuning"]:
                 note(f"  {line}", quiet=quiet)
         say(RESEARCH_USE)
-        note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
+        if not found.features.spec.from_table:
+            note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
     options.refuse_failed(result.refused, strict=strict)
 
 
@@ -213,4 +214,5 @@ def _show_number(result: TunedNumber, *, json: bool, quiet: bool) -> None:
         say(line)
     say(f"{run['path']}{' (already there)' if run['reused'] else ''}")
     say(RESEARCH_USE)
-    note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)
+    if not found.features.spec.from_table:
+        note(f"Next: cxrfeat predict {run['run']} IMAGE", quiet=quiet)

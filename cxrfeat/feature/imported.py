@@ -219,7 +219,7 @@ def _content(
     else:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         view = ViewSpec(size=16, count=views)
-        spec = FeatureSpec(backbone="file", weights=f"sha256:{digest}", preprocess="none", view=view)
+        spec = FeatureSpec(backbone="file", weights=f"table:{digest}", preprocess="none", view=view)
     columns = {name: np.zeros((images, *row_shape(name, spec, names)), dtype) for name, (dtype, _) in COLUMNS.items()}
     patients = _texts(frame, titles["group"])
     own = bool(about)  # whose ids are salted

@@ -17,7 +17,7 @@ LOOKED_THROUGH = 6000
 def copies_in(
     file: FeatureFile, sheet: TileSheet, names: Sequence[str], parts: Sequence[str | None]
 ) -> tuple[Copy, ...] | None:
-    """The copies among the images of a feature file; `None` where there are too many images to look through.
+    """The copies among the images of a feature file; `None` where too many are to be looked through, or none is seen.
 
     Args:
         file: The file.
@@ -25,7 +25,7 @@ def copies_in(
         names: What each image is called.
         parts: The part that each is in, where it is in one.
     """
-    if file.images > LOOKED_THROUGH:
+    if file.images > LOOKED_THROUGH or not file.has_pictures:
         return None
     columns, patients = file.content.columns, _patients(file)
     pairs = find_duplicates(file.content_sha256, columns["portrait"], columns["pixel_digest"])

@@ -18,7 +18,8 @@ class TileSheet:
     """Numbers the small pictures as they are needed, each image once."""
 
     def __init__(self, file: FeatureFile) -> None:
-        """Of the images of a feature file, which keeps a small picture of each."""
+        """Of the images of a feature file, which keeps a small picture of each, unless it came without."""
+        self._pictured = file.has_pictures
         self._portraits = file.content.columns["portrait"]
         self._keys = file.content_sha256
         self._row = {key: row for row, key in reversed([*enumerate(self._keys)])}
@@ -33,8 +34,8 @@ class TileSheet:
         return self.number(self._keys[row])
 
     def tiles(self) -> Tiles | None:
-        """All pictures that were asked for."""
-        if not self._number:
+        """All pictures that were asked for, as far as there are any."""
+        if not (self._number and self._pictured):
             return None
         wanted: NDArray[np.uint8] = self._portraits[[self._row[key] for key in self._number]]
         columns = math.ceil(math.sqrt(len(wanted)))

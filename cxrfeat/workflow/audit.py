@@ -61,6 +61,11 @@ def audit(
         WeightsError: If the network of the features cannot be found.
     """
     data = as_path(data, "the data folder")
+    if data.is_file() and data.suffix == ".h5":
+        raise InputError(
+            f"{data} holds features; the audit looks at the folder of their images. Name that, and this file with "
+            "`cache`. What features alone tell, `cxrfeat fit-head` says above its scores."
+        )
     if mitigate and cache is None:
         raise InputError(
             "`mitigate` runs a network over changed images: name a feature file that this network made with `cache`."

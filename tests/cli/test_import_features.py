@@ -20,11 +20,12 @@ def test_a_table_becomes_a_feature_file_that_heads_are_fitted_on(cli: Cli, tmp_p
     table.to_csv(tmp_path / "net.csv", index=False)
     said = cli("import-features", "net.csv", "--column", "image_id=key")
     assert said.code == 0, said.err
-    assert "60 images (A 30, B 30), 1 views each, 5 features" in said.out
+    assert "60 images (A 30, B 30), 1 view each, 5 features" in said.out
     assert "what needs their pixels" in said.err
     fitted = cli("fit-head", "--head", "logreg", "--json")
     assert fitted.code == 0, fitted.err
     assert "pixels" in {one["check"] for one in fitted.json["audit"]}
+    assert "Next" not in cli("fit-head", "--head", "logreg").err, "no image can go through a network nobody knows"
     assert cli("import-features", "net.csv").code == 3
     again = cli("import-features", "net.csv", "--column", "image_id=key", "--features", "other", "--json").json
     assert again["classes"] == {"A": 30, "B": 30}

@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrfeat.errors import InputError
+from cxrfeat.auditing.short import plain_checks
+from cxrfeat.backbone.network import find_again
+from cxrfeat.errors import InputError, WeightsError
+from cxrfeat.feature.file import FeatureFile
+from cxrfeat.feature.split import Split
+from cxrfeat.reporting.copies import copies_in
+from cxrfeat.reporting.tiles import TileSheet
+from cxrfeat.workflow.audit import audit
 from cxrfeat.workflow.export_features import export_features
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.import_features import NO_PIXELS, import_features
@@ -33,6 +40,27 @@ def test_heads_on_a_table_read_back_are_the_same(tmp_path: Path) -> None:
     assert not {"copies", "blank", "thumbnail"} & checks.keys()
     with pytest.raises(InputError, match="already exists"):
         import_features(table, features=tmp_path / "again")
+
+
+def test_nothing_is_claimed_of_a_network_and_of_pictures_that_nobody_has_seen(tmp_path: Path) -> None:
+    rows = "".join(f"{at},{'AB'[at % 2]},p{at // 2},{at % 7},{at % 5}\n" for at in range(40))
+    (tmp_path / "net.csv").write_text(f"id,label,patient,f0,f1\n{rows}")
+    made = import_features(tmp_path / "net.csv", features=tmp_path / "features")
+    with FeatureFile(made.path) as file:
+        parts, classes = np.tile(["train", "train", "test", "test"], 10), file.classes
+        split = Split.of(parts, file.content_sha256, file.labels, classes, by="column", seed=0)
+        checks = {one.check: one for one in plain_checks(file, split)}
+        assert checks["weights"].status == "warn"
+        assert "imported from a table" in checks["weights"].why
+        assert "unreadable" not in checks
+        sheet = TileSheet(file)
+        sheet.number_of(0)
+        assert sheet.tiles() is None, "a picture of nothing"
+        assert copies_in(file, sheet, file.image_ids, [None] * file.images) is None
+        with pytest.raises(WeightsError, match="imported from a table"):
+            find_again(file.spec, file.content.backbone)
+    with pytest.raises(InputError, match="holds features"):
+        audit(made.path)
 
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
