@@ -267,7 +267,7 @@ def check_weights(weights: str) -> Finding:
             status=Status.WARN,
             why="The features were imported from a table that does not say which network made them: it may have been "
             "trained on the images that test it here.",
-            do="Ask whoever made them what the network was trained on.",
+            do="Ask those who made them what the network was trained on.",
         )
     return Finding(check="weights", status=Status.PASS, why="The network's weights were loaded from a file.")
 
