@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -36,7 +36,7 @@ from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.store import dataset_of
 from cxrfeat.image.group import group
 from cxrfeat.image.identity import Identity
-from cxrfeat.image.manifest_file import SUFFIX, manifest_path, read_lines, write_manifest
+from cxrfeat.image.manifest_file import SUFFIX, manifest_path, read_lines, write_imported, write_manifest
 from cxrfeat.image.manifest_line import YES, Line, Lines
 from cxrfeat.image.note import Note, tell
 from cxrfeat.image.row import Manifest, Quarantined
@@ -149,6 +149,17 @@ def record(features: Path, claim: Claim, groups: Groups, identity: Identity, fai
     with _manifests(features):
         sweep_temporaries(features, manifest_path(features, claim.manifest.dataset).name)
         write_manifest(features, claim.manifest, groups, identity, root=claim.root, failed=failed)
+
+
+def record_imported(features: Path, dataset: str, lines: Sequence[Line]) -> bool:
+    """Put on record what the ids of a table of features stand for; see `write_imported`.
+
+    Raises:
+        LockedError: If another process does not let go of the manifests.
+        StorageError: If the disk refuses.
+    """
+    with _manifests(features):
+        return write_imported(features, dataset, lines)
 
 
 def _manifests(features: Path) -> Lock:

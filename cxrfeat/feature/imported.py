@@ -22,6 +22,7 @@ from cxrfeat.feature.exported import ABOUT, PICTURES
 from cxrfeat.feature.format import CODED, COLUMNS, NAMED, PARTS, Content, code, row_shape
 from cxrfeat.feature.shard import row_crc32
 from cxrfeat.image.identity import Identity
+from cxrfeat.image.manifest_line import YES, Line
 from cxrfeat.run.record import from_json
 from cxrfeat.spec import FeatureSpec, ViewSpec
 from cxrfeat.types import Part
@@ -58,6 +59,8 @@ class Imported:
     """`(images, views, dim)`."""
     not_read: tuple[str, ...]
     """Titles of columns that say nothing here."""
+    lines: tuple[Line, ...]
+    """What its ids stand for; none of a table whose ids are salted."""
 
 
 def read_table(path: Path, identity: Identity, *, titles: Mapping[str, str], dataset: str | None = None) -> Imported:
@@ -89,7 +92,25 @@ def read_table(path: Path, identity: Identity, *, titles: Mapping[str, str], dat
     read = {*used, *filter(None, found.values()), *_READ}
     if about:  # everything of its own is
         read |= set(map(str, frame))
-    return Imported(content=content, features=features, not_read=tuple(str(one) for one in frame if one not in read))
+    return Imported(
+        content=content,
+        features=features,
+        not_read=tuple(str(one) for one in frame if one not in read),
+        lines=() if about else _lines(content, frame, found),
+    )
+
+
+def _lines(content: Content, frame: pandas.DataFrame, titles: Mapping[str, str | None]) -> tuple[Line, ...]:
+    columns = content.columns
+    salted, contents, groups = (columns[name].tolist() for name in ("image_id", "content_sha256", "group"))
+    patients, sources = (_texts(frame, titles[name]) for name in ("group", "source"))
+    return tuple(
+        Line(
+            salted[row].decode(), str(one), content.classes[columns["label"][row]], contents[row].decode(),
+            groups[row].decode(), patients[row] or "", sources[row] or "", "", YES, "",
+        )
+        for row, one in enumerate(frame[titles["image_id"]])
+    )  # fmt: skip
 
 
 def _parquet(path: Path) -> tuple[pandas.DataFrame, NDArray[np.float32] | None, dict[str, Any]]:

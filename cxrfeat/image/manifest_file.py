@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -57,18 +57,49 @@ def write_manifest(
         StorageError: If it cannot be written.
     """
     path = manifest_path(folder, manifest.dataset)
-    ids = bytearray()
     root = str(manifest.root.resolve()) if root is None else root
 
+    def lines() -> Iterator[Line]:
+        ids = bytearray()
+        yield from _noted(_lines(manifest, groups, identity, root, failed), ids)
+        if path.exists():
+            yield from (line._replace(present=NO) for line in _gone(path, ids))
+
+    _write(path, lines)
+
+
+def write_imported(folder: Path, dataset: str, lines: Sequence[Line]) -> bool:
+    """Write what the ids of a table of features stand for, readable by its owner only; those that stood there stay.
+
+    Args:
+        folder: The folder of the feature files. The caller keeps other writers of its manifests out.
+        dataset: What the data are called.
+        lines: Of the table; they have no `root`.
+
+    Returns:
+        Whether it was written: the manifest of a folder of images by this name is left as it is.
+
+    Raises:
+        IntegrityError: If what stands there cannot be read.
+        StorageError: If it cannot be written.
+    """
+    path = manifest_path(folder, dataset)
+    before = read_lines(path) if path.exists() else Lines()
+    if any(root for (root,) in before.columns("root")):
+        return False
+    new = {line.image_id for line in lines}
+    _write(path, lambda: (*lines, *(line for line in before if line.image_id not in new)))
+    return True
+
+
+def _write(path: Path, lines: Callable[[], Iterable[Line]]) -> None:
     def write(temporary: Path) -> None:
         with SteadyFile(temporary) as disk:
             # surrogatepass: file names that are not UTF-8 must come back as they were.
             text = io.TextIOWrapper(io.BufferedWriter(disk, _BUFFER), "utf-8", "surrogatepass", newline="")
             table = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
             table.writerow(COLUMNS)
-            table.writerows(_noted(_lines(manifest, groups, identity, root, failed), ids))
-            if path.exists():
-                table.writerows(line._replace(present=NO) for line in _gone(path, ids))
+            table.writerows(lines())
             text.flush()
             disk.check()
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cxrfeat.errors import InputError, MissingExtraError
+from cxrfeat.feature.claim import record_imported
 from cxrfeat.feature.imported import ENDINGS, read_table
 from cxrfeat.feature.request import feature_path
 from cxrfeat.feature.store import write_features
@@ -90,8 +91,14 @@ def import_features(
         if place.exists():
             raise InputError(f"{place} already exists. Choose another folder with `features`, or another `dataset`.")
         write_features(place, content, rows.shape[2], [(np.arange(len(rows)), rows)])
+    named = not read.lines or record_imported(place.parent, content.dataset, read.lines)
     counts = np.bincount(content.columns["label"], minlength=len(content.classes)).tolist()
     notes = [] if content.columns["portrait"].any() else [NO_PIXELS]
+    if not named:
+        notes.append(
+            f"{content.dataset} is also a folder of images there, so images of this table go by salted ids: give the "
+            "data another name with `dataset` to see those of the table."
+        )
     if read.not_read:
         notes.append(f"Columns that were not read: {', '.join(read.not_read[:20])}.")
     if not content.columns["known_patient"].any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from cxrfeat.backbone.network import find_again
 from cxrfeat.errors import InputError, WeightsError
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Split
+from cxrfeat.image.manifest_file import manifest_path, read_lines
 from cxrfeat.reporting.copies import copies_in
 from cxrfeat.reporting.tiles import TileSheet
 from cxrfeat.workflow.audit import audit
 from cxrfeat.workflow.export_features import export_features
 from cxrfeat.workflow.fit_head import fit
 from cxrfeat.workflow.import_features import NO_PIXELS, import_features
+from cxrfeat.workflow.similar import similar
 from tests.workflow.helpers import make_features, probabilities
 
 pytest.importorskip("pyarrow", reason="the extra tables is not installed")
@@ -61,6 +64,15 @@ def test_nothing_is_claimed_of_a_network_and_of_pictures_that_nobody_has_seen(tm
             find_again(file.spec, file.content.backbone)
     with pytest.raises(InputError, match="holds features"):
         audit(made.path)
+    place = manifest_path(tmp_path / "features", "net")
+    assert [(line.path, line.patient_id) for line in read_lines(place)][:3] == [("0", "p0"), ("1", "p0"), ("2", "p1")]
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert similar("7", made.path).neighbours[0].image.isdecimal(), "images are called as in the table"
+    of_images = place.read_text().replace('"yes",""', '"yes","/images"')
+    place.write_text(of_images)
+    (tmp_path / "net.csv").write_text(f"id,label,patient,f0,f1\n{rows.replace('p', 'q')}")
+    assert "salted ids" in import_features(tmp_path / "net.csv", features=tmp_path / "features").notes[1]
+    assert place.read_text() == of_images
 
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
