@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrfeat.errors import InputError
+from cxrfeat.errors import InputError, UsageError
 from cxrfeat.feature.exported import ABOUT, PICTURES
 from cxrfeat.feature.format import CODED, COLUMNS, NAMED, PARTS, Content, code, row_shape
 from cxrfeat.feature.shard import row_crc32
@@ -47,6 +47,8 @@ _READ = (
     *PICTURES,
 )  # fmt: skip
 _LEAST_FEATURES = 2
+_NAME = re.compile(r"[^./\\\0][^/\\\0]{0,120}")
+"""Of a data set or a network, which becomes that of a file: it must not lead elsewhere."""
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -74,7 +76,12 @@ def read_table(path: Path, identity: Identity, *, titles: Mapping[str, str], dat
 
     Raises:
         InputError: If it is no such table, lacks ids, labels or features, or holds what these cannot be.
+        UsageError: If no file can be called like `dataset`.
     """
+    if dataset is not None and not _NAME.fullmatch(dataset):
+        raise UsageError(
+            f"`dataset` is part of a file's name: up to 121 characters, no slash, no dot first; got {dataset!r}."
+        )
     frame, features, about = _READERS[path.suffix.lower()](path)
     found = {name: _title(frame, name, titles.get(name)) for name in _KNOWN}
     if features is None:
@@ -168,6 +175,8 @@ def _about(told: bytes | None, path: Path) -> dict[str, Any]:
         classes, names = about["classes"], about["names"]
         if not (all(isinstance(one, str) for one in classes) and {*names} == {*NAMED}):
             raise ValueError("it names other columns")
+        if not all(_NAME.fullmatch(about.get(one, "table")) for one in ("dataset", "backbone")):
+            raise ValueError("its data set or network has a name that no file can have")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} says wrongly how its features were made ({_line(error)}).") from error
     return dict(about)

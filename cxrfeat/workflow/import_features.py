@@ -72,6 +72,7 @@ def import_features(
 
     Raises:
         InputError: If the table is not of this form, or the feature file already exists.
+        UsageError: If no file can be called like `dataset`.
         MissingExtraError: If pandas or pyarrow is not installed.
         StorageError: If the disk refuses.
         LockedError: If another process makes this file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from cxrfeat.auditing.short import plain_checks
 from cxrfeat.backbone.network import find_again
-from cxrfeat.errors import InputError, WeightsError
+from cxrfeat.errors import InputError, UsageError, WeightsError
+from cxrfeat.feature.exported import ABOUT
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.split import Split
 from cxrfeat.image.manifest_file import manifest_path, read_lines
@@ -81,3 +83,18 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.txt").touch()
     with pytest.raises(InputError, match="does not end in"):
         import_features(tmp_path / "t.txt")
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "net.csv").write_text("id,label,f0,f1\n1,A,1,2\n2,B,2,1\n")
+    for name in ("../out", "a/b", "..", ".hidden", ""):
+        with pytest.raises(UsageError, match="part of a file's name"):
+            import_features(tmp_path / "net.csv", features=tmp_path / "features", dataset=name)
+    table = export_features(make_features(tmp_path / "set.h5", groups=2), to="npz", out=tmp_path / "t.npz").path
+    with np.load(table) as stored:
+        arrays = dict(stored)
+    for name in ("dataset", "backbone"):
+        about = {**json.loads(str(arrays[ABOUT])), name: "../out"}
+        np.savez(table, allow_pickle=False, **{**arrays, ABOUT: np.array(json.dumps(about))})
+        with pytest.raises(InputError, match="no file can have"):
+            import_features(table, features=tmp_path / "features")
