@@ -90,6 +90,8 @@ def explain(
         StorageError: If `out` cannot be written.
     """
     run = find_run(run, runs=runs)
+    if run.document.features.spec.from_table:
+        network_of(run)  # says why there is none, before images are looked for
     given = as_paths(images, "an image or a folder of images")
     if bool(given) == (data is not None):
         raise UsageError("Name either images, or the data folder of the run with `data`.")

@@ -26,6 +26,8 @@ def test_a_table_becomes_a_feature_file_that_heads_are_fitted_on(cli: Cli, tmp_p
     assert fitted.code == 0, fitted.err
     assert "pixels" in {one["check"] for one in fitted.json["audit"]}
     assert "Next" not in cli("fit-head", "--head", "logreg").err, "no image can go through a network nobody knows"
+    heat = cli("explain", fitted.json["runs"][0]["run"], "--data", ".")
+    assert (heat.code, "imported from a table" in heat.err) == (3, True), heat.err
     assert cli("import-features", "net.csv").code == 3
     again = cli("import-features", "net.csv", "--column", "image_id=key", "--features", "other", "--json").json
     assert again["classes"] == {"A": 30, "B": 30}
