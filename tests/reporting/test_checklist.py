@@ -28,11 +28,12 @@ def test_every_answer_is_used() -> None:
 def test_what_a_run_knows_is_filled_in_and_the_rest_is_the_authors(tmp_path: Path) -> None:
     card = card_with_everything(tmp_path)
     rows = {row["item"]: row for row in filled(CLAIM, card)}
-    assert rows["44"] == {"item": "44", "about": "Who paid", "answer": YOURS, "yours": True}
+    assert rows["44"] == {"item": "44", "about": "Funding", "answer": YOURS, "yours": True}
     assert "outside" in rows["33"]["answer"]
     assert "COVID 40, NORMAL 40" in rows["7"]["answer"]
     assert "kind logreg" in rows["25"]["answer"]
     assert "momentum" not in rows["25"]["answer"]
+    assert "None" not in rows["25"]["answer"]
     page = checklist_page(TRIPOD, card)
     assert "10.1136/bmj-2023-078378" in page
     assert page.count(YOURS) == sum(row["yours"] for row in filled(TRIPOD, card))
