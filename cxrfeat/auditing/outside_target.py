@@ -61,8 +61,8 @@ def names_elsewhere(run: TargetRun, dataset: str, stated: Sequence[str], renamed
     for theirs, ours in renamed.items():
         if ours not in names:
             raise UsageError(
-                f"`renamed` makes {theirs!r} {ours!r}, which {run.name} does not tell.{nearest(ours, names)} "
-                f"It tells {', '.join(names)}."
+                f"`renamed` makes {theirs!r} {ours!r}, which {run.name} does not predict.{nearest(ours, names)} "
+                f"It predicts {', '.join(names)}."
             )
     found = {}
     for ours in names:
@@ -74,9 +74,10 @@ def names_elsewhere(run: TargetRun, dataset: str, stated: Sequence[str], renamed
         return found
     there = f"known are {', '.join(stated)}" if stated else "nothing else is known of them"
     what = "a number" if isinstance(run.document, NumberDocument) else "findings"
+    told = f"{', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
     raise InputError(
-        f"{run.name} tells {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}, and the table of {dataset} does "
-        f"not state {what} of that name for its images ({there}). Add the column, or join names with `renamed`, as in "
+        f"{run.name} predicts {told}, and the table of {dataset} does not state {what} of that name for its "
+        f"images ({there}). Add the column, or join names with `renamed`, as in "
         f"{stated[0] if stated else 'theirs'}={names[0]}; `keep_columns` and `findings` name columns that are read."
     )
 

@@ -15,11 +15,11 @@ _UNBROKEN = "\N{NON-BREAKING HYPHEN}"
 class Command(TyperCommand):
     """A command whose options stand under the titles that they were given, in the order of their first option."""
 
-    def get_help(self, ctx: Any) -> str:  # noqa: ANN401
+    def get_help(self, ctx: Any) -> str:  # noqa: ANN401  # Click has types of its own
         """The text, in which no name is broken at a hyphen: `svm-linear` can be copied."""
         return super().get_help(ctx).replace(_UNBROKEN, "-")
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  # Click has types of its own
         """Write it, with hyphens within words as what a line does not end at."""
         text, rows = formatter.write_text, formatter.write_dl
         formatter.write_text = lambda one: text(_unbroken(one))

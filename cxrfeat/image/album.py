@@ -85,6 +85,7 @@ class Album:
         """Put all pages into the file, which are full."""
         with storing("keep the portraits of many images in", self._folder):
             if self._file is None:
+                # Open as long as this is.
                 self._file = tempfile.TemporaryFile(prefix=TEMPORARY, dir=self._folder, buffering=0)  # noqa: SIM115
                 weakref.finalize(self, self._file.close)
             self._file.seek(self._filed * _BYTES)

@@ -189,7 +189,7 @@ class Pictures:
                 reversal, which = np.nonzero(np.abs(products) >= _PROPOSE)
                 found.append((column[which] + left, row[which] + start, reversal + swap, products[reversal, which]))
         one, other, symmetry, product = (np.concatenate(part) for part in zip(*found, strict=True))
-        return _strongest(one, other, symmetry, product)
+        return _strongest(one, other, symmetry, product, _MOST)
 
     def _propose_nearby(self, strip: Strip) -> Proposals:
         """As `propose`, of pairs that are found in tables, and by zoom and shift can be made to agree much."""
@@ -245,7 +245,7 @@ class ByFeatures:
         )
         symmetry = np.abs(under).argmax(axis=0)
         sign = np.sign(under[symmetry, np.arange(len(one))])
-        return _strongest(one, other, symmetry, alike[row, one] * sign)
+        return _strongest(one, other, symmetry, alike[row, one] * sign, _MOST)
 
 
 def until(stop: Event, things: Iterable[_T]) -> Iterator[_T]:
@@ -265,14 +265,14 @@ def _strongest(
     other: NDArray[np.int64],
     symmetry: NDArray[np.int64],
     product: NDArray[np.float32],
-    most: int | None = None,
+    most: int,
 ) -> Proposals:
     """The strongest proposals of each `other`, with those before it only."""
     order = np.lexsort((symmetry, one, -np.abs(product), other))
     order = order[one[order] < other[order]]
     ranked = other[order]
     rank = np.arange(len(order)) - np.searchsorted(ranked, ranked)
-    kept = order[rank < (most or _MOST)]
+    kept = order[rank < most]
     sign = np.where(product[kept] < 0, -1, 1)
     return np.stack([one[kept], other[kept], symmetry[kept], sign], axis=1)
 

@@ -95,7 +95,7 @@ def tangents(portraits: NDArray[np.uint8], weights: Planes) -> Planes:
     parts = [along(down, fine, across) for down, across in _MOVES]
     white = np.stack(parts, axis=1).reshape(len(portraits), len(_MOVES), -1) @ weights
     length = np.maximum(np.linalg.norm(white[:, :1], axis=2, keepdims=True), 1e-9)
-    return white / length  # type: ignore[no-any-return]
+    return white / length  # type: ignore[no-any-return]  # NumPy types a quotient as Any
 
 
 def agreement(tangents: Planes, others: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -165,7 +165,9 @@ def validate(
         for field, value in (("recalibrate", recalibrate), ("by", texts or None)):
             if value is not None:
                 told = found.document.target
-                raise UsageError(f"`{field}` goes with runs of classes, and {found.name} tells {told}. Leave it out.")
+                raise UsageError(
+                    f"`{field}` goes with runs of classes, and {found.name} predicts {told}. Leave it out."
+                )
     cuts = None if by is None else [read_cut(one) for one in texts]
     asked = _Asked(
         renamed=dict(renamed or {}),

@@ -65,9 +65,9 @@ def test_a_column_of_another_name_is_joined_and_one_that_is_missing_is_refused(
     away = hospital(tmp_path / "away.h5", 3, number="mGy")
     told = tried(number, home, away, {"mGy": "dose"})
     assert told.renamed == {"mGy": "dose"}
-    with pytest.raises(InputError, match=r"tells dose, and the table of away does not state a number of that name"):
+    with pytest.raises(InputError, match=r"predicts dose, and the table of away does not state a number of that name"):
         tried(number, home, away)
-    with pytest.raises(UsageError, match=r"makes 'mGy' 'does', which .* does not tell\. Did you mean dose\?"):
+    with pytest.raises(UsageError, match=r"makes 'mGy' 'does', which .* does not predict\. Did you mean dose\?"):
         tried(number, home, away, {"mGy": "does"})
     with pytest.raises(InputError, match=r"'Mass' is a number to .*, and in blobs one of no Mass, Mass"):
         tried(number, home, away, {"Mass": "dose"})

@@ -80,7 +80,7 @@ def test_a_run_of_a_number_is_tried_elsewhere_too_and_stands_in_the_report(
     for option, value in (("--recalibrate", "0.3"), ("--by", "sex")):
         refused = cli("validate", "ages", away, option, value)
         assert refused.code == 2
-        assert f"{option} goes with runs of classes, and ages tells age. Leave it out." in refused.err
+        assert f"{option} goes with runs of classes, and ages predicts age. Leave it out." in refused.err
     made = cli("report", "ages", "--no-images", "--json").json
     assert made["targets"] == [{"target": "age", "runs": ["ages"]}]
     assert "ages at home and elsewhere: age" in Path(made["report"]).read_text()
