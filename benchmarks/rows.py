@@ -2,8 +2,9 @@
 
 Each stage runs in an interpreter of its own, so that its peak of memory is its own; what the images are (made up, one
 row for each) is there before its clock starts, and what that takes of memory is told. But for `index`, which reads
-files, nothing is an image file: the shards are written as an extraction writes them, with features and portraits of
-noise, in which there are few copies. `files` and `shards` only prepare.
+files, nothing is an image file: the shards are written as an extraction writes them, with features of noise, and with
+portraits in which there are few copies: blends of those of real X-rays, where some are given. `files` and `shards` only
+prepare.
 
 - index: a folder of PNG files of 32 x 32 pixels read, each file once;
 - claim: the data set's name among those of the features folder, and its manifest written;
@@ -16,7 +17,7 @@ noise, in which there are few copies. `files` and `shards` only prepare.
 - split: the file opened, and parted by groups;
 - audit: the short audit of file and split, as before every head.
 
-    python -m benchmarks.rows --rows 100000 --rows 1000000 --json rows.json
+    python -m benchmarks.rows --rows 100000 --rows 1000000 --data DATA --json rows.json
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import fresh_process, options, publish, say, scratch
+from benchmarks.portraits import Portraits, real_portraits
 from benchmarks.scale import peak
 from cxrfeat.backbone.network import FILE, Network
 from cxrfeat.feature.claim import Claim, claim_name
@@ -55,6 +57,9 @@ from cxrfeat.types import Groups
 
 DIM, VIEWS, IMAGES_EACH = 64, 8, 3
 """Features per view, views, and images of a patient."""
+
+REAL = "portraits.npy"
+"""File of the portraits that others are blended of."""
 
 STAGES = (
     "files",
@@ -165,6 +170,8 @@ def plan(manifest: Manifest, folder: Path) -> None:
 def shards(manifest: Manifest, folder: Path) -> None:
     """Write all of them, without waiting for the disk as a commit does."""
     draw = np.random.default_rng(0)
+    real = folder / REAL
+    portraits = Portraits(np.load(real) if real.exists() else None)
     with ExitStack() as stack:
         task = begun(manifest, folder, stack)
         job, work = task.job, task.committed.work
@@ -181,7 +188,7 @@ def shards(manifest: Manifest, folder: Path) -> None:
                     "mean_grey": draw.random(n, dtype=np.float32),
                     "black_border": np.zeros(n, np.float32),
                     "thumbnail": draw.integers(0, 256, (n, 8, 8), dtype=np.uint8),
-                    "portrait": draw.integers(0, 256, (n, 40, 40), dtype=np.uint8),
+                    "portrait": portraits.some(n, draw),
                     "pixel_digest": draw.integers(0, 2**64, n, dtype=np.uint64),
                 },
                 engine="stand-in",
@@ -262,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser = options(__doc__)
     parser.add_argument("--rows", type=int, action="append", help="default: 10,000 and 100,000")
     parser.add_argument("--stage", choices=STAGES, action="append", help="default: all")
+    parser.add_argument("--data", type=Path, help="a folder of X-rays, whose portraits those of the shards are made of")
     parser.add_argument("--folder", type=Path, help="where files go, and stay; default: a temporary one")
     given = parser.parse_args(arguments)
     found: list[dict[str, Any]] = []
@@ -269,6 +277,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         for rows in sorted(given.rows or [10_000, 100_000]):
             folder = (given.folder or own) / str(rows)
             folder.mkdir(parents=True, exist_ok=True)
+            if given.data is not None:
+                np.save(folder / REAL, real_portraits(given.data))
             for stage in given.stage or STAGES:
                 with fresh_process() as process:
                     told = process.submit(run, stage, rows, str(folder)).result()

@@ -20,13 +20,13 @@ from cxrfeat.feature.keys import Keys, column
 from cxrfeat.image.duplicate import Pair, Search
 from cxrfeat.image.group import group, group_copies
 from cxrfeat.image.row import ImageRow, ImageRows
-from cxrfeat.system.process import small_products
+from cxrfeat.system.process import give_back, small_products
 from cxrfeat.types import Groups
 
 Told = tuple[NDArray[np.uint8], int] | None
 """As in `Looks`; `None` of an image that cannot be used."""
 
-_WAITING = 1 << 16
+_WAITING = 1 << 14
 """Images that wait for the search at most, 1.7 kB each: whoever tells of more waits until it has some of them."""
 
 
@@ -37,23 +37,26 @@ class Copies:
     before it are known.
     """
 
-    def __init__(self, rows: Sequence[ImageRow], folder: Path | None = None) -> None:
+    def __init__(self, rows: Sequence[ImageRow], folder: Path | None = None, known: Keys | None = None) -> None:
         """Take the images.
 
         Args:
             rows: Rows of the data set.
             folder: As in `Search`.
+            known: Contents, which are shared if they are those of the rows.
         """
         self._rows, self._folder, self._stop = rows, folder, threading.Event()
         contents = rows.contents if isinstance(rows, ImageRows) else column(row.content_sha256 for row in rows)
-        order, self._places = np.unique(contents, return_index=True)
-        self._order = Keys(order)
-        """What is to be said, and where in the rows each is first."""
+        self.contents = Keys(contents) if known is None else known.again(contents)
+        """Of whose images is to be said how they look, in the order in which they are compared."""
+        self._places = np.empty(len(self.contents), np.intp)
+        self._places[self.contents.places(contents)[::-1]] = np.arange(len(contents))[::-1]
+        """Where in the rows each is first."""
         self._next = 0
         self._early: dict[int, Told] = {}
         """What was said of images before which another is not known yet, by their places in that order."""
-        self._usable = np.zeros(len(order), bool)
-        self._digests = np.zeros(len(order), np.uint64)
+        self._usable = np.zeros(len(self.contents), bool)
+        self._digests = np.zeros(len(self.contents), np.uint64)
         """Which were given to the search, and their pixel digests."""
         self._search = Search(self._stop, folder)
         self._begun: list[tuple[Future[None], int]] = []
@@ -83,7 +86,7 @@ class Copies:
             looks: They must not change.
         """
         known = []
-        for place, told in zip(self._order.places(column(looks)).tolist(), looks.values(), strict=True):
+        for place, told in zip(self.contents.places(column(looks)).tolist(), looks.values(), strict=True):
             if place >= self._next:
                 self._early.setdefault(place, told)
         while self._next in self._early:
@@ -96,7 +99,7 @@ class Copies:
             while self._begun and sum(images for one, images in self._begun if not one.done()) > _WAITING:
                 wait([next(one for one, _ in self._begun if not one.done())])
             self._begun.append((self._pool.submit(self._search.add, known), len(known)))
-        if self._found is None and self._next == len(self._order):
+        if self._found is None and self._next == len(self.contents):
             self._found = self._pool.submit(self._search.pairs, self._places[self._usable].tolist())
 
     def groups(self, looks: Callable[[], Iterable[Mapping[str, Told]]]) -> Groups:
@@ -109,16 +112,19 @@ class Copies:
         usable, digests = np.zeros_like(self._usable), np.zeros_like(self._digests)
         for some in looks():
             self.tell(some)
-            for place, told in zip(self._order.places(column(some)).tolist(), some.values(), strict=True):
+            for place, told in zip(self.contents.places(column(some)).tolist(), some.values(), strict=True):
                 if told is not None and place >= 0:
                     usable[place], digests[place] = True, told[1]
-        self.tell(dict.fromkeys(self._order.part(slice(self._next, None))))
+        self.tell(dict.fromkeys(self.contents.part(slice(self._next, None))))
         with self._held:
             if np.array_equal(usable, self._usable) and np.array_equal(digests, self._digests):
                 assert self._found is not None  # all were told
                 for one, _ in self._begun:
                     one.result()
-                pairs = self._found.result()
-                return group(self._rows, also=[(pair.one, pair.other) for pair in pairs])
+                pairs = [(pair.one, pair.other) for pair in self._found.result()]
+                self._pool.shutdown(wait=True)  # its thread lets go of the search too
+                self._search, self._found = Search(), None  # hundreds of MB of a million
+                give_back()
+                return group(self._rows, also=pairs)
             self._stop.set()
         return group_copies(self._rows, {sha: one for some in looks() for sha, one in some.items() if one is not None})

@@ -18,7 +18,7 @@ from cxrfeat.feature import lazy
 from cxrfeat.feature.decoded import AND, earlier, joined, unchanged
 from cxrfeat.feature.file import FeatureFile
 from cxrfeat.feature.format import COLUMNS
-from cxrfeat.feature.keys import Column, Keys, column, texts
+from cxrfeat.feature.keys import Column, Keys, texts
 from cxrfeat.feature.lazy import Lazy, Places
 from cxrfeat.feature.shard import FEATURES, LOOKS, Failure, read_columns, read_shard
 from cxrfeat.feature.spare import Spare
@@ -152,12 +152,10 @@ class ComputedRows:
         self._placed: tuple[Column, NDArray[np.intp]] | None = None
         self._part = np.full(len(wanted), -1, np.int32)
         self._row = np.zeros(len(wanted), np.int32)
-        sizes = np.array([len(one.keys) for one in self._parts], np.intp)
-        places = wanted.places(np.concatenate([column(()), *(one.keys for one in self._parts)]))
-        there = np.flatnonzero(places >= 0)[::-1]  # so that of a hash that is there twice the first counts
-        parts = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
-        rows = (np.arange(len(places)) - np.repeat(np.cumsum(sizes) - sizes, sizes)).astype(np.int32)
-        self._part[places[there]], self._row[places[there]] = parts[there], rows[there]
+        for number in range(len(self._parts) - 1, -1, -1):  # of a hash that is there twice the first counts
+            places = wanted.places(self._parts[number].keys)[::-1]
+            rows = np.flatnonzero(places >= 0)
+            self._part[places[rows]], self._row[places[rows]] = number, len(places) - 1 - rows
         self.found = wanted if (self._part >= 0).all() else Keys(wanted.array[self._part >= 0])
         """Those that have a row."""
         shards = committed.work.shards() | committed.spare.shards(wanted)

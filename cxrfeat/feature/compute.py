@@ -71,7 +71,7 @@ class Job:
         """Content hashes of the missing shards."""
         here = np.zeros(self.plan.count, bool)
         here[self.missing] = True
-        return Keys(self.plan.todo.array[np.repeat(here, self.plan.shard_images)[: len(self.plan.todo)]])
+        return self.plan.todo.where(np.repeat(here, self.plan.shard_images)[: len(self.plan.todo)])
 
     @property
     def images_computed(self) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from cxrfeat.feature.committed import ComputedRows, LostError
 from cxrfeat.feature.compute import compute
 from cxrfeat.feature.extracted import Extracted
 from cxrfeat.feature.finish import finish
-from cxrfeat.feature.keys import Keys, column
+from cxrfeat.feature.keys import Keys
 from cxrfeat.feature.paths import Paths
 from cxrfeat.feature.remote import compute_by_workers
 from cxrfeat.feature.request import Request, feature_path
@@ -146,19 +147,21 @@ def grouped(manifest: Manifest, tasks: Sequence[Task], compute_all: Callable[[Lo
         tasks: The files that are wanted, held.
         compute_all: As in `conclude`.
     """
-    contents = Keys(manifest.contents)
-    coming = Keys(np.concatenate([column(()), *(task.job.coming.array for task in tasks)]))
-    with Copies(manifest.rows, tasks[0].committed.path.parent) as copies:
-        for some in _looks(contents - coming, tasks):
+    coming = reduce(or_, (task.job.coming for task in tasks))
+    with Copies(manifest.rows, tasks[0].committed.path.parent, tasks[0].job.plan.todo) as copies:
+        contents = copies.contents
+        rows = [ComputedRows(task.committed, contents) for task in tasks]
+        for some in _looks(contents - coming, rows):
             copies.tell(some)
         if compute_all is not None:
             compute_all(copies.tell)
-        return copies.groups(partial(_looks, contents, tasks))
+        if coming:
+            rows = [ComputedRows(task.committed, contents) for task in tasks]
+        return copies.groups(partial(_looks, contents, rows))
 
 
-def _looks(contents: Keys, tasks: Sequence[Task]) -> Iterator[dict[str, Told]]:
+def _looks(contents: Keys, rows: Sequence[ComputedRows]) -> Iterator[dict[str, Told]]:
     """How images look, some at a time in their order, as far as features of them are committed; else `None`."""
-    rows = [ComputedRows(task.committed, contents) for task in tasks]
     for start in range(0, len(contents), _LOOKS_AT_ONCE):
         lacking = Keys(contents.array[start : start + _LOOKS_AT_ONCE])
         told: dict[str, Told] = dict.fromkeys(lacking)

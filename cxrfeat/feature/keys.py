@@ -13,6 +13,7 @@ Column = NDArray[np.bytes_]
 
 _TYPE = "S64"
 _AT_ONCE = 1 << 16
+_MANY = 4096
 
 
 def column(hashes: Iterable[str]) -> Column:
@@ -39,10 +40,12 @@ class Keys(Set[str]):
         (['a', 'b'], True, True, [1, -1])
     """
 
-    __slots__ = ("array",)
+    __slots__ = ("_heads", "array")
 
     def __init__(self, hashes: Iterable[str] | Column = ()) -> None:
         """Sort them, and take each once; an empty one is none."""
+        self._heads: NDArray[np.uint64] | None = None
+        """What they begin with, once many are looked for: numbers are compared a tenth as long as texts."""
         if isinstance(hashes, Keys):
             self.array: Column = hashes.array
             return
@@ -74,19 +77,36 @@ class Keys(Set[str]):
 
     def __sub__(self, others: Iterable[Any]) -> Keys:
         """Those that are not among others."""
-        return self._where(Keys(others).places(self.array) < 0)
+        return self.where(Keys(others).places(self.array) < 0)
 
     def __and__(self, others: Iterable[Any]) -> Keys:
         """Those that are among others too."""
-        return self._where(Keys(others).places(self.array) >= 0)
+        return self.where(Keys(others).places(self.array) >= 0)
 
-    def _where(self, kept: NDArray[np.bool_]) -> Keys:
-        """Some of them; of all, no second copy."""
+    def where(self, kept: NDArray[np.bool_]) -> Keys:
+        """Some of them, by a mask `(n,)`; of all, no second copy."""
         return self if kept.all() else Keys(self.array[kept])
 
     def __or__(self, others: Iterable[Any]) -> Keys:
-        """Those of both."""
-        return Keys(np.concatenate([self.array, Keys(others).array]))
+        """Those of both; where one has all, no second copy."""
+        others = Keys(others)
+        more = others - self
+        if not more:
+            return self
+        shared = len(others) - len(more)
+        return others if shared == len(self) else Keys(np.concatenate([self.array, more.array]))
+
+    def again(self, hashes: Column) -> Keys:
+        """As `Keys(hashes)`; where that is this set, no second copy.
+
+        Example:
+            >>> some = Keys(["a", "b"])
+            >>> some.again(column(["b", "a", "b"])) is some, some.again(column(["a"])) == {"a"}
+            (True, True)
+        """
+        there = np.zeros(len(self) + 1, bool)  # the last one: whether any is not among these
+        there[self.places(hashes)] = True
+        return self if there[:-1].all() and not there[-1] else Keys(hashes)
 
     def part(self, which: slice) -> tuple[str, ...]:
         """Some of them that follow each other, as texts."""
@@ -96,7 +116,30 @@ class Keys(Set[str]):
         """`(n,)`: the place of each of some hashes here, -1 where it is not."""
         if not len(self.array):
             return np.full(len(hashes), -1, np.intp)
-        found = np.searchsorted(self.array, hashes.astype(_TYPE, copy=False))
+        if len(hashes) < _MANY:
+            return self._searched(hashes.astype(_TYPE, copy=False))
+        if self._heads is None:
+            self._heads = _heads(self.array)
+        found = np.empty(len(hashes), np.intp)
+        for start in range(0, len(hashes), _AT_ONCE):
+            some = hashes[start : start + _AT_ONCE].astype(_TYPE, copy=False)
+            heads = _heads(some)
+            place = np.searchsorted(self._heads, heads)
+            place[place == len(self.array)] = 0
+            other = np.flatnonzero(self.array[place] != some)
+            alike = self._heads[place[other]] == heads[other]  # several may begin alike
+            place[other[~alike]] = -1
+            place[other[alike]] = self._searched(some[other[alike]])
+            found[start : start + _AT_ONCE] = place
+        return found
+
+    def _searched(self, hashes: Column) -> NDArray[np.intp]:
+        found = np.searchsorted(self.array, hashes)
         found[found == len(self.array)] = 0
         found[self.array[found] != hashes] = -1
         return found
+
+
+def _heads(hashes: Column) -> NDArray[np.uint64]:
+    """Their first eight digits as numbers that are in the same order."""
+    return np.ascontiguousarray(hashes).view(">u8")[:: hashes.itemsize // 8].astype(np.uint64)

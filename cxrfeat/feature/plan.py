@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cxrfeat.errors import UsageError
-from cxrfeat.feature.keys import Keys
+from cxrfeat.feature.keys import Column, Keys, texts
 
 SHARD_VIEWS = 256
 """Views per shard, about: what a kill can cost, 10 to 60 seconds on 2 cores."""
@@ -64,9 +64,13 @@ class Plan:
         """How many contents a shard has."""
         return max(0, min(self.shard_images, len(self.todo) - index * self.shard_images))
 
+    def keys(self, index: int) -> Column:
+        """The content hashes of one shard, as a part of `todo`."""
+        return self.todo.array[index * self.shard_images : (index + 1) * self.shard_images]
+
     def shard(self, index: int) -> tuple[str, ...]:
-        """The content hashes of one shard."""
-        return self.todo.part(slice(index * self.shard_images, (index + 1) * self.shard_images))
+        """The same as texts."""
+        return texts(self.keys(index))
 
 
 def make_plan(todo: Iterable[str], *, views: int, settings: Settings) -> Plan:

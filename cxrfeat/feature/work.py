@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -110,8 +110,18 @@ class Work(Lock):
         """The shards of a plan, or of a share of it, that are not there, or not whole."""
         if share is not None:
             return [index for index in share.of(range(plan.count)) if read_note(self.shard_path(plan, index)) is None]
-        here = {name for name, number in self._found(lambda name: _plan_of(name) == plan.id) if number == 0}
-        return [index for index in range(plan.count) if _shard_name(plan, index) not in here]
+        here = {
+            name: note for (name, at), note in self._found(lambda name: _plan_of(name) == plan.id).items() if not at
+        }
+        missing = []
+        for index in range(plan.count):
+            name, keys = _shard_name(plan, index), plan.keys(index)
+            note = here.get(name)
+            if note is None:
+                missing.append(index)
+            elif np.array_equal(note.keys, keys):
+                self._notes[name, 0] = replace(note, keys=keys)  # as a part of the plan: 80 MB of a million
+        return missing
 
     def commit(self, plan: Plan, index: int, shard: Shard) -> None:
         """Keep a computed shard."""

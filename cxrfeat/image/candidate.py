@@ -34,6 +34,7 @@ from cxrfeat.image.frequency import (
 )
 from cxrfeat.image.nearby import Nearby, encoded
 from cxrfeat.system.ahead import Ahead
+from cxrfeat.system.process import give_back
 from cxrfeat.types import Features
 
 SAMPLE = 2000
@@ -165,6 +166,7 @@ class Pictures:
                 self._tables = Nearby()
                 codes = [encoded(together(page[0])) for page in self._pages] + codes
             self._tables.add(np.concatenate(codes), partial(until, stop))
+            give_back()  # the tables of before, which were a little smaller, and once the pages of the album
 
     def _propose_any(self, strip: Strip) -> Proposals:
         """As `propose`, of each pair.

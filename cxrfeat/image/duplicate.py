@@ -8,7 +8,7 @@ shift allow, confirm or refuse.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,8 @@ class Search:
         self._same: list[tuple[int, int]] = []
         self._kept = array("q")
         self._pictures = Pictures(folder)
-        self._best: dict[tuple[int, int], tuple[float, int, int]] = {}
+        self._near: list[tuple[Proposals, NDArray[np.float32]]] = []
+        """What was confirmed, and how alike it is; a pair may be among it in several ways."""
 
     def add(self, looks: Iterable[tuple[NDArray[np.uint8], int]]) -> None:
         """Take more images.
@@ -119,10 +120,21 @@ class Search:
         return [
             *(_pair(places[one], places[other], "pixels", 1.0) for one, other in self._same),
             *(
-                _pair(places[self._kept[one]], places[self._kept[other]], "near", similar, -symmetry, sign)
-                for (one, other), (similar, sign, symmetry) in self._best.items()
+                _pair(places[self._kept[one]], places[self._kept[other]], "near", similar, symmetry, sign)
+                for (one, other, symmetry, sign), similar in self._best()
             ),
         ]
+
+    def _best(self) -> Iterator[tuple[list[int], float]]:
+        """Of each pair the way in which it is most alike: not inverted, or of the first symmetry, if several are."""
+        if not self._near:
+            return
+        proposals, similar = (np.concatenate(part) for part in zip(*self._near, strict=True))
+        one, other, symmetry, sign = proposals.T
+        order = np.lexsort((symmetry, -sign, -similar, other, one))
+        new = np.diff(proposals[order, :2], axis=0, prepend=-1).any(axis=1)
+        best = order[new]
+        yield from zip(proposals[best].tolist(), similar[best].tolist(), strict=True)
 
     def _compare(self, *, last: bool) -> None:
         """Compare the pictures that wait with those before them, and with each other."""
@@ -135,9 +147,8 @@ class Search:
         work = partial(_confirmed, self._pictures, propose)
         with Ahead(work, until(self._stop, strips), ahead=_BLOCKS_AHEAD) as confirmed:
             for proposals, similar in confirmed:
-                for (one, other, symmetry, sign), value in zip(proposals.tolist(), similar.tolist(), strict=True):
-                    found = (value, sign, -symmetry)
-                    self._best[one, other] = max(found, self._best.get((one, other), found))
+                if len(proposals):
+                    self._near.append((proposals, similar))
 
 
 class _First:

@@ -43,6 +43,8 @@ _RANKS = 6
 """Directions of each quarter that a picture is looked for under, at most."""
 _REACH = int((0.06 * _SCALE * 127) ** 2)
 """How far from another key a picture may be that is looked for there too, squared."""
+_NEW_TABLES = 4
+"""Tables that are written anew at a time, since each takes as much as the one that it replaces."""
 _CROWD = 256
 """Pictures under one key that are looked at, the latest ones: so a pile of blank images takes no hour."""
 _ROOM = 1 << 15
@@ -104,7 +106,7 @@ class Nearby:
             keys = np.concatenate([np.zeros((_TABLES, 0), np.int32), *parts], axis=1)
         self._codes.resize((before + len(codes), self._codes.shape[1]), refcheck=False)  # where it is, if it can be
         self._codes[before:] = codes
-        with Ahead(partial(self._merged, keys, before), stop(range(_TABLES))) as tables:
+        with Ahead(partial(self._merged, keys, before), stop(range(_TABLES)), ahead=_NEW_TABLES) as tables:
             for number, (starts, order) in enumerate(tables):
                 self._starts[number], self._order[number] = starts, order
 

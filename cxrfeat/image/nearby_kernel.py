@@ -26,6 +26,7 @@ def look_up(
     room, directions, ranks = listed.shape[1], scores.shape[3], 6
     place = np.empty((4, ranks), np.int64)
     loss = np.empty((4, ranks), np.int64)
+    keys, lows, highs, lasts = np.empty((4, ranks**4), np.int32)
     for row in range(len(scores)):
         for swap in range(2):
             for quarter in range(4):
@@ -44,34 +45,42 @@ def look_up(
                 best = loss[quarter, 0]
                 for rank in range(ranks):
                     loss[quarter, rank] = (best - loss[quarter, rank]) ** 2
-            far = reach
+            probed = 0
             for a in range(ranks):
-                if loss[0, a] > far:
+                if loss[0, a] > reach:
                     break
                 for b in range(ranks):
-                    if loss[0, a] + loss[1, b] > far:
+                    if loss[0, a] + loss[1, b] > reach:
                         break
                     for c in range(ranks):
                         before = loss[0, a] + loss[1, b] + loss[2, c]
-                        if before > far:
+                        if before > reach:
                             break
                         for d in range(ranks):
-                            if before + loss[3, d] > far:
+                            if before + loss[3, d] > reach:
                                 break
                             key = place[0, a]
                             key = key * directions + place[1, b]
                             key = key * directions + place[2, c]
-                            key = key * directions + place[3, d]
-                            low, high = starts[key], starts[key + 1]
-                            while high > low and order[high - 1] >= first + row:
-                                high -= 1
-                            low = max(low, high - crowd)
-                            if count[row] + high - low > room:
-                                low, far = high, -1
-                            while high > low:
-                                high -= 1
-                                listed[row, count[row]] = order[high]
-                                count[row] += 1
+                            keys[probed] = key * directions + place[3, d]
+                            probed += 1
+            # Apart, so that a core waits for many places of the tables at once.
+            for at in range(probed):
+                lows[at], highs[at] = starts[keys[at]], starts[keys[at] + 1]
+            for at in range(probed):
+                lasts[at] = order[max(highs[at], 1) - 1]
+            for at in range(probed):
+                low, high = lows[at], highs[at]
+                if high > low and lasts[at] >= first + row:
+                    while high > low and order[high - 1] >= first + row:
+                        high -= 1
+                low = max(low, high - crowd)
+                if count[row] + high - low > room:
+                    break
+                while high > low:
+                    high -= 1
+                    listed[row, count[row]] = order[high]
+                    count[row] += 1
 
 
 @compiled(

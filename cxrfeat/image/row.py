@@ -120,11 +120,9 @@ class ImageRows(Sequence[ImageRow]):
         self._paths, self._ends = bytes(paths), np.array(ends, np.int64)
         self.contents: NDArray[np.bytes_] = np.frombuffer(bytes(contents), f"S{_DIGITS}")
         """`(images,)` SHA-256 of each file's bytes, as ASCII."""
-        self._numbers = {name: np.array(some, np.int64) for name, some in numbers.items()}
+        self._numbers = {name: np.array(some, _least_type(max(some, default=0))) for name, some in numbers.items()}
         self._values = {name: list(seen) for name, seen in known.items()}
-        self._codes = {
-            name: np.array(those, np.min_scalar_type(max(0, len(known[name]) - 1))) for name, those in codes.items()
-        }
+        self._codes = {name: np.array(those, _least_type(len(known[name]))) for name, those in codes.items()}
 
     def coded(self, name: str) -> tuple[NDArray[np.int64], list[Any]]:
         """A field as `(images,)` numbers of a list of different values.
@@ -136,7 +134,7 @@ class ImageRows(Sequence[ImageRow]):
 
     def number(self, name: str) -> NDArray[np.int64]:
         """`(images,)` a number of each header: `width`, `height` or `file_bytes`."""
-        return self._numbers[name]
+        return self._numbers[name].astype(np.int64)
 
     def paths(self, rows: NDArray[np.intp]) -> Iterator[str]:
         """The paths of some, one at a time."""
@@ -216,6 +214,11 @@ class ImageRows(Sequence[ImageRow]):
                 header=header,
                 **dict(zip(_CODED, other, strict=True)),
             )
+
+
+def _least_type(most: int) -> np.dtype[Any]:
+    """The smallest type of whole numbers from 0 to one."""
+    return np.min_scalar_type(max(0, most))
 
 
 _DIGITS = 64

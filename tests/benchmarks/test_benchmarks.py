@@ -26,6 +26,7 @@ from benchmarks import (
     logistic,
     look,
     obvious,
+    portraits,
     predict,
     report,
     rows,
@@ -43,6 +44,9 @@ from cxrfeat.backbone.choose import CONVERTERS
 from cxrfeat.backbone.network import find_network
 from cxrfeat.backbone.quiet import import_keras
 from cxrfeat.feature.file import FeatureFile
+from cxrfeat.image.duplicate import find_duplicates
+from cxrfeat.phantom.spec import PhantomSpec
+from cxrfeat.phantom.writing import write_phantoms
 from cxrfeat.reporting.page import render_report
 from cxrfeat.spec import HeadSpec
 from cxrfeat.workflow.fit_head import fit
@@ -105,9 +109,24 @@ def test_engines_measures_every_candidate_in_turn(tmp_path: Path, capsys: pytest
 
 @pytest.mark.slow
 def test_rows_measures_each_stage_in_a_process_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = ran(rows.main, ["--rows", "300", "--rows", "600"], tmp_path, capsys)
+    write_phantoms(tmp_path / "data", PhantomSpec(patients_per_class=2, images_per_patient=1, size=64))
+    asked = ["--rows", "300", "--rows", "600", "--data", str(tmp_path / "data")]
+    found = ran(rows.main, asked, tmp_path, capsys)
     assert [(row["stage"], row["rows"]) for row in found] == [(one, n) for n in (300, 600) for one in rows.STAGES]
     assert all(row["peak_mb"] > 10 for row in found)
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_portraits_are_all_over_the_greys_and_few_are_copies(real: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(1)
+    monkeypatch.setattr(portraits, "_BENT", 300)
+    made = portraits.Portraits(None).some(60, draw)
+    if real:
+        made = portraits.Portraits(made).some(60, draw)
+    assert (made.min(axis=(1, 2)) == 0).all()
+    assert (made.max(axis=(1, 2)) == 255).all()
+    pairs = find_duplicates([str(number) for number in range(60)], made, np.arange(60, dtype=np.uint64))
+    assert len(pairs) < 6
 
 
 @pytest.mark.slow

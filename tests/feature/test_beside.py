@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cxrfeat.backbone.network import Network
 from cxrfeat.feature import beside
 from cxrfeat.feature.beside import Copies
+from cxrfeat.feature.keys import Keys
 from cxrfeat.image import duplicate
 from cxrfeat.image.duplicate import Search
 from cxrfeat.image.group import group_copies
@@ -77,6 +78,15 @@ def test_what_was_told_is_not_looked_through_again_at_the_end(whole: list[str]) 
         copies.tell({**looks("ac"), "z": None})
         assert copies.groups(lambda: [looks("dba")]).tolist() == [0, 1, 2, 0]
     assert whole == []
+
+
+def test_known_contents_are_shared_where_they_are_those_of_the_rows() -> None:
+    known = Keys("abcd")
+    for some, shared in ((known, True), (Keys("abc"), False), (None, False)):
+        with Copies(ROWS, None, some) as copies:
+            assert (copies.contents is some) is shared
+            assert copies.contents == set("abcd")
+            assert copies.groups(lambda: [looks("abc")]).tolist() == group_copies(ROWS, looks("abc")).tolist()
 
 
 @pytest.mark.parametrize("told", ["abc", "ab"])
