@@ -29,7 +29,7 @@ from cxrfeat.spec import FeatureSpec, fingerprint
 FROM_PIXELS = ("view_params", "crc32", *LOOKS)
 """Columns that come with the features, not from the manifest."""
 
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE, _PARTS_AT_ONCE = 4096, 1024
 
 Chosen = tuple[NDArray[np.intp], NDArray[Any]]
 """Places in the new file, and the features that belong there."""
@@ -152,10 +152,13 @@ class ComputedRows:
         self._placed: tuple[Column, NDArray[np.intp]] | None = None
         self._part = np.full(len(wanted), -1, np.int32)
         self._row = np.zeros(len(wanted), np.int32)
-        for number in range(len(self._parts) - 1, -1, -1):  # of a hash that is there twice the first counts
-            places = wanted.places(self._parts[number].keys)[::-1]
-            rows = np.flatnonzero(places >= 0)
-            self._part[places[rows]], self._row[places[rows]] = number, len(places) - 1 - rows
+        for start in reversed(range(0, len(self._parts), _PARTS_AT_ONCE)):
+            keys = [one.keys for one in self._parts[start : start + _PARTS_AT_ONCE]]
+            places = wanted.places(np.concatenate(keys))
+            parts = np.repeat(np.arange(start, start + len(keys)), [len(some) for some in keys])
+            rows = np.concatenate([np.arange(len(some)) for some in keys])
+            there = np.flatnonzero(places >= 0)[::-1]  # so that of a hash that is there twice the first counts
+            self._part[places[there]], self._row[places[there]] = parts[there], rows[there]
         self.found = wanted if (self._part >= 0).all() else Keys(wanted.array[self._part >= 0])
         """Those that have a row."""
         shards = committed.work.shards() | committed.spare.shards(wanted)

@@ -119,7 +119,7 @@ class Work(Lock):
             note = here.get(name)
             if note is None:
                 missing.append(index)
-            elif np.array_equal(note.keys, keys):
+            elif note.keys.tobytes() == keys.tobytes():
                 self._notes[name, 0] = replace(note, keys=keys)  # as a part of the plan: 80 MB of a million
         return missing
 
