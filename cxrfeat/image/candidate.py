@@ -48,6 +48,7 @@ copies cropped by 3 % fewer than 1 in 100 are missed, and of other changes 1 in 
 _PROPOSE = 0.7  # 1 in 20,000 pairs of different people, and all but 1 in 1000 copies
 _AGREE = 0.8  # of those a quarter; copies have 0.83 or more, see `frequency.agreement`
 _PROPOSE_BY_FEATURES = 0.95
+_PROPOSE_SHORT = 0.9  # of features made short: 100 numbers, in 127ths
 _MOST = 64  # proposals of one image: so a pile of blank images takes no hour
 _MOST_NEARBY = 8  # of one of a great many, of which by chance more are alike
 _ROWS, _COLUMNS = 128, 2048
@@ -209,15 +210,24 @@ class Pictures:
         agree = np.where(product < 0, -agree, agree)
         return _strongest(one[near], other[near], symmetry[near], agree[near], _MOST_NEARBY)
 
-    def cosines(self) -> Planes:
-        """`(n, 10, 10)`: the whitened cosines of all that are ready."""
+    def cosines(self, places: NDArray[np.int64]) -> Planes:
+        """`(n, 10, 10)`: the whitened cosines of some that are ready."""
         if self._tables is not None:
-            return self._tables.planes(slice(None))
-        return together(np.concatenate([page[0] for page in self._pages], axis=1)[:, : self._ready])
+            return self._tables.planes(places)
+        apart = np.empty((4, len(places), HALF * HALF), np.float32)
+        for number, page in enumerate(self._pages):
+            here = np.flatnonzero(places // _COLUMNS == number)
+            apart[:, here] = page[0][:, places[here] % _COLUMNS]
+        return together(apart)
 
 
 class ByFeatures:
-    """Pairs whose features agree, each under the symmetry that their lowest frequencies speak for."""
+    """Pairs whose features agree, each under the symmetry that their lowest frequencies speak for.
+
+    More than `EXACT` are looked up in tables, by 100 numbers each: their features turned in a fixed way, and cut off.
+
+    Source: random projections as of Johnson and Lindenstrauss 1984, lemma 1.
+    """
 
     def __init__(self, features: Features, pictures: Pictures) -> None:
         """Take the features.
@@ -229,7 +239,14 @@ class ByFeatures:
         # Nearly the mean: with few images, copies would be what it is made of.
         unit = (features - features.sum(axis=0) / (len(features) + 50)).astype(np.float32)
         unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-9)
-        self._unit, self._cosines = unit, pictures.cosines()
+        self._unit, self._pictures = unit, pictures
+        self._tables = Nearby() if len(unit) > EXACT else None
+        if self._tables is not None:
+            short = _shortening(unit.shape[1])
+            for start in range(0, len(unit), _BLOCK_NEARBY):
+                some = unit[start : start + _BLOCK_NEARBY] @ short
+                some /= np.maximum(np.linalg.norm(some, axis=1, keepdims=True), 1e-9)
+                self._tables.add(encoded(some.reshape(-1, FREQUENCIES, FREQUENCIES)))
 
     def strips(self) -> list[Strip]:
         """All pictures."""
@@ -238,16 +255,34 @@ class ByFeatures:
 
     def propose(self, strip: Strip) -> Proposals:
         """As `Pictures.propose`."""
-        start, stop = strip
-        alike = self._unit[start:stop] @ self._unit[:stop].T
-        row, one = np.nonzero(alike >= _PROPOSE_BY_FEATURES)
-        other = row + start
+        one, other, alike = self._alike(*strip)
+        ones, others = self._pictures.cosines(one), self._pictures.cosines(other)
         under = np.stack(
-            [(turn_cosines(self._cosines[one], each) * self._cosines[other]).sum(axis=(1, 2)) for each in range(8)]
+            [(turn_cosines(ones, each) * others).sum(axis=(1, 2)) for each in range(8)]
         )
         symmetry = np.abs(under).argmax(axis=0)
         sign = np.sign(under[symmetry, np.arange(len(one))])
-        return _strongest(one, other, symmetry, alike[row, one] * sign, _MOST)
+        return _strongest(one, other, symmetry, alike * sign, _MOST)
+
+    def _alike(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Places of pairs whose features agree, and how much; the other of each is among some."""
+        if self._tables is None:
+            product = self._unit[start:stop] @ self._unit[:stop].T
+            row, one = np.nonzero(product >= _PROPOSE_BY_FEATURES)
+            return one, row + start, product[row, one]
+        pairs, short = self._tables.pairs(start, stop, _PROPOSE_SHORT)
+        one, other, _ = pairs[(short > 0) & (pairs[:, 2] == 0)].T  # the tables would find reversed ones too
+        alike = (self._unit[one] * self._unit[other]).sum(axis=1)
+        kept = alike >= _PROPOSE_BY_FEATURES
+        return one[kept], other[kept], alike[kept]
+
+
+def _shortening(dim: int) -> NDArray[np.float32]:
+    """`(dim, 100)`: directions at right angles to each other, drawn once and for all; what there are none for is 0."""
+    short = np.zeros((dim, FREQUENCIES**2))
+    some = np.linalg.qr(np.random.default_rng(0).normal(size=(dim, min(dim, FREQUENCIES**2))))[0]
+    short[:, : some.shape[1]] = some
+    return short.astype(np.float32)
 
 
 def until(stop: Event, things: Iterable[_T]) -> Iterator[_T]:

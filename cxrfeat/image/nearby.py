@@ -90,7 +90,7 @@ class Nearby:
         """How many there are."""
         return len(self._codes)
 
-    def planes(self, places: NDArray[np.int64] | slice) -> Planes:
+    def planes(self, places: NDArray[np.int64]) -> Planes:
         """`(n, 10, 10)`: the weighted frequencies of some pictures, rounded."""
         return decoded(self._codes[places])
 

@@ -56,7 +56,7 @@ def test_what_is_proposed_are_the_pairs_whose_turned_frequencies_agree(portraits
     pictures = told(portraits)
     strips = pictures.prepare(Event(), last=True)
     assert strips == [(start, min(start + STRIP, 100)) for start in range(0, 100, STRIP)]
-    white = pictures.cosines()
+    white = pictures.cosines(np.arange(100))
     np.testing.assert_allclose(np.linalg.norm(white, axis=(1, 2)), 1, atol=1e-5)
     found = {tuple(row) for strip in strips for row in pictures.propose(strip).tolist()}
     pairs = [(one, other) for other in range(100) for one in range(other)]
@@ -76,7 +76,7 @@ def test_each_picture_proposes_the_strongest_of_those_before_it(
 ) -> None:
     pictures = told(portraits)
     strips = pictures.prepare(Event(), last=True)
-    white = pictures.cosines()
+    white = pictures.cosines(np.arange(100))
     monkeypatch.setattr(candidate, "_MOST", 3)
     last = pictures.propose(strips[-1])
     assert np.unique(last[:, 1], return_counts=True)[1].max() == 3
@@ -112,11 +112,17 @@ def test_pictures_are_kept_as_they_were_told(portraits: NDArray[np.uint8]) -> No
     np.testing.assert_array_equal(pictures.portraits([99, 0, 64]), portraits[[99, 0, 64]])
 
 
-def test_features_propose_pairs_under_the_symmetry_that_frequencies_speak_for(portraits: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize(("most", "dim"), [(1000, 30), (64, 30), (64, 400)])
+def test_features_propose_pairs_under_the_symmetry_that_frequencies_speak_for(
+    portraits: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, most: int, dim: int
+) -> None:
+    """However many pictures there are."""
+    monkeypatch.setattr(candidate, "EXACT", most)
     pictures = told(portraits)
     pictures.prepare(Event(), last=True)
-    features = np.random.default_rng(0).normal(size=(100, 30)).astype(np.float32)
+    features = np.random.default_rng(0).normal(size=(100, dim)).astype(np.float32)
     features[95] = features[7] + 0.01
+    features[96] = -features[8]
     by_features = ByFeatures(features, pictures)
     found = [row for strip in by_features.strips() for row in by_features.propose(strip).tolist()]
     assert found == [[7, 95, 5, 1]]
@@ -158,7 +164,8 @@ def test_beyond_the_first_each_proposes_those_of_them_that_can_be_made_to_agree(
     copies = {(3, 80 + number) for number in range(10)} | {(7, 90 + number) for number in range(10)}
     assert copies <= {(one, other) for one, other, *_ in found}
     assert found <= expected
-    np.testing.assert_allclose(some.cosines(), exact.cosines(), atol=0.005)
+    places = np.array([99, 3, 50])
+    np.testing.assert_allclose(some.cosines(places), exact.cosines(places), atol=0.005)
 
 
 def test_beyond_the_first_each_proposes_a_few(portraits: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
