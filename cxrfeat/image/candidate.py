@@ -257,9 +257,7 @@ class ByFeatures:
         """As `Pictures.propose`."""
         one, other, alike = self._alike(*strip)
         ones, others = self._pictures.cosines(one), self._pictures.cosines(other)
-        under = np.stack(
-            [(turn_cosines(ones, each) * others).sum(axis=(1, 2)) for each in range(8)]
-        )
+        under = np.stack([(turn_cosines(ones, each) * others).sum(axis=(1, 2)) for each in range(8)])
         symmetry = np.abs(under).argmax(axis=0)
         sign = np.sign(under[symmetry, np.arange(len(one))])
         return _strongest(one, other, symmetry, alike * sign, _MOST)
