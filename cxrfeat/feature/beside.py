@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cxrfeat.feature.keys import Keys, column
 from cxrfeat.image.duplicate import Pair, Search
-from cxrfeat.image.group import group, group_copies
+from cxrfeat.image.group import group
 from cxrfeat.image.row import ImageRow, ImageRows
 from cxrfeat.system.process import give_back, small_products
 from cxrfeat.types import Groups
@@ -103,7 +103,7 @@ class Copies:
             self._found = self._pool.submit(self._search.pairs, self._places[self._usable].tolist())
 
     def groups(self, looks: Callable[[], Iterable[Mapping[str, Told]]]) -> Groups:
-        """As `group_copies`: what the search found as images came in, if they are the same.
+        """As `image.group.group_copies`: what the search found as images came in, if they are the same; else again.
 
         Args:
             looks: How the images look in the end, some at a time; those that turned out unusable are `None`, or not
@@ -127,4 +127,7 @@ class Copies:
                 give_back()
                 return group(self._rows, also=pairs)
             self._stop.set()
-        return group_copies(self._rows, {sha: one for some in looks() for sha, one in some.items() if one is not None})
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._search, self._early = Search(), {}
+        with Copies(self._rows, self._folder, self.contents) as again:  # as nothing was told before, no third time
+            return again.groups(looks)

@@ -76,6 +76,7 @@ PREPARED: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.few(13)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("fields", PREPARED, ids=lambda fields: "-".join(map(str, fields.values())))

@@ -41,14 +41,15 @@ def looks(contents: str) -> dict[str, tuple[NDArray[np.uint8], int]]:
 
 @pytest.fixture
 def whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The threads in which copies were looked for among all images at once."""
+    """The threads in which copies were looked for among all images once more."""
     made: list[str] = []
 
-    def noted(*given: Any) -> Any:
-        made.append(threading.current_thread().name)
-        return group_copies(*given)
+    class Noted(Copies):
+        def __init__(self, *given: Any) -> None:
+            made.append(threading.current_thread().name)
+            super().__init__(*given)
 
-    monkeypatch.setattr(beside, "group_copies", noted)
+    monkeypatch.setattr(beside, "Copies", Noted)
     return made
 
 
