@@ -117,6 +117,7 @@ class Search:
             with small_products():
                 by_features = ByFeatures(features[np.asarray(self._kept)], self._pictures)
                 self._confirm(by_features.propose, by_features.strips())
+        self._pictures = Pictures()  # hundreds of MB of a million, and of no use any more
         return [
             *(_pair(places[one], places[other], "pixels", 1.0) for one, other in self._same),
             *(

@@ -18,6 +18,7 @@ def kernel() -> Compiled:
     return kernel
 
 
+@pytest.mark.few(37)
 @pytest.mark.parametrize(
     ("words", "stored"), [("uint16", 16), ("uint16", 12), ("uint16", 8), ("uint8", 12), ("uint8", 8), ("uint8", 5)]
 )
