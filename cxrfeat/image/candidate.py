@@ -229,12 +229,16 @@ class ByFeatures:
     Source: random projections as of Johnson and Lindenstrauss 1984, lemma 1.
     """
 
-    def __init__(self, features: Features, pictures: Pictures) -> None:
+    def __init__(self, features: Features, pictures: Pictures, stop: Event) -> None:
         """Take the features.
 
         Args:
             features: `(pictures, dim)`; all of them, since what all have in common is no likeness.
             pictures: The same, and all ready.
+            stop: Ends it soon after it is set.
+
+        Raises:
+            CancelledError: If it was stopped.
         """
         # Nearly the mean: with few images, copies would be what it is made of.
         unit = (features - features.sum(axis=0) / (len(features) + 50)).astype(np.float32)
@@ -243,10 +247,10 @@ class ByFeatures:
         self._tables = Nearby() if len(unit) > EXACT else None
         if self._tables is not None:
             short = _shortening(unit.shape[1])
-            for start in range(0, len(unit), _BLOCK_NEARBY):
+            for start in until(stop, range(0, len(unit), _BLOCK_NEARBY)):
                 some = unit[start : start + _BLOCK_NEARBY] @ short
                 some /= np.maximum(np.linalg.norm(some, axis=1, keepdims=True), 1e-9)
-                self._tables.add(encoded(some.reshape(-1, FREQUENCIES, FREQUENCIES)))
+                self._tables.add(encoded(some.reshape(-1, FREQUENCIES, FREQUENCIES)), partial(until, stop))
 
     def strips(self) -> list[Strip]:
         """All pictures."""

@@ -115,7 +115,7 @@ class Search:
         self._compare(last=True)
         if features is not None and len(self._kept) > 1:
             with small_products():
-                by_features = ByFeatures(features[np.asarray(self._kept)], self._pictures)
+                by_features = ByFeatures(features[np.asarray(self._kept)], self._pictures, self._stop)
                 self._confirm(by_features.propose, by_features.strips())
         self._pictures = Pictures()  # hundreds of MB of a million, and of no use any more
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
 from threading import Event
 
 import numpy as np
@@ -123,9 +124,13 @@ def test_features_propose_pairs_under_the_symmetry_that_frequencies_speak_for(
     features = np.random.default_rng(0).normal(size=(100, dim)).astype(np.float32)
     features[95] = features[7] + 0.01
     features[96] = -features[8]
-    by_features = ByFeatures(features, pictures)
+    stop = Event()
+    by_features = ByFeatures(features, pictures, stop)
     found = [row for strip in by_features.strips() for row in by_features.propose(strip).tolist()]
     assert found == [[7, 95, 5, 1]]
+    stop.set()
+    with pytest.raises(CancelledError) if most < 100 else nullcontext():
+        ByFeatures(features, pictures, stop)
 
 
 def test_being_stopped_ends_it(portraits: NDArray[np.uint8]) -> None:
